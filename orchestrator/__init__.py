@@ -1,0 +1,65 @@
+"""ftorch: from a training file to a fine-tuned, recorded model, exactly once.
+
+The functions below are what a notebook imports:
+
+    from orchestrator import submit
+    run = submit("jobs/drone.toml")
+    print(run.fine_tuned_model)
+
+Each is loaded when it is first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.errors import FtorchError as FtorchError
+    from orchestrator.runs.api import cancel as cancel
+    from orchestrator.runs.api import models as models
+    from orchestrator.runs.api import pause as pause
+    from orchestrator.runs.api import plan as plan
+    from orchestrator.runs.api import resume as resume
+    from orchestrator.runs.api import status as status
+    from orchestrator.runs.api import submit as submit
+    from orchestrator.runs.api import unpause as unpause
+    from orchestrator.store.records import Model as Model
+    from orchestrator.store.runs import Run as Run
+
+_HOMES = {
+    "FtorchError": "orchestrator.errors",
+    "Model": "orchestrator.store.records",
+    "Run": "orchestrator.store.runs",
+    "cancel": "orchestrator.runs.api",
+    "models": "orchestrator.runs.api",
+    "pause": "orchestrator.runs.api",
+    "plan": "orchestrator.runs.api",
+    "resume": "orchestrator.runs.api",
+    "status": "orchestrator.runs.api",
+    "submit": "orchestrator.runs.api",
+    "unpause": "orchestrator.runs.api",
+}
+__all__ = [
+    "FtorchError",
+    "Model",
+    "Run",
+    "cancel",
+    "models",
+    "pause",
+    "plan",
+    "resume",
+    "status",
+    "submit",
+    "unpause",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
