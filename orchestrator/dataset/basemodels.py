@@ -1,0 +1,36 @@
+"""What a model's name tells: its base, and how much of an example it trains on."""
+
+from __future__ import annotations
+
+import re
+
+# OpenAI's fine-tuning guide, limits of each training example in tokens. A model that is not here has no check.
+_TRAINING_CONTEXT = {
+    "gpt-4.1": 65_536,
+    "gpt-4.1-mini": 65_536,
+    "gpt-4.1-nano": 65_536,
+    "gpt-4o-mini": 65_536,
+    "gpt-3.5-turbo-0125": 16_385,
+}
+
+
+def base_model(model: str) -> str:
+    """The base of a fine-tuned model's name; a base model's name is given back as it is.
+
+    OpenAI writes `ft:<base>:<organisation>:<suffix>:<id>`, Azure `<base>.ft-<job>-<suffix>`.
+    """
+    if model.startswith("ft:"):
+        return model.split(":")[1]
+    return model.partition(".ft-")[0]
+
+
+def is_version_of(model: str, family: str) -> bool:
+    """True for the family's name and its dated versions: gpt-4o-2024-08-06 of gpt-4o, but not gpt-4o-mini."""
+    return re.fullmatch(rf"{re.escape(family)}(-\d{{4}}(-\d\d-\d\d)?)?", model) is not None
+
+
+def training_context(model: str) -> int | None:
+    """The most tokens of one example that the model trains on; None where that is not known."""
+    base = base_model(model)
+    limits = (limit for family, limit in _TRAINING_CONTEXT.items() if is_version_of(base, family))
+    return next(limits, None)

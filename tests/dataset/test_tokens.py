@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from orchestrator.dataset.signatures import rendered_functions
+from orchestrator.dataset.tokens import (
+    count_example,
+    count_messages,
+    count_text,
+    encoding_for,
+    sequence_lengths,
+)
+
+MODEL = "gpt-4.1-mini"
+
+
+def user(text: Any) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def function(name: str, description: str = "", **properties: Any) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": properties}
+    return {"name": name, "parameters": parameters, **({"description": description} if description else {})}
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        (None, "o200k_base"),
+        ("gpt-4.1-mini-2025-04-14", "o200k_base"),
+        ("gpt-4o", "o200k_base"),
+        ("some-open-model", "o200k_base"),
+        ("gpt-3.5-turbo-0125", "cl100k_base"),
+        ("gpt-35-turbo", "cl100k_base"),
+        ("gpt-4", "cl100k_base"),
+        ("gpt-4-turbo", "cl100k_base"),
+        ("ft:gpt-3.5-turbo-0125:org:drone:abc", "cl100k_base"),
+        ("gpt-4o-mini-2024-07-18.ft-0123-drone", "o200k_base"),
+    ],
+)
+def test_the_encoding_follows_the_base_of_the_model(model: str | None, encoding: str) -> None:
+    assert encoding_for(model) == encoding
+
+
+# Prompt tokens that the API reported for gpt-3.5-turbo, as published with openai-chat-tokens (2023).
+@pytest.mark.parametrize(
+    ("messages", "functions", "billed"),
+    [
+        ([user("hello")], None, 8),
+        ([user("hello world"), {"role": "function", "name": "do_stuff", "content": "{}"}], None, 15),
+        ([user("hello")], [function("foo")], 31),
+        ([user("hello")], [function("foo", "Do a foo")], 36),
+        ([{"role": "system", "content": "Hello"}, user("Hi there")], [function("do_stuff")], 35),
+        ([{"role": "system", "content": "Hello:"}, user("Hi there")], [function("do_stuff")], 35),
+    ],
+)
+def test_prompt_tokens_equal_those_that_were_billed(messages: Any, functions: Any, billed: int) -> None:
+    assert count_messages(messages, functions, "gpt-3.5-turbo") == billed
+
+
+def test_tools_and_bare_definitions_count_the_same() -> None:
+    definition = function("climb", "Climb.", metres={"type": "integer"})
+    wrapped = [{"type": "function", "function": definition}]
+    assert count_messages([user("x")], wrapped, MODEL) == count_messages([user("x")], [definition], MODEL)
+
+
+def test_definitions_are_rendered_with_comments_options_and_nesting() -> None:
+    place = {"type": "object", "properties": {"lat": {"type": "number"}}, "required": ["lat"]}
+    definition = function(
+        "fly", "Fly.", mode={"enum": ["fast", "slow"]}, to={**place, "description": "Where."}, via={"type": "array"}
+    )
+    definition["parameters"]["required"] = ["mode"]
+    assert rendered_functions([definition]).splitlines() == [
+        "namespace functions {",
+        "",
+        "// Fly.",
+        "type fly = (_: {",
+        'mode: "fast" | "slow",',
+        "// Where.",
+        "to?: {",
+        "  lat: number,",
+        "},",
+        "via?: any[],",
+        "}) => any;",
+        "",
+        "} // namespace functions",
+    ]
+
+
+def test_each_shortening_of_the_definitions_saves_tokens() -> None:
+    full = function("climb", "Climb to a height above the ground.", metres={"type": "integer"})
+    bare = function("climb", metres={"type": "integer"})
+    counts = [count_messages([user("Up.")], tools, MODEL) for tools in ([full], [bare], [function("climb")], None)]
+    assert counts == sorted(set(counts), reverse=True)
+
+
+def test_an_example_counts_its_prompt_its_definitions_and_its_calls() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "climb", "arguments": '{"metres": 5}'}}
+    row = {"messages": [user("Up."), {"role": "assistant", "tool_calls": [call]}], "tools": [function("climb")]}
+    prompt = count_messages([user("Up.")], row["tools"], MODEL)
+    assert count_example(row, MODEL) - prompt > count_text('{"metres": 5}', MODEL)
+
+
+def test_a_preference_example_counts_both_of_its_conversations() -> None:
+    answers = {
+        key: [{"role": "assistant", "content": text}]
+        for key, text in (("preferred_output", "Yes."), ("non_preferred_output", "No, never, not at all."))
+    }
+    row = {"input": {"messages": [user("Up?")]}, **answers}
+    shorter, longer = sequence_lengths(row, MODEL)
+    assert shorter == count_example({"messages": [user("Up?"), *answers["preferred_output"]]}, MODEL)
+    assert longer > shorter
+    assert count_example(row, MODEL) == shorter + longer
+
+
+def test_parts_and_images_count() -> None:
+    text = count_messages([user("Look.")], None, MODEL)
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
+    assert count_messages([user([{"type": "text", "text": "Look."}])], None, MODEL) == text
+    assert count_messages([user([{"type": "text", "text": "Look."}, image])], None, MODEL) == text + 85
+
+
+@pytest.mark.parametrize("text", ["", "half \ud83d", "\0", "<|endoftext|>", "é" * 1000])
+def test_any_text_has_a_count(text: str) -> None:
+    assert count_text(text, MODEL) >= bool(text)
+
+
+def test_the_tokenizer_is_loaded_only_when_something_is_counted() -> None:
+    program = "import orchestrator.dataset.checks, sys; sys.exit('rs_bpe' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
