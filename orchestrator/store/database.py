@@ -1,0 +1,149 @@
+"""The one door to the database: opening it, short transactions, and clear words when the disk says no."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from orchestrator.errors import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseReadOnly,
+)
+
+BUSY_SECONDS = 15.0
+_LOCK_KEY = 0x66746F  # "fto": the PostgreSQL advisory lock that stands for SQLite's single writer
+
+
+class Database:
+    """A SQLAlchemy engine with two kinds of transaction.
+
+    `write()` excludes every other writer for its short life (BEGIN IMMEDIATE on SQLite, an advisory lock on
+    PostgreSQL), so what it reads still holds when it commits. Errors of the driver leave as DatabaseError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _create_engine(url)
+        self.place = self.engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for a server or a database in memory."""
+        name = self.engine.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one consistent snapshot."""
+        with self._explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that excludes other writers and commits at the end.
+
+        `durable` waits until the commit is on the disk itself (SQLite `synchronous=FULL`): for what is written
+        right before money is spent.
+        """
+        options = {"ftorch_write": True, "ftorch_durable": durable}
+        connection = self.engine.connect().execution_options(**options)
+        with self._explained(), connection, connection.begin():
+            if not self.is_sqlite:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise explain(error, self.place) from error
+
+
+def explain(error: DBAPIError, place: str) -> DatabaseError:
+    """The error a user can act on, for an error of the driver."""
+    problem = str(error.orig)
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy(place=place, seconds=BUSY_SECONDS, problem=problem)
+    if code == sqlite3.SQLITE_FULL:
+        return DatabaseFull(place=place, problem=problem)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return DatabaseReadOnly(place=place, problem=problem)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DatabaseCorrupt(place=place, problem=problem, restore=_restore_advice(Path(place)))
+    if code == sqlite3.SQLITE_IOERR and isinstance(error, OperationalError):
+        return DatabaseFull(place=place, problem=problem)
+    return DatabaseError(place=place, problem=problem)
+
+
+def _restore_advice(path: Path) -> str:
+    kept = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
+    if kept:
+        return f"A copy was kept before the last upgrade; to go back to it: cp {kept[-1]} {path}"
+    return "Move it away and run ftorch again; jobs already on the endpoint are not touched by this."
+
+
+def _create_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _create_sqlite_engine(url, Path(parsed.database or ""))
+        return create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError) as error:
+        problem = "FTORCH_DATABASE_URL must look like postgresql+psycopg://user@host/name"
+        raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
+    except ModuleNotFoundError as error:
+        problem = f"{error.name} is not installed; run: pip install 'ftorch[postgres]'"
+        raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
+
+
+def _create_sqlite_engine(url: str, path: Path) -> Engine:
+    _create_private_file(path)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _create_private_file(path: Path) -> None:
+    """The directory 0700 and the file 0600, before SQLite would create it readable for others."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise DatabaseReadOnly(place=path, problem=problem) from error
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver guesses
+    try:
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise  # a read-only database can still be read
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if "ftorch_durable" in options:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['ftorch_durable'] else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("ftorch_write") else "BEGIN")

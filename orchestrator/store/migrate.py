@@ -1,0 +1,109 @@
+"""Bring a database to this program's schema: by itself at start, under a lock, after keeping a copy."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from orchestrator.errors import DatabaseCorrupt, DatabaseTooNew
+from orchestrator.store.database import Database, explain
+from orchestrator.store.schema import REVISION
+
+_LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
+
+
+def open_database(url: str) -> Database:
+    """Open the database and migrate it where it is older than this program.
+
+    One small query tells whether there is anything to do; only then is Alembic loaded. Raises DatabaseTooNew where
+    a newer ftorch wrote it, and the other DatabaseErrors where it can't be used.
+    """
+    database = Database(url)
+    found = _revision(database)
+    if found != REVISION:
+        with _migration_lock(database):
+            found = _revision(database)  # another process may have just done it
+            if found != REVISION:
+                _migrate(database, found)
+    return database
+
+
+def migrations_dir() -> Path:
+    """The Alembic scripts: inside an installed package, else at the top of the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _revision(database: Database) -> str | None:
+    """The schema's revision; None for an empty database."""
+    try:
+        with database.engine.connect() as connection:
+            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    except DBAPIError as error:
+        if _is_missing_table(error):
+            return None
+        raise explain(error, database.place) from error
+    return str(row[0]) if row else None
+
+
+def _is_missing_table(error: DBAPIError) -> bool:
+    return "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01"
+
+
+def _migrate(database: Database, found: str | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
+    config.attributes["engine"] = database.engine
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise DatabaseTooNew(place=database.place, found=found, known=REVISION)
+    if found is not None and database.path:
+        _keep_copy(database.path, found)
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise explain(error, database.place) from error
+
+
+def _keep_copy(path: Path, revision: str) -> Path:
+    """A copy beside the database, complete or absent: written under another name, then renamed."""
+    copy = path.with_name(f"{path.name}.before-{revision}-{time.strftime('%Y%m%dT%H%M%S')}")
+    partial = copy.with_suffix(copy.suffix + ".partial")
+    partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600))
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
+            source.backup(target)
+    except sqlite3.DatabaseError as error:
+        raise DatabaseCorrupt(place=path, problem=str(error), restore="No copy could be kept.") from error
+    partial.rename(copy)
+    return copy
+
+
+@contextmanager
+def _migration_lock(database: Database) -> Iterator[None]:
+    """One migration at a time; the lock goes with the process that holds it."""
+    if database.path is None:
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK_KEY})")
+            yield
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK_KEY})")
+        return
+    handle = os.open(database.path.with_name(f"{database.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

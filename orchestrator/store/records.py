@@ -1,0 +1,149 @@
+"""What an endpoint reports about a run: events, metrics, checkpoints, models. Writing one twice changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.store.schema import checkpoints, events, metrics, models
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the endpoint's log of a job; `created_at` in seconds since the epoch."""
+
+    run_id: str
+    event_id: str
+    created_at: float
+    level: str
+    type: str | None
+    message: str
+    data: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What was measured at one training step. Losses as the endpoint gives them, accuracies in 0..1."""
+
+    run_id: str
+    step: int
+    total_steps: int | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+    full_valid_loss: float | None = None
+    full_valid_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it was at one step; `model` is its id on the endpoint."""
+
+    run_id: str
+    checkpoint_id: str
+    step: int
+    model: str
+    metrics: Mapping[str, Any]
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model id that a succeeded run yielded."""
+
+    endpoint: str
+    model: str
+    run_id: str
+    base_model: str
+    created_at: float
+
+
+def _columns(table: Table, value: type) -> list[ColumnElement[Any]]:
+    return [table.c[field.name] for field in fields(value)]
+
+
+def add_events(connection: Connection, found: Iterable[Event]) -> None:
+    _insert_new(connection, events, [asdict(event) for event in found])
+
+
+def add_checkpoints(connection: Connection, found: Iterable[Checkpoint]) -> None:
+    _insert_new(connection, checkpoints, [asdict(checkpoint) for checkpoint in found])
+
+
+def add_model(connection: Connection, model: Model) -> None:
+    _insert_new(connection, models, [asdict(model)])
+
+
+def add_metrics(connection: Connection, found: Iterable[Metric]) -> None:
+    """Steps already known gain the values they lacked; a known value is kept."""
+    rows = [asdict(metric) for metric in found]
+    if not rows:
+        return
+    insert = _insert(connection, metrics)
+    keys = ("run_id", "step")
+    merged = {
+        column.name: func.coalesce(column, insert.excluded[column.name])
+        for column in metrics.columns
+        if column.name not in keys
+    }
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=merged), rows)
+
+
+def events_of(connection: Connection, run_id: str, *, after: float | None = None) -> list[Event]:
+    """The run's events, oldest first."""
+    query = select(*_columns(events, Event)).where(events.c.run_id == run_id)
+    if after is not None:
+        query = query.where(events.c.created_at >= after)
+    rows = connection.execute(query.order_by(events.c.created_at, events.c.event_id))
+    return [Event(**row._mapping) for row in rows]
+
+
+def known_event_ids(connection: Connection, run_id: str) -> set[str]:
+    query = select(events.c.event_id).where(events.c.run_id == run_id)
+    return set(connection.execute(query).scalars())
+
+
+def metrics_of(connection: Connection, run_id: str) -> list[Metric]:
+    """The run's metrics by step."""
+    query = select(*_columns(metrics, Metric)).where(metrics.c.run_id == run_id).order_by(metrics.c.step)
+    return [Metric(**row._mapping) for row in connection.execute(query)]
+
+
+def last_metrics(connection: Connection, run_ids: Sequence[str]) -> dict[str, Metric]:
+    """The last measured step of each of these runs that has one."""
+    last = (
+        select(metrics.c.run_id, func.max(metrics.c.step).label("step"))
+        .where(metrics.c.run_id.in_(run_ids))
+        .group_by(metrics.c.run_id)
+        .subquery()
+    )
+    query = select(*_columns(metrics, Metric)).join(
+        last, (metrics.c.run_id == last.c.run_id) & (metrics.c.step == last.c.step)
+    )
+    return {row.run_id: Metric(**row._mapping) for row in connection.execute(query)}
+
+
+def checkpoints_of(connection: Connection, run_id: str) -> list[Checkpoint]:
+    """The run's checkpoints by step."""
+    query = select(*_columns(checkpoints, Checkpoint)).where(checkpoints.c.run_id == run_id)
+    return [Checkpoint(**row._mapping) for row in connection.execute(query.order_by(checkpoints.c.step))]
+
+
+def models_newest(connection: Connection, limit: int | None = None) -> list[Model]:
+    """Every model id recorded, newest first."""
+    query = select(*_columns(models, Model)).order_by(models.c.created_at.desc(), models.c.model).limit(limit)
+    return [Model(**row._mapping) for row in connection.execute(query)]
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)

@@ -1,0 +1,368 @@
+"""Runs as rows: values to read, and the few statements that write them.
+
+`swap` is the only statement that changes a leased run; it checks the lease and the version, so a process that lost
+either writes nothing. `orchestrator.runs.states.move` is its only caller that changes a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+
+from orchestrator.errors import AmbiguousRun, LostRun, NoSuchRun
+from orchestrator.store.schema import runs, transitions
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of `runs`; the columns are explained in `schema.py`."""
+
+    id: str
+    name: str
+    sweep_id: str | None
+    fingerprint: str
+    job_file: str
+    endpoint: str
+    endpoint_type: str
+    model: str
+    suffix: str | None
+    method: Mapping[str, Any]
+    seed: int
+    seed_given: bool
+    metadata: Mapping[str, str]
+    training_path: str
+    training_sha256: str
+    validation_path: str | None
+    validation_sha256: str | None
+    examples: int | None
+    tokens_per_epoch: int | None
+    estimated_cost_usd: float | None
+    max_cost_usd: float | None
+    poll_seconds: float | None
+    state: str
+    reason: str
+    version: int
+    created_at: float
+    updated_at: float
+    due_at: float | None = None
+    wish: str | None = None
+    finished_at: float | None = None
+    lease_owner: str | None = None
+    lease_expires_at: float | None = None
+    creation_token: str | None = None
+    creation_started_at: float | None = None
+    creation_attempted_at: float | None = None
+    creation_attempts: int = 0
+    creation_open: bool = False
+    training_file_id: str | None = None
+    validation_file_id: str | None = None
+    job_id: str | None = None
+    remote_status: str | None = None
+    remote_job: Mapping[str, Any] | None = None
+    estimated_finish: float | None = None
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    cost_usd: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_param: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the state is final: entering such a state, and nothing else, sets `finished_at`."""
+        return self.finished_at is not None
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """The hyperparameters as asked for: numbers or "auto"."""
+        found: Mapping[str, Any] = self.method["hyperparameters"]
+        return found
+
+    @property
+    def resolved_hyperparameters(self) -> Mapping[str, Any]:
+        """The hyperparameters as the endpoint says it uses them; empty before it has said so."""
+        job = self.remote_job or {}
+        method = job.get("method") or {}
+        inner = (method.get(method.get("type")) or {}).get("hyperparameters") if method.get("type") else None
+        return inner or job.get("hyperparameters") or {}
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One line of a run's history."""
+
+    run_id: str
+    version: int
+    from_state: str | None
+    to_state: str
+    reason: str
+    at: float
+    owner: str | None
+
+
+_COLUMNS: list[ColumnElement[Any]] = [runs.c[column.name] for column in fields(Run)]
+_HISTORY: list[ColumnElement[Any]] = [transitions.c[column.name] for column in fields(Transition)]
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(**row._mapping)
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+def get(connection: Connection, run_id: str) -> Run:
+    """The run of that id. Raises NoSuchRun."""
+    row = connection.execute(select(*_COLUMNS).where(runs.c.id == run_id)).first()
+    if row is None:
+        raise NoSuchRun(key=run_id)
+    return _run(row)
+
+
+def exists(connection: Connection, run_id: str) -> bool:
+    return connection.execute(select(runs.c.id).where(runs.c.id == run_id)).first() is not None
+
+
+def find(connection: Connection, key: str) -> Run:
+    """The run whose id begins with `key`, or else the newest of that name. Raises NoSuchRun and AmbiguousRun."""
+    by_id = select(*_COLUMNS).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
+    found = connection.execute(by_id).all() if key else []
+    if len(found) > 1:
+        raise AmbiguousRun(key=key, candidates=", ".join(row.id for row in found))
+    if found:
+        return _run(found[0])
+    by_name = select(*_COLUMNS).where(runs.c.name == key).order_by(runs.c.created_at.desc()).limit(1)
+    row = connection.execute(by_name).first()
+    if row is None:
+        raise NoSuchRun(key=key)
+    return _run(row)
+
+
+def newest(
+    connection: Connection, *, name: str | None = None, limit: int | None = None, only_active: bool = False
+) -> list[Run]:
+    """Runs, newest first."""
+    query = select(*_COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
+    if name is not None:
+        query = query.where(runs.c.name == name)
+    if only_active:
+        query = query.where(runs.c.finished_at.is_(None))
+    return [_run(row) for row in connection.execute(query.limit(limit))]
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(select(runs.c.state, func.count()).group_by(runs.c.state))
+    return {row.state: row[1] for row in rows}
+
+
+def same(connection: Connection, fingerprint: str, *, except_states: Collection[str]) -> Run | None:
+    """The newest run with this fingerprint whose state is not among `except_states`."""
+    query = (
+        select(*_COLUMNS)
+        .where(runs.c.fingerprint == fingerprint, runs.c.state.not_in(except_states))
+        .order_by(runs.c.created_at.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return _run(row) if row else None
+
+
+def history(connection: Connection, run_id: str) -> list[Transition]:
+    """Every move of the run, oldest first."""
+    query = select(*_HISTORY).where(transitions.c.run_id == run_id).order_by(transitions.c.version)
+    return [Transition(*row) for row in connection.execute(query)]
+
+
+def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[str]) -> dict[str, str]:
+    """Which of these fine-tuning jobs already belong to a run: job id -> run id."""
+    query = select(runs.c.job_id, runs.c.id).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids))
+    return {row.job_id: row.id for row in connection.execute(query)}
+
+
+# --- leases ------------------------------------------------------------------------------------------------
+
+
+def claim(
+    connection: Connection,
+    owner: str,
+    expires_at: float,
+    now: float,
+    *,
+    endpoint: str,
+    states: Collection[str],
+    ids: Collection[str] | None = None,
+    abandoned: Collection[str] = (),
+) -> int:
+    """Lease the free runs of these states on this endpoint; returns how many are newly leased.
+
+    A lease is free when nobody holds it, when it has expired, or when its owner is among `abandoned` (known dead).
+    """
+    free = or_(
+        runs.c.lease_owner.is_(None),
+        runs.c.lease_expires_at <= now,
+        and_(runs.c.lease_owner.in_(abandoned), runs.c.lease_owner != owner),
+    )
+    statement = update(runs).where(runs.c.endpoint == endpoint, runs.c.state.in_(states), free)
+    if ids is not None:
+        statement = statement.where(runs.c.id.in_(ids))
+    return connection.execute(statement.values(lease_owner=owner, lease_expires_at=expires_at)).rowcount
+
+
+def renew(connection: Connection, owner: str, expires_at: float, now: float) -> int:
+    """Lengthen the leases this owner still holds; an expired one is not revived. Returns how many."""
+    held = and_(runs.c.lease_owner == owner, runs.c.lease_expires_at > now)
+    return connection.execute(update(runs).where(held).values(lease_expires_at=expires_at)).rowcount
+
+
+def release(connection: Connection, owner: str) -> None:
+    """Give back every lease of this owner."""
+    statement = update(runs).where(runs.c.lease_owner == owner)
+    connection.execute(statement.values(lease_owner=None, lease_expires_at=None))
+
+
+def lease_owners(connection: Connection, endpoint: str) -> list[str]:
+    """Everyone who holds a lease on a run of this endpoint."""
+    query = select(runs.c.lease_owner).where(runs.c.endpoint == endpoint, runs.c.lease_owner.is_not(None))
+    return [owner for (owner,) in connection.execute(query.distinct()) if owner]
+
+
+def leased(
+    connection: Connection,
+    owner: str,
+    *,
+    endpoint: str,
+    states: Collection[str],
+    due_before: float | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """The runs of these states that `owner` holds, oldest first; with `due_before` only those that may be tried."""
+    query = select(*_COLUMNS).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
+    )
+    if due_before is not None:
+        query = query.where(or_(runs.c.due_at.is_(None), runs.c.due_at <= due_before))
+    query = query.order_by(runs.c.created_at, runs.c.id).limit(limit)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def leased_with_wish(connection: Connection, owner: str, endpoint: str) -> list[Run]:
+    """The runs that `owner` holds and whose user wishes something of them."""
+    query = select(*_COLUMNS).where(
+        runs.c.lease_owner == owner,
+        runs.c.endpoint == endpoint,
+        runs.c.wish.is_not(None),
+        runs.c.finished_at.is_(None),
+    )
+    return [_run(row) for row in connection.execute(query)]
+
+
+def leased_job_ids(connection: Connection, owner: str, *, endpoint: str, states: Collection[str]) -> set[str]:
+    """The fine-tuning jobs of the runs of these states that `owner` holds."""
+    query = select(runs.c.job_id).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
+    )
+    return {job_id for job_id in connection.execute(query).scalars() if job_id}
+
+
+def leased_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Collection[str]) -> list[Run]:
+    """The runs that `owner` holds and that drive these fine-tuning jobs."""
+    query = select(*_COLUMNS).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)
+    )
+    return [_run(row) for row in connection.execute(query)]
+
+
+def next_due(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> float | None:
+    """When the first run of these states that `owner` holds may be tried: 0 for now, None for no such run."""
+    query = select(func.min(func.coalesce(runs.c.due_at, 0.0))).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
+    )
+    return connection.execute(query).scalar()
+
+
+def next_finish(connection: Connection, owner: str, endpoint: str) -> float | None:
+    """The earliest estimated finish among the runs that `owner` holds."""
+    query = select(func.min(runs.c.estimated_finish)).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return connection.execute(query).scalar()
+
+
+def unfinished(
+    connection: Connection, endpoint: str, ids: Collection[str] | None
+) -> list[tuple[str, str, str | None]]:
+    """(id, state, wish) of the runs on this endpoint that are not over; of `ids` only, or of all."""
+    query = select(runs.c.id, runs.c.state, runs.c.wish).where(
+        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    if ids is not None:
+        query = query.where(runs.c.id.in_(ids))
+    return [(row.id, row.state, row.wish) for row in connection.execute(query)]
+
+
+def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -> list[str]:
+    """The endpoints that have runs which are not over; of `ids` only, or of all."""
+    query = select(runs.c.endpoint).where(runs.c.finished_at.is_(None)).distinct()
+    if ids is not None:
+        query = query.where(runs.c.id.in_(ids))
+    return sorted(connection.execute(query).scalars())
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+
+
+def add(connection: Connection, run: Run, reason: str) -> None:
+    """Record a new run and the first line of its history."""
+    connection.execute(insert(runs).values({column.name: getattr(run, column.name) for column in fields(Run)}))
+    first = Transition(run.id, run.version, None, run.state, reason, run.created_at, None)
+    add_transition(connection, first)
+
+
+def add_transition(connection: Connection, transition: Transition) -> None:
+    values = {column.name: getattr(transition, column.name) for column in fields(Transition)}
+    connection.execute(insert(transitions).values(values))
+
+
+def swap(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> Run:
+    """Write `changes` if `run` is still as it was read and still leased by `owner`; returns the new run.
+
+    Raises LostRun otherwise, having written nothing.
+    """
+    values = {**changes, "version": run.version + 1, "updated_at": now}
+    statement = update(runs).where(
+        runs.c.id == run.id,
+        runs.c.version == run.version,
+        runs.c.lease_owner == owner,
+        runs.c.lease_expires_at > now,
+    )
+    if connection.execute(statement.values(values)).rowcount != 1:
+        raise LostRun(run=run.id)
+    return get(connection, run.id)
+
+
+def note(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> None:
+    """Write what is no move (what a run waits for, what the endpoint last said) under the same checks as `swap`,
+    without a new version. Raises LostRun."""
+    statement = update(runs).where(
+        runs.c.id == run.id,
+        runs.c.version == run.version,
+        runs.c.lease_owner == owner,
+        runs.c.lease_expires_at > now,
+    )
+    if connection.execute(statement.values({**changes, "updated_at": now})).rowcount != 1:
+        raise LostRun(run=run.id)
+
+
+def set_wish(connection: Connection, run_id: str, wish: str | None) -> bool:
+    """Record what the user wants of a run that is not over; False when it is over. Needs no lease."""
+    statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
+    return connection.execute(statement.values(wish=wish, due_at=None)).rowcount == 1
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> list[Run]:
+    """The runs of these ids, in the order of creation."""
+    query = select(*_COLUMNS).where(runs.c.id.in_(ids)).order_by(runs.c.created_at, runs.c.id)
+    return [_run(row) for row in connection.execute(query)]

@@ -1,0 +1,180 @@
+"""The tables. Times are seconds since the epoch, money is US dollars. Migrations (`migrations/`) build the same."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+REVISION = "0001"
+"""The migration that builds exactly these tables."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("job_file", Text, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("sweep_id", String(16), ForeignKey("sweeps.id")),
+    # what was asked for
+    Column("fingerprint", String(64), nullable=False),  # SHA-256 of all that makes two runs the same
+    Column("job_file", Text, nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("endpoint_type", String(16), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("suffix", String(64)),
+    Column("method", JSON, nullable=False),  # {"type": …, "hyperparameters": {…}, and "grader" for reinforcement}
+    Column("seed", Integer, nullable=False),
+    Column("seed_given", Boolean, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("training_path", Text, nullable=False),
+    Column("training_sha256", String(64), nullable=False),
+    Column("validation_path", Text),
+    Column("validation_sha256", String(64)),
+    Column("examples", Integer),
+    Column("tokens_per_epoch", Integer),
+    Column("estimated_cost_usd", Float),
+    Column("max_cost_usd", Float),
+    Column("poll_seconds", Float),
+    # where it stands
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),  # why it is in this state, or what it waits for
+    Column("version", Integer, nullable=False),
+    Column("due_at", Float),  # nothing is tried before
+    Column("wish", String(16)),  # cancel, pause or unpause, until the loop has carried it out
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("finished_at", Float),
+    # who works on it
+    Column("lease_owner", String(160)),
+    Column("lease_expires_at", Float),
+    # the paid request
+    Column("creation_token", String(26)),
+    Column("creation_started_at", Float),  # the first attempt: how far back a lost job is looked for
+    Column("creation_attempted_at", Float),  # the last attempt: where the settling window begins
+    Column("creation_attempts", Integer, nullable=False, default=0),
+    Column("creation_open", Boolean, nullable=False, default=False),  # an attempt's outcome is not recorded yet
+    # what the endpoint said
+    Column("training_file_id", String(128)),
+    Column("validation_file_id", String(128)),
+    Column("job_id", String(128)),
+    Column("remote_status", String(64)),
+    Column("remote_job", JSON),
+    Column("estimated_finish", Float),
+    Column("fine_tuned_model", String(256)),
+    Column("trained_tokens", Integer),
+    Column("cost_usd", Float),
+    Column("error_code", String(128)),
+    Column("error_message", Text),
+    Column("error_param", String(128)),
+    UniqueConstraint("endpoint", "job_id"),
+    Index("ix_runs_state_endpoint", "state", "endpoint"),
+    Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_fingerprint", "fingerprint"),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("from_state", String(16)),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("owner", String(160)),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("sent_name", String(128), nullable=False),  # holds a prefix of the hash, so a lost answer is found again
+    Column("bytes", Integer, nullable=False),
+    Column("file_id", String(128)),
+    Column("status", String(32)),
+    Column("attempted_at", Float),
+    Column("lease_owner", String(160)),
+    Column("lease_expires_at", Float),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("endpoint", "purpose", "sha256"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("event_id", String(128), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("type", String(64)),
+    Column("message", Text, nullable=False),
+    Column("data", JSON),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("total_steps", Integer),
+    Column("train_loss", Float),
+    Column("train_accuracy", Float),
+    Column("valid_loss", Float),
+    Column("valid_accuracy", Float),
+    Column("full_valid_loss", Float),
+    Column("full_valid_accuracy", Float),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("checkpoint_id", String(128), primary_key=True),
+    Column("step", Integer, nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("model", String(256), primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("base_model", String(256), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
