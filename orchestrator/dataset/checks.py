@@ -51,12 +51,11 @@ def check_file(
     """
     checking = _Checking(method, model, count_tokens, Notes())
     with open_as_sent(source) as stream:
-        start = stream.tell()
         foreign = note_foreign_file(stream.read(HEAD_BYTES), checking.notes)
         if not foreign:
-            stream.seek(start)
+            stream.seek(0)
             checking.check_lines(stream)
-            _check_whole(os.fstat(stream.fileno()).st_size, checking, purpose)
+            _check_whole(stream.seek(0, os.SEEK_END), checking, purpose)
     return checking.report()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from orchestrator.errors import DataFileEmpty, DataFileNotFound, DataFileUnreadable
 
@@ -60,17 +61,47 @@ def open_as_sent(path: Path) -> BinaryIO:
     """Open `path` for reading the bytes as sent: the file without a leading UTF-8 byte-order mark.
 
     The mark is taken off because endpoints disagree about it and JSON forbids it (RFC 8259, section 8.1); nothing
-    else is changed. The reader stands behind the mark, so `seek(0)` would bring the mark back.
-    Raises DataFileNotFound or DataFileUnreadable.
+    else is changed. Position 0 is the first byte as sent, and `seek` never brings the mark back: HTTP libraries
+    rewind what they are given. Raises DataFileNotFound or DataFileUnreadable.
     """
     source = _open_regular(Path(path))
     try:
-        if source.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-            source.seek(0)
+        has_mark = source.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+        source.seek(0)
     except OSError as error:
         source.close()
         raise DataFileUnreadable(path=path, problem=_problem(error)) from error
-    return source
+    return io.BufferedReader(_BehindMark(source)) if has_mark else source
+
+
+class _BehindMark(io.RawIOBase):
+    """A file seen without its byte-order mark. It has no file descriptor, so nobody measures the mark with it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._source.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        skipped = len(BYTE_ORDER_MARK) if whence == io.SEEK_SET else 0
+        return self._source.seek(offset + skipped, whence) - len(BYTE_ORDER_MARK)
+
+    def tell(self) -> int:
+        return self._source.tell() - len(BYTE_ORDER_MARK)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
 
 
 def sent_name(data_file: DataFile) -> str:
