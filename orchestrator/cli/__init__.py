@@ -1,0 +1,59 @@
+"""The `ftorch` command: parse, call, print. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from orchestrator.cli.control import cancel, pause, unpause
+from orchestrator.cli.endpoints import endpoints
+from orchestrator.cli.records import logs, models, show, status
+from orchestrator.cli.serve import serve
+from orchestrator.cli.submit import resume, submit
+from orchestrator.errors import FtorchError
+
+
+class _Group(click.Group):
+    """Prints an FtorchError as one clear message, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FtorchError as error:
+            click.echo(f"Error: {_harmless(str(error))}", err=True)
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(0)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of use, not of the alphabet
+
+
+def _harmless(text: str) -> str:
+    """A message may quote an endpoint or a file: no control character of theirs reaches the terminal."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ftorch", message="ftorch %(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Log every repeated request on stderr.")
+def main(verbose: bool) -> None:
+    """Take a training file to a fine-tuned, recorded model: never paid twice, never lost.
+
+    \b
+    ftorch submit jobs/drone.toml    train, follow, print the model id
+    ftorch status                    where everything stands
+    ftorch resume                    carry on from wherever the last process died
+    """
+    if verbose:
+        import logging
+
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+        logging.getLogger("ftorch").setLevel(logging.DEBUG)
+
+
+for command in (submit, status, show, logs, resume, cancel, pause, unpause, models, endpoints, serve):
+    main.add_command(command)

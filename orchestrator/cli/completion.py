@@ -1,0 +1,33 @@
+"""What the shell completes after Tab: run ids and endpoint names. It never fails and never writes."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Run ids, newest first, with name and state."""
+    from orchestrator.errors import FtorchError
+    from orchestrator.runs.ledger import open_ledger
+
+    try:
+        with open_ledger() as ledger:
+            found = [run for run in ledger.runs(limit=200) if run.id.startswith(incomplete)]
+    except FtorchError:
+        return []
+    return [CompletionItem(run.id, help=f"{run.name}, {run.state}") for run in found]
+
+
+def complete_endpoint(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Endpoint names, with their types."""
+    from orchestrator.config import find_workspace
+    from orchestrator.errors import FtorchError
+
+    try:
+        configs = find_workspace().endpoints.values()
+    except FtorchError:
+        return []
+    return [
+        CompletionItem(config.name, help=config.type) for config in configs if config.name.startswith(incomplete)
+    ]

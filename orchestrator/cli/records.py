@@ -1,0 +1,141 @@
+"""`status`, `show`, `logs` and `models`: what is recorded."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.completion import complete_run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.runs.ledger import Ledger
+    from orchestrator.store.runs import Run
+
+_ONE_SCREEN = 20
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[NAME|RUN]", shell_complete=complete_run)
+@click.option("--watch", is_flag=True, help="Keep the table up to date until Ctrl-C.")
+@click.option("--all", "show_all", is_flag=True, help="Every run, not only one screen of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
+    """Where everything stands, newest first."""
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        if as_json:
+            from orchestrator.reports.objects import run_object
+
+            runs = ledger.runs(run)
+            last = ledger.progress([each.id for each in runs])
+            print_json([run_object(each, last.get(each.id)) for each in runs])
+        elif watch:
+            _watch_status(ledger, run, show_all)
+        else:
+            from orchestrator.reports.console import stdout
+
+            stdout().print(_status(ledger, run, show_all))
+
+
+def _status(ledger: Ledger, key: str | None, show_all: bool) -> RenderableType:
+    from rich.console import Group
+
+    from orchestrator.reports.tables import status_table, summary
+
+    runs = ledger.runs(key, limit=None if show_all else _ONE_SCREEN)
+    if not runs:
+        return "No runs yet. Begin with: ftorch submit jobs/drone.toml"
+    last = ledger.progress([run.id for run in runs])
+    table = status_table(runs, last, time.time())
+    return table if key is not None else Group(table, summary(ledger.counts(), len(runs)))
+
+
+def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
+    from rich.live import Live
+
+    from orchestrator.reports.console import stdout
+
+    with Live(_status(ledger, key, show_all), console=stdout(), auto_refresh=False, screen=False) as live:
+        try:
+            while True:
+                time.sleep(1)
+                live.update(_status(ledger, key, show_all), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+@click.command()
+@click.argument("run", shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def show(run: str, as_json: bool) -> None:
+    """Everything about a RUN: history, hyperparameters, files, losses, cost, model id, how to call it."""
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        details = ledger.details(run)
+        if as_json:
+            from orchestrator.reports.objects import details_object
+
+            print_json(details_object(details))
+            return
+        from orchestrator.reports.console import stdout
+        from orchestrator.reports.details import print_details
+
+        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
+
+
+@click.command()
+@click.argument("run", shell_complete=complete_run)
+@click.option("--follow", "keep_on", is_flag=True, help="Drive the run on and print its events until it is over.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object a line.")
+def logs(run: str, keep_on: bool, as_json: bool) -> None:
+    """The endpoint's events of a RUN, oldest first."""
+    from orchestrator.reports.events import EventLines
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        found = ledger.run(run)
+        lines = EventLines(ledger, found.id, click.echo, as_json=as_json)
+        lines.print_new()
+        if keep_on and not found.is_over:
+            _follow_events(ledger, found, lines)
+        elif not lines.count:
+            click.echo(f"No events are recorded for run {found.id} ({found.state}: {found.reason}).", err=True)
+
+
+def _follow_events(ledger: Ledger, run: Run, lines: Any) -> None:
+    from orchestrator.cli.following import follow
+
+    follow(ledger, [run], lines)
+    lines.print_new()
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def models(as_json: bool) -> None:
+    """The model ids that runs have yielded, newest first."""
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        found = ledger.models()
+    if as_json:
+        from orchestrator.reports.objects import model_object
+
+        print_json([model_object(model) for model in found])
+    elif found:
+        from orchestrator.reports.console import stdout
+        from orchestrator.reports.tables import models_table
+
+        stdout().print(models_table(found, time.time()))
+    else:
+        click.echo("No models yet. Begin with: ftorch submit jobs/drone.toml", err=True)

@@ -1,0 +1,50 @@
+"""Places that train. `open_endpoint` is the one way to reach one; the SDK is loaded only then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.interface import Capabilities, Endpoint
+
+LOCAL_STORE = "local"
+"""The local endpoint's directory inside the state directory."""
+
+
+@asynccontextmanager
+async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[Endpoint]:
+    """Connect to an endpoint. Raises EndpointNotUsable where its configuration does not allow it."""
+    from orchestrator.endpoints.retries import Retries
+
+    config.require_usable()
+    capabilities = capabilities_of(config)
+    if config.type == "local":
+        from orchestrator.endpoints.local import open_local
+
+        async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
+            yield endpoint
+        return
+    from openai import AsyncOpenAI
+
+    from orchestrator.endpoints.openai import OpenAIEndpoint
+
+    key = os.environ[config.api_key_env] if config.api_key_env else "none"
+    async with AsyncOpenAI(base_url=config.base_url, api_key=key, timeout=config.timeout_seconds) as client:
+        yield OpenAIEndpoint(config, client, capabilities, Retries())
+
+
+def capabilities_of(config: EndpointConfig) -> Capabilities:
+    """What an endpoint of this configuration can do, without connecting to it."""
+    is_local, is_openai = config.type == "local", config.type == "openai"
+    return Capabilities(
+        metadata=is_local or is_openai,
+        pause=is_local or is_openai,
+        checkpoints=True,
+        accepts_auto=is_local or is_openai,
+        needs_processed_files=False,
+        charges=not is_local,
+        outlives_us=not is_local,
+    )

@@ -1,0 +1,96 @@
+"""From the SDK's exceptions to errors that say what may be done next."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import openai
+
+from orchestrator.config import EndpointConfig
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    KeyRefused,
+    QuotaExhausted,
+    RequestRefused,
+)
+
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_PASSING = (408, 409)
+
+
+def explain(error: openai.OpenAIError | ValueError | TypeError, config: EndpointConfig) -> EndpointError:
+    """The EndpointError for an exception of the SDK, or for an answer that could not be read (the others).
+
+    EndpointUnreachable stands for all passing trouble; its fact `sent` is False where the request certainly never
+    left. EndpointBusy has `retry_after` in seconds or None. The others carry `status`, `code` and `param`.
+    """
+    if isinstance(error, openai.APIStatusError):
+        return _explain_status(error, config)
+    if isinstance(error, openai.APIConnectionError):
+        problem = "it did not answer in time" if isinstance(error, openai.APITimeoutError) else _cause(error)
+        sent = not isinstance(error.__cause__, _NEVER_SENT)
+        return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
+    return EndpointUnreachable(endpoint=config.name, problem=f"its answer can't be read: {error}", sent=True)
+
+
+def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> EndpointError:
+    status, code = error.status_code, error.code
+    facts: dict[str, Any] = {
+        "endpoint": config.name,
+        "problem": _problem(error),
+        "status": status,
+        "code": code,
+        "param": error.param,
+        "message": _message(error),
+    }
+    if status == HTTPStatus.UNAUTHORIZED:
+        return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        if code == "insufficient_quota":
+            return QuotaExhausted(**facts)
+        return EndpointBusy(retry_after=retry_after(error.response), **facts)
+    if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return EndpointUnreachable(sent=True, retry_after=retry_after(error.response), **facts)
+    return RequestRefused(**facts)
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """Seconds to wait by the Retry-After header, in either form (RFC 9110, 10.2.3); None without one."""
+    value = response.headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _problem(error: openai.APIStatusError) -> str:
+    message = _message(error)
+    code = f", {error.code}" if error.code else ""
+    request = f", request {error.request_id}" if error.request_id else ""
+    return f"{message} (HTTP {error.status_code}{code}{request})"
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """The endpoint's own sentence: the SDK's text of the error repeats the status and the whole body."""
+    body = error.body
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if isinstance(body, dict) and body.get("message"):
+        return str(body["message"])
+    return error.response.reason_phrase or "no reason given"
+
+
+def _cause(error: openai.APIConnectionError) -> str:
+    return str(error.__cause__ or error) or type(error.__cause__ or error).__name__

@@ -1,0 +1,32 @@
+"""The endpoint we ship, inside this process: the SDK talks to the server's app over an ASGI transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+from openai import AsyncOpenAI
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.interface import Capabilities
+from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.retries import Retries
+from orchestrator.server.app import create_app
+from orchestrator.server.settings import Settings
+
+
+@asynccontextmanager
+async def open_local(
+    config: EndpointConfig, store: Path, capabilities: Capabilities, retries: Retries
+) -> AsyncIterator[OpenAIEndpoint]:
+    """Start the server's scheduler and connect to the app; jobs train while this is open."""
+    app = create_app(store, settings=Settings(max_training=config.max_active))
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.state.scheduler.running(),
+        httpx2.AsyncClient(transport=transport, base_url="http://local/v1") as http,
+        AsyncOpenAI(base_url="http://local/v1", api_key="local", http_client=http) as client,
+    ):
+        yield OpenAIEndpoint(config, client, capabilities, retries)

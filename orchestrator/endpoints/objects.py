@@ -1,0 +1,131 @@
+"""Reading the API's objects as they really come.
+
+Real answers break the official description: fields are null or missing, an absent error is `{}` or all null,
+statuses and codes are open sets, -1 stands for "auto". So nothing here is required but an id.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import hashlib
+import io
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator.endpoints.interface import (
+    JobError,
+    RemoteCheckpoint,
+    RemoteEvent,
+    RemoteFile,
+    RemoteJob,
+)
+
+Json = Mapping[str, Any]
+
+
+def read_job(raw: Json) -> RemoteJob:
+    """Raises KeyError where there is no id."""
+    return RemoteJob(
+        id=str(raw["id"]),
+        status=_text(raw.get("status")) or "unknown",
+        created_at=_number(raw.get("created_at")),
+        model=_text(raw.get("model")),
+        fine_tuned_model=_text(raw.get("fine_tuned_model")),
+        training_file=_text(raw.get("training_file")),
+        validation_file=_text(raw.get("validation_file")),
+        seed=_whole(raw.get("seed")),
+        suffix=_text(raw.get("suffix") or raw.get("user_provided_suffix")),
+        metadata={str(key): str(value) for key, value in _table(raw.get("metadata")).items()},
+        result_files=tuple(str(file) for file in raw.get("result_files") or () if file),
+        trained_tokens=_whole(raw.get("trained_tokens")),
+        estimated_finish=_number(raw.get("estimated_finish")),
+        error=_job_error(raw.get("error")),
+        raw=raw,
+    )
+
+
+def read_file(raw: Json) -> RemoteFile:
+    return RemoteFile(
+        id=str(raw["id"]),
+        filename=_text(raw.get("filename")),
+        bytes=_whole(raw.get("bytes")),
+        purpose=_text(raw.get("purpose")),
+        status=_text(raw.get("status")),
+        status_details=_text(raw.get("status_details")),
+        created_at=_number(raw.get("created_at")),
+    )
+
+
+def read_event(raw: Json) -> RemoteEvent:
+    """Hosts that give events no id get one made of the time and the text, so that none is recorded twice."""
+    message = str(raw.get("message") or "")
+    made_id = hashlib.sha256(f"{raw.get('created_at')} {message}".encode()).hexdigest()[:24]
+    level = str(raw.get("level") or "info")
+    return RemoteEvent(
+        id=_text(raw.get("id")) or f"made-{made_id}",
+        created_at=_number(raw.get("created_at")) or 0.0,
+        level="warn" if level == "warning" else level,
+        type=_text(raw.get("type")),
+        message=message,
+        data=_table(raw.get("data")) or None,
+    )
+
+
+def read_checkpoint(raw: Json) -> RemoteCheckpoint:
+    metrics = _table(raw.get("metrics"))
+    step = _whole(raw.get("step_number"))
+    return RemoteCheckpoint(
+        id=str(raw["id"]),
+        step=step if step is not None else _whole(metrics.get("step")) or 0,
+        model=str(raw.get("fine_tuned_model_checkpoint") or ""),
+        metrics={key: value for key, value in metrics.items() if isinstance(value, int | float)},
+        created_at=_number(raw.get("created_at")) or 0.0,
+    )
+
+
+def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
+    """The rows of a result CSV, by column name: plain, or base64 as OpenAI serves it."""
+    text = content.decode("utf-8-sig", "replace")
+    if not text.lstrip().startswith("step"):
+        try:
+            decoded = base64.b64decode(content, validate=False).decode("utf-8-sig")
+        except (binascii.Error, ValueError):
+            return []
+        text = decoded if decoded.lstrip().startswith("step") else ""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _job_error(raw: Any) -> JobError | None:
+    """An error only where it says something: `{}` and all-null objects mean none."""
+    error = JobError(*(_text(_table(raw).get(key)) for key in ("code", "message", "param")))
+    return error if error.code or error.message else None
+
+
+def _table(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value not in (None, "") else None
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _number(value: Any) -> float | None:
+    """Seconds since the epoch, from a number or an ISO 8601 text."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        pass
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except ValueError:
+        return None

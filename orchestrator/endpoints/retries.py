@@ -1,0 +1,64 @@
+"""Repeating calls that may be repeated: with jitter, as told by Retry-After, and for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+)
+
+from orchestrator.errors import EndpointBusy, EndpointUnreachable
+
+T = TypeVar("T")
+log = logging.getLogger("ftorch.endpoints")
+
+
+@dataclass(frozen=True)
+class Retries:
+    """`attempts` in all, waiting `base` · 2^n seconds (± half) in between; a longer Retry-After than `longest`
+    seconds is left to the caller, who has other runs to look after meanwhile."""
+
+    attempts: int = 4
+    base: float = 0.5
+    longest: float = 20.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: random.Random = field(default_factory=random.Random)
+
+    async def __call__(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Await `call()`, again on EndpointUnreachable and EndpointBusy; raises the last error."""
+
+        async def attempt() -> T:
+            return await call()
+
+        def note(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            pause = state.next_action.sleep if state.next_action else 0.0
+            log.info("%s, attempt %d: %s; again in %.1f s", what, state.attempt_number, error, pause)
+
+        retrying = AsyncRetrying(
+            sleep=self.sleep,
+            stop=lambda state: stop_after_attempt(self.attempts)(state) or self._told_wait(state) > self.longest,
+            wait=self._wait,
+            retry=retry_if_exception_type((EndpointUnreachable, EndpointBusy)),
+            before_sleep=note,
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    def _wait(self, state: RetryCallState) -> float:
+        jittered = self.base * 2 ** (state.attempt_number - 1) * self.random.uniform(0.5, 1.5)
+        return float(min(max(self._told_wait(state), jittered), self.longest))
+
+    def _told_wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        told = error.facts.get("retry_after") if isinstance(error, EndpointUnreachable | EndpointBusy) else None
+        return float(told or 0.0)

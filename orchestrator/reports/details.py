@@ -1,0 +1,185 @@
+"""Everything about one run, for `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.config import EndpointConfig
+from orchestrator.reports.formats import count, duration, loss, moment, money, printable, sparkline
+from orchestrator.reports.tables import STYLES
+from orchestrator.runs.ledger import RunDetails
+from orchestrator.store.records import Metric
+from orchestrator.store.runs import Run
+
+_CURVE_WIDTH = 60
+_SERVE_PORT = 8000
+
+
+def print_details(details: RunDetails, config: EndpointConfig | None, console: Console) -> None:
+    """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
+    run = details.run
+    heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
+    console.print(heading.append(run.state, style=STYLES.get(run.state, "")))
+    console.print(f"  {printable(run.reason)}\n")
+    console.print(_facts(run))
+    _print_files(run, console)
+    _print_curve(details.metrics, console)
+    _print_checkpoints(details, console)
+    _print_history(details, console)
+    if run.fine_tuned_model:
+        _print_call(run.fine_tuned_model, config, console)
+
+
+def _facts(run: Run) -> Table:
+    table = _grid()
+    rows = [
+        ("model", run.fine_tuned_model),
+        ("base model", run.model),
+        ("endpoint", f"{run.endpoint} ({run.endpoint_type})"),
+        ("job", f"{run.job_id} ({run.remote_status})" if run.job_id else None),
+        ("method", run.method["type"]),
+        ("hyperparameters", _hyperparameters(run)),
+        ("seed", f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"),
+        ("suffix", run.suffix),
+        ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
+        ("tokens", _tokens(run)),
+        ("cost", _cost(run)),
+        ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
+        ("wish", f"{run.wish} (not carried out yet)" if run.wish else None),
+        ("create request", _creation(run)),
+        ("error", _error(run)),
+        ("job file", run.job_file),
+    ]
+    for name, value in rows:
+        if value:
+            table.add_row(name, printable(value))
+    return table
+
+
+def _hyperparameters(run: Run) -> str:
+    resolved = run.resolved_hyperparameters
+    parts = []
+    for name, asked in run.hyperparameters.items():
+        used = resolved.get(name)
+        changed = used is not None and used not in (asked, -1)
+        parts.append(f"{name} {asked} → {used}" if changed else f"{name} {asked}")
+    return ", ".join(parts)
+
+
+def _tokens(run: Run) -> str:
+    trained = f", {count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
+    return f"{count(run.tokens_per_epoch)} an epoch (counted here){trained}"
+
+
+def _cost(run: Run) -> str:
+    if run.cost_usd is not None:
+        return f"{money(run.cost_usd)} by the trained tokens (estimated {money(run.estimated_cost_usd)})"
+    return f"{money(run.estimated_cost_usd)} (estimated)"
+
+
+def _creation(run: Run) -> str | None:
+    if not run.creation_attempts:
+        return None
+    state = "unconfirmed: being looked for before it may be repeated" if run.creation_open else "confirmed"
+    times = f"{run.creation_attempts} attempt{'s' if run.creation_attempts > 1 else ''}"
+    return f"{state}, {times}, token {run.creation_token}"
+
+
+def _error(run: Run) -> str | None:
+    if not (run.error_message or run.error_code):
+        return None
+    param = f" ({run.error_param})" if run.error_param else ""
+    return f"{run.error_code or 'error'}{param}: {run.error_message or 'no message'}"
+
+
+def _print_files(run: Run, console: Console) -> None:
+    table = _grid()
+    files = [("training file", run.training_path, run.training_sha256, run.training_file_id)]
+    if run.validation_path and run.validation_sha256:
+        files.append(("validation file", run.validation_path, run.validation_sha256, run.validation_file_id))
+    for role, path, sha256, file_id in files:
+        table.add_row(role, f"{printable(_near(path))}\nsha256 {sha256}\n{file_id or 'not uploaded yet'}")
+    console.print(table)
+
+
+def _near(path: str) -> str:
+    """Relative to the current directory where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
+    if not metrics:
+        return
+    console.print("\nLoss", style="bold")
+    table = _grid("", "", "first", "last", "lowest")
+    full = [(metric.step, metric.full_valid_loss) for metric in metrics if metric.full_valid_loss is not None]
+    _add_curve(table, "training", [metric.train_loss for metric in metrics])
+    _add_curve(table, "validation", [metric.valid_loss for metric in metrics])
+    _add_curve(table, "validation, whole file", [value for _, value in full])
+    console.print(table)
+    if full:
+        epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
+        console.print(f"  whole validation file: {epochs}")
+
+
+def _add_curve(table: Table, name: str, values: Sequence[float | None]) -> None:
+    known = [value for value in values if value is not None]
+    if known:
+        curve = sparkline(known, _CURVE_WIDTH)
+        table.add_row(name, curve, loss(known[0]), loss(known[-1]), loss(min(known)))
+
+
+def _print_checkpoints(details: RunDetails, console: Console) -> None:
+    if not details.checkpoints:
+        return
+    console.print("\nCheckpoints", style="bold")
+    table = _grid("step", "validation loss", "model")
+    for checkpoint in details.checkpoints:
+        value = checkpoint.metrics.get("full_valid_loss", checkpoint.metrics.get("valid_loss"))
+        table.add_row(str(checkpoint.step), loss(value), printable(checkpoint.model))
+    console.print(table)
+
+
+def _print_history(details: RunDetails, console: Console) -> None:
+    console.print("\nHistory", style="bold")
+    table = _grid()
+    for transition in details.history:
+        state = Text(transition.to_state, style=STYLES.get(transition.to_state, ""))
+        table.add_row(moment(transition.at), state, printable(transition.reason))
+    console.print(table)
+
+
+def _print_call(model: str, config: EndpointConfig | None, console: Console) -> None:
+    console.print("\nTo call it", style="bold")
+    if config is not None and config.type == "local":
+        console.print(f"  ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
+    console.print(f"  client = {_client(config)}", soft_wrap=True)
+    call = f"client.chat.completions.create(model={printable(model)!r}, messages=[…], tools=[…])"
+    console.print(f"  {call}", soft_wrap=True)
+
+
+def _client(config: EndpointConfig | None) -> str:
+    if config is None:
+        return "openai.OpenAI(…)"
+    if config.type == "local":
+        return f'openai.OpenAI(base_url="http://127.0.0.1:{_SERVE_PORT}/v1", api_key="local")'
+    key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
+    return f'openai.OpenAI(base_url="{config.base_url}", api_key={key})'
+
+
+def _grid(*headings: str) -> Table:
+    table = Table(box=None, show_header=bool(headings), pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
+    for heading in headings or ("", ""):
+        table.add_column(heading, overflow="fold")
+    if not headings:
+        table.columns[0].no_wrap = True
+        table.add_column(overflow="fold")
+    return table

@@ -1,0 +1,85 @@
+"""Numbers, times and texts as people read them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def printable(text: str) -> str:
+    """The text on one line, without control characters: what comes from outside must not steer a terminal."""
+    return "".join(
+        character if unicodedata.category(character) not in ("Cc", "Cf", "Cs") else " " for character in text
+    )
+
+
+def money(usd: float | None) -> str:
+    """`unknown` for None: an unknown price is never shown as nothing."""
+    if usd is None:
+        return "unknown"
+    return f"${usd:,.4f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def loss(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.2e}"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3:07`, `2:05:11`, `3 d 04:10`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24:02}:{rest // 60:02}"
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def ago(then: float, now: float) -> str:
+    """`just now`, `5 min ago`, `3 h ago`, `2 d ago`."""
+    seconds = now - then
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def clock(then: float) -> str:
+    """The local time of day."""
+    return datetime.fromtimestamp(then).strftime("%H:%M:%S")
+
+
+def moment(then: float) -> str:
+    """The local date and time."""
+    return datetime.fromtimestamp(then).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(then: float | None) -> str | None:
+    """ISO 8601 in UTC, for programs."""
+    return None if then is None else datetime.fromtimestamp(then, UTC).isoformat(timespec="milliseconds")
+
+
+def sparkline(values: Sequence[float | None], width: int) -> str:
+    """The course of the known values in at most `width` blocks, scaled between their lowest and highest."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    columns = _means(known, min(width, len(known)))
+    low, high = min(columns), max(columns)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((value - low) * scale)] for value in columns)
+
+
+def _means(values: Sequence[float], columns: int) -> list[float]:
+    bounds = [round(index * len(values) / columns) for index in range(columns + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]

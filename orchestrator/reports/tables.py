@@ -1,0 +1,98 @@
+"""Tables for the terminal: runs, models, endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.config import EndpointConfig
+from orchestrator.reports.formats import ago, loss, printable
+from orchestrator.store.records import Metric, Model
+from orchestrator.store.runs import Run
+
+STYLES: Mapping[str, str] = {
+    "pending": "dim",
+    "uploading": "cyan",
+    "creating": "cyan",
+    "queued": "cyan",
+    "running": "bold blue",
+    "paused": "yellow",
+    "collecting": "blue",
+    "succeeded": "green",
+    "failed": "bold red",
+    "cancelled": "dim",
+}
+
+
+def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float) -> Table:
+    """One line for each run: where it stands, how far it is, and its model id or what it waits for."""
+    table = _table("RUN", "NAME", "ENDPOINT", "STATE", "STEP", "LOSS", "VALID", "UPDATED")
+    table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
+    for run in runs:
+        metric = last.get(run.id)
+        table.add_row(
+            run.id,
+            printable(run.name),
+            printable(run.endpoint),
+            Text(run.state, style=STYLES.get(run.state, "")),
+            _steps(metric),
+            loss(metric.train_loss if metric else None),
+            loss(_validation(metric)),
+            ago(run.updated_at, now),
+            printable(run.fine_tuned_model or run.reason),
+        )
+    return table
+
+
+def _steps(metric: Metric | None) -> str:
+    if metric is None:
+        return "–"
+    return f"{metric.step}/{metric.total_steps}" if metric.total_steps else str(metric.step)
+
+
+def _validation(metric: Metric | None) -> float | None:
+    if metric is None:
+        return None
+    return metric.full_valid_loss if metric.full_valid_loss is not None else metric.valid_loss
+
+
+def summary(counts: Mapping[str, int], shown: int) -> str:
+    """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts.get(state))
+    rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
+    return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
+
+
+def models_table(models: Iterable[Model], now: float) -> Table:
+    table = _table("RUN", "ENDPOINT", "BASE MODEL", "CREATED")
+    table.add_column("MODEL", overflow="fold", ratio=1)
+    for model in models:
+        base, name = printable(model.base_model), printable(model.model)
+        table.add_row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name)
+    return table
+
+
+def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
+    table = _table("NAME", "TYPE", "KEY FROM", "AT ONCE")
+    table.add_column("ADDRESS", overflow="fold")
+    table.add_column("USABLE", overflow="fold", ratio=1)
+    for config in configs:
+        table.add_row(
+            config.name,
+            config.type,
+            config.api_key_env or "–",
+            str(config.max_active),
+            config.base_url or "in this process",
+            Text("yes", style="green") if config.problem is None else f"no: {config.problem}",
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table

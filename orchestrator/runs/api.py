@@ -1,0 +1,165 @@
+"""What a user can do with runs: the functions behind the commands, and those that a notebook imports."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from orchestrator.config import find_workspace
+from orchestrator.endpoints import capabilities_of
+from orchestrator.errors import WishRefused
+from orchestrator.jobfile import load_job_file
+from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.runs.plan import Plan, plan_job
+from orchestrator.runs.session import drive, run_blocking
+from orchestrator.runs.states import State
+from orchestrator.runs.submission import Submitted, record_run
+from orchestrator.runs.wishes import Wish
+from orchestrator.runs.world import Listener
+from orchestrator.store import runs as store
+from orchestrator.store.records import Model
+from orchestrator.store.runs import Run
+
+
+def plan(job_file: str | Path, *, endpoint: str | None = None) -> Plan:
+    """What submitting the job file would do and cost; nothing is recorded or sent.
+
+    Raises JobFileNotFound, InvalidJobFile, InvalidData, UnknownEndpoint, EndpointNotUsable.
+    """
+    path = Path(job_file)
+    return plan_job(load_job_file(path), find_workspace(path.parent), endpoint)
+
+
+def submit(
+    job_file: str | Path,
+    *,
+    endpoint: str | None = None,
+    follow: bool = True,
+    again: bool = False,
+    listener: Listener | None = None,
+) -> Run:
+    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result.
+
+    The same submission is found again, not paid again, unless `again`. With `follow=False` the run is only
+    recorded, and `resume` begins it. Nobody is asked about cost: look at `plan(job_file).cost` first. Raises what
+    `plan` raises, EndpointError where the endpoint can't go on (the run stays), and DatabaseError.
+    """
+    planned = plan(job_file, endpoint=endpoint)
+    with open_ledger(Path(job_file).parent) as ledger:
+        run = record(planned, ledger, again=again).run
+        if follow:
+            follow_runs(ledger, [run.id], listener)
+        return ledger.run(run.id)
+
+
+def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
+    """Carry on from wherever the last process died: all runs that are not over, or those of a name or id.
+
+    Returns them as they are then. Raises EndpointError where an endpoint can't go on, and NoSuchRun.
+    """
+    with open_ledger() as ledger:
+        ids = [run.id for run in ledger.runs(key, only_active=True) if not run.is_over]
+        follow_runs(ledger, ids, listener)
+        with ledger.database.read() as connection:
+            return store.by_ids(connection, ids)
+
+
+def status(key: str | None = None) -> list[Run]:
+    """The recorded runs, newest first: all, those of a name, or the one whose id begins with `key`."""
+    with open_ledger() as ledger:
+        return ledger.runs(key)
+
+
+def models() -> list[Model]:
+    """The model ids that succeeded runs yielded, newest first."""
+    with open_ledger() as ledger:
+        return ledger.models()
+
+
+def cancel(key: str) -> Run:
+    """Cancel a run, on the endpoint too, and return it. Raises WishRefused where it is over."""
+    return _wish_now(key, Wish.CANCEL)
+
+
+def pause(key: str) -> Run:
+    """Pause a run's job on the endpoint. Raises WishRefused where that can't be done."""
+    return _wish_now(key, Wish.PAUSE)
+
+
+def unpause(key: str) -> Run:
+    """Let a paused job go on. Raises WishRefused where it is not paused."""
+    return _wish_now(key, Wish.UNPAUSE)
+
+
+# --- the parts that the commands use as well ----------------------------------------------------------------
+
+
+def record(planned: Plan, ledger: Ledger, *, again: bool = False) -> Submitted:
+    """Record the plan's run, or find the same one."""
+    return record_run(planned, ledger.database, now=time.time(), rng=random.SystemRandom(), again=again)
+
+
+def find_same(planned: Plan, ledger: Ledger) -> Run | None:
+    """The run that submitting the plan would find again, if there is one."""
+    with ledger.database.read() as connection:
+        return store.same(connection, planned.fingerprint, except_states=(State.FAILED, State.CANCELLED))
+
+
+def start(ledger: Ledger, run: Run) -> Run:
+    """Drive a run until its job exists on the endpoint, or it can't begin yet, and return it."""
+
+    def is_started() -> bool:
+        current = ledger.run(run.id)
+        return current.job_id is not None or (current.state == State.PENDING and current.due_at is not None)
+
+    run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=[run.id], until=is_started))
+    return ledger.run(run.id)
+
+
+def follow_runs(ledger: Ledger, ids: Collection[str], listener: Listener | None = None) -> None:
+    """Drive these runs to their ends."""
+    run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener, followed=ids))
+
+
+def wish(ledger: Ledger, key: str, wished: Wish) -> Run:
+    """Record a wish of a run. Raises NoSuchRun, AmbiguousRun, and WishRefused where it can't come true."""
+    run = ledger.run(key)
+    problem = _why_not(ledger, run, wished)
+    if problem:
+        raise WishRefused(run=run.id, wish=f"{wished}d".replace("lde", "lle"), problem=problem)
+    with ledger.database.write() as connection:
+        store.set_wish(connection, run.id, wished)
+    return run
+
+
+def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:
+    """Drive the endpoint until the recorded wish of the run is carried out, and return the run."""
+
+    def is_carried_out() -> bool:
+        return ledger.run(run.id).wish is None
+
+    run_blocking(
+        lambda: drive(ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out)
+    )
+    return ledger.run(run.id)
+
+
+def _wish_now(key: str, wished: Wish) -> Run:
+    with open_ledger() as ledger:
+        return grant(ledger, wish(ledger, key, wished))
+
+
+def _why_not(ledger: Ledger, run: Run, wished: Wish) -> str | None:
+    if run.is_over:
+        return f"it is over ({run.state})"
+    if wished is Wish.CANCEL:
+        return None
+    if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
+        return f"{run.endpoint} can't pause jobs"
+    if wished is Wish.UNPAUSE and run.state != State.PAUSED:
+        return f"it is {run.state}, not paused"
+    if wished is Wish.PAUSE and run.state == State.PAUSED:
+        return "it is paused already"
+    return None

@@ -1,0 +1,101 @@
+"""After a job ended well: record its events, metrics, checkpoints and model before calling the run succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from orchestrator.dataset.pricing import trained_tokens_cost
+from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.errors import RequestRefused
+from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
+from orchestrator.runs.outcome import Move, Outcome, Wait
+from orchestrator.runs.states import State
+from orchestrator.runs.world import World
+from orchestrator.store import records
+from orchestrator.store import runs as store
+from orchestrator.store.records import Checkpoint, Event, Metric, Model
+from orchestrator.store.runs import Run
+
+T = TypeVar("T")
+_MODEL_PATIENCE_POLLS = 5
+"""How many polls' time a succeeded job may go without its model id before its checkpoints are looked at."""
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """All that a finished job left."""
+
+    events: list[Event]
+    metrics: list[Metric]
+    checkpoints: list[Checkpoint]
+
+    def write(self, connection: Connection) -> None:
+        records.add_events(connection, self.events)
+        records.add_metrics(connection, self.metrics)
+        records.add_checkpoints(connection, self.checkpoints)
+
+
+async def collecting(run: Run, world: World) -> Outcome:
+    """Fetch everything, then write it all together with the move to succeeded."""
+    assert run.job_id is not None
+    job = await world.endpoint.job(run.job_id)
+    harvest = await gather(run, job, world)
+    model = job.fine_tuned_model or _late_model(run, harvest, world)
+    if model is None:
+        return Wait(world.now() + world.config.poll_seconds, "the job succeeded; waiting for its model id")
+    if not model:
+        message = "the endpoint says the job succeeded, but gives no model id and no checkpoint"
+        return Move(State.FAILED, message, {"error_code": "no_model", "error_message": message})
+    return _succeed(run, job, harvest, model, world)
+
+
+async def gather(run: Run, job: RemoteJob, world: World) -> Harvest:
+    """What the endpoint still has of this job; a part it refuses to give is warned about and left out."""
+    endpoint = world.endpoint
+    with world.database.read() as connection:
+        known = records.known_event_ids(connection, run.id)
+    events = await _optional(world, "events", endpoint.events(job.id, known)) or []
+    checkpoints = await _optional(world, "checkpoints", endpoint.checkpoints(job.id)) or []
+    rows = [event.data for event in events if event.data]
+    for file_id in job.result_files:
+        rows += await _optional(world, "result file", endpoint.result_rows(file_id)) or []
+    return Harvest(
+        events=[event_of(run, event) for event in events],
+        metrics=metrics_of(run, rows),
+        checkpoints=[checkpoint_of(run, checkpoint) for checkpoint in checkpoints],
+    )
+
+
+async def _optional(world: World, what: str, fetched: Awaitable[T]) -> T | None:
+    try:
+        return await fetched
+    except RequestRefused as error:
+        world.listener.warned(f"the {what} can't be had from {world.config.name}: {error.facts['problem']}")
+        return None
+
+
+def _late_model(run: Run, harvest: Harvest, world: World) -> str | None:
+    """Without a model id: None while it may still come, then the last checkpoint's, else ""."""
+    with world.database.read() as connection:
+        since = store.history(connection, run.id)[-1].at
+    if world.now() < since + _MODEL_PATIENCE_POLLS * world.config.poll_seconds:
+        return None
+    return harvest.checkpoints[-1].model if harvest.checkpoints else ""
+
+
+def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, world: World) -> Move:
+    cost = None
+    if job.trained_tokens is not None:
+        cost = trained_tokens_cost(run.endpoint_type, run.model, job.trained_tokens)
+    recorded = Model(run.endpoint, model, run.id, run.model, world.now())
+
+    def also(connection: Connection) -> None:
+        harvest.write(connection)
+        records.add_model(connection, recorded)
+
+    changes = {**job_changes(job), "fine_tuned_model": model, "cost_usd": cost}
+    return Move(State.SUCCEEDED, f"model {model}", changes, also=also)

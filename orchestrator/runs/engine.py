@@ -1,0 +1,214 @@
+"""The loop that drives runs: one for each endpoint, all in one event loop of one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, LostRun
+from orchestrator.runs.outcome import record
+from orchestrator.runs.polling import Pace, poll
+from orchestrator.runs.states import POLLED, State
+from orchestrator.runs.steps import STEPS
+from orchestrator.runs.watching import Watch
+from orchestrator.runs.wishes import carry_out
+from orchestrator.runs.world import LEASE_SECONDS, World
+from orchestrator.store import runs as store
+from orchestrator.store import uploads
+from orchestrator.store.runs import Run
+
+_AT_ONCE = 8
+"""How many runs are stepped at the same time."""
+_LOOK_UP_SECONDS = 1.0
+"""How often wishes and other processes' work are looked for while there is nothing else to do."""
+_EASED = (*POLLED, State.COLLECTING)
+"""Following these costs nothing, so a worker takes them along whoever began them."""
+_MOVED_BY_US = tuple(STEPS)
+
+
+class EndpointLoop:
+    """Drives runs on one endpoint.
+
+    Runs of the `scope` (ids; None for all) are driven in every state. Runs outside it are only followed: nothing is
+    uploaded or created for a run that the caller did not ask for.
+    """
+
+    def __init__(
+        self, world: World, scope: Collection[str] | None, until: Callable[[], bool] | None = None
+    ) -> None:
+        self._world = world
+        self._until = until or (lambda: False)
+        self._scope = None if scope is None else set(scope)
+        self._pace = Pace(world.config.poll_seconds, world.random)
+        self._poll_at = 0.0
+        self._answered = False
+        self._outage = 0.0
+        self._watch = Watch(world)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until every run of the scope is over, paused, or blocked until the user acts; or `until()` says so, or
+        `stop` is set.
+
+        Raises EndpointUnreachable where the endpoint never answered, and at once what the user must mend
+        (KeyRefused, QuotaExhausted). Leases are given back in any case.
+        """
+        try:
+            async with self._leases_kept():
+                while not (stop.is_set() or self._is_done() or self._until()):
+                    await self._cycle()
+                    await self._rest(stop)
+        finally:
+            self._release()
+
+    async def _cycle(self) -> None:
+        world = self._world
+        self._claim()
+        try:
+            await self._grant_wishes()
+            await self._step_all()
+            if world.now() >= self._poll_at:
+                await self._poll()
+            self._answered, self._outage = True, 0.0
+        except (EndpointUnreachable, EndpointBusy) as error:
+            self._endure(error)
+        self._watch.look()
+
+    # --- the parts of a cycle ------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        world, now = self._world, self._world.now()
+        with world.database.write() as connection:
+            take = partial(
+                store.claim,
+                connection,
+                world.owner,
+                world.lease_end(),
+                now,
+                endpoint=world.config.name,
+                abandoned=world.abandoned(connection),
+            )
+            take(states=_EASED)
+            take(states=_MOVED_BY_US, ids=self._scope)
+
+    async def _grant_wishes(self) -> None:
+        world = self._world
+        with world.database.read() as connection:
+            wished = store.leased_with_wish(connection, world.owner, world.config.name)
+        for run in wished:
+            with suppress(LostRun):
+                if await carry_out(run, world):
+                    self._poll_at = 0.0
+
+    async def _step_all(self) -> None:
+        """Step what is due, a few at a time, until each run waits, is followed by polling, or is over."""
+        world = self._world
+        with world.database.read() as connection:
+            due = store.leased(
+                connection,
+                world.owner,
+                endpoint=world.config.name,
+                states=_MOVED_BY_US,
+                due_before=world.now(),
+                limit=4 * _AT_ONCE,
+            )
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def drive(run: Run) -> None:
+            async with gate:
+                await self._drive(run)
+
+        results = await asyncio.gather(*(drive(run) for run in due), return_exceptions=True)
+        for error in results:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _drive(self, run: Run) -> None:
+        world = self._world
+        with suppress(LostRun):
+            while State(run.state) in STEPS:
+                if run.due_at is not None and run.due_at > world.now():
+                    return
+                version = run.version
+                try:
+                    outcome = await STEPS[State(run.state)](run, world)
+                except EndpointError as error:
+                    self._note_trouble(run, error)
+                    raise
+                run = record(world, run, outcome)
+                if run.state in POLLED:
+                    self._poll_at = 0.0
+                if run.version == version:
+                    return
+
+    def _note_trouble(self, run: Run, error: EndpointError) -> None:
+        world = self._world
+        with world.database.write() as connection:
+            reason = f"waiting for {world.config.name}: {error.facts['problem']}"
+            store.note(connection, run, world.owner, world.now(), {"reason": reason})
+
+    async def _poll(self) -> None:
+        world = self._world
+        changed = await poll(world)
+        with world.database.read() as connection:
+            finish = store.next_finish(connection, world.owner, world.config.name)
+        left = None if finish is None else finish - world.now()
+        self._poll_at = world.now() + self._pace.next(changed=changed, seconds_to_finish=left)
+
+    def _endure(self, error: EndpointUnreachable | EndpointBusy) -> None:
+        """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
+        if not self._answered:
+            raise error
+        self._outage = min(60.0, max(1.0, 2 * self._outage))
+        pause = max(self._outage, error.facts.get("retry_after") or 0.0)
+        self._poll_at = self._world.now() + pause
+        self._world.listener.warned(f"{error.facts['problem']}; trying again in {pause:.0f} s")
+
+    # --- between cycles ------------------------------------------------------------------------------------
+
+    def _is_done(self) -> bool:
+        world = self._world
+        with world.database.read() as connection:
+            left = store.unfinished(connection, world.config.name, self._scope)
+        return all(run_id in world.blocked or state == State.PAUSED for run_id, state, wish in left if not wish)
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Sleep until something is due, waking now and then for wishes."""
+        world, now = self._world, self._world.now()
+        with world.database.read() as connection:
+            due = store.next_due(connection, world.owner, world.config.name, _MOVED_BY_US)
+            follows = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+        times = [time for time in (due, self._poll_at if follows else None) if time is not None]
+        pause = min([_LOOK_UP_SECONDS, *(max(0.0, time - now) for time in times)])
+        if self._outage:
+            pause = max(pause, min(_LOOK_UP_SECONDS, self._poll_at - now))
+        sleeping = asyncio.ensure_future(world.clock.sleep(max(pause, 0.005)))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleeping, stopping):
+            task.cancel()
+
+    @asynccontextmanager
+    async def _leases_kept(self) -> AsyncIterator[None]:
+        """Renew this worker's leases in the background, however long a request takes."""
+        world = self._world
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                with world.database.write() as connection:
+                    store.renew(connection, world.owner, world.lease_end(), world.now())
+
+        task = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _release(self) -> None:
+        with self._world.database.write() as connection:
+            store.release(connection, self._world.owner)
+            uploads.release(connection, self._world.owner)

@@ -1,0 +1,115 @@
+"""Between a run and its fine-tuning job: the request a run makes, and what of the answer is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.endpoints.interface import (
+    Capabilities,
+    JobRequest,
+    RemoteCheckpoint,
+    RemoteEvent,
+    RemoteJob,
+)
+from orchestrator.runs.outcome import Move
+from orchestrator.runs.states import State, state_for
+from orchestrator.store.records import Checkpoint, Event, Metric
+from orchestrator.store.runs import Run
+
+TOKEN_KEY, RUN_KEY = "ftorch_token", "ftorch_run"
+MAX_SUFFIX = 64
+
+
+def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
+    """The create request of a run: it carries the token where there is metadata, and a marker in any case."""
+    assert run.training_file_id is not None
+    assert run.creation_token is not None
+    marker = {TOKEN_KEY: run.creation_token, RUN_KEY: run.id}
+    return JobRequest(
+        model=run.model,
+        training_file=run.training_file_id,
+        validation_file=run.validation_file_id,
+        method=run.method,
+        seed=run.seed,
+        suffix=sent_suffix(run, capabilities),
+        metadata={**run.metadata, **marker} if capabilities.metadata else {},
+    )
+
+
+def sent_suffix(run: Run, capabilities: Capabilities) -> str | None:
+    """The user's suffix; with the run's id behind it where jobs carry no metadata, so that a job is known again."""
+    if capabilities.metadata:
+        return run.suffix
+    return f"{(run.suffix or run.name)[: MAX_SUFFIX - len(run.id) - 1]}-{run.id}"
+
+
+def job_changes(job: RemoteJob) -> dict[str, Any]:
+    """The columns that mirror the endpoint's job object."""
+    error = job.error
+    return {
+        "job_id": job.id,
+        "remote_status": job.status,
+        "remote_job": dict(job.raw),
+        "estimated_finish": job.estimated_finish,
+        "trained_tokens": job.trained_tokens,
+        "error_code": error.code if error else None,
+        "error_message": error.message if error else None,
+        "error_param": error.param if error else None,
+    }
+
+
+def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
+    """The move that a job's status asks for; a status nobody knows counts as queued."""
+    to = state_for(job.status) or State.QUEUED
+    reason = f"{prefix}the endpoint says {job.status}"
+    if to is State.FAILED and job.error:
+        reason = f"{prefix}{job.error.message or job.error.code}"
+    return Move(to, reason, job_changes(job))
+
+
+def event_of(run: Run, event: RemoteEvent) -> Event:
+    return Event(run.id, event.id, event.created_at, event.level, event.type, event.message, event.data)
+
+
+def checkpoint_of(run: Run, checkpoint: RemoteCheckpoint) -> Checkpoint:
+    """A host whose checkpoints have no model id names them as `job:checkpoint`."""
+    model = checkpoint.model or f"{run.job_id}:{checkpoint.id}"
+    return Checkpoint(
+        run.id, checkpoint.id, checkpoint.step, model, dict(checkpoint.metrics), checkpoint.created_at
+    )
+
+
+_COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train_loss": ("train_loss",),
+    "train_accuracy": ("train_mean_token_accuracy", "train_accuracy"),
+    "valid_loss": ("valid_loss",),
+    "valid_accuracy": ("valid_mean_token_accuracy", "validation_mean_token_accuracy", "valid_accuracy"),
+    "full_valid_loss": ("full_valid_loss",),
+    "full_valid_accuracy": ("full_valid_mean_token_accuracy",),
+}
+"""Our columns, and what hosts call them in events and result files."""
+
+
+def metrics_of(run: Run, rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    """Metrics from the data of events or the rows of a result file; rows without a step are left out."""
+    found = []
+    for row in rows:
+        step = _number(row.get("step"))
+        if step is None:
+            continue
+        total = _number(row.get("total_steps"))
+        values = {
+            column: next((n for name in names if (n := _number(row.get(name))) is not None), None)
+            for column, names in _COLUMN_NAMES.items()
+        }
+        found.append(Metric(run.id, int(step), int(total) if total is not None else None, **values))
+    return found
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number == number and abs(number) != float("inf") else None

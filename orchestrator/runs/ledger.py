@@ -1,0 +1,88 @@
+"""Reading what is recorded. Loads the database and nothing else: no SDK, no server, no pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import Workspace, find_workspace
+from orchestrator.store import records, runs
+from orchestrator.store.database import Database
+from orchestrator.store.migrate import open_database
+from orchestrator.store.records import Checkpoint, Event, Metric, Model
+from orchestrator.store.runs import Run, Transition
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """Everything recorded about one run."""
+
+    run: Run
+    history: list[Transition]
+    events: list[Event]
+    metrics: list[Metric]
+    checkpoints: list[Checkpoint]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A workspace and its open database."""
+
+    workspace: Workspace
+    database: Database
+
+    def runs(self, key: str | None = None, *, limit: int | None = None, only_active: bool = False) -> list[Run]:
+        """Runs, newest first: all, those of a name, or the one whose id begins with `key`. Raises NoSuchRun."""
+        with self.database.read() as connection:
+            if key is None:
+                return runs.newest(connection, limit=limit, only_active=only_active)
+            named = runs.newest(connection, name=key, limit=limit, only_active=only_active)
+            return named or [runs.find(connection, key)]
+
+    def run(self, key: str) -> Run:
+        """The run whose id begins with `key`, or the newest of that name. Raises NoSuchRun and AmbiguousRun."""
+        with self.database.read() as connection:
+            return runs.find(connection, key)
+
+    def details(self, key: str) -> RunDetails:
+        """Raises NoSuchRun and AmbiguousRun."""
+        with self.database.read() as connection:
+            run = runs.find(connection, key)
+            return RunDetails(
+                run=run,
+                history=runs.history(connection, run.id),
+                events=records.events_of(connection, run.id),
+                metrics=records.metrics_of(connection, run.id),
+                checkpoints=records.checkpoints_of(connection, run.id),
+            )
+
+    def counts(self) -> dict[str, int]:
+        """How many runs there are in each state."""
+        with self.database.read() as connection:
+            return runs.count_by_state(connection)
+
+    def progress(self, run_ids: list[str]) -> dict[str, Metric]:
+        """The last measured step of each run that has one."""
+        with self.database.read() as connection:
+            return records.last_metrics(connection, run_ids)
+
+    def models(self, limit: int | None = None) -> list[Model]:
+        """The model ids that succeeded runs yielded, newest first."""
+        with self.database.read() as connection:
+            return records.models_newest(connection, limit)
+
+
+@contextmanager
+def open_ledger(start: Path | None = None) -> Iterator[Ledger]:
+    """Open the workspace around `start` (default: the current directory), migrating its database where needed.
+
+    Raises InvalidConfig and DatabaseError.
+    """
+    workspace = find_workspace(start)
+    database = open_database(workspace.database_url)
+    try:
+        yield Ledger(workspace, database)
+    finally:
+        database.close()

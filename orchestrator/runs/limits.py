@@ -1,0 +1,70 @@
+"""Caps and budgets: looked at in the transaction of the move they allow, so all processes together hold them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from orchestrator.config import EndpointConfig
+from orchestrator.runs.outcome import Wait
+from orchestrator.runs.states import SLOT_HOLDERS, State
+from orchestrator.store.runs import Run
+from orchestrator.store.schema import runs
+
+_LOOK_AGAIN_SECONDS = 2.0
+
+
+def admission(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
+    """Why this pending run may not begin yet; None when it may."""
+    return _over_budget(connection, run, now) or _no_slot(connection, config, now)
+
+
+def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait | None:
+    query = select(func.count()).where(runs.c.endpoint == config.name, runs.c.state.in_(SLOT_HOLDERS))
+    active = connection.execute(query).scalar_one()
+    if active < config.max_active:
+        return None
+    look_again = min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
+    reason = f"waiting for a slot: {active} of {config.max_active} are taken on {config.name}"
+    return Wait(now + look_again, reason)
+
+
+def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
+    """A job file's `max_cost_usd` holds for all its runs on the endpoint: by what they cost, or are expected to."""
+    if run.max_cost_usd is None or run.estimated_cost_usd is None:
+        return None
+    known = func.coalesce(runs.c.cost_usd, runs.c.estimated_cost_usd, 0.0)
+    query = select(func.coalesce(func.sum(known), 0.0)).where(
+        runs.c.name == run.name,
+        runs.c.endpoint == run.endpoint,
+        runs.c.id != run.id,
+        runs.c.state != State.PENDING,
+        runs.c.job_id.is_not(None) | runs.c.finished_at.is_(None),
+    )
+    spent = float(connection.execute(query).scalar_one())
+    if spent + run.estimated_cost_usd <= run.max_cost_usd:
+        return None
+    reason = (
+        f"over budget: {run.name} has used ${spent:.2f}, this run would add ${run.estimated_cost_usd:.2f}, "
+        f"max_cost_usd is ${run.max_cost_usd:.2f}; raise it in the job file and submit again"
+    )
+    return Wait(now + 60.0, reason, blocked=True)
+
+
+def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:
+    """Why a run must not be created right now on an endpoint without metadata: an alike one is unconfirmed there.
+
+    Runs with a seed of ftorch's own never look alike; those with one fixed seed are created one after another.
+    """
+    query = select(runs.c.id).where(
+        runs.c.endpoint == run.endpoint,
+        runs.c.model == run.model,
+        runs.c.training_sha256 == run.training_sha256,
+        runs.c.seed == run.seed,
+        runs.c.creation_open,
+        runs.c.finished_at.is_(None),
+        runs.c.id != run.id,
+    )
+    other = connection.execute(query).scalars().first()
+    if other is None:
+        return None
+    return Wait(now + 1.0, f"waiting until run {other}, which looks the same to the endpoint, is confirmed there")

@@ -1,0 +1,134 @@
+"""Following the jobs on an endpoint by list pages: a cycle costs about one request for a hundred active runs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.errors import LostRun, RequestRefused
+from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
+from orchestrator.runs.outcome import Move, record
+from orchestrator.runs.states import POLLED, State, state_for
+from orchestrator.runs.world import World
+from orchestrator.store import records
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+_FETCH_ALONE = 2
+"""With so few runs left to find, fetching them is cheaper than another page of strangers."""
+_LONGEST_SECONDS = 60.0
+_NEAR_THE_END_SECONDS = 120.0
+
+
+@dataclass
+class Pace:
+    """The adaptive interval: from `base` seconds, growing while nothing changes, with jitter."""
+
+    base: float
+    random: random.Random
+    interval: float = 0.0
+
+    def next(self, *, changed: bool, seconds_to_finish: float | None) -> float:
+        """Seconds until the next poll."""
+        near = seconds_to_finish is not None and seconds_to_finish < _NEAR_THE_END_SECONDS
+        longest = self.base if self.base < 1 else max(self.base, _LONGEST_SECONDS)
+        grown = self.interval * 1.5 if self.interval else self.base
+        self.interval = self.base if changed or near else min(grown, longest)
+        return self.interval * self.random.uniform(0.8, 1.2)
+
+
+async def poll(world: World) -> bool:
+    """One cycle over all polled runs this worker holds; returns whether anything changed.
+
+    Memory is one page and the ids of the runs not yet seen in this cycle.
+    """
+    with world.database.read() as connection:
+        missing = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+    changed, after, fruitless = False, None, 0
+    while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
+        page = await world.endpoint.jobs(after=after)
+        hits = {job.id: job for job in page.jobs if job.id in missing}
+        missing -= hits.keys()
+        changed |= await _follow_all(hits, world)
+        fruitless = 0 if hits else fruitless + 1
+        if page.next is None or page.next == after:
+            break
+        after = page.next
+    for job_id in missing:
+        changed |= await _follow_alone(job_id, world)
+    return changed
+
+
+async def _follow_all(jobs: dict[str, RemoteJob], world: World) -> bool:
+    with world.database.read() as connection:
+        runs = store.leased_by_job(connection, world.owner, world.config.name, list(jobs))
+    changed = False
+    for run in runs:
+        try:
+            changed |= await follow(run, jobs[run.job_id or ""], world)
+        except LostRun:
+            continue
+    return changed
+
+
+async def _follow_alone(job_id: str, world: World) -> bool:
+    try:
+        job = await world.endpoint.job(job_id)
+    except RequestRefused as error:
+        if error.facts["status"] != 404:
+            raise
+        return _gone(job_id, world)
+    return await _follow_all({job_id: job}, world)
+
+
+def _gone(job_id: str, world: World) -> bool:
+    """A new job may not be readable for a moment; one that stays unknown was deleted there."""
+    with world.database.read() as connection:
+        found = store.leased_by_job(connection, world.owner, world.config.name, [job_id])
+    gone = [run for run in found if world.now() > run.updated_at + world.config.settling_seconds]
+    for run in gone:
+        message = f"{world.config.name} no longer knows job {job_id}"
+        record(world, run, Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message}))
+    return bool(gone)
+
+
+async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
+    """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
+    changed = run.remote_job is None or dict(job.raw) != dict(run.remote_job)
+    if changed or run.id in world.followed:
+        changed |= await _record_events(run, job, world)
+    state = state_for(job.status)
+    if state is None and job.status != run.remote_status:
+        world.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
+    if state is not None and state != run.state:
+        record(world, run, move_to_status(job, why))
+    elif changed and dict(job.raw) != dict(run.remote_job or {}):
+        _note(run, job, world)
+    return changed
+
+
+def _note(run: Run, job: RemoteJob, world: World) -> None:
+    reason = f"the endpoint says {job.status}"
+    with world.database.write() as connection:
+        store.note(connection, run, world.owner, world.now(), {**job_changes(job), "reason": reason})
+        noted = store.get(connection, run.id)
+    world.listener.noted(noted)
+
+
+async def _record_events(run: Run, job: RemoteJob, world: World) -> bool:
+    with world.database.read() as connection:
+        known = records.known_event_ids(connection, run.id)
+    try:
+        found = await world.endpoint.events(job.id, known)
+    except RequestRefused:
+        return False  # a host without events: the job object still tells its status
+    if not found:
+        return False
+    metrics = metrics_of(run, [event.data for event in found if event.data])
+    with world.database.write() as connection:
+        records.add_events(connection, [event_of(run, event) for event in found])
+        records.add_metrics(connection, metrics)
+    if metrics:
+        world.listener.measured(run, metrics)
+    return True

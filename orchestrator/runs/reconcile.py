@@ -1,0 +1,106 @@
+"""What a crash or a lost answer left behind: find the fine-tuning job of an unconfirmed create, or be sure of none.
+
+The paid request is never repeated on a guess. It is looked for in the endpoint's list, by its token or else by all
+the marks it carries, and only when a whole settling window has brought nothing is it sent again, with its token.
+"""
+
+from __future__ import annotations
+
+from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
+from orchestrator.runs.outcome import Move, Outcome, Wait
+from orchestrator.runs.states import State
+from orchestrator.runs.world import CLOCK_SKEW_SECONDS, World
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+_LOOK_AGAIN_SHARE = 0.2  # of the settling window
+
+
+async def look_for_job(run: Run, world: World) -> Outcome:
+    """One look for the job of a create whose outcome is not known."""
+    found = await matching_jobs(run, world)
+    if found:
+        return await _adopt(run, world, found)
+    assert run.creation_attempted_at is not None
+    settled_at = run.creation_attempted_at + world.config.settling_seconds
+    now = world.now()
+    if now < settled_at:
+        again = min(settled_at, now + max(0.2, _LOOK_AGAIN_SHARE * world.config.settling_seconds))
+        return Wait(again, "create unconfirmed, looking for the job")
+    return next_attempt(run, now, f"no job found {world.config.settling_seconds:g} s after the request")
+
+
+def next_attempt(run: Run, now: float, reason: str) -> Move:
+    """The intent of one more create request, with the same token."""
+    attempt = run.creation_attempts + 1
+    changes = {"creation_attempted_at": now, "creation_attempts": attempt, "creation_open": True}
+    return Move(State.CREATING, f"{reason}; asking again (attempt {attempt})", changes)
+
+
+async def matching_jobs(run: Run, world: World) -> list[RemoteJob]:
+    """The jobs on the endpoint that this run's create request made and no other run owns, oldest first."""
+    if world.endpoint.capabilities.metadata:
+        page = await world.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
+        if by_token := [job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token]:
+            return _free(by_token, run, world)
+    assert run.creation_started_at is not None
+    since = run.creation_started_at - CLOCK_SKEW_SECONDS
+    found: list[RemoteJob] = []
+    seen: set[str] = set()
+    after: str | None = None
+    while True:
+        page = await world.endpoint.jobs(after=after)
+        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, world, since)]
+        seen.update(job.id for job in page.jobs)
+        oldest = page.jobs[-1].created_at if page.jobs else None
+        if page.next is None or page.next == after or (oldest is not None and oldest < since):
+            return _free(found, run, world)
+        after = page.next
+
+
+def _is_made_by(job: RemoteJob, run: Run, world: World, since: float) -> bool:
+    """By token where the job has one; else by every mark that the endpoint echoes: never by hyperparameters,
+    which come back resolved or not at all."""
+    if TOKEN_KEY in job.metadata:
+        return job.metadata[TOKEN_KEY] == run.creation_token
+    if job.created_at is not None and job.created_at < since:
+        return False
+    if job.training_file != run.training_file_id or not _same_model(job.model, run.model):
+        return False
+    suffix = sent_suffix(run, world.endpoint.capabilities)
+    if job.suffix is not None and suffix is not None and job.suffix != suffix:
+        return False
+    return job.seed is None or job.seed == run.seed
+
+
+def _same_model(found: str | None, asked: str) -> bool:
+    """An alias (`gpt-4.1-mini`) may come back as the dated name it stands for."""
+    return found is None or found.startswith(asked) or asked.startswith(found)
+
+
+def _free(jobs: list[RemoteJob], run: Run, world: World) -> list[RemoteJob]:
+    with world.database.read() as connection:
+        owners = store.owners_of_jobs(connection, world.config.name, [job.id for job in jobs])
+    free = [job for job in jobs if owners.get(job.id, run.id) == run.id]
+    return sorted(free, key=lambda job: (job.created_at or 0.0, job.id))
+
+
+async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
+    """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
+    oldest, *others = found
+    for other in others:
+        if not _is_certain(other, run):
+            continue
+        await world.endpoint.cancel(other.id)
+        world.listener.warned(
+            f"run {run.id}: {world.config.name} holds a second job for it, {other.id}; it is being cancelled"
+        )
+    adopted = move_to_status(oldest, f"found job {oldest.id}: ")
+    return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
+
+
+def _is_certain(job: RemoteJob, run: Run) -> bool:
+    return job.metadata.get(TOKEN_KEY) == run.creation_token or (
+        job.seed == run.seed and not run.seed_given and job.suffix is not None
+    )

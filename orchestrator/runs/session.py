@@ -1,0 +1,78 @@
+"""Driving runs on all their endpoints from one process: what `submit`, `resume` and the wishes have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.endpoints import open_endpoint
+from orchestrator.errors import FtorchError
+from orchestrator.runs.engine import EndpointLoop
+from orchestrator.runs.world import Clock, Listener, Silence, World, new_owner
+from orchestrator.store import runs as store
+from orchestrator.store.database import Database
+
+T = TypeVar("T")
+
+
+async def drive(
+    workspace: Workspace,
+    database: Database,
+    *,
+    ids: Collection[str] | None = None,
+    listener: Listener | None = None,
+    followed: Collection[str] = (),
+    stop: asyncio.Event | None = None,
+    clock: Clock | None = None,
+    until: Callable[[], bool] | None = None,
+) -> None:
+    """Drive the runs `ids` (None: all that are not over) until each is over, paused, or waits for the user.
+
+    `followed` runs are reported to `listener` step by step. Setting `stop` ends it early, losing nothing. One
+    endpoint's trouble does not stop the others; the first trouble is raised when all have ended.
+    """
+    with database.read() as connection:
+        names = store.busy_endpoints(connection, ids)
+    stop = stop or asyncio.Event()
+    listener = listener or Silence()
+
+    async def drive_one(name: str) -> None:
+        config = workspace.endpoint(name)
+        rng = random.SystemRandom()
+        async with open_endpoint(config, workspace.home) as endpoint:
+            world = World(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
+            world.followed.update(followed)
+            await EndpointLoop(world, ids, until).run(stop)
+
+    results = await asyncio.gather(*(drive_one(name) for name in names), return_exceptions=True)
+    _raise_first([result for result in results if isinstance(result, BaseException)], listener)
+
+
+def _raise_first(errors: list[BaseException], listener: Listener) -> None:
+    for error in errors:
+        if not isinstance(error, FtorchError):
+            raise error
+    for error in errors[1:]:
+        listener.warned(str(error))
+    if errors:
+        raise errors[0]
+
+
+async def check_endpoint(config: EndpointConfig, workspace: Workspace) -> str:
+    """Make one harmless request; a sentence on what answered. Raises EndpointNotUsable and EndpointError."""
+    async with open_endpoint(config, workspace.home) as endpoint:
+        return await endpoint.check()
+
+
+def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end from plain code, also inside a notebook, where a loop is running already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, work()).result()

@@ -1,0 +1,142 @@
+"""One function for each state that ftorch itself drives. Each may be called any number of times.
+
+A step looks at the run and the world, does at most one thing outside that takes effect, and returns what to write.
+States that follow the endpoint's status (queued, running, paused) are moved by `polling`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from orchestrator.errors import (
+    DataFileUnusable,
+    EndpointBusy,
+    EndpointError,
+    OutcomeUnknown,
+    RequestRefused,
+    UsageError,
+)
+from orchestrator.runs import limits
+from orchestrator.runs.collecting import collecting
+from orchestrator.runs.jobs import move_to_status, request_for
+from orchestrator.runs.outcome import Move, Outcome, Wait
+from orchestrator.runs.reconcile import look_for_job, next_attempt
+from orchestrator.runs.states import State
+from orchestrator.runs.uploading import file_on_endpoint
+from orchestrator.runs.world import World
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+_WIND_DOWN = (
+    "OpenAI takes no new fine-tuning jobs from this account any more. The job file runs unchanged on another "
+    "endpoint: Azure OpenAI, a compatible host, or `--endpoint local` for a rehearsal"
+)
+
+
+async def pending(run: Run, world: World) -> Outcome:
+    """Begin, if a slot is free and the budget allows it."""
+    guard = partial(limits.admission, run=run, config=world.config, now=world.now())
+    return Move(State.UPLOADING, "a slot is free", guard=guard)
+
+
+async def uploading(run: Run, world: World) -> Outcome:
+    """Bring the files up; when they are there, commit the intent to create."""
+    ids: dict[str, str] = {}
+    for role, path, sha256 in _files(run):
+        try:
+            found = await file_on_endpoint(world, path, sha256)
+        except (DataFileUnusable, UsageError) as error:
+            return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
+        if isinstance(found, Wait):
+            return found
+        ids[f"{role}_file_id"] = found
+    now = world.now()
+    intent = {
+        "creation_token": run.creation_token or new_token(world.random, now),
+        "creation_started_at": now,
+        "creation_attempted_at": now,
+        "creation_attempts": run.creation_attempts + 1,
+        "creation_open": True,
+    }
+    alone = None if world.endpoint.capabilities.metadata else partial(limits.lookalike, run=run, now=now)
+    return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=alone)
+
+
+def _files(run: Run) -> list[tuple[str, Path, str]]:
+    files = [("training", Path(run.training_path), run.training_sha256)]
+    if run.validation_path and run.validation_sha256:
+        files.append(("validation", Path(run.validation_path), run.validation_sha256))
+    return files
+
+
+async def creating(run: Run, world: World) -> Outcome:
+    """Send the paid request only right after this process committed its intent; anything else is looked for."""
+    intent = (run.id, run.creation_attempts)
+    if run.creation_open and intent in world.fresh_intents:
+        world.fresh_intents.discard(intent)
+        return await _create(run, world)
+    if run.creation_open:
+        return await look_for_job(run, world)
+    return next_attempt(run, world.now(), "the last request was refused for now")
+
+
+async def _create(run: Run, world: World) -> Outcome:
+    if not world.holds(run):
+        return Wait(world.now(), "create unconfirmed, looking for the job")  # it slept past its lease
+    try:
+        job = await world.endpoint.create(request_for(run, world.endpoint.capabilities))
+    except OutcomeUnknown as error:
+        problem = error.facts["problem"]
+        return Wait(world.now(), f"create unconfirmed ({problem}), looking for the job")
+    except EndpointBusy as error:
+        pause = error.facts["retry_after"] or world.config.poll_seconds
+        return Wait(world.now() + pause, str(error), {"creation_open": False})
+    except RequestRefused as error:
+        return _refused(error)
+    except EndpointError:
+        _close_attempt(run, world)
+        raise
+    created = move_to_status(job, f"job {job.id} created: ")
+    return Move(created.to, created.reason, {**created.changes, "creation_open": False})
+
+
+def _refused(error: RequestRefused) -> Move:
+    facts = error.facts
+    message = facts["message"]
+    if facts["code"] == "training_not_available":
+        message = f"{message} {_WIND_DOWN}"
+    changes = {
+        "creation_open": False,
+        "error_code": facts["code"] or f"http_{facts['status']}",
+        "error_message": message,
+        "error_param": facts["param"],
+    }
+    return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
+
+
+def _close_attempt(run: Run, world: World) -> None:
+    """The request certainly created nothing (it never left, or the key or the account was refused)."""
+    with world.database.write(durable=True) as connection:
+        store.note(connection, run, world.owner, world.now(), {"creation_open": False})
+
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_token(rng: random.Random, now: float) -> str:
+    """A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32 (https://github.com/ulid/spec)."""
+    number = int(now * 1000) << 80 | rng.getrandbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+Step = Callable[[Run, World], Awaitable[Outcome]]
+
+STEPS: Mapping[State, Step] = {
+    State.PENDING: pending,
+    State.UPLOADING: uploading,
+    State.CREATING: creating,
+    State.COLLECTING: collecting,
+}

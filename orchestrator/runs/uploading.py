@@ -1,0 +1,147 @@
+"""Getting a file onto an endpoint once: the same bytes are never knowingly sent twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.dataset.files import DataFile, inspect_file, sent_name
+from orchestrator.endpoints.interface import RemoteFile
+from orchestrator.errors import (
+    DataFileUnusable,
+    EndpointBusy,
+    EndpointError,
+    OutcomeUnknown,
+    RequestRefused,
+)
+from orchestrator.runs.outcome import Wait
+from orchestrator.runs.world import World
+from orchestrator.store import uploads
+from orchestrator.store.uploads import Upload
+
+PURPOSE = "fine-tune"
+_LOOK_AGAIN_SECONDS = 1.0
+_FAILED_STATUSES = ("error", "failed", "deleted", "deleting")
+
+
+async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
+    """The endpoint's id of the file with these bytes, uploading it where it is not there yet; or what to wait for.
+
+    Raises DataFileUnusable where the run can't go on with this file, and EndpointError.
+    """
+    async with world.upload_locks[sha256]:
+        with world.database.read() as connection:
+            known = uploads.find(connection, world.config.name, PURPOSE, sha256)
+        if known is not None and known.file_id is not None:
+            return await _recorded(world, known, path)
+        claimed = _claim(world, path, sha256)
+        if claimed is None:
+            return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
+        if claimed.attempted_at is not None:
+            return await _look_for(world, claimed, path)
+        return await _send(world, claimed, path)
+
+
+async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
+    """A file recorded earlier may have been deleted or have expired since."""
+    assert upload.file_id is not None
+    try:
+        remote = await world.endpoint.file(upload.file_id)
+    except RequestRefused as error:
+        if error.facts["status"] != 404:
+            raise
+        world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
+        claimed = _claim(world, path, upload.sha256)
+        if claimed is None:
+            return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
+        with world.database.write() as connection:
+            forgotten = uploads.write(
+                connection, claimed, world.owner, world.now(), file_id=None, attempted_at=None
+            )
+        return await _send(world, forgotten, path)
+    return _ready(world, remote, path)
+
+
+def _claim(world: World, path: Path, sha256: str) -> Upload | None:
+    file = _unchanged(path, sha256)
+    with world.database.write() as connection:
+        return uploads.claim(
+            connection,
+            endpoint=world.config.name,
+            purpose=PURPOSE,
+            sha256=sha256,
+            sent_name=sent_name(file),
+            size=file.size,
+            owner=world.owner,
+            expires_at=world.lease_end() + world.config.timeout_seconds,
+            now=world.now(),
+            abandoned=world.abandoned(connection),
+        )
+
+
+def _unchanged(path: Path, sha256: str) -> DataFile:
+    """What is sent must be what was checked and priced."""
+    file = inspect_file(path)
+    if file.sha256 != sha256:
+        problem = "it has changed since it was submitted; submit the job file again"
+        raise DataFileUnusable(path=path, problem=problem)
+    return file
+
+
+async def _look_for(world: World, upload: Upload, path: Path) -> str | Wait:
+    """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
+    found = [f for f in await world.endpoint.find_files(upload.sent_name) if f.bytes in (None, upload.bytes)]
+    usable = [file for file in found if file.status not in _FAILED_STATUSES]
+    if usable:
+        return _confirm(world, upload, usable[-1], path)
+    assert upload.attempted_at is not None
+    settled_at = upload.attempted_at + world.config.settling_seconds
+    if world.now() < settled_at:
+        return Wait(
+            min(world.now() + _LOOK_AGAIN_SECONDS, settled_at), f"upload unconfirmed, looking for {path.name}"
+        )
+    return await _send(world, upload, path)
+
+
+async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
+    with world.database.write() as connection:
+        intended = uploads.write(connection, upload, world.owner, world.now(), attempted_at=world.now())
+    try:
+        remote = await world.endpoint.upload(path, intended.sent_name, intended.bytes)
+    except OutcomeUnknown as error:
+        reason = f"upload unconfirmed ({error.facts['problem']}), looking for {path.name}"
+        return Wait(world.now() + _LOOK_AGAIN_SECONDS, reason)
+    except EndpointError as error:
+        with world.database.write() as connection:
+            uploads.write(connection, intended, world.owner, world.now(), attempted_at=None, lease_owner=None)
+        if isinstance(error, EndpointBusy):
+            return Wait(world.now() + (error.facts["retry_after"] or world.config.poll_seconds), str(error))
+        if isinstance(error, RequestRefused):
+            raise DataFileUnusable(
+                path=path, problem=f"the upload was refused: {error.facts['problem']}"
+            ) from error
+        raise
+    return _confirm(world, intended, remote, path)
+
+
+def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Path) -> str | Wait:
+    with world.database.write() as connection:
+        uploads.write(
+            connection,
+            upload,
+            world.owner,
+            world.now(),
+            file_id=remote.id,
+            status=remote.status,
+            lease_owner=None,
+            lease_expires_at=None,
+        )
+    return _ready(world, remote, path)
+
+
+def _ready(world: World, remote: RemoteFile, path: Path) -> str | Wait:
+    if remote.status in _FAILED_STATUSES:
+        problem = f"the endpoint could not process it ({remote.status_details or remote.status})"
+        raise DataFileUnusable(path=path, problem=problem)
+    if world.endpoint.capabilities.needs_processed_files and remote.status not in (None, "processed"):
+        return Wait(world.now() + world.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
+    return remote.id

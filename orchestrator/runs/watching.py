@@ -1,0 +1,48 @@
+"""Runs that another process drives: tell the listener what that process wrote."""
+
+from __future__ import annotations
+
+from orchestrator.runs.world import World
+from orchestrator.store import records
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+
+class Watch:
+    """Compares the followed runs that this worker does not hold with what it saw of them last."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._seen: dict[str, Run] = {}
+        self._steps: dict[str, int] = {}
+
+    def look(self) -> None:
+        """Report the moves and measurements since the last look."""
+        world = self._world
+        with world.database.read() as connection:
+            current = store.by_ids(connection, list(world.followed))
+        for run in current:
+            before = self._seen.get(run.id)
+            self._seen[run.id] = run
+            if before is None or run.lease_owner == world.owner or before.lease_owner == world.owner:
+                self._mark(run)
+            elif run != before:
+                self._report(run, before)
+
+    def _mark(self, run: Run) -> None:
+        with self._world.database.read() as connection:
+            metrics = records.metrics_of(connection, run.id)
+        self._steps[run.id] = metrics[-1].step if metrics else 0
+
+    def _report(self, run: Run, before: Run) -> None:
+        listener = self._world.listener
+        with self._world.database.read() as connection:
+            moves = [move for move in store.history(connection, run.id) if move.version > before.version]
+            metrics = [m for m in records.metrics_of(connection, run.id) if m.step > self._steps[run.id]]
+        if metrics:
+            self._steps[run.id] = metrics[-1].step
+            listener.measured(run, metrics)
+        for move in moves:
+            listener.moved(run, move)
+        if not moves:
+            listener.noted(run)

@@ -1,0 +1,60 @@
+"""What a user wishes of a run: recorded first, carried out by the loop, so that a crash loses no wish."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from orchestrator.endpoints.interface import Endpoint, RemoteJob
+from orchestrator.errors import RequestRefused
+from orchestrator.runs.outcome import Move, record
+from orchestrator.runs.polling import follow
+from orchestrator.runs.states import POLLED, State
+from orchestrator.runs.world import World
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+
+class Wish(StrEnum):
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+
+
+_BEFORE_CREATION = (State.PENDING, State.UPLOADING)
+
+
+async def carry_out(run: Run, world: World) -> bool:
+    """Do what is wished, as far as it can be done now; returns whether the wish is settled.
+
+    While a create is unconfirmed nothing can be cancelled: the job is found first.
+    """
+    wish = Wish(run.wish or "")
+    if wish is Wish.CANCEL and (run.state in _BEFORE_CREATION or _nothing_sent(run, world)):
+        record(world, run, Move(State.CANCELLED, "cancelled before a job was created"))
+        return True
+    if run.state not in POLLED:
+        return False
+    try:
+        job = await _request(wish, world.endpoint)(run.job_id or "")
+    except RequestRefused as error:
+        _drop(run, world)
+        world.listener.warned(f"run {run.id} can't be {wish}d: {error.facts['problem']}")
+        return True
+    _drop(run, world)
+    await follow(run, job, world, why=f"{wish} wished: ")
+    return True
+
+
+def _nothing_sent(run: Run, world: World) -> bool:
+    intent = (run.id, run.creation_attempts)
+    return run.state == State.CREATING and (not run.creation_open or intent in world.fresh_intents)
+
+
+def _request(wish: Wish, endpoint: Endpoint) -> Callable[[str], Awaitable[RemoteJob]]:
+    return {Wish.CANCEL: endpoint.cancel, Wish.PAUSE: endpoint.pause, Wish.UNPAUSE: endpoint.unpause}[wish]
+
+
+def _drop(run: Run, world: World) -> None:
+    with world.database.write() as connection:
+        store.note(connection, run, world.owner, world.now(), {"wish": None})
