@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ def follow(ledger: Ledger, runs: Sequence[Run], listener: Listener | None = None
 
     Leaves with 130 where the user stopped following before they were over.
     """
+    import asyncio
+
     from orchestrator.reports.console import stderr
     from orchestrator.reports.following import following
 
@@ -41,6 +42,8 @@ def follow(ledger: Ledger, runs: Sequence[Run], listener: Listener | None = None
 
 async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener) -> bool:
     """Returns whether a signal ended it. A second Ctrl-C does not wait for the request under way."""
+    import asyncio
+
     from orchestrator.runs.session import drive
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

@@ -39,7 +39,7 @@ def submit(
     _print_plan(planned, as_json)
     if dry_run:
         return
-    with open_ledger(job_file.parent) as ledger:
+    with open_ledger(job_file.parent, create=True) as ledger:
         known = None if again else api.find_same(planned, ledger)
         if known is None:
             _confirm(planned, yes)

@@ -47,7 +47,7 @@ def submit(
     `plan` raises, EndpointError where the endpoint can't go on (the run stays), and DatabaseError.
     """
     planned = plan(job_file, endpoint=endpoint)
-    with open_ledger(Path(job_file).parent) as ledger:
+    with open_ledger(Path(job_file).parent, create=True) as ledger:
         run = record(planned, ledger, again=again).run
         if follow:
             follow_runs(ledger, [run.id], listener)

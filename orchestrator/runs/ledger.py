@@ -75,13 +75,14 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(start: Path | None = None) -> Iterator[Ledger]:
+def open_ledger(start: Path | None = None, *, create: bool = False) -> Iterator[Ledger]:
     """Open the workspace around `start` (default: the current directory), migrating its database where needed.
 
-    Raises InvalidConfig and DatabaseError.
+    Without `create`, a workspace with no database yet reads as an empty one and stays as it is. Raises
+    InvalidConfig and DatabaseError.
     """
     workspace = find_workspace(start)
-    database = open_database(workspace.database_url)
+    database = open_database(workspace.database_url, create=create)
     try:
         yield Ledger(workspace, database)
     finally:

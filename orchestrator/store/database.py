@@ -115,7 +115,8 @@ def _create_engine(url: str) -> Engine:
 
 
 def _create_sqlite_engine(url: str, path: Path) -> Engine:
-    _create_private_file(path)
+    if path.name:  # else it is in memory
+        _create_private_file(path)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)

@@ -14,17 +14,22 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import DatabaseCorrupt, DatabaseTooNew
 from orchestrator.store.database import Database, explain
-from orchestrator.store.schema import REVISION
+from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, create: bool = True) -> Database:
     """Open the database and migrate it where it is older than this program.
 
-    One small query tells whether there is anything to do; only then is Alembic loaded. Raises DatabaseTooNew where
-    a newer ftorch wrote it, and the other DatabaseErrors where it can't be used.
+    One small query tells whether there is anything to do; only then is Alembic loaded. Without `create`, a SQLite
+    file that is not there yet reads as an empty database and is not made. Raises DatabaseTooNew where a newer
+    ftorch wrote it, and the other DatabaseErrors where it can't be used.
     """
+    if not create and _is_absent(url):
+        database = Database("sqlite://")
+        metadata.create_all(database.engine)
+        return database
     database = Database(url)
     found = _revision(database)
     if found != REVISION:
@@ -40,6 +45,10 @@ def migrations_dir() -> Path:
     package = Path(__file__).resolve().parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _is_absent(url: str) -> bool:
+    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
 
 
 def _revision(database: Database) -> str | None:

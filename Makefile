@@ -1,0 +1,67 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Everything is installed into .venv; nothing else on the machine is touched.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := orchestrator tests migrations
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench cassettes test-postgres format clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.installed-base  ## Train the drone job on the local endpoint, to a model id
+	$(BIN)/ftorch submit jobs/drone.toml
+
+test: $(VENV)/.installed-test  ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of the same run
+	$(BIN)/python tests/bench/startup.py
+
+cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
+	$(BIN)/python tests/endpoints/record_cassettes.py
+
+test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway PostgreSQL too
+	$(BIN)/python tests/postgres.py $(ARGS)
+
+format: $(VENV)/.installed-lint  ## Format the sources
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean:  ## Remove .venv and everything that was built; .ftorch, your runs, stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- installing ------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+		command -v $$python >/dev/null 2>&1 || continue; \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		$$python -m venv $(VENV) && exit 0; \
+		echo "$$python can't make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; \
+		rm -rf $(VENV); \
+	done; \
+	echo "ftorch needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || echo none). Give one with: make demo PYTHON=/path/to/python3.13" >&2; \
+	exit 1
+
+$(VENV)/.installed-base: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[serve]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed-base
+	$(PIP) --editable '.[serve,test]'
+	@touch $@
+
+$(VENV)/.installed-lint: $(VENV)/.installed-base
+	$(PIP) --editable '.[serve,lint]'
+	@touch $@
