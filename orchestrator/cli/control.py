@@ -38,7 +38,7 @@ def _carry_out(key: str, wish: str) -> None:
     from orchestrator.reports.following import Lines
     from orchestrator.runs import api
     from orchestrator.runs.ledger import open_ledger
-    from orchestrator.runs.wishes import Wish
+    from orchestrator.runs.states import Wish
 
     with open_ledger() as ledger:
         wished = api.wish(ledger, key, Wish(wish))

@@ -44,10 +44,11 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
         else:
             from orchestrator.reports.console import stdout
 
-            stdout().print(_status(ledger, run, show_all))
+            console = stdout()
+            console.print(_status(ledger, run, show_all, console.width))
 
 
-def _status(ledger: Ledger, key: str | None, show_all: bool) -> RenderableType:
+def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> RenderableType:
     from rich.console import Group
 
     from orchestrator.reports.tables import status_table, summary
@@ -56,7 +57,7 @@ def _status(ledger: Ledger, key: str | None, show_all: bool) -> RenderableType:
     if not runs:
         return "No runs yet. Begin with: ftorch submit jobs/drone.toml"
     last = ledger.progress([run.id for run in runs])
-    table = status_table(runs, last, time.time())
+    table = status_table(runs, last, time.time(), width)
     return table if key is not None else Group(table, summary(ledger.counts(), len(runs)))
 
 
@@ -65,11 +66,12 @@ def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
 
     from orchestrator.reports.console import stdout
 
-    with Live(_status(ledger, key, show_all), console=stdout(), auto_refresh=False, screen=False) as live:
+    console = stdout()
+    with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
+                live.update(_status(ledger, key, show_all, console.width), refresh=True)
                 time.sleep(1)
-                live.update(_status(ledger, key, show_all), refresh=True)
         except KeyboardInterrupt:
             return
 

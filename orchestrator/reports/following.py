@@ -24,7 +24,9 @@ from orchestrator.store.runs import Run, Transition
 
 _LINES_PER_RUN = 10
 """About how many lines of measurements a run prints where there is no terminal."""
-_SPARK = 16
+_SHORTEST_SPARK, _LONGEST_SPARK, _BAR = 5, 24, 12
+_WIDTH_WITH_BAR = 104
+"""From this terminal width on there is room for a bar beside the numbers."""
 
 
 @contextmanager
@@ -124,34 +126,41 @@ class Display:
         room = max(1, self._console.height - 2)
         active = [shown for shown in self._shown.values() if not shown.run.is_over]
         visible = (active or list(self._shown.values()))[:room]
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
-        for _ in range(5):
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for _ in range(5 if self._has_bar else 4):
             table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        table.columns[-1].overflow = "ellipsis"
         for shown in visible:
             table.add_row(*self._row(shown))
         hidden = len(self._shown) - len(visible)
         return Group(table, Text(f"and {hidden} more", style="dim")) if hidden else table
 
-    def _row(self, shown: _Shown) -> tuple[RenderableType, ...]:
+    @property
+    def _has_bar(self) -> bool:
+        return self._console.width >= _WIDTH_WITH_BAR
+
+    def _row(self, shown: _Shown) -> list[RenderableType]:
         run, last, now = shown.run, shown.last, time.time()
         mark: RenderableType = self._spinner if not run.is_over else Text("•")
-        state = Text(run.state, style=STYLES.get(run.state, ""))
+        row: list[RenderableType] = [mark, run.id, Text(run.state, style=STYLES.get(run.state, ""))]
+        if self._has_bar:
+            total, done = (last.total_steps or last.step, last.step) if last else (1, 0)
+            row.append(ProgressBar(total=total, completed=done, width=_BAR))
         if last is None:
-            text = Text(f"{printable(run.reason)}  {duration(now - run.created_at)}", style="dim")
-            return mark, Text(run.id), state, Text(""), Text(""), text
-        bar = ProgressBar(total=last.total_steps or last.step, completed=last.step, width=16)
-        steps = Text(f"{last.step}/{last.total_steps or '?'}")
-        return mark, Text(run.id), state, bar, steps, self._numbers(shown, last, now)
+            row.append(Text(f"{printable(run.reason)}  {duration(now - run.created_at)}", style="dim"))
+        else:
+            row.append(self._numbers(shown, last, now))
+        return row
 
     def _numbers(self, shown: _Shown, last: Metric, now: float) -> Text:
         ordered = [shown.metrics[step] for step in sorted(shown.metrics)]
-        text = Text(f"loss {loss(last.train_loss)} ")
-        text.append(sparkline([metric.train_loss for metric in ordered], _SPARK), style="blue")
+        spark = max(_SHORTEST_SPARK, min(_LONGEST_SPARK, (self._console.width - _WIDTH_WITH_BAR) // 2))
+        text = Text(f"{last.step}/{last.total_steps or '?'}  loss {loss(last.train_loss)} ")
+        text.append(sparkline([metric.train_loss for metric in ordered], spark), style="blue")
         valid = [metric.valid_loss for metric in ordered if metric.valid_loss is not None]
         if valid:
             text.append(f"  valid {loss(valid[-1])} ")
-            text.append(sparkline(valid, _SPARK), style="magenta")
+            text.append(sparkline(valid, spark), style="magenta")
         text.append(f"  {duration(now - shown.run.created_at)}", style="dim")
         left = _remaining(shown, last, now)
         if left is not None and not shown.run.is_over:

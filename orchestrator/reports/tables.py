@@ -9,6 +9,7 @@ from rich.text import Text
 
 from orchestrator.config import EndpointConfig
 from orchestrator.reports.formats import ago, loss, printable
+from orchestrator.runs.ledger import is_followed
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run
 
@@ -26,24 +27,35 @@ STYLES: Mapping[str, str] = {
 }
 
 
-def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float) -> Table:
+_FULL_WIDTH = 110
+"""From this many characters on, every column of the status table has room."""
+
+
+def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, width: int) -> Table:
     """One line for each run: where it stands, how far it is, and its model id or what it waits for."""
-    table = _table("RUN", "NAME", "ENDPOINT", "STATE", "STEP", "LOSS", "VALID", "UPDATED")
+    wide = width >= _FULL_WIDTH
+    more = ("ENDPOINT", "LOSS", "VALID", "UPDATED") if wide else ()
+    table = _table("RUN", "NAME", "STATE", "STEP", *more)
     table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
     for run in runs:
         metric = last.get(run.id)
-        table.add_row(
+        cells: list[str | Text] = [
             run.id,
             printable(run.name),
-            printable(run.endpoint),
             Text(run.state, style=STYLES.get(run.state, "")),
             _steps(metric),
-            loss(metric.train_loss if metric else None),
-            loss(_validation(metric)),
-            ago(run.updated_at, now),
-            printable(run.fine_tuned_model or run.reason),
-        )
+        ]
+        if wide:
+            training = loss(metric.train_loss if metric else None)
+            cells += [printable(run.endpoint), training, loss(_validation(metric)), ago(run.updated_at, now)]
+        table.add_row(*cells, printable(run.fine_tuned_model or _why(run, now)))
     return table
+
+
+def _why(run: Run, now: float) -> str:
+    if run.is_over or is_followed(run, now):
+        return run.reason
+    return f"{run.reason}; nobody follows it now: ftorch resume"
 
 
 def _steps(metric: Metric | None) -> str:

@@ -1,0 +1,182 @@
+"""`submit` as a user types it, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from support.project import Project
+
+MODEL = re.compile(r"ft:gpt-4\.1-mini-2025-04-14:local:[^:]*:\w+")
+
+
+def test_the_model_id_stands_alone_on_stdout(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 0, done.err
+    assert MODEL.fullmatch(done.out.strip())
+    assert "tiny" in done.err
+    assert "stands in for gpt-4.1-mini-2025-04-14" in done.err
+    [run] = project.status()
+    assert run["state"] == "succeeded"
+    assert run["fine_tuned_model"] == done.out.strip()
+
+
+def test_the_same_submission_is_found_and_not_paid_again(project: Project) -> None:
+    first = project.ftorch("submit", "jobs/greet.toml")
+    second = project.ftorch("submit", "jobs/greet.toml")
+    assert second.out == first.out
+    assert "found again, not paid again" in second.err
+    assert len(project.status()) == 1
+
+
+def test_again_trains_once_more(project: Project) -> None:
+    first = project.ftorch("submit", "jobs/greet.toml")
+    second = project.ftorch("submit", "jobs/greet.toml", "--again")
+    assert second.out != first.out
+    assert len(project.status()) == 2
+
+
+def test_two_processes_at_once_make_one_run(project: Project) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: project.ftorch("submit", "jobs/greet.toml"), range(3)))
+    assert [each.code for each in done] == [0, 0, 0]
+    assert len({each.out for each in done}) == 1
+    assert len(project.status()) == 1
+
+
+def test_a_dry_run_records_nothing(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/greet.toml", "--dry-run")
+    assert done.code == 0
+    assert "12 examples" in done.err
+    assert project.status() == []
+    assert not (project.root / ".ftorch").exists()
+
+
+def test_detach_leaves_when_the_job_exists_and_resume_finishes_it(project: Project) -> None:
+    left = project.ftorch("submit", "jobs/greet.toml", "--detach")
+    assert left.code == 0, left.err
+    assert project.status()[0]["job_id"]
+    resumed = project.ftorch("resume")
+    assert MODEL.search(left.out + resumed.out)
+    assert project.status()[0]["state"] == "succeeded"
+
+
+def test_openai_warns_with_the_dates_of_the_wind_down_and_asks_before_it_costs(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "openai", OPENAI_API_KEY="none-for-tests")
+    assert done.code == 2
+    for fact in ("7 May 2026", "2 July 2026", "6 January 2027", "--yes"):
+        assert fact in done.err
+    assert project.status() == []
+
+
+# --- bad input: one clear error, nothing lost ----------------------------------------------------------------
+
+
+def test_no_such_job_file(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/gret.toml")
+    assert done.code == 2
+    assert "no job file jobs/gret.toml" in done.err
+
+
+def test_a_syntax_error_names_its_line(project: Project) -> None:
+    project.write_job(model="model = oops")
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 2
+    assert "jobs/greet.toml:3" in done.err
+
+
+def test_unknown_keys_wrong_types_and_ranges_are_all_told_at_once(project: Project) -> None:
+    project.write_job("[sweep]\ntrials = 3", name="nmae = 'greet'", n_epochs="n_epochs = 0")
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 2
+    assert 'jobs/greet.toml:1: unknown key "nmae"; did you mean "name"?' in done.err
+    assert 'jobs/greet.toml:7: method.n_epochs must be "auto" or a whole number from 1 to 50, not 0' in done.err
+    assert 'jobs/greet.toml:8: unknown table "sweep"; known here: data, limits, metadata, method, poll' in done.err
+
+
+def test_a_missing_data_file_is_named_with_the_nearest_one(project: Project) -> None:
+    project.write_job(training_file='training_file = "trian.jsonl"')
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 2
+    assert "did you mean train.jsonl?" in done.err
+
+
+def test_an_empty_data_file(project: Project) -> None:
+    (project.root / "jobs" / "train.jsonl").write_text("")
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 2
+    assert "train.jsonl" in done.err
+    assert "empty" in done.err
+
+
+def test_bad_data_is_told_with_its_line_and_never_uploaded(project: Project) -> None:
+    path = project.root / "jobs" / "train.jsonl"
+    lines = path.read_text().splitlines()
+    lines[4] = lines[4].replace('"assistant"', '"asistant"')
+    path.write_text("\n".join(lines) + "\n")
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 1
+    assert "train.jsonl:5" in done.err
+    assert "Nothing was uploaded" in done.err
+    assert project.status() == []
+
+
+def test_an_unknown_endpoint(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "locl")
+    assert done.code == 2
+    assert 'no endpoint named "locl". Known: local, openai' in done.err
+
+
+def test_a_missing_key_variable(project: Project) -> None:
+    done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "openai", "--yes")
+    assert done.code == 1
+    assert "OPENAI_API_KEY is not set" in done.err
+    assert project.status() == []
+
+
+def test_an_unreachable_endpoint_keeps_the_run(project: Project) -> None:
+    table = '[endpoints.gone]\ntype = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    (project.root / "ftorch.toml").write_text(table)
+    done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "gone", "--yes")
+    assert done.code == 1
+    assert "gone can't be reached" in done.err
+    assert "ftorch resume" in done.err
+    [run] = project.status()
+    assert run["state"] == "uploading"
+    assert "waiting for gone" in str(run["reason"])
+
+
+def test_an_unknown_model_fails_the_run_with_the_endpoints_words(project: Project) -> None:
+    project.write_job(model='model = "ft:gpt-4.1-mini-2025-04-14:local:drone:nothere"')
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 1
+    assert "nothere" in done.err
+    [run] = project.status()
+    assert run["state"] == "failed"
+
+
+def test_a_state_directory_that_cannot_be_written(project: Project) -> None:
+    (project.root / ".ftorch").write_text("a file where the directory belongs")
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 1
+    assert "can't be written" in done.err
+    assert "FTORCH_HOME" in done.err
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Project) -> None:
+    project.ftorch("submit", "jobs/greet.toml")
+    path = project.root / ".ftorch" / "ftorch.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = _rows(path)
+    done = project.ftorch("status")
+    assert done.code == 1
+    assert "written by a newer ftorch" in done.err
+    assert _rows(path) == before
+
+
+def _rows(path: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(path) as connection:
+        return connection.execute("SELECT id, state, version FROM runs").fetchall()
