@@ -36,6 +36,7 @@ class Project:
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
