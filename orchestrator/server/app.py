@@ -1,0 +1,89 @@
+"""The OpenAI-compatible endpoint, assembled: what an in-process client or a web server talks to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
+
+from orchestrator.errors import TrainerUnknown
+from orchestrator.server.apierror import ApiError
+from orchestrator.server.context import Context
+from orchestrator.server.gate import Gate
+from orchestrator.server.loaded import LoadedModels
+from orchestrator.server.profiles import PROFILES
+from orchestrator.server.routes import chat, files, jobs, models, uploads
+from orchestrator.server.scheduler import Scheduler
+from orchestrator.server.settings import Settings
+from orchestrator.server.store import Store
+from orchestrator.server.trainers import NAMES
+
+__all__ = ["Settings", "create_app"]
+
+DEFAULTS = Settings()
+
+
+def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
+    """The endpoint over the store in this folder, which is made where it is missing.
+
+    Jobs are trained while `app.state.scheduler.running()` is entered; a server that runs the lifespan does so
+    itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
+    """
+    if settings.trainer not in NAMES:
+        raise TrainerUnknown(trainer=settings.trainer, known=", ".join(NAMES))
+    store = Store(store_dir)
+    store.tidy(settings.now())
+    scheduler = Scheduler(store, settings)
+    app = Starlette(
+        routes=[Mount("/v1", Router(_routes(), redirect_slashes=False)), Route("/health", _health)],
+        middleware=[Middleware(Gate, api_key=settings.api_key)],
+        exception_handlers={ApiError: _refused, HTTPException: _unroutable},
+        lifespan=_lifespan,
+    )
+    app.state.scheduler = scheduler
+    app.state.context = Context(
+        store=store,
+        settings=settings,
+        profile=PROFILES[settings.profile],
+        scheduler=scheduler,
+        models=LoadedModels(store, settings.trainer),
+    )
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    async with app.state.scheduler.running():
+        yield
+
+
+def _routes() -> list[BaseRoute]:
+    return [*files.ROUTES, *uploads.ROUTES, *jobs.ROUTES, *models.ROUTES, *chat.ROUTES]
+
+
+async def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body(), error.status)
+
+
+async def _unroutable(request: Request, error: Exception) -> Response:
+    """What the router and the form parser refuse, in the words of the API."""
+    assert isinstance(error, HTTPException)
+    place = f"{request.method} {request.url.path}"
+    refusals = {
+        404: ApiError(404, f"Invalid URL ({place}).", code="unknown_url"),
+        405: ApiError(405, f"Not allowed: {place}.", code="method_not_supported"),
+    }
+    refusal = refusals.get(error.status_code) or ApiError(error.status_code, f"{error.detail}")
+    return JSONResponse(refusal.body(), refusal.status, error.headers)

@@ -1,0 +1,35 @@
+"""What every route needs: the store, the settings, the scheduler and the loaded models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from orchestrator.server.loaded import LoadedModels
+from orchestrator.server.profiles import Profile
+from orchestrator.server.scheduler import Scheduler
+from orchestrator.server.settings import Settings
+from orchestrator.server.store import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    """One endpoint, assembled."""
+
+    store: Store
+    settings: Settings
+    profile: Profile
+    scheduler: Scheduler
+    models: LoadedModels
+
+    @property
+    def now(self) -> int:
+        """The time in whole Unix seconds, as objects carry it."""
+        return int(self.settings.now())
+
+
+def context(request: Request) -> Context:
+    """The endpoint this request came to."""
+    found: Context = request.app.state.context
+    return found

@@ -1,0 +1,77 @@
+"""What every request passes first: its id, the key, and the promise of a JSON answer whatever goes wrong."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import sqlite3
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.server import ids
+from orchestrator.server.apierror import ApiError
+
+OPEN_PATHS = ("/health",)
+
+log = logging.getLogger(__name__)
+
+
+class Gate:
+    """ASGI middleware. An exception never leaves it: an in-process client would meet it instead of an answer."""
+
+    def __init__(self, app: ASGIApp, api_key: str | None) -> None:
+        self._app = app
+        self._api_key = api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send, ids.request_id())
+        try:
+            self._check_key(scope)
+            await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if answer.started:
+                raise
+            body = _refusal(error, answer.request_id)
+            await JSONResponse(body.body(), body.status)(scope, receive, answer.send)
+
+    def _check_key(self, scope: Scope) -> None:
+        if self._api_key is None or scope["path"] in OPEN_PATHS:
+            return
+        kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not key:
+            raise ApiError(401, "You didn't provide an API key (Authorization: Bearer KEY).")
+        if not hmac.compare_digest(key.encode(), self._api_key.encode()):
+            raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+class _Answer:
+    """Sends the answer with its id, and knows whether it has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            MutableHeaders(scope=message)["x-request-id"] = self.request_id
+        await self._send(message)
+
+
+def _refusal(error: Exception, request_id: str) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    log.error("Request %s failed", request_id, exc_info=error)
+    if isinstance(error, OSError | sqlite3.Error):
+        return ApiError(500, f"The endpoint cannot use its store: {error}", kind="server_error")
+    message = f"The endpoint had an error while it processed the request {request_id}."
+    return ApiError(500, message, kind="server_error")

@@ -1,0 +1,150 @@
+"""The JSON objects of the API, as the official description has them (OpenAI's OpenAPI document, version 2.3.0).
+
+One status is missing there: pause and resume exist, so a paused job is called `paused`, as real answers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.server.profiles import Profile
+from orchestrator.server.store.records import (
+    Checkpoint,
+    Event,
+    File,
+    FineTunedModel,
+    Job,
+    JobStatus,
+    Part,
+    Upload,
+)
+
+Json = dict[str, Any]
+
+WAITING = (JobStatus.VALIDATING_FILES, JobStatus.QUEUED)
+
+
+def file_object(file: File, profile: Profile) -> Json:
+    shown: Json = {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.bytes,
+        "created_at": file.created_at,
+        "filename": file.filename,
+        "purpose": file.purpose,
+    }
+    if file.expires_at is not None:
+        shown["expires_at"] = file.expires_at
+    if profile.file_status:
+        shown["status"] = "processed"
+    return shown
+
+
+def upload_object(upload: Upload, file: File | None, profile: Profile) -> Json:
+    shown: Json = {
+        "id": upload.id,
+        "object": "upload",
+        "bytes": upload.bytes,
+        "created_at": upload.created_at,
+        "filename": upload.filename,
+        "purpose": upload.purpose,
+        "status": upload.status,
+        "expires_at": upload.expires_at,
+    }
+    return {**shown, "file": file_object(file, profile)} if file else shown
+
+
+def part_object(part: Part) -> Json:
+    return {"id": part.id, "object": "upload.part", "created_at": part.created_at, "upload_id": part.upload}
+
+
+def job_object(job: Job, profile: Profile, organization: str) -> Json:
+    shown: Json = {
+        "id": job.id,
+        "object": "fine_tuning.job",
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+        "model": job.model,
+        "fine_tuned_model": job.fine_tuned_model,
+        "organization_id": organization,
+        "status": _status(job, profile),
+        "training_file": job.training_file,
+        "validation_file": job.validation_file,
+        "result_files": [job.result_file] if job.result_file else [],
+        "trained_tokens": job.trained_tokens,
+        "error": asdict(job.error) if job.error else None,
+        "seed": job.seed,
+        "estimated_finish": job.estimated_finish if job.status is JobStatus.RUNNING else None,
+        "integrations": [],
+        "metadata": dict(job.metadata) if job.metadata is not None and profile.metadata else None,
+    }
+    return {**shown, **_hyperparameters(job, profile)}
+
+
+def event_object(event: Event) -> Json:
+    return {
+        "id": event.id,
+        "object": "fine_tuning.job.event",
+        "created_at": event.created_at,
+        "level": event.level,
+        "message": event.message,
+        "type": event.kind,
+        "data": dict(event.data),
+    }
+
+
+def checkpoint_object(checkpoint: Checkpoint) -> Json:
+    return {
+        "id": checkpoint.id,
+        "object": "fine_tuning.job.checkpoint",
+        "created_at": checkpoint.created_at,
+        "fine_tuned_model_checkpoint": checkpoint.model,
+        "fine_tuning_job_id": checkpoint.job,
+        "step_number": checkpoint.step,
+        "metrics": dict(checkpoint.metrics),
+    }
+
+
+def model_object(model: FineTunedModel, organization: str) -> Json:
+    return {"id": model.name, "object": "model", "created": model.created_at, "owned_by": organization}
+
+
+def stand_in_object(name: str, created: int) -> Json:
+    """A base model whose part the local trainer plays."""
+    return {"id": name, "object": "model", "created": created, "owned_by": "local-stand-in"}
+
+
+def deleted(object_id: str, kind: str) -> Json:
+    return {"id": object_id, "object": kind, "deleted": True}
+
+
+def page(objects: Sequence[Json], has_more: bool, profile: Profile, *, ends: bool = False) -> Json:
+    """A list; with `ends` it names its first and last object, which the description wants to be strings always."""
+    shown: Json = {"object": "list", "data": list(objects)}
+    if profile.pages:
+        shown["has_more"] = has_more
+    if ends:
+        shown["first_id"] = objects[0]["id"] if objects else ""
+        shown["last_id"] = objects[-1]["id"] if objects else ""
+    return shown
+
+
+def _status(job: Job, profile: Profile) -> str:
+    hidden = job.status in WAITING and not profile.shows_waiting
+    return JobStatus.RUNNING.value if hidden else job.status.value
+
+
+def _hyperparameters(job: Job, profile: Profile) -> Json:
+    numbers: Json = {
+        "n_epochs": job.n_epochs,
+        "batch_size": job.batch_size,
+        "learning_rate_multiplier": job.learning_rate_multiplier,
+    }
+    if profile.flat_hyperparameters:
+        known = {name: None if number == "auto" else number for name, number in numbers.items()}
+        return {"hyperparameters": known, "method": None, "suffix": job.suffix or ""}
+    extra = {"beta": job.beta} if job.method == "dpo" else {}
+    method = {"type": job.method, job.method: {"hyperparameters": {**numbers, **extra}}}
+    return {"hyperparameters": numbers, "method": method}

@@ -1,0 +1,140 @@
+"""Files: upload, list, retrieve, content, delete."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from orchestrator.server import objects, requests
+from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
+from orchestrator.server.context import context
+from orchestrator.server.store.records import File
+
+MAX_BYTES = 512 << 20
+FORM_BYTES = 64 << 10
+"""What the rest of a multipart body, its fields and boundaries, may take."""
+MAX_LIST = 10_000
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+MIN_LIFETIME, MAX_LIFETIME = 3600, 2_592_000
+
+
+async def create(request: Request) -> Response:
+    """POST /files."""
+    refuse_long_body(request, MAX_BYTES)
+    async with request.form(max_files=1, max_fields=20) as form:
+        upload = _part(form)
+        purpose = checked_purpose(form.get("purpose"))
+        lifetime = _lifetime(form)
+        file = await run_in_threadpool(_store, request, upload, purpose, lifetime)
+    return JSONResponse(objects.file_object(file, context(request).profile))
+
+
+def list_all(request: Request) -> Response:
+    """GET /files."""
+    at, query = context(request), request.query_params
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise bad_request("order must be asc or desc.", "order", "invalid_value")
+    limit = requests.limit(request, default=MAX_LIST, highest=MAX_LIST)
+    after = query.get("after") if at.profile.pages else None
+    if after is not None:
+        _existing(request, after, "after")
+    found = at.store.files.page(
+        at.now, purpose=query.get("purpose"), after=after, limit=limit + 1, newest_first=order == "desc"
+    )
+    shown = [objects.file_object(file, at.profile) for file in found[:limit]]
+    return JSONResponse(objects.page(shown, len(found) > limit, at.profile, ends=True))
+
+
+def retrieve(request: Request) -> Response:
+    """GET /files/{id}."""
+    return JSONResponse(objects.file_object(_file(request), context(request).profile))
+
+
+def content(request: Request) -> Response:
+    """GET /files/{id}/content."""
+    file = _file(request)
+    path = context(request).store.blobs.path(file.blob)
+    return FileResponse(path, media_type="application/octet-stream", filename=file.filename)
+
+
+def delete(request: Request) -> Response:
+    """DELETE /files/{id}."""
+    file = _file(request)
+    context(request).store.files.delete(file)
+    return JSONResponse(objects.deleted(file.id, "file"))
+
+
+ROUTES = [
+    Route("/files", create, methods=["POST"]),
+    Route("/files", list_all, methods=["GET"]),
+    Route("/files/{file_id}", retrieve, methods=["GET"]),
+    Route("/files/{file_id}", delete, methods=["DELETE"]),
+    Route("/files/{file_id}/content", content, methods=["GET"]),
+]
+
+
+def refuse_long_body(request: Request, most: int) -> None:
+    """413 by the length the client announces, before a byte of the body is read."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:18]) > most + FORM_BYTES:
+        raise too_large(f"The file is larger than {most} bytes.")
+
+
+def checked_purpose(purpose: object) -> str:
+    """The purpose if it is one of the official ones (else 400)."""
+    if not isinstance(purpose, str) or not purpose:
+        raise bad_request("Missing required parameter: 'purpose'.", "purpose", "missing_required_parameter")
+    if purpose not in PURPOSES:
+        raise bad_request(f"'{purpose[:100]}' is not one of {', '.join(PURPOSES)}.", "purpose", "invalid_value")
+    return purpose
+
+
+def _part(form: FormData) -> UploadFile:
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        message = "Missing required parameter: 'file' (a part of a multipart/form-data body)."
+        raise bad_request(message, "file", "missing_required_parameter")
+    if not upload.size:
+        raise bad_request("The file is empty.", "file", "empty_file")
+    if upload.size > MAX_BYTES:
+        raise too_large(f"The file has {upload.size} bytes; at most {MAX_BYTES} are taken.")
+    return upload
+
+
+def _lifetime(form: FormData) -> int | None:
+    seconds, anchor = form.get("expires_after[seconds]"), form.get("expires_after[anchor]")
+    if seconds is None and anchor is None:
+        return None
+    if anchor != "created_at":
+        raise bad_request("The only anchor is 'created_at'.", "expires_after.anchor", "invalid_value")
+    text = str(seconds)
+    if not text.isascii() or not text.isdigit() or not MIN_LIFETIME <= int(text[:9]) <= MAX_LIFETIME:
+        message = f"expires_after.seconds must be from {MIN_LIFETIME} to {MAX_LIFETIME}."
+        raise bad_request(message, "expires_after.seconds", "invalid_value")
+    return int(text)
+
+
+def _store(request: Request, upload: UploadFile, purpose: str, lifetime: int | None) -> File:
+    at = context(request)
+    blob = at.store.blobs.copy(upload.file)
+    return at.store.files.add(upload.filename or "file", purpose, blob, at.now, lifetime)
+
+
+def _file(request: Request) -> File:
+    return _existing(request, request.path_params["file_id"], "id")
+
+
+def _existing(request: Request, file_id: str, param: str) -> File:
+    at = context(request)
+    file = at.store.files.get(file_id, at.now)
+    if file is None:
+        raise _unknown(file_id, param)
+    return file
+
+
+def _unknown(file_id: str, param: str) -> ApiError:
+    return not_found(f"No such File object: {file_id[:200]}", param)

@@ -1,0 +1,59 @@
+"""Models: list, retrieve, delete."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from orchestrator.server import objects
+from orchestrator.server.apierror import ApiError
+from orchestrator.server.context import context
+from orchestrator.server.jobspec import check_model_name
+from orchestrator.server.loaded import unknown_model
+from orchestrator.server.store.records import FineTunedModel
+
+SINCE = 0
+"""The creation time shown for a base model no job has named yet."""
+
+
+def list_all(request: Request) -> Response:
+    """GET /models: the trainer itself, the base models that jobs named, and every fine-tuned model."""
+    at = context(request)
+    bases = {at.settings.trainer: SINCE, **dict(at.store.jobs.base_models())}
+    shown = [objects.stand_in_object(name, since) for name, since in bases.items()]
+    shown += [objects.model_object(model, at.settings.organization) for model in at.store.models.all()]
+    return JSONResponse({"object": "list", "data": shown})
+
+
+def retrieve(request: Request) -> Response:
+    """GET /models/{name}: any base model name is there, as a stand-in."""
+    at, name = context(request), request.path_params["name"]
+    if not name.startswith("ft:"):
+        check_model_name(name)
+        return JSONResponse(objects.stand_in_object(name, dict(at.store.jobs.base_models()).get(name, SINCE)))
+    return JSONResponse(objects.model_object(_fine_tuned(request), at.settings.organization))
+
+
+def delete(request: Request) -> Response:
+    """DELETE /models/{name}: fine-tuned models and checkpoints only."""
+    if not request.path_params["name"].startswith("ft:"):
+        raise ApiError(403, "Only fine-tuned models can be deleted.", param="model", code="model_not_deletable")
+    model = _fine_tuned(request)
+    context(request).store.models.delete(model)
+    return JSONResponse(objects.deleted(model.name, "model"))
+
+
+ROUTES = [
+    Route("/models", list_all, methods=["GET"]),
+    Route("/models/{name:path}", retrieve, methods=["GET"]),
+    Route("/models/{name:path}", delete, methods=["DELETE"]),
+]
+
+
+def _fine_tuned(request: Request) -> FineTunedModel:
+    name = request.path_params["name"]
+    model = context(request).store.models.get(name)
+    if model is None:
+        raise unknown_model(name)
+    return model

@@ -1,0 +1,196 @@
+"""Starts a worker process for every job that waits, and starts it again when it died before the job ended.
+
+Any number of processes may schedule the same store: what is at work is known from the workers' file locks alone,
+so nobody has to tell the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from orchestrator.server.locks import FileLock, job_lock, slot_locks, take_any
+from orchestrator.server.settings import Settings
+from orchestrator.server.store import Store
+from orchestrator.server.store.progress import NoLongerRunningError
+from orchestrator.server.store.records import Failure, JobStatus
+
+BUSY_SECONDS = 0.05
+"""Between two looks while there is work."""
+IDLE_SECONDS = 1.0
+"""Between two looks while there is none; a job created in this process is noticed at once all the same."""
+DEATHS_ALLOWED = 5
+"""A job whose worker died more often than this under our eyes has failed."""
+FAREWELL_SECONDS = 2.0
+"""What a worker gets to end by itself."""
+
+log = logging.getLogger(__name__)
+
+Worker = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to start the worker of a job: its lock, and that of a place for training if one was free."""
+
+    job_id: str
+    lock: FileLock
+    slot: FileLock | None
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Of the locks held: the job's, then the place's."""
+        held = [lock.descriptor for lock in (self.lock, self.slot) if lock is not None]
+        return [descriptor for descriptor in held if descriptor is not None]
+
+    def release(self) -> None:
+        """Let go of the locks; the worker that inherited them keeps them."""
+        for lock in (self.lock, self.slot):
+            if lock is not None:
+                lock.release()
+
+
+class Scheduler:
+    """Keeps up to `settings.max_training` jobs of the store in training while `running`."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._workers: dict[str, Worker] = {}
+        self._deaths: Counter[str] = Counter()
+        self._news: asyncio.Event | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Schedule for as long as the block lasts; its workers end with it, their jobs stay as they are."""
+        self._news = asyncio.Event()
+        loop = asyncio.create_task(self._loop(self._news), name="ftorch endpoint scheduler")
+        try:
+            yield
+        finally:
+            loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop
+            self._end_workers()
+
+    def wake(self) -> None:
+        """There may be new work; call it on the event loop."""
+        if self._news is not None:
+            self._news.set()
+
+    async def _loop(self, news: asyncio.Event) -> None:
+        while True:
+            try:
+                pause = await self._look()
+            except Exception:
+                log.exception("The scheduler of %s could not look for work", self._store.folder)
+                pause = IDLE_SECONDS
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(news.wait(), pause)
+            news.clear()
+
+    async def _look(self) -> float:
+        for job_id in self._take_leave():
+            await run_in_threadpool(self._give_up, job_id)
+        waiting = await run_in_threadpool(self._store.jobs.waiting_for_work)
+        # Not in the thread pool: Linux ends a worker with the THREAD that started it, and a claim must not get lost
+        # when this task is cancelled.
+        self._start_workers(waiting)
+        return BUSY_SECONDS if waiting or self._workers else IDLE_SECONDS
+
+    def _take_leave(self) -> list[str]:
+        """Forget the workers that ended; returns the jobs that killed theirs once too often."""
+        hopeless = []
+        for job_id, worker in list(self._workers.items()):
+            if worker.poll() is None:
+                continue
+            _close(worker)
+            del self._workers[job_id]
+            self._deaths[job_id] += worker.returncode != 0
+            if worker.returncode != 0 and self._deaths[job_id] > DEATHS_ALLOWED:
+                hopeless.append(job_id)
+        return hopeless
+
+    def _start_workers(self, waiting: Sequence[tuple[str, JobStatus]]) -> None:
+        claims = self._claim(waiting)
+        try:
+            for claim in claims:
+                self._workers[claim.job_id] = self._start(claim)
+        finally:
+            for claim in claims:
+                claim.release()
+
+    def _claim(self, waiting: Sequence[tuple[str, JobStatus]]) -> list[Claim]:
+        """What to start workers for now: one more job than may train at once, so that files get checked too."""
+        claims: list[Claim] = []
+        slots = slot_locks(self._store.locks, self._settings.max_training)
+        slot = take_any(slots)
+        for job_id, status in waiting:
+            if len(self._workers) + len(claims) > self._settings.max_training:
+                break
+            if (slot is None and status is not JobStatus.VALIDATING_FILES) or not self._is_ours_to_start(job_id):
+                continue
+            lock = job_lock(self._store.locks, job_id)
+            if lock.acquire():
+                claims.append(Claim(job_id, lock, slot))
+                slot = take_any(slots)
+        if slot is not None:
+            slot.release()
+        return claims
+
+    def _is_ours_to_start(self, job_id: str) -> bool:
+        return job_id not in self._workers and self._deaths[job_id] <= DEATHS_ALLOWED
+
+    def _start(self, claim: Claim) -> Worker:
+        """Start the worker and hand it the claim's locks."""
+        inherited = [str(descriptor) for descriptor in claim.descriptors]
+        folder, slots = self._store.folder.resolve(), self._settings.max_training
+        arguments = [str(folder), claim.job_id, str(slots), *inherited]
+        with (folder / "worker.log").open("ab") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "orchestrator.server.worker", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=claim.descriptors,
+                start_new_session=True,
+            )
+
+    def _give_up(self, job_id: str) -> None:
+        job = self._store.jobs.get(job_id)
+        message = (
+            f"The process that trains this job died {self._deaths[job_id]} times. "
+            f"What it said last stands in {self._store.folder / 'worker.log'}."
+        )
+        if job is not None:
+            with contextlib.suppress(NoLongerRunningError):
+                self._store.progress.fail(job, Failure("server_error", message, None), int(self._settings.now()))
+
+    def _end_workers(self) -> None:
+        for worker in self._workers.values():
+            _close(worker)
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        for worker in self._workers.values():
+            try:
+                worker.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        self._workers.clear()
+
+
+def _close(worker: Worker) -> None:
+    """Close our end of the worker's standard input, which tells it to end."""
+    if worker.stdin is not None:
+        with contextlib.suppress(OSError):
+            worker.stdin.close()

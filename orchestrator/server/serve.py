@@ -1,0 +1,59 @@
+"""Serves the endpoint over HTTP with uvicorn, for any client that speaks the OpenAI API."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import AddressUnusable, ServerMissing
+from orchestrator.server.app import create_app
+from orchestrator.server.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+BACKLOG = 2048
+
+
+def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
+    """Serve until interrupted; port 0 takes any free one. The address is told on stderr once it is bound.
+
+    Raises ServerMissing where uvicorn is not installed, AddressUnusable where the address is taken or not ours, and
+    what `create_app` raises.
+    """
+    server = _server(store_dir, settings)
+    listener = _bind(host, port)
+    # Ctrl-C is how a server is ended: uvicorn closes everything in order and then raises it once more.
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        _announce(listener, host, settings)
+        server.run(sockets=[listener])
+
+
+def _server(store_dir: Path, settings: Settings) -> uvicorn.Server:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ServerMissing from error
+    app = create_app(store_dir, settings=settings)
+    return uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise AddressUnusable(address=f"{host}:{port}", reason=error) from error
+
+
+def _announce(listener: socket.socket, host: str, settings: Settings) -> None:
+    address, port = listener.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    print(f"ftorch endpoint on http://{shown}:{port}/v1", file=sys.stderr, flush=True)
+    if settings.api_key is None and not ipaddress.ip_address(address).is_loopback:
+        warning = "Warning: anybody who reaches {} can use this endpoint; set an API key, or bind 127.0.0.1."
+        print(warning.format(host), file=sys.stderr, flush=True)

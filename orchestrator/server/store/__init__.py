@@ -1,0 +1,54 @@
+"""The endpoint's own durable store: SQLite and blobs in one folder, shared by any number of processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.errors import EndpointStoreUnusable
+from orchestrator.server.store.blobs import Blobs
+from orchestrator.server.store.database import Database
+from orchestrator.server.store.files import Files
+from orchestrator.server.store.jobs import Jobs
+from orchestrator.server.store.models import Models
+from orchestrator.server.store.progress import Progress
+from orchestrator.server.store.uploads import Uploads
+
+TABLES_WITH_BLOBS = ("files", "parts", "checkpoints", "models")
+ORPHAN_SECONDS = 24 * 3600
+"""Longer than any writer needs between writing a blob and recording it."""
+
+
+class Store:
+    """The one door to what the endpoint remembers."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder, or create it with mode 0700.
+
+        Raises EndpointStoreUnusable (no folder, no rights, no space) and EndpointStoreNewer.
+        """
+        self.folder = folder
+        self.locks = folder / "locks"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.locks.mkdir(mode=0o700, exist_ok=True)
+            blobs = Blobs(folder / "blobs")
+        except OSError as error:
+            raise EndpointStoreUnusable(path=folder, reason=error) from error
+        database = Database(folder / "endpoint.db")
+        self.blobs = blobs
+        self.files = Files(database, blobs)
+        self.uploads = Uploads(database, blobs)
+        self.jobs = Jobs(database)
+        self.progress = Progress(database, blobs)
+        self.models = Models(database, blobs)
+        self._database = database
+
+    def tidy(self, now: float) -> None:
+        """Delete what nothing needs any more: expired files, parts of expired uploads, blobs of killed writers."""
+        self.files.purge(now)
+        self.uploads.purge(now)
+        self.blobs.purge(keep=self._blobs_in_use(), older_than=now - ORPHAN_SECONDS)
+
+    def _blobs_in_use(self) -> set[str]:
+        tables = " UNION ALL ".join(f"SELECT blob FROM {name}" for name in TABLES_WITH_BLOBS)
+        return {row["blob"] for row in self._database.all(tables)}

@@ -1,0 +1,183 @@
+"""What the store holds, as frozen values."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+Level = Literal["info", "warn", "error"]
+Method = Literal["supervised", "dpo"]
+Number = int | float | Literal["auto"]
+
+
+class JobStatus(StrEnum):
+    """The life of a job: down the list, `paused` aside."""
+
+    VALIDATING_FILES = "validating_files"
+    """Created; its files have not been checked yet."""
+    QUEUED = "queued"
+    """Waits for one of the places where jobs train."""
+    RUNNING = "running"
+    """Trains, or trained until its process died and will go on."""
+    PAUSED = "paused"
+    """Stopped on request; resume makes it queued again."""
+    SUCCEEDED = "succeeded"
+    """Trained; the model answers."""
+    FAILED = "failed"
+    """Ended by an error, which the job carries."""
+    CANCELLED = "cancelled"
+    """Ended on request."""
+
+
+WAITING_FOR_WORK = (JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING)
+ACTIVE = (*WAITING_FOR_WORK, JobStatus.PAUSED)
+
+
+@dataclass(frozen=True)
+class File:
+    """An uploaded file or a result file."""
+
+    id: str
+    created_at: int
+    expires_at: int | None
+    filename: str
+    bytes: int
+    purpose: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that arrives in parts. `file_lifetime` are the seconds the finished file is kept, None for ever."""
+
+    id: str
+    created_at: int
+    expires_at: int
+    filename: str
+    bytes: int
+    purpose: str
+    file_lifetime: int | None
+    status: str
+    file: str | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an upload."""
+
+    id: str
+    upload: str
+    created_at: int
+    bytes: int
+    blob: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed, in the terms of the API."""
+
+    code: str
+    message: str
+    param: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fine-tuning job. Times are Unix seconds; hyperparameters are "auto" until training starts."""
+
+    id: str
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    estimated_finish: int | None
+    status: JobStatus
+    validated: bool
+    trainer: str
+    model: str
+    base: str
+    model_token: str
+    suffix: str | None
+    seed: int
+    training_file: str
+    validation_file: str | None
+    method: Method
+    n_epochs: Number
+    batch_size: Number
+    learning_rate_multiplier: Number
+    beta: Number | None
+    metadata: Mapping[str, str] | None
+    training_tokens: int | None
+    trained_tokens: int | None
+    fine_tuned_model: str | None
+    result_file: str | None
+    error: Failure | None
+
+    @property
+    def model_name(self) -> str:
+        """What its fine-tuned model is or will be called."""
+        return f"ft:{self.base}:local:{self.suffix or ''}:{self.model_token}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a job."""
+
+    id: str
+    job: str
+    created_at: int
+    level: Level
+    kind: str
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights at the end of an epoch, callable as `model`."""
+
+    id: str
+    job: str
+    created_at: int
+    step: int
+    model: str
+    metrics: Mapping[str, float]
+    blob: str
+
+
+@dataclass(frozen=True)
+class FineTunedModel:
+    """A name that answers: a finished job's model or one of its checkpoints."""
+
+    name: str
+    created_at: int
+    job: str
+    base: str
+    trainer: str
+    blob: str
+
+
+Record = TypeVar("Record")
+
+
+def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
+    """The record of a row whose columns are named like the record's fields; JSON columns are decoded."""
+    values = {field.name: _decoded(kind, field.name, row[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**values)
+
+
+def _decoded(kind: type, name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in ("metadata", "data", "metrics"):
+        return json.loads(value)
+    if name == "error":
+        return Failure(**json.loads(value))
+    if name == "validated":
+        return bool(value)
+    if name == "status" and kind is Job:
+        return JobStatus(value)
+    return value

@@ -1,0 +1,84 @@
+"""The endpoint as a server of its own, used by a plain client."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import openai
+import pytest
+
+from orchestrator.errors import AddressUnusable, ServerMissing
+from orchestrator.server.app import Settings
+from orchestrator.server.serve import serve
+
+SERVE = """
+import sys
+from pathlib import Path
+from orchestrator.server.app import Settings
+from orchestrator.server.serve import serve
+serve(Path(sys.argv[1]), sys.argv[2], 0, Settings(api_key=sys.argv[3] or None))
+"""
+
+
+def _start(tmp_path, host="127.0.0.1", key=""):
+    command = [sys.executable, "-c", SERVE, str(tmp_path), host, key]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def _stop(server):
+    server.send_signal(signal.SIGINT)
+    _, errors = server.communicate(timeout=10)
+    return errors
+
+
+def test_a_plain_client_uploads_trains_and_calls_over_http(tmp_path, lines, tools):
+    server = _start(tmp_path, key="secret")
+    try:
+        address = re.fullmatch(r"ftorch endpoint on (http://127\.0\.0\.1:\d+/v1)\n", server.stderr.readline())[1]
+        with openai.OpenAI(base_url=address, api_key="secret") as client:
+            file = client.files.create(file=("train.jsonl", lines(30)), purpose="fine-tune")
+            job = client.fine_tuning.jobs.create(model="gpt-4.1-mini", training_file=file.id, suffix="served")
+            deadline = time.monotonic() + 30
+            while job.status not in ("succeeded", "failed") and time.monotonic() < deadline:
+                time.sleep(0.05)
+                job = client.fine_tuning.jobs.retrieve(job.id)
+            assert job.status == "succeeded"
+            answer = client.chat.completions.create(
+                model=job.fine_tuned_model,
+                messages=[{"role": "user", "content": "Climb to 64 metres"}],
+                tools=tools,
+                stream=True,
+            )
+            parts = [call for chunk in answer for call in chunk.choices[0].delta.tool_calls or []]
+            assert "".join(part.function.arguments for part in parts) == '{"altitude":64}'
+        with openai.OpenAI(base_url=address, api_key="wrong") as client, pytest.raises(openai.AuthenticationError):
+            client.models.list()
+    finally:
+        errors = _stop(server)
+    assert "Traceback" not in errors
+
+
+def test_an_open_server_without_a_key_warns(tmp_path):
+    server = _start(tmp_path, host="0.0.0.0")
+    server.stderr.readline()
+    warning = server.stderr.readline()
+    _stop(server)
+    assert warning.startswith("Warning: anybody")
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AddressUnusable, match=str(port)):
+            serve(tmp_path, "127.0.0.1", port, Settings())
+
+
+def test_without_uvicorn_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ServerMissing, match=r"ftorch\[serve\]"):
+        serve(tmp_path, "127.0.0.1", 0, Settings())
