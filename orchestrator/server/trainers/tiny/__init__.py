@@ -1,0 +1,1 @@
+"""The tiny trainer: a log-linear tool caller on the CPU, in the standard library alone."""

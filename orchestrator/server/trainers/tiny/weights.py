@@ -1,0 +1,77 @@
+"""Weights as bytes: a magic word and version, a JSON header, then keys and values as arrays, all compressed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from array import array
+from dataclasses import asdict, dataclass, field
+
+from orchestrator.errors import UnreadableWeights
+from orchestrator.server.trainers.tiny.decisions import Rows
+from orchestrator.server.trainers.tiny.memory import Memory
+
+MAGIC = b"tiny1\n"
+SMALLEST = 1e-4
+"""Weights nearer to zero are not kept: they are most of the bytes and none of the answers."""
+
+
+@dataclass
+class Weights:
+    """Everything a model is: the learned weights, the memory, and how far its training had come."""
+
+    rows: Rows = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    step: int = 0
+
+
+def encoded(weights: Weights) -> bytes:
+    """The bytes of these weights. Values are rounded to 32 bits: decode them to go on as a resumed training
+    would."""
+    keys, values = array("I"), array("f")
+    sizes = []
+    for name, row in sorted(weights.rows.items()):
+        kept = sorted(key for key, value in row.items() if abs(value) >= SMALLEST)
+        sizes.append([name, len(kept)])
+        keys.extend(kept)
+        values.extend(row[key] for key in kept)
+    header = {"step": weights.step, "memory": asdict(weights.memory), "rows": sizes}
+    text = json.dumps(header).encode()
+    body = len(text).to_bytes(8, "little") + text + _little(keys).tobytes() + _little(values).tobytes()
+    return MAGIC + zlib.compress(body, 6)
+
+
+def decoded(content: bytes) -> Weights:
+    """The weights of these bytes; raises UnreadableWeights if they are not this trainer's or are damaged."""
+    if not content.startswith(MAGIC):
+        raise UnreadableWeights(found=content[: len(MAGIC)])
+    try:
+        body = zlib.decompress(content[len(MAGIC) :])
+        size = int.from_bytes(body[:8], "little")
+        header = json.loads(body[8 : 8 + size])
+        memory = Memory(**header["memory"])
+        return Weights(_rows(header["rows"], body[8 + size :]), memory, header["step"])
+    except (zlib.error, ValueError, KeyError, TypeError) as error:
+        raise UnreadableWeights(found=content[: len(MAGIC)]) from error
+
+
+def _rows(sizes: list[tuple[str, int]], content: bytes) -> Rows:
+    total = sum(size for _, size in sizes)
+    keys, values = array("I"), array("f")
+    keys.frombytes(content[: 4 * total])
+    values.frombytes(content[4 * total : 8 * total])
+    keys, values = _little(keys), _little(values)
+    rows, at = {}, 0
+    shared: dict[int, int] = {}  # one object for each key, however many rows have it: half the memory
+    for name, size in sizes:
+        found = (shared.setdefault(key, key) for key in keys[at : at + size])
+        rows[name] = dict(zip(found, values[at : at + size], strict=True))
+        at += size
+    return rows
+
+
+def _little(numbers: array) -> array:  # type: ignore[type-arg]
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
