@@ -15,7 +15,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     """What will be trained where, on which bytes, for how much."""
     job = plan.job
     console.print(f"Plan: {job.name} on {plan.config.name}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("model", printable(job.model))
@@ -32,17 +32,20 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 
 def _file(checked: CheckedFile) -> str:
-    report, file = checked.report, checked.file
-    parts = [f"{count(report.examples)} examples", f"{count(report.tokens)} tokens", f"{count(file.size)} bytes"]
-    return f"{file.path} ({', '.join(parts)}, sha256 {file.sha256[:12]})"
+    report = checked.report
+    size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
+    return f"{checked.file.path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
 
 
 def _cost(plan: Plan) -> str:
     cost, limit = plan.cost, plan.job.limits.max_cost_usd
+    if not plan.may_cost:
+        return "no charge"
     assumed = " (assumed for auto)" if cost.epochs_assumed else ""
-    amount = "none" if cost.usd == 0 else "unknown" if cost.usd is None else f"about {money(cost.usd)}"
-    sentence = f"{amount}: {count(cost.tokens_per_epoch)} tokens × {cost.epochs} epochs{assumed}; {cost.note}"
-    return sentence + (f"; at most {money(limit)} (max_cost_usd)" if limit is not None else "")
+    work = f"{count(cost.tokens_per_epoch)} tokens × {cost.epochs} epochs{assumed}"
+    amount = "unknown" if cost.usd is None else f"about {money(cost.usd)}"
+    held = f"; at most {money(limit)} (max_cost_usd)" if limit is not None else ""
+    return f"{amount}: {work}; {cost.note}{held}"
 
 
 def _print_warnings(checked: CheckedFile, console: Console) -> None:
