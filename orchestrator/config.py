@@ -6,12 +6,14 @@ wins); `local` and `openai` are always there.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.tomlsource import TomlSource, read_toml
@@ -19,6 +21,7 @@ from orchestrator.tomlsource import TomlSource, read_toml
 PROJECT_FILE = "ftorch.toml"
 STATE_DIR = ".ftorch"
 _ROOT_MARKERS = (PROJECT_FILE, STATE_DIR, ".git")
+_MAX_NAME = 64
 
 EndpointType = Literal["local", "openai", "compatible", "azure"]
 
@@ -70,7 +73,7 @@ class _Rule:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_address(value: Any) -> bool:
@@ -78,13 +81,15 @@ def _is_address(value: Any) -> bool:
 
 
 def _is_variable_name(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) is not None
+    """Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", value) is not None
 
 
+_VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 _RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(_DEFAULTS), f"must be one of {', '.join(_DEFAULTS)}"),
     "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
-    "api_key_env": _Rule(_is_variable_name, "must be the name of an environment variable, never the key itself"),
+    "api_key_env": _Rule(_is_variable_name, _VARIABLE_SENTENCE),
     "max_active": _Rule(lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1"),
     "poll_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
     "settling_seconds": _Rule(lambda value: _is_number(value) and value >= 0, "must be a number of at least 0"),
@@ -115,11 +120,11 @@ def find_workspace(start: Path | None = None) -> Workspace:
 
     The root is the nearest directory upwards that has an ftorch.toml, .ftorch or .git, else the current directory.
     State lies in $FTORCH_HOME, else in .ftorch under the root; the database is $FTORCH_DATABASE_URL, else
-    ftorch.db in the state directory. Raises InvalidConfig and TomlSyntaxError.
+    ftorch.db in the state directory. Raises InvalidConfig, TomlSyntaxError and TomlUnreadable.
     """
     root = _find_root(start or Path.cwd())
     home = Path(os.environ.get("FTORCH_HOME") or root / STATE_DIR).expanduser().absolute()
-    url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{home / 'ftorch.db'}"
+    url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{quote(str(home / 'ftorch.db'))}"
     return Workspace(root, home, url, _load_endpoints(root))
 
 
@@ -130,7 +135,7 @@ def user_config_path() -> Path:
 
 
 def _find_root(start: Path) -> Path:
-    start = start.absolute()
+    start = start.resolve()
     for directory in (start, *start.parents):
         if any((directory / marker).exists() for marker in _ROOT_MARKERS):
             return directory
@@ -164,6 +169,8 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
     if not isinstance(table, dict):
         return [f"{source.place('endpoints', name)}: endpoints.{name} must be a table: [endpoints.{name}]"]
     problems = []
+    if not 1 <= len(name) <= _MAX_NAME:
+        problems.append(f"{source.place('endpoints', name)}: an endpoint's name has 1 to {_MAX_NAME} characters")
     if "type" not in table and name not in _BUILT_IN:
         problems.append(
             f"{source.place('endpoints', name)}: endpoints.{name}.type is missing; {_RULES['type'].sentence}"
@@ -173,13 +180,13 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
             problems.append(source.unknown_key(("endpoints", name, key), _RULES))
         elif not _RULES[key].fits(value):
             place = source.place("endpoints", name, key)
-            problems.append(f"{place}: endpoints.{name}.{key} {_RULES[key].sentence}, not {_shown(key, value)}")
+            problems.append(f"{place}: endpoints.{name}.{key} {_RULES[key].sentence}{_finding(key, value)}")
     return problems
 
 
-def _shown(key: str, value: Any) -> str:
+def _finding(key: str, value: Any) -> str:
     """A key that was pasted where its variable's name belongs must not reach a screen or a log."""
-    return "what stands there" if key == "api_key_env" else repr(value)
+    return "" if key == "api_key_env" else f", not {value!r}"
 
 
 def _with_defaults(name: str, table: Mapping[str, Any], source: str) -> EndpointConfig:

@@ -16,7 +16,7 @@ class FtorchError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str | None = None, **facts: Any) -> None:
+    def __init__(self, message: str | None = None, /, **facts: Any) -> None:
         self.facts = facts
         super().__init__(message if message is not None else self._default_message())
 

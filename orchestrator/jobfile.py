@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +27,7 @@ from orchestrator.tomlsource import TomlSource, read_toml
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAX_SUFFIX = 64
 MAX_SEED = 2_147_483_647
+MAX_ENDPOINT_NAME = 64
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run"})
 
@@ -33,8 +37,10 @@ def _auto_or(kind: type[int] | type[float], rule: str, allowed: Callable[[float]
 
     def check(value: Any) -> Any:
         is_number = isinstance(value, kind | int) and not isinstance(value, bool)
-        if value == "auto" or (is_number and allowed(value)):
+        if value == "auto":
             return value
+        if is_number and allowed(value):
+            return kind(value)
         raise PydanticCustomError("auto_or_number", 'must be "auto" or {rule}', {"rule": rule})
 
     return check
@@ -49,7 +55,7 @@ Epochs = Annotated[int | Literal["auto"], PlainValidator(_whole(1, 50))]
 BatchSize = Annotated[int | Literal["auto"], PlainValidator(_whole(1, 256))]
 RateMultiplier = Annotated[
     float | Literal["auto"],
-    PlainValidator(_auto_or(float, "a number above 0", lambda value: 0 < value < float("inf"))),
+    PlainValidator(_auto_or(float, "a number above 0", lambda value: 0 < value <= sys.float_info.max)),
 ]
 Beta = Annotated[
     float | Literal["auto"],
@@ -62,19 +68,27 @@ ComputeMultiplier = Annotated[
 Interval = Annotated[int | Literal["auto"], PlainValidator(_whole(1, MAX_SEED))]
 
 
+def _check_metadata_key(key: str) -> str:
+    if key in RESERVED_METADATA_KEYS:
+        raise PydanticCustomError("metadata", "this key is ftorch's own; choose another")
+    if len(key) > MAX_METADATA_KEY:
+        facts = {"found": len(key), "most": MAX_METADATA_KEY}
+        raise PydanticCustomError("metadata", "this key has {found} characters, at most {most} are allowed", facts)
+    return key
+
+
 def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """The API's limits for metadata; two pairs are kept free for ftorch's own marker."""
+    """Two of the pairs that the API takes are kept free for ftorch's own marker."""
     room = MAX_METADATA_PAIRS - len(RESERVED_METADATA_KEYS)
     if len(metadata) > room:
         facts = {"found": len(metadata), "room": room}
         raise PydanticCustomError("metadata", "has {found} pairs, at most {room} fit", facts)
-    for key, value in metadata.items():
-        if key in RESERVED_METADATA_KEYS:
-            raise PydanticCustomError("metadata", 'the key "{key}" is ftorch\'s own; choose another', {"key": key})
-        if len(key) > MAX_METADATA_KEY or len(value) > MAX_METADATA_VALUE:
-            problem = 'the key "{key}" or its value is too long (64 and 512 characters at most)'
-            raise PydanticCustomError("metadata", problem, {"key": key[:MAX_METADATA_KEY]})
     return metadata
+
+
+MetadataKey = Annotated[str, AfterValidator(_check_metadata_key)]
+MetadataValue = Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], AfterValidator(_check_metadata)]
 
 
 class _Table(BaseModel):
@@ -134,13 +148,13 @@ class JobFile(_Table):
     """What a user asks for. Paths are resolved by `training_path` and `validation_path`."""
 
     name: str = Field(pattern=NAME_PATTERN)
-    endpoint: str = Field(default="local", min_length=1)
+    endpoint: str = Field(default="local", min_length=1, max_length=MAX_ENDPOINT_NAME)
     model: str = Field(min_length=1, max_length=256, pattern=r"^[^\s\x00-\x1f\x7f]+$")
     suffix: str | None = Field(default=None, max_length=MAX_SUFFIX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     data: Data
     method: Method = Supervised()
-    metadata: Annotated[dict[str, str], AfterValidator(_check_metadata)] = {}
+    metadata: Metadata = {}
     limits: Limits = Limits()
     poll: Poll = Poll()
 
@@ -170,36 +184,51 @@ def load_job_file(path: Path) -> JobFile:
         source = read_toml(path)
     except FileNotFoundError as error:
         raise JobFileNotFound(path=path) from error
-    data = dict(source.data)
-    if isinstance(data.get("method"), dict):
-        data["method"] = {"type": "supervised", **data["method"]}
+    problems = _missing_files(source)
     try:
-        job = JobFile.model_validate(data)
+        job = JobFile.model_validate(_with_method_type(source.data))
     except ValidationError as error:
-        raise InvalidJobFile(path, _problems(source, error)) from error
+        problems += [_problem(source, details) for details in error.errors()]
+        raise InvalidJobFile(path, _in_file_order(problems)) from error
+    if problems:
+        raise InvalidJobFile(path, _in_file_order(problems))
     job._source = path
-    if missing := _missing_data_files(source, job):
-        raise InvalidJobFile(path, missing)
     return job
 
 
-def _problems(source: TomlSource, error: ValidationError) -> list[str]:
-    """One sentence for each problem, in the order of the file."""
-    found = [(_key(details), details) for details in error.errors()]
-    found.sort(key=lambda item: source.line(*item[0]))
-    return [_problem(source, key, details) for key, details in found]
+@dataclass(frozen=True)
+class _Problem:
+    line: int
+    sentence: str
+
+
+def _in_file_order(problems: list[_Problem]) -> list[str]:
+    return [problem.sentence for problem in sorted(problems, key=lambda problem: problem.line)]
+
+
+def _with_method_type(data: Mapping[str, Any]) -> dict[str, Any]:
+    method = data.get("method")
+    return {**data, "method": {"type": "supervised", **method}} if isinstance(method, dict) else dict(data)
+
+
+def _problem(source: TomlSource, details: ErrorDetails) -> _Problem:
+    key = _key(details)
+    return _Problem(source.line(*key), _sentence(source, key, details))
 
 
 def _key(details: ErrorDetails) -> tuple[str, ...]:
+    """The key in the file: pydantic marks a key itself, and the arm of a union, with a part of its own."""
     key = tuple(str(part) for part in details["loc"])
+    if key[:1] == ("metadata",):
+        return key[:2]
     if key[:1] == ("method",) and len(key) > 1 and key[1] in _METHODS:
-        return (key[0], *key[2:])  # pydantic names the arm of the union too
+        return (key[0], *key[2:])
     return key
 
 
-def _problem(source: TomlSource, key: tuple[str, ...], details: ErrorDetails) -> str:
+def _sentence(source: TomlSource, key: tuple[str, ...], details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
-        return source.unknown_key(key, _known_keys(source.data, key[:-1]))
+        return source.unknown_key(key, _known_keys(source.data, key))
     name = ".".join(key)
     if details["type"] == "missing":
         return f"{source.place(*key)}: {name} is missing; it must be set"
@@ -219,12 +248,15 @@ _METHODS: Mapping[str, type[_Method]] = {
 _TABLES: Mapping[str, type[_Table]] = {"data": Data, "limits": Limits, "poll": Poll}
 
 
-def _known_keys(data: Mapping[str, Any], table: tuple[str, ...]) -> list[str]:
-    if not table:
-        return list(JobFile.model_fields)
+def _known_keys(data: Mapping[str, Any], unknown: tuple[str, ...]) -> list[str]:
+    """What could have been meant in the place of an unknown key; in the place of an unknown table, tables only."""
+    table = unknown[:-1]
     if table == ("method",):
         return list(_METHODS[data["method"].get("type", "supervised")].model_fields)
-    return list(_TABLES[table[0]].model_fields)
+    if table:
+        return list(_TABLES[table[0]].model_fields)
+    tables = [*_TABLES, "method", "metadata"]
+    return tables if isinstance(data[unknown[0]], dict) else [k for k in JobFile.model_fields if k not in tables]
 
 
 _EXPECTATIONS: Mapping[str, str] = {
@@ -255,8 +287,12 @@ def _expectation(details: ErrorDetails) -> str:
     if details["type"] == "string_pattern_mismatch":
         return _PATTERNS[str(details["loc"][-1])]
     if expectation := _EXPECTATIONS.get(details["type"]):
-        return expectation.format(**context)
+        return expectation.format(**{name: _plain(value) for name, value in context.items()})
     return details["msg"]
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shown(value: Any, width: int = 60) -> str:
@@ -264,17 +300,26 @@ def _shown(value: Any, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[:width]}…"
 
 
-def _missing_data_files(source: TomlSource, job: JobFile) -> list[str]:
-    paths = {"training_file": job.training_path, "validation_file": job.validation_path}
-    return [
-        f"{source.place('data', key)}: data.{key}: there is no file {path}{_nearby(path)}"
-        for key, path in paths.items()
-        if path is not None and not path.exists()
+def _missing_files(source: TomlSource) -> list[_Problem]:
+    """What the file system and the method say about [data]; of values of a wrong type, pydantic tells."""
+    data, method = source.data.get("data"), source.data.get("method")
+    data = data if isinstance(data, dict) else {}
+    problems = [
+        _Problem(source.line("data", key), f"{source.place('data', key)}: data.{key}: {_absence(path)}")
+        for key in Data.model_fields
+        if isinstance(data.get(key), str) and not os.path.exists(path := source.path.parent / data[key])
     ]
+    if isinstance(method, dict) and method.get("type") == "reinforcement" and "validation_file" not in data:
+        place = source.place("method", "type")
+        sentence = f'{place}: method.type "reinforcement" needs a validation file; set data.validation_file'
+        problems.append(_Problem(source.line("method", "type"), sentence))
+    return problems
 
 
-def _nearby(path: Path) -> str:
-    folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+def _absence(path: Path) -> str:
+    try:
+        names = os.listdir(path.parent)
+    except (OSError, ValueError):
+        names = []
     near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"there is no file {path}" + (f"; did you mean {near[0]}?" if near else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from orchestrator.errors import TomlSyntaxError, TomlUnreadable
 
 KeyPath = tuple[str, ...]
 
-_PART = r"""[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'"""
+_TEXT = r""""(?:\\.|[^"\\\n])*"|'[^'\n]*'"""
+_LONG_TEXT = r'''"""(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}'''
+_TOKEN = re.compile(rf"{_LONG_TEXT}|{_TEXT}|#[^\n]*|[\[\]{{}}\n]", re.DOTALL)
+_PART = rf"[A-Za-z0-9_-]+|{_TEXT}"
 _KEY = rf"(?:{_PART})(?:\s*\.\s*(?:{_PART}))*"
 _TABLE = re.compile(rf"^\s*\[\[?\s*({_KEY})\s*\]\]?")
 _ASSIGNMENT = re.compile(rf"^\s*({_KEY})\s*=")
@@ -71,35 +74,58 @@ def read_toml(path: Path) -> TomlSource:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise TomlSyntaxError(place=_error_place(path, str(error)), problem=_error_text(str(error))) from error
+        raise TomlSyntaxError(place=f"{path}:{_error_line(text, error)}", problem=_error_text(error)) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise TomlUnreadable(path=path, problem=str(error)) from error
     return TomlSource(path, data, _key_lines(text))
 
 
-def _error_place(path: Path, message: str) -> str:
-    found = re.search(r"at line (\d+)", message)
-    return f"{path}:{found.group(1)}" if found else str(path)
+def _error_line(text: str, error: tomllib.TOMLDecodeError) -> int:
+    found = re.search(r"at line (\d+)", str(error))
+    return int(found.group(1)) if found else text.rstrip().count("\n") + 1  # else it is the end of the document
 
 
-def _error_text(message: str) -> str:
-    return re.sub(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)", "", message)
+def _error_text(error: tomllib.TOMLDecodeError) -> str:
+    problem = re.sub(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)", "", str(error))
+    return _CLEARER.get(problem, problem)
+
+
+_CLEARER = {"Cannot overwrite a value": "this key was already set", "Illegal character '\\n'": "a text has no end"}
 
 
 def _key_lines(text: str) -> dict[KeyPath, int]:
-    """The line of each table and key, found by text: tomllib keeps none. The inside of long strings is skipped."""
-    lines: dict[KeyPath, int] = {}
+    """The line of each table and key, found by text: tomllib keeps none."""
+    stated: dict[KeyPath, int] = {}
+    implied: dict[KeyPath, int] = {}
     table: KeyPath = ()
-    inside: str | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if inside is None:
-            if header := _TABLE.match(line):
-                table = _parts(header.group(1))
-                lines.setdefault(table, number)
-            elif assignment := _ASSIGNMENT.match(line):
-                lines.setdefault(table + _parts(assignment.group(1)), number)
-        for quotes in re.findall(r'"""|\'\'\'', line):
-            inside = quotes if inside is None else None if inside == quotes else inside
-    return lines
+    for number, statement in _statements(text):
+        if header := _TABLE.match(statement):
+            key = table = _parts(header.group(1))
+        elif assignment := _ASSIGNMENT.match(statement):
+            key = table + _parts(assignment.group(1))
+        else:
+            continue
+        stated.setdefault(key, number)
+        for length in range(1, len(key)):
+            implied.setdefault(key[:length], number)
+    return implied | stated
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each table header, assignment or blank line, with the number of its first line. `text` is valid TOML."""
+    start, number, depth = 0, 1, 0
+    for token in _TOKEN.finditer(text + "\n"):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+        if token.group() == "\n" and depth == 0:
+            statement = text[start : token.start()]
+            yield number, statement
+            start, number = token.end(), number + statement.count("\n") + 1
 
 
 def _parts(key: str) -> KeyPath:
-    return tuple(part.strip("\"'") for part in re.findall(_PART, key))
+    value: Any = tomllib.loads(f"{key} = 0")
+    parts: list[str] = []
+    while isinstance(value, dict):
+        [(part, value)] = value.items()
+        parts.append(part)
+    return tuple(parts)

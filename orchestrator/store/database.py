@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from orchestrator.errors import (
     DatabaseBusy,
@@ -42,13 +42,13 @@ class Database:
     @property
     def path(self) -> Path | None:
         """The SQLite file; None for a server or a database in memory."""
-        name = self.engine.url.database
-        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+        return sqlite_file(self.engine.url)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent snapshot."""
-        with self._explained(), self.engine.connect() as connection:
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._explained(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -59,9 +59,13 @@ class Database:
         right before money is spent.
         """
         options = {"ftorch_write": True, "ftorch_durable": durable}
-        connection = self.engine.connect().execution_options(**options)
-        with self._explained(), connection, connection.begin():
+        with (
+            self._explained(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             if not self.is_sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
             yield connection
 
@@ -73,24 +77,46 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise explain(error, self.place) from error
+            raise explain(error.orig, self.place) from error
 
 
-def explain(error: DBAPIError, place: str) -> DatabaseError:
+# SQLite's result codes (an extended one holds its primary one in the low byte) and PostgreSQL's SQLSTATEs. A quota
+# or a limit of the file size reaches SQLite as a failed write, not as SQLITE_FULL.
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03"}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, "53100"}
+_READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, "25006"}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def explain(error: BaseException | None, place: str) -> DatabaseError:
     """The error a user can act on, for an error of the driver."""
-    problem = str(error.orig)
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    problem = " ".join(str(error).split())
+    code = getattr(error, "sqlite_errorcode", 0)
+    codes = {code, code & 0xFF, getattr(error, "sqlstate", None)}
+    if codes & _BUSY:
         return DatabaseBusy(place=place, seconds=BUSY_SECONDS, problem=problem)
-    if code == sqlite3.SQLITE_FULL:
+    if codes & _FULL:
         return DatabaseFull(place=place, problem=problem)
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    if codes & _READ_ONLY:
         return DatabaseReadOnly(place=place, problem=problem)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if codes & _CORRUPT:
         return DatabaseCorrupt(place=place, problem=problem, restore=_restore_advice(Path(place)))
-    if code == sqlite3.SQLITE_IOERR and isinstance(error, OperationalError):
-        return DatabaseFull(place=place, problem=problem)
     return DatabaseError(place=place, problem=problem)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for a server, a database in memory, or an address that SQLite itself reads."""
+    name = url.database or ":memory:"
+    is_file = url.get_backend_name() == "sqlite" and name != ":memory:" and not name.startswith("file:")
+    return Path(name) if is_file else None
+
+
+def parse_url(url: str) -> URL:
+    """The parsed URL. Raises DatabaseError where it is none."""
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise _unusable_url() from error
 
 
 def _restore_advice(path: Path) -> str:
@@ -100,22 +126,25 @@ def _restore_advice(path: Path) -> str:
     return "Move it away and run ftorch again; jobs already on the endpoint are not touched by this."
 
 
-def _create_engine(url: str) -> Engine:
+def _create_engine(given: str) -> Engine:
+    url = parse_url(given)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return _create_sqlite_engine(url, Path(parsed.database or ""))
-        return create_engine(parsed)
+        return _create_sqlite_engine(url) if url.get_backend_name() == "sqlite" else create_engine(url)
     except (ArgumentError, NoSuchModuleError) as error:
-        problem = "FTORCH_DATABASE_URL must look like postgresql+psycopg://user@host/name"
-        raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
+        raise _unusable_url() from error
     except ModuleNotFoundError as error:
         problem = f"{error.name} is not installed; run: pip install 'ftorch[postgres]'"
         raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
 
 
-def _create_sqlite_engine(url: str, path: Path) -> Engine:
-    if path.name:  # else it is in memory
+def _unusable_url() -> DatabaseError:
+    problem = "FTORCH_DATABASE_URL must look like postgresql+psycopg://user@host/name"
+    return DatabaseError(place="FTORCH_DATABASE_URL", problem=problem)
+
+
+def _create_sqlite_engine(url: URL) -> Engine:
+    path = sqlite_file(url)
+    if path is not None:
         _create_private_file(path)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _configure)
@@ -127,7 +156,8 @@ def _create_private_file(path: Path) -> None:
     """The directory 0700 and the file 0600, before SQLite would create it readable for others."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not path.exists():  # what is there may be read-only, and can still be read
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         problem = error.strerror or str(error)
         raise DatabaseReadOnly(place=path, problem=problem) from error

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.errors import DatabaseCorrupt, DatabaseTooNew
-from orchestrator.store.database import Database, explain
+from orchestrator.errors import DatabaseReadOnly, DatabaseTooNew
+from orchestrator.store.database import Database, explain, parse_url, sqlite_file
 from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
@@ -31,12 +31,12 @@ def open_database(url: str, *, create: bool = True) -> Database:
         metadata.create_all(database.engine)
         return database
     database = Database(url)
-    found = _revision(database)
-    if found != REVISION:
-        with _migration_lock(database):
-            found = _revision(database)  # another process may have just done it
-            if found != REVISION:
-                _migrate(database, found)
+    try:
+        if _revision(database) != REVISION:
+            _migrate_alone(database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
@@ -48,7 +48,8 @@ def migrations_dir() -> Path:
 
 
 def _is_absent(url: str) -> bool:
-    return url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
+    path = sqlite_file(parse_url(url))
+    return path is not None and not path.exists()
 
 
 def _revision(database: Database) -> str | None:
@@ -59,12 +60,19 @@ def _revision(database: Database) -> str | None:
     except DBAPIError as error:
         if _is_missing_table(error):
             return None
-        raise explain(error, database.place) from error
+        raise explain(error.orig, database.place) from error
     return str(row[0]) if row else None
 
 
 def _is_missing_table(error: DBAPIError) -> bool:
     return "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42P01"
+
+
+def _migrate_alone(database: Database) -> None:
+    with _migration_lock(database):
+        found = _revision(database)  # another process may have just done it
+        if found != REVISION:
+            _migrate(database, found)
 
 
 def _migrate(database: Database, found: str | None) -> None:
@@ -83,36 +91,44 @@ def _migrate(database: Database, found: str | None) -> None:
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        raise explain(error, database.place) from error
+        raise explain(error.orig, database.place) from error
 
 
 def _keep_copy(path: Path, revision: str) -> Path:
     """A copy beside the database, complete or absent: written under another name, then renamed."""
     copy = path.with_name(f"{path.name}.before-{revision}-{time.strftime('%Y%m%dT%H%M%S')}")
-    partial = copy.with_suffix(copy.suffix + ".partial")
+    partial = copy.with_name(f"{copy.name}.partial")
     partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600))
+    os.close(_open_private(partial))
     try:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
             source.backup(target)
-    except sqlite3.DatabaseError as error:
-        raise DatabaseCorrupt(place=path, problem=str(error), restore="No copy could be kept.") from error
-    partial.rename(copy)
-    return copy
+    except sqlite3.Error as error:
+        partial.unlink()
+        raise explain(error, str(path)) from error
+    return partial.rename(copy)
 
 
 @contextmanager
 def _migration_lock(database: Database) -> Iterator[None]:
     """One migration at a time; the lock goes with the process that holds it."""
-    if database.path is None:
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK_KEY})")
+    if database.path is not None:
+        handle = _open_private(database.path.with_name(f"{database.path.name}.lock"))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             yield
-            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK_KEY})")
-        return
-    handle = os.open(database.path.with_name(f"{database.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        finally:
+            os.close(handle)
+    elif database.is_sqlite:
+        yield  # in memory: nobody else sees it
+    else:
+        with database.engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+            yield
+
+
+def _open_private(path: Path) -> int:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DatabaseReadOnly(place=path.parent, problem=error.strerror or str(error)) from error

@@ -68,7 +68,14 @@ def _columns(table: Table, value: type) -> list[ColumnElement[Any]]:
 
 
 def add_events(connection: Connection, found: Iterable[Event]) -> None:
-    _insert_new(connection, events, [asdict(event) for event in found])
+    """Record events of one run, given oldest first."""
+    rows = [asdict(event) for event in found]
+    if not rows:
+        return
+    last = select(func.coalesce(func.max(events.c.position), 0)).where(events.c.run_id == rows[0]["run_id"])
+    first = connection.execute(last).scalar_one() + 1
+    numbered = [{**row, "position": first + index} for index, row in enumerate(rows)]
+    _insert_new(connection, events, numbered)
 
 
 def add_checkpoints(connection: Connection, found: Iterable[Checkpoint]) -> None:
@@ -99,7 +106,7 @@ def events_of(connection: Connection, run_id: str, *, after: float | None = None
     query = select(*_columns(events, Event)).where(events.c.run_id == run_id)
     if after is not None:
         query = query.where(events.c.created_at >= after)
-    rows = connection.execute(query.order_by(events.c.created_at, events.c.event_id))
+    rows = connection.execute(query.order_by(events.c.created_at, events.c.position))
     return [Event(**row._mapping) for row in rows]
 
 

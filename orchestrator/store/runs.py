@@ -127,18 +127,17 @@ def exists(connection: Connection, run_id: str) -> bool:
 
 
 def find(connection: Connection, key: str) -> Run:
-    """The run whose id begins with `key`, or else the newest of that name. Raises NoSuchRun and AmbiguousRun."""
+    """The newest run of that name, else the one whose id begins with `key`. Raises NoSuchRun and AmbiguousRun."""
+    named = newest(connection, name=key, limit=1)
+    if named:
+        return named[0]
     by_id = select(*_COLUMNS).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
     found = connection.execute(by_id).all() if key else []
     if len(found) > 1:
         raise AmbiguousRun(key=key, candidates=", ".join(row.id for row in found))
-    if found:
-        return _run(found[0])
-    by_name = select(*_COLUMNS).where(runs.c.name == key).order_by(runs.c.created_at.desc()).limit(1)
-    row = connection.execute(by_name).first()
-    if row is None:
+    if not found:
         raise NoSuchRun(key=key)
-    return _run(row)
+    return _run(found[0])
 
 
 def newest(
@@ -180,6 +179,20 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
     """Which of these fine-tuning jobs already belong to a run: job id -> run id."""
     query = select(runs.c.job_id, runs.c.id).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids))
     return {row.job_id: row.id for row in connection.execute(query)}
+
+
+def by_token(connection: Connection, token: str) -> Run | None:
+    """The run whose create request carries this token."""
+    row = connection.execute(select(*_COLUMNS).where(runs.c.creation_token == token)).first()
+    return _run(row) if row else None
+
+
+def needed_files(connection: Connection, endpoint: str) -> set[str]:
+    """The endpoint's ids of the files that runs which are not over have there."""
+    query = select(runs.c.training_file_id, runs.c.validation_file_id).where(
+        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return {file_id for row in connection.execute(query) for file_id in row if file_id}
 
 
 # --- leases ------------------------------------------------------------------------------------------------

@@ -87,6 +87,30 @@ def write(connection: Connection, upload: Upload, owner: str, now: float, **chan
     return found
 
 
+def renew(connection: Connection, owner: str, expires_at: float, now: float) -> None:
+    """Lengthen the leases this owner still holds; none gets shorter, and an expired one is not revived."""
+    held = and_(uploads.c.lease_owner == owner, uploads.c.lease_expires_at.between(now, expires_at))
+    connection.execute(update(uploads).where(held).values(lease_expires_at=expires_at))
+
+
+def lease_owners(connection: Connection, endpoint: str) -> list[str]:
+    """Everyone who holds a lease on an upload to this endpoint."""
+    query = select(uploads.c.lease_owner).where(uploads.c.endpoint == endpoint)
+    return [owner for (owner,) in connection.execute(query.distinct()) if owner]
+
+
+def recorded(connection: Connection, endpoint: str) -> list[Upload]:
+    """The confirmed uploads on this endpoint."""
+    query = select(*_COLUMNS).where(uploads.c.endpoint == endpoint, uploads.c.file_id.is_not(None))
+    return [Upload(**row._mapping) for row in connection.execute(query)]
+
+
+def forget(connection: Connection, endpoint: str, file_id: str) -> None:
+    """Drop what is recorded of a file that the endpoint no longer has: its bytes are sent again when needed."""
+    statement = update(uploads).where(uploads.c.endpoint == endpoint, uploads.c.file_id == file_id)
+    connection.execute(statement.values(file_id=None, status=None, attempted_at=None))
+
+
 def release(connection: Connection, owner: str) -> None:
     """Give back every lease of this owner."""
     statement = update(uploads).where(uploads.c.lease_owner == owner)

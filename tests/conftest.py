@@ -1,0 +1,108 @@
+"""A database of its own, a machine without settings, and runs to record: what tests of every room use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from orchestrator.store.database import Database
+from orchestrator.store.migrate import open_database
+from orchestrator.store.runs import Run
+
+POSTGRES = os.environ.get("FTORCH_TEST_POSTGRES")
+"""The URL of a server where databases may be made; without it the tests run on SQLite alone."""
+
+_FOREIGN_SETTINGS = ("FTORCH_", "OPENAI_", "AZURE_", "XDG_")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database that is still empty: a SQLite file, or one on the PostgreSQL server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/state/ftorch.db"
+    else:
+        with _postgres_database(str(POSTGRES)) as url:
+            yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with the current schema and no rows."""
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def _postgres_database(server: str) -> Iterator[str]:
+    name = f"ftorch_test_{uuid4().hex[:12]}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the current one, an empty home folder, and no settings in the environment."""
+    for name in [key for key in os.environ if key.startswith(_FOREIGN_SETTINGS)]:
+        monkeypatch.delenv(name)
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(project)
+    return project
+
+
+@pytest.fixture
+def make_run() -> Callable[..., Run]:
+    """Makes valid runs, each with an id of its own and newer than the one before."""
+    numbers = count(1)
+
+    def make(**changes: Any) -> Run:
+        number = next(numbers)
+        values: dict[str, Any] = {
+            "id": f"run{number:05}",
+            "name": "drone",
+            "sweep_id": None,
+            "fingerprint": "f" * 64,
+            "job_file": "jobs/drone.toml",
+            "endpoint": "local",
+            "endpoint_type": "local",
+            "model": "gpt-4.1-mini-2025-04-14",
+            "suffix": "drone",
+            "method": {"type": "supervised", "hyperparameters": {"n_epochs": 3, "batch_size": "auto"}},
+            "seed": 7,
+            "seed_given": True,
+            "metadata": {"team": "flight"},
+            "training_path": "jobs/drone/train.jsonl",
+            "training_sha256": "a" * 64,
+            "validation_path": None,
+            "validation_sha256": None,
+            "examples": 20,
+            "tokens_per_epoch": 4000,
+            "estimated_cost_usd": 1.5,
+            "max_cost_usd": 20.0,
+            "poll_seconds": None,
+            "state": "pending",
+            "reason": "recorded",
+            "version": 1,
+            "created_at": 1000.0 + number,
+            "updated_at": 1000.0 + number,
+        }
+        return Run(**{**values, **changes})
+
+    return make

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from orchestrator.errors import AmbiguousRun, DatabaseError, LostRun, NoSuchRun
+from orchestrator.store import runs
+from orchestrator.store.database import Database
+from orchestrator.store.runs import Run
+
+MakeRun = Callable[..., Run]
+Write = Callable[[Connection, Run, str, float, dict[str, Any]], object]
+NOW, LATER, MUCH_LATER = 5000.0, 5060.0, 5120.0
+
+
+def add(database: Database, *recorded: Run) -> None:
+    with database.write() as connection:
+        for run in recorded:
+            runs.add(connection, run, run.reason)
+
+
+def held(make_run: MakeRun, **changes: Any) -> Run:
+    """A run that "me" holds until LATER."""
+    return make_run(**{"lease_owner": "me", "lease_expires_at": LATER, **changes})
+
+
+def claim(database: Database, owner: str, now: float = NOW, **options: Any) -> int:
+    options = {"endpoint": "local", "states": ["pending"], **options}
+    with database.write() as connection:
+        return runs.claim(connection, owner, now + 60, now, **options)
+
+
+def owners(database: Database) -> dict[str, str | None]:
+    with database.read() as connection:
+        return {run.id: run.lease_owner for run in runs.newest(connection)}
+
+
+# --- compare and swap --------------------------------------------------------------------------------------
+
+
+def test_a_run_is_read_as_it_was_recorded(database: Database, make_run: MakeRun) -> None:
+    run = make_run(
+        remote_job={"id": "ftjob-1", "result_files": [], "über": 1.5}, tokens_per_epoch=2**33, creation_open=True
+    )
+    add(database, run)
+    with database.read() as connection:
+        assert runs.get(connection, run.id) == run
+        [first] = runs.history(connection, run.id)
+    assert (first.version, first.from_state, first.to_state, first.reason) == (1, None, "pending", "recorded")
+    assert (first.at, first.owner) == (run.created_at, None)
+
+
+def test_a_swap_writes_the_changes_and_a_new_version(database: Database, make_run: MakeRun) -> None:
+    run = held(make_run)
+    add(database, run)
+    with database.write() as connection:
+        swapped = runs.swap(connection, run, "me", NOW, {"state": "uploading", "reason": "sends files"})
+    assert swapped == replace(run, state="uploading", reason="sends files", version=2, updated_at=NOW)
+    with database.read() as connection:
+        assert runs.get(connection, run.id) == swapped
+
+
+def test_a_note_changes_no_version(database: Database, make_run: MakeRun) -> None:
+    run = held(make_run)
+    add(database, run)
+    with database.write() as connection:
+        runs.note(connection, run, "me", NOW, {"remote_status": "queued"})
+    with database.read() as connection:
+        assert runs.get(connection, run.id) == replace(run, remote_status="queued", updated_at=NOW)
+
+
+@pytest.mark.parametrize("write", [runs.swap, runs.note])
+@pytest.mark.parametrize(
+    ("owner", "now", "stale"),
+    [
+        pytest.param("me", NOW, {"version": 0}, id="a version that is past"),
+        pytest.param("other", NOW, {}, id="a lease of somebody else"),
+        pytest.param("me", LATER, {}, id="a lease that ends now"),
+        pytest.param("me", MUCH_LATER, {}, id="a lease that has expired"),
+        pytest.param("me", NOW, {"id": "nothere0"}, id="a run that is not there"),
+    ],
+)
+def test_who_lost_a_run_writes_nothing(
+    database: Database, make_run: MakeRun, write: Write, owner: str, now: float, stale: dict[str, Any]
+) -> None:
+    run = held(make_run)
+    add(database, run)
+    with pytest.raises(LostRun), database.write() as connection:
+        write(connection, replace(run, **stale), owner, now, {"reason": "stolen"})
+    with database.read() as connection:
+        assert runs.get(connection, run.id) == run
+
+
+def test_a_run_without_a_lease_can_not_be_swapped(database: Database, make_run: MakeRun) -> None:
+    run = make_run()
+    add(database, run)
+    with pytest.raises(LostRun, match=f"took over run {run.id}"), database.write() as connection:
+        runs.swap(connection, run, "me", NOW, {"reason": "stolen"})
+
+
+def test_a_fine_tuning_job_belongs_to_one_run(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(job_id="ftjob-1"), make_run(job_id="ftjob-1", endpoint="other"), make_run(), make_run())
+    with pytest.raises(DatabaseError):
+        add(database, make_run(job_id="ftjob-1"))
+    with database.read() as connection:
+        found = runs.owners_of_jobs(connection, "local", ["ftjob-1", "ftjob-2"])
+    assert found == {"ftjob-1": "run00001"}
+
+
+# --- leases ------------------------------------------------------------------------------------------------
+
+
+def test_a_free_run_is_leased_once(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run())
+    assert claim(database, "me") == 2
+    assert claim(database, "other") == 0
+    assert set(owners(database).values()) == {"me"}
+
+
+def test_only_runs_of_the_wanted_endpoint_states_and_ids_are_leased(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run(endpoint="openai"), make_run(state="failed"), make_run(state="queued"))
+    assert claim(database, "me", states=["pending", "queued"], ids=["run00002", "run00003", "run00004"]) == 1
+    assert owners(database) == {"run00001": None, "run00002": None, "run00003": None, "run00004": "me"}
+    assert claim(database, "me", ids=[]) == 0
+
+
+def test_an_expired_lease_is_free(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run())
+    claim(database, "gone", NOW)
+    assert claim(database, "me", NOW + 59.9) == 0
+    assert claim(database, "me", NOW + 60) == 1
+
+
+def test_the_lease_of_a_dead_owner_is_free_at_once(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run())
+    claim(database, "dead")
+    assert claim(database, "me", abandoned=["other"]) == 0
+    assert claim(database, "me", abandoned=["dead"]) == 1
+    assert owners(database) == {"run00001": "me"}
+
+
+def test_a_lease_is_renewed_while_it_is_held_and_not_after(database: Database, make_run: MakeRun) -> None:
+    run = held(make_run)
+    add(database, run, held(make_run, lease_owner="other"))
+    with database.write() as connection:
+        assert runs.renew(connection, "me", MUCH_LATER, NOW) == 1
+        runs.swap(connection, run, "me", LATER + 1, {"reason": "still mine"})
+        assert runs.renew(connection, "me", 9999.0, MUCH_LATER) == 0
+        assert runs.get(connection, "run00002").lease_expires_at == LATER
+
+
+def test_released_leases_are_free(database: Database, make_run: MakeRun) -> None:
+    add(database, held(make_run), held(make_run, lease_owner="other"))
+    with database.write() as connection:
+        assert sorted(runs.lease_owners(connection, "local")) == ["me", "other"]
+        assert runs.lease_owners(connection, "openai") == []
+        runs.release(connection, "me")
+    assert owners(database) == {"run00001": None, "run00002": "other"}
+
+
+def test_who_holds_runs_sees_the_due_ones_oldest_first(database: Database, make_run: MakeRun) -> None:
+    add(
+        database,
+        held(make_run, created_at=30.0),
+        held(make_run, created_at=20.0, due_at=NOW + 5),
+        held(make_run, created_at=10.0, due_at=NOW),
+        held(make_run, lease_owner="other"),
+        held(make_run, endpoint="openai"),
+        held(make_run, state="failed"),
+    )
+    wanted: dict[str, Any] = {"endpoint": "local", "states": ["pending"]}
+    with database.read() as connection:
+
+        def ids(**options: Any) -> list[str]:
+            return [run.id for run in runs.leased(connection, "me", **wanted, **options)]
+
+        assert ids() == ["run00003", "run00002", "run00001"]
+        assert ids(due_before=NOW) == ["run00003", "run00001"]
+        assert ids(due_before=NOW, limit=1) == ["run00003"]
+        assert runs.next_due(connection, "me", "local", ["pending"]) == 0
+        assert runs.next_due(connection, "me", "local", ["queued"]) is None
+
+
+def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_run: MakeRun) -> None:
+    add(
+        database,
+        held(make_run, job_id="ftjob-1", estimated_finish=70.0),
+        held(make_run, job_id="ftjob-2", wish="cancel", estimated_finish=60.0),
+        held(make_run, job_id="ftjob-3", wish="cancel", finished_at=1.0, estimated_finish=50.0),
+        held(make_run, job_id="ftjob-4", wish="cancel", lease_owner="other"),
+    )
+    with database.read() as connection:
+        job_ids = ["ftjob-1", "ftjob-3", "ftjob-4", "ftjob-9"]
+        assert {run.id for run in runs.leased_by_job(connection, "me", "local", job_ids)} == {
+            "run00001",
+            "run00003",
+        }
+        assert [run.id for run in runs.leased_with_wish(connection, "me", "local")] == ["run00002"]
+        known = runs.leased_job_ids(connection, "me", endpoint="local", states=["pending"])
+        assert known == {"ftjob-1", "ftjob-2", "ftjob-3"}
+        assert runs.next_finish(connection, "me", "local") == 60.0
+
+
+# --- finding -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_found_by_a_unique_prefix_of_its_id_in_any_case(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(id="ab12cd34"), make_run(id="ac000000"))
+    with database.read() as connection:
+        for key in ("ab", "AB12", "ab12cd34"):
+            assert runs.find(connection, key).id == "ab12cd34"
+
+
+def test_a_name_finds_the_newest_run_of_that_name(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run(), make_run(name="stock"))
+    with database.read() as connection:
+        assert runs.find(connection, "drone").id == "run00002"
+
+
+def test_a_prefix_that_fits_several_runs_is_refused_with_them(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run())
+    with database.read() as connection, pytest.raises(AmbiguousRun) as caught:
+        runs.find(connection, "run")
+    assert str(caught.value).startswith('"run" fits more than one run: ')
+    assert "run00001" in str(caught.value)
+    assert "run00002" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", "zzz", "%", "_", "run0000_", "dron"])
+def test_a_key_that_fits_no_run_is_refused(database: Database, make_run: MakeRun, key: str) -> None:
+    add(database, make_run())
+    with database.read() as connection, pytest.raises(NoSuchRun, match="ftorch status"):
+        runs.find(connection, key)
+
+
+def test_runs_are_listed_newest_first(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run(name="stock"), make_run(finished_at=1.0))
+    with database.read() as connection:
+
+        def ids(**options: Any) -> list[str]:
+            return [run.id for run in runs.newest(connection, **options)]
+
+        assert ids() == ["run00003", "run00002", "run00001"]
+        assert ids(limit=1) == ["run00003"]
+        assert ids(name="drone") == ["run00003", "run00001"]
+        assert ids(only_active=True) == ["run00002", "run00001"]
+        assert [run.id for run in runs.by_ids(connection, ["run00003", "run00001"])] == ["run00001", "run00003"]
+
+
+def test_runs_are_counted_by_state_and_endpoint(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run(endpoint="openai", wish="pause"), make_run(state="failed", finished_at=1.0))
+    with database.read() as connection:
+        assert runs.count_by_state(connection) == {"pending": 2, "failed": 1}
+        assert runs.busy_endpoints(connection) == ["local", "openai"]
+        assert runs.busy_endpoints(connection, ["run00002", "run00003"]) == ["openai"]
+        assert runs.unfinished(connection, "openai", None) == [("run00002", "pending", "pause")]
+        assert runs.unfinished(connection, "local", ["run00003"]) == []
+
+
+def test_the_same_submission_is_found_again_unless_it_ended_badly(database: Database, make_run: MakeRun) -> None:
+    add(database, make_run(), make_run(state="failed"), make_run(fingerprint="0" * 64))
+    with database.read() as connection:
+        found = runs.same(connection, "f" * 64, except_states=["failed", "cancelled"])
+        assert found is not None
+        assert found.id == "run00001"
+        assert runs.same(connection, "1" * 64, except_states=[]) is None
+        assert (runs.exists(connection, "run00001"), runs.exists(connection, "run0000")) == (True, False)
+        with pytest.raises(NoSuchRun):
+            runs.get(connection, "run0000")
+
+
+def test_a_wish_is_recorded_without_a_lease_while_the_run_is_not_over(
+    database: Database, make_run: MakeRun
+) -> None:
+    add(database, held(make_run, due_at=NOW), make_run(finished_at=1.0))
+    with database.write() as connection:
+        assert runs.set_wish(connection, "run00001", "cancel") is True
+        assert runs.set_wish(connection, "run00002", "cancel") is False
+    with database.read() as connection:
+        wished = runs.get(connection, "run00001")
+        assert (wished.wish, wished.due_at, wished.version) == ("cancel", None, 1)
+        assert runs.get(connection, "run00002").wish is None
+
+
+# --- what a run knows --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job", "resolved"),
+    [
+        (None, {}),
+        ({"hyperparameters": {"n_epochs": 4}}, {"n_epochs": 4}),
+        ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.1}}}}, {"beta": 0.1}),
+        (
+            {"method": {"type": "supervised", "supervised": None}, "hyperparameters": {"n_epochs": 4}},
+            {"n_epochs": 4},
+        ),
+        ({"method": None, "hyperparameters": None}, {}),
+    ],
+)
+def test_resolved_hyperparameters_are_what_the_endpoint_says(
+    make_run: MakeRun, job: dict[str, Any] | None, resolved: dict[str, Any]
+) -> None:
+    run = make_run(remote_job=job)
+    assert run.resolved_hyperparameters == resolved
+    assert run.hyperparameters == {"n_epochs": 3, "batch_size": "auto"}
+
+
+def test_a_run_is_over_when_it_has_finished(make_run: MakeRun) -> None:
+    assert make_run(finished_at=1.0).is_over
+    assert not make_run().is_over

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import EndpointConfig, Workspace, find_workspace, user_config_path
+from orchestrator.errors import EndpointNotUsable, InvalidConfig, TomlSyntaxError, TomlUnreadable, UnknownEndpoint
+
+
+def configured(project: Path, text: str) -> Workspace:
+    (project / "ftorch.toml").write_text(text)
+    return find_workspace()
+
+
+def endpoint(project: Path, table: str) -> EndpointConfig:
+    """The endpoint that this table makes."""
+    return configured(project, f"[endpoints.mine]\n{table}\n").endpoint("mine")
+
+
+def problems(project: Path, text: str) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        configured(project, text)
+    assert caught.value.exit_code == 2
+    path = f"{project}/ftorch.toml"
+    assert all(problem.startswith(path) for problem in caught.value.problems)
+    return [problem.removeprefix(path) for problem in caught.value.problems]
+
+
+# --- endpoints ---------------------------------------------------------------------------------------------
+
+
+def test_local_and_openai_are_always_there(home: Path) -> None:
+    assert find_workspace().endpoints == {
+        "local": EndpointConfig("local", "local", max_active=2, poll_seconds=0.2, settling_seconds=2.0),
+        "openai": EndpointConfig("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("local", EndpointConfig("mine", "local", None, None, 2, 0.2, 2.0, 60.0)),
+        (
+            "openai",
+            EndpointConfig("mine", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", 3, 5.0, 120.0, 60.0),
+        ),
+        ("compatible", EndpointConfig("mine", "compatible", None, None, 3, 5.0, 120.0, 60.0)),
+        ("azure", EndpointConfig("mine", "azure", None, None, 1, 5.0, 120.0, 60.0)),
+    ],
+)
+def test_every_type_has_its_defaults(home: Path, kind: str, expected: EndpointConfig) -> None:
+    assert endpoint(home, f'type = "{kind}"') == expected
+
+
+def test_every_key_of_an_endpoint_is_read(home: Path) -> None:
+    found = endpoint(
+        home,
+        'type = "compatible"\nbase_url = "http://host/v1"\napi_key_env = "STAGING_KEY"\nmax_active = 4\n'
+        "poll_seconds = 10\nsettling_seconds = 0\ntimeout_seconds = 1.5",
+    )
+    assert found == EndpointConfig("mine", "compatible", "http://host/v1", "STAGING_KEY", 4, 10, 0, 1.5)
+    assert found.source == f"{home}/ftorch.toml"
+
+
+def test_a_built_in_endpoint_can_be_tuned_without_its_type(home: Path) -> None:
+    found = configured(home, "[endpoints.openai]\nmax_active = 9\n").endpoint("openai")
+    assert (found.type, found.max_active, found.api_key_env) == ("openai", 9, "OPENAI_API_KEY")
+
+
+def test_the_project_wins_over_the_user_and_both_add_up(home: Path, tmp_path: Path) -> None:
+    own = tmp_path / "home" / ".config" / "ftorch" / "ftorch.toml"
+    own.parent.mkdir(parents=True)
+    table = '[endpoints.{}]\ntype = "compatible"\nbase_url = "https://{}/v1"\n'
+    own.write_text(table.format("both", "user") + table.format("mine", "user"))
+    found = configured(home, table.format("both", "project")).endpoints
+    assert sorted(found) == ["both", "local", "mine", "openai"]
+    assert found["both"].base_url == "https://project/v1"
+    assert found["mine"].source == str(own)
+
+
+def test_the_user_configuration_lies_where_xdg_says(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert user_config_path() == tmp_path / "home" / ".config" / "ftorch" / "ftorch.toml"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert user_config_path() == tmp_path / "xdg" / "ftorch" / "ftorch.toml"
+
+
+def test_an_unknown_endpoint_is_told_with_the_known_ones(home: Path) -> None:
+    with pytest.raises(UnknownEndpoint, match=r'no endpoint named "azur"\. Known: local, openai'):
+        find_workspace().endpoint("azur")
+
+
+# --- mistakes ----------------------------------------------------------------------------------------------
+
+TABLE = '[endpoints.a]\ntype = "local"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = 1", ':1: unknown key "x"; known here: endpoints'),
+        ("[endpoint.a]", ':1: unknown table "endpoint"; did you mean "endpoints"?'),
+        ("endpoints = 3", ":1: endpoints must be a table"),
+        ("endpoints.a = 3", ":1: endpoints.a must be a table: [endpoints.a]"),
+        (
+            "[endpoints.a]",
+            ":1: endpoints.a.type is missing; must be one of local, openai, compatible, azure",
+        ),
+        (
+            '[endpoints.a]\ntype = "gpt"',
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, not 'gpt'",
+        ),
+        (
+            "[endpoints.a]\ntype = []",
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, not []",
+        ),
+        (TABLE + "poll_second = 1", ':3: unknown key "poll_second" in [endpoints.a]; did you mean "poll_seconds"?'),
+        (
+            TABLE + 'base_url = "host/v1"',
+            ":3: endpoints.a.base_url must be an address such as \"https://host/v1\", not 'host/v1'",
+        ),
+        (TABLE + "base_url = 1", ':3: endpoints.a.base_url must be an address such as "https://host/v1", not 1'),
+        (TABLE + "max_active = 0", ":3: endpoints.a.max_active must be a whole number of at least 1, not 0"),
+        (TABLE + "max_active = 1.0", ":3: endpoints.a.max_active must be a whole number of at least 1, not 1.0"),
+        (TABLE + "max_active = true", ":3: endpoints.a.max_active must be a whole number of at least 1, not True"),
+        (TABLE + "poll_seconds = 0", ":3: endpoints.a.poll_seconds must be a number above 0, not 0"),
+        (TABLE + "poll_seconds = inf", ":3: endpoints.a.poll_seconds must be a number above 0, not inf"),
+        (TABLE + "poll_seconds = nan", ":3: endpoints.a.poll_seconds must be a number above 0, not nan"),
+        (
+            TABLE + "settling_seconds = -1",
+            ":3: endpoints.a.settling_seconds must be a number of at least 0, not -1",
+        ),
+        (TABLE + 'timeout_seconds = "1"', ":3: endpoints.a.timeout_seconds must be a number above 0, not '1'"),
+        (
+            TABLE.replace(".a", f".{'x' * 65}"),
+            ":1: an endpoint's name has 1 to 64 characters",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_line_key_finding_and_what_is_allowed(home: Path, text: str, expected: str) -> None:
+    assert problems(home, text + "\n") == [expected]
+
+
+def test_all_mistakes_are_told_at_once(home: Path) -> None:
+    found = problems(home, TABLE + "max_active = 0\n[endpoints.b]\npoll = 1\n")
+    assert [problem.split(": ")[0] for problem in found] == [":3", ":4", ":5"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-proj-abcdefghijklmnop0123456789",
+        "gsk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "hf_AbCdEfGhIjKlMnOpQrStUvWxYz",
+        "c0ffee00c0ffee00c0ffee00c0ffee00",
+        "Bearer xyz",
+    ],
+)
+def test_a_key_pasted_where_the_name_of_its_variable_belongs_is_never_shown(home: Path, key: str) -> None:
+    [problem] = problems(home, f'{TABLE}api_key_env = "{key}"\n')
+    expected = "must be the name of an environment variable, in capitals, never the key itself"
+    assert problem == f":3: endpoints.a.api_key_env {expected}"
+
+
+def test_a_broken_configuration_is_told_with_its_line(home: Path) -> None:
+    with pytest.raises(TomlSyntaxError, match=r"ftorch\.toml:2: this is not valid TOML"):
+        configured(home, "[endpoints.a]\ntype = \n")
+    (home / "ftorch.toml").unlink()
+    (home / "ftorch.toml").mkdir()
+    with pytest.raises(TomlUnreadable, match=r"ftorch\.toml can't be read: Is a directory"):
+        find_workspace()
+
+
+# --- is it usable? -----------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
+    assert find_workspace().endpoint("local").problem is None
+    assert endpoint(home, 'type = "compatible"\nbase_url = "http://host"').problem is None
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('type = "openai"', "the environment variable OPENAI_API_KEY is not set; export OPENAI_API_KEY=… first"),
+        (
+            'type = "compatible"\nbase_url = "http://host"\napi_key_env = "MY_KEY"',
+            "the environment variable MY_KEY is not set; export MY_KEY=… first",
+        ),
+        (
+            'type = "compatible"',
+            'it has no base_url; set one in {}/ftorch.toml, such as base_url = "https://host/v1"',
+        ),
+        ('type = "azure"', "this version of ftorch can't drive azure endpoints yet"),
+    ],
+)
+def test_an_unusable_endpoint_says_why_and_what_to_do(home: Path, table: str, problem: str) -> None:
+    found = endpoint(home, table)
+    assert found.problem == problem.format(home)
+    with pytest.raises(EndpointNotUsable) as caught:
+        found.require_usable()
+    assert str(caught.value) == f"The endpoint mine can't be used: {problem.format(home)}."
+    assert caught.value.exit_code == 1
+
+
+def test_a_set_key_makes_an_endpoint_usable_and_stays_out_of_sight(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert find_workspace().endpoint("openai").problem is not None
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    found = find_workspace().endpoint("openai")
+    found.require_usable()
+    assert "sk-secret" not in repr(found)
+
+
+# --- where things lie --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("marker", ["ftorch.toml", ".ftorch/", ".git/"])
+def test_the_root_is_the_nearest_folder_upwards_with_a_marker(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    deep = home / "jobs" / "more"
+    deep.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    (home / marker).mkdir() if marker.endswith("/") else (home / marker).touch()
+    monkeypatch.chdir(deep)
+    found = find_workspace()
+    assert (found.root, found.home) == (home, home / ".ftorch")
+    assert found.database_url == f"sqlite:///{home}/.ftorch/ftorch.db"
+
+
+def test_the_root_is_looked_for_from_the_job_files_folder(home: Path, tmp_path: Path) -> None:
+    (home / ".git").mkdir()
+    other = tmp_path / "other"
+    (other / "jobs").mkdir(parents=True)
+    (other / "ftorch.toml").touch()
+    assert find_workspace(other / "jobs").root == other
+    assert find_workspace(Path("../other/jobs")).root == other
+    assert find_workspace(other / "jobs" / "greet.toml").root == other
+    assert find_workspace().root == home
+
+
+def test_without_a_marker_the_current_folder_is_the_root(home: Path, tmp_path: Path) -> None:
+    assert find_workspace().root == home
+    assert find_workspace(tmp_path / "home").root == home
+
+
+def test_the_state_lies_where_ftorch_home_says(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTORCH_HOME", "~/state")
+    found = find_workspace()
+    assert (found.root, found.home) == (home, tmp_path / "home" / "state")
+    assert found.database_url == f"sqlite:///{tmp_path}/home/state/ftorch.db"
+    monkeypatch.setenv("FTORCH_HOME", "state")
+    assert find_workspace().home == home / "state"
+    monkeypatch.setenv("FTORCH_HOME", "")
+    assert find_workspace().home == home / ".ftorch"
+
+
+def test_the_database_is_the_one_that_ftorch_database_url_names(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTORCH_DATABASE_URL", "postgresql+psycopg://me@host/runs")
+    found = find_workspace()
+    assert found.database_url == "postgresql+psycopg://me@host/runs"
+    assert found.home == home / ".ftorch"
