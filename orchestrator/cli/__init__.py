@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli.control import cancel, pause, unpause
 from orchestrator.cli.endpoints import endpoints
+from orchestrator.cli.ledger import adopt, doctor
 from orchestrator.cli.records import logs, models, show, status
 from orchestrator.cli.serve import serve
 from orchestrator.cli.submit import resume, submit
@@ -55,5 +56,7 @@ def main(verbose: bool) -> None:
         logging.getLogger("ftorch").setLevel(logging.DEBUG)
 
 
-for command in (submit, status, show, logs, resume, cancel, pause, unpause, models, endpoints, serve):
+_RUNS = (submit, status, show, logs, resume, cancel, pause, unpause, models)
+_ENDPOINTS = (endpoints, adopt, doctor, serve)
+for command in (*_RUNS, *_ENDPOINTS):
     main.add_command(command)

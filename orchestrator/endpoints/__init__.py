@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Capabilities, Endpoint
+from orchestrator.errors import EndpointNotUsable
 
 LOCAL_STORE = "local"
 """The local endpoint's directory inside the state directory."""
@@ -27,13 +28,28 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
             yield endpoint
         return
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     from orchestrator.endpoints.openai import OpenAIEndpoint
 
-    key = os.environ[config.api_key_env] if config.api_key_env else "none"
-    async with AsyncOpenAI(base_url=config.base_url, api_key=key, timeout=config.timeout_seconds) as client:
+    async with AsyncOpenAI(
+        base_url=config.base_url,
+        api_key=_key(config),
+        timeout=config.timeout_seconds,
+        http_client=DefaultAsyncHttpxClient(follow_redirects=False),  # neither key nor data go where it points
+    ) as client:
         yield OpenAIEndpoint(config, client, capabilities, Retries())
+
+
+def _key(config: EndpointConfig) -> str:
+    """The key without the white space that copying leaves; a host without keys gets a stand-in, as the SDK asks."""
+    if not config.api_key_env:
+        return "none"
+    key = os.environ[config.api_key_env].strip()
+    if not key or not all("!" <= letter <= "~" for letter in key):
+        problem = f"the value of {config.api_key_env} holds characters that no key has; set the key alone"
+        raise EndpointNotUsable(name=config.name, problem=problem)
+    return key
 
 
 def capabilities_of(config: EndpointConfig) -> Capabilities:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -24,7 +25,7 @@ _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
 
 
-def explain(error: openai.OpenAIError | ValueError | TypeError, config: EndpointConfig) -> EndpointError:
+def explain(error: openai.OpenAIError | ValueError | TypeError | KeyError, config: EndpointConfig) -> EndpointError:
     """The EndpointError for an exception of the SDK, or for an answer that could not be read (the others).
 
     EndpointUnreachable stands for all passing trouble; its fact `sent` is False where the request certainly never
@@ -36,7 +37,8 @@ def explain(error: openai.OpenAIError | ValueError | TypeError, config: Endpoint
         problem = "it did not answer in time" if isinstance(error, openai.APITimeoutError) else _cause(error)
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
-    return EndpointUnreachable(endpoint=config.name, problem=f"its answer can't be read: {error}", sent=True)
+    problem = "its answer has no id" if isinstance(error, KeyError) else f"its answer can't be read: {error}"
+    return EndpointUnreachable(endpoint=config.name, problem=problem, sent=True)
 
 
 def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> EndpointError:
@@ -61,18 +63,23 @@ def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> End
 
 
 def retry_after(response: httpx2.Response) -> float | None:
-    """Seconds to wait by the Retry-After header, in either form (RFC 9110, 10.2.3); None without one."""
+    """Seconds to wait by the Retry-After header, in either form (RFC 9110, 10.2.3); None without one.
+
+    A date is compared with the answer's own Date, where it has one: this machine's clock may be off.
+    """
     value = response.headers.get("retry-after")
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            sent = response.headers.get("date")
+            now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _problem(error: openai.APIStatusError) -> str:
@@ -84,6 +91,8 @@ def _problem(error: openai.APIStatusError) -> str:
 
 def _message(error: openai.APIStatusError) -> str:
     """The endpoint's own sentence: the SDK's text of the error repeats the status and the whole body."""
+    if error.response.is_redirect:
+        return f"it redirects to {error.response.headers['location']}; set its real address as base_url"
     body = error.body
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]

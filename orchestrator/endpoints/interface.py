@@ -128,7 +128,13 @@ class Endpoint(Protocol):
     async def find_files(self, sent_name: str) -> list[RemoteFile]:
         """The fine-tuning files of this name, newest first."""
 
+    async def files(self) -> list[RemoteFile]:
+        """All fine-tuning files, newest first."""
+
     async def file(self, file_id: str) -> RemoteFile: ...
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file; one that is gone already is no error."""
 
     async def create(self, request: JobRequest) -> RemoteJob:
         """The paid request, sent once."""

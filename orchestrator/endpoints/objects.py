@@ -61,7 +61,7 @@ def read_file(raw: Json) -> RemoteFile:
 
 def read_event(raw: Json) -> RemoteEvent:
     """Hosts that give events no id get one made of the time and the text, so that none is recorded twice."""
-    message = str(raw.get("message") or "")
+    message = _text(raw.get("message")) or ""
     made_id = hashlib.sha256(f"{raw.get('created_at')} {message}".encode()).hexdigest()[:24]
     level = str(raw.get("level") or "info")
     return RemoteEvent(
@@ -95,7 +95,10 @@ def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
         except (binascii.Error, ValueError):
             return []
         text = decoded if decoded.lstrip().startswith("step") else ""
-    return list(csv.DictReader(io.StringIO(text)))
+    try:
+        return list(csv.DictReader(io.StringIO(text)))
+    except csv.Error:
+        return []
 
 
 def _job_error(raw: Any) -> JobError | None:
@@ -109,7 +112,8 @@ def _table(value: Any) -> Json:
 
 
 def _text(value: Any) -> str | None:
-    return str(value) if value not in (None, "") else None
+    """Without NUL, which PostgreSQL can't store."""
+    return str(value).replace("\0", "") if value not in (None, "") else None
 
 
 def _whole(value: Any) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,8 +59,8 @@ class OpenAIEndpoint:
         self._retries = retries or Retries()
 
     async def check(self) -> str:
-        page = await self._repeat("list jobs", self._raw_jobs.list, limit=1)
-        count = len(page.get("data") or [])
+        page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, limit=1)
+        count = len(page.items)
         return "it answers, and its list of fine-tuning jobs " + ("is empty" if not count else "can be read")
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -67,17 +69,27 @@ class OpenAIEndpoint:
         deadline = self._config.timeout_seconds + size / _SLOWEST_UPLOAD
         with open_as_sent(path) as content:
             file = (sent_name, content, "application/jsonl")
-            raw = await self._once(self._raw_files.create, file=file, purpose="fine-tune", timeout=deadline)
-        return self._read_answer(read_file, raw)
+            fields = {"file": file, "purpose": "fine-tune", "timeout": deadline}
+            return await self._once(self._raw_files.create, read=read_file, **fields)
 
     async def find_files(self, sent_name: str) -> list[RemoteFile]:
-        found = []
+        return [file for file in await self.files() if file.filename == sent_name]
+
+    async def files(self) -> list[RemoteFile]:
+        found: list[RemoteFile] = []
         async for raw in self._pages("list files", self._raw_files.list, purpose="fine-tune"):
-            found += [file for file in map(read_file, raw) if file.filename == sent_name]
+            found += [read_file(item) for item in raw if item.get("id")]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True)
 
     async def file(self, file_id: str) -> RemoteFile:
-        return read_file(await self._repeat("get file", self._raw_files.retrieve, file_id))
+        return await self._repeat("get file", self._raw_files.retrieve, file_id, read=read_file)
+
+    async def delete_file(self, file_id: str) -> None:
+        try:
+            await self._repeat("delete file", self._raw_files.delete, file_id, read=dict)
+        except RequestRefused as error:
+            if error.facts["status"] != 404:
+                raise
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
         async def fetch() -> bytes:
@@ -102,8 +114,8 @@ class OpenAIEndpoint:
             "method": self._method(request.method),
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        raw = await self._once(self._raw_jobs.create, **given, timeout=self._config.timeout_seconds)
-        return self._read_answer(read_job, raw)
+        given["timeout"] = self._config.timeout_seconds
+        return await self._once(self._raw_jobs.create, read=read_job, **given)
 
     def _method(self, method: Mapping[str, Any]) -> dict[str, Any]:
         numbers = method["hyperparameters"]
@@ -113,7 +125,7 @@ class OpenAIEndpoint:
         return {"type": method["type"], method["type"]: {**inner, "hyperparameters": dict(numbers)}}
 
     async def job(self, job_id: str) -> RemoteJob:
-        return read_job(await self._repeat("get job", self._raw_jobs.retrieve, job_id))
+        return await self._repeat("get job", self._raw_jobs.retrieve, job_id, read=read_job)
 
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
         query: dict[str, Any] = {"limit": PAGE}
@@ -121,28 +133,39 @@ class OpenAIEndpoint:
             query["after"] = after
         if metadata and self.capabilities.metadata:
             query["metadata"] = dict(metadata)
-        raw = await self._repeat("list jobs", self._raw_jobs.list, **query)
-        jobs = tuple(read_job(item) for item in raw.get("data") or [] if item.get("id"))
-        return JobPage(jobs, jobs[-1].id if jobs and _has_more(raw) and jobs[-1].id != after else None)
+        page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, **query)
+        jobs = tuple(read_job(item) for item in page.items if item.get("id"))
+        return JobPage(jobs, jobs[-1].id if jobs and page.has_more and jobs[-1].id != after else None)
 
     async def cancel(self, job_id: str) -> RemoteJob:
-        return read_job(await self._repeat("cancel job", self._raw_jobs.cancel, job_id))
+        return await self._command("cancel job", self._raw_jobs.cancel, job_id)
 
     async def pause(self, job_id: str) -> RemoteJob:
-        return read_job(await self._repeat("pause job", self._raw_jobs.pause, job_id))
+        return await self._command("pause job", self._raw_jobs.pause, job_id)
 
     async def unpause(self, job_id: str) -> RemoteJob:
-        return read_job(await self._repeat("unpause job", self._raw_jobs.resume, job_id))
+        return await self._command("unpause job", self._raw_jobs.resume, job_id)
+
+    async def _command(self, what: str, call: Callable[..., Awaitable[Any]], job_id: str) -> RemoteJob:
+        """To a wish, a lasting conflict is a refusal: the job is not in the state for it."""
+        try:
+            return await self._repeat(what, call, job_id, read=read_job)
+        except EndpointUnreachable as error:
+            if error.facts.get("status") == HTTPStatus.CONFLICT:
+                raise RequestRefused(**error.facts) from error
+            raise
 
     async def events(self, job_id: str, known: frozenset[str] | set[str] = frozenset()) -> list[RemoteEvent]:
-        found: dict[str, RemoteEvent] = {}
+        listed: list[RemoteEvent] = []
+        newest_first = True
         async for raw in self._pages("list events", self._raw_jobs.list_events, job_id):
-            page = [read_event(item) for item in raw]
-            found.update((event.id, event) for event in page if event.id not in known)
-            newest_first = page[0].created_at >= page[-1].created_at
-            if newest_first and any(event.id in known for event in page):
+            listed += [read_event(item) for item in raw]
+            newest_first = listed[0].created_at >= listed[-1].created_at
+            if newest_first and any(event.id in known for event in listed[-len(raw) :]):
                 break  # what follows is older, and known
-        return sorted(found.values(), key=lambda event: event.created_at)
+        oldest_first = reversed(listed) if newest_first else listed
+        found = {event.id: event for event in oldest_first if event.id not in known}
+        return sorted(found.values(), key=lambda event: event.created_at)  # stable: many share a second
 
     async def checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
         if not self.capabilities.checkpoints:
@@ -150,7 +173,7 @@ class OpenAIEndpoint:
         found: list[RemoteCheckpoint] = []
         try:
             async for raw in self._pages("list checkpoints", self._raw_checkpoints.list, job_id):
-                found += [read_checkpoint(item) for item in raw]
+                found += [read_checkpoint(item) for item in raw if item.get("id")]
         except RequestRefused as error:
             if error.facts["status"] not in _GONE:
                 raise
@@ -170,33 +193,30 @@ class OpenAIEndpoint:
     def _raw_files(self) -> Any:
         return self._client.files.with_raw_response
 
-    async def _repeat(self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, **fields: Any) -> Json:
-        """For calls that may be repeated: the answer's JSON object."""
+    async def _repeat(
+        self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+    ) -> T:
+        """For calls that may be repeated: the answer, as `read` makes it of the JSON object."""
         fields.setdefault("timeout", self._config.timeout_seconds)
-        return await self._retries(what, lambda: self._send(call, *args, **fields))
+        return await self._retries(what, lambda: self._send(call, *args, read=read, **fields))
 
-    async def _once(self, call: Callable[..., Awaitable[Any]], **fields: Any) -> Json:
+    async def _once(self, call: Callable[..., Awaitable[Any]], *, read: Callable[[Json], T], **fields: Any) -> T:
         """For calls that take effect: sent once, OutcomeUnknown unless it is certain what they did."""
         try:
-            return await self._send(call, **fields)
+            return await self._send(call, read=read, **fields)
         except EndpointUnreachable as error:
             if error.facts["sent"]:
                 raise OutcomeUnknown(endpoint=self.name, problem=error.facts["problem"]) from error
             raise
 
-    async def _send(self, call: Callable[..., Awaitable[Any]], *args: Any, **fields: Any) -> Json:
+    async def _send(
+        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+    ) -> T:
         try:
             answer = await call(*args, **fields)
-            body = json.loads(answer.content)
-            return dict(body)
-        except (openai.OpenAIError, ValueError, TypeError) as error:
+            return read(dict(json.loads(answer.content)))
+        except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
             raise explain(error, self._config) from error
-
-    def _read_answer(self, read: Callable[[Json], T], raw: Json) -> T:
-        try:
-            return read(raw)
-        except KeyError as error:
-            raise OutcomeUnknown(endpoint=self.name, problem="its answer has no id") from error
 
     async def _pages(
         self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, **query: Any
@@ -204,18 +224,25 @@ class OpenAIEndpoint:
         """The non-empty pages of a list. A host that ignores `after` would repeat itself for ever: stop there."""
         seen: set[str] = set()
         while True:
-            raw = await self._repeat(what, call, *args, limit=PAGE, **query)
-            items: list[Json] = [item for item in raw.get("data") or [] if isinstance(item, dict)]
-            if not items or str(items[-1].get("id")) in seen:
+            page = await self._repeat(what, call, *args, read=_page, limit=PAGE, **query)
+            if not page.items or str(page.items[-1].get("id")) in seen:
                 return
-            yield items
-            if not _has_more(raw):
+            yield page.items
+            if not page.has_more:
                 return
-            query["after"] = str(items[-1].get("id"))
+            query["after"] = str(page.items[-1].get("id"))
             seen.add(query["after"])
 
 
-def _has_more(page: Json) -> bool:
-    """Where a host omits `has_more`, a full page may have a successor."""
-    more = page.get("has_more")
-    return bool(more) if more is not None else len(page.get("data") or []) >= PAGE
+@dataclass(frozen=True)
+class _Page:
+    items: list[Json]
+    has_more: bool
+
+
+def _page(raw: Json) -> _Page:
+    """A list as it came; where a host omits `has_more`, a full page may have a successor."""
+    data = raw.get("data")
+    items: list[Json] = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    more = raw.get("has_more")
+    return _Page(items, bool(more) if more is not None else len(items) >= PAGE)

@@ -72,8 +72,9 @@ def _hyperparameters(run: Run) -> str:
 
 
 def _tokens(run: Run) -> str:
-    trained = f", {count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
-    return f"{count(run.tokens_per_epoch)} an epoch (counted here){trained}"
+    counted = f"{count(run.tokens_per_epoch)} an epoch (counted here)" if run.tokens_per_epoch else ""
+    trained = f"{count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
+    return ", ".join(part for part in (counted, trained) if part)
 
 
 def _cost(run: Run) -> str:
@@ -100,10 +101,12 @@ def _error(run: Run) -> str | None:
 def _print_files(run: Run, console: Console) -> None:
     table = _grid()
     files = [("training file", run.training_path, run.training_sha256, run.training_file_id)]
-    if run.validation_path and run.validation_sha256:
-        files.append(("validation file", run.validation_path, run.validation_sha256, run.validation_file_id))
+    if run.validation_path:
+        sha256 = run.validation_sha256 or ""
+        files.append(("validation file", run.validation_path, sha256, run.validation_file_id))
     for role, path, sha256, file_id in files:
-        table.add_row(role, f"{printable(_near(path))}\nsha256 {sha256}\n{file_id or 'not uploaded yet'}")
+        identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
+        table.add_row(role, f"{printable(_near(path))}\n{identity}\n{file_id or 'not uploaded yet'}")
     console.print(table)
 
 

@@ -36,12 +36,13 @@ def record_run(plan: Plan, database: Database, *, now: float, rng: random.Random
         known = None if again else store.same(connection, plan.fingerprint, except_states=ends)
         if known is not None:
             return Submitted(known, is_new=False)
-        run = _new_run(plan, _free_id(connection, rng), now, rng)
+        run = _new_run(plan, free_id(connection, rng), now, rng)
         store.add(connection, run, run.reason)
     return Submitted(run, is_new=True)
 
 
-def _free_id(connection: Connection, rng: random.Random) -> str:
+def free_id(connection: Connection, rng: random.Random) -> str:
+    """A run id that is not taken: short, and so random that its first letters mostly suffice."""
     while True:
         run_id = "".join(rng.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
         if not store.exists(connection, run_id):

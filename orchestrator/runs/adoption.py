@@ -1,0 +1,167 @@
+"""Recording fine-tuning jobs that were created elsewhere: by a script, in a web console, or by a lost ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints.interface import Endpoint, RemoteJob
+from orchestrator.errors import RequestRefused
+from orchestrator.runs.jobs import RUN_KEY, TOKEN_KEY
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.session import drive
+from orchestrator.runs.states import POLLED, State, state_for
+from orchestrator.runs.submission import free_id
+from orchestrator.runs.world import Listener
+from orchestrator.store import runs as store
+from orchestrator.store.runs import Run
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A job on the endpoint and the run that records it; `is_new` is False where it was recorded already."""
+
+    run: Run
+    is_new: bool
+
+
+async def adopt_jobs(
+    ledger: Ledger, config: EndpointConfig, job_ids: Sequence[str] | None, listener: Listener | None = None
+) -> list[Adopted]:
+    """Record these jobs of the endpoint, or all of them (None), with what they have left there so far.
+
+    Doing it twice changes nothing. Raises EndpointError, and RequestRefused for a job the endpoint does not know.
+    """
+    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+        jobs = await all_jobs(endpoint) if job_ids is None else [await endpoint.job(each) for each in job_ids]
+        names = {file_id: await _file_name(endpoint, file_id) for file_id in _file_ids(jobs)}
+    adopted = [_record(ledger, config, job, names) for job in jobs if not _is_being_looked_for(ledger, job)]
+    new = [each.run.id for each in adopted if each.is_new]
+
+    def are_caught_up() -> bool:
+        with ledger.database.read() as connection:
+            found = store.by_ids(connection, new)
+        return all(run.is_over or (run.state in POLLED and run.remote_job is not None) for run in found)
+
+    if new:
+        await drive(
+            ledger.workspace,
+            ledger.database,
+            ids=new,
+            listener=listener,
+            followed=new,
+            until=are_caught_up,
+        )
+    return [Adopted(ledger.run(each.run.id), each.is_new) for each in adopted]
+
+
+async def all_jobs(endpoint: Endpoint) -> list[RemoteJob]:
+    """Every fine-tuning job of the endpoint, newest first."""
+    found: dict[str, RemoteJob] = {}
+    after: str | None = None
+    while True:
+        page = await endpoint.jobs(after=after)
+        found.update((job.id, job) for job in page.jobs)
+        if page.next is None or page.next == after:
+            return list(found.values())
+        after = page.next
+
+
+def _file_ids(jobs: Sequence[RemoteJob]) -> set[str]:
+    return {file for job in jobs for file in (job.training_file, job.validation_file) if file}
+
+
+async def _file_name(endpoint: Endpoint, file_id: str) -> str:
+    """What the file was called; its id where the endpoint no longer has it."""
+    try:
+        return (await endpoint.file(file_id)).filename or file_id
+    except RequestRefused:
+        return file_id
+
+
+def _is_being_looked_for(ledger: Ledger, job: RemoteJob) -> bool:
+    """Whether the job belongs to a run whose create is unconfirmed: `resume` will find it."""
+    token = job.metadata.get(TOKEN_KEY)
+    with ledger.database.read() as connection:
+        owner = store.by_token(connection, token) if token else None
+    return owner is not None and owner.job_id is None
+
+
+def _record(ledger: Ledger, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Adopted:
+    with ledger.database.write() as connection:
+        owner = store.owners_of_jobs(connection, config.name, [job.id]).get(job.id)
+        if owner is not None:
+            return Adopted(store.get(connection, owner), is_new=False)
+        run = _run_of(connection, config, job, names)
+        store.add(connection, run, run.reason)
+    return Adopted(run, is_new=True)
+
+
+def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Run:
+    """A run that stands where its job stands; polling and collecting bring it up to date."""
+    now = time.time()
+    state = State.COLLECTING if state_for(job.status) is State.COLLECTING else State.QUEUED
+    validation = job.validation_file
+    return Run(
+        id=_run_id(connection, job),
+        name=_name(job),
+        sweep_id=None,
+        fingerprint=hashlib.sha256(f"adopted {config.name} {job.id}".encode()).hexdigest(),
+        job_file="",
+        endpoint=config.name,
+        endpoint_type=config.type,
+        model=job.model or "unknown",
+        suffix=job.suffix,
+        method=_method(job),
+        seed=job.seed or 0,
+        seed_given=True,
+        metadata={key: value for key, value in job.metadata.items() if key not in (TOKEN_KEY, RUN_KEY)},
+        training_path=names.get(job.training_file or "", job.training_file or ""),
+        training_sha256="",
+        validation_path=names.get(validation, validation) if validation else None,
+        validation_sha256="" if validation else None,
+        examples=None,
+        tokens_per_epoch=None,
+        estimated_cost_usd=None,
+        max_cost_usd=None,
+        poll_seconds=None,
+        state=state,
+        reason=f"adopted from {config.name}: {job.id}, {job.status}",
+        version=1,
+        created_at=job.created_at or now,
+        updated_at=now,
+        training_file_id=job.training_file,
+        validation_file_id=validation,
+        job_id=job.id,
+        remote_status=job.status,
+    )
+
+
+def _run_id(connection: Connection, job: RemoteJob) -> str:
+    """The run's old id where the job carries it and the ledger that knew it is lost."""
+    known = job.metadata.get(RUN_KEY, "")
+    if re.fullmatch(r"[0-9a-z]{8}", known) and not store.exists(connection, known):
+        return known
+    return free_id(connection, random.SystemRandom())
+
+
+def _name(job: RemoteJob) -> str:
+    """The suffix, also where only the model id shows it (`ft:base:organisation:suffix:id`)."""
+    parts = (job.fine_tuned_model or "").split(":")
+    suffix = job.suffix or (parts[3] if len(parts) > 4 and parts[0] == "ft" else "")
+    return re.sub(r"[^A-Za-z0-9._-]", "-", suffix)[:64].lstrip("._-") or "adopted"
+
+
+def _method(job: RemoteJob) -> dict[str, object]:
+    method = job.raw.get("method") or {}
+    kind = str(method.get("type") or "supervised")
+    inner = method.get(kind) or {}
+    return {"type": kind, "hyperparameters": inner.get("hyperparameters") or job.raw.get("hyperparameters") or {}}

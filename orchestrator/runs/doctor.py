@@ -1,0 +1,204 @@
+"""Comparing our records with an endpoint, and mending differences one by one, each only when told to."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints.interface import Endpoint, RemoteFile, RemoteJob
+from orchestrator.errors import RequestRefused
+from orchestrator.runs.adoption import adopt_jobs, all_jobs
+from orchestrator.runs.jobs import TOKEN_KEY
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
+from orchestrator.runs.uploading import PURPOSE
+from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
+from orchestrator.store import runs as store
+from orchestrator.store import uploads
+from orchestrator.store.runs import Run
+
+_OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")
+_OWNER = "doctor"
+_OVER = (*FINAL, State.COLLECTING)
+"""What a job's status means when it needs its files no more."""
+
+
+class Remedy(StrEnum):
+    """What `doctor --fix` can do about a finding."""
+
+    ADOPT = "adopt the job as a run"
+    FAIL = "mark the run as failed"
+    CANCEL = "cancel the surplus job"
+    DELETE = "delete the file from the endpoint"
+    FORGET = "forget the upload, so that it is made again when needed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference; `subject` is the id (of a job, a run or a file) that the remedy works on."""
+
+    sentence: str
+    subject: str
+    remedy: Remedy
+
+
+async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
+    """What our records and the endpoint disagree about. Changes nothing. Raises EndpointError."""
+    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+        jobs = await all_jobs(endpoint)
+        files = await endpoint.files()
+        gone = await _gone_runs(ledger, config, endpoint, {job.id for job in jobs})
+    return [*_job_findings(ledger, config, jobs), *gone, *_file_findings(ledger, config, jobs, files)]
+
+
+async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
+    """Carry out a finding's remedy; a sentence on what was done. Raises EndpointError."""
+    if finding.remedy is Remedy.ADOPT:
+        [adopted] = await adopt_jobs(ledger, config, [finding.subject])
+        return f"adopted as run {adopted.run.id}"
+    if finding.remedy is Remedy.FAIL:
+        return _fail(ledger, finding)
+    if finding.remedy is Remedy.FORGET:
+        with ledger.database.write() as connection:
+            uploads.forget(connection, config.name, finding.subject)
+        return "forgotten"
+    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+        if finding.remedy is Remedy.CANCEL:
+            job = await endpoint.cancel(finding.subject)
+            return f"the endpoint says {job.status}"
+        await endpoint.delete_file(finding.subject)
+    with ledger.database.write() as connection:
+        uploads.forget(connection, config.name, finding.subject)
+    return "deleted"
+
+
+# --- jobs --------------------------------------------------------------------------------------------------
+
+
+def _job_findings(ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJob]) -> list[Finding]:
+    with ledger.database.read() as connection:
+        owners = store.owners_of_jobs(connection, config.name, [job.id for job in jobs])
+        found = []
+        for job in jobs:
+            if job.id in owners:
+                continue
+            token = job.metadata.get(TOKEN_KEY)
+            run = store.by_token(connection, token) if token else None
+            if run is None:
+                found.append(_unknown(job, config))
+            elif run.job_id is not None:
+                found += _surplus(job, run, config)
+    return found
+
+
+def _unknown(job: RemoteJob, config: EndpointConfig) -> Finding:
+    sentence = f"{config.name} has job {job.id} ({job.model}, {job.status}), which is not recorded here"
+    return Finding(sentence, job.id, Remedy.ADOPT)
+
+
+def _surplus(job: RemoteJob, run: Run, config: EndpointConfig) -> list[Finding]:
+    """A second job with the token of a run: it is paid twice while it goes on."""
+    if state_for(job.status) in _OVER:
+        return []
+    sentence = f"{config.name} has a second job for run {run.id}: {job.id} ({job.status}) beside {run.job_id}"
+    return [Finding(sentence, job.id, Remedy.CANCEL)]
+
+
+async def _gone_runs(ledger: Ledger, config: EndpointConfig, endpoint: Endpoint, listed: set[str]) -> list[Finding]:
+    with ledger.database.read() as connection:
+        active = [run for run in store.newest(connection, only_active=True) if run.endpoint == config.name]
+    found = []
+    for run in active:
+        if run.state not in POLLED or run.job_id is None or run.job_id in listed:
+            continue
+        if await _is_gone(endpoint, run.job_id):
+            sentence = f"run {run.id} ({run.state}) follows job {run.job_id}, which {config.name} no longer knows"
+            found.append(Finding(sentence, run.id, Remedy.FAIL))
+    return found
+
+
+async def _is_gone(endpoint: Endpoint, job_id: str) -> bool:
+    try:
+        await endpoint.job(job_id)
+    except RequestRefused as error:
+        if error.facts["status"] == 404:
+            return True
+        raise
+    return False
+
+
+def _fail(ledger: Ledger, finding: Finding) -> str:
+    now = time.time()
+    with ledger.database.write() as connection:
+        run = store.get(connection, finding.subject)
+        dead = [run.lease_owner] if run.lease_owner and is_abandoned(run.lease_owner) else []
+        claimed = store.claim(
+            connection,
+            _OWNER,
+            now + LEASE_SECONDS,
+            now,
+            endpoint=run.endpoint,
+            states=[run.state],
+            ids=[run.id],
+            abandoned=dead,
+        )
+        if not claimed:
+            return "another process follows the run: it will find out by itself"
+        leased = store.get(connection, run.id)
+        changes = {"error_code": "job_gone", "error_message": finding.sentence}
+        move(connection, leased, State.FAILED, finding.sentence, owner=_OWNER, now=now, changes=changes)
+        store.release(connection, _OWNER)
+    return "marked as failed"
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def _file_findings(
+    ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJob], files: Sequence[RemoteFile]
+) -> list[Finding]:
+    with ledger.database.read() as connection:
+        recorded = {upload.file_id: upload for upload in uploads.recorded(connection, config.name)}
+        needed = store.needed_files(connection, config.name)
+    in_use = needed | {
+        file
+        for job in jobs
+        for file in (job.training_file, job.validation_file)
+        if file and state_for(job.status) not in _OVER
+    }
+    present = {file.id for file in files}
+    found = [
+        Finding(
+            f"the upload {upload.sent_name} ({file_id}) is recorded here, but {config.name} no longer has it",
+            file_id or "",
+            Remedy.FORGET,
+        )
+        for file_id, upload in recorded.items()
+        if file_id not in present and upload.purpose == PURPOSE
+    ]
+    return found + _orphans(files, set(recorded), in_use, config)
+
+
+def _orphans(
+    files: Sequence[RemoteFile], recorded: set[str | None], in_use: set[str], config: EndpointConfig
+) -> list[Finding]:
+    """Files that ftorch uploaded and that no record and no job needs any more."""
+    by_name: dict[str, list[RemoteFile]] = defaultdict(list)
+    for file in files:
+        if _OUR_FILE.match(file.filename or ""):
+            by_name[file.filename or ""].append(file)
+    found = []
+    for name, same in by_name.items():
+        for file in same:
+            if file.id in recorded or file.id in in_use:
+                continue
+            twice = " a second time" if len(same) > 1 else ""
+            sentence = f"{config.name} holds {name} ({file.id}){twice}, and nothing here needs it"
+            found.append(Finding(sentence, file.id, Remedy.DELETE))
+    return found
