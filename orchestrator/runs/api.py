@@ -14,9 +14,8 @@ from orchestrator.jobfile import load_job_file
 from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive, run_blocking
-from orchestrator.runs.states import State
+from orchestrator.runs.states import State, Wish
 from orchestrator.runs.submission import Submitted, record_run
-from orchestrator.runs.wishes import Wish
 from orchestrator.runs.world import Listener
 from orchestrator.store import runs as store
 from orchestrator.store.records import Model
@@ -128,7 +127,7 @@ def wish(ledger: Ledger, key: str, wished: Wish) -> Run:
     run = ledger.run(key)
     problem = _why_not(ledger, run, wished)
     if problem:
-        raise WishRefused(run=run.id, wish=f"{wished}d".replace("lde", "lle"), problem=problem)
+        raise WishRefused(run=run.id, wish=wished.done, problem=problem)
     with ledger.database.write() as connection:
         store.set_wish(connection, run.id, wished)
     return run
@@ -158,6 +157,8 @@ def _why_not(ledger: Ledger, run: Run, wished: Wish) -> str | None:
         return None
     if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
         return f"{run.endpoint} can't pause jobs"
+    if run.state in (State.PENDING, State.UPLOADING):
+        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
     if wished is Wish.UNPAUSE and run.state != State.PAUSED:
         return f"it is {run.state}, not paused"
     if wished is Wish.PAUSE and run.state == State.PAUSED:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
-from orchestrator.errors import RequestRefused
+from orchestrator.endpoints.objects import read_job
+from orchestrator.errors import EndpointUnreachable, RequestRefused
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
 from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.states import State
@@ -41,8 +42,7 @@ class Harvest:
 
 async def collecting(run: Run, world: World) -> Outcome:
     """Fetch everything, then write it all together with the move to succeeded."""
-    assert run.job_id is not None
-    job = await world.endpoint.job(run.job_id)
+    job = await _job(run, world)
     harvest = await gather(run, job, world)
     model = job.fine_tuned_model or _late_model(run, harvest, world)
     if model is None:
@@ -53,16 +53,26 @@ async def collecting(run: Run, world: World) -> Outcome:
     return _succeed(run, job, harvest, model, world)
 
 
+async def _job(run: Run, world: World) -> RemoteJob:
+    """The job as it is now, or as it was last seen where the endpoint gives it no more."""
+    assert run.job_id is not None
+    try:
+        return await world.endpoint.job(run.job_id)
+    except RequestRefused as error:
+        world.listener.warned(f"job {run.job_id} can't be had from {world.config.name}: {error.facts['problem']}")
+        return read_job(run.remote_job or {"id": run.job_id})
+
+
 async def gather(run: Run, job: RemoteJob, world: World) -> Harvest:
     """What the endpoint still has of this job; a part it refuses to give is warned about and left out."""
     endpoint = world.endpoint
     with world.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
-    events = await _optional(world, "events", endpoint.events(job.id, known)) or []
-    checkpoints = await _optional(world, "checkpoints", endpoint.checkpoints(job.id)) or []
+    events = await _optional(run, world, "events", endpoint.events(job.id, known)) or []
+    checkpoints = await _optional(run, world, "checkpoints", endpoint.checkpoints(job.id)) or []
     rows = [event.data for event in events if event.data]
     for file_id in job.result_files:
-        rows += await _optional(world, "result file", endpoint.result_rows(file_id)) or []
+        rows += await _optional(run, world, "result file", endpoint.result_rows(file_id)) or []
     return Harvest(
         events=[event_of(run, event) for event in events],
         metrics=metrics_of(run, rows),
@@ -70,19 +80,27 @@ async def gather(run: Run, job: RemoteJob, world: World) -> Harvest:
     )
 
 
-async def _optional(world: World, what: str, fetched: Awaitable[T]) -> T | None:
+async def _optional(run: Run, world: World, what: str, fetched: Awaitable[T]) -> T | None:
+    """What was fetched; None where it is refused, or can't be had for a whole settling window."""
     try:
         return await fetched
-    except RequestRefused as error:
+    except (RequestRefused, EndpointUnreachable) as error:
+        is_final = isinstance(error, RequestRefused)
+        if not is_final and world.now() < _since(run, world) + world.config.settling_seconds:
+            raise
         world.listener.warned(f"the {what} can't be had from {world.config.name}: {error.facts['problem']}")
         return None
 
 
+def _since(run: Run, world: World) -> float:
+    """When the run came into this state."""
+    with world.database.read() as connection:
+        return store.history(connection, run.id)[-1].at
+
+
 def _late_model(run: Run, harvest: Harvest, world: World) -> str | None:
     """Without a model id: None while it may still come, then the last checkpoint's, else ""."""
-    with world.database.read() as connection:
-        since = store.history(connection, run.id)[-1].at
-    if world.now() < since + _MODEL_PATIENCE_POLLS * world.config.poll_seconds:
+    if world.now() < _since(run, world) + _MODEL_PATIENCE_POLLS * world.config.poll_seconds:
         return None
     return harvest.checkpoints[-1].model if harvest.checkpoints else ""
 

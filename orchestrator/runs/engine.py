@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -45,6 +45,7 @@ class EndpointLoop:
         self._poll_at = 0.0
         self._answered = False
         self._outage = 0.0
+        self._quiet_until = 0.0
         self._watch = Watch(world)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -59,21 +60,25 @@ class EndpointLoop:
                 while not (stop.is_set() or self._is_done() or self._until()):
                     await self._cycle()
                     await self._rest(stop)
+                self._watch.look()
         finally:
             self._release()
 
     async def _cycle(self) -> None:
         world = self._world
         self._claim()
-        try:
-            await self._grant_wishes()
-            await self._step_all()
-            if world.now() >= self._poll_at:
-                await self._poll()
-            self._answered, self._outage = True, 0.0
-        except (EndpointUnreachable, EndpointBusy) as error:
-            self._endure(error)
+        if world.now() >= self._quiet_until:
+            troubles = [await self._tried(part) for part in (self._grant_wishes, self._step_all, self._poll)]
+            self._endure([trouble for trouble in troubles if trouble])
         self._watch.look()
+
+    async def _tried(self, part: Callable[[], Awaitable[None]]) -> EndpointUnreachable | EndpointBusy | None:
+        """The passing trouble that ended this part, if any: one run's trouble must not keep the others waiting."""
+        try:
+            await part()
+        except (EndpointUnreachable, EndpointBusy) as error:
+            return error
+        return None
 
     # --- the parts of a cycle ------------------------------------------------------------------------------
 
@@ -130,7 +135,7 @@ class EndpointLoop:
             while State(run.state) in STEPS:
                 if run.due_at is not None and run.due_at > world.now():
                     return
-                version = run.version
+                before = run
                 try:
                     outcome = await STEPS[State(run.state)](run, world)
                 except EndpointError as error:
@@ -139,8 +144,9 @@ class EndpointLoop:
                 run = record(world, run, outcome)
                 if run.state in POLLED:
                     self._poll_at = 0.0
-                if run.version == version:
-                    return
+                if run.version == before.version or run.wish:
+                    return  # a wish comes first: what was not sent yet need not be
+                self._answered |= before.state != State.PENDING
 
     def _note_trouble(self, run: Run, error: EndpointError) -> None:
         world = self._world
@@ -150,20 +156,27 @@ class EndpointLoop:
 
     async def _poll(self) -> None:
         world = self._world
+        if world.now() < self._poll_at:
+            return
         changed = await poll(world)
+        self._answered |= changed
         with world.database.read() as connection:
             finish = store.next_finish(connection, world.owner, world.config.name)
         left = None if finish is None else finish - world.now()
         self._poll_at = world.now() + self._pace.next(changed=changed, seconds_to_finish=left)
 
-    def _endure(self, error: EndpointUnreachable | EndpointBusy) -> None:
+    def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
         """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
+        self._answered |= not troubles or any(isinstance(trouble, EndpointBusy) for trouble in troubles)
+        if not troubles:
+            self._outage = 0.0
+            return
         if not self._answered:
-            raise error
+            raise troubles[0]
         self._outage = min(60.0, max(1.0, 2 * self._outage))
-        pause = max(self._outage, error.facts.get("retry_after") or 0.0)
-        self._poll_at = self._world.now() + pause
-        self._world.listener.warned(f"{error.facts['problem']}; trying again in {pause:.0f} s")
+        pause = max([self._outage, *(trouble.facts.get("retry_after") or 0.0 for trouble in troubles)])
+        self._quiet_until = self._world.now() + pause
+        self._world.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
 
     # --- between cycles ------------------------------------------------------------------------------------
 
@@ -171,7 +184,7 @@ class EndpointLoop:
         world = self._world
         with world.database.read() as connection:
             left = store.unfinished(connection, world.config.name, self._scope)
-        return all(run_id in world.blocked or state == State.PAUSED for run_id, state, wish in left if not wish)
+        return all(run_id in world.blocked or (state == State.PAUSED and not wish) for run_id, state, wish in left)
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Sleep until something is due, waking now and then for wishes."""
@@ -181,8 +194,7 @@ class EndpointLoop:
             follows = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
         times = [time for time in (due, self._poll_at if follows else None) if time is not None]
         pause = min([_LOOK_UP_SECONDS, *(max(0.0, time - now) for time in times)])
-        if self._outage:
-            pause = max(pause, min(_LOOK_UP_SECONDS, self._poll_at - now))
+        pause = max(pause, min(_LOOK_UP_SECONDS, self._quiet_until - now))
         sleeping = asyncio.ensure_future(world.clock.sleep(max(pause, 0.005)))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,6 +211,7 @@ class EndpointLoop:
                 await asyncio.sleep(LEASE_SECONDS / 3)
                 with world.database.write() as connection:
                     store.renew(connection, world.owner, world.lease_end(), world.now())
+                    uploads.renew(connection, world.owner, world.lease_end(), world.now())
 
         task = asyncio.create_task(keep())
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config import Workspace, find_workspace
+from orchestrator.runs.world import is_abandoned
 from orchestrator.store import records, runs
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
@@ -24,6 +25,13 @@ class RunDetails:
     events: list[Event]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
+
+
+def is_followed(run: Run, now: float) -> bool:
+    """Whether some process drives this run at the moment."""
+    if run.lease_owner is None or (run.lease_expires_at or 0.0) <= now:
+        return False
+    return not is_abandoned(run.lease_owner)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from sqlalchemy import Connection, func, select
 
 from orchestrator.config import EndpointConfig
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import SLOT_HOLDERS, State
+from orchestrator.runs.world import World
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
 
@@ -48,6 +52,20 @@ def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
         f"max_cost_usd is ${run.max_cost_usd:.2f}; raise it in the job file and submit again"
     )
     return Wait(now + 60.0, reason, blocked=True)
+
+
+def unpriced(run: Run) -> str:
+    """What to add to the reason of a run that begins although its limit can't be held; "" where it can."""
+    if run.max_cost_usd is None or run.estimated_cost_usd is not None:
+        return ""
+    return f"; what it costs is unknown, so max_cost_usd (${run.max_cost_usd:.2f}) does not hold it back"
+
+
+def told_apart(run: Run, world: World) -> Callable[[Connection], Wait | None] | None:
+    """The guard of an intent to create, where only a job's marks, not its metadata, tell whose it is."""
+    if world.endpoint.capabilities.metadata:
+        return None
+    return partial(lookalike, run=run, now=world.now())
 
 
 def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:

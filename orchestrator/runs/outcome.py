@@ -69,6 +69,7 @@ def record(world: World, run: Run, outcome: Outcome) -> Run:
         world.note_block(run, outcome.blocked)
         world.listener.noted(written)
         return written
+    world.note_block(run, False)
     if written.state == State.CREATING:
         world.fresh_intents.add((written.id, written.creation_attempts))
     world.listener.moved(written, last)

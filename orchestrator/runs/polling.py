@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.errors import LostRun, RequestRefused
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
-from orchestrator.runs.outcome import Move, record
+from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.world import World
 from orchestrator.store import records
@@ -83,14 +84,22 @@ async def _follow_alone(job_id: str, world: World) -> bool:
 
 
 def _gone(job_id: str, world: World) -> bool:
-    """A new job may not be readable for a moment; one that stays unknown was deleted there."""
+    """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
+    unknown for a whole settling window was deleted there."""
     with world.database.read() as connection:
         found = store.leased_by_job(connection, world.owner, world.config.name, [job_id])
-    gone = [run for run in found if world.now() > run.updated_at + world.config.settling_seconds]
-    for run in gone:
-        message = f"{world.config.name} no longer knows job {job_id}"
-        record(world, run, Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message}))
-    return bool(gone)
+    message = f"{world.config.name} no longer knows job {job_id}"
+    outcome: Outcome
+    for run in found:
+        if run.due_at is None:
+            outcome = Wait(world.now() + world.config.settling_seconds, f"{message}; looking again")
+        elif world.now() < run.due_at:
+            continue
+        else:
+            outcome = Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message})
+        with suppress(LostRun):
+            record(world, run, outcome)
+    return bool(found)
 
 
 async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
@@ -103,7 +112,7 @@ async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
         world.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is not None and state != run.state:
         record(world, run, move_to_status(job, why))
-    elif changed and dict(job.raw) != dict(run.remote_job or {}):
+    elif run.due_at is not None or dict(job.raw) != dict(run.remote_job or {}):
         _note(run, job, world)
     return changed
 
@@ -111,7 +120,9 @@ async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
 def _note(run: Run, job: RemoteJob, world: World) -> None:
     reason = f"the endpoint says {job.status}"
     with world.database.write() as connection:
-        store.note(connection, run, world.owner, world.now(), {**job_changes(job), "reason": reason})
+        store.note(
+            connection, run, world.owner, world.now(), {**job_changes(job), "reason": reason, "due_at": None}
+        )
         noted = store.get(connection, run.id)
     world.listener.noted(noted)
 

@@ -6,10 +6,12 @@ the marks it carries, and only when a whole settling window has brought nothing 
 
 from __future__ import annotations
 
-from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.endpoints.interface import JobPage, RemoteJob
+from orchestrator.errors import RequestRefused
 from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
+from orchestrator.runs.limits import told_apart
 from orchestrator.runs.outcome import Move, Outcome, Wait
-from orchestrator.runs.states import State
+from orchestrator.runs.states import FINAL, State, Wish, state_for
 from orchestrator.runs.world import CLOCK_SKEW_SECONDS, World
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
@@ -19,7 +21,12 @@ _LOOK_AGAIN_SHARE = 0.2  # of the settling window
 
 async def look_for_job(run: Run, world: World) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
-    found = await matching_jobs(run, world)
+    try:
+        found = await matching_jobs(run, world)
+    except RequestRefused as error:
+        problem = error.facts["problem"]
+        reason = f"create unconfirmed, and the endpoint refuses to list its jobs: {problem}"
+        return Wait(world.now() + world.config.settling_seconds, reason, blocked=True)
     if found:
         return await _adopt(run, world, found)
     assert run.creation_attempted_at is not None
@@ -28,14 +35,18 @@ async def look_for_job(run: Run, world: World) -> Outcome:
     if now < settled_at:
         again = min(settled_at, now + max(0.2, _LOOK_AGAIN_SHARE * world.config.settling_seconds))
         return Wait(again, "create unconfirmed, looking for the job")
-    return next_attempt(run, now, f"no job found {world.config.settling_seconds:g} s after the request")
+    nothing_found = f"no job found {world.config.settling_seconds:g} s after the request"
+    if run.wish == Wish.CANCEL:
+        return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
+    return next_attempt(run, world, nothing_found)
 
 
-def next_attempt(run: Run, now: float, reason: str) -> Move:
+def next_attempt(run: Run, world: World, reason: str) -> Move:
     """The intent of one more create request, with the same token."""
     attempt = run.creation_attempts + 1
-    changes = {"creation_attempted_at": now, "creation_attempts": attempt, "creation_open": True}
-    return Move(State.CREATING, f"{reason}; asking again (attempt {attempt})", changes)
+    changes = {"creation_attempted_at": world.now(), "creation_attempts": attempt, "creation_open": True}
+    text = f"{reason}; asking again (attempt {attempt})"
+    return Move(State.CREATING, text, changes, guard=told_apart(run, world))
 
 
 async def matching_jobs(run: Run, world: World) -> list[RemoteJob]:
@@ -53,10 +64,15 @@ async def matching_jobs(run: Run, world: World) -> list[RemoteJob]:
         page = await world.endpoint.jobs(after=after)
         found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, world, since)]
         seen.update(job.id for job in page.jobs)
-        oldest = page.jobs[-1].created_at if page.jobs else None
-        if page.next is None or page.next == after or (oldest is not None and oldest < since):
+        if page.next is None or page.next == after or _reaches_back(page, since):
             return _free(found, run, world)
         after = page.next
+
+
+def _reaches_back(page: JobPage, since: float) -> bool:
+    """Whether what follows this page is older than `since`: certain only where the newest come first."""
+    times = [job.created_at for job in page.jobs if job.created_at is not None]
+    return bool(times) and times[-1] < since and times[-1] <= times[0]
 
 
 def _is_made_by(job: RemoteJob, run: Run, world: World, since: float) -> bool:
@@ -90,14 +106,23 @@ async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
     oldest, *others = found
     for other in others:
-        if not _is_certain(other, run):
-            continue
-        await world.endpoint.cancel(other.id)
-        world.listener.warned(
-            f"run {run.id}: {world.config.name} holds a second job for it, {other.id}; it is being cancelled"
-        )
+        if _is_certain(other, run):
+            await _cancel_duplicate(other, run, world)
     adopted = move_to_status(oldest, f"found job {oldest.id}: ")
     return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
+
+
+async def _cancel_duplicate(job: RemoteJob, run: Run, world: World) -> None:
+    place = f"run {run.id}: {world.config.name} holds a second job for it, {job.id}"
+    if state_for(job.status) in (*FINAL, State.COLLECTING):
+        world.listener.warned(f"{place}, which is over ({job.status})")
+        return
+    try:
+        await world.endpoint.cancel(job.id)
+    except RequestRefused as error:
+        world.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
+    else:
+        world.listener.warned(f"{place}; it is being cancelled")
 
 
 def _is_certain(job: RemoteJob, run: Run) -> bool:

@@ -36,6 +36,19 @@ class State(StrEnum):
     """Over: as the user wished."""
 
 
+class Wish(StrEnum):
+    """What a user wants of a run; kept with it until the loop has carried it out."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+
+    @property
+    def done(self) -> str:
+        """As in "the run can't be cancelled"."""
+        return {Wish.CANCEL: "cancelled", Wish.PAUSE: "paused", Wish.UNPAUSE: "unpaused"}[self]
+
+
 _ENDS = {State.FAILED, State.CANCELLED}
 _ON_THE_ENDPOINT = {State.QUEUED, State.RUNNING, State.PAUSED, State.COLLECTING}
 

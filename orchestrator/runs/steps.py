@@ -39,7 +39,7 @@ _WIND_DOWN = (
 async def pending(run: Run, world: World) -> Outcome:
     """Begin, if a slot is free and the budget allows it."""
     guard = partial(limits.admission, run=run, config=world.config, now=world.now())
-    return Move(State.UPLOADING, "a slot is free", guard=guard)
+    return Move(State.UPLOADING, f"a slot is free{limits.unpriced(run)}", guard=guard)
 
 
 async def uploading(run: Run, world: World) -> Outcome:
@@ -48,7 +48,7 @@ async def uploading(run: Run, world: World) -> Outcome:
     for role, path, sha256 in _files(run):
         try:
             found = await file_on_endpoint(world, path, sha256)
-        except (DataFileUnusable, UsageError) as error:
+        except (DataFileUnusable, RequestRefused, UsageError) as error:
             return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
         if isinstance(found, Wait):
             return found
@@ -61,8 +61,8 @@ async def uploading(run: Run, world: World) -> Outcome:
         "creation_attempts": run.creation_attempts + 1,
         "creation_open": True,
     }
-    alone = None if world.endpoint.capabilities.metadata else partial(limits.lookalike, run=run, now=now)
-    return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=alone)
+    guard = limits.told_apart(run, world)
+    return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)
 
 
 def _files(run: Run) -> list[tuple[str, Path, str]]:
@@ -80,7 +80,7 @@ async def creating(run: Run, world: World) -> Outcome:
         return await _create(run, world)
     if run.creation_open:
         return await look_for_job(run, world)
-    return next_attempt(run, world.now(), "the last request was refused for now")
+    return next_attempt(run, world, "the last request was refused for now")
 
 
 async def _create(run: Run, world: World) -> Outcome:
@@ -89,8 +89,9 @@ async def _create(run: Run, world: World) -> Outcome:
     try:
         job = await world.endpoint.create(request_for(run, world.endpoint.capabilities))
     except OutcomeUnknown as error:
-        problem = error.facts["problem"]
-        return Wait(world.now(), f"create unconfirmed ({problem}), looking for the job")
+        given_up = world.now()  # a request that was given up late can still land: settling begins now
+        reason = f"create unconfirmed ({error.facts['problem']}), looking for the job"
+        return Wait(given_up, reason, {"creation_attempted_at": given_up})
     except EndpointBusy as error:
         pause = error.facts["retry_after"] or world.config.poll_seconds
         return Wait(world.now() + pause, str(error), {"creation_open": False})

@@ -20,7 +20,8 @@ from orchestrator.store.uploads import Upload
 
 PURPOSE = "fine-tune"
 _LOOK_AGAIN_SECONDS = 1.0
-_FAILED_STATUSES = ("error", "failed", "deleted", "deleting")
+_DELETED_STATUSES = ("deleted", "deleting")
+_FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
 
 async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
@@ -34,11 +35,15 @@ async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
         if known is not None and known.file_id is not None:
             return await _recorded(world, known, path)
         claimed = _claim(world, path, sha256)
-        if claimed is None:
-            return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
+        if claimed is None or claimed.file_id is not None:
+            return _elsewhere(world, path)
         if claimed.attempted_at is not None:
             return await _look_for(world, claimed, path)
         return await _send(world, claimed, path)
+
+
+def _elsewhere(world: World, path: Path) -> Wait:
+    return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
 
 
 async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
@@ -49,16 +54,20 @@ async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
     except RequestRefused as error:
         if error.facts["status"] != 404:
             raise
-        world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
-        claimed = _claim(world, path, upload.sha256)
-        if claimed is None:
-            return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
-        with world.database.write() as connection:
-            forgotten = uploads.write(
-                connection, claimed, world.owner, world.now(), file_id=None, attempted_at=None
-            )
-        return await _send(world, forgotten, path)
+        return await _send_again(world, upload, path)
+    if remote.status in _DELETED_STATUSES:
+        return await _send_again(world, upload, path)
     return _ready(world, remote, path)
+
+
+async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
+    claimed = _claim(world, path, gone.sha256)
+    if claimed is None or claimed.file_id != gone.file_id:
+        return _elsewhere(world, path)  # somebody else noticed first
+    world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
+    with world.database.write() as connection:
+        forgotten = uploads.write(connection, claimed, world.owner, world.now(), file_id=None, attempted_at=None)
+    return await _send(world, forgotten, path)
 
 
 def _claim(world: World, path: Path, sha256: str) -> Upload | None:
@@ -108,6 +117,8 @@ async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
     try:
         remote = await world.endpoint.upload(path, intended.sent_name, intended.bytes)
     except OutcomeUnknown as error:
+        with world.database.write() as connection:  # it can still land: settling begins now
+            uploads.write(connection, intended, world.owner, world.now(), attempted_at=world.now())
         reason = f"upload unconfirmed ({error.facts['problem']}), looking for {path.name}"
         return Wait(world.now() + _LOOK_AGAIN_SECONDS, reason)
     except EndpointError as error:

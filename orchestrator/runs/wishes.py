@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 
 from orchestrator.endpoints.interface import Endpoint, RemoteJob
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.outcome import Move, record
 from orchestrator.runs.polling import follow
-from orchestrator.runs.states import POLLED, State
+from orchestrator.runs.states import POLLED, State, Wish
 from orchestrator.runs.world import World
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
-
-
-class Wish(StrEnum):
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    UNPAUSE = "unpause"
-
 
 _BEFORE_CREATION = (State.PENDING, State.UPLOADING)
 
@@ -39,10 +31,10 @@ async def carry_out(run: Run, world: World) -> bool:
         job = await _request(wish, world.endpoint)(run.job_id or "")
     except RequestRefused as error:
         _drop(run, world)
-        world.listener.warned(f"run {run.id} can't be {wish}d: {error.facts['problem']}")
+        world.listener.warned(f"run {run.id} can't be {wish.done}: {error.facts['problem']}")
         return True
     _drop(run, world)
-    await follow(run, job, world, why=f"{wish} wished: ")
+    await follow(run, job, world, why="as wished, ")
     return True
 
 

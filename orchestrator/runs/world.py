@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.store import runs as run_store
+from orchestrator.store import uploads as upload_store
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run, Transition
@@ -95,7 +96,8 @@ class World:
 
     def abandoned(self, connection: Connection) -> list[str]:
         """The lease holders on this endpoint that certainly run no more."""
-        owners = run_store.lease_owners(connection, self.config.name)
+        stores = (run_store, upload_store)
+        owners = {owner for store in stores for owner in store.lease_owners(connection, self.config.name)}
         return [owner for owner in owners if is_abandoned(owner)]
 
     def holds(self, run: Run, seconds: float = 0.0) -> bool:

@@ -1,0 +1,63 @@
+"""Named places in the protocol at which a test ends the process: before and after everything that takes effect.
+
+In normal use passing one costs a look at a variable. With FTORCH_CRASH_AT="after-create:2" in the environment when
+the process starts, it ends itself with SIGKILL when it passes that place the second time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from orchestrator.runs.states import State
+
+_COMMITS = (
+    "submission",
+    "leases",
+    "upload-claim",
+    "upload-intent",
+    "upload",
+    "upload-failure",
+    "attempt-closed",
+    "wait",
+    "events",
+    "note",
+    "wish-done",
+    *(state.value for state in State if state is not State.PENDING),
+)
+_REQUESTS = ("upload", "file-look", "create", "job-look", "surplus-cancel", "poll", "collection", "wish")
+POINTS = tuple(
+    f"{edge}-{effect}"
+    for effect in (*_REQUESTS, *(f"commit-{commit}" for commit in _COMMITS))
+    for edge in ("before", "after")
+)
+"""Every place: `before-create` and `after-create` stand around the request, `before-commit-creating` is inside the
+transaction that writes the move to `creating`, and `after-commit-creating` is behind it."""
+
+
+def crash_point(name: str, detail: str = "") -> None:
+    """Pass the place of this name (with `-detail`, where there is one)."""
+    if armed is not None:
+        armed(f"{name}-{detail}" if detail else name)
+
+
+def _armed_by_environment() -> Callable[[str], None] | None:
+    wanted, _, count = os.environ.get("FTORCH_CRASH_AT", "").partition(":")
+    if not wanted:
+        return None
+    if wanted not in POINTS:
+        raise ValueError(f"FTORCH_CRASH_AT: there is no place {wanted}")
+    left = int(count or 1)
+
+    def passed(name: str) -> None:
+        nonlocal left
+        left -= name == wanted
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return passed
+
+
+armed = _armed_by_environment()
+"""What is called at every place; None in normal use."""
