@@ -38,6 +38,7 @@ class EndpointConfig:
     poll_seconds: float = 5.0
     settling_seconds: float = 120.0
     timeout_seconds: float = 60.0
+    max_cost_usd_per_month: float | None = None
     source: str = field(default="built in", compare=False)
 
     @property
@@ -93,6 +94,7 @@ _RULES: Mapping[str, _Rule] = {
     "max_active": _Rule(lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1"),
     "poll_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
     "settling_seconds": _Rule(lambda value: _is_number(value) and value >= 0, "must be a number of at least 0"),
+    "max_cost_usd_per_month": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
     "timeout_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
 }
 

@@ -88,7 +88,8 @@ def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
 
 @click.command()
 @click.argument("run", required=False, shell_complete=complete_run)
-def resume(run: str | None) -> None:
+@click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
+def resume(run: str | None, now: bool) -> None:
     """Carry on from wherever the last process died: all runs, or those of a RUN id or name."""
     from orchestrator.runs.ledger import open_ledger
 
@@ -98,4 +99,6 @@ def resume(run: str | None) -> None:
             click.echo("Nothing to resume: every run is over. See: ftorch status", err=True)
             return
         click.echo(f"resuming {len(active)} run{'s' if len(active) > 1 else ''}", err=True)
+        if now:
+            ledger.hasten(active)
         print_endings(follow(ledger, active))

@@ -13,7 +13,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_attempt,
 )
 
 from orchestrator.errors import EndpointBusy, EndpointUnreachable
@@ -24,10 +23,11 @@ log = logging.getLogger("ftorch.endpoints")
 
 @dataclass(frozen=True)
 class Retries:
-    """`attempts` in all, waiting `base` · 2^n seconds (± half) in between; a longer Retry-After than `longest`
-    seconds is left to the caller, who has other runs to look after meanwhile."""
+    """`attempts` in all, waiting `base` · 2^n seconds (± half) in between, and none begun after `total` seconds; a
+    longer Retry-After than `longest` seconds is left to the caller, who has other runs to look after meanwhile."""
 
     attempts: int = 4
+    total: float = 120.0
     base: float = 0.5
     longest: float = 20.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -46,13 +46,17 @@ class Retries:
 
         retrying = AsyncRetrying(
             sleep=self.sleep,
-            stop=lambda state: stop_after_attempt(self.attempts)(state) or self._told_wait(state) > self.longest,
+            stop=self._is_enough,
             wait=self._wait,
             retry=retry_if_exception_type((EndpointUnreachable, EndpointBusy)),
             before_sleep=note,
             reraise=True,
         )
         return await retrying(attempt)
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        spent = state.seconds_since_start or 0.0
+        return state.attempt_number >= self.attempts or spent >= self.total or self._told_wait(state) > self.longest
 
     def _wait(self, state: RetryCallState) -> float:
         jittered = self.base * 2 ** (state.attempt_number - 1) * self.random.uniform(0.5, 1.5)

@@ -86,9 +86,15 @@ def _cost(run: Run) -> str:
 def _creation(run: Run) -> str | None:
     if not run.creation_attempts:
         return None
-    state = "unconfirmed: being looked for before it may be repeated" if run.creation_open else "confirmed"
     times = f"{run.creation_attempts} attempt{'s' if run.creation_attempts > 1 else ''}"
-    return f"{state}, {times}, token {run.creation_token}"
+    if not run.creation_open:
+        return f"answered, {times}, token {run.creation_token}"
+    since = moment(run.creation_attempted_at or run.updated_at)
+    return (
+        f"unconfirmed since {since}, {times}, token {run.creation_token}: the request may have arrived, and its "
+        "answer is not recorded. The job is looked for on the endpoint; only when the settling window "
+        "(settling_seconds) has brought nothing is the request sent again, with the same token."
+    )
 
 
 def _error(run: Run) -> str | None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
-from orchestrator.reports.formats import ago, loss, printable
+from orchestrator.reports.formats import ago, duration, loss, printable
 from orchestrator.runs.ledger import is_followed
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run
@@ -53,9 +53,14 @@ def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, wi
 
 
 def _why(run: Run, now: float) -> str:
-    if run.is_over or is_followed(run, now):
+    """What the run waits for, when that is looked at again, and whether anybody does."""
+    if run.is_over:
         return run.reason
-    return f"{run.reason}; nobody follows it now: ftorch resume"
+    if not is_followed(run, now):
+        return f"{run.reason}; nobody follows it now: ftorch resume"
+    if run.creation_open and run.due_at is not None:
+        return f"{run.reason} (next look in {duration(run.due_at - now)})"
+    return run.reason
 
 
 def _steps(metric: Metric | None) -> str:

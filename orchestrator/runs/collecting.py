@@ -12,8 +12,10 @@ from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import EndpointUnreachable, RequestRefused
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
 from orchestrator.runs.outcome import Move, Outcome, Wait
+from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import State
 from orchestrator.runs.world import World
 from orchestrator.store import records
@@ -42,8 +44,11 @@ class Harvest:
 
 async def collecting(run: Run, world: World) -> Outcome:
     """Fetch everything, then write it all together with the move to succeeded."""
+    crash_point("before-collection")
+    await look_for_surplus(run, world)
     job = await _job(run, world)
     harvest = await gather(run, job, world)
+    crash_point("after-collection")
     model = job.fine_tuned_model or _late_model(run, harvest, world)
     if model is None:
         return Wait(world.now() + world.config.poll_seconds, "the job succeeded; waiting for its model id")

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from math import inf
 
-from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, LostRun
-from orchestrator.runs.outcome import record
+from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointError, EndpointUnreachable, LostRun
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.runs.outcome import Outcome, record
 from orchestrator.runs.polling import Pace, poll
+from orchestrator.runs.reconcile import disown
 from orchestrator.runs.states import POLLED, State
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.watching import Watch
@@ -42,9 +45,10 @@ class EndpointLoop:
         self._until = until or (lambda: False)
         self._scope = None if scope is None else set(scope)
         self._pace = Pace(world.config.poll_seconds, world.random)
-        self._poll_at = 0.0
+        self._poll_at = 0.0  # these two by the steady clock, which nobody sets
         self._answered = False
         self._outage = 0.0
+        self._claimed_at = inf
         self._quiet_until = 0.0
         self._watch = Watch(world)
 
@@ -67,7 +71,7 @@ class EndpointLoop:
     async def _cycle(self) -> None:
         world = self._world
         self._claim()
-        if world.now() >= self._quiet_until:
+        if world.clock.steady() >= self._quiet_until:
             troubles = [await self._tried(part) for part in (self._grant_wishes, self._step_all, self._poll)]
             self._endure([trouble for trouble in troubles if trouble])
         self._watch.look()
@@ -96,6 +100,11 @@ class EndpointLoop:
             )
             take(states=_EASED)
             take(states=_MOVED_BY_US, ids=self._scope)
+            if now < self._claimed_at:  # the clock was set back, or this is the first look at it
+                store.end_future_waits(connection, world.config.name, now)
+            crash_point("before-commit-leases")
+        crash_point("after-commit-leases")
+        self._claimed_at = now
 
     async def _grant_wishes(self) -> None:
         world = self._world
@@ -141,12 +150,19 @@ class EndpointLoop:
                 except EndpointError as error:
                     self._note_trouble(run, error)
                     raise
-                run = record(world, run, outcome)
+                run = await self._record(run, outcome)
                 if run.state in POLLED:
                     self._poll_at = 0.0
                 if run.version == before.version or run.wish:
                     return  # a wish comes first: what was not sent yet need not be
                 self._answered |= before.state != State.PENDING
+
+    async def _record(self, run: Run, outcome: Outcome) -> Run:
+        try:
+            return record(self._world, run, outcome)
+        except LostRun:
+            await disown(run, outcome, self._world)
+            raise
 
     def _note_trouble(self, run: Run, error: EndpointError) -> None:
         world = self._world
@@ -156,14 +172,16 @@ class EndpointLoop:
 
     async def _poll(self) -> None:
         world = self._world
-        if world.now() < self._poll_at:
+        if world.clock.steady() < self._poll_at:
             return
         changed = await poll(world)
         self._answered |= changed
         with world.database.read() as connection:
             finish = store.next_finish(connection, world.owner, world.config.name)
+            asked = store.shortest_poll(connection, world.owner, world.config.name)
+        self._pace.base = asked or world.config.poll_seconds
         left = None if finish is None else finish - world.now()
-        self._poll_at = world.now() + self._pace.next(changed=changed, seconds_to_finish=left)
+        self._poll_at = world.clock.steady() + self._pace.next(changed=changed, seconds_to_finish=left)
 
     def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
         """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
@@ -175,7 +193,7 @@ class EndpointLoop:
             raise troubles[0]
         self._outage = min(60.0, max(1.0, 2 * self._outage))
         pause = max([self._outage, *(trouble.facts.get("retry_after") or 0.0 for trouble in troubles)])
-        self._quiet_until = self._world.now() + pause
+        self._quiet_until = self._world.clock.steady() + pause
         self._world.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
 
     # --- between cycles ------------------------------------------------------------------------------------
@@ -188,13 +206,14 @@ class EndpointLoop:
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Sleep until something is due, waking now and then for wishes."""
-        world, now = self._world, self._world.now()
+        world, steady = self._world, self._world.clock.steady()
         with world.database.read() as connection:
             due = store.next_due(connection, world.owner, world.config.name, _MOVED_BY_US)
             follows = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
-        times = [time for time in (due, self._poll_at if follows else None) if time is not None]
-        pause = min([_LOOK_UP_SECONDS, *(max(0.0, time - now) for time in times)])
-        pause = max(pause, min(_LOOK_UP_SECONDS, self._quiet_until - now))
+        waits = [_LOOK_UP_SECONDS]
+        waits += [] if due is None else [due - world.now()]
+        waits += [self._poll_at - steady] if follows else []
+        pause = max(min(waits), min(_LOOK_UP_SECONDS, self._quiet_until - steady))
         sleeping = asyncio.ensure_future(world.clock.sleep(max(pause, 0.005)))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -209,7 +228,7 @@ class EndpointLoop:
         async def keep() -> None:
             while True:
                 await asyncio.sleep(LEASE_SECONDS / 3)
-                with world.database.write() as connection:
+                with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
                     store.renew(connection, world.owner, world.lease_end(), world.now())
                     uploads.renew(connection, world.owner, world.lease_end(), world.now())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,11 @@ class Ledger:
         """The last measured step of each run that has one."""
         with self.database.read() as connection:
             return records.last_metrics(connection, run_ids)
+
+    def hasten(self, waiting: Collection[Run]) -> None:
+        """Have these runs looked at again at once, whatever they wait for."""
+        with self.database.write() as connection:
+            runs.hasten(connection, [run.id for run in waiting])
 
     def models(self, limit: int | None = None) -> list[Model]:
         """The model ids that succeeded runs yielded, newest first."""

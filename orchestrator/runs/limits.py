@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from orchestrator.config import EndpointConfig
 from orchestrator.runs.outcome import Wait
@@ -19,7 +20,11 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 def admission(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
     """Why this pending run may not begin yet; None when it may."""
-    return _over_budget(connection, run, now) or _no_slot(connection, config, now)
+    return (
+        _over_budget(connection, run, now)
+        or _over_month(connection, run, config, now)
+        or _no_slot(connection, config, now)
+    )
 
 
 def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait | None:
@@ -36,15 +41,7 @@ def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
     """A job file's `max_cost_usd` holds for all its runs on the endpoint: by what they cost, or are expected to."""
     if run.max_cost_usd is None or run.estimated_cost_usd is None:
         return None
-    known = func.coalesce(runs.c.cost_usd, runs.c.estimated_cost_usd, 0.0)
-    query = select(func.coalesce(func.sum(known), 0.0)).where(
-        runs.c.name == run.name,
-        runs.c.endpoint == run.endpoint,
-        runs.c.id != run.id,
-        runs.c.state != State.PENDING,
-        runs.c.job_id.is_not(None) | runs.c.finished_at.is_(None),
-    )
-    spent = float(connection.execute(query).scalar_one())
+    spent = _spent(connection, run, runs.c.name == run.name)
     if spent + run.estimated_cost_usd <= run.max_cost_usd:
         return None
     reason = (
@@ -52,6 +49,37 @@ def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
         f"max_cost_usd is ${run.max_cost_usd:.2f}; raise it in the job file and submit again"
     )
     return Wait(now + 60.0, reason, blocked=True)
+
+
+def _over_month(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
+    """An endpoint's `max_cost_usd_per_month` holds for all runs begun there in the calendar month (UTC)."""
+    limit = config.max_cost_usd_per_month
+    if limit is None or run.estimated_cost_usd is None:
+        return None
+    month = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begun = func.coalesce(runs.c.creation_started_at, runs.c.created_at) >= month.timestamp()
+    spent = _spent(connection, run, begun)
+    if spent + run.estimated_cost_usd <= limit:
+        return None
+    reason = (
+        f"over budget: {config.name} has used ${spent:.2f} this month, this run would add "
+        f"${run.estimated_cost_usd:.2f}, max_cost_usd_per_month is ${limit:.2f}; raise it in ftorch.toml, or wait "
+        "for the next month"
+    )
+    return Wait(now + 60.0, reason, blocked=True)
+
+
+def _spent(connection: Connection, run: Run, which: ColumnElement[bool]) -> float:
+    """What the other runs on this endpoint cost, or are expected to; runs that never got a job cost nothing."""
+    known = func.coalesce(runs.c.cost_usd, runs.c.estimated_cost_usd, 0.0)
+    query = select(func.coalesce(func.sum(known), 0.0)).where(
+        which,
+        runs.c.endpoint == run.endpoint,
+        runs.c.id != run.id,
+        runs.c.state != State.PENDING,
+        runs.c.job_id.is_not(None) | runs.c.finished_at.is_(None),
+    )
+    return float(connection.execute(query).scalar_one())
 
 
 def unpriced(run: Run) -> str:
@@ -71,13 +99,13 @@ def told_apart(run: Run, world: World) -> Callable[[Connection], Wait | None] | 
 def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:
     """Why a run must not be created right now on an endpoint without metadata: an alike one is unconfirmed there.
 
-    Runs with a seed of ftorch's own never look alike; those with one fixed seed are created one after another.
+    Runs on the same file and base model are created one after another there: a host may echo neither the seed nor
+    the suffix that would tell them apart.
     """
     query = select(runs.c.id).where(
         runs.c.endpoint == run.endpoint,
         runs.c.model == run.model,
         runs.c.training_sha256 == run.training_sha256,
-        runs.c.seed == run.seed,
         runs.c.creation_open,
         runs.c.finished_at.is_(None),
         runs.c.id != run.id,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.states import State, move
 from orchestrator.runs.world import World
 from orchestrator.store import runs as store
@@ -65,6 +66,9 @@ def record(world: World, run: Run, outcome: Outcome) -> Run:
             if outcome.also:
                 outcome.also(connection)
             last = store.history(connection, run.id)[-1]
+        kind = "wait" if isinstance(outcome, Wait) else outcome.to.value
+        crash_point("before-commit", kind)
+    crash_point("after-commit", kind)
     if isinstance(outcome, Wait):
         world.note_block(run, outcome.blocked)
         world.listener.noted(written)

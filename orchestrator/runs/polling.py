@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.errors import LostRun, RequestRefused
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
 from orchestrator.runs.outcome import Move, Outcome, Wait, record
+from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.world import World
 from orchestrator.store import records
@@ -46,6 +48,7 @@ async def poll(world: World) -> bool:
     """
     with world.database.read() as connection:
         missing = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+    crash_point("before-poll")
     changed, after, fruitless = False, None, 0
     while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
         page = await world.endpoint.jobs(after=after)
@@ -58,7 +61,18 @@ async def poll(world: World) -> bool:
         after = page.next
     for job_id in missing:
         changed |= await _follow_alone(job_id, world)
+    await _look_for_late_landings(world)
+    crash_point("after-poll")
     return changed
+
+
+async def _look_for_late_landings(world: World) -> None:
+    """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
+    with world.database.read() as connection:
+        runs = store.leased_after_repeats(connection, world.owner, world.config.name, POLLED)
+    for run in runs:
+        if world.searched_seconds(("surplus", run.id)) <= world.config.settling_seconds:
+            await look_for_surplus(run, world)
 
 
 async def _follow_all(jobs: dict[str, RemoteJob], world: World) -> bool:
@@ -124,6 +138,8 @@ def _note(run: Run, job: RemoteJob, world: World) -> None:
             connection, run, world.owner, world.now(), {**job_changes(job), "reason": reason, "due_at": None}
         )
         noted = store.get(connection, run.id)
+        crash_point("before-commit-note")
+    crash_point("after-commit-note")
     world.listener.noted(noted)
 
 
@@ -140,6 +156,8 @@ async def _record_events(run: Run, job: RemoteJob, world: World) -> bool:
     with world.database.write() as connection:
         records.add_events(connection, [event_of(run, event) for event in found])
         records.add_metrics(connection, metrics)
+        crash_point("before-commit-events")
+    crash_point("after-commit-events")
     if metrics:
         world.listener.measured(run, metrics)
     return True

@@ -2,12 +2,19 @@
 
 The paid request is never repeated on a guess. It is looked for in the endpoint's list, by its token or else by all
 the marks it carries, and only when a whole settling window has brought nothing is it sent again, with its token.
+
+The window is the time for which this very process has been looking, by a clock that nobody can set: a wall clock
+that jumps, or another machine's, shortens nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from orchestrator.endpoints.interface import JobPage, RemoteJob
+from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import RequestRefused
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.outcome import Move, Outcome, Wait
@@ -21,24 +28,30 @@ _LOOK_AGAIN_SHARE = 0.2  # of the settling window
 
 async def look_for_job(run: Run, world: World) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
+    crash_point("before-job-look")
     try:
         found = await matching_jobs(run, world)
     except RequestRefused as error:
         problem = error.facts["problem"]
         reason = f"create unconfirmed, and the endpoint refuses to list its jobs: {problem}"
         return Wait(world.now() + world.config.settling_seconds, reason, blocked=True)
+    crash_point("after-job-look")
     if found:
         return await _adopt(run, world, found)
-    assert run.creation_attempted_at is not None
-    settled_at = run.creation_attempted_at + world.config.settling_seconds
-    now = world.now()
-    if now < settled_at:
-        again = min(settled_at, now + max(0.2, _LOOK_AGAIN_SHARE * world.config.settling_seconds))
-        return Wait(again, "create unconfirmed, looking for the job")
-    nothing_found = f"no job found {world.config.settling_seconds:g} s after the request"
+    window = world.config.settling_seconds
+    left = window - world.searched_seconds(search_for(run))
+    if left > 0:
+        again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
+        return Wait(world.now() + again, "create unconfirmed, looking for the job")
+    nothing_found = f"no job found in {window:g} s of looking"
     if run.wish == Wish.CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
     return next_attempt(run, world, nothing_found)
+
+
+def search_for(run: Run) -> Hashable:
+    """The name of the search for the job of the last attempt."""
+    return run.id, run.creation_attempts
 
 
 def next_attempt(run: Run, world: World, reason: str) -> Move:
@@ -98,8 +111,8 @@ def _same_model(found: str | None, asked: str) -> bool:
 def _free(jobs: list[RemoteJob], run: Run, world: World) -> list[RemoteJob]:
     with world.database.read() as connection:
         owners = store.owners_of_jobs(connection, world.config.name, [job.id for job in jobs])
-    free = [job for job in jobs if owners.get(job.id, run.id) == run.id]
-    return sorted(free, key=lambda job: (job.created_at or 0.0, job.id))
+    free = {job.id: job for job in jobs if owners.get(job.id, run.id) == run.id}  # a list may name a job twice
+    return sorted(free.values(), key=lambda job: (job.created_at or 0.0, job.id))
 
 
 async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
@@ -112,16 +125,45 @@ async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
     return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
 
 
+async def look_for_surplus(run: Run, world: World) -> None:
+    """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other runs."""
+    if run.creation_attempts < 2:
+        return
+    try:
+        found = await matching_jobs(run, world)
+    except RequestRefused:
+        return  # a host that lists no jobs can't be asked
+    for job in found:
+        if job.id != run.job_id and _is_certain(job, run):
+            await _cancel_duplicate(job, run, world)
+
+
+async def disown(run: Run, outcome: Outcome, world: World) -> None:
+    """What to do with a job that this process created for a run that it lost meanwhile.
+
+    A run that is still looking will find it. One that is over, or follows another job, has no use for it.
+    """
+    if run.state != State.CREATING or not outcome.changes.get("job_id"):
+        return
+    job = read_job(outcome.changes["remote_job"])
+    with world.database.read() as connection:
+        current = store.get(connection, run.id)
+    if current.job_id != job.id and (current.job_id is not None or current.is_over):
+        await _cancel_duplicate(job, run, world)
+
+
 async def _cancel_duplicate(job: RemoteJob, run: Run, world: World) -> None:
     place = f"run {run.id}: {world.config.name} holds a second job for it, {job.id}"
     if state_for(job.status) in (*FINAL, State.COLLECTING):
         world.listener.warned(f"{place}, which is over ({job.status})")
         return
+    crash_point("before-surplus-cancel")
     try:
         await world.endpoint.cancel(job.id)
     except RequestRefused as error:
         world.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
     else:
+        crash_point("after-surplus-cancel")
         world.listener.warned(f"{place}; it is being cancelled")
 
 

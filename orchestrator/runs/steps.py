@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.errors import (
     DataFileUnusable,
     EndpointBusy,
@@ -21,9 +22,10 @@ from orchestrator.errors import (
 )
 from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import move_to_status, request_for
 from orchestrator.runs.outcome import Move, Outcome, Wait
-from orchestrator.runs.reconcile import look_for_job, next_attempt
+from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
 from orchestrator.runs.states import State
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.runs.world import World
@@ -87,9 +89,10 @@ async def _create(run: Run, world: World) -> Outcome:
     if not world.holds(run):
         return Wait(world.now(), "create unconfirmed, looking for the job")  # it slept past its lease
     try:
-        job = await world.endpoint.create(request_for(run, world.endpoint.capabilities))
+        job = await _request(run, world)
     except OutcomeUnknown as error:
-        given_up = world.now()  # a request that was given up late can still land: settling begins now
+        given_up = world.now()
+        world.begin_search(search_for(run))  # a request that was given up late can still land
         reason = f"create unconfirmed ({error.facts['problem']}), looking for the job"
         return Wait(given_up, reason, {"creation_attempted_at": given_up})
     except EndpointBusy as error:
@@ -102,6 +105,14 @@ async def _create(run: Run, world: World) -> Outcome:
         raise
     created = move_to_status(job, f"job {job.id} created: ")
     return Move(created.to, created.reason, {**created.changes, "creation_open": False})
+
+
+async def _request(run: Run, world: World) -> RemoteJob:
+    crash_point("before-create")
+    try:
+        return await world.endpoint.create(request_for(run, world.endpoint.capabilities))
+    finally:
+        crash_point("after-create")
 
 
 def _refused(error: RequestRefused) -> Move:
@@ -122,6 +133,8 @@ def _close_attempt(run: Run, world: World) -> None:
     """The request certainly created nothing (it never left, or the key or the account was refused)."""
     with world.database.write(durable=True) as connection:
         store.note(connection, run, world.owner, world.now(), {"creation_open": False})
+        crash_point("before-commit-attempt-closed")
+    crash_point("after-commit-attempt-closed")
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

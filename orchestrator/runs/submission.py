@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from orchestrator.jobfile import MAX_SEED
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.states import State
 from orchestrator.store import runs as store
@@ -35,9 +36,13 @@ def record_run(plan: Plan, database: Database, *, now: float, rng: random.Random
         ends = (State.FAILED, State.CANCELLED)
         known = None if again else store.same(connection, plan.fingerprint, except_states=ends)
         if known is not None:
+            job = plan.job
+            store.set_limits(connection, known.id, job.limits.max_cost_usd, job.poll.seconds)
             return Submitted(known, is_new=False)
         run = _new_run(plan, free_id(connection, rng), now, rng)
         store.add(connection, run, run.reason)
+        crash_point("before-commit-submission")
+    crash_point("after-commit-submission")
     return Submitted(run, is_new=True)
 
 

@@ -13,6 +13,7 @@ from orchestrator.errors import (
     OutcomeUnknown,
     RequestRefused,
 )
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.world import World
 from orchestrator.store import uploads
@@ -73,7 +74,7 @@ async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
 def _claim(world: World, path: Path, sha256: str) -> Upload | None:
     file = _unchanged(path, sha256)
     with world.database.write() as connection:
-        return uploads.claim(
+        claimed = uploads.claim(
             connection,
             endpoint=world.config.name,
             purpose=PURPOSE,
@@ -85,6 +86,9 @@ def _claim(world: World, path: Path, sha256: str) -> Upload | None:
             now=world.now(),
             abandoned=world.abandoned(connection),
         )
+        crash_point("before-commit-upload-claim")
+    crash_point("after-commit-upload-claim")
+    return claimed
 
 
 def _unchanged(path: Path, sha256: str) -> DataFile:
@@ -98,32 +102,40 @@ def _unchanged(path: Path, sha256: str) -> DataFile:
 
 async def _look_for(world: World, upload: Upload, path: Path) -> str | Wait:
     """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
+    crash_point("before-file-look")
     found = [f for f in await world.endpoint.find_files(upload.sent_name) if f.bytes in (None, upload.bytes)]
+    crash_point("after-file-look")
     usable = [file for file in found if file.status not in _FAILED_STATUSES]
     if usable:
         return _confirm(world, upload, usable[-1], path)
-    assert upload.attempted_at is not None
-    settled_at = upload.attempted_at + world.config.settling_seconds
-    if world.now() < settled_at:
-        return Wait(
-            min(world.now() + _LOOK_AGAIN_SECONDS, settled_at), f"upload unconfirmed, looking for {path.name}"
-        )
+    left = world.config.settling_seconds - world.searched_seconds(upload.id)
+    if left > 0:
+        pause = min(_LOOK_AGAIN_SECONDS, left)
+        return Wait(world.now() + pause, f"upload unconfirmed, looking for {path.name}")
+    del world.searches[upload.id]
     return await _send(world, upload, path)
 
 
 async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
     with world.database.write() as connection:
         intended = uploads.write(connection, upload, world.owner, world.now(), attempted_at=world.now())
+        crash_point("before-commit-upload-intent")
+    crash_point("after-commit-upload-intent")
     try:
-        remote = await world.endpoint.upload(path, intended.sent_name, intended.bytes)
+        remote = await _request(world, intended, path)
     except OutcomeUnknown as error:
-        with world.database.write() as connection:  # it can still land: settling begins now
+        world.begin_search(intended.id)  # a request that was given up late can still land
+        with world.database.write() as connection:
             uploads.write(connection, intended, world.owner, world.now(), attempted_at=world.now())
+            crash_point("before-commit-upload-failure")
+        crash_point("after-commit-upload-failure")
         reason = f"upload unconfirmed ({error.facts['problem']}), looking for {path.name}"
         return Wait(world.now() + _LOOK_AGAIN_SECONDS, reason)
     except EndpointError as error:
         with world.database.write() as connection:
             uploads.write(connection, intended, world.owner, world.now(), attempted_at=None, lease_owner=None)
+            crash_point("before-commit-upload-failure")
+        crash_point("after-commit-upload-failure")
         if isinstance(error, EndpointBusy):
             return Wait(world.now() + (error.facts["retry_after"] or world.config.poll_seconds), str(error))
         if isinstance(error, RequestRefused):
@@ -132,6 +144,14 @@ async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
             ) from error
         raise
     return _confirm(world, intended, remote, path)
+
+
+async def _request(world: World, intended: Upload, path: Path) -> RemoteFile:
+    crash_point("before-upload")
+    try:
+        return await world.endpoint.upload(path, intended.sent_name, intended.bytes)
+    finally:
+        crash_point("after-upload")
 
 
 def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Path) -> str | Wait:
@@ -146,6 +166,8 @@ def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Path) -> st
             lease_owner=None,
             lease_expires_at=None,
         )
+        crash_point("before-commit-upload")
+    crash_point("after-commit-upload")
     return _ready(world, remote, path)
 
 

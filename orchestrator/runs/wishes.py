@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.endpoints.interface import Endpoint, RemoteJob
 from orchestrator.errors import RequestRefused
+from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Move, record
 from orchestrator.runs.polling import follow
 from orchestrator.runs.states import POLLED, State, Wish
@@ -27,12 +28,14 @@ async def carry_out(run: Run, world: World) -> bool:
         return True
     if run.state not in POLLED:
         return False
+    crash_point("before-wish")
     try:
         job = await _request(wish, world.endpoint)(run.job_id or "")
     except RequestRefused as error:
         _drop(run, world)
         world.listener.warned(f"run {run.id} can't be {wish.done}: {error.facts['problem']}")
         return True
+    crash_point("after-wish")
     _drop(run, world)
     await follow(run, job, world, why="as wished, ")
     return True
@@ -50,3 +53,5 @@ def _request(wish: Wish, endpoint: Endpoint) -> Callable[[str], Awaitable[Remote
 def _drop(run: Run, world: World) -> None:
     with world.database.write() as connection:
         store.note(connection, run, world.owner, world.now(), {"wish": None})
+        crash_point("before-commit-wish-done")
+    crash_point("after-commit-wish-done")

@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -59,10 +59,11 @@ class Silence:
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall-clock seconds since the epoch, and sleeping."""
+    """Wall-clock seconds since the epoch; sleeping; and seconds from any start, by a clock that nobody sets."""
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    steady: Callable[[], float] = time.monotonic
 
 
 @dataclass
@@ -80,6 +81,8 @@ class World:
     """Creation attempts that this process has committed and not yet sent: (run id, attempt). Any other open attempt
     found in the database may have been sent by somebody, and is looked for before it is repeated."""
     upload_locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    searches: dict[Hashable, float] = field(default_factory=dict)
+    """Since when this process has been looking for something, by the steady clock."""
     blocked: set[str] = field(default_factory=set)
     """Runs that wait for something only the user can change."""
     followed: set[str] = field(default_factory=set)
@@ -87,6 +90,14 @@ class World:
 
     def now(self) -> float:
         return self.clock.now()
+
+    def searched_seconds(self, what: Hashable) -> float:
+        """How long this process has been looking for it; the first call begins the search."""
+        now = self.clock.steady()
+        return now - self.searches.setdefault(what, now)
+
+    def begin_search(self, what: Hashable) -> None:
+        self.searches[what] = self.clock.steady()
 
     def lease_end(self) -> float:
         return self.now() + LEASE_SECONDS

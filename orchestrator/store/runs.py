@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from orchestrator.errors import AmbiguousRun, LostRun, NoSuchRun
 from orchestrator.store.schema import runs, transitions
@@ -103,8 +103,20 @@ class Transition:
     owner: str | None
 
 
+_CLOCKS_APART = 60.0
+"""Seconds by which the clocks of two machines that share a database may differ."""
 _COLUMNS: list[ColumnElement[Any]] = [runs.c[column.name] for column in fields(Run)]
 _HISTORY: list[ColumnElement[Any]] = [transitions.c[column.name] for column in fields(Transition)]
+
+# What every transition needs, built once: building a statement takes longer than SQLite takes to carry it out.
+_BY_ID = select(*_COLUMNS).where(runs.c.id == bindparam("run_id"))
+_AS_READ = update(runs).where(
+    runs.c.id == bindparam("run_id"),
+    runs.c.version == bindparam("read_version"),
+    runs.c.lease_owner == bindparam("by"),
+    runs.c.lease_expires_at > bindparam("now"),
+)
+_ADD_TRANSITION = insert(transitions)
 
 
 def _run(row: Row[Any]) -> Run:
@@ -116,7 +128,7 @@ def _run(row: Row[Any]) -> Run:
 
 def get(connection: Connection, run_id: str) -> Run:
     """The run of that id. Raises NoSuchRun."""
-    row = connection.execute(select(*_COLUMNS).where(runs.c.id == run_id)).first()
+    row = connection.execute(_BY_ID, {"run_id": run_id}).first()
     if row is None:
         raise NoSuchRun(key=run_id)
     return _run(row)
@@ -288,6 +300,17 @@ def leased_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Co
     return [_run(row) for row in connection.execute(query)]
 
 
+def leased_after_repeats(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> list[Run]:
+    """The runs of these states that `owner` holds and whose create request was sent more than once."""
+    query = select(*_COLUMNS).where(
+        runs.c.lease_owner == owner,
+        runs.c.endpoint == endpoint,
+        runs.c.state.in_(states),
+        runs.c.creation_attempts > 1,
+    )
+    return [_run(row) for row in connection.execute(query)]
+
+
 def next_due(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> float | None:
     """When the first run of these states that `owner` holds may be tried: 0 for now, None for no such run."""
     query = select(func.min(func.coalesce(runs.c.due_at, 0.0))).where(
@@ -299,6 +322,14 @@ def next_due(connection: Connection, owner: str, endpoint: str, states: Collecti
 def next_finish(connection: Connection, owner: str, endpoint: str) -> float | None:
     """The earliest estimated finish among the runs that `owner` holds."""
     query = select(func.min(runs.c.estimated_finish)).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return connection.execute(query).scalar()
+
+
+def shortest_poll(connection: Connection, owner: str, endpoint: str) -> float | None:
+    """The shortest `[poll] seconds` that a job file asked for, among the runs that `owner` holds."""
+    query = select(func.min(runs.c.poll_seconds)).where(
         runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
     )
     return connection.execute(query).scalar()
@@ -336,7 +367,7 @@ def add(connection: Connection, run: Run, reason: str) -> None:
 
 def add_transition(connection: Connection, transition: Transition) -> None:
     values = {column.name: getattr(transition, column.name) for column in fields(Transition)}
-    connection.execute(insert(transitions).values(values))
+    connection.execute(_ADD_TRANSITION, values)
 
 
 def swap(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> Run:
@@ -344,28 +375,19 @@ def swap(connection: Connection, run: Run, owner: str, now: float, changes: Mapp
 
     Raises LostRun otherwise, having written nothing.
     """
-    values = {**changes, "version": run.version + 1, "updated_at": now}
-    statement = update(runs).where(
-        runs.c.id == run.id,
-        runs.c.version == run.version,
-        runs.c.lease_owner == owner,
-        runs.c.lease_expires_at > now,
-    )
-    if connection.execute(statement.values(values)).rowcount != 1:
-        raise LostRun(run=run.id)
+    _write(connection, run, owner, now, {**changes, "version": run.version + 1})
     return get(connection, run.id)
 
 
 def note(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> None:
     """Write what is no move (what a run waits for, what the endpoint last said) under the same checks as `swap`,
     without a new version. Raises LostRun."""
-    statement = update(runs).where(
-        runs.c.id == run.id,
-        runs.c.version == run.version,
-        runs.c.lease_owner == owner,
-        runs.c.lease_expires_at > now,
-    )
-    if connection.execute(statement.values({**changes, "updated_at": now})).rowcount != 1:
+    _write(connection, run, owner, now, changes)
+
+
+def _write(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> None:
+    as_read = {"run_id": run.id, "read_version": run.version, "by": owner, "now": now}
+    if connection.execute(_AS_READ, {**changes, "updated_at": now, **as_read}).rowcount != 1:
         raise LostRun(run=run.id)
 
 
@@ -373,6 +395,25 @@ def set_wish(connection: Connection, run_id: str, wish: str | None) -> bool:
     """Record what the user wants of a run that is not over; False when it is over. Needs no lease."""
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
     return connection.execute(statement.values(wish=wish, due_at=None)).rowcount == 1
+
+
+def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, poll_seconds: float | None) -> None:
+    """Take over the limits of a job file that was edited and submitted again. Needs no lease."""
+    statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
+    limits = {"max_cost_usd": max_cost_usd, "poll_seconds": poll_seconds, "due_at": None}
+    connection.execute(statement.values(limits))
+
+
+def hasten(connection: Connection, ids: Collection[str]) -> None:
+    """Let waiting runs be tried at once. It needs no lease: being tried early changes no run's safety."""
+    statement = update(runs).where(runs.c.id.in_(ids), runs.c.finished_at.is_(None))
+    connection.execute(statement.values(due_at=None))
+
+
+def end_future_waits(connection: Connection, endpoint: str, now: float) -> None:
+    """Try again at once what began to wait in the future: the clock was set back since then."""
+    future = and_(runs.c.endpoint == endpoint, runs.c.updated_at > now + _CLOCKS_APART, runs.c.due_at.is_not(None))
+    connection.execute(update(runs).where(future).values(due_at=None, updated_at=now))
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[Run]:

@@ -1,0 +1,130 @@
+"""Reaching an endpoint over a real socket: who gets the key, and who does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import capabilities_of, open_endpoint
+from orchestrator.errors import EndpointNotUsable, EndpointUnreachable, RequestRefused
+
+KEY = "sk-canary-0123456789"
+
+
+class Host:
+    """A host that keeps what it is asked and, where told to, redirects."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None]] = []
+        self.redirect_to: str | None = None
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length") or 0))
+                host.asked.append((self.command, self.headers.get("authorization")))
+                self.send_response(307 if host.redirect_to else 200)
+                if host.redirect_to:
+                    self.send_header("location", host.redirect_to + self.path)
+                body = b"" if host.redirect_to else b'{"id": "x", "data": []}'
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[Host]]:
+    hosts = [Host(), Host()]
+    threads = [threading.Thread(target=host.server.serve_forever, args=(0.01,)) for host in hosts]
+    for thread in threads:
+        thread.start()
+    yield hosts
+    for host, thread in zip(hosts, threads, strict=True):
+        host.server.shutdown()
+        host.server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def config(hosts, monkeypatch):
+    monkeypatch.setenv("CANARY", KEY)
+    return EndpointConfig("host", "compatible", base_url=f"{hosts[0].url}/v1", api_key_env="CANARY")
+
+
+async def test_the_key_goes_to_the_host_of_the_base_url(hosts, config, tmp_path):
+    async with open_endpoint(config, tmp_path) as endpoint:
+        await endpoint.check()
+    assert hosts[0].asked == [("GET", f"Bearer {KEY}")]
+
+
+async def test_a_redirect_is_not_followed_with_key_or_data(hosts, config, tmp_path, request_):
+    """The message names the address, so that the user can decide."""
+    hosts[0].redirect_to = hosts[1].url
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    async with open_endpoint(config, tmp_path) as endpoint:
+        for call in (
+            endpoint.check(),
+            endpoint.job("ftjob-1"),
+            endpoint.create(request_),
+            endpoint.upload(tmp_path / "a.jsonl", "a.jsonl", 3),
+            endpoint.result_rows("file-1"),
+        ):
+            with pytest.raises(RequestRefused, match=hosts[1].url):
+                await call
+    assert hosts[1].asked == []
+    assert len(hosts[0].asked) == 5
+
+
+@pytest.mark.parametrize("value", [f"{KEY}\n", f"  {KEY} "])
+async def test_white_space_around_a_key_is_not_sent(value, hosts, config, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY", value)
+    async with open_endpoint(config, tmp_path) as endpoint:
+        await endpoint.check()
+    assert hosts[0].asked == [("GET", f"Bearer {KEY}")]
+
+
+@pytest.mark.parametrize("value", ["sk-cän", "sk-a\nX-Evil: 1", "sk a", "\n"])
+async def test_a_value_that_is_no_key_is_refused_without_showing_it(value, config, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY", value)
+    with pytest.raises(EndpointNotUsable) as caught:
+        async with open_endpoint(config, tmp_path):
+            pass
+    assert "CANARY" in str(caught.value)
+    assert "sk" not in str(caught.value)
+
+
+async def test_nobody_there_is_said_and_nothing_was_sent(hosts, config, tmp_path, request_):
+    nobody = replace(config, base_url="http://127.0.0.1:9/v1")
+    async with open_endpoint(nobody, tmp_path) as endpoint:
+        with pytest.raises(EndpointUnreachable) as caught:
+            await endpoint.create(request_)
+    assert caught.value.facts["sent"] is False
+
+
+async def test_a_host_without_keys_gets_a_stand_in(hosts, config, tmp_path):
+    async with open_endpoint(replace(config, api_key_env=None), tmp_path) as endpoint:
+        await endpoint.check()
+    assert hosts[0].asked == [("GET", "Bearer none")]
+
+
+def test_what_an_endpoint_can_do_is_known_without_connecting():
+    local, openai, compatible = (
+        capabilities_of(EndpointConfig("x", kind)) for kind in ("local", "openai", "compatible")
+    )
+    assert (local.charges, openai.charges, compatible.charges) == (False, True, True)
+    assert (local.metadata, openai.metadata, compatible.metadata) == (True, True, False)
+    assert (openai.accepts_auto, compatible.accepts_auto) == (True, False)
+    assert (local.outlives_us, compatible.outlives_us) == (False, True)

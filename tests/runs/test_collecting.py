@@ -1,0 +1,119 @@
+"""After the job ended well: nothing is lost, and no missing part keeps a run from its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.errors import EndpointUnreachable
+from orchestrator.runs.polling import poll
+from orchestrator.runs.states import State
+from orchestrator.store import records
+
+
+@pytest.fixture
+def ended(make_run, world, endpoint, step):
+    """A run whose job has just succeeded."""
+
+    async def ended(**fields):
+        endpoint.life = ()
+        job = endpoint.add_job(status="running")
+        run = make_run(world, state=State.RUNNING, job_id=job["id"])
+        endpoint.raw_jobs[job["id"]] |= {"status": "succeeded", "fine_tuned_model": "ft:x", **fields}
+        await poll(world)
+        return run
+
+    return ended
+
+
+CHECKPOINT = {
+    "id": "ckpt-1",
+    "step_number": 4,
+    "fine_tuned_model_checkpoint": "ft:x:ckpt-4",
+    "metrics": {"step": 4},
+}
+
+
+async def test_everything_is_recorded_with_the_model(ended, step, endpoint, db):
+    run = await ended(result_files=["file-r"], trained_tokens=1234)
+    endpoint.events_of[run.job_id].append({"id": "e", "created_at": 1, "message": "done"})
+    endpoint.checkpoints_of[run.job_id].append(CHECKPOINT)
+    done = await step(run)
+    assert (done.state, done.fine_tuned_model, done.trained_tokens) == (State.SUCCEEDED, "ft:x", 1234)
+    with db.read() as connection:
+        assert [event.event_id for event in records.events_of(connection, run.id)] == ["e"]
+        assert [found.model for found in records.checkpoints_of(connection, run.id)] == ["ft:x:ckpt-4"]
+        assert [metric.train_loss for metric in records.metrics_of(connection, run.id)] == [0.5]
+        assert [model.model for model in records.models_newest(connection)] == ["ft:x"]
+
+
+async def test_the_cost_is_what_the_trained_tokens_cost(ended, step, world, db, make_run):
+    run = await ended(trained_tokens=1000)
+    assert (await step(run)).cost_usd is None  # the price is not known, and not taken for nothing
+
+
+async def test_a_model_that_comes_late_is_waited_for(ended, step, endpoint, clock):
+    run = await ended(fine_tuned_model=None)
+    waiting = await step(run)
+    assert (waiting.state, waiting.due_at) == (State.COLLECTING, clock.now() + 5)
+    endpoint.raw_jobs[run.job_id]["fine_tuned_model"] = "ft:late"
+    assert (await step(run)).fine_tuned_model == "ft:late"
+
+
+async def test_a_host_that_gives_results_as_checkpoints_only_yields_the_last(ended, step, endpoint, clock):
+    run = await ended(fine_tuned_model=None)
+    last = {"id": "ckpt-2", "step_number": 8, "metrics": {}}
+    endpoint.checkpoints_of[run.job_id] += [CHECKPOINT, last]
+    assert (await step(run)).state == State.COLLECTING
+    clock.pass_(26)
+    done = await step(run)
+    assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, f"{run.job_id}:ckpt-2")
+
+
+async def test_a_job_without_any_model_fails_clearly(ended, step, clock):
+    run = await ended(fine_tuned_model=None)
+    clock.pass_(26)
+    failed = await step(run)
+    assert (failed.state, failed.error_code) == (State.FAILED, "no_model")
+
+
+@pytest.mark.parametrize("kind", ["events", "checkpoints", "result_rows"])
+async def test_a_part_that_is_refused_is_told_and_left_out(kind, ended, step, endpoint, errors, world):
+    run = await ended(result_files=["file-r"])
+    endpoint.fault(kind, errors.refused(404))
+    assert (await step(run)).state == State.SUCCEEDED
+    assert len(world.listener.warnings) == 1
+
+
+@pytest.mark.parametrize("kind", ["events", "checkpoints", "result_rows"])
+async def test_a_part_that_never_comes_is_not_waited_for_for_ever(
+    kind, ended, step, endpoint, errors, clock, config
+):
+    run = await ended(result_files=["file-r"])
+    endpoint.fault(kind, errors.unreachable(), times=2)
+    with pytest.raises(EndpointUnreachable):
+        await step(run)
+    clock.pass_(config.settling_seconds + 1)
+    assert (await step(run)).state == State.SUCCEEDED
+
+
+async def test_a_job_deleted_after_its_end_still_yields_its_model(ended, step, endpoint, world):
+    run = await ended()
+    endpoint.raw_jobs.clear()
+    done = await step(run)
+    assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, "ft:x")
+    assert run.job_id in world.listener.warnings[0]
+
+
+async def test_a_crash_between_collecting_and_the_end_repeats_nothing_wrong(ended, step, endpoint, db, monkeypatch):
+    run = await ended(result_files=["file-r"])
+    endpoint.checkpoints_of[run.job_id].append(CHECKPOINT)
+    add_model = records.add_model
+    monkeypatch.setattr(records, "add_model", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await step(run)
+    with db.read() as connection:
+        assert records.checkpoints_of(connection, run.id) == []
+    monkeypatch.setattr(records, "add_model", add_model)
+    assert (await step(run)).state == State.SUCCEEDED
+    with db.read() as connection:
+        assert len(records.checkpoints_of(connection, run.id)) == 1
