@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench cassettes test-postgres format clean
+.PHONY: help demo test test-faults test-postgres lint bench cassettes format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py
+
+test-faults: $(VENV)/.installed-test  ## Run every crash point against every fault, not only a sample
+	FTORCH_FAULTS=all $(BIN)/python -m pytest tests/faults $(ARGS)
 
 test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway PostgreSQL too
 	$(BIN)/python tests/postgres.py $(ARGS)

@@ -139,3 +139,12 @@ def test_what_was_submitted_is_written_down_whole(plan, submit, db):
     assert run.training_sha256 == planned.training.file.sha256
     assert (run.examples, run.suffix, run.max_cost_usd, run.state) == (10, "tiny", 20, State.PENDING)
     assert run.hyperparameters["n_epochs"] == 1
+
+
+def test_a_raised_limit_reaches_the_run_that_waits_for_it(plan, submit, db):
+    """A run that is over budget says: raise it in the job file and submit again."""
+    waiting = submit(plan(limit=1)).run
+    again = submit(plan(limit=50))
+    assert not again.is_new
+    with db.read() as connection:
+        assert store.get(connection, waiting.id).max_cost_usd == 50

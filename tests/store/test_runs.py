@@ -313,3 +313,24 @@ def test_resolved_hyperparameters_are_what_the_endpoint_says(
 def test_a_run_is_over_when_it_has_finished(make_run: MakeRun) -> None:
     assert make_run(finished_at=1.0).is_over
     assert not make_run().is_over
+
+
+def test_hastening_makes_waiting_runs_due_and_changes_nothing_else(database, make_run):
+    waiting = make_run(due_at=5_000_000_000.0, state="creating", creation_open=True, creation_attempted_at=1.0)
+    with database.write() as connection:
+        runs.add(connection, waiting, "waits")
+        runs.hasten(connection, [waiting.id])
+    with database.read() as connection:
+        assert runs.get(connection, waiting.id) == replace(waiting, due_at=None)
+
+
+def test_a_run_is_found_by_its_token_and_its_files_are_needed_while_it_is_active(database, make_run):
+    run = make_run(creation_token="token-1", training_file_id="file-1", validation_file_id="file-2")
+    over = make_run(training_file_id="file-3", state="failed", finished_at=1.0)
+    with database.write() as connection:
+        for each in (run, over):
+            runs.add(connection, each, "added")
+    with database.read() as connection:
+        assert runs.by_token(connection, "token-1") == run
+        assert runs.by_token(connection, "token-2") is None
+        assert runs.needed_files(connection, run.endpoint) == {"file-1", "file-2"}

@@ -1,0 +1,59 @@
+"""An unconfirmed create is visible: what is going on, when it is looked at next, and that nobody need worry."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator.reports.details import print_details
+from orchestrator.reports.tables import status_table
+from orchestrator.runs.ledger import RunDetails
+from orchestrator.store.runs import Run
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def unconfirmed(make_run: Callable[..., Run]) -> Run:
+    return make_run(
+        state="creating",
+        reason="create unconfirmed, looking for the job",
+        creation_open=True,
+        creation_attempts=1,
+        creation_token="01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        creation_attempted_at=NOW - 80,
+        due_at=NOW + 40,
+        lease_owner="another-machine:1:0",
+        lease_expires_at=NOW + 30,
+    )
+
+
+def shown(renderable: object) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_status_says_when_the_next_look_is(unconfirmed: Run) -> None:
+    text = shown(status_table([unconfirmed], {}, NOW, 200))
+    assert "create unconfirmed, looking for the job (next look in 40 s)" in text
+
+
+def test_status_says_when_nobody_follows_a_run(make_run: Callable[..., Run]) -> None:
+    text = shown(status_table([make_run(state="running", reason="the endpoint says running")], {}, NOW, 200))
+    assert "nobody follows it now: ftorch resume" in text
+
+
+def test_show_explains_that_it_is_not_repeated_on_a_guess(unconfirmed: Run, tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=400)
+    print_details(RunDetails(unconfirmed, [], [], [], []), None, console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "unconfirmed since" in text
+    assert "01ARZ3NDEKTSV4RRFFQ69G5FAV" in text
+    assert "only when the settling window" in text
