@@ -6,6 +6,7 @@ wins); `local` and `openai` are always there.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.tomlsource import TomlSource, read_toml
@@ -39,6 +40,8 @@ class EndpointConfig:
     settling_seconds: float = 120.0
     timeout_seconds: float = 60.0
     max_cost_usd_per_month: float | None = None
+    allow_http: bool = False
+    """Go to `base_url` without encryption even where it leads off this machine."""
     source: str = field(default="built in", compare=False)
 
     @property
@@ -48,6 +51,11 @@ class EndpointConfig:
             return "this version of ftorch can't drive azure endpoints yet"
         if self.type == "compatible" and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "https://host/v1"'
+        if self.base_url and not self.allow_http and not _is_safe_way(self.base_url):
+            return (
+                f"on the way to {self.base_url} anybody can read the key and the data; "
+                f"give an https:// address, or set allow_http = true in {self.source}"
+            )
         if self.api_key_env and not os.environ.get(self.api_key_env):
             return f"the environment variable {self.api_key_env} is not set; export {self.api_key_env}=… first"
         return None
@@ -78,7 +86,24 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("http://", "https://"))
+    """Without a user name and password: those would be secrets in a file, and shown."""
+    try:
+        address = urlsplit(value)
+        return address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _is_safe_way(base_url: str) -> bool:
+    """Whether requests to the address are encrypted, or never leave this machine."""
+    address = urlsplit(base_url)
+    host = address.hostname or ""
+    if address.scheme == "https" or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_variable_name(value: Any) -> bool:
@@ -90,6 +115,7 @@ _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, 
 _RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(_DEFAULTS), f"must be one of {', '.join(_DEFAULTS)}"),
     "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
+    "allow_http": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
     "api_key_env": _Rule(_is_variable_name, _VARIABLE_SENTENCE),
     "max_active": _Rule(lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1"),
     "poll_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
@@ -171,7 +197,7 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
     if not isinstance(table, dict):
         return [f"{source.place('endpoints', name)}: endpoints.{name} must be a table: [endpoints.{name}]"]
     problems = []
-    if not 1 <= len(name) <= _MAX_NAME:
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
         problems.append(f"{source.place('endpoints', name)}: an endpoint's name has 1 to {_MAX_NAME} characters")
     if "type" not in table and name not in _BUILT_IN:
         problems.append(
@@ -187,7 +213,10 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
 
 
 def _finding(key: str, value: Any) -> str:
-    """A key that was pasted where its variable's name belongs must not reach a screen or a log."""
+    """A key that was pasted where its variable's name belongs, or a password in an address, must not reach a screen
+    or a log."""
+    if key == "base_url" and "@" in str(value):
+        return ", without a user name and password"
     return "" if key == "api_key_env" else f", not {value!r}"
 
 

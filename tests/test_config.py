@@ -56,10 +56,10 @@ def test_every_type_has_its_defaults(home: Path, kind: str, expected: EndpointCo
 def test_every_key_of_an_endpoint_is_read(home: Path) -> None:
     found = endpoint(
         home,
-        'type = "compatible"\nbase_url = "http://host/v1"\napi_key_env = "STAGING_KEY"\nmax_active = 4\n'
+        'type = "compatible"\nbase_url = "https://host/v1"\napi_key_env = "STAGING_KEY"\nmax_active = 4\n'
         "poll_seconds = 10\nsettling_seconds = 0\ntimeout_seconds = 1.5",
     )
-    assert found == EndpointConfig("mine", "compatible", "http://host/v1", "STAGING_KEY", 4, 10, 0, 1.5)
+    assert found == EndpointConfig("mine", "compatible", "https://host/v1", "STAGING_KEY", 4, 10, 0, 1.5)
     assert found.source == f"{home}/ftorch.toml"
 
 
@@ -178,7 +178,7 @@ def test_a_broken_configuration_is_told_with_its_line(home: Path) -> None:
 
 def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
     assert find_workspace().endpoint("local").problem is None
-    assert endpoint(home, 'type = "compatible"\nbase_url = "http://host"').problem is None
+    assert endpoint(home, 'type = "compatible"\nbase_url = "https://host"').problem is None
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
     [
         ('type = "openai"', "the environment variable OPENAI_API_KEY is not set; export OPENAI_API_KEY=… first"),
         (
-            'type = "compatible"\nbase_url = "http://host"\napi_key_env = "MY_KEY"',
+            'type = "compatible"\nbase_url = "https://host"\napi_key_env = "MY_KEY"',
             "the environment variable MY_KEY is not set; export MY_KEY=… first",
         ),
         (

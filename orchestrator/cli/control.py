@@ -36,6 +36,7 @@ def unpause(run: str) -> None:
 def _carry_out(key: str, wish: str) -> None:
     from orchestrator.reports.console import stderr
     from orchestrator.reports.following import Lines
+    from orchestrator.reports.formats import printable
     from orchestrator.runs import api
     from orchestrator.runs.ledger import open_ledger
     from orchestrator.runs.states import Wish
@@ -43,4 +44,4 @@ def _carry_out(key: str, wish: str) -> None:
     with open_ledger() as ledger:
         wished = api.wish(ledger, key, Wish(wish))
         run = api.grant(ledger, wished, Lines(stderr()))
-        click.echo(f"run {run.id} is {run.state}: {run.reason}", err=True)
+        click.echo(f"run {run.id} is {run.state}: {printable(run.reason)}", err=True)

@@ -70,11 +70,13 @@ def _detached(ledger: Ledger, left: Sequence[Run]) -> str:
 
 def print_endings(runs: Sequence[Run]) -> None:
     """What became of the runs, on stderr, and their model ids, alone, on stdout. Leaves with 1 where one failed."""
+    from orchestrator.reports.formats import printable
+
     for run in runs:
         click.echo(_ending(run), err=True)
     for run in runs:
         if run.fine_tuned_model:
-            click.echo(run.fine_tuned_model)
+            click.echo(printable(run.fine_tuned_model))
     if any(run.state == "failed" for run in runs):
         click.get_current_context().exit(1)
 

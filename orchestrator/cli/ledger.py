@@ -26,6 +26,7 @@ def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
     """
     if bool(job_ids) == adopt_all:
         raise click.UsageError("give one or more job ids, or --all")
+    from orchestrator.reports.formats import printable
     from orchestrator.runs.adoption import adopt_jobs
     from orchestrator.runs.ledger import open_ledger
     from orchestrator.runs.session import run_blocking
@@ -37,7 +38,8 @@ def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
     for each in adopted:
         run = each.run
         word = "adopted as" if each.is_new else "is already"
-        click.echo(f"{run.job_id} {word} run {run.id}: {run.state}, {run.fine_tuned_model or run.reason}")
+        line = f"{run.job_id} {word} run {run.id}: {run.state}, {run.fine_tuned_model or run.reason}"
+        click.echo(printable(line))
     if not adopted:
         click.echo(f"{endpoint} has no jobs to adopt", err=True)
 
@@ -73,13 +75,15 @@ def doctor(endpoint: str, fix: bool) -> None:
 
 def _mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
     """Ask, and do it only after a yes; returns whether it was done."""
+    from orchestrator.reports.formats import printable
     from orchestrator.runs.doctor import mend
     from orchestrator.runs.session import run_blocking
 
+    remedy = printable(finding.remedy)
     if not sys.stdin.isatty():
-        click.echo(f"  could {finding.remedy}, but there is no terminal to ask at", err=True)
+        click.echo(f"  could {remedy}, but there is no terminal to ask at", err=True)
         return False
-    if not click.confirm(f"  {finding.remedy}?", err=True):
+    if not click.confirm(f"  {remedy}?", err=True):
         return False
-    click.echo("  " + run_blocking(lambda: mend(ledger, config, finding)), err=True)
+    click.echo("  " + printable(run_blocking(lambda: mend(ledger, config, finding))), err=True)
     return True

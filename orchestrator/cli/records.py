@@ -20,7 +20,7 @@ _ONE_SCREEN = 20
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2))  # in ASCII: no control character reaches a terminal
 
 
 @click.command()
@@ -103,6 +103,7 @@ def show(run: str, as_json: bool) -> None:
 def logs(run: str, keep_on: bool, as_json: bool) -> None:
     """The endpoint's events of a RUN, oldest first."""
     from orchestrator.reports.events import EventLines
+    from orchestrator.reports.formats import printable
     from orchestrator.runs.ledger import open_ledger
 
     with open_ledger() as ledger:
@@ -112,7 +113,8 @@ def logs(run: str, keep_on: bool, as_json: bool) -> None:
         if keep_on and not found.is_over:
             _follow_events(ledger, found, lines)
         elif not lines.count:
-            click.echo(f"No events are recorded for run {found.id} ({found.state}: {found.reason}).", err=True)
+            standing = printable(f"{found.state}: {found.reason}")
+            click.echo(f"No events are recorded for run {found.id} ({standing}).", err=True)
 
 
 def _follow_events(ledger: Ledger, run: Run, lines: Any) -> None:

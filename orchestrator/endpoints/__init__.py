@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Capabilities, Endpoint
-from orchestrator.errors import EndpointNotUsable
+from orchestrator.endpoints.keys import key_of
 
 LOCAL_STORE = "local"
 """The local endpoint's directory inside the state directory."""
@@ -34,22 +33,11 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
 
     async with AsyncOpenAI(
         base_url=config.base_url,
-        api_key=_key(config),
+        api_key=key_of(config),
         timeout=config.timeout_seconds,
         http_client=DefaultAsyncHttpxClient(follow_redirects=False),  # neither key nor data go where it points
     ) as client:
         yield OpenAIEndpoint(config, client, capabilities, Retries())
-
-
-def _key(config: EndpointConfig) -> str:
-    """The key without the white space that copying leaves; a host without keys gets a stand-in, as the SDK asks."""
-    if not config.api_key_env:
-        return "none"
-    key = os.environ[config.api_key_env].strip()
-    if not key or not all("!" <= letter <= "~" for letter in key):
-        problem = f"the value of {config.api_key_env} holds characters that no key has; set the key alone"
-        raise EndpointNotUsable(name=config.name, problem=problem)
-    return key
 
 
 def capabilities_of(config: EndpointConfig) -> Capabilities:

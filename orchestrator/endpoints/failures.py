@@ -6,12 +6,13 @@ import math
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import openai
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.keys import without_key
 from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
@@ -20,6 +21,8 @@ from orchestrator.errors import (
     QuotaExhausted,
     RequestRefused,
 )
+
+T = TypeVar("T")
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
@@ -34,7 +37,8 @@ def explain(error: openai.OpenAIError | ValueError | TypeError | KeyError, confi
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, config)
     if isinstance(error, openai.APIConnectionError):
-        problem = "it did not answer in time" if isinstance(error, openai.APITimeoutError) else _cause(error)
+        is_late = isinstance(error, openai.APITimeoutError)
+        problem = "it did not answer in time" if is_late else _quoted(_cause(error), config)
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
     problem = "its answer has no id" if isinstance(error, KeyError) else f"its answer can't be read: {error}"
@@ -42,14 +46,14 @@ def explain(error: openai.OpenAIError | ValueError | TypeError | KeyError, confi
 
 
 def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> EndpointError:
-    status, code = error.status_code, error.code
+    status, code = error.status_code, _quoted(error.code, config)
     facts: dict[str, Any] = {
         "endpoint": config.name,
-        "problem": _problem(error),
+        "problem": _quoted(_problem(error), config),
         "status": status,
         "code": code,
-        "param": error.param,
-        "message": _message(error),
+        "param": _quoted(error.param, config),
+        "message": _quoted(_message(error), config),
     }
     if status == HTTPStatus.UNAUTHORIZED:
         return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
@@ -82,6 +86,15 @@ def retry_after(response: httpx2.Response) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
+def _quoted(said: T, config: EndpointConfig) -> T | str:
+    """What an endpoint said, as it may be stored, logged and shown: one line, without our key and without control
+    characters. Anything but a text is left as it is."""
+    if not isinstance(said, str):
+        return said
+    printable = "".join(letter if letter.isprintable() else " " for letter in said)
+    return without_key(" ".join(printable.split()), config)
+
+
 def _problem(error: openai.APIStatusError) -> str:
     message = _message(error)
     code = f", {error.code}" if error.code else ""
@@ -91,7 +104,7 @@ def _problem(error: openai.APIStatusError) -> str:
 
 def _message(error: openai.APIStatusError) -> str:
     """The endpoint's own sentence: the SDK's text of the error repeats the status and the whole body."""
-    if error.response.is_redirect:
+    if error.response.has_redirect_location:
         return f"it redirects to {error.response.headers['location']}; set its real address as base_url"
     body = error.body
     if isinstance(body, dict) and isinstance(body.get("error"), dict):

@@ -11,6 +11,7 @@ import binascii
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,21 @@ from orchestrator.endpoints.interface import (
 )
 
 Json = Mapping[str, Any]
+
+
+def read_object(content: bytes) -> Json:
+    """The JSON object of an answer. JSON can spell what is no text (NUL, half a surrogate pair), and databases and
+    terminals refuse it: that is taken out here. Raises ValueError and TypeError where it is no object."""
+    found = json.loads(content)
+    return dict(_as_text(found) if b"\\u" in content else found)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return value.replace("\0", "").encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def read_job(raw: Json) -> RemoteJob:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,12 +23,14 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
 )
+from orchestrator.endpoints.keys import content_without_key
 from orchestrator.endpoints.objects import (
     Json,
     read_checkpoint,
     read_event,
     read_file,
     read_job,
+    read_object,
     read_result_rows,
 )
 from orchestrator.endpoints.retries import Retries
@@ -95,7 +96,7 @@ class OpenAIEndpoint:
         async def fetch() -> bytes:
             try:
                 answer = await self._client.files.content(file_id, timeout=self._config.timeout_seconds)
-                return await answer.aread()
+                return content_without_key(await answer.aread(), self._config)
             except openai.OpenAIError as error:
                 raise explain(error, self._config) from error
 
@@ -214,7 +215,7 @@ class OpenAIEndpoint:
     ) -> T:
         try:
             answer = await call(*args, **fields)
-            return read(dict(json.loads(answer.content)))
+            return read(read_object(content_without_key(answer.content, self._config)))
         except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
             raise explain(error, self._config) from error
 

@@ -181,7 +181,7 @@ def _client(config: EndpointConfig | None) -> str:
     if config.type == "local":
         return f'openai.OpenAI(base_url="http://127.0.0.1:{_SERVE_PORT}/v1", api_key="local")'
     key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
-    return f'openai.OpenAI(base_url="{config.base_url}", api_key={key})'
+    return f'openai.OpenAI(base_url="{printable(config.base_url or "")}", api_key={key})'
 
 
 def _grid(*headings: str) -> Table:

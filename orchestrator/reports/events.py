@@ -51,5 +51,5 @@ class EventLines:
 
 
 def _line(event: Event) -> str:
-    level = "" if event.level == "info" else f"{event.level.upper()}: "
+    level = "" if event.level == "info" else f"{printable(event.level).upper()}: "
     return f"{moment(event.created_at)}  {level}{printable(event.message)}"

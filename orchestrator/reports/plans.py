@@ -34,7 +34,8 @@ def print_plan(plan: Plan, console: Console) -> None:
 def _file(checked: CheckedFile) -> str:
     report = checked.report
     size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
-    return f"{checked.file.path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
+    path = printable(str(checked.file.path))
+    return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
 
 
 def _cost(plan: Plan) -> str:
@@ -49,8 +50,8 @@ def _cost(plan: Plan) -> str:
 
 
 def _print_warnings(checked: CheckedFile, console: Console) -> None:
-    warnings = checked.report.warnings
+    warnings, path = checked.report.warnings, printable(str(checked.file.path))
     for finding in warnings[:_SHOWN_WARNINGS]:
-        console.print(f"Warning: {checked.file.path}: {finding.code} {printable(finding.message)}", style="yellow")
+        console.print(f"Warning: {path}: {finding.code} {printable(finding.message)}", style="yellow")
     if len(warnings) > _SHOWN_WARNINGS:
-        console.print(f"Warning: {checked.file.path}: {len(warnings) - _SHOWN_WARNINGS} more", style="yellow")
+        console.print(f"Warning: {path}: {len(warnings) - _SHOWN_WARNINGS} more", style="yellow")

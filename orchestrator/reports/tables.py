@@ -56,6 +56,8 @@ def _why(run: Run, now: float) -> str:
     """What the run waits for, when that is looked at again, and whether anybody does."""
     if run.is_over:
         return run.reason
+    if run.state == "paused":
+        return f"{run.reason}; ftorch unpause {run.id} lets it go on"
     if not is_followed(run, now):
         return f"{run.reason}; nobody follows it now: ftorch resume"
     if run.creation_open and run.due_at is not None:
@@ -102,8 +104,8 @@ def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
             config.type,
             config.api_key_env or "–",
             str(config.max_active),
-            config.base_url or "in this process",
-            Text("yes", style="green") if config.problem is None else f"no: {config.problem}",
+            printable(config.base_url or "in this process"),
+            Text("yes", style="green") if config.problem is None else printable(f"no: {config.problem}"),
         )
     return table
 

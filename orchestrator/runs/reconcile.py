@@ -26,6 +26,10 @@ from orchestrator.store.runs import Run
 _LOOK_AGAIN_SHARE = 0.2  # of the settling window
 
 
+_ANY_SKEW_SECONDS = 86_400.0
+"""How far back a job with a seed of ftorch's own is looked for: no other job has it, whatever a clock says."""
+
+
 async def look_for_job(run: Run, world: World) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
     crash_point("before-job-look")
@@ -69,13 +73,13 @@ async def matching_jobs(run: Run, world: World) -> list[RemoteJob]:
         if by_token := [job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token]:
             return _free(by_token, run, world)
     assert run.creation_started_at is not None
-    since = run.creation_started_at - CLOCK_SKEW_SECONDS
+    since = run.creation_started_at - (CLOCK_SKEW_SECONDS if run.seed_given else _ANY_SKEW_SECONDS)
     found: list[RemoteJob] = []
     seen: set[str] = set()
     after: str | None = None
     while True:
         page = await world.endpoint.jobs(after=after)
-        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, world, since)]
+        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, world)]
         seen.update(job.id for job in page.jobs)
         if page.next is None or page.next == after or _reaches_back(page, since):
             return _free(found, run, world)
@@ -88,12 +92,12 @@ def _reaches_back(page: JobPage, since: float) -> bool:
     return bool(times) and times[-1] < since and times[-1] <= times[0]
 
 
-def _is_made_by(job: RemoteJob, run: Run, world: World, since: float) -> bool:
+def _is_made_by(job: RemoteJob, run: Run, world: World) -> bool:
     """By token where the job has one; else by every mark that the endpoint echoes: never by hyperparameters,
     which come back resolved or not at all."""
     if TOKEN_KEY in job.metadata:
         return job.metadata[TOKEN_KEY] == run.creation_token
-    if job.created_at is not None and job.created_at < since:
+    if job.created_at is not None and job.created_at < _earliest(job, run):
         return False
     if job.training_file != run.training_file_id or not _same_model(job.model, run.model):
         return False
@@ -101,6 +105,13 @@ def _is_made_by(job: RemoteJob, run: Run, world: World, since: float) -> bool:
     if job.suffix is not None and suffix is not None and job.suffix != suffix:
         return False
     return job.seed is None or job.seed == run.seed
+
+
+def _earliest(job: RemoteJob, run: Run) -> float:
+    """No job of the run is older, as far as the clocks can be believed."""
+    assert run.creation_started_at is not None
+    is_marked = job.seed == run.seed and not run.seed_given
+    return run.creation_started_at - (_ANY_SKEW_SECONDS if is_marked else CLOCK_SKEW_SECONDS)
 
 
 def _same_model(found: str | None, asked: str) -> bool:

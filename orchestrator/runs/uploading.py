@@ -21,6 +21,8 @@ from orchestrator.store.uploads import Upload
 
 PURPOSE = "fine-tune"
 _LOOK_AGAIN_SECONDS = 1.0
+_LOOK_AGAIN_SHARE = 0.1
+"""Of the settling window: each look pages through the list of files."""
 _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
@@ -110,7 +112,7 @@ async def _look_for(world: World, upload: Upload, path: Path) -> str | Wait:
         return _confirm(world, upload, usable[-1], path)
     left = world.config.settling_seconds - world.searched_seconds(upload.id)
     if left > 0:
-        pause = min(_LOOK_AGAIN_SECONDS, left)
+        pause = min(left, max(_LOOK_AGAIN_SECONDS, _LOOK_AGAIN_SHARE * world.config.settling_seconds))
         return Wait(world.now() + pause, f"upload unconfirmed, looking for {path.name}")
     del world.searches[upload.id]
     return await _send(world, upload, path)

@@ -156,7 +156,7 @@ class Scheduler:
         inherited = [str(descriptor) for descriptor in claim.descriptors]
         folder, slots = self._store.folder.resolve(), self._settings.max_training
         arguments = [str(folder), claim.job_id, str(slots), *inherited]
-        with (folder / "worker.log").open("ab") as errors:
+        with open(folder / "worker.log", "ab", opener=_for_its_owner) as errors:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "orchestrator.server.worker", *arguments],
                 stdin=subprocess.PIPE,
@@ -187,6 +187,10 @@ class Scheduler:
                 worker.kill()
                 worker.wait()
         self._workers.clear()
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _close(worker: Worker) -> None:

@@ -65,10 +65,11 @@ async def test_without_metadata_the_marks_identify_a_job(unconfirmed, marked, fo
         {"seed": 1},
         {"model": "gpt-4o-mini-2024-07-18"},
         {"suffix": "drone-run99999"},
-        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS - 1},
+        {"created_at": 1_800_000_000.0 - 24 * 3600 - 1},
+        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS - 1, "seed": None},
         {"metadata": {"ftorch_token": "01ANOTHER"}},
     ],
-    ids=["file", "seed", "model", "suffix", "older", "another token"],
+    ids=["file", "seed", "model", "suffix", "older", "older, no seed", "another token"],
 )
 async def test_one_mark_that_differs_makes_it_another_job(difference, unconfirmed, marked, found):
     run = unconfirmed()
@@ -82,11 +83,20 @@ async def test_one_mark_that_differs_makes_it_another_job(difference, unconfirme
         {"model": "gpt-4.1-mini-2025-04-14-eu"},
         {"seed": None},
         {"suffix": None},
-        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS + 1},
+        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS + 1, "seed": None},
+        {"created_at": 1_800_000_000.0 - 12 * 3600},
         {"created_at": None},
         {"hyperparameters": {"n_epochs": 99}},
     ],
-    ids=["resolved model", "seed not echoed", "suffix not echoed", "a clock behind", "no time", "hyperparameters"],
+    ids=[
+        "resolved model",
+        "seed not echoed",
+        "suffix not echoed",
+        "a clock behind",
+        "a clock far off",
+        "no time",
+        "hyperparameters",
+    ],
 )
 async def test_marks_that_the_host_does_not_give_back_are_not_held_against_a_job(
     difference, unconfirmed, marked, found
@@ -113,7 +123,7 @@ async def test_the_same_job_id_on_another_endpoint_owns_nothing_here(unconfirmed
 async def test_a_job_is_found_behind_many_pages_and_no_page_too_many(
     unconfirmed, marked, found, no_metadata, clock
 ):
-    run = unconfirmed()
+    run = unconfirmed(seed_given=True)
     no_metadata.page_size = 10
     for age in range(40, 0, -1):
         no_metadata.add_job(created_at=clock.now() - CLOCK_SKEW_SECONDS - age)

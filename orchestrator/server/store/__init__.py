@@ -22,14 +22,14 @@ class Store:
     """The one door to what the endpoint remembers."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder, or create it with mode 0700.
+        """Open the folder, or create it, and what is missing above it, with mode 0700.
 
         Raises EndpointStoreUnusable (no folder, no rights, no space) and EndpointStoreNewer.
         """
         self.folder = folder
         self.locks = folder / "locks"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(folder)
             self.locks.mkdir(mode=0o700, exist_ok=True)
             blobs = Blobs(folder / "blobs")
         except OSError as error:
@@ -52,3 +52,10 @@ class Store:
     def _blobs_in_use(self) -> set[str]:
         tables = " UNION ALL ".join(f"SELECT blob FROM {name}" for name in TABLES_WITH_BLOBS)
         return {row["blob"] for row in self._database.all(tables)}
+
+
+def _make_private(folder: Path) -> None:
+    """`mkdir(parents=True)` would give the mode to the last folder alone."""
+    if not folder.parent.exists():
+        _make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
