@@ -1,0 +1,64 @@
+"""One request and its answer, whatever carries them: a real socket, or a function call in virtual time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+_JOBS = r"/v1/fine_tuning/jobs"
+_ROUTES = {
+    ("POST", r"/v1/files"): "upload",
+    ("GET", r"/v1/files"): "find-files",
+    ("GET", r"/v1/files/[^/]+"): "file",
+    ("GET", r"/v1/files/[^/]+/content"): "result-file",
+    ("POST", _JOBS): "create",
+    ("GET", _JOBS): "list",
+    ("GET", rf"{_JOBS}/[^/]+"): "job",
+    ("POST", rf"{_JOBS}/[^/]+/cancel"): "cancel",
+    ("POST", rf"{_JOBS}/[^/]+/pause"): "pause",
+    ("POST", rf"{_JOBS}/[^/]+/resume"): "unpause",
+    ("GET", rf"{_JOBS}/[^/]+/events"): "events",
+    ("GET", rf"{_JOBS}/[^/]+/checkpoints"): "checkpoints",
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request as it left the client."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    @property
+    def route(self) -> str:
+        """What it asks for, in the words of the protocol."""
+        for (method, pattern), name in _ROUTES.items():
+            if method == self.method and re.fullmatch(pattern, self.path):
+                return name
+        return "other"
+
+    def with_body(self, body: bytes) -> Exchange:
+        kept = tuple(pair for pair in self.headers if pair[0].lower() != "content-length")
+        return replace(self, body=body, headers=(*kept, ("content-length", str(len(body)))))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back. One that `is_cut` ends in the middle of its body."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    is_cut: bool = False
+
+
+class NoAnswerError(Exception):
+    """The connection ends and nothing was said."""
+
+
+class SilentError(Exception):
+    """Nothing is said for longer than the client waits."""

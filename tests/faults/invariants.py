@@ -1,0 +1,75 @@
+"""What must hold in the end, whatever happened: "exactly once", in checks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+from faults.bench import Bench
+from orchestrator.runs.states import FINAL, MOVES, State
+from orchestrator.server.store.records import Job
+from orchestrator.store.runs import Run
+
+
+def violations(bench: Bench, ends: dict[str, State], *, surplus_files: int = 0) -> list[str]:
+    """Sentences on what is wrong; none when all is well. `ends` are the runs and how each has to end.
+
+    `surplus_files` are how many files too many are forgiven.
+    """
+    return [
+        *_wrong_ends(bench.runs(), ends),
+        *_wrong_jobs(bench, ends),
+        *_twice_uploaded(bench, surplus_files),
+        *unexplained(bench),
+    ]
+
+
+def unexplained(bench: Bench) -> list[str]:
+    """What is wrong with the histories: this has to hold at any moment."""
+    found = []
+    for run in bench.runs():
+        history = bench.history(run)
+        if [line.version for line in history] != list(range(1, run.version + 1)):
+            found.append(f"{run.id}: versions {[line.version for line in history]}, the run has {run.version}")
+        if history[-1].to_state != run.state or (run.state in FINAL) != run.is_over:
+            found.append(f"{run.id}: is {run.state}, its history ends with {history[-1].to_state}")
+        for before, after in pairwise(history):
+            legal = after.to_state in MOVES[State(before.to_state)] and after.from_state == before.to_state
+            if not legal or not after.reason:
+                found.append(f"{run.id}: moved from {before.to_state} to {after.to_state}: {after.reason}")
+    return found
+
+
+def _wrong_ends(runs: list[Run], ends: dict[str, State]) -> list[str]:
+    found = {run.id: run for run in runs}
+    wrong = [f"{run_id} is no recorded run" for run_id in ends.keys() - found.keys()]
+    wrong += [f"{run_id} was recorded beside the others" for run_id in found.keys() - ends.keys()]
+    for run_id in ends.keys() & found.keys():
+        run = found[run_id]
+        if run.state != ends[run_id]:
+            wrong.append(f"{run_id} is {run.state}, not {ends[run_id]}: {run.reason}")
+        if run.state == State.SUCCEEDED and not run.fine_tuned_model:
+            wrong.append(f"{run_id} succeeded without a model")
+    return wrong
+
+
+def _wrong_jobs(bench: Bench, ends: dict[str, State]) -> list[str]:
+    """Exactly one job that was paid to its end for a run that succeeded, none for any other."""
+    live: dict[str, list[Job]] = defaultdict(list)
+    run_of_seed = {run.seed: run for run in bench.runs()}
+    for job in bench.jobs():
+        if job.status != "cancelled":
+            live[run_of_seed[job.seed].id].append(job)
+    wrong = []
+    for run in bench.runs():
+        ids, wanted = [job.id for job in live[run.id]], int(ends.get(run.id) == State.SUCCEEDED)
+        if len(ids) != wanted:
+            wrong.append(f"{run.id} has {len(ids)} jobs on the endpoint, not {wanted}")
+        elif wanted and run.job_id not in ids:
+            wrong.append(f"{run.id} follows {run.job_id}, which is not its job {ids[0]}")
+    return wrong
+
+
+def _twice_uploaded(bench: Bench, surplus: int) -> list[str]:
+    counted = Counter(bench.files())
+    return [f"{name} was uploaded {count} times" for name, count in counted.items() if count > 1 + surplus]

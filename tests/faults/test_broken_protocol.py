@@ -1,0 +1,28 @@
+"""The proof bites: with the protocol broken on purpose, it finds what is paid twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from faults.break_the_protocol import (
+    BREAKS,
+    Break,
+    do_not_let_it_settle,
+    retry_in_the_sdk,
+    send_before_the_intent,
+)
+from faults.product import Case, prove_alone
+
+FATAL: dict[Break, Case] = {
+    send_before_the_intent: Case("metadata", crash="before-commit-creating"),
+    retry_in_the_sdk: Case("marks", on_create="answer-lost"),
+    do_not_let_it_settle: Case("metadata", on_create="arrives-late"),
+}
+
+
+@pytest.mark.parametrize("break_it", BREAKS)
+def test_a_broken_protocol_is_found_out(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prove_alone(FATAL[break_it]).violations == []
+    break_it(monkeypatch)
+    [violation, *_] = prove_alone(FATAL[break_it]).violations
+    assert "2 jobs on the endpoint, not 1" in violation

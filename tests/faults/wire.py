@@ -1,0 +1,97 @@
+"""What stands between a client and the endpoint: it counts the requests and lets each meet its fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from math import inf
+from urllib.parse import parse_qsl, urlencode
+
+from faults.catalogue import Fault
+from faults.exchange import Answer, Exchange
+
+Deliver = Callable[[Exchange], Awaitable[Answer]]
+_LISTS = ("list", "find-files")
+
+
+@dataclass
+class Wire:
+    """`late_seconds` is when a late request arrives, counted from its sending; `now` is the endpoint's clock."""
+
+    deliver: Deliver
+    now: Callable[[], float]
+    late_seconds: float
+    latency: float = 0.0
+    """How long a request is on its way, and how long its answer, in seconds."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Requests that left the client, by route."""
+    _faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    _hidden: dict[str, int] = field(default_factory=dict)
+    _late: list[tuple[float, Exchange]] = field(default_factory=list)
+    forgets_metadata: bool = False
+    doubles_lists: bool = False
+
+    def plan(self, route: str, faults: Iterable[Fault]) -> None:
+        """The next requests of this route meet these faults, one each; those after them meet none."""
+        self._faults[route].extend(faults)
+
+    async def pass_on(self, request: Exchange) -> Answer:
+        """Raises NoAnswerError and SilentError."""
+        route = request.route
+        self.counts[route] += 1
+        await self._land(self.now())
+        fault = self._faults[route].popleft() if self._faults[route] else None
+        if fault is None:
+            return await self._arrive(request)
+        self.forgets_metadata |= fault.forgets_metadata
+        self.doubles_lists |= fault.doubles_lists
+        if fault.late:
+            self._late.append((self.now() + self.late_seconds, request))
+        answer = None
+        for _ in range(fault.arrivals):
+            answer = await self._arrive(request)
+        if answer and fault.hidden_lists:
+            self._hidden[json.loads(answer.body)["id"]] = fault.hidden_lists
+        return fault.reply(answer, self.now())
+
+    async def _arrive(self, request: Exchange) -> Answer:
+        if self.forgets_metadata:
+            request = _without_metadata(request)
+        await asyncio.sleep(self.latency)
+        answer = await self.deliver(request)
+        await asyncio.sleep(self.latency)
+        return self._altered_list(answer) if request.route in _LISTS and answer.status == 200 else answer
+
+    async def settle(self) -> None:
+        """Let every late request arrive."""
+        await self._land(inf)
+
+    async def _land(self, until: float) -> None:
+        """What has arrived by then; nobody can tell the difference before the next request."""
+        due = [request for at, request in self._late if at <= until]
+        self._late = [(at, request) for at, request in self._late if at > until]
+        for request in due:
+            await self._arrive(request)
+
+    def _altered_list(self, answer: Answer) -> Answer:
+        page = json.loads(answer.body)
+        page["data"] = [item for item in page["data"] if not self._hides(item["id"])]
+        if self.doubles_lists:
+            page["data"] = [item for item in page["data"] for _ in range(2)]
+        return replace(answer, body=json.dumps(page).encode(), headers={"content-type": "application/json"})
+
+    def _hides(self, item: str) -> bool:
+        left = self._hidden.get(item, 0)
+        self._hidden[item] = max(0, left - 1)
+        return left > 0
+
+
+def _without_metadata(request: Exchange) -> Exchange:
+    if request.route == "create":
+        body = {key: value for key, value in json.loads(request.body).items() if key != "metadata"}
+        return request.with_body(json.dumps(body).encode())
+    kept = [(key, value) for key, value in parse_qsl(request.query) if not key.startswith("metadata")]
+    return replace(request, query=urlencode(kept))
