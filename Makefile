@@ -26,6 +26,8 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, an
 
 bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of the same run
 	$(BIN)/python tests/bench/startup.py
+	$(BIN)/python tests/bench/transitions.py
+	$(BIN)/python tests/bench/polling.py
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py

@@ -92,7 +92,7 @@ def _job_findings(ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJ
             run = store.by_token(connection, token) if token else None
             if run is None:
                 found.append(_unknown(job, config))
-            elif run.job_id is not None:
+            elif run.job_id is not None or run.is_over:
                 found += _surplus(job, run, config)
     return found
 
@@ -103,10 +103,11 @@ def _unknown(job: RemoteJob, config: EndpointConfig) -> Finding:
 
 
 def _surplus(job: RemoteJob, run: Run, config: EndpointConfig) -> list[Finding]:
-    """A second job with the token of a run: it is paid twice while it goes on."""
+    """A job with the token of a run that follows another one, or is over: it is paid for nothing while it goes on."""
     if state_for(job.status) in _OVER:
         return []
-    sentence = f"{config.name} has a second job for run {run.id}: {job.id} ({job.status}) beside {run.job_id}"
+    beside = f"which follows {run.job_id}" if run.job_id else f"which is {run.state} without one"
+    sentence = f"{config.name} has job {job.id} ({job.status}) for run {run.id}, {beside}"
     return [Finding(sentence, job.id, Remedy.CANCEL)]
 
 

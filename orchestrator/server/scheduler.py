@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import os
 import subprocess
 import sys
 import time

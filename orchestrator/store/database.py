@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -122,7 +123,8 @@ def parse_url(url: str) -> URL:
 def _restore_advice(path: Path) -> str:
     kept = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
     if kept:
-        return f"A copy was kept before the last upgrade; to go back to it: cp {kept[-1]} {path}"
+        restore = f"cp {quote(str(kept[-1]))} {quote(str(path))}"
+        return f"A copy was kept before the last upgrade; to go back to it: {restore}"
     return "Move it away and run ftorch again; jobs already on the endpoint are not touched by this."
 
 

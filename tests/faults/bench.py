@@ -7,6 +7,7 @@ in the program catches, and from then on its database and its network are dead. 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import random
 import shutil
 import tempfile
@@ -322,7 +323,7 @@ class _WireTransport(httpx2.AsyncBaseTransport):
 @cache
 def _template() -> Path:
     """A migrated database without rows: copying it is quicker than migrating for every case."""
-    folder = Path(tempfile.mkdtemp(dir=_fast_folder()))
+    folder = _shared_folder()
     open_database(f"sqlite:///{folder / 'ftorch.db'}").close()
     return folder / "ftorch.db"
 
@@ -330,7 +331,7 @@ def _template() -> Path:
 @cache
 def _plan(dialect: Dialect) -> Plan:
     """The job of every case; checking its data once is enough."""
-    project = make_project(Path(tempfile.mkdtemp(dir=_fast_folder())) / "project")
+    project = make_project(_shared_folder() / "project")
     job = load_job_file(project.write_job(endpoint='endpoint = "there"'))
     config = EndpointConfig(
         "there",
@@ -341,6 +342,13 @@ def _plan(dialect: Dialect) -> Plan:
         timeout_seconds=TIMEOUT,
     )
     return plan_job(job, Workspace(project.root, project.root, "", {"there": config}))
+
+
+def _shared_folder() -> Path:
+    """A folder until this process ends."""
+    folder = tempfile.mkdtemp(dir=_fast_folder())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _fast_folder() -> Path | None:

@@ -14,7 +14,7 @@ from faults.product import ALL
 from faults.proxy import Proxy, proxied
 from orchestrator.runs.crashpoints import POINTS
 
-SETTLING, TIMEOUT, LATE = 1.0, 0.4, 0.8
+SETTLING, TIMEOUT, LATE = 2.0, 0.8, 1.2
 FEW = (
     ("after-upload", "none", "answer-lost"),
     ("after-create", "none", "none"),

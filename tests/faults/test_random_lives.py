@@ -132,7 +132,7 @@ class Lives(RuleBasedStateMachine):
 def test_random_lives_end_with_one_job_for_each_run(dialect: Dialect) -> None:
     Lives.dialect = dialect
     lives = settings(
-        max_examples=400 if ALL else 15,
+        max_examples=400 if ALL else 8,
         stateful_step_count=12,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -48,17 +48,17 @@ def assert_harmless(said: str) -> None:
     assert STEERING.findall(said) == []
 
 
-def test_no_terminal_is_steered_by_what_a_model_is_called(host, project):
+def test_no_terminal_is_steered_by_what_a_model_is_called_or_an_event_says(host, project):
     host.text = EVIL
     assert_harmless(on_a_terminal(project, "submit", "jobs/greet.toml", "--yes"))
-    for command in (["models"], ["show", "greet"], ["models", "--json"]):
+    for command in (["models"], ["show", "greet"], ["logs", "greet"], ["logs", "greet", "--json"]):
         assert_harmless(on_a_terminal(project, *command))
 
 
 def test_no_terminal_is_steered_by_what_a_job_says(host, project):
     host.text, host.status = EVIL, "failed"
     assert_harmless(on_a_terminal(project, "submit", "jobs/greet.toml", "--yes"))
-    for command in (["status"], ["logs", "greet"], ["status", "--json"], ["logs", "greet", "--json"]):
+    for command in (["status"], ["show", "greet"], ["status", "--json"], ["show", "greet", "--json"]):
         assert_harmless(on_a_terminal(project, *command))
     shown = project.ftorch("show", "greet")
     assert_harmless(shown.out + shown.err)
