@@ -103,7 +103,7 @@ def _unknown(job: RemoteJob, config: EndpointConfig) -> Finding:
 
 
 def _surplus(job: RemoteJob, run: Run, config: EndpointConfig) -> list[Finding]:
-    """A job with the token of a run that follows another one, or is over: it is paid for nothing while it goes on."""
+    """A job with the token of a run that follows another one, or is over: it is paid for nothing."""
     if state_for(job.status) in _OVER:
         return []
     beside = f"which follows {run.job_id}" if run.job_id else f"which is {run.state} without one"
