@@ -31,7 +31,7 @@ def read_object(content: bytes) -> Json:
     """The JSON object of an answer. JSON can spell what is no text (NUL, half a surrogate pair), and databases and
     terminals refuse it: that is taken out here. Raises ValueError and TypeError where it is no object."""
     found = json.loads(content)
-    return dict(found)
+    return dict(_as_text(found) if b"\\u" in content else found)
 
 
 def _as_text(value: Any) -> Any:
