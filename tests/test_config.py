@@ -151,7 +151,7 @@ def test_all_mistakes_are_told_at_once(home: Path) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "sk-proj-abcdefghijklmnop0123456789",
+        "sk-proj-abcdefgh0123",
         "gsk_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
         "hf_AbCdEfGhIjKlMnOpQrStUvWxYz",
         "c0ffee00c0ffee00c0ffee00c0ffee00",

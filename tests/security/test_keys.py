@@ -11,7 +11,7 @@ import pytest
 from support.project import FTORCH
 
 KEY = "sk-canary/7f3a9c51d2e84b06"
-OTHER_KEYS = {"OPENAI_API_KEY": "sk-canary-openai-51d2e84b06", "SERVE_KEY": "sk-canary-serve-2e84b067f3"}
+OTHER_KEYS = {"OPENAI_API_KEY": "sk-canary-openai-51d2", "SERVE_KEY": "sk-canary-serve-2e84b0"}
 KEYS = (KEY, *OTHER_KEYS.values())
 SPELLINGS = [spelling for key in KEYS for spelling in (key, key.replace("/", "\\/"), quote(key, ""))]
 
