@@ -62,7 +62,7 @@ _SHARED_MEMORY = Path("/dev/shm")
 _PROFILES: dict[Dialect, ProfileName] = {"metadata": "openai", "marks": "nebius"}
 """A host of the second dialect gives back neither metadata nor pages, but suffix and seed."""
 _compiled: dict[Any, Any] = {}
-"""Statements are the same in all cases: compile each once."""
+"""Statements are the same in all cases: compile each once. Its keys hold the dialect too, see `_share`."""
 _worker: ContextVar[Worker] = ContextVar("worker")
 
 
@@ -75,7 +75,7 @@ class MortalDatabase(Database):
 
     def __init__(self, url: str, worker: Worker) -> None:
         super().__init__(url)
-        self.engine.update_execution_options(compiled_cache=_compiled)
+        _share(self)
         self._worker = worker
 
     @contextmanager
@@ -137,7 +137,7 @@ class Bench:
         self.endpoint_store = self._app.state.context.store
         self.wire = Wire(self._deliver, self.endpoint_now, LATE)
         self.database = Database(self.url)
-        self.database.engine.update_execution_options(compiled_cache=_compiled)
+        _share(self.database)
         self.config = _plan(dialect).config
         self.rng = random.Random(7)
 
@@ -318,6 +318,22 @@ class _WireTransport(httpx2.AsyncBaseTransport):
         if answer.is_cut:
             raise httpx2.RemoteProtocolError("the connection was closed inside the body", request=request)
         return httpx2.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
+
+
+def _share(database: Database) -> None:
+    """Let this database use the statements that others of this process have compiled."""
+    database.engine.dialect = _dialect()
+    database.engine.update_execution_options(compiled_cache=_compiled)
+
+
+@cache
+def _dialect() -> Any:
+    """A dialect that has seen a connection."""
+    database = Database(f"sqlite:///{_template()}")
+    with database.read():
+        pass
+    database.close()
+    return database.engine.dialect
 
 
 @cache
