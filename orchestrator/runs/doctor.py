@@ -19,8 +19,8 @@ from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
 from orchestrator.runs.uploading import PURPOSE
 from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
+from orchestrator.store import leases, uploads
 from orchestrator.store import runs as store
-from orchestrator.store import uploads
 from orchestrator.store.runs import Run
 
 _OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")
@@ -139,7 +139,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
     with ledger.database.write() as connection:
         run = store.get(connection, finding.subject)
         dead = [run.lease_owner] if run.lease_owner and is_abandoned(run.lease_owner) else []
-        claimed = store.claim(
+        claimed = leases.claim(
             connection,
             _OWNER,
             now + LEASE_SECONDS,
@@ -154,7 +154,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
         leased = store.get(connection, run.id)
         changes = {"error_code": "job_gone", "error_message": finding.sentence}
         move(connection, leased, State.FAILED, finding.sentence, owner=_OWNER, now=now, changes=changes)
-        store.release(connection, _OWNER)
+        leases.release(connection, _OWNER)
     return "marked as failed"
 
 

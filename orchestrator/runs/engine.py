@@ -18,8 +18,8 @@ from orchestrator.runs.steps import STEPS
 from orchestrator.runs.watching import Watch
 from orchestrator.runs.wishes import carry_out
 from orchestrator.runs.world import LEASE_SECONDS, World
+from orchestrator.store import leases, uploads
 from orchestrator.store import runs as store
-from orchestrator.store import uploads
 from orchestrator.store.runs import Run
 
 _AT_ONCE = 8
@@ -90,7 +90,7 @@ class EndpointLoop:
         world, now = self._world, self._world.now()
         with world.database.write() as connection:
             take = partial(
-                store.claim,
+                leases.claim,
                 connection,
                 world.owner,
                 world.lease_end(),
@@ -109,7 +109,7 @@ class EndpointLoop:
     async def _grant_wishes(self) -> None:
         world = self._world
         with world.database.read() as connection:
-            wished = store.leased_with_wish(connection, world.owner, world.config.name)
+            wished = leases.held_with_wish(connection, world.owner, world.config.name)
         for run in wished:
             with suppress(LostRun):
                 if await carry_out(run, world):
@@ -119,7 +119,7 @@ class EndpointLoop:
         """Step what is due, a few at a time, until each run waits, is followed by polling, or is over."""
         world = self._world
         with world.database.read() as connection:
-            due = store.leased(
+            due = leases.held(
                 connection,
                 world.owner,
                 endpoint=world.config.name,
@@ -177,8 +177,8 @@ class EndpointLoop:
         changed = await poll(world)
         self._answered |= changed
         with world.database.read() as connection:
-            finish = store.next_finish(connection, world.owner, world.config.name)
-            asked = store.shortest_poll(connection, world.owner, world.config.name)
+            finish = leases.next_finish(connection, world.owner, world.config.name)
+            asked = leases.shortest_poll(connection, world.owner, world.config.name)
         self._pace.base = asked or world.config.poll_seconds
         left = None if finish is None else finish - world.now()
         self._poll_at = world.clock.steady() + self._pace.next(changed=changed, seconds_to_finish=left)
@@ -200,16 +200,17 @@ class EndpointLoop:
 
     def _is_done(self) -> bool:
         world = self._world
+        enough = len(world.blocked) + 1  # one of so many is not blocked
         with world.database.read() as connection:
-            left = store.unfinished(connection, world.config.name, self._scope)
-        return all(run_id in world.blocked or (state == State.PAUSED and not wish) for run_id, state, wish in left)
+            left = store.unfinished(connection, world.config.name, self._scope, resting=State.PAUSED, limit=enough)
+        return world.blocked.issuperset(left)
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Sleep until something is due, waking now and then for wishes."""
         world, steady = self._world, self._world.clock.steady()
         with world.database.read() as connection:
-            due = store.next_due(connection, world.owner, world.config.name, _MOVED_BY_US)
-            follows = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+            due = leases.next_due(connection, world.owner, world.config.name, _MOVED_BY_US)
+            follows = leases.holds_any(connection, world.owner, world.config.name, POLLED)
         waits = [_LOOK_UP_SECONDS]
         waits += [] if due is None else [due - world.now()]
         waits += [self._poll_at - steady] if follows else []
@@ -229,7 +230,7 @@ class EndpointLoop:
             while True:
                 await asyncio.sleep(LEASE_SECONDS / 3)
                 with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
-                    store.renew(connection, world.owner, world.lease_end(), world.now())
+                    leases.renew(connection, world.owner, world.lease_end(), world.now())
                     uploads.renew(connection, world.owner, world.lease_end(), world.now())
 
         task = asyncio.create_task(keep())
@@ -242,5 +243,5 @@ class EndpointLoop:
 
     def _release(self) -> None:
         with self._world.database.write() as connection:
-            store.release(connection, self._world.owner)
+            leases.release(connection, self._world.owner)
             uploads.release(connection, self._world.owner)

@@ -14,7 +14,7 @@ from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.world import World
-from orchestrator.store import records
+from orchestrator.store import leases, records
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -47,7 +47,7 @@ async def poll(world: World) -> bool:
     Memory is one page and the ids of the runs not yet seen in this cycle.
     """
     with world.database.read() as connection:
-        missing = store.leased_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+        missing = leases.held_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
     crash_point("before-poll")
     changed, after, fruitless = False, None, 0
     while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
@@ -69,7 +69,7 @@ async def poll(world: World) -> bool:
 async def _look_for_late_landings(world: World) -> None:
     """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
     with world.database.read() as connection:
-        runs = store.leased_after_repeats(connection, world.owner, world.config.name, POLLED)
+        runs = leases.held_after_repeats(connection, world.owner, world.config.name, POLLED)
     for run in runs:
         if world.searched_seconds(("surplus", run.id)) <= world.config.settling_seconds:
             await look_for_surplus(run, world)
@@ -77,7 +77,7 @@ async def _look_for_late_landings(world: World) -> None:
 
 async def _follow_all(jobs: dict[str, RemoteJob], world: World) -> bool:
     with world.database.read() as connection:
-        runs = store.leased_by_job(connection, world.owner, world.config.name, list(jobs))
+        runs = leases.held_by_job(connection, world.owner, world.config.name, list(jobs))
     changed = False
     for run in runs:
         try:
@@ -101,7 +101,7 @@ def _gone(job_id: str, world: World) -> bool:
     """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
     unknown for a whole settling window was deleted there."""
     with world.database.read() as connection:
-        found = store.leased_by_job(connection, world.owner, world.config.name, [job_id])
+        found = leases.held_by_job(connection, world.owner, world.config.name, [job_id])
     message = f"{world.config.name} no longer knows job {job_id}"
     outcome: Outcome
     for run in found:
@@ -118,10 +118,10 @@ def _gone(job_id: str, world: World) -> bool:
 
 async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
     """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
-    changed = run.remote_job is None or dict(job.raw) != dict(run.remote_job)
+    state = state_for(job.status)
+    changed = state not in (None, run.state) or dict(job.raw) != dict(run.remote_job or {})
     if changed or run.id in world.followed:
         changed |= await _record_events(run, job, world)
-    state = state_for(job.status)
     if state is None and job.status != run.remote_status:
         world.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is not None and state != run.state:

@@ -26,7 +26,7 @@ from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import move_to_status, request_for
 from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
-from orchestrator.runs.states import State
+from orchestrator.runs.states import FINAL, State
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.runs.world import World
 from orchestrator.store import runs as store
@@ -104,7 +104,9 @@ async def _create(run: Run, world: World) -> Outcome:
         _close_attempt(run, world)
         raise
     created = move_to_status(job, f"job {job.id} created: ")
-    return Move(created.to, created.reason, {**created.changes, "creation_open": False})
+    # A job that is over already is moved on by polling, which fetches the events that say why.
+    to = State.QUEUED if created.to in FINAL else created.to
+    return Move(to, created.reason, {**created.changes, "creation_open": False})
 
 
 async def _request(run: Run, world: World) -> RemoteJob:

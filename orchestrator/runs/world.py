@@ -17,8 +17,7 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Endpoint
-from orchestrator.store import runs as run_store
-from orchestrator.store import uploads as upload_store
+from orchestrator.store import leases, runs, uploads
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run, Transition
@@ -107,14 +106,14 @@ class World:
 
     def abandoned(self, connection: Connection) -> list[str]:
         """The lease holders on this endpoint that certainly run no more."""
-        stores = (run_store, upload_store)
-        owners = {owner for store in stores for owner in store.lease_owners(connection, self.config.name)}
+        name = self.config.name
+        owners = {*leases.owners(connection, name), *uploads.owners(connection, name)}
         return [owner for owner in owners if is_abandoned(owner)]
 
     def holds(self, run: Run, seconds: float = 0.0) -> bool:
         """Whether this worker's lease on the run lasts `seconds` more, by the database."""
         with self.database.read() as connection:
-            current = run_store.get(connection, run.id)
+            current = runs.get(connection, run.id)
         return current.lease_owner == self.owner and (current.lease_expires_at or 0.0) > self.now() + seconds
 
 

@@ -105,11 +105,11 @@ class Transition:
 
 _CLOCKS_APART = 60.0
 """Seconds by which the clocks of two machines that share a database may differ."""
-_COLUMNS: list[ColumnElement[Any]] = [runs.c[column.name] for column in fields(Run)]
+COLUMNS: list[ColumnElement[Any]] = [runs.c[column.name] for column in fields(Run)]
 _HISTORY: list[ColumnElement[Any]] = [transitions.c[column.name] for column in fields(Transition)]
 
 # What every transition needs, built once: building a statement takes longer than SQLite takes to carry it out.
-_BY_ID = select(*_COLUMNS).where(runs.c.id == bindparam("run_id"))
+_BY_ID = select(*COLUMNS).where(runs.c.id == bindparam("run_id"))
 _AS_READ = update(runs).where(
     runs.c.id == bindparam("run_id"),
     runs.c.version == bindparam("read_version"),
@@ -119,7 +119,8 @@ _AS_READ = update(runs).where(
 _ADD_TRANSITION = insert(transitions)
 
 
-def _run(row: Row[Any]) -> Run:
+def run_of(row: Row[Any]) -> Run:
+    """The run that a row of `COLUMNS` holds."""
     return Run(**row._mapping)
 
 
@@ -131,7 +132,7 @@ def get(connection: Connection, run_id: str) -> Run:
     row = connection.execute(_BY_ID, {"run_id": run_id}).first()
     if row is None:
         raise NoSuchRun(key=run_id)
-    return _run(row)
+    return run_of(row)
 
 
 def exists(connection: Connection, run_id: str) -> bool:
@@ -143,25 +144,25 @@ def find(connection: Connection, key: str) -> Run:
     named = newest(connection, name=key, limit=1)
     if named:
         return named[0]
-    by_id = select(*_COLUMNS).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
+    by_id = select(*COLUMNS).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
     found = connection.execute(by_id).all() if key else []
     if len(found) > 1:
         raise AmbiguousRun(key=key, candidates=", ".join(row.id for row in found))
     if not found:
         raise NoSuchRun(key=key)
-    return _run(found[0])
+    return run_of(found[0])
 
 
 def newest(
     connection: Connection, *, name: str | None = None, limit: int | None = None, only_active: bool = False
 ) -> list[Run]:
     """Runs, newest first."""
-    query = select(*_COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
+    query = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
     if name is not None:
         query = query.where(runs.c.name == name)
     if only_active:
         query = query.where(runs.c.finished_at.is_(None))
-    return [_run(row) for row in connection.execute(query.limit(limit))]
+    return [run_of(row) for row in connection.execute(query.limit(limit))]
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
@@ -172,13 +173,13 @@ def count_by_state(connection: Connection) -> dict[str, int]:
 def same(connection: Connection, fingerprint: str, *, except_states: Collection[str]) -> Run | None:
     """The newest run with this fingerprint whose state is not among `except_states`."""
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(runs.c.fingerprint == fingerprint, runs.c.state.not_in(except_states))
         .order_by(runs.c.created_at.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
-    return _run(row) if row else None
+    return run_of(row) if row else None
 
 
 def history(connection: Connection, run_id: str) -> list[Transition]:
@@ -195,8 +196,8 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
 
 def by_token(connection: Connection, token: str) -> Run | None:
     """The run whose create request carries this token."""
-    row = connection.execute(select(*_COLUMNS).where(runs.c.creation_token == token)).first()
-    return _run(row) if row else None
+    row = connection.execute(select(*COLUMNS).where(runs.c.creation_token == token)).first()
+    return run_of(row) if row else None
 
 
 def needed_files(connection: Connection, endpoint: str) -> set[str]:
@@ -207,144 +208,19 @@ def needed_files(connection: Connection, endpoint: str) -> set[str]:
     return {file_id for row in connection.execute(query) for file_id in row if file_id}
 
 
-# --- leases ------------------------------------------------------------------------------------------------
-
-
-def claim(
-    connection: Connection,
-    owner: str,
-    expires_at: float,
-    now: float,
-    *,
-    endpoint: str,
-    states: Collection[str],
-    ids: Collection[str] | None = None,
-    abandoned: Collection[str] = (),
-) -> int:
-    """Lease the free runs of these states on this endpoint; returns how many are newly leased.
-
-    A lease is free when nobody holds it, when it has expired, or when its owner is among `abandoned` (known dead).
-    """
-    free = or_(
-        runs.c.lease_owner.is_(None),
-        runs.c.lease_expires_at <= now,
-        and_(runs.c.lease_owner.in_(abandoned), runs.c.lease_owner != owner),
-    )
-    statement = update(runs).where(runs.c.endpoint == endpoint, runs.c.state.in_(states), free)
-    if ids is not None:
-        statement = statement.where(runs.c.id.in_(ids))
-    return connection.execute(statement.values(lease_owner=owner, lease_expires_at=expires_at)).rowcount
-
-
-def renew(connection: Connection, owner: str, expires_at: float, now: float) -> int:
-    """Lengthen the leases this owner still holds; an expired one is not revived. Returns how many."""
-    held = and_(runs.c.lease_owner == owner, runs.c.lease_expires_at > now)
-    return connection.execute(update(runs).where(held).values(lease_expires_at=expires_at)).rowcount
-
-
-def release(connection: Connection, owner: str) -> None:
-    """Give back every lease of this owner."""
-    statement = update(runs).where(runs.c.lease_owner == owner)
-    connection.execute(statement.values(lease_owner=None, lease_expires_at=None))
-
-
-def lease_owners(connection: Connection, endpoint: str) -> list[str]:
-    """Everyone who holds a lease on a run of this endpoint."""
-    query = select(runs.c.lease_owner).where(runs.c.endpoint == endpoint, runs.c.lease_owner.is_not(None))
-    return [owner for (owner,) in connection.execute(query.distinct()) if owner]
-
-
-def leased(
-    connection: Connection,
-    owner: str,
-    *,
-    endpoint: str,
-    states: Collection[str],
-    due_before: float | None = None,
-    limit: int | None = None,
-) -> list[Run]:
-    """The runs of these states that `owner` holds, oldest first; with `due_before` only those that may be tried."""
-    query = select(*_COLUMNS).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
-    )
-    if due_before is not None:
-        query = query.where(or_(runs.c.due_at.is_(None), runs.c.due_at <= due_before))
-    query = query.order_by(runs.c.created_at, runs.c.id).limit(limit)
-    return [_run(row) for row in connection.execute(query)]
-
-
-def leased_with_wish(connection: Connection, owner: str, endpoint: str) -> list[Run]:
-    """The runs that `owner` holds and whose user wishes something of them."""
-    query = select(*_COLUMNS).where(
-        runs.c.lease_owner == owner,
-        runs.c.endpoint == endpoint,
-        runs.c.wish.is_not(None),
-        runs.c.finished_at.is_(None),
-    )
-    return [_run(row) for row in connection.execute(query)]
-
-
-def leased_job_ids(connection: Connection, owner: str, *, endpoint: str, states: Collection[str]) -> set[str]:
-    """The fine-tuning jobs of the runs of these states that `owner` holds."""
-    query = select(runs.c.job_id).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
-    )
-    return {job_id for job_id in connection.execute(query).scalars() if job_id}
-
-
-def leased_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Collection[str]) -> list[Run]:
-    """The runs that `owner` holds and that drive these fine-tuning jobs."""
-    query = select(*_COLUMNS).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)
-    )
-    return [_run(row) for row in connection.execute(query)]
-
-
-def leased_after_repeats(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> list[Run]:
-    """The runs of these states that `owner` holds and whose create request was sent more than once."""
-    query = select(*_COLUMNS).where(
-        runs.c.lease_owner == owner,
-        runs.c.endpoint == endpoint,
-        runs.c.state.in_(states),
-        runs.c.creation_attempts > 1,
-    )
-    return [_run(row) for row in connection.execute(query)]
-
-
-def next_due(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> float | None:
-    """When the first run of these states that `owner` holds may be tried: 0 for now, None for no such run."""
-    query = select(func.min(func.coalesce(runs.c.due_at, 0.0))).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
-    )
-    return connection.execute(query).scalar()
-
-
-def next_finish(connection: Connection, owner: str, endpoint: str) -> float | None:
-    """The earliest estimated finish among the runs that `owner` holds."""
-    query = select(func.min(runs.c.estimated_finish)).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
-    )
-    return connection.execute(query).scalar()
-
-
-def shortest_poll(connection: Connection, owner: str, endpoint: str) -> float | None:
-    """The shortest `[poll] seconds` that a job file asked for, among the runs that `owner` holds."""
-    query = select(func.min(runs.c.poll_seconds)).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
-    )
-    return connection.execute(query).scalar()
-
-
 def unfinished(
-    connection: Connection, endpoint: str, ids: Collection[str] | None
-) -> list[tuple[str, str, str | None]]:
-    """(id, state, wish) of the runs on this endpoint that are not over; of `ids` only, or of all."""
-    query = select(runs.c.id, runs.c.state, runs.c.wish).where(
-        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    connection: Connection, endpoint: str, ids: Collection[str] | None, *, resting: str, limit: int
+) -> list[str]:
+    """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` without a wish;
+    of `ids` only, or of all."""
+    query = select(runs.c.id).where(
+        runs.c.endpoint == endpoint,
+        runs.c.finished_at.is_(None),
+        or_(runs.c.state != resting, runs.c.wish.is_not(None)),
     )
     if ids is not None:
         query = query.where(runs.c.id.in_(ids))
-    return [(row.id, row.state, row.wish) for row in connection.execute(query)]
+    return list(connection.execute(query.limit(limit)).scalars())
 
 
 def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -> list[str]:
@@ -418,5 +294,5 @@ def end_future_waits(connection: Connection, endpoint: str, now: float) -> None:
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> list[Run]:
     """The runs of these ids, in the order of creation."""
-    query = select(*_COLUMNS).where(runs.c.id.in_(ids)).order_by(runs.c.created_at, runs.c.id)
-    return [_run(row) for row in connection.execute(query)]
+    query = select(*COLUMNS).where(runs.c.id.in_(ids)).order_by(runs.c.created_at, runs.c.id)
+    return [run_of(row) for row in connection.execute(query)]

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that builds exactly these tables."""
 
 metadata = MetaData(
@@ -131,6 +131,19 @@ uploads = Table(
     Column("lease_expires_at", Float),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("endpoint", "purpose", "sha256"),
+)
+
+data_checks = Table(
+    "data_checks",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("purpose", String(16), primary_key=True),  # the same bytes are judged otherwise as validation data
+    Column("method", String(16), nullable=False),
+    Column("examples", Integer, nullable=False),
+    Column("tokens", BigInteger),
+    Column("variant", String(32)),  # how the tool definitions are written: full, or one of the shortened ways
+    Column("findings", JSON, nullable=False),  # {code: how often}
+    Column("checked_at", Float, nullable=False),
 )
 
 events = Table(

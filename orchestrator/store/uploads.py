@@ -93,7 +93,7 @@ def renew(connection: Connection, owner: str, expires_at: float, now: float) -> 
     connection.execute(update(uploads).where(held).values(lease_expires_at=expires_at))
 
 
-def lease_owners(connection: Connection, endpoint: str) -> list[str]:
+def owners(connection: Connection, endpoint: str) -> list[str]:
     """Everyone who holds a lease on an upload to this endpoint."""
     query = select(uploads.c.lease_owner).where(uploads.c.endpoint == endpoint)
     return [owner for (owner,) in connection.execute(query.distinct()) if owner]

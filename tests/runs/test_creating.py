@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import EndpointBusy, KeyRefused, LostRun, QuotaExhausted
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import State
 from orchestrator.runs.steps import new_token
+from orchestrator.store import records
 from orchestrator.store.schema import runs
 
 
@@ -66,6 +68,24 @@ async def test_a_refusal_fails_the_run_with_the_endpoints_words(intended, step, 
     )  # fmt: skip
     assert "n_epochs is too high" in run.reason
     assert not run.creation_open
+
+
+async def test_a_job_that_failed_in_the_very_answer_brings_its_events(intended, drive, world, endpoint, reread, db):
+    async def create(request):
+        job = await type(endpoint).create(endpoint, request)
+        endpoint.raw_jobs[job.id] |= {
+            "status": "failed",
+            "error": {"code": "bad_data", "message": "line 4 is broken"},
+        }
+        event = {"id": "e1", "created_at": 1, "level": "error", "message": "line 4 is broken", "type": "message"}
+        endpoint.events_of[job.id].append(event)
+        return read_job(dict(endpoint.raw_jobs[job.id]))
+
+    endpoint.create = create
+    await drive(intended)
+    assert (reread(intended).state, reread(intended).error_code) == (State.FAILED, "bad_data")
+    with db.read() as connection:
+        assert [event.message for event in records.events_of(connection, intended.id)] == ["line 4 is broken"]
 
 
 async def test_the_end_of_training_at_openai_names_the_ways_on(intended, step, endpoint, errors):

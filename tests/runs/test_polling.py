@@ -9,8 +9,7 @@ import pytest
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.states import State
-from orchestrator.store import records
-from orchestrator.store import runs as store
+from orchestrator.store import leases, records
 from orchestrator.store.schema import runs as table
 
 
@@ -149,7 +148,7 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
 ):
     (run,) = followed(1)
     endpoint.raw_jobs.clear()
-    look = store.leased_by_job
+    look = leases.held_by_job
 
     def look_then_lose(connection, *args):
         found = look(connection, *args)
@@ -157,7 +156,7 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
             other.execute(table.update().values(lease_owner="another"))
         return found
 
-    monkeypatch.setattr(store, "leased_by_job", look_then_lose)
+    monkeypatch.setattr(leases, "held_by_job", look_then_lose)
     await poll(world)
     assert reread(run).reason == run.reason
 

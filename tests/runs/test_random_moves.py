@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from orchestrator.errors import IllegalMove, LostRun
 from orchestrator.runs.states import FINAL, MOVES, State, move
+from orchestrator.store import leases
 from orchestrator.store import runs as store
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run
@@ -48,18 +49,18 @@ class Moves(RuleBasedStateMachine):
     @rule(owner=owners)
     def claim(self, owner: str) -> None:
         with self.db.write() as connection:
-            store.claim(connection, owner, self.now + LEASE, self.now, endpoint="x", states=list(State))
+            leases.claim(connection, owner, self.now + LEASE, self.now, endpoint="x", states=list(State))
             self.seen[owner] = store.get(connection, "r")
 
     @rule(owner=owners)
     def release(self, owner: str) -> None:
         with self.db.write() as connection:
-            store.release(connection, owner)
+            leases.release(connection, owner)
 
     @rule(owner=owners)
     def renew(self, owner: str) -> None:
         with self.db.write() as connection:
-            store.renew(connection, owner, self.now + LEASE, self.now)
+            leases.renew(connection, owner, self.now + LEASE, self.now)
 
     @rule(seconds=st.floats(-50, 50))
     def clock_jumps(self, seconds: float) -> None:

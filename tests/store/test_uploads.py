@@ -86,7 +86,7 @@ def test_a_lease_on_an_upload_is_renewed_while_it_is_held(database: Database) ->
         return found.lease_expires_at
 
     with database.write() as connection:
-        assert sorted(uploads.lease_owners(connection, "local")) == ["me", "other"]
+        assert sorted(uploads.owners(connection, "local")) == ["me", "other"]
         uploads.renew(connection, "me", NOW + 90, NOW)
     assert expiry() == NOW + 90
     with database.write() as connection:
