@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-# OpenAI's fine-tuning guide, limits of each training example in tokens. A model that is not here has no check.
+# Limits of each training example in tokens: OpenAI's fine-tuning guide, and for gpt-4o Microsoft's table of models
+# that can be fine-tuned, "training example context length". A model that is not here has no check.
 _TRAINING_CONTEXT = {
     "gpt-4.1": 65_536,
     "gpt-4.1-mini": 65_536,
     "gpt-4.1-nano": 65_536,
+    "gpt-4o": 65_536,
     "gpt-4o-mini": 65_536,
     "gpt-3.5-turbo-0125": 16_385,
 }

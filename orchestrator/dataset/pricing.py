@@ -1,38 +1,26 @@
-"""What a training costs: tokens × epochs × price, from a dated table that a user can override."""
+"""What training, hosting and calling a model costs, by a dated table that a user can override.
+
+In every function `model` is a base or fine-tuned name; `tier` is the training or deployment type where an endpoint
+has several (Azure's "Standard", which is meant where nothing is said, "GlobalStandard", "DeveloperTier"); `prices`
+is a TOML file of the shipped form whose rows come first. All raise PricesUnreadable where it is no such file.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from orchestrator.dataset.basemodels import base_model, is_version_of
-from orchestrator.errors import PricesUnreadable
+from orchestrator.dataset.basemodels import base_model
+from orchestrator.dataset.pricetable import Price, find_price
 
-SHIPPED_PRICES = Path(__file__).with_name("prices.toml")
+Method = Literal["supervised", "dpo", "reinforcement"]
 
 _MILLION = 1_000_000
 _NO_CHARGE = "local"
 _USUAL_EPOCHS = 3
 _LEAST_SHOWN, _MOST_SHOWN = 100, 25_000
 _MOST_EPOCHS = 25
-
-
-@dataclass(frozen=True)
-class Price:
-    """One row of the table: US dollars for each million tokens; None where that price is not known."""
-
-    endpoint_type: str
-    model: str
-    training: float | None
-    input: float | None
-    output: float | None
-    source: str
-    seen: str
-    """The month in which the price was read at its source, as YYYY-MM."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +34,7 @@ class CostEstimate:
     """True where the number of epochs is "auto" and `epochs` is our assumption."""
     price: Price | None
     note: str
+    """Where the price comes from, or why the cost is unknown; and what hosting the result will add."""
 
 
 def training_cost(
@@ -55,42 +44,68 @@ def training_cost(
     n_epochs: int | Literal["auto"],
     examples: int,
     *,
+    method: Method = "supervised",
+    tier: str | None = None,
     prices: Path | None = None,
 ) -> CostEstimate:
-    """Estimate the cost of training `model` (a base or fine-tuned name) on `examples` of that many tokens in all.
-
-    `prices` is a TOML file of the shipped form whose rows come first. Raises PricesUnreadable where it is no such
-    file.
-    """
+    """Estimate the cost of training `model` on `examples` of that many tokens in all: tokens × epochs × price."""
     epochs = assumed_epochs(examples) if n_epochs == "auto" else n_epochs
-    price = find_price(endpoint_type, model, prices=prices)
+    price = find_price(endpoint_type, model, tier=tier, prices=prices)
     usd = None
     if endpoint_type == _NO_CHARGE:
         usd = 0.0
-    elif tokens_per_epoch is not None and price is not None and price.training is not None:
+    elif method != "reinforcement" and tokens_per_epoch is not None and price and price.training is not None:
         usd = tokens_per_epoch * epochs * price.training / _MILLION
-    note = _note(endpoint_type, model, tokens_per_epoch, price)
+    note = _note(endpoint_type, model, method, tokens_per_epoch, price)
     return CostEstimate(usd, tokens_per_epoch, epochs, n_epochs == "auto", price, note)
 
 
 def trained_tokens_cost(
-    endpoint_type: str, model: str, trained_tokens: int, *, prices: Path | None = None
+    endpoint_type: str,
+    model: str,
+    trained_tokens: int,
+    *,
+    method: Method = "supervised",
+    tier: str | None = None,
+    prices: Path | None = None,
 ) -> float | None:
-    """US dollars for the tokens that a job says it was trained on (all epochs); None where the price is unknown."""
+    """US dollars for the tokens that a job says it was trained on (all epochs); None where that is unknown, as for
+    reinforcement, which is charged by the hour."""
     if endpoint_type == _NO_CHARGE:
         return 0.0
-    price = find_price(endpoint_type, model, prices=prices)
-    if price is None or price.training is None:
+    price = find_price(endpoint_type, model, tier=tier, prices=prices)
+    if price is None or price.training is None or method == "reinforcement":
         return None
     return trained_tokens * price.training / _MILLION
 
 
-def find_price(endpoint_type: str, model: str, *, prices: Path | None = None) -> Price | None:
-    """The row for a model, priced as its base where it is a fine-tuned one; None where there is none."""
-    base = base_model(model)
-    rows = (*(_read_prices(prices) if prices is not None else ()), *_shipped_prices())
-    fitting = (row for row in rows if row.endpoint_type == endpoint_type and is_version_of(base, row.model))
-    return next(fitting, None)
+def calls_cost(
+    endpoint_type: str,
+    model: str,
+    input_tokens: float,
+    output_tokens: float,
+    *,
+    batch: bool = False,
+    tier: str | None = None,
+    prices: Path | None = None,
+) -> float | None:
+    """US dollars for calling `model`, which may be a base or a fine-tuned one; None where that is unknown."""
+    if endpoint_type == _NO_CHARGE:
+        return 0.0
+    price = find_price(endpoint_type, model, tier=tier, prices=prices)
+    if price is None:
+        return None
+    return price.rates(fine_tuned=base_model(model) != model, batch=batch).cost(input_tokens, output_tokens)
+
+
+def hosting_cost(
+    endpoint_type: str, model: str, hours: float, *, tier: str | None = None, prices: Path | None = None
+) -> float | None:
+    """US dollars for keeping a fine-tuned `model` callable, used or not; None where that is unknown."""
+    if endpoint_type == _NO_CHARGE or base_model(model) == model:
+        return 0.0
+    price = find_price(endpoint_type, model, tier=tier, prices=prices)
+    return None if price is None or price.hosting_per_hour is None else hours * price.hosting_per_hour
 
 
 def assumed_epochs(examples: int) -> int:
@@ -106,55 +121,31 @@ def assumed_epochs(examples: int) -> int:
     return _USUAL_EPOCHS
 
 
-def _note(endpoint_type: str, model: str, tokens: int | None, price: Price | None) -> str:
+def _note(endpoint_type: str, model: str, method: Method, tokens: int | None, price: Price | None) -> str:
     if endpoint_type == _NO_CHARGE:
         return "no charge"
+    return f"{_training_note(endpoint_type, model, method, tokens, price)}{_hosting_note(price)}"
+
+
+def _training_note(endpoint_type: str, model: str, method: Method, tokens: int | None, price: Price | None) -> str:
+    if method == "reinforcement":
+        rate = price.training_per_hour if price else None
+        by_the_hour = f"{rate:.2f} USD, {_read_at(price)}" if price and rate is not None else "at an unknown price"
+        return f"reinforcement is charged by the hour ({by_the_hour}), and how long it takes is not known before"
     if price is None or price.training is None:
-        return f"the price of training {base_model(model)} on {endpoint_type} is unknown"
+        unknown = f"the price of training {base_model(model)} on {endpoint_type} is unknown"
+        return f"{unknown}; name a table of your own as `prices` of the endpoint"
     if tokens is None:
         return "the tokens are not counted, so the cost is unknown"
-    return f"{price.training:.2f} USD for 1M tokens, seen {price.seen} at {price.source}"
+    twice = ", the prompt counted with each of its two answers" if method == "dpo" else ""
+    return f"{price.training:.2f} USD for 1M tokens{twice}, {_read_at(price)}"
 
 
-@cache
-def _shipped_prices() -> tuple[Price, ...]:
-    return _read_prices(SHIPPED_PRICES)
+def _hosting_note(price: Price | None) -> str:
+    if price is None or not price.hosting_per_hour:
+        return ""
+    return f"; once deployed, the model costs {price.hosting_per_hour:.2f} USD an hour, used or not"
 
 
-def _read_prices(path: Path) -> tuple[Price, ...]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PricesUnreadable(path=path, problem=getattr(error, "strerror", None) or str(error)) from error
-    rows = table.get("price")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise PricesUnreadable(path=path, problem="it has no [[price]] rows")
-    return tuple(_price(path, number, row) for number, row in enumerate(rows, start=1))
-
-
-def _price(path: Path, number: int, row: Mapping[str, Any]) -> Price:
-    return Price(
-        endpoint_type=_word(path, number, row, "endpoint_type"),
-        model=_word(path, number, row, "model"),
-        training=_amount(path, number, row, "training"),
-        input=_amount(path, number, row, "input"),
-        output=_amount(path, number, row, "output"),
-        source=str(row.get("source", path)),
-        seen=str(row.get("seen", "?")),
-    )
-
-
-def _word(path: Path, number: int, row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str) or not value:
-        raise PricesUnreadable(path=path, problem=f'row {number} needs "{key}" as a string')
-    return value
-
-
-def _amount(path: Path, number: int, row: Mapping[str, Any], key: str) -> float | None:
-    value = row.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise PricesUnreadable(path=path, problem=f'row {number} needs "{key}" as a number from 0')
-    return float(value)
+def _read_at(price: Price) -> str:
+    return f"seen {price.seen} at {price.source}"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
 _DEEPEST = 20
+_REMEMBERED_BODIES = 1024
+_LONGEST_REMEMBERED = 8 << 10
 
 
 def rendered_functions(tools: Sequence[Mapping[str, Any]]) -> str:
@@ -18,21 +23,37 @@ def rendered_functions(tools: Sequence[Mapping[str, Any]]) -> str:
     lines = ["namespace functions {", ""]
     for tool in tools:
         function = tool.get("function")
-        lines.extend(_function(function if isinstance(function, Mapping) else tool))
+        lines.extend(_function(function if isinstance(function, dict) else tool))
     return "\n".join([*lines, "} // namespace functions"])
 
 
 def _function(function: Mapping[str, Any]) -> Iterator[str]:
     yield from _comment(function, "")
-    parameters = function.get("parameters")
-    properties = _properties(parameters) if isinstance(parameters, Mapping) else {}
-    if isinstance(parameters, Mapping) and properties:
-        yield f"type {function.get('name')} = (_: {{"
-        yield from _members(parameters, properties, 0)
-        yield "}) => any;"
-    else:
-        yield f"type {function.get('name')} = () => any;"
+    body = _body(function.get("parameters"))
+    arguments = f"_: {{\n{body}\n}}" if body else ""
+    yield f"type {function.get('name')} = ({arguments}) => any;"
     yield ""
+
+
+def _body(parameters: Any) -> str:
+    """The members of the one object that the function takes; "" where it takes nothing."""
+    if not isinstance(parameters, dict) or not _properties(parameters):
+        return ""
+    try:
+        text = orjson.dumps(parameters)
+    except TypeError:  # nested more deeply than orjson writes, or halves of surrogate pairs
+        return _rendered_body(parameters)
+    return _remembered_body(text) if len(text) <= _LONGEST_REMEMBERED else _rendered_body(parameters)
+
+
+# The same function stands on many lines of a file, in lists that need not be the same.
+@lru_cache(maxsize=_REMEMBERED_BODIES)
+def _remembered_body(text: bytes) -> str:
+    return _rendered_body(orjson.loads(text))
+
+
+def _rendered_body(parameters: Mapping[str, Any]) -> str:
+    return "\n".join(_members(parameters, _properties(parameters), 0))
 
 
 def _members(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int) -> Iterator[str]:
@@ -46,7 +67,7 @@ def _members(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: in
 
 
 def _type(schema: Any, depth: int) -> str:
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _DEEPEST:
         return "any"
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
@@ -75,10 +96,10 @@ def _named(schema: Mapping[str, Any], kind: str, depth: int) -> str:
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = schema.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
+    return properties if isinstance(properties, dict) else {}
 
 
 def _comment(schema: Any, indent: str) -> Iterator[str]:
-    description = schema.get("description") if isinstance(schema, Mapping) else None
+    description = schema.get("description") if isinstance(schema, dict) else None
     if isinstance(description, str) and description:
         yield f"{indent}// {description}"

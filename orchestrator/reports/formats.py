@@ -28,6 +28,11 @@ def count(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 line`, `2,000 lines`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def loss(value: float | None) -> str:
     if value is None:
         return "–"

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.dataset.checks import CheckReport, check_file
+from orchestrator.dataset.checking.checks import CheckReport, check_file
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Failure, Job
 
 SHOWN_NOTES = 5
+_ADVICE = "FT6"
+"""What only the whole file shows is for its author, before the upload; no service says such things of a job."""
 
 Role = Literal["training_file", "validation_file"]
 
@@ -67,7 +69,7 @@ def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
 def _complaint(role: Role, report: CheckReport, path: Path) -> str:
     first = report.errors[0]
     place = "" if first.line else f" (up to line {_lines(path)}, its last)"
-    others = len(report.errors) - 1 + report.left_out
+    others = report.total("error") - 1
     more = f" ({others} more in this file.)" if others else ""
     return f"The {role.replace('_', ' ')} is invalid. {first.message}{place}. {first.fix}{more}"
 
@@ -78,7 +80,9 @@ def _lines(path: Path) -> int:
 
 
 def _notes(name: str, report: CheckReport) -> list[str]:
-    notes = [f"{name}: {finding.message}" for finding in report.warnings[:SHOWN_NOTES]]
-    if len(report.warnings) > SHOWN_NOTES:
-        notes.append(f"{name}: {len(report.warnings) - SHOWN_NOTES + report.left_out} more warnings")
+    told = [finding for finding in report.warnings if not finding.code.startswith(_ADVICE)]
+    notes = [f"{name}: {finding.message}" for finding in told[:SHOWN_NOTES]]
+    left = sum(report.counts[code] for code in {finding.code for finding in told}) - len(notes)
+    if left:
+        notes.append(f"{name}: {left} more warnings")
     return notes

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+from orchestrator.dataset.checking.toollists import Reader
 from orchestrator.dataset.signatures import rendered_functions
 from orchestrator.dataset.tokens import (
+    _REMEMBERED_TEXTS,
+    _remembered_text,
     count_example,
     count_messages,
     count_text,
@@ -130,5 +134,42 @@ def test_any_text_has_a_count(text: str) -> None:
 
 
 def test_the_tokenizer_is_loaded_only_when_something_is_counted() -> None:
-    program = "import orchestrator.dataset.checks, sys; sys.exit('rs_bpe' in sys.modules)"
+    program = "import orchestrator.dataset.checking.checks, sys; sys.exit('rs_bpe' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_list_of_tools_that_was_seen_before_counts_as_it_did_the_first_time() -> None:
+    rows = [
+        {"messages": [{"role": "system", "content": f"You fly drone {number}."}, user("Up.")], "tools": tools}
+        for number in range(3)
+        for tools in ([function("climb")], [function("climb"), function("dive", "Go down.", to={"type": "string"})])
+    ]
+    reader = Reader()
+    for _ in range(2):
+        read = [reader.parse(json.dumps(row).encode())[0] for row in rows]
+        assert [count_example(row, MODEL) for row in read] == [count_example(row, MODEL) for row in rows]
+
+
+def test_the_same_tools_count_differently_for_models_of_another_encoding() -> None:
+    row = {"messages": [user("Höhe über Grund: fünfzig")], "tools": [function("climb", "Über Grund steigen.")]}
+    shared = Reader()
+    shared.parse(json.dumps(row).encode())
+    parsed = shared.parse(json.dumps(row).encode())[0]
+    assert count_example(parsed, "gpt-3.5-turbo") == count_example(row, "gpt-3.5-turbo")
+    assert count_example(parsed, "gpt-3.5-turbo") != count_example(parsed, MODEL)
+
+
+def test_a_system_message_that_differs_on_every_line_does_not_fill_the_memory() -> None:
+    for number in range(_REMEMBERED_TEXTS + 10):
+        count_messages([{"role": "system", "content": f"You fly drone {number}."}], None, MODEL)
+    assert _remembered_text.cache_info().currsize == _REMEMBERED_TEXTS
+
+
+def test_definitions_that_no_json_writer_takes_have_a_count() -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(400):
+        schema = {"type": "object", "properties": {"inner": schema}}
+    assert count_messages([user("Up.")], [{"name": "climb", "parameters": schema}], MODEL) > 20
+    assert (
+        count_messages([user("Up.")], [function("climb", "half \ud83d", to={"description": "\ud83d"})], MODEL) > 20
+    )

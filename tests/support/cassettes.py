@@ -28,6 +28,7 @@ from orchestrator.endpoints.interface import (
 )
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
+from support.contents import content_of
 
 CASSETTES = Path(__file__).parent.parent / "endpoints" / "cassettes"
 TOKEN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -79,7 +80,7 @@ async def cancelled_job(endpoint: OpenAIEndpoint, data: Path, _sleep: Sleep) -> 
 
 
 async def _begin(endpoint: OpenAIEndpoint, data: Path) -> tuple[RemoteFile, RemoteJob]:
-    file = await endpoint.upload(data, _name(data), inspect_file(data).size)
+    file = await endpoint.upload(content_of(data), _name(data))
     method = {"type": "supervised", "hyperparameters": {"n_epochs": 2, "batch_size": "auto"}}
     wanted = JobRequest(MODEL, file.id, None, method, 7, "story", {"ftorch_token": TOKEN})
     return file, await endpoint.create(wanted)

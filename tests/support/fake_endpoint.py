@@ -7,14 +7,16 @@ They stand in only where a fault is needed that no server gives on request. The 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.endpoints.interface import Capabilities, JobPage, JobRequest, RemoteFile, RemoteJob
+from orchestrator.dataset.outgoing import Content, unheard
+from orchestrator.endpoints.interface import Capabilities, JobPage, JobRequest, OnSent, RemoteFile, RemoteJob
 from orchestrator.endpoints.objects import read_checkpoint, read_event, read_file, read_job
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
 from orchestrator.store.runs import Run, Transition
@@ -69,6 +71,8 @@ class FakeEndpoint:
         self.calls: list[tuple[str, Any]] = []
         self.raw_jobs: dict[str, dict[str, Any]] = {}
         self.raw_files: dict[str, dict[str, Any]] = {}
+        self.received: dict[str, bytes] = {}
+        self.open_uploads: dict[str, tuple[str, dict[str, bytes]]] = {}
         self.events_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.checkpoints_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.life: tuple[str, ...] = ("queued", "running", "succeeded")
@@ -114,15 +118,55 @@ class FakeEndpoint:
             raise fault.error
         return answer if fault.lands else effect()
 
-    async def upload(self, path: Path, sent_name: str, size: int) -> RemoteFile:
+    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
         def effect() -> RemoteFile:
-            number = next(self._numbers)
-            raw = {"id": f"file-{number}", "filename": sent_name, "bytes": size, "status": "processed"}
-            self.raw_files[raw["id"]] = {**raw, "created_at": self.clock.now()}  # type: ignore[index]
-            return read_file(raw)
+            with content.open(on_sent) as source:
+                return self._add_file(sent_name, source.read())
 
         found: RemoteFile = await self._meet("upload", sent_name, effect)
         return found
+
+    def _add_file(self, sent_name: str, data: bytes) -> RemoteFile:
+        raw = {"id": f"file-{next(self._numbers)}", "filename": sent_name, "bytes": len(data)}
+        self.raw_files[str(raw["id"])] = {**raw, "status": "processed", "created_at": self.clock.now()}
+        self.received[str(raw["id"])] = data
+        return read_file({**raw, "status": "processed"})
+
+    async def open_upload(self, sent_name: str, size: int) -> str:
+        def effect() -> str:
+            upload_id = f"upload-{next(self._numbers)}"
+            self.open_uploads[upload_id] = (sent_name, {})
+            return upload_id
+
+        upload_id: str = await self._meet("open_upload", (sent_name, size), effect)
+        return upload_id
+
+    async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
+        def effect() -> str:
+            part_id = f"part-{next(self._numbers)}"
+            with part.open(on_sent) as source:
+                self.open_uploads[upload_id][1][part_id] = source.read()
+            return part_id
+
+        part_id: str = await self._meet("add_part", part.size, effect)
+        return part_id
+
+    async def complete_upload(self, upload_id: str, part_ids: Sequence[str], md5: str, size: int) -> RemoteFile:
+        def effect() -> RemoteFile:
+            name, parts = self.open_uploads.pop(upload_id)
+            data = b"".join(parts[part_id] for part_id in part_ids)
+            assert (len(data), hashlib.md5(data).hexdigest()) == (size, md5)
+            return self._add_file(name, data)
+
+        found: RemoteFile = await self._meet("complete_upload", upload_id, effect)
+        return found
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        def effect() -> None:
+            if self.open_uploads.pop(upload_id, None) is None:
+                raise refused(400)
+
+        await self._meet("cancel_upload", upload_id, effect)
 
     async def find_files(self, sent_name: str) -> list[RemoteFile]:
         def effect() -> list[RemoteFile]:
@@ -249,6 +293,7 @@ class Notes:
     warnings: list[str] = field(default_factory=list)
     noted_runs: list[str] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+    sent: list[int | None] = field(default_factory=list)
 
     def moved(self, _run: Run, transition: Transition) -> None:
         self.moves.append(transition.to_state)
@@ -258,6 +303,9 @@ class Notes:
 
     def measured(self, _run: Run, metrics: list[Any]) -> None:
         self.steps += [metric.step for metric in metrics]
+
+    def sending(self, _path: Path, sent: int | None, _size: int) -> None:
+        self.sent.append(sent)
 
     def warned(self, text: str) -> None:
         self.warnings.append(text)

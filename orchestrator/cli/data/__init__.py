@@ -1,0 +1,27 @@
+"""`ftorch data`: training files, before they cost money. Needs no project, no key and no database."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli.data.check import check
+from orchestrator.cli.data.convert import convert
+from orchestrator.cli.data.diff import diff
+from orchestrator.cli.data.explain import explain
+from orchestrator.cli.data.shorten import shorten
+from orchestrator.cli.data.split import split
+from orchestrator.cli.data.stats import stats
+
+
+class _InOrderOfUse(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrderOfUse)
+def data() -> None:
+    """Check training files, and get them right before they cost money."""
+
+
+for command in (check, explain, convert, shorten, stats, split, diff):
+    data.add_command(command)

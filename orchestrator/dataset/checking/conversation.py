@@ -1,0 +1,120 @@
+"""Checks a list of chat messages; what all training methods ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.dataset.checking.calls import Calls, check_all_answered, check_calls, check_result
+from orchestrator.dataset.checking.findings import Notes, Pointer, named_type, shown
+from orchestrator.dataset.checking.parts import check_parts
+
+_SPEAKERS = ("system", "developer", "user", "assistant")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+def check_messages(messages: Sequence[Any], where: Pointer, calls: Calls, notes: Notes) -> list[str | None]:
+    """Check each message by itself and its calls and results against those before it; returns their roles.
+
+    A role is None where it is missing or none of ROLES.
+    """
+    roles: list[str | None] = []
+    for index, message in enumerate(messages):
+        role = _role_of(message)
+        if calls.unanswered and role != "tool":
+            check_all_answered(calls, notes)
+        if role is None:
+            _note_no_message(message, (*where, index), notes)
+        else:
+            _check_message(message, role, (*where, index), calls, notes)
+        if role == "assistant" and roles and roles[-1] == role:
+            notes.add("FT215", (*where, index))
+        roles.append(role)
+    return roles
+
+
+def listed_messages(holder: Mapping[str, Any], where: Pointer, notes: Notes) -> list[Any] | None:
+    """The non-empty list under the key `messages`; None where there is none, noted."""
+    messages = holder.get("messages")
+    if not isinstance(messages, list):
+        found = f"it holds {named_type(messages)}" if "messages" in holder else "it is missing"
+        notes.add("FT201", (*where, "messages"), found=found)
+        return None
+    if not messages:
+        notes.add("FT202", (*where, "messages"))
+        return None
+    return messages
+
+
+def check_ends_with_answer(roles: Sequence[str | None], where: Pointer, notes: Notes) -> None:
+    """Check that the assistant speaks, and speaks last. An unknown role has its own finding and is passed over."""
+    if None in roles:
+        return
+    if "assistant" not in roles:
+        notes.add("FT208", where)
+    elif roles[-1] != "assistant":
+        notes.add("FT209", (*where, len(roles) - 1, "role"), found=shown(roles[-1]))
+
+
+def _role_of(message: Any) -> str | None:
+    role = message.get("role") if isinstance(message, dict) else None
+    return role if isinstance(role, str) and role in ROLES else None
+
+
+def _note_no_message(message: Any, where: Pointer, notes: Notes) -> None:
+    if not isinstance(message, dict):
+        notes.add("FT203", where, found=named_type(message))
+        return
+    found = shown(message["role"]) if "role" in message else "missing"
+    notes.add("FT204", (*where, "role"), found=found, expected=", ".join(ROLES))
+
+
+def _check_message(message: Mapping[str, Any], role: str, where: Pointer, calls: Calls, notes: Notes) -> None:
+    if len(message) == 2 and role in _SPEAKERS and isinstance(message.get("content"), str):
+        return  # a role and a text, as most messages are
+    if not isinstance(message.get("content"), str):
+        _check_content(message, role, (*where, "content"), notes)
+    if role == "function" or "name" in message:
+        _check_name(message, role, (*where, "name"), notes)
+    if "weight" in message:
+        _check_weight(message["weight"], role, (*where, "weight"), notes)
+    if role == "assistant":
+        check_calls(message, where, calls, notes)
+    elif role == "tool":
+        check_result(message, where, calls, notes)
+    if role != "assistant" and (message.get("tool_calls") is not None or message.get("function_call") is not None):
+        notes.add("FT320", where, role=role)
+
+
+def _check_content(message: Mapping[str, Any], role: str, where: Pointer, notes: Notes) -> None:
+    """Check content that is no plain string."""
+    content = message.get("content")
+    if isinstance(content, list) and content:
+        check_parts(content, role, where, notes)
+    elif content is None and role == "assistant":
+        if all(message.get(key) is None for key in ("tool_calls", "function_call", "refusal")):
+            notes.add("FT206", where, role=role, unless=" unless it calls a tool")
+    elif content is None and role == "function" and "content" in message:
+        return
+    elif "content" not in message:
+        notes.add("FT206", where, role=role, unless="")
+    else:
+        found = "an empty array" if content == [] else named_type(content)
+        notes.add("FT205", where, expected="a string", found=found)
+
+
+def _check_name(message: Mapping[str, Any], role: str, where: Pointer, notes: Notes) -> None:
+    name = message.get("name")
+    if name is None and role == "function":
+        notes.add("FT212", where, problem="a message of role function must name the function that answered")
+    elif name is not None and not isinstance(name, str):
+        notes.add("FT212", where, problem=f"the name must be a string; found {named_type(name)}")
+
+
+def _check_weight(weight: Any, role: str, where: Pointer, notes: Notes) -> None:
+    if weight is None:
+        return
+    if role != "assistant":
+        notes.add("FT211", where, role=role)
+    elif isinstance(weight, bool) or not isinstance(weight, int | float) or weight not in (0, 1):
+        notes.add("FT210", where, found=shown(weight))

@@ -1,0 +1,50 @@
+"""What a check says about the examples of the table of kinds: the reason in real words, not in a pattern."""
+
+from __future__ import annotations
+
+import string
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.checking.findings import Finding
+from orchestrator.dataset.kinds import Kind
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A kind in words: as its own wrong example is judged, or else with … where the facts of a file would stand."""
+
+    kind: Kind
+    reason: str
+    fix: str
+    place: str = ""
+    """Where in a line of the wrong example; "" where it is no place inside a line."""
+
+
+def explain(kind: Kind) -> Explanation:
+    """Check the kind's wrong example, and give what is said of it."""
+    found = _finding(kind, kind.wrong) or _finding(kind, f"{kind.right}\n{kind.wrong}")
+    if found is None:
+        fix = _open(kind.fix) or "The finding itself says what to do."
+        return Explanation(kind, _open(kind.reason) or kind.title, fix)
+    return Explanation(kind, found.reason, found.fix, found.within)
+
+
+def _finding(kind: Kind, text: str) -> Finding | None:
+    """The first of this kind in the text; None where there is none."""
+    if not kind.wrong.strip():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "example.jsonl"
+        path.write_text(text, encoding="utf-8")
+        report = check_file(path, method=None, purpose="training")
+    return next((finding for finding in report.findings if finding.code == kind.code), None)
+
+
+def _open(pattern: str) -> str:
+    """The pattern with … for its fields; "" where it is nothing but a field."""
+    parts = list(string.Formatter().parse(pattern))
+    opened = "".join(f"{text}{'' if field is None else '…'}" for text, field, _, _ in parts)
+    return opened if any(text for text, _, _, _ in parts) else ""

@@ -1,0 +1,192 @@
+"""A function's parameters as the JSON Schema they are, and what in a call's arguments breaks it.
+
+Schemas are taken as JSON Schema draft 2020-12 unless they name another draft. Nothing is ever fetched for a `$ref`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from orchestrator.dataset.checking.findings import named_type, shown
+
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError, Validator
+
+MOST_PROBLEMS = 10
+"""Of one call; what follows is most often the same mistake again."""
+
+_REMEMBERED_SCHEMAS = 512
+_LONGEST_REMEMBERED = 8 << 10
+_SPEAKING_OF_OTHERS = frozenset(
+    (
+        *("additionalProperties", "unevaluatedProperties", "patternProperties", "propertyNames"),
+        *("$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"),
+    )
+)
+_TYPE_NAMES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+class InvalidSchema(Exception):
+    """The text is no JSON Schema; `problem` says why, `path` leads to the place."""
+
+    def __init__(self, problem: str, path: Sequence[str | int] = ()) -> None:
+        self.problem = problem
+        self.path = tuple(path)
+        super().__init__(problem)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a function declares about its arguments."""
+
+    names: frozenset[str]
+    """The arguments it names; empty where it names none, as in definitions that were shortened."""
+    speaks_of_others: bool
+    """Whether the schema may say something about arguments that it does not name."""
+    text: bytes
+    """The schema, as JSON."""
+
+    def problems(self, arguments: Mapping[str, Any]) -> list[str]:
+        """What breaks the schema, one sentence each, at most MOST_PROBLEMS; empty where nothing does."""
+        if self._validator.is_valid(arguments):
+            return []
+        return [_sentence(error) for error in islice(self._validator.iter_errors(arguments), MOST_PROBLEMS)]
+
+    def undeclared(self, arguments: Mapping[str, Any]) -> list[str]:
+        """The arguments that the schema allows only because it says nothing about them."""
+        if self.speaks_of_others or not self.names or arguments.keys() <= self.names:
+            return []
+        return [name for name in arguments if name not in self.names]
+
+    @cached_property
+    def _validator(self) -> Validator:
+        return _compiled(orjson.loads(self.text))
+
+
+def parameters_of(schema: Mapping[str, Any]) -> Parameters:
+    """The parameters that `schema` describes; equal schemas share one. Raises InvalidSchema."""
+    text = orjson.dumps(schema)
+    found = _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _read(text)
+    if isinstance(found, InvalidSchema):
+        raise found
+    return found
+
+
+@lru_cache(maxsize=_REMEMBERED_SCHEMAS)
+def _remembered(text: bytes) -> Parameters | InvalidSchema:
+    return _read(text)
+
+
+def _read(text: bytes) -> Parameters | InvalidSchema:
+    schema = orjson.loads(text)
+    try:
+        # Compiling takes several times as long, and most functions are never called on most lines. It alone sees
+        # references that lead nowhere and patterns that are none.
+        if b'"$' in text or b'"pattern' in text or not _fits_draft(schema):
+            _compiled(schema)
+    except ValueError as error:
+        return _invalid(error)
+    properties = schema.get("properties")
+    names = frozenset(properties if isinstance(properties, dict) else ())
+    return Parameters(names, bool(schema.keys() & _SPEAKING_OF_OTHERS), text)
+
+
+def _fits_draft(schema: dict[str, Any]) -> bool:
+    import jsonschema_rs
+
+    return jsonschema_rs.meta.is_valid(schema)
+
+
+def _compiled(schema: dict[str, Any]) -> Validator:
+    """Raises ValueError where the schema is none."""
+    import jsonschema_rs
+
+    # A draft that nobody knows is none of the user's mistakes.
+    known = str(schema.get("$schema", "")).startswith(("http://json-schema.org/", "https://json-schema.org/"))
+    compile_schema = jsonschema_rs.validator_for if known else jsonschema_rs.Draft202012Validator
+    return compile_schema(schema, offline=True)
+
+
+def _invalid(error: Exception) -> InvalidSchema:
+    problem = str(getattr(error, "message", error))
+    path = tuple(getattr(error, "instance_path", ()))
+    if path and path[-1] == "type":
+        found = shown(getattr(error, "instance", None))
+        problem = f"{found} is no type; the types are {', '.join(_TYPE_NAMES)}"
+    return InvalidSchema(f"{problem} (at {'.'.join(map(str, path))})" if path else problem, path)
+
+
+def _sentence(error: ValidationError) -> str:
+    where = _named(error.instance_path)
+    return _SENTENCES.get(type(error.kind).__name__, _other)(error, where)
+
+
+def _named(path: Sequence[str | int]) -> str:
+    """The place as people write it: `route[2].altitude`; "the object" for all of the arguments."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return shown(text.removeprefix("."))[1:-1] if text else ""
+
+
+def _type(error: Any, where: str) -> str:
+    return _must(error, where, f"be {' or '.join(_article(name) for name in error.kind.types)}")
+
+
+def _enum(error: Any, where: str) -> str:
+    return _must(error, where, f"be one of {_listed(error.kind.options)}")
+
+
+def _constant(error: Any, where: str) -> str:
+    return _must(error, where, f"be {shown(error.kind.expected_value)}")
+
+
+def _required(error: Any, where: str) -> str:
+    name = shown(error.kind.property)[1:-1]
+    return f"{where}.{name} is missing, but required" if where else f"{name} is missing, but required"
+
+
+def _unexpected(error: Any, where: str) -> str:
+    names = _listed(error.kind.unexpected)
+    return f"{where or 'the function'} takes no {names}"
+
+
+def _other(error: Any, where: str) -> str:
+    message = shown(error.message, 160)[1:-1]
+    return f"{where}: {message}" if where else message
+
+
+_SENTENCES: Mapping[str, Callable[[Any, str], str]] = {
+    "Type": _type,
+    "Enum": _enum,
+    "Constant": _constant,
+    "Required": _required,
+    "AdditionalProperties": _unexpected,
+    "UnevaluatedProperties": _unexpected,
+    "Minimum": lambda error, where: _must(error, where, f"be at least {error.kind.limit}"),
+    "Maximum": lambda error, where: _must(error, where, f"be at most {error.kind.limit}"),
+}
+
+
+def _must(error: Any, where: str, rule: str) -> str:
+    value = error.instance
+    found = named_type(value) if isinstance(value, dict | list) else shown(value)
+    return f"{where} is {found}, but must {rule}" if where else f"found {found}, but it must {rule}"
+
+
+def _article(name: str) -> str:
+    return name if name == "null" else f"an {name}" if name[0] in "aio" else f"a {name}"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(_each(values))
+
+
+def _each(values: Sequence[Any], most: int = 10) -> Iterator[str]:
+    yield from map(shown, values[:most])
+    if len(values) > most:
+        yield f"… ({len(values)} in all)"

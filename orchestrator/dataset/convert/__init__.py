@@ -1,0 +1,25 @@
+"""Conversion of files in other formats into those that endpoints train on."""
+
+from __future__ import annotations
+
+from orchestrator.dataset.convert.changes import BadRow, Change
+from orchestrator.dataset.convert.columns import ColumnNames
+from orchestrator.dataset.convert.conversion import Conversion, Options, Target, convert_file
+from orchestrator.dataset.convert.definitions import read_tools
+from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container
+from orchestrator.dataset.convert.shapes import SHAPES, Shape
+
+__all__ = [
+    "SHAPES",
+    "STANDARD_INPUT",
+    "BadRow",
+    "Change",
+    "ColumnNames",
+    "Container",
+    "Conversion",
+    "Options",
+    "Shape",
+    "Target",
+    "convert_file",
+    "read_tools",
+]

@@ -1,0 +1,155 @@
+"""Calls and their results: legacy function calls as tool calls, with ids that depend on the position alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.dataset.checking.findings import named_type, shown
+from orchestrator.dataset.convert.arguments import arguments_text
+from orchestrator.dataset.convert.changes import Changes, NotConvertible
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Call:
+    given: Any
+    """The id in the file; None for a legacy call."""
+    id: str
+    name: str
+
+
+@dataclass
+class Conversation:
+    """The calls of one conversation so far. With `keep_ids` they keep the ids they have."""
+
+    keep_ids: bool
+    made: int = 0
+    waiting: list[_Call] = field(default_factory=list)
+
+    def branch(self) -> Conversation:
+        """The same conversation so far, to be continued in another way."""
+        return Conversation(self.keep_ids, self.made, list(self.waiting))
+
+    def new_call(self, given: Any, name: str) -> str:
+        """The id of the next call: the given one, or call_1, call_2, … by position."""
+        self.made += 1
+        call = _Call(given, given if self.keep_ids else f"call_{self.made}", name)
+        self.waiting.append(call)
+        return call.id
+
+    def answered(self, result: Message) -> str:
+        """The id of the waiting call that a result answers: by its id, else by its name, else the first of them."""
+        given, name = result.get("tool_call_id"), result.get("name")
+        if self.keep_ids:
+            return str(given)
+        fits = [call for call in self.waiting if given is not None and call.given == given]
+        if not fits and (given is None or len(self.waiting) == 1):
+            fits = [call for call in self.waiting if name is None or call.name == name]
+        if not fits:
+            found = f"with the id {shown(given)}" if given is not None else f"of {shown(name)}"
+            advice = "Put the call before its result, or take the result out."
+            raise NotConvertible(f"there is a result {found}, but no call waits for it", advice)
+        self.waiting.remove(fits[0])
+        return fits[0].id
+
+
+def sound_ids(messages: Sequence[Any]) -> bool:
+    """True where all calls are tool calls with ids of their own, and every result has the id of one before it."""
+    seen: set[str] = set()
+    for message in messages:
+        if not isinstance(message, Mapping) or message.get("function_call") is not None:
+            return False
+        calls = message.get("tool_calls")
+        ids = [call.get("id") if isinstance(call, Mapping) else None for call in _listed(calls)]
+        names = {given for given in ids if isinstance(given, str) and given}
+        if len(names - seen) < len(ids):
+            return False
+        seen |= names
+        answered = message.get("tool_call_id")
+        if message.get("role") == "tool" and not (isinstance(answered, str) and answered in seen):
+            return False
+        if message.get("role") == "function":
+            return False
+    return True
+
+
+def modern_messages(messages: Sequence[Any], conversation: Conversation, changes: Changes) -> list[Any]:
+    """The messages with tool calls in place of function calls, sound arguments, and results linked to calls.
+
+    Raises NotConvertible for what can be read as neither kind of call.
+    """
+    return [_modern(message, conversation, changes) for message in messages]
+
+
+def _modern(message: Any, conversation: Conversation, changes: Changes) -> Any:
+    if not isinstance(message, dict):
+        raise NotConvertible(f"a message is {named_type(message)}", "Write an object with a role and content.")
+    if message.get("role") in ("tool", "function"):
+        return _modern_result(message, conversation, changes)
+    # Results follow their call at once: what was not answered until now never will be.
+    conversation.waiting.clear()
+    calls = _calls(message, changes)
+    kept = {key: value for key, value in message.items() if key not in ("tool_calls", "function_call")}
+    if not calls:
+        return kept
+    return {**kept, "tool_calls": [_modern_call(call, conversation, changes) for call in calls]}
+
+
+def _calls(message: Message, changes: Changes) -> list[Any]:
+    calls, legacy = message.get("tool_calls"), message.get("function_call")
+    if calls and legacy:
+        raise NotConvertible("a message has tool_calls and function_call", "Keep one of them.")
+    if any(key in message and not message[key] for key in ("tool_calls", "function_call")):
+        changes.note("empty tool_calls and function_call left out")
+    if legacy:
+        changes.note("function_call written as tool_calls")
+        return [{"type": "function", "function": legacy}]
+    if calls and not isinstance(calls, list):
+        raise NotConvertible(f"the tool calls are {named_type(calls)}", "Write a list of calls.")
+    return _listed(calls)
+
+
+def _modern_call(call: Any, conversation: Conversation, changes: Changes) -> dict[str, Any]:
+    outer, function = _halves(call, changes)
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise NotConvertible("a call has no function name", 'Write {"name": "…", "arguments": "{…}"}.')
+    given = outer.get("id")
+    identity = conversation.new_call(given, function["name"])
+    if identity != given:
+        changes.note("call ids added" if given is None else "call ids numbered by position")
+    arguments = arguments_text(function.get("arguments"), changes)
+    framed = {"id": identity, "type": "function", **outer}
+    return {**framed, "id": identity, "function": {**function, "arguments": arguments}}
+
+
+def _halves(call: Any, changes: Changes) -> tuple[dict[str, Any], Any]:
+    """What stands around the function of a call, and the function; a call without the frame gets one."""
+    if not isinstance(call, dict):
+        return {}, None
+    if "function" not in call:
+        changes.note("calls framed as tool calls")
+        outer = {key: call[key] for key in ("id", "type") if key in call}
+        return outer, {key: value for key, value in call.items() if key not in outer}
+    if "type" not in call:
+        changes.note("missing type of calls added")
+    return call, call["function"]
+
+
+def _modern_result(message: dict[str, Any], conversation: Conversation, changes: Changes) -> dict[str, Any]:
+    identity = conversation.answered(message)
+    if message["role"] == "function":
+        changes.note("function messages written as tool messages")
+        message = {key: value for key, value in message.items() if key != "name"}
+    elif message.get("tool_call_id") != identity:
+        changes.note("results linked to their calls anew")
+    if message.get("content") is None:
+        changes.note('missing content of results written as ""')
+        message = {**message, "content": ""}
+    return {**message, "role": "tool", "tool_call_id": identity}
+
+
+def _listed(calls: Any) -> list[Any]:
+    return calls if isinstance(calls, list) else []

@@ -1,0 +1,176 @@
+"""One conversion: a file read row by row, each row converted or set aside, and the result put in place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from orchestrator.dataset.checking.findings import named_type
+from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Change, Changes, NotConvertible
+from orchestrator.dataset.convert.columns import ColumnNames
+from orchestrator.dataset.convert.documents import Row
+from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container, Input, opened
+from orchestrator.dataset.convert.legacy import with_functions
+from orchestrator.dataset.convert.shapes import Shape, modern_example, preferred, shape_of
+from orchestrator.dataset.files import BYTE_ORDER_MARK
+from orchestrator.dataset.newfiles import json_line, new_files
+from orchestrator.errors import DataFileEmpty, RowsNotConverted
+
+Target = Literal["tools", "functions", "dpo"]
+
+_SHOWN_BAD_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to convert from and to, and how."""
+
+    shape: Shape | None = None
+    """None: recognised, example by example."""
+    container: Container | None = None
+    """None: recognised by the first bytes."""
+    to: Target | None = None
+    """None: tools, and DPO for examples that are DPO."""
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    tools: tuple[Mapping[str, Any], ...] | None = None
+    """Definitions for every example that has none."""
+    renumber: bool = False
+    """Number all call ids by position, sound ones too."""
+    mark: bool = False
+    """Begin the file with a byte-order mark."""
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did."""
+
+    container: Container
+    shapes: Mapping[Shape, int]
+    """How many examples had each shape."""
+    written: int
+    changes: tuple[Change, ...]
+    bad: tuple[BadRow, ...]
+    """The first 1,000 examples that were left out."""
+    bad_count: int
+
+
+def convert_file(
+    source: Path, target: Path, options: Options | None = None, *, replace: bool = False
+) -> Conversion:
+    """Convert `source` ("-" is standard input) and write `target` as JSONL, one example at a time.
+
+    `target` is written whole or not at all: RowsNotConverted names the examples that can't be converted, unless
+    `options.skip_bad` leaves them out. An example with nothing to change keeps its bytes.
+    Raises also DataFileNotFound, DataFileUnreadable, DataFileEmpty, ColumnsUnclear, ParquetMissing, OutputExists
+    (unless `replace`) and OutputUnwritable.
+    """
+    options = options or Options()
+    with opened(source, options.container) as found, new_files([target], replace=replace) as [output]:
+        converting = _Converting(options, output)
+        converting.mark(found)
+        for row in found.rows(options.columns, converting.changes):
+            converting.take(row)
+            if converting.is_hopeless:
+                break
+        converting.refuse(source)
+        return converting.conversion(found.container)
+
+
+@dataclass
+class _Converting:
+    options: Options
+    output: BinaryIO
+    changes: Changes = field(default_factory=Changes)
+    shapes: Counter[Shape] = field(default_factory=Counter)
+    bad: list[BadRow] = field(default_factory=list)
+    bad_count: int = 0
+    written: int = 0
+
+    def mark(self, source: Input) -> None:
+        self.changes.line = 1
+        if source.marked != self.options.mark:
+            self.changes.note("byte-order mark added" if self.options.mark else "byte-order mark taken off")
+            self.changes.settle()
+        if self.options.mark:
+            self.output.write(BYTE_ORDER_MARK)
+
+    def take(self, row: Row) -> None:
+        self.changes.line = row.line
+        try:
+            line = self._converted(row)
+        except NotConvertible as problem:
+            self._set_aside(row.line, problem)
+        except RecursionError:
+            self._set_aside(row.line, NotConvertible("it is nested too deeply", "Flatten it."))
+        else:
+            self.output.write(line + b"\n")
+            self.written += 1
+            self.changes.settle()
+
+    def _converted(self, row: Row) -> bytes:
+        if row.problem is not None:
+            raise row.problem
+        if not isinstance(row.value, dict):
+            raise NotConvertible(f"it is {named_type(row.value)}", "Write one JSON object for each example.")
+        shape = self.options.shape or shape_of(row.value, self.options.columns)
+        example = _example(row.value, shape, self.options, self.changes)
+        line = row.raw if row.raw is not None and example == row.value else _written(example)
+        self.shapes[shape] += 1
+        return line
+
+    def _set_aside(self, line: int, problem: NotConvertible) -> None:
+        self.changes.discard()
+        self.bad_count += 1
+        if len(self.bad) < MOST_BAD_ROWS:
+            self.bad.append(BadRow(line, problem.problem, problem.advice))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True where nothing but bad examples came: the file is of another kind, and may be endless."""
+        return self.bad_count >= MOST_BAD_ROWS and not self.written
+
+    def refuse(self, path: Path) -> None:
+        """Raise where nothing may be written: for bad examples that may not be skipped, and for none at all."""
+        if not self.bad and not self.written:
+            raise DataFileEmpty(path=path)
+        if not self.bad or (self.options.skip_bad and self.written):
+            return
+        name = "standard input" if path == STANDARD_INPUT else path
+        shown = [f"{name}:{row.line}: {row.problem}. {row.advice}" for row in self.bad[:_SHOWN_BAD_ROWS]]
+        advice = "Correct these lines, or leave them out with --skip-bad."
+        if not self.written:
+            advice = "No example could be converted: is it another format? --from names one."
+        raise RowsNotConverted(name, shown, self.bad_count - len(shown), advice=advice)
+
+    def conversion(self, container: Container) -> Conversion:
+        tally = self.changes.tally()
+        return Conversion(container, dict(self.shapes), self.written, tally, tuple(self.bad), self.bad_count)
+
+
+def _example(row: dict[str, Any], shape: Shape, options: Options, changes: Changes) -> dict[str, Any]:
+    example = modern_example(row, shape, options.columns, renumber=options.renumber, changes=changes)
+    is_preference = shape == "dpo"
+    if options.tools is not None:
+        _add_tools(example["input"] if is_preference else example, options.tools, changes)
+    if options.to == "dpo" and not is_preference:
+        raise NotConvertible("it holds one answer, and DPO needs two", "Write the answer to avoid, too.")
+    if is_preference and options.to in ("tools", "functions"):
+        example = preferred(example, changes)
+    return with_functions(example, changes) if options.to == "functions" else example
+
+
+def _add_tools(holder: dict[str, Any], tools: tuple[Mapping[str, Any], ...], changes: Changes) -> None:
+    if holder.get("tools") is None:
+        changes.note("tool definitions added")
+        holder["tools"] = list(tools)
+
+
+def _written(example: dict[str, Any]) -> bytes:
+    try:
+        return json_line(example)
+    except ValueError as error:
+        raise NotConvertible(f"it can't be written as JSON: {error}", "Take that value out.") from None

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.dataset.basemodels import base_model, is_version_of, training_context
+
+
+@pytest.mark.parametrize(
+    ("model", "base"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini-2025-04-14"),
+        ("ft:gpt-4.1-mini-2025-04-14:org:drone:abc:ckpt-step-10", "gpt-4.1-mini-2025-04-14"),
+        ("gpt-4o-mini-2024-07-18.ft-0123-drone", "gpt-4o-mini-2024-07-18"),
+        ("Ministral-3B", "Ministral-3B"),
+    ],
+)
+def test_the_base_is_in_the_name_of_a_fine_tuned_model(model: str, base: str) -> None:
+    assert base_model(model) == base
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "is_one"),
+    [
+        ("gpt-4o", "gpt-4o", True),
+        ("gpt-4o-2024-08-06", "gpt-4o", True),
+        ("gpt-3.5-turbo-0125", "gpt-3.5-turbo", True),
+        ("gpt-4o-mini", "gpt-4o", False),
+        ("gpt-4o-audio-preview", "gpt-4o", False),
+        ("gpt-4x1", "gpt-4.1", False),
+    ],
+)
+def test_a_version_is_a_date_behind_the_name(model: str, family: str, is_one: bool) -> None:
+    assert is_version_of(model, family) is is_one
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("ft:gpt-4.1-2025-04-14:org:drone:abc", 65_536),
+        ("gpt-4o-2024-08-06", 65_536),
+        ("gpt-3.5-turbo-0125", 16_385),
+        ("gpt-3.5-turbo-1106", None),
+        ("qwen-3-32b", None),
+    ],
+)
+def test_how_much_of_an_example_is_trained_on_is_known_for_some_models(model: str, limit: int | None) -> None:
+    assert training_context(model) == limit

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.rows import EXAMPLE, LEGACY, PREFERENCE, TOOL, changed
+
+from orchestrator.dataset.shorten import Level, shorten_files, shortened
+from orchestrator.dataset.tokens import count_messages
+from orchestrator.errors import DataFileEmpty, DefinitionsDiffer, LineUnreadable, OutputExists
+
+SCHEMA = {
+    "type": "object",
+    "description": "All of it.",
+    "properties": {
+        "description": {"type": "string", "description": "What to write."},
+        "kind": {"enum": ["description", "other"], "default": {"description": "kept"}},
+        "list": {"type": "array", "items": {"anyOf": [{"type": "integer", "description": "One."}]}},
+    },
+    "required": ["description"],
+}
+
+
+def test_descriptions_go_everywhere_and_nothing_else_does() -> None:
+    row = changed(EXAMPLE, "tools", 0, "function", "parameters", SCHEMA)
+    function = shortened(row, "descriptions")["tools"][0]["function"]
+    assert function == {
+        "name": "climb",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "description": {"type": "string"},
+                "kind": {"enum": ["description", "other"], "default": {"description": "kept"}},
+                "list": {"type": "array", "items": {"anyOf": [{"type": "integer"}]}},
+            },
+            "required": ["description"],
+        },
+    }
+
+
+def test_parameters_leave_an_empty_object_and_no_promise_to_be_strict() -> None:
+    row = changed(EXAMPLE, "tools", 0, "function", "strict", True)
+    function = shortened(row, "parameters")["tools"][0]["function"]
+    assert function == {"name": "climb", "parameters": {"type": "object", "properties": {}}}
+
+
+def test_without_tools_go_the_settings_that_need_them() -> None:
+    assert shortened(EXAMPLE | {"parallel_tool_calls": False, "slice": "x"}, "tools") == {
+        "messages": EXAMPLE["messages"],
+        "slice": "x",
+    }
+
+
+@pytest.mark.parametrize("level", ["descriptions", "parameters", "tools"])
+@pytest.mark.parametrize("key", ["preferred_output", "non_preferred_output"])
+def test_answers_stay_in_every_format(level: Level, key: str) -> None:
+    assert shortened(EXAMPLE, level)["messages"] == EXAMPLE["messages"]
+    assert shortened(LEGACY, level)["messages"] == LEGACY["messages"]
+    preference = PREFERENCE | {"input": PREFERENCE["input"] | {"tools": [TOOL]}}
+    shorter = shortened(preference, level)
+    assert shorter[key] == PREFERENCE[key]
+    assert shorter["input"] != preference["input"]
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_tokens_shown_are_those_of_the_requests(tmp_path: Path) -> None:
+    source, target = write(tmp_path / "in", EXAMPLE, EXAMPLE), tmp_path / "out"
+    [done] = shorten_files({source: target}, "parameters")
+    request = EXAMPLE["messages"][:-1]
+    row = json.loads(target.read_text().splitlines()[0])
+    assert done.before.mean == done.before.p95 == count_messages(request, EXAMPLE["tools"], None)
+    assert done.after.mean == count_messages(request, row["tools"], None)
+    assert done.saved == pytest.approx(1 - done.after.mean / done.before.mean)
+    assert (done.variant_before, done.variant) == ("full", "no-parameters")
+
+
+def test_lines_with_nothing_to_shorten_keep_their_bytes(tmp_path: Path) -> None:
+    [source] = [tmp_path / "in"]
+    line = json.dumps(shortened(EXAMPLE, "descriptions"), separators=(" , ", " : "))
+    source.write_text(f"{line}\n{json.dumps(EXAMPLE)}\n")
+    shorten_files({source: tmp_path / "out"}, "descriptions")
+    first, second = (tmp_path / "out").read_text().splitlines()
+    assert first == line
+    assert json.loads(second) == json.loads(line)
+
+
+def test_files_that_define_a_function_differently_are_refused_and_none_is_written(tmp_path: Path) -> None:
+    training = write(tmp_path / "train", EXAMPLE)
+    other = changed(EXAMPLE, "tools", 0, "function", "description", "Rise.")
+    evaluation = write(tmp_path / "eval", other)
+    out = tmp_path / "out"
+    with pytest.raises(DefinitionsDiffer, match="climb is defined differently at description"):
+        shorten_files({training: out / "train", evaluation: out / "eval"}, "descriptions")
+    assert not out.exists()
+
+
+def test_a_line_that_cannot_be_read_stops_all_files(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good", EXAMPLE), write(tmp_path / "bad", EXAMPLE, {"prompt": "Hi"})
+    with pytest.raises(LineUnreadable, match=r"bad, line 2: it holds no messages.*ftorch data check"):
+        shorten_files({good: tmp_path / "a", bad: tmp_path / "b"}, "tools")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good"]
+
+
+def test_nothing_is_replaced_without_being_asked_and_nothing_made_of_nothing(tmp_path: Path) -> None:
+    source = write(tmp_path / "in", EXAMPLE)
+    with pytest.raises(OutputExists):
+        shorten_files({source: source}, "tools")
+    with pytest.raises(DataFileEmpty):
+        shorten_files({write(tmp_path / "empty"): tmp_path / "out"}, "tools")

@@ -1,0 +1,70 @@
+"""The stock job: its data is what its description says, and it trains."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.project import make_project
+
+from orchestrator.dataset.shorten import Level, shorten_files
+
+JOBS = Path(__file__).parents[2] / "jobs"
+STOCK = JOBS / "stock"
+FILES = ("train.jsonl", "validation.jsonl", "evaluation.jsonl")
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (STOCK / name).read_text().splitlines()]
+
+
+def tickers(found: list[dict[str, Any]]) -> set[str]:
+    calls = [row["messages"][-1]["tool_calls"][0] for row in found if "tool_calls" in row["messages"][-1]]
+    return {json.loads(call["function"]["arguments"])["ticker"] for call in calls}
+
+
+def prompts(name: str) -> set[str]:
+    return {re.sub(r"\W", "", row["messages"][1]["content"].lower()) for row in rows(name)}
+
+
+def test_no_request_stands_twice_or_in_two_files() -> None:
+    found = [prompts(name) for name in FILES]
+    assert len(set.union(*found)) == sum(len(rows(name)) for name in FILES)
+
+
+def test_every_file_has_the_same_system_message_and_definitions() -> None:
+    alike = {json.dumps([row["messages"][0], row["tools"]]) for name in FILES for row in rows(name)}
+    assert len(alike) == 1
+
+
+def test_the_slices_are_what_their_names_say() -> None:
+    trained = tickers(rows("train.jsonl"))
+    assert len(trained) >= 40
+    slices: dict[str, list[dict[str, Any]]] = {}
+    for row in rows("evaluation.jsonl"):
+        slices.setdefault(row["slice"], []).append(row)
+    assert {name: len(found) for name, found in slices.items()} == {"real": 16, "real-unseen": 8, "invented": 16}
+    assert tickers(slices["real"]) <= trained
+    assert not tickers(slices["real-unseen"]) & (trained | tickers(rows("validation.jsonl")))
+    assert tickers(slices["invented"]) == set()
+
+
+@pytest.mark.parametrize("level", ["descriptions", "parameters", "tools"])
+def test_the_shortened_files_are_what_the_command_makes(level: Level, tmp_path: Path) -> None:
+    shorten_files({STOCK / name: tmp_path / name for name in FILES}, level)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (STOCK / f"no-{level}" / name).read_bytes()
+
+
+def test_the_job_trains_to_a_model(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    shutil.copytree(JOBS, project.root / "jobs", dirs_exist_ok=True)
+    job = project.root / "jobs" / "stock.toml"
+    job.write_text(job.read_text().replace("n_epochs = 3", "n_epochs = 1"))
+    done = project.ftorch("submit", "jobs/stock.toml")
+    assert done.code == 0, done.err
+    assert re.fullmatch(r"ft:gpt-4\.1-mini-2025-04-14:local:stock:\w+", done.out.strip())
