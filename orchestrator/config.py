@@ -42,6 +42,8 @@ class EndpointConfig:
     max_cost_usd_per_month: float | None = None
     allow_http: bool = False
     """Go to `base_url` without encryption even where it leads off this machine."""
+    prices: Path | None = None
+    """The user's own table of prices, whose rows come before the shipped ones."""
     source: str = field(default="built in", compare=False)
 
     @property
@@ -122,6 +124,10 @@ _RULES: Mapping[str, _Rule] = {
     "settling_seconds": _Rule(lambda value: _is_number(value) and value >= 0, "must be a number of at least 0"),
     "max_cost_usd_per_month": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
     "timeout_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
+    "prices": _Rule(
+        lambda value: isinstance(value, str) and value.endswith(".toml"),
+        'must be the path of a TOML file, such as "prices.toml" beside this one',
+    ),
 }
 
 
@@ -190,7 +196,13 @@ def _read_endpoints(source: TomlSource) -> dict[str, EndpointConfig]:
         problems += _endpoint_problems(source, name, table)
     if problems:
         raise InvalidConfig(source.path, problems)
-    return {name: _with_defaults(name, table, str(source.path)) for name, table in tables.items()}
+    folder = source.path.parent
+    return {name: _with_defaults(name, _located(table, folder), str(source.path)) for name, table in tables.items()}
+
+
+def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Paths are meant from the file they stand in."""
+    return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table
 
 
 def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:

@@ -63,6 +63,14 @@ def test_every_key_of_an_endpoint_is_read(home: Path) -> None:
     assert found.source == f"{home}/ftorch.toml"
 
 
+def test_a_table_of_prices_is_meant_from_the_file_that_names_it(home: Path, tmp_path: Path) -> None:
+    assert endpoint(home, 'type = "openai"\nprices = "ours/prices.toml"').prices == home / "ours" / "prices.toml"
+    assert endpoint(home, f'type = "openai"\nprices = "{tmp_path}/p.toml"').prices == tmp_path / "p.toml"
+    assert endpoint(home, 'type = "openai"\nprices = "~/p.toml"').prices == Path.home() / "p.toml"
+    [problem] = problems(home, "[endpoints.openai]\nprices = 3\n")
+    assert problem.startswith(":2: endpoints.openai.prices must be the path of a TOML file")
+
+
 def test_a_built_in_endpoint_can_be_tuned_without_its_type(home: Path) -> None:
     found = configured(home, "[endpoints.openai]\nmax_active = 9\n").endpoint("openai")
     assert (found.type, found.max_active, found.api_key_env) == ("openai", 9, "OPENAI_API_KEY")

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.interface import Capabilities, Endpoint
+from orchestrator.endpoints.interface import Capabilities, Endpoint, Parts
 from orchestrator.endpoints.keys import key_of
 
 LOCAL_STORE = "local"
 """The local endpoint's directory inside the state directory."""
+_IN_PARTS = Parts(above=100_000_000, size=64 << 20)
+"""By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB on."""
 
 
 @asynccontextmanager
@@ -51,4 +53,5 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
         needs_processed_files=False,
         charges=not is_local,
         outlives_us=not is_local,
+        parts=None if config.type == "compatible" else _IN_PARTS,
     )

@@ -5,10 +5,22 @@ Values are read tolerantly (hosts differ), and every value keeps the raw object 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
+
+from orchestrator.dataset.outgoing import Content, unheard
+
+OnSent = Callable[[int], None]
+"""Told how many bytes of a content have been handed to the network so far; less again when it is sent anew."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Files of more than `above` bytes go up in parts of at most `size` bytes."""
+
+    above: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,8 @@ class Capabilities:
     """Training costs money."""
     outlives_us: bool
     """Jobs go on while no ftorch runs."""
+    parts: Parts | None = None
+    """When a file goes up in parts; None where it can't."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +125,10 @@ class JobRequest:
 class Endpoint(Protocol):
     """An open connection to an endpoint.
 
-    Reading calls repeat themselves on passing trouble, within a bounded time. `upload` and `create` never do: they
-    raise OutcomeUnknown where it is not known whether they took effect. All raise EndpointUnreachable,
-    EndpointBusy, KeyRefused, QuotaExhausted or RequestRefused.
+    Reading calls repeat themselves on passing trouble, within a bounded time, and so do the first steps of an
+    upload in parts. `upload`, `complete_upload` and `create` never do: they raise OutcomeUnknown where it is not
+    known whether they took effect. All raise EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted or
+    RequestRefused.
     """
 
     name: str
@@ -122,8 +137,21 @@ class Endpoint(Protocol):
     async def check(self) -> str:
         """One harmless request; a short sentence on what answered."""
 
-    async def upload(self, path: Path, sent_name: str, size: int) -> RemoteFile:
-        """Send the file's bytes, without a byte-order mark, for fine-tuning. `size` is their count."""
+    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
+        """Send a file for fine-tuning. Raises DataFileUnusable where it is no more the one that was checked: then
+        the endpoint has not got it."""
+
+    async def open_upload(self, sent_name: str, size: int) -> str:
+        """Begin an upload in parts; its id. There is no file before it is completed, and it expires by itself."""
+
+    async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
+        """Send one part; its id. Raises DataFileUnusable, as `upload` does."""
+
+    async def complete_upload(self, upload_id: str, part_ids: Sequence[str], md5: str, size: int) -> RemoteFile:
+        """Make a file of these parts, sent once. `md5` and `size` are those of the whole."""
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        """Give an upload up, asking once: it can't be completed afterwards."""
 
     async def find_files(self, sent_name: str) -> list[RemoteFile]:
         """The fine-tuning files of this name, newest first."""
@@ -158,3 +186,8 @@ class Endpoint(Protocol):
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
         """The rows of a result file, by column name."""
+
+    async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        """Send a chat request one time and return the completion as JSON; whoever asks many holds them all back
+        when the endpoint is busy. Endpoints that know the header Idempotency-Key answer the same value of `once`
+        with the same completion."""

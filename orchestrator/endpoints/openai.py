@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx2
 import openai
 from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
-from orchestrator.dataset.files import open_as_sent
+from orchestrator.dataset.outgoing import Content, unheard
+from orchestrator.dataset.survey.fingerprints import json_text
 from orchestrator.endpoints.failures import explain
 from orchestrator.endpoints.interface import (
     Capabilities,
     JobPage,
     JobRequest,
+    OnSent,
     RemoteCheckpoint,
     RemoteEvent,
     RemoteFile,
@@ -39,6 +41,8 @@ from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefu
 T = TypeVar("T")
 
 PAGE = 100
+_PURPOSE = "fine-tune"
+_MIME_TYPE = "text/jsonl"
 _SLOWEST_UPLOAD = 250_000  # bytes a second: what an upload's deadline allows for
 _GONE = (404, 405, 501)
 
@@ -66,19 +70,45 @@ class OpenAIEndpoint:
 
     # --- files ---------------------------------------------------------------------------------------------
 
-    async def upload(self, path: Path, sent_name: str, size: int) -> RemoteFile:
-        deadline = self._config.timeout_seconds + size / _SLOWEST_UPLOAD
-        with open_as_sent(path) as content:
-            file = (sent_name, content, "application/jsonl")
-            fields = {"file": file, "purpose": "fine-tune", "timeout": deadline}
+    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
+        with content.open(on_sent) as source:
+            file = (sent_name, source, "application/jsonl")
+            fields = {"file": file, "purpose": _PURPOSE, "timeout": self._deadline(content.size)}
             return await self._once(self._raw_files.create, read=read_file, **fields)
+
+    async def open_upload(self, sent_name: str, size: int) -> str:
+        fields = {"filename": sent_name, "bytes": size, "purpose": _PURPOSE, "mime_type": _MIME_TYPE}
+        return await self._repeat("open upload", self._raw_uploads.create, read=_id, **fields)
+
+    async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
+        deadline = self._deadline(part.size)
+        retries = replace(self._retries, total=self._retries.total + self._retries.attempts * deadline)
+
+        async def send() -> str:
+            with part.open(on_sent) as source:
+                fields = {"data": ("part", source), "timeout": deadline}
+                return await self._send(self._raw_uploads.parts.create, upload_id, read=_id, **fields)
+
+        return await retries("send part", send)
+
+    async def complete_upload(self, upload_id: str, part_ids: Sequence[str], md5: str, size: int) -> RemoteFile:
+        fields = {"part_ids": list(part_ids), "md5": md5, "timeout": self._deadline(size)}
+        return await self._once(self._raw_uploads.complete, upload_id, read=_made_file, **fields)
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        fields = {"timeout": self._config.timeout_seconds}
+        await self._once(self._raw_uploads.cancel, upload_id, read=dict, **fields)
+
+    def _deadline(self, size: int) -> float:
+        """Seconds that sending so many bytes may take."""
+        return self._config.timeout_seconds + size / _SLOWEST_UPLOAD
 
     async def find_files(self, sent_name: str) -> list[RemoteFile]:
         return [file for file in await self.files() if file.filename == sent_name]
 
     async def files(self) -> list[RemoteFile]:
         found: list[RemoteFile] = []
-        async for raw in self._pages("list files", self._raw_files.list, purpose="fine-tune"):
+        async for raw in self._pages("list files", self._raw_files.list, purpose=_PURPOSE):
             found += [read_file(item) for item in raw if item.get("id")]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True)
 
@@ -180,6 +210,15 @@ class OpenAIEndpoint:
                 raise
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
+    # --- calling -------------------------------------------------------------------------------------------
+
+    async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        # As bytes: the SDK copies a body leaf by leaf for each request, and many tools are many leaves.
+        headers = {"Idempotency-Key": once, "Content-Type": "application/json"}
+        options: Any = {"headers": headers, "timeout": self._config.timeout_seconds}
+        fields = {"cast_to": httpx2.Response, "content": json_text(request), "options": options}
+        return await self._send(self._client.post, "/chat/completions", read=dict, **fields)
+
     # --- one request ---------------------------------------------------------------------------------------
 
     @property
@@ -194,6 +233,10 @@ class OpenAIEndpoint:
     def _raw_files(self) -> Any:
         return self._client.files.with_raw_response
 
+    @property
+    def _raw_uploads(self) -> Any:
+        return self._client.uploads.with_raw_response
+
     async def _repeat(
         self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
     ) -> T:
@@ -201,10 +244,12 @@ class OpenAIEndpoint:
         fields.setdefault("timeout", self._config.timeout_seconds)
         return await self._retries(what, lambda: self._send(call, *args, read=read, **fields))
 
-    async def _once(self, call: Callable[..., Awaitable[Any]], *, read: Callable[[Json], T], **fields: Any) -> T:
+    async def _once(
+        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+    ) -> T:
         """For calls that take effect: sent once, OutcomeUnknown unless it is certain what they did."""
         try:
-            return await self._send(call, read=read, **fields)
+            return await self._send(call, *args, read=read, **fields)
         except EndpointUnreachable as error:
             if error.facts["sent"]:
                 raise OutcomeUnknown(endpoint=self.name, problem=error.facts["problem"]) from error
@@ -233,6 +278,14 @@ class OpenAIEndpoint:
                 return
             query["after"] = str(page.items[-1].get("id"))
             seen.add(query["after"])
+
+
+def _id(raw: Json) -> str:
+    return str(raw["id"])
+
+
+def _made_file(upload: Json) -> RemoteFile:
+    return read_file(upload["file"])
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _COMMITS = (
     "upload-intent",
     "upload",
     "upload-failure",
+    "parts-complete",
     "attempt-closed",
     "wait",
     "events",
@@ -26,7 +27,20 @@ _COMMITS = (
     "wish-done",
     *(state.value for state in State if state is not State.PENDING),
 )
-_REQUESTS = ("upload", "file-look", "create", "job-look", "surplus-cancel", "poll", "collection", "wish")
+_REQUESTS = (
+    "upload",
+    "parts-open",
+    "part",
+    "parts-complete",
+    "parts-cancel",
+    "file-look",
+    "create",
+    "job-look",
+    "surplus-cancel",
+    "poll",
+    "collection",
+    "wish",
+)
 POINTS = tuple(
     f"{edge}-{effect}"
     for effect in (*_REQUESTS, *(f"commit-{commit}" for commit in _COMMITS))

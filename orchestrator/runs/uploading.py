@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
+from orchestrator.dataset.outgoing import Content
 from orchestrator.endpoints.interface import RemoteFile
 from orchestrator.errors import (
     DataFileUnusable,
@@ -12,9 +13,11 @@ from orchestrator.errors import (
     EndpointError,
     OutcomeUnknown,
     RequestRefused,
+    UsageError,
 )
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Wait
+from orchestrator.runs.parts import send_in_parts
 from orchestrator.runs.world import World
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
@@ -133,7 +136,7 @@ async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
         crash_point("after-commit-upload-failure")
         reason = f"upload unconfirmed ({error.facts['problem']}), looking for {path.name}"
         return Wait(world.now() + _LOOK_AGAIN_SECONDS, reason)
-    except EndpointError as error:
+    except (EndpointError, DataFileUnusable, UsageError) as error:
         with world.database.write() as connection:
             uploads.write(connection, intended, world.owner, world.now(), attempted_at=None, lease_owner=None)
             crash_point("before-commit-upload-failure")
@@ -149,10 +152,18 @@ async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
 
 
 async def _request(world: World, intended: Upload, path: Path) -> RemoteFile:
+    content, parts = Content(path, intended.sha256, intended.bytes), world.endpoint.capabilities.parts
+
+    def on_sent(sent: int) -> None:
+        world.listener.sending(path, sent, content.size)
+
     crash_point("before-upload")
     try:
-        return await world.endpoint.upload(path, intended.sent_name, intended.bytes)
+        if parts and content.size > parts.above:
+            return await send_in_parts(world, intended, content, parts.size, on_sent)
+        return await world.endpoint.upload(content, intended.sent_name, on_sent)
     finally:
+        world.listener.sending(path, None, content.size)
         crash_point("after-upload")
 
 

@@ -37,6 +37,9 @@ class Listener(Protocol):
 
     def measured(self, run: Run, metrics: list[Metric]) -> None: ...
 
+    def sending(self, path: Path, sent: int | None, size: int) -> None:
+        """So many of a file's `size` bytes are on their way; None: it goes up no more, there or not."""
+
     def warned(self, text: str) -> None: ...
 
 
@@ -50,6 +53,9 @@ class Silence:
         pass
 
     def measured(self, run: Run, metrics: list[Metric]) -> None:
+        pass
+
+    def sending(self, path: Path, sent: int | None, size: int) -> None:
         pass
 
     def warned(self, text: str) -> None:

@@ -33,7 +33,7 @@ class Gate:
         answer = _Answer(send, ids.request_id())
         try:
             self._check_key(scope)
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, _body_of(receive), answer.send)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -50,6 +50,18 @@ class Gate:
             raise ApiError(401, "You didn't provide an API key (Authorization: Bearer KEY).")
         if not hmac.compare_digest(key.encode(), self._api_key.encode()):
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def _body_of(receive: Receive) -> Receive:
+    """In process, a client that can't go on with its body says so by an error out of `receive`: it is gone."""
+
+    async def read() -> Message:
+        try:
+            return await receive()
+        except Exception as error:
+            raise ClientDisconnect from error
+
+    return read
 
 
 class _Answer:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from support.contents import content_of
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of, open_endpoint
@@ -79,7 +80,7 @@ async def test_a_redirect_is_not_followed_with_key_or_data(hosts, config, tmp_pa
             endpoint.check(),
             endpoint.job("ftjob-1"),
             endpoint.create(request_),
-            endpoint.upload(tmp_path / "a.jsonl", "a.jsonl", 3),
+            endpoint.upload(content_of(tmp_path / "a.jsonl"), "a.jsonl"),
             endpoint.result_rows("file-1"),
         ):
             with pytest.raises(RequestRefused, match=hosts[1].url):

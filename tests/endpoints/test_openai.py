@@ -8,6 +8,7 @@ from email.parser import BytesParser
 
 import httpx2
 import pytest
+from support.contents import content_of
 
 from orchestrator.errors import (
     EndpointBusy,
@@ -83,7 +84,7 @@ async def test_an_upload_is_sent_once(fault, connect, wire, tmp_path):
     wire.answers(UNKNOWN[fault] if fault in UNKNOWN else DEFINITE[fault][0])
     (tmp_path / "a.jsonl").write_text("{}\n")
     with pytest.raises(OutcomeUnknown if fault in UNKNOWN else DEFINITE[fault][1]):
-        await (await connect()).upload(tmp_path / "a.jsonl", "a.jsonl", 3)
+        await (await connect()).upload(content_of(tmp_path / "a.jsonl"), "a.jsonl")
     assert len(wire.requests) == 1
 
 
@@ -137,7 +138,7 @@ async def test_the_bytes_go_up_without_a_byte_order_mark_and_with_the_right_leng
     wire.answers(ok(FILE))
     content = b'{"messages": []}\r\n\xc3\xa4' * 1000
     (tmp_path / "a.jsonl").write_bytes(mark + content)
-    await (await connect()).upload(tmp_path / "a.jsonl", "ftorch-1.jsonl", len(content))
+    await (await connect()).upload(content_of(tmp_path / "a.jsonl"), "ftorch-1.jsonl")
     (sent,) = wire.requests
     assert int(sent.headers["content-length"]) == len(sent.content)
     head = b"content-type: " + sent.headers["content-type"].encode() + b"\r\n\r\n"
@@ -151,13 +152,14 @@ async def test_the_bytes_go_up_without_a_byte_order_mark_and_with_the_right_leng
 
 async def test_a_large_file_gets_more_time(connect, wire, tmp_path):
     wire.answers(ok(FILE))
-    (tmp_path / "a.jsonl").write_text("{}\n")
+    (tmp_path / "small.jsonl").write_text("{}\n")
+    (tmp_path / "large.jsonl").write_bytes(b" " * 5_000_000)
     endpoint = await connect()
-    await endpoint.upload(tmp_path / "a.jsonl", "a.jsonl", 3)
-    await endpoint.upload(tmp_path / "a.jsonl", "a.jsonl", 100_000_000)
+    await endpoint.upload(content_of(tmp_path / "small.jsonl"), "a.jsonl")
+    await endpoint.upload(content_of(tmp_path / "large.jsonl"), "a.jsonl")
     small, large = (request.extensions["timeout"]["read"] for request in wire.requests)
     assert small == pytest.approx(60, abs=1)
-    assert large == 460
+    assert large == 80
 
 
 async def test_files_are_found_by_name_newest_first(connect, wire):

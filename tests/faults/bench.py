@@ -32,7 +32,7 @@ from faults.virtualtime import VirtualLoop, without_threads
 from faults.wire import Wire
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.interface import Capabilities
+from orchestrator.endpoints.interface import Capabilities, Parts
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import EndpointError
@@ -130,6 +130,7 @@ class Bench:
         self.jump = 0.0
         """How far the wall clock of this machine is off."""
         self.holds_training = False
+        self.parts: Parts | None = None
         self.warnings: list[str] = []
         self.workers: list[Worker] = []
         settings = Settings(now=self.endpoint_now, profile=_PROFILES[dialect])
@@ -228,7 +229,7 @@ class Bench:
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(capabilities_of(self.config), pause=True)
+        return replace(capabilities_of(self.config), pause=True, parts=self.parts)
 
     def runs(self) -> list[Run]:
         with self.database.read() as connection:
@@ -263,6 +264,9 @@ class Bench:
         pass
 
     def measured(self, run: Run, metrics: list[Any]) -> None:
+        pass
+
+    def sending(self, path: Path, sent: int | None, size: int) -> None:
         pass
 
     def warned(self, text: str) -> None:

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field, replace
 _JOBS = r"/v1/fine_tuning/jobs"
 _ROUTES = {
     ("POST", r"/v1/files"): "upload",
+    ("POST", r"/v1/uploads"): "open-upload",
+    ("POST", r"/v1/uploads/[^/]+/parts"): "part",
+    ("POST", r"/v1/uploads/[^/]+/complete"): "complete-upload",
+    ("POST", r"/v1/uploads/[^/]+/cancel"): "cancel-upload",
     ("GET", r"/v1/files"): "find-files",
     ("GET", r"/v1/files/[^/]+"): "file",
     ("GET", r"/v1/files/[^/]+/content"): "result-file",

@@ -10,21 +10,29 @@ from dataclasses import dataclass, replace
 from faults.bench import Bench, Dialect, Worker, in_bench
 from faults.catalogue import ON_CREATE, ON_UPLOAD, Fault
 from faults.invariants import violations
+from orchestrator.endpoints.interface import Parts
 from orchestrator.runs.states import State
 
 ALL = os.environ.get("FTORCH_FAULTS") == "all"
 """Whether the whole product is asked for."""
+IN_PARTS = ("open-upload", "part", "complete-upload")
+PARTS = Parts(above=1, size=1000)
+_TELLING = ("none", "dropped", "answer-lost", "arrives-late", "429-seconds", "500-though-done")
 _AGAIN = 10
 
 
 @dataclass(frozen=True)
 class Case:
     """The first upload and the first create meet their faults; the user may wish something of the running job; the
-    first process dies when it passes `crash` for the `passing`-th time ("" for no crash)."""
+    first process dies when it passes `crash` for the `passing`-th time ("" for no crash).
+
+    Which request of an upload meets the fault is its `route`: the whole upload, or a step of one in parts.
+    """
 
     dialect: Dialect
     on_create: str = "none"
     on_upload: str = "none"
+    route: str = "upload"
     wish: str = ""
     crash: str = ""
     passing: int = 1
@@ -46,6 +54,8 @@ def bases(dialect: Dialect, *, pairs: bool) -> list[Case]:
     found = [Case(dialect, on_create=fault) for fault in ON_CREATE]
     found += [Case(dialect, on_upload=fault) for fault in ON_UPLOAD]
     found += [Case(dialect, wish=wish) for wish in ("cancel", "pause")]
+    if dialect == "metadata":  # hosts of the other dialect take no parts
+        found += [Case(dialect, on_upload=fault, route=route) for fault in ON_UPLOAD for route in IN_PARTS]
     if pairs:
         found += [Case(dialect, on_create, on_upload) for on_create in ON_CREATE for on_upload in ON_UPLOAD]
     return list(dict.fromkeys(found))
@@ -63,10 +73,13 @@ class Verdict:
 def crashes(verdict: Verdict) -> list[Case]:
     """The case again with a kill at every place that it came by, the first and the last time that it did.
 
-    A place that it does not come by would be no other case. Pairs of faults are left as they are.
+    A place that it does not come by would be no other case. Pairs of faults are left as they are, and of uploads in
+    parts those are taken that end in different ways.
     """
     case = verdict.case
     if "none" not in (case.on_create, case.on_upload):
+        return []
+    if case.route in IN_PARTS and case.on_upload not in _TELLING:
         return []
     times = [(place, passing) for place, count in verdict.passed.items() for passing in sorted({1, count})]
     return [replace(case, crash=place, passing=passing) for place, passing in times]
@@ -85,7 +98,8 @@ def prove_alone(case: Case) -> Verdict:
 async def _prove(case: Case, bench: Bench) -> Verdict:
     """Submit, die, resume; then look at what is left."""
     bench.wire.plan("create", _lasting(ON_CREATE[case.on_create]))
-    bench.wire.plan("upload", _lasting(ON_UPLOAD[case.on_upload]))
+    bench.parts = PARTS if case.route in IN_PARTS else None
+    bench.wire.plan(case.route, _lasting(ON_UPLOAD[case.on_upload]))
     first = bench.new_worker(case.crash, case.passing)
     run_id = await _submitted(bench, first)
     await _worked_on(case, run_id, first, bench)

@@ -21,7 +21,7 @@ FEW = (
     ("after-commit-creating", "arrives-late", "dropped"),
 )
 """What `make test` takes: crash point, fault on create, fault on upload."""
-UNREACHED = ("wish", "surplus", "attempt-closed", "paused", "cancelled", "failed", "upload-failure")
+UNREACHED = ("wish", "surplus", "attempt-closed", "paused", "cancelled", "failed", "upload-failure", "part")
 CREATE_FAULTS = ("none", "answer-lost")
 
 

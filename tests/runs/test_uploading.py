@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from support.contents import content_of
 
 from orchestrator.dataset.files import inspect_file, sent_name
-from orchestrator.errors import DataFileUnusable, EndpointBusy, KeyRefused, LostRun
+from orchestrator.errors import DataFileNotFound, DataFileUnusable, EndpointBusy, KeyRefused, LostRun
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import State
 from orchestrator.runs.uploading import PURPOSE, file_on_endpoint
@@ -93,13 +94,14 @@ async def test_a_file_that_lands_late_is_taken(send, endpoint, errors, clock, da
     endpoint.fault("upload", errors.unknown())
     await send()
     clock.pass_(30)
-    late = await endpoint.upload(data_file, sent_name(inspect_file(data_file)), data_file.stat().st_size)
+    late = await endpoint.upload(content_of(data_file), sent_name(inspect_file(data_file)))
     assert await send() == late.id
     assert endpoint.count("upload") == 2  # the test's own was the second
 
 
 async def test_a_namesake_of_another_size_is_not_ours(send, endpoint, errors, data_file):
-    await endpoint.upload(data_file, sent_name(inspect_file(data_file)), 5)
+    await endpoint.upload(content_of(data_file), sent_name(inspect_file(data_file)))
+    endpoint.raw_files["file-1"]["bytes"] = 5
     endpoint.fault("upload", errors.unknown())
     await send()
     assert isinstance(await send(), Wait)
@@ -109,7 +111,7 @@ async def test_what_a_dead_process_began_is_looked_for_at_once(
     send, make_world, db, endpoint, sha, data_file, clock, dead_owner
 ):
     name = sent_name(inspect_file(data_file))
-    landed = await endpoint.upload(data_file, name, data_file.stat().st_size)
+    landed = await endpoint.upload(content_of(data_file), name)
     with db.write() as connection:
         claim = uploads.claim(
             connection, endpoint="fake", purpose=PURPOSE, sha256=sha, sent_name=name, owner=dead_owner,
@@ -157,6 +159,28 @@ async def test_a_file_that_changed_since_it_was_submitted_is_not_sent(send, data
     with pytest.raises(DataFileUnusable, match="changed"):
         await send()
     assert endpoint.calls == []
+
+
+@pytest.mark.parametrize("spoil", ["changed", "deleted"])
+async def test_a_file_that_is_spoilt_between_its_check_and_its_sending_is_not_uploaded(
+    spoil, send, data_file, endpoint, row
+):
+    upload = endpoint.upload
+
+    async def too_late(*arguments):
+        data_file.unlink() if spoil == "deleted" else data_file.write_bytes(data_file.read_bytes()[:-2] + b"!\n")
+        return await upload(*arguments)
+
+    endpoint.upload = too_late
+    with pytest.raises((DataFileUnusable, DataFileNotFound)):
+        await send()
+    assert endpoint.raw_files == {}
+    assert (row().file_id, row().attempted_at, row().lease_owner) == (None, None, None)
+
+
+async def test_the_course_of_an_upload_is_told_and_ends(send, world, data_file):
+    await send()
+    assert world.listener.sent[-2:] == [data_file.stat().st_size, None]
 
 
 @pytest.mark.parametrize("spoil", ["changed", "deleted", "refused"])
@@ -213,11 +237,13 @@ async def test_a_worker_that_slept_past_its_lease_records_nothing(send, endpoint
     assert endpoint.count("upload") == 1  # the sleeper's file was found by its name
 
 
-async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(db, world, clock, sha, make_world, send):
+async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(
+    db, world, clock, sha, make_world, send, data_file
+):
     with db.write() as connection:
         uploads.claim(
             connection, endpoint="fake", purpose=PURPOSE, sha256=sha, sent_name="n", owner=world.owner,
-            size=1, expires_at=clock.now() + 30, now=clock.now(), abandoned=[],
+            size=data_file.stat().st_size, expires_at=clock.now() + 30, now=clock.now(), abandoned=[],
         )  # fmt: skip
     for _ in range(10):
         clock.pass_(10)
