@@ -1,0 +1,92 @@
+"""What a model answered, read from a chat completion of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A call as the model wrote it: `arguments` is the text it sent, JSON or not. It is never executed."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, or the error there was in its place."""
+
+    calls: tuple[AnsweredCall, ...] = ()
+    text: str = ""
+    refused: bool = False
+    """The model refused, or a content filter stopped the answer."""
+    api_error: str = ""
+    """Why there is no answer; "" where there is one."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    """From the request to the whole answer, retries not counted."""
+
+
+def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> Answer:
+    """The first choice of a chat completion as JSON. What has no choice, or one that is none, is an API error."""
+    choices = completion.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
+        return Answer(api_error="the answer is no chat completion", seconds=seconds)
+    usage = completion.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    return Answer(
+        calls=tuple(_calls(message)),
+        text=_text(message.get("content")),
+        refused=bool(message.get("refusal")) or choice.get("finish_reason") == CONTENT_FILTER,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        seconds=seconds,
+    )
+
+
+def _calls(message: Mapping[str, Any]) -> Iterator[AnsweredCall]:
+    entries = message.get("tool_calls")
+    for entry in entries if isinstance(entries, list) else ():
+        yield _call(entry.get("function") if isinstance(entry, Mapping) else None)
+    if message.get("function_call") is not None and not entries:
+        yield _call(message["function_call"])
+
+
+def _call(function: Any) -> AnsweredCall:
+    function = function if isinstance(function, Mapping) else {}
+    name, arguments = function.get("name"), function.get("arguments")
+    # Some hosts send the arguments as an object, and nothing at all for a function without parameters.
+    if arguments is None or arguments == "":
+        arguments = "{}"
+    return AnsweredCall(name if isinstance(name, str) else "", _written(arguments))
+
+
+def _written(arguments: Any) -> str:
+    if isinstance(arguments, str):
+        return arguments
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:
+        return "(nested too deeply)"
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = (part.get("text") for part in parts if isinstance(part, Mapping))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

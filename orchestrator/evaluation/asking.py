@@ -1,0 +1,196 @@
+"""Asks a model many questions at once: bounded, as fast as the endpoint allows, and each answer kept as it comes.
+
+How a question is sent comes in as a function, and so do time and sleeping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from orchestrator.dataset.survey.fingerprints import canonical
+from orchestrator.dataset.variants import Variant
+from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, RequestRefused
+
+_NO_SUCH_MODEL = 404
+_MOST_DOUBLINGS = 16
+
+
+@dataclass(frozen=True)
+class Question:
+    """One case, put to one model in one variant. `sample` counts from 0 where a case is asked several times."""
+
+    case: str
+    model: str
+    variant: Variant
+    sample: int
+    request: Mapping[str, Any]
+    """The body of a chat completion request."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the whole request as JSON with sorted keys, in hex: equal requests need one answer."""
+        return hashlib.sha256(canonical(self.request)).hexdigest()
+
+    @property
+    def once(self) -> str:
+        """What the endpoint may know this question by, should it come twice."""
+        return f"{self.sha256}:{self.sample}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: a chat completion as JSON, or the error that stood in its place every time."""
+
+    question: Question
+    completion: Mapping[str, Any] | None
+    api_error: str
+    """"" where there is a completion."""
+    seconds: float | None
+    """Of the request that was answered, without those before it."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a question is sent again, and how long it may wait for a busy endpoint, in seconds."""
+
+    attempts: int = 4
+    """In all, where the endpoint is not reached or fails. A busy endpoint's answers do not count."""
+    base: float = 0.5
+    """The first pause; each further one is twice as long, ± half."""
+    longest: float = 60.0
+    """The longest pause, unless the endpoint asks for more."""
+    busy: float = 600.0
+    """How long one question waits for an endpoint that says it is busy."""
+
+
+Ask = Callable[[Question], Awaitable[Mapping[str, Any]]]
+Record = Callable[[Reply], None]
+
+
+async def ask_all(
+    questions: Iterable[Question],
+    ask: Ask,
+    record: Record,
+    *,
+    concurrency: int,
+    patience: Patience | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    rng: random.Random | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Put all questions to `ask`, at most `concurrency` at a time, and give each reply to `record` at once.
+
+    Questions are drawn as they are needed. An endpoint that says it is busy is left alone by all for as long as it
+    says. A question that fails every time is recorded with its error. Setting `stop` ends the drawing, and what
+    waits for another try; answers under way are still recorded. What fails for all questions ends the asking, after
+    the answers under way have been recorded; it is raised: KeyRefused, QuotaExhausted, RequestRefused for a model
+    that does not exist, and the last error once twice `concurrency` questions in a row failed.
+    """
+    stop, rng = stop or asyncio.Event(), rng or random.Random()
+    asking = _Asking(ask, record, patience or Patience(), clock, sleep, rng, stop, 2 * concurrency)
+    drawn = iter(questions)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(asking.work(drawn))
+    if asking.fatal is not None:
+        raise asking.fatal
+
+
+@dataclass
+class _Asking:
+    ask: Ask
+    record: Record
+    patience: Patience
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    rng: random.Random
+    stop: asyncio.Event
+    most_failures: int
+    busy_until: float = 0.0
+    failures_in_a_row: int = 0
+    busy_in_a_row: int = 0
+    fatal: EndpointError | None = None
+    """Why nothing more is to be asked."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.fatal is not None or self.stop.is_set()
+
+    async def work(self, questions: Iterator[Question]) -> None:
+        while not self.is_over and (question := next(questions, None)) is not None:
+            try:
+                reply = await self._reply(question)
+            except EndpointError as error:
+                self.fatal = self.fatal or error
+            else:
+                if reply is not None:
+                    self.record(reply)
+
+    async def _reply(self, question: Question) -> Reply | None:
+        """None where the asking ended before there was one."""
+        waited_since = self.clock()
+        failures = 0
+        while True:
+            await self._wait_while_busy()
+            if self.is_over:
+                return None
+            start = self.clock()
+            try:
+                completion = await self.ask(question)
+            except EndpointBusy as error:
+                self._hold_all(error)
+                if self.busy_until - waited_since > self.patience.busy:
+                    return self._given_up(question, error)
+            except EndpointUnreachable as error:
+                failures += 1
+                if failures >= self.patience.attempts:
+                    return self._given_up(question, error)
+                await self._rest(self._pause(failures))
+            except RequestRefused as error:
+                if error.facts.get("status") == _NO_SUCH_MODEL:
+                    raise
+                return Reply(question, None, str(error), None)
+            else:
+                self.failures_in_a_row = self.busy_in_a_row = 0
+                return Reply(question, completion, "", self.clock() - start)
+
+    async def _wait_while_busy(self) -> None:
+        while not self.is_over and (left := self.busy_until - self.clock()) > 0:
+            # Not all at the same moment, or the endpoint would be busy again at once.
+            await self._rest(left * self.rng.uniform(1.0, 1.2))
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but no longer than until `stop` is set."""
+        rest, stopped = asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait((rest, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rest.cancel()
+            stopped.cancel()
+
+    def _hold_all(self, error: EndpointBusy) -> None:
+        now = self.clock()
+        # What was under way when the first one was told belongs to the same occasion.
+        if now >= self.busy_until:
+            self.busy_in_a_row += 1
+        told = error.facts.get("retry_after")
+        pause = self._pause(self.busy_in_a_row) if told is None else float(told)
+        self.busy_until = max(self.busy_until, now + pause)
+
+    def _given_up(self, question: Question, error: EndpointBusy | EndpointUnreachable) -> Reply:
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row >= self.most_failures:
+            raise error
+        return Reply(question, None, str(error), None)
+
+    def _pause(self, times: int) -> float:
+        doubled: float = self.patience.base * 2 ** min(times - 1, _MOST_DOUBLINGS)
+        return min(self.patience.longest, doubled * self.rng.uniform(0.5, 1.5))

@@ -1,0 +1,133 @@
+"""Two models on the same cases: what only one of them gets right, and which tools were mixed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.dataset.files import inspect_file
+from orchestrator.errors import FtorchError, NotEvaluated
+from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather
+from orchestrator.evaluation.questions import VARIANTS
+from orchestrator.evaluation.results import Contrast, contrasts
+from orchestrator.evaluation.scored import ScoredAnswer, read_scored
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import evaluations as store
+from orchestrator.store.evaluations import Evaluation
+
+_AT = "@"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model in a variant, and the evaluation that its answers are taken from."""
+
+    evaluation: Evaluation
+    key: SeriesKey
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One answer that is right with one model only; `sample` counts from 0."""
+
+    case: str
+    line: int
+    sample: int
+    request: str
+    difference: str
+    """What is wrong with the one that is not right."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The second model against the first."""
+
+    first: Side
+    second: Side
+    contrasts: Sequence[Contrast]
+    broken: Sequence[Changed]
+    """Right with the first only."""
+    fixed: Sequence[Changed]
+    confusion: Mapping[tuple[str, str], tuple[int, int]]
+    """How often each model called other tools than expected, by (expected, called); the most frequent first."""
+
+
+def find_contest(ledger: Ledger, first: str, second: str, file: Path | None = None) -> Contest:
+    """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`, on the newest file that both were asked.
+
+    Raises NotEvaluated where there is no such file, and AmbiguousRun.
+    """
+    sides = _sides(ledger, first, second, inspect_file(file).sha256 if file else None)
+    ours, theirs = (_gathered(ledger, side) for side in sides)
+    broken, fixed = _changes(ledger, *sides)
+    found = contrasts(ours, {sides[1].key: ("second", theirs)})
+    return Contest(*sides, found, broken, fixed, _confusion(ours, theirs))
+
+
+def _sides(ledger: Ledger, first: str, second: str, sha256: str | None) -> tuple[Side, Side]:
+    with ledger.database.read() as connection:
+        done = store.newest(connection, file_sha256=sha256)
+    ours, theirs = (_evaluated(ledger, name, done) for name in (first, second))
+    where = " on this file" if sha256 else ""
+    for name, found in ((first, ours), (second, theirs)):
+        if not found:
+            raise NotEvaluated(key=name, where=where, advice="See: ftorch leaderboard")
+    common = next((sha256 for sha256 in ours if sha256 in theirs), None)
+    if common is None:
+        advice = f"Ask both the same file: ftorch evaluate {first} {second} --file FILE"
+        raise NotEvaluated(key=second, where=f" on a file that {first} was evaluated on", advice=advice)
+    return ours[common], theirs[common]
+
+
+def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[str, Side]:
+    """By file, newest first, the newest evaluation of what `name` means."""
+    wished, at, variant = name.rpartition(_AT)
+    if not at or variant not in VARIANTS:
+        wished, variant = name, ""
+    model = _model(ledger, wished)
+    found: dict[str, Side] = {}
+    for evaluation in done:
+        variants = evaluation.settings["variants"]
+        asked = variant or variants[0]
+        if asked in variants and any(entry["model"] == model for entry in evaluation.settings["models"]):
+            found.setdefault(evaluation.file_sha256, Side(evaluation, (model, asked)))
+    return found
+
+
+def _model(ledger: Ledger, name: str) -> str:
+    """The model that a run yielded, where the name is one's; else the name."""
+    try:
+        trained = [run.fine_tuned_model for run in ledger.runs(name) if run.fine_tuned_model]
+    except FtorchError:
+        return name
+    return trained[0] if trained else name
+
+
+def _gathered(ledger: Ledger, side: Side) -> Gathered:
+    return gather(ledger, side.evaluation, side.key)[side.key]
+
+
+def _changes(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
+    before = {(scored.id, scored.sample): scored for scored in read_scored(ledger, first.evaluation.id, first.key)}
+    broken, fixed = [], []
+    for after in read_scored(ledger, second.evaluation.id, second.key):
+        ours = before.get((after.id, after.sample))
+        if ours is None or ours.verdict.is_api_error or after.verdict.is_api_error:
+            continue
+        if ours.verdict.right() and not after.verdict.right():
+            broken.append(_changed(after))
+        elif after.verdict.right() and not ours.verdict.right():
+            fixed.append(_changed(ours))
+    return broken, fixed
+
+
+def _changed(wrong: ScoredAnswer) -> Changed:
+    return Changed(wrong.id, wrong.line, wrong.sample, wrong.request, str(wrong.verdict.difference))
+
+
+def _confusion(first: Gathered, second: Gathered) -> Mapping[tuple[str, str], tuple[int, int]]:
+    counted = [each.tally.all.figures().confusion for each in (first, second)]
+    names = dict.fromkeys((*counted[0], *counted[1]))
+    mixed = {name: (counted[0].get(name, 0), counted[1].get(name, 0)) for name in names if name[0] != name[1]}
+    return dict(sorted(mixed.items(), key=lambda entry: -max(entry[1])))

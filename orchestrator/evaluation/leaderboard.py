@@ -1,0 +1,89 @@
+"""All models that were asked the same cases, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import NotEvaluated
+from orchestrator.evaluation.comparison import compare
+from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather, pairs
+from orchestrator.evaluation.measures import MEASURES, value_of
+from orchestrator.evaluation.results import Series, series_of
+from orchestrator.evaluation.statistics import holm
+from orchestrator.jobfile import ScoreName
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import evaluations as store
+from orchestrator.store.evaluations import Evaluation
+
+
+@dataclass(frozen=True)
+class Place:
+    """One model in one variant, by its newest evaluation."""
+
+    series: Series
+    evaluation: Evaluation
+    p_value: float | None
+    """Against the first place, adjusted after Holm; None for the first, and where the metric is no share."""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The models that were asked one file, told by its bytes."""
+
+    file_path: str
+    """As it was called last."""
+    file_sha256: str
+    cases: int
+    places: Sequence[Place]
+
+
+def leaderboards(ledger: Ledger, name: str | None = None, metric: ScoreName = "call_accuracy") -> list[Leaderboard]:
+    """A leaderboard for each file, the one used last first: of all evaluations, or of those of a name.
+
+    Raises NotEvaluated where there is none of that name.
+    """
+    with ledger.database.read() as connection:
+        done = store.newest(connection)
+    hashes = dict.fromkeys(each.file_sha256 for each in done if name in (None, each.name))
+    if name is not None and not hashes:
+        raise NotEvaluated(key=name, where="", advice="See what was: ftorch leaderboard")
+    return [_leaderboard(ledger, [each for each in done if each.file_sha256 == sha], metric) for sha in hashes]
+
+
+def _leaderboard(ledger: Ledger, done: Sequence[Evaluation], metric: ScoreName) -> Leaderboard:
+    entries = [
+        (series_of(ledger, evaluation, key, found), evaluation, found)
+        for evaluation, key, found in _newest(ledger, done)
+    ]
+    entries.sort(key=lambda entry: _rank(entry[0], metric))
+    gathered = [found for _, _, found in entries]
+    places = [
+        Place(series, evaluation, p_value)
+        for (series, evaluation, _), p_value in zip(entries, _against_first(gathered, metric), strict=True)
+    ]
+    cases = max(len({case for case, _ in found.kept}) for found in gathered)
+    return Leaderboard(done[0].file_path, done[0].file_sha256, cases, places)
+
+
+def _newest(ledger: Ledger, done: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, SeriesKey, Gathered]]:
+    """For each endpoint, model and variant the scores of its newest evaluation."""
+    seen = set()
+    for evaluation in done:
+        for key, found in gather(ledger, evaluation).items():
+            if (evaluation.endpoint, *key) not in seen:
+                seen.add((evaluation.endpoint, *key))
+                yield evaluation, key, found
+
+
+def _rank(series: Series, metric: ScoreName) -> tuple[bool, float]:
+    value = value_of(metric, series.all)
+    is_better_low = metric in MEASURES and MEASURES[metric].better_low
+    return value is None, (value or 0.0) if is_better_low else -(value or 0.0)
+
+
+def _against_first(found: Sequence[Gathered], metric: ScoreName) -> list[float | None]:
+    if metric not in MEASURES:
+        return [None] * len(found)
+    compared = [compare(pairs(found[0], other, metric)) for other in found[1:]]
+    return [None, *holm([each.p_value for each in compared])]

@@ -1,0 +1,59 @@
+"""A model is not measured by what it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.files import inspect_file
+from orchestrator.dataset.survey.leaks import leaks_between
+from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.errors import CasesInTraining, DataFileEmpty, DataFileNotFound, DataFileUnreadable
+from orchestrator.evaluation.casefile import CaseFile
+from orchestrator.evaluation.subjects import Subject
+
+_SHOWN = 5
+
+
+def compare_with_training(cases: CaseFile, subject: Subject, *, allow_leak: bool) -> Iterator[str]:
+    """Yield a note for each training file that holds nearly the same requests, or that can't be looked at any more.
+
+    Raises CasesInTraining where one holds the very same, unless `allow_leak`: then that is a note as well.
+    """
+    measured = None
+    for path, sha256 in {run.training_path: run.training_sha256 for run in subject.runs}.items():
+        if not _is_unchanged(Path(path), sha256):
+            yield f"the training file {path} is gone or changed, so nobody can tell whether it holds these cases"
+            continue
+        measured = measured or _prompts(cases.path)
+        yield from _notes(cases, Path(path), measured, allow_leak)
+
+
+def _notes(cases: CaseFile, training: Path, measured: Prompts, allow_leak: bool) -> Iterator[str]:
+    leaks = list(leaks_between(_prompts(training), measured))
+    same, near = ([leak for leak in leaks if leak.exact is exact] for exact in (True, False))
+    if same and not allow_leak:
+        where = ", ".join(f"line {leak.line} is line {leak.other_line} there" for leak in same[:_SHOWN])
+        more = ", …" if len(same) > _SHOWN else ""
+        facts = {"path": cases.path, "count": len(same), "of": cases.cases, "training": training}
+        raise CasesInTraining(**facts, where=where + more)
+    if same:
+        yield f"{len(same)} of {cases.cases} cases stand in {training} too: right answers to them prove nothing"
+    if near:
+        first = near[0]
+        yield (
+            f"{len(near)} of {cases.cases} cases are nearly the same as examples of {training}; "
+            f"the first: line {first.line} is like line {first.other_line} there"
+        )
+
+
+def _is_unchanged(path: Path, sha256: str) -> bool:
+    try:
+        return inspect_file(path).sha256 == sha256
+    except (DataFileNotFound, DataFileUnreadable, DataFileEmpty):
+        return False
+
+
+def _prompts(path: Path) -> Prompts:
+    return check_file(path, method=None, purpose="evaluation", count_tokens=False).survey.prompts

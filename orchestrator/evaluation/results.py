@@ -1,0 +1,145 @@
+"""What an evaluation came to: the figures of each model in each variant, and each tuned model against the base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.dataset.basemodels import base_model
+from orchestrator.dataset.pricetable import find_price
+from orchestrator.evaluation.comparison import Comparison, adjusted, compare
+from orchestrator.evaluation.figures import Figures, cost_per_thousand
+from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather, pairs
+from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.statistics import SIGNIFICANCE
+from orchestrator.jobfile import ScoreName
+from orchestrator.jobfile.evaluation import BASE
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store.evaluations import Evaluation
+
+
+@dataclass(frozen=True)
+class Series:
+    """One model in one variant."""
+
+    model: str
+    label: str
+    variant: str
+    all: Figures
+    slices: Mapping[str, Figures]
+    tools: Mapping[str, Figures]
+    """By expected tool."""
+    usd_per_thousand: float | None
+    """What 1,000 such requests cost; None where that is unknown."""
+
+    @property
+    def is_base(self) -> bool:
+        return self.label == BASE
+
+    @property
+    def key(self) -> SeriesKey:
+        return self.model, self.variant
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A model against another one, mostly the base in the same variant, by one measure."""
+
+    model: str
+    label: str
+    variant: str
+    measure: ScoreName
+    comparison: Comparison
+    p_value: float
+    """Adjusted after Holm where several models are held against the same one."""
+    of: int
+    """How many that are."""
+
+    @property
+    def is_established(self) -> bool:
+        return self.p_value < SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a report says."""
+
+    evaluation: Evaluation
+    cases: int
+    series: Sequence[Series]
+    contrasts: Sequence[Contrast]
+
+
+def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
+    """Count the recorded scores of an evaluation, in one pass."""
+    found = gather(ledger, evaluation)
+    series = [series_of(ledger, evaluation, key, found[key]) for key in _in_order(evaluation, found)]
+    cases = len({case for each in found.values() for case, _ in each.kept})
+    return Results(evaluation, cases, series, _against_base(series, found))
+
+
+def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Gathered) -> Series:
+    """The figures of one model in one variant."""
+    model, variant = key
+    labels = {entry["model"]: entry["label"] for entry in evaluation.settings["models"]}
+    figures = found.tally.all.figures()
+    return Series(
+        model=model,
+        label=labels[model],
+        variant=variant,
+        all=figures,
+        slices={name: group.figures() for name, group in found.tally.slices.items()},
+        tools={name: group.figures() for name, group in found.tally.tools.items()},
+        usd_per_thousand=_cost(ledger, evaluation, model, figures),
+    )
+
+
+def contrasts(first: Gathered, others: Mapping[SeriesKey, tuple[str, Gathered]]) -> list[Contrast]:
+    """Each of the others, with its label, against the first by every measure that both have answers for.
+
+    The p-values are adjusted for how many are compared with the same one.
+    """
+    found: list[Contrast] = []
+    for name in MEASURES:
+        compared = [
+            Contrast(*_named(key, label), name, comparison, comparison.p_value, len(others))
+            for key, (label, other) in others.items()
+            if (comparison := compare(pairs(first, other, name))).difference
+        ]
+        p_values = adjusted({f"{each.model} {each.variant}": each.p_value for each in compared})
+        found += [replace(each, p_value=p_values[f"{each.model} {each.variant}"]) for each in compared]
+    return found
+
+
+def _named(key: SeriesKey, label: str) -> tuple[str, str, str]:
+    return key[0], label, key[1]
+
+
+def _in_order(evaluation: Evaluation, found: Mapping[SeriesKey, Gathered]) -> list[SeriesKey]:
+    """Models as they were named, each in its variants."""
+    models = [entry["model"] for entry in evaluation.settings["models"]]
+    variants = evaluation.settings["variants"]
+    return [(model, variant) for model in models for variant in variants if (model, variant) in found]
+
+
+def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Figures) -> float | None:
+    if evaluation.endpoint_type == "local":
+        return 0.0
+    config = ledger.workspace.endpoints.get(evaluation.endpoint)
+    price = find_price(evaluation.endpoint_type, model, prices=config.prices if config else None)
+    if price is None:
+        return None
+    return cost_per_thousand(figures, price.rates(fine_tuned=base_model(model) != model, batch=False))
+
+
+def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, Gathered]) -> list[Contrast]:
+    """Each model against each base in the same variant."""
+    compared = []
+    for base in (each for each in series if each.is_base):
+        others = {
+            each.key: (each.label, found[each.key])
+            for each in series
+            if each.variant == base.variant and not each.is_base
+        }
+        compared += contrasts(found[base.key], others)
+    return compared

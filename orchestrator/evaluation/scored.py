@@ -1,0 +1,159 @@
+"""Answers as they were scored: written for each evaluation, and read again without its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+from orchestrator.dataset.checking.findings import shown
+from orchestrator.errors import AnswersMissing
+from orchestrator.evaluation.answers import Answer, read_answer
+from orchestrator.evaluation.asking import Question
+from orchestrator.evaluation.cases import Case
+from orchestrator.evaluation.plan import BATCH, Plan, all_questions, asked_as, batches
+from orchestrator.evaluation.scoring import score
+from orchestrator.evaluation.verdicts import (
+    ArgumentCounts,
+    CallCounts,
+    Decision,
+    Difference,
+    Level,
+    Mistake,
+    Verdict,
+)
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import evaluations as store
+from orchestrator.store.evaluations import Asked, RecordedAnswer, Score
+
+SCORING = 1
+"""The version of the rules in docs/scoring.md: higher as soon as any answer may be scored otherwise."""
+NOT_RECORDED = "no answer is recorded"
+_LONGEST_REQUEST = 100
+
+
+@dataclass(frozen=True)
+class ScoredAnswer:
+    """One answer with its verdict, and what groups its case belongs to."""
+
+    model: str
+    variant: str
+    sample: int
+    id: str
+    """Of the case."""
+    line: int
+    slices: tuple[str, ...]
+    cluster: str | None
+    request: str
+    """The beginning of what the user says, for tables."""
+    verdict: Verdict
+    answer: Answer
+    """Without its calls and text."""
+
+
+def score_answers(ledger: Ledger, plan: Plan, evaluation_id: str, errors: Mapping[Asked, str]) -> None:
+    """Score the recorded answers to all questions of the plan, a batch at a time; `errors` say why one is missing.
+
+    Raises AnswersMissing where none is recorded and there are no errors either.
+    """
+    with ledger.database.write() as connection:
+        store.clear_scores(connection, evaluation_id)
+    found = 0
+    for batch in batches(all_questions(plan.cases.path, plan.settings, plan.grid), BATCH):
+        with ledger.database.read() as connection:
+            recorded = store.answers_to(connection, plan.config.name, [asked_as(each) for _, each in batch])
+        found += len(recorded)
+        rows = [_scored(plan, evaluation_id, pair, recorded, errors) for pair in batch]
+        with ledger.database.write() as connection:
+            store.add_scores(connection, rows)
+    if not found and not errors:
+        raise AnswersMissing(missing=f"{plan.questions:,}", of=f"{plan.questions:,}")
+
+
+def read_scored(ledger: Ledger, evaluation_id: str, of: tuple[str, str] | None = None) -> Iterator[ScoredAnswer]:
+    """The scored answers of an evaluation in the order of its file: all, or those of a model and variant."""
+    with ledger.database.read() as connection:
+        for row in store.scores_of(connection, evaluation_id, of):
+            yield _read(row)
+
+
+def _scored(
+    plan: Plan,
+    evaluation_id: str,
+    asked: tuple[Case, Question],
+    recorded: Mapping[Asked, RecordedAnswer],
+    errors: Mapping[Asked, str],
+) -> Score:
+    case, question = asked
+    found = recorded.get(asked_as(question))
+    if found is None:
+        answer = Answer(api_error=errors.get(asked_as(question), NOT_RECORDED))
+    else:
+        answer = read_answer(found.completion, found.seconds)
+    verdict = score(case, answer, plan.cases.rejections)
+    return Score(
+        evaluation_id=evaluation_id,
+        model=question.model,
+        variant=question.variant,
+        case_id=case.id,
+        sample=question.sample,
+        line=case.line,
+        level=verdict.level,
+        mistake=verdict.difference.mistake if verdict.difference else None,
+        detail=_detail(case, verdict, answer),
+    )
+
+
+def _detail(case: Case, verdict: Verdict, answer: Answer) -> dict[str, Any]:
+    return {
+        "slices": case.slices,
+        "cluster": case.cluster,
+        "request": _request(case),
+        "expects": verdict.expects,
+        "decision": verdict.decision,
+        "difference": asdict(verdict.difference) if verdict.difference else None,
+        "rejected": verdict.rejected,
+        "expected_tools": verdict.expected_tools,
+        "called_tools": verdict.called_tools,
+        "calls": astuple(verdict.calls),
+        "arguments": astuple(verdict.arguments),
+        "tokens": (answer.prompt_tokens, answer.completion_tokens),
+        "seconds": answer.seconds,
+    }
+
+
+def _request(case: Case) -> str:
+    """What the user said last."""
+    said = (message.get("content") for message in reversed(case.request["messages"]) if message["role"] == "user")
+    content = next(said, "")
+    return shown(content if isinstance(content, str) else "(parts)", _LONGEST_REQUEST)[1:-1]
+
+
+def _read(row: Score) -> ScoredAnswer:
+    detail = row.detail
+    difference = detail["difference"]
+    prompt, completion = detail["tokens"]
+    verdict = Verdict(
+        case=row.case_id,
+        expects=detail["expects"],
+        decision=Decision(detail["decision"]) if detail["decision"] else None,
+        level=Level(row.level) if row.level else None,
+        difference=Difference(**{**difference, "mistake": Mistake(difference["mistake"])}) if difference else None,
+        rejected=detail["rejected"],
+        expected_tools=tuple(detail["expected_tools"]),
+        called_tools=tuple(detail["called_tools"]),
+        calls=CallCounts(*detail["calls"]),
+        arguments=ArgumentCounts(*detail["arguments"]),
+    )
+    return ScoredAnswer(
+        model=row.model,
+        variant=row.variant,
+        sample=row.sample,
+        id=row.case_id,
+        line=row.line,
+        slices=tuple(detail["slices"]),
+        cluster=detail["cluster"],
+        request=detail["request"],
+        verdict=verdict,
+        answer=Answer(prompt_tokens=prompt, completion_tokens=completion, seconds=detail["seconds"]),
+    )

@@ -1,0 +1,198 @@
+"""Carries an evaluation out: asks what has no answer yet, keeps each answer, then scores them all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints.interface import Endpoint
+from orchestrator.errors import EndpointBusy, EndpointUnreachable, RequestRefused
+from orchestrator.evaluation.asking import Question, Reply, ask_all
+from orchestrator.evaluation.plan import Plan, asked_as, missing_questions
+from orchestrator.evaluation.scored import SCORING, score_answers
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import evaluations as store
+from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer
+
+BATCH = 50
+FLUSH_SECONDS = 0.2
+"""An answer is on the disk after so long at most, or sooner when BATCH of them have come."""
+NEW_MODEL_SECONDS = 600.0
+"""A fine-tuned model may be unknown to its endpoint for some minutes; Azure's deployments take the longest."""
+_PROBE_SECONDS = 5.0
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Listener(Protocol):
+    """Who wants to see how far the asking is."""
+
+    def replied(self, reply: Reply) -> None: ...
+
+    def waiting(self, model: str) -> None:
+        """A new model does not answer yet."""
+
+
+class Silence:
+    """A Listener that shows nothing."""
+
+    def replied(self, reply: Reply) -> None:
+        pass
+
+    def waiting(self, model: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the asking ended."""
+
+    answered: int
+    errors: Mapping[Asked, str]
+    """Why a question has no answer."""
+    is_complete: bool
+    """False where the user stopped it."""
+
+
+async def ask_missing(
+    ledger: Ledger, plan: Plan, *, listener: Listener | None = None, stop: asyncio.Event | None = None
+) -> Asking:
+    """Ask every question of the plan that has no recorded answer; each answer is kept as it comes.
+
+    Setting `stop` ends it early: what is under way is still answered and kept. Raises what `ask_all` raises, and
+    EndpointNotUsable.
+    """
+    if not plan.missing:
+        return Asking(0, {}, True)
+    stop, listener = stop or asyncio.Event(), listener or Silence()
+    recorder = _Recorder(ledger, plan.config.name, listener)
+    left = missing_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid)
+    async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
+        await _wait_for_new_models(endpoint, plan, listener, stop)
+
+        async def ask(question: Question) -> Mapping[str, Any]:
+            return await endpoint.chat(question.request, question.once)
+
+        with recorder.flushing():
+            await ask_all(left, ask, recorder.add, concurrency=plan.settings.max_concurrency, stop=stop)
+    return Asking(recorder.answered, recorder.errors, not stop.is_set())
+
+
+def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evaluation:
+    """Record the evaluation, or find the one that asks for the same and was not brought to its end.
+
+    A `wanted` one keeps that state until it is done, so that it is still wanted after a crash.
+    """
+    subject = plan.subject
+    evaluation = Evaluation(
+        id=wanted.id if wanted else new_id(),
+        name=subject.name,
+        job_file=str(subject.job.source.absolute()) if subject.job else None,
+        run_id=subject.run_id,
+        endpoint=plan.config.name,
+        endpoint_type=plan.config.type,
+        file_path=str(plan.cases.path.absolute()),
+        file_sha256=plan.cases.sha256,
+        settings=plan.recorded_settings,
+        state=store.WANTED if wanted else store.ASKING,
+        scored_with=SCORING,
+        created_at=wanted.created_at if wanted else time.time(),
+    )
+    with ledger.database.write() as connection:
+        if wanted:
+            store.settle(connection, evaluation)
+            return evaluation
+        known = store.unfinished(connection, evaluation)
+        if known is None:
+            store.add(connection, evaluation)
+    return known or evaluation
+
+
+def new_id() -> str:
+    """An id that is as good as never given twice."""
+    return "".join(random.SystemRandom().choices(_LETTERS, k=8))
+
+
+def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[Asked, str]) -> Evaluation:
+    """Score every recorded answer and call the evaluation done. Raises AnswersMissing where there is none."""
+    score_answers(ledger, plan, evaluation.id, errors)
+    done = replace(evaluation, state=store.DONE, finished_at=time.time())
+    with ledger.database.write() as connection:
+        store.settle(connection, done)
+    return done
+
+
+async def _wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener, stop: asyncio.Event) -> None:
+    """Wait until models whose runs have just ended answer at all: asked too early they seem not to exist."""
+    for candidate in plan.candidates:
+        if not endpoint.capabilities.charges or candidate.finished_at is None:
+            continue
+        while time.time() < candidate.finished_at + NEW_MODEL_SECONDS and not stop.is_set():
+            if await _answers(endpoint, candidate.model):
+                break
+            listener.waiting(candidate.model)
+            await asyncio.sleep(_PROBE_SECONDS)
+
+
+async def _answers(endpoint: Endpoint, model: str) -> bool:
+    greeting = [{"role": "user", "content": "Hello"}]
+    try:
+        await endpoint.chat({"model": model, "messages": greeting}, f"probe-{time.time_ns()}")
+    except RequestRefused as error:
+        return error.facts.get("status") != 404
+    except (EndpointBusy, EndpointUnreachable):
+        return True  # it is there; asking has its own patience
+    return True
+
+
+@dataclass
+class _Recorder:
+    """Writes answers down in batches, since a commit for each would take as long as a quick answer."""
+
+    ledger: Ledger
+    endpoint: str
+    listener: Listener
+    answered: int = 0
+    errors: dict[Asked, str] = field(default_factory=dict)
+    _held: list[RecordedAnswer] = field(default_factory=list)
+    _timer: asyncio.TimerHandle | None = None
+
+    def add(self, reply: Reply) -> None:
+        question = reply.question
+        if reply.completion is None:
+            self.errors[asked_as(question)] = reply.api_error
+        else:
+            self.answered += 1
+            asked = (question.model, question.sha256, question.sample)
+            answer = RecordedAnswer(self.endpoint, *asked, reply.completion, reply.seconds, time.time())
+            self._hold(answer)
+        self.listener.replied(reply)
+
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Whatever happens inside, what was answered is written at the end."""
+        try:
+            yield
+        finally:
+            self._flush()
+
+    def _hold(self, answer: RecordedAnswer) -> None:
+        self._held.append(answer)
+        if len(self._held) >= BATCH:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held:
+            with self.ledger.database.write() as connection:
+                store.add_answers(connection, self._held)
+            self._held.clear()

@@ -1,0 +1,143 @@
+"""What scoring says about one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Expectation = Literal["call", "text", "rejection"]
+
+
+class Level(StrEnum):
+    """How strictly an answer is compared, strictest first: what is right at one level is right at the next."""
+
+    EXACT = "exact"
+    """The same JSON values: 5 is not 5.0, every argument is given, no match rule helps."""
+    TYPED = "typed"
+    """The same values as the schema types them, or as the case's match rules allow. The headline figure."""
+    LENIENT = "lenient"
+    """As the Berkeley Function-Calling Leaderboard compares: typed, but strings without case and punctuation."""
+
+
+class Mistake(StrEnum):
+    """The first way in which an answer differs from what is expected."""
+
+    API_ERROR = "api_error"
+    """There is no answer: the request failed. It is counted apart, and never as wrong."""
+    REFUSAL = "refusal"
+    """The model refused, by the refusal field or a content filter."""
+    DID_NOT_CALL = "did_not_call"
+    CALLED_NEEDLESSLY = "called_needlessly"
+    """It called a tool where the request asks for none, or for a rejection."""
+    WRONG_NUMBER_OF_CALLS = "wrong_number_of_calls"
+    WRONG_TOOL = "wrong_tool"
+    INVALID_JSON = "invalid_json"
+    """The arguments are no JSON object."""
+    MISSING_ARGUMENT = "missing_argument"
+    EXTRA_ARGUMENT = "extra_argument"
+    """An argument that the tool has, but that is not expected here."""
+    HALLUCINATED_ARGUMENT = "hallucinated_argument"
+    """An argument that the tool does not have."""
+    WRONG_TYPE = "wrong_type"
+    SCHEMA_VIOLATION = "schema_violation"
+    """A value that the tool's schema does not allow, such as one outside an enum."""
+    WRONG_VALUE = "wrong_value"
+    WRONG_TEXT = "wrong_text"
+    """The text lacks what it must contain."""
+
+
+class Decision(StrEnum):
+    """What the model decided to do, whatever the arguments. Rejecting is not acting."""
+
+    RIGHT_TOOL = "right_tool"
+    WRONG_TOOL = "wrong_tool"
+    DID_NOT_ACT = "did_not_act"
+    """It should have called a tool, and answered in text, refused or rejected."""
+    ACTED_NEEDLESSLY = "acted_needlessly"
+    """It should have answered in text or rejected, and called a tool."""
+    RIGHTLY_DID_NOT_ACT = "rightly_did_not_act"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first difference between an answer and the expected one, for people."""
+
+    mistake: Mistake
+    place: str = ""
+    """Such as `call 2, argument location.lat`; "" where the whole answer is meant."""
+    expected: str = ""
+    found: str = ""
+
+    def __str__(self) -> str:
+        words = self.mistake.replace("_", " ")
+        place = f"{words} at {self.place}" if self.place else words
+        if self.expected and self.found:
+            return f"{place}: expected {self.expected}, found {self.found}"
+        return f"{place}: {self.expected or self.found}" if self.expected or self.found else place
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentCounts:
+    """Arguments of expected calls: those expected, those answered, and those of both that are right (typed)."""
+
+    right: int = 0
+    expected: int = 0
+    answered: int = 0
+
+    def __add__(self, other: ArgumentCounts) -> ArgumentCounts:
+        return ArgumentCounts(
+            self.right + other.right, self.expected + other.expected, self.answered + other.answered
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """What is to be said of an answer's calls, whatever was expected."""
+
+    calls: int = 0
+    declared: int = 0
+    """Calls of tools that the request declares."""
+    valid: int = 0
+    """Those of them whose arguments the schema allows."""
+    hallucinated: int = 0
+    """Calls of tools that the request does not declare, though it declares some."""
+    hallucinated_arguments: int = 0
+    """Arguments, over all calls, that the called tool does not declare."""
+
+
+NO_ARGUMENTS = ArgumentCounts()
+NO_CALLS = CallCounts()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The score of one answer to one case."""
+
+    case: str
+    """The case's id."""
+    expects: Expectation
+    decision: Decision | None
+    """None for an API error."""
+    level: Level | None
+    """The strictest level at which the answer is right; None where it is wrong at each, or an API error."""
+    difference: Difference | None
+    """What is wrong at the typed level; None where nothing is."""
+    rejected: bool = False
+    """The answer rejects the request, in whatever way: by a tool, by text where text rejects, or by refusing."""
+    expected_tools: tuple[str, ...] = ()
+    """Names in the order of the expected calls; of the accepted answer that is nearest to what was answered."""
+    called_tools: tuple[str, ...] = ()
+    calls: CallCounts = NO_CALLS
+    arguments: ArgumentCounts = NO_ARGUMENTS
+
+    @property
+    def is_api_error(self) -> bool:
+        return self.decision is None
+
+    def right(self, level: Level = Level.TYPED) -> bool:
+        """True where the answer is right at this level."""
+        return self.level is not None and _STRICTNESS[self.level] <= _STRICTNESS[level]
+
+
+_STRICTNESS = {level: number for number, level in enumerate(Level)}

@@ -1,0 +1,58 @@
+"""Evaluations that begin by themselves: recorded when a run is submitted, due when it has succeeded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from orchestrator.dataset.files import inspect_file
+from orchestrator.evaluation.scored import SCORING
+from orchestrator.evaluation.session import new_id
+from orchestrator.jobfile import JobFile
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.states import State
+from orchestrator.store import evaluations as store
+from orchestrator.store import runs
+from orchestrator.store.evaluations import Evaluation
+from orchestrator.store.runs import Run
+
+
+def want(ledger: Ledger, job: JobFile, run: Run) -> Evaluation | None:
+    """Record that the run is to be evaluated when it has succeeded, where its job file says so and nothing is
+    recorded yet. Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty for the evaluation file."""
+    path = job.evaluation_path
+    if path is None or job.evaluation is None or not job.evaluation.auto:
+        return None
+    evaluation = Evaluation(
+        id=new_id(),
+        name=job.name,
+        job_file=run.job_file,
+        run_id=run.id,
+        endpoint=run.endpoint,
+        endpoint_type=run.endpoint_type,
+        file_path=str(path.absolute()),
+        file_sha256=inspect_file(path).sha256,
+        settings={},
+        state=store.WANTED,
+        scored_with=SCORING,
+        created_at=time.time(),
+    )
+    with ledger.database.write() as connection:
+        if store.is_evaluated(connection, run.id):
+            return None
+        store.add(connection, evaluation)
+    return evaluation
+
+
+def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluation]:
+    """The wanted evaluations whose runs have succeeded, of all runs or of these. Those of runs that ended otherwise
+    are dropped."""
+    found = []
+    with ledger.database.write() as connection:
+        for evaluation in store.wanted_of(connection, run_ids):
+            run = runs.get(connection, str(evaluation.run_id))
+            if run.state == State.SUCCEEDED and run.fine_tuned_model:
+                found.append(evaluation)
+            elif run.is_over:
+                store.set_state(connection, evaluation.id, store.DROPPED, finished_at=time.time())
+    return found
