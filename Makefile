@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-postgres lint bench cassettes format clean
+.PHONY: help demo test test-faults test-fuzz test-postgres lint bench cassettes docs format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -28,6 +28,10 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 	$(BIN)/python tests/bench/startup.py
 	$(BIN)/python tests/bench/transitions.py
 	$(BIN)/python tests/bench/polling.py
+	$(BIN)/python tests/bench/scoring.py
+	$(BIN)/python tests/bench/asking.py
+	$(BIN)/python tests/bench/sweeps.py
+	$(BIN)/python tests/bench/data.py
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py
@@ -35,8 +39,14 @@ cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 test-faults: $(VENV)/.installed-test  ## Run every crash point against every fault, not only a sample
 	FTORCH_FAULTS=all $(BIN)/python -m pytest tests/faults $(ARGS)
 
+test-fuzz: $(VENV)/.installed-test  ## Check 10,000 mutated data files, not only a sample
+	FTORCH_FUZZ=all $(BIN)/python -m pytest tests/dataset/checking/test_fuzz.py $(ARGS)
+
 test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway PostgreSQL too
 	$(BIN)/python tests/postgres.py $(ARGS)
+
+docs: $(VENV)/.installed-base  ## Write docs/data-checks.md from the table of checks
+	$(BIN)/python docs/generate.py
 
 format: $(VENV)/.installed-lint  ## Format the sources
 	$(BIN)/ruff check --fix-only $(SOURCES)

@@ -16,28 +16,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.errors import FtorchError as FtorchError
+    from orchestrator.evaluation.api import evaluate as evaluate
     from orchestrator.runs.api import cancel as cancel
+    from orchestrator.runs.api import check as check
     from orchestrator.runs.api import models as models
     from orchestrator.runs.api import pause as pause
     from orchestrator.runs.api import plan as plan
-    from orchestrator.runs.api import resume as resume
     from orchestrator.runs.api import status as status
     from orchestrator.runs.api import submit as submit
     from orchestrator.runs.api import unpause as unpause
     from orchestrator.store.records import Model as Model
     from orchestrator.store.runs import Run as Run
+    from orchestrator.sweeps.api import resume as resume
+    from orchestrator.sweeps.api import sweep as sweep
 
 _HOMES = {
     "FtorchError": "orchestrator.errors",
     "Model": "orchestrator.store.records",
     "Run": "orchestrator.store.runs",
     "cancel": "orchestrator.runs.api",
+    "check": "orchestrator.runs.api",
+    "evaluate": "orchestrator.evaluation.api",
     "models": "orchestrator.runs.api",
     "pause": "orchestrator.runs.api",
     "plan": "orchestrator.runs.api",
-    "resume": "orchestrator.runs.api",
+    "resume": "orchestrator.sweeps.api",
     "status": "orchestrator.runs.api",
     "submit": "orchestrator.runs.api",
+    "sweep": "orchestrator.sweeps.api",
     "unpause": "orchestrator.runs.api",
 }
 __all__ = [
@@ -45,12 +51,15 @@ __all__ = [
     "Model",
     "Run",
     "cancel",
+    "check",
+    "evaluate",
     "models",
     "pause",
     "plan",
     "resume",
     "status",
     "submit",
+    "sweep",
     "unpause",
 ]
 

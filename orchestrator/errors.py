@@ -61,6 +61,53 @@ class InvalidConfig(InvalidFile):
     """The configuration {path} has problems, and nothing was started."""
 
 
+class InvalidCases(InvalidFile):
+    """The evaluation file {path} has problems, and nothing was asked."""
+
+    def __init__(self, path: object, problems: list[str], left_out: int = 0) -> None:
+        more = [f"… and {left_out:,} more"] if left_out else []
+        super().__init__(path, [*problems, *more, "Nothing was asked. Correct these lines."])
+
+
+class VariantNotThere(UsageError):
+    """The evaluation file {path} has the variant {found}, so {variant} can't be made of it.
+    Give a file with fuller definitions, or leave this variant out."""
+
+
+class NoEvaluationFile(UsageError):
+    """{what} does not say which cases to ask. Give an evaluation file with --file, or write [evaluation] with a
+    file into the job file."""
+
+
+class NoTunedModel(UsageError):
+    """{what} has no fine-tuned model on {endpoint} yet. Train it first: {command}. Or leave it out: --models
+    base"""
+
+
+class NothingToEvaluate(UsageError):
+    """There is no run "{key}", and no model of that name was recorded. To ask a model that ftorch did not train,
+    name its endpoint too: --endpoint NAME. See: ftorch models"""
+
+
+class SeveralEndpoints(UsageError):
+    """These models are on several endpoints ({endpoints}), and one evaluation asks one of them. Evaluate them
+    one by one; ftorch leaderboard and ftorch compare put them side by side."""
+
+
+class CasesInTraining(UsageError):
+    """{path}: {count} of {of} cases stand in the training file {training} too ({where}), so right answers to
+    them prove nothing. Nothing was asked. Take them out, or add --allow-leak."""
+
+
+class NotEvaluated(UsageError):
+    """ "{key}" was not evaluated{where}. {advice}"""
+
+
+class AnswersMissing(UsageError):
+    """{missing} of {of} answers are not recorded, so they can't be scored anew. Ask for them: leave --rescore
+    out."""
+
+
 class UnknownEndpoint(UsageError):
     """There is no endpoint named "{name}". Known: {known}.
     Add a table [endpoints.{name}] to ftorch.toml, or choose one with --endpoint."""
@@ -134,6 +181,43 @@ class DataFileUnusable(FtorchError):
     """The file {path} can't be used: {problem}."""
 
 
+# --- sweeps ------------------------------------------------------------------------------------------------
+
+
+class JobFileIsSweep(UsageError):
+    """{path} describes a sweep, not one run. In Python: orchestrator.sweep("{path}")"""
+
+
+class JobFileHasNoSweep(UsageError):
+    """{path} describes one run, not a sweep: it has no [sweep]. In Python: orchestrator.submit("{path}")"""
+
+
+class SweepNameTaken(UsageError):
+    """{path}: the name "{name}" is used by another job file, {other}. Nothing was recorded; give this one another
+    name."""
+
+
+class BudgetTooSmall(UsageError):
+    """{path}: limits.max_cost_usd is {limit}, and the cheapest trial would cost about {cheapest}.
+    Nothing was recorded; raise it, or train on fewer tokens."""
+
+
+class SweepNotExtended(UsageError):
+    """The sweep {name} can't be extended: {problem}."""
+
+
+class NoSuchSweep(UsageError):
+    """There is no sweep "{name}"{place}. {advice}"""
+
+
+class NoBestTrial(FtorchError):
+    """The sweep {name} has no model to name yet ({standing}). {advice}"""
+
+
+class OptunaMissing(UsageError):
+    """{what} needs Optuna, which is not installed. Run: pip install 'ftorch[optuna]'"""
+
+
 # --- endpoints ---------------------------------------------------------------------------------------------
 
 
@@ -182,8 +266,70 @@ class DataFileUnreadable(UsageError):
     """The data file {path} can't be read: {problem}. Give a regular file that you may read."""
 
 
+class NoSuchEndpoint(UsageError):
+    """There is no endpoint or type of endpoint "{name}" to check for. {advice}"""
+
+
+class WishAgainstJobFile(UsageError):
+    """The job file {path} says itself what its files are for; leave --{option} out, or give the data files."""
+
+
+class NoSuchKind(UsageError):
+    """There is no code "{code}". {advice}"""
+
+
 class PricesUnreadable(UsageError):
     """The price table {path} can't be used: {problem}. Correct it, or leave it out to use the one shipped."""
+
+
+class OutputExists(UsageError):
+    """{path} is there already, and nothing was written. Give another name, or add --force to replace it."""
+
+
+class OutputUnwritable(FtorchError):
+    """{path} can't be written: {problem}. Nothing was changed; give another place."""
+
+
+class RowsNotConverted(FtorchError):
+    """Some examples of {path} can't be converted, and nothing was written."""
+
+    def __init__(self, path: object, problems: list[str], left_out: int = 0, *, advice: str) -> None:
+        more = [f"… and {left_out:,} more"] if left_out else []
+        text = "\n".join([*problems, *more, f"Nothing was written. {advice}"])
+        super().__init__(text, path=path, problems=problems)
+
+
+class LineUnreadable(FtorchError):
+    """{path}, line {line}: {problem}. Nothing was written; ftorch data check {path} shows all that is wrong."""
+
+
+class NotExamples(UsageError):
+    """{path} holds no examples: {problem}. {fix}"""
+
+
+class NoGoodExample(UsageError):
+    """{path} holds no example without errors; the first: line {line}, {problem}.
+    See them all: ftorch data check {path}"""
+
+
+class OutputIsSource(UsageError):
+    """{path} is the file to be split, and would be replaced. Give another folder with -o."""
+
+
+class DefinitionsDiffer(FtorchError):
+    """{reason}. {fix}."""
+
+
+class ColumnsUnclear(UsageError):
+    """{path}: {problem}. Its columns: {columns}. {fix}"""
+
+
+class ToolsFileUnusable(UsageError):
+    """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
+
+
+class ParquetMissing(FtorchError):
+    """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
 
 
 # --- trainers ----------------------------------------------------------------------------------------------

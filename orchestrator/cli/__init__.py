@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from orchestrator.cli.control import cancel, pause, unpause
+from orchestrator.cli.data import data
 from orchestrator.cli.endpoints import endpoints
+from orchestrator.cli.evaluate import compare, evaluate, leaderboard
 from orchestrator.cli.ledger import adopt, doctor
 from orchestrator.cli.records import logs, models, show, status
 from orchestrator.cli.serve import serve
 from orchestrator.cli.submit import resume, submit
+from orchestrator.cli.sweep import sweep
 from orchestrator.errors import FtorchError
 
 
@@ -56,7 +59,8 @@ def main(verbose: bool) -> None:
         logging.getLogger("ftorch").setLevel(logging.DEBUG)
 
 
-_RUNS = (submit, status, show, logs, resume, cancel, pause, unpause, models)
+_RUNS = (submit, status, show, logs, resume, cancel, pause, unpause, sweep, models)
 _ENDPOINTS = (endpoints, adopt, doctor, serve)
-for command in (*_RUNS, *_ENDPOINTS):
+_QUALITY = (evaluate, compare, leaderboard)
+for command in (*_RUNS, *_QUALITY, data, *_ENDPOINTS):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""What the shell completes after Tab: run ids and endpoint names. It never fails and never writes."""
+"""What the shell completes after Tab: run ids, names of sweeps and endpoints. It never fails and never writes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
     except FtorchError:
         return []
     return [CompletionItem(run.id, help=f"{run.name}, {run.state}") for run in found]
+
+
+def complete_sweep(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of sweeps, newest first, with their endpoints."""
+    from orchestrator.errors import FtorchError
+    from orchestrator.runs.ledger import open_ledger
+
+    try:
+        with open_ledger() as ledger:
+            found = [standing.sweep for standing in ledger.sweeps()]
+    except FtorchError:
+        return []
+    named = [each for each in found if each.name.startswith(incomplete)]
+    return [CompletionItem(each.name, help=f"on {each.endpoint}") for each in named]
 
 
 def complete_endpoint(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

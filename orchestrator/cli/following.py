@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from orchestrator.runs.engine import Attendant
     from orchestrator.runs.ledger import Ledger
     from orchestrator.runs.world import Listener
     from orchestrator.store.runs import Run
@@ -17,8 +21,13 @@ INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def follow(ledger: Ledger, runs: Sequence[Run], listener: Listener | None = None) -> list[Run]:
-    """Drive these runs, showing them on stderr, and return them as they ended.
+def follow(
+    ledger: Ledger,
+    runs: Sequence[Run],
+    listener: Listener | None = None,
+    attendants: Sequence[Attendant] = (),
+) -> list[Run]:
+    """Drive these runs, and those that attendants add, showing them on stderr; return these as they ended.
 
     Leaves with 130 where the user stopped following before they were over.
     """
@@ -26,13 +35,16 @@ def follow(ledger: Ledger, runs: Sequence[Run], listener: Listener | None = None
 
     from orchestrator.reports.console import stderr
     from orchestrator.reports.following import following
+    from orchestrator.store import runs as store
 
     if listener is not None:
-        is_stopped = asyncio.run(_drive(ledger, runs, listener))
+        is_stopped = asyncio.run(_drive(ledger, runs, listener, attendants))
     else:
         with following(ledger, runs, stderr()) as display:
-            is_stopped = asyncio.run(_drive(ledger, runs, display))
-    current = [ledger.run(run.id) for run in runs]
+            is_stopped = asyncio.run(_drive(ledger, runs, display, attendants))
+    with ledger.database.read() as connection:
+        ended = {run.id: run for run in store.by_ids(connection, [run.id for run in runs])}
+    current = [ended[run.id] for run in runs]
     left = [run for run in current if not run.is_over]
     if is_stopped and left:
         click.echo(_detached(ledger, left), err=True)
@@ -40,11 +52,27 @@ def follow(ledger: Ledger, runs: Sequence[Run], listener: Listener | None = None
     return current
 
 
-async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener) -> bool:
-    """Returns whether a signal ended it. A second Ctrl-C does not wait for the request under way."""
-    import asyncio
-
+async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener, attendants: Sequence[Attendant]) -> bool:
+    """Returns whether a signal ended it."""
     from orchestrator.runs.session import drive
+
+    stop = stop_at_signals()
+    ids = [run.id for run in runs]
+    await drive(
+        ledger.workspace,
+        ledger.database,
+        ids=ids,
+        listener=listener,
+        followed=ids,
+        stop=stop,
+        attendants=attendants,
+    )
+    return stop.is_set()
+
+
+def stop_at_signals() -> asyncio.Event:
+    """An event that Ctrl-C and its like set. A second Ctrl-C does not wait for the request under way."""
+    import asyncio
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
@@ -54,9 +82,18 @@ async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener) -> boo
 
     for each in _SIGNALS:
         loop.add_signal_handler(each, on_signal)
-    ids = [run.id for run in runs]
-    await drive(ledger.workspace, ledger.database, ids=ids, listener=listener, followed=ids, stop=stop)
-    return stop.is_set()
+    return stop
+
+
+def confirm_cost(may_cost: bool, yes: bool, question: str = "Submit it?") -> None:
+    """Ask before what may cost money, unless `yes`. Raises NotConfirmed where there is nobody to ask."""
+    if yes or not may_cost:
+        return
+    from orchestrator.errors import NotConfirmed
+
+    if not sys.stdin.isatty():
+        raise NotConfirmed
+    click.confirm(question, abort=True, err=True)
 
 
 def _detached(ledger: Ledger, left: Sequence[Run]) -> str:

@@ -13,7 +13,7 @@ from orchestrator.cli.completion import complete_run
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.runs.ledger import Ledger, SweepStanding
     from orchestrator.store.runs import Run
 
 _ONE_SCREEN = 20
@@ -29,7 +29,7 @@ def print_json(value: Any) -> None:
 @click.option("--all", "show_all", is_flag=True, help="Every run, not only one screen of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
-    """Where everything stands, newest first."""
+    """Where everything stands, newest first. A sweep is one line; its name unfolds it."""
     from orchestrator.runs.ledger import open_ledger
 
     with open_ledger() as ledger:
@@ -49,16 +49,53 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
 
 
 def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> RenderableType:
+    sweeps = ledger.sweeps(key)
+    if key is None:
+        return _everything(ledger, sweeps, show_all, width)
+    if sweeps:
+        return _unfolded(ledger, sweeps, show_all, width)
+    runs = ledger.runs(key, limit=None if show_all else _ONE_SCREEN)
+    return _runs_table(ledger, runs, width)
+
+
+def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
+    """A line for each sweep, then one for each run that belongs to none."""
     from rich.console import Group
 
-    from orchestrator.reports.tables import status_table, summary
+    from orchestrator.reports.sweeplines import sweeps_summary, sweeps_table
+    from orchestrator.reports.tables import summary
 
-    runs = ledger.runs(key, limit=None if show_all else _ONE_SCREEN)
-    if not runs:
-        return "No runs yet. Begin with: ftorch submit jobs/drone.toml"
-    last = ledger.progress([run.id for run in runs])
-    table = status_table(runs, last, time.time(), width)
-    return table if key is not None else Group(table, summary(ledger.counts(), len(runs)))
+    runs = ledger.single_runs(limit=None if show_all else _ONE_SCREEN)
+    shown = sweeps if show_all else sweeps[:_ONE_SCREEN]
+    parts: list[RenderableType] = []
+    if shown:
+        parts += [sweeps_table(shown, time.time(), width), sweeps_summary(len(sweeps), len(shown))]
+    if runs:
+        parts += [*([""] if parts else []), _runs_table(ledger, runs, width), summary(ledger.counts(), len(runs))]
+    return Group(*parts) if parts else "No runs yet. Begin with: ftorch submit jobs/drone.toml"
+
+
+def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
+    """Each of these sweeps with its trials."""
+    from rich.console import Group
+
+    from orchestrator.reports.sweeplines import sweeps_table
+    from orchestrator.reports.trials import trials_table
+
+    limit = None if show_all else _ONE_SCREEN
+    now = time.time()
+    parts: list[RenderableType] = []
+    for standing in sweeps:
+        trials = ledger.trials(standing.sweep.id)
+        last = ledger.progress([run.id for _, run in trials])
+        parts += [sweeps_table([standing], now, width), "", trials_table(trials, last, now, width, limit)]
+    return Group(*parts)
+
+
+def _runs_table(ledger: Ledger, runs: list[Run], width: int) -> RenderableType:
+    from orchestrator.reports.tables import status_table
+
+    return status_table(runs, ledger.progress([run.id for run in runs]), time.time(), width)
 
 
 def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
@@ -94,6 +131,8 @@ def show(run: str, as_json: bool) -> None:
         from orchestrator.reports.details import print_details
 
         print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
+    if details.run.sweep_id is not None and run == details.run.name:
+        click.echo(f"\nThis is one trial of a sweep; all of them: ftorch sweep show {run}", err=True)
 
 
 @click.command()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.autoevaluation import evaluate_due, print_endings_and_evaluate
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.following import follow, print_endings
+from orchestrator.cli.following import confirm_cost, follow
+from orchestrator.cli.sweeping import drive_sweeps, submit_sweep
 
 if TYPE_CHECKING:
     from orchestrator.runs.plan import Plan
@@ -26,30 +27,50 @@ if TYPE_CHECKING:
 def submit(
     job_file: Path, endpoint: str | None, detach: bool, dry_run: bool, yes: bool, again: bool, as_json: bool
 ) -> None:
-    """Check the data, print the plan, train, follow, and print the model id.
+    """Check the data, print the plan, train, follow, and print the model id; of a sweep, that of the best trial.
 
-    The same submission is found again, not paid again. Ctrl-C stops following, never the job.
+    The same submission is found again, not paid again. Ctrl-C stops following, never the job. The cost is estimated
+    from a dated table of prices; `prices` of an endpoint in ftorch.toml names one of your own.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; ftorch show RUN --json shows a submitted run")
+    from orchestrator.jobfile import load_job_file
+
+    if load_job_file(job_file).sweep is not None:
+        if again:
+            raise click.UsageError("--again is for single runs; sweep.seeds repeats each point of a sweep")
+        submit_sweep(job_file, endpoint, detach=detach, dry_run=dry_run, yes=yes, as_json=as_json)
+    else:
+        _submit_run(job_file, endpoint, detach=detach, dry_run=dry_run, yes=yes, again=again, as_json=as_json)
+
+
+def _submit_run(
+    job_file: Path, endpoint: str | None, *, detach: bool, dry_run: bool, yes: bool, again: bool, as_json: bool
+) -> None:
+    from orchestrator.reports.checking import announced
     from orchestrator.runs import api
     from orchestrator.runs.ledger import open_ledger
 
-    planned = api.plan(job_file, endpoint=endpoint)
+    with announced() as announce:
+        planned = api.plan(job_file, endpoint=endpoint, announce=announce)
     _print_plan(planned, as_json)
     if dry_run:
         return
     with open_ledger(job_file.parent, create=True) as ledger:
         known = None if again else api.find_same(planned, ledger)
         if known is None:
-            _confirm(planned, yes)
+            confirm_cost(planned.may_cost, yes)
         submitted = api.record(planned, ledger, again=again)
+        if planned.job.evaluation is not None:
+            from orchestrator.evaluation.wanted import want
+
+            want(ledger, planned.job, submitted.run)
         _say_submitted(submitted.run.id, submitted.run.state, is_new=submitted.is_new)
         run = api.start(ledger, submitted.run) if detach else follow(ledger, [submitted.run])[0]
         if detach and not run.is_over:
             click.echo(f"run {run.id} is {run.state}; ftorch resume follows it", err=True)
         else:
-            print_endings([run])
+            print_endings_and_evaluate(ledger, [run])
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -63,16 +84,6 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         print_json(plan_object(plan))
     else:
         print_plan(plan, stderr())
-
-
-def _confirm(plan: Plan, yes: bool) -> None:
-    if yes or not plan.may_cost:
-        return
-    from orchestrator.errors import NotConfirmed
-
-    if not sys.stdin.isatty():
-        raise NotConfirmed
-    click.confirm("Submit it?", abort=True, err=True)
 
 
 def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
@@ -90,15 +101,26 @@ def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
 def resume(run: str | None, now: bool) -> None:
-    """Carry on from wherever the last process died: all runs, or those of a RUN id or name."""
+    """Carry on from wherever the last process died: all runs and sweeps, or those of a RUN id or a name."""
     from orchestrator.runs.ledger import open_ledger
+    from orchestrator.sweeps.attending import attendants
 
     with open_ledger() as ledger:
-        active = [found for found in ledger.runs(run) if not found.is_over]
-        if not active:
+        sweeps = attendants(ledger, run)
+        trials = {run_id for each in sweeps for run_id in each.run_ids}
+        active = [found for found in ledger.runs(run, only_active=True) if not found.is_over]
+        others = [found for found in active if found.id not in trials]
+        if not sweeps and not others:
+            if evaluate_due(ledger):
+                return
             click.echo("Nothing to resume: every run is over. See: ftorch status", err=True)
             return
-        click.echo(f"resuming {len(active)} run{'s' if len(active) > 1 else ''}", err=True)
+        click.echo(f"resuming {_said(len(others), len(sweeps))}", err=True)
         if now:
             ledger.hasten(active)
-        print_endings(follow(ledger, active))
+        print_endings_and_evaluate(ledger, drive_sweeps(ledger, sweeps, others))
+
+
+def _said(runs: int, sweeps: int) -> str:
+    counted = [(runs, "run"), (sweeps, "sweep")]
+    return " and ".join(f"{number} {what}{'s' if number > 1 else ''}" for number, what in counted if number)

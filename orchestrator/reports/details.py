@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.config import EndpointConfig
 from orchestrator.reports.formats import count, duration, loss, moment, money, printable, sparkline
+from orchestrator.reports.kinds import tallies
 from orchestrator.reports.tables import STYLES
 from orchestrator.runs.ledger import RunDetails
 from orchestrator.store.records import Metric
@@ -27,7 +28,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     console.print(heading.append(run.state, style=STYLES.get(run.state, "")))
     console.print(f"  {printable(run.reason)}\n")
     console.print(_facts(run))
-    _print_files(run, console)
+    _print_files(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
     _print_history(details, console)
@@ -104,16 +105,26 @@ def _error(run: Run) -> str | None:
     return f"{run.error_code or 'error'}{param}: {run.error_message or 'no message'}"
 
 
-def _print_files(run: Run, console: Console) -> None:
-    table = _grid()
-    files = [("training file", run.training_path, run.training_sha256, run.training_file_id)]
+def _print_files(details: RunDetails, console: Console) -> None:
+    table, run = _grid(), details.run
+    files = [("training", run.training_path, run.training_sha256, run.training_file_id)]
     if run.validation_path:
-        sha256 = run.validation_sha256 or ""
-        files.append(("validation file", run.validation_path, sha256, run.validation_file_id))
+        files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
     for role, path, sha256, file_id in files:
         identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
-        table.add_row(role, f"{printable(_near(path))}\n{identity}\n{file_id or 'not uploaded yet'}")
+        lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
+        table.add_row(f"{role} file", "\n".join(lines))
     console.print(table)
+
+
+def _data_check(details: RunDetails, role: str) -> list[str]:
+    check = details.data_checks.get(role)
+    if check is None:
+        return []
+    definitions = "" if check.variant is None else f", tool definitions: {check.variant}"
+    found = ", ".join(tallies(check.findings)) or "clean"
+    held = f"{count(check.examples)} examples, {count(check.tokens)} tokens{definitions}"
+    return [held, f"checked {moment(check.checked_at)}: {found}"]
 
 
 def _near(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from orchestrator.reports.formats import moment, printable
 from orchestrator.reports.objects import event_object
@@ -46,8 +47,11 @@ class EventLines:
     def measured(self, run: Run, metrics: list[Metric]) -> None:
         self.print_new()
 
+    def sending(self, path: Path, sent: int | None, size: int) -> None:
+        """Uploads are not events of the endpoint."""
+
     def warned(self, text: str) -> None:
-        """Warnings are not events of the endpoint."""
+        """Nor are warnings."""
 
 
 def _line(event: Event) -> str:

@@ -11,7 +11,7 @@ from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
 
 if TYPE_CHECKING:
-    from orchestrator.runs.plan import Plan  # loads pydantic, which status does not need
+    from orchestrator.runs.plan import CheckedFile, Plan  # loads pydantic, which status does not need
 
 
 def run_object(run: Run, last: Metric | None = None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def details_object(details: RunDetails) -> dict[str, Any]:
         "method": run.method["type"],
         "hyperparameters": dict(run.hyperparameters),
         "resolved_hyperparameters": dict(run.resolved_hyperparameters),
-        "files": [file for file in _files(run) if file["path"]],
+        "files": [file for file in _files(details) if file["path"]],
         "examples": run.examples,
         "tokens_per_epoch": run.tokens_per_epoch,
         "trained_tokens": run.trained_tokens,
@@ -64,15 +64,29 @@ def details_object(details: RunDetails) -> dict[str, Any]:
     }
 
 
-def _files(run: Run) -> list[dict[str, Any]]:
+def _files(details: RunDetails) -> list[dict[str, Any]]:
+    run = details.run
+    files = {
+        "training": (run.training_path, run.training_sha256, run.training_file_id),
+        "validation": (run.validation_path, run.validation_sha256, run.validation_file_id),
+    }
     return [
-        _file("training", run.training_path, run.training_sha256, run.training_file_id),
-        _file("validation", run.validation_path, run.validation_sha256, run.validation_file_id),
+        {"role": role, "path": path, "sha256": sha256, "file_id": file_id, "check": _check_object(details, role)}
+        for role, (path, sha256, file_id) in files.items()
     ]
 
 
-def _file(role: str, path: str | None, sha256: str | None, file_id: str | None) -> dict[str, Any]:
-    return {"role": role, "path": path, "sha256": sha256, "file_id": file_id}
+def _check_object(details: RunDetails, role: str) -> dict[str, Any] | None:
+    check = details.data_checks.get(role)
+    if check is None:
+        return None
+    return {
+        "examples": check.examples,
+        "tokens": check.tokens,
+        "variant": check.variant,
+        "findings": dict(check.findings),
+        "checked_at": iso(check.checked_at),
+    }
 
 
 def _transition_object(transition: Transition) -> dict[str, Any]:
@@ -145,21 +159,25 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "model": plan.job.model,
         "method": plan.job.method.type,
         "hyperparameters": plan.job.method.hyperparameters,
-        "files": [
-            {
-                "role": checked.role,
-                "path": str(checked.file.path),
-                "sha256": checked.file.sha256,
-                "bytes": checked.file.size,
-                "examples": checked.report.examples,
-                "tokens": checked.report.tokens,
-                "warnings": [finding.message for finding in checked.report.warnings],
-            }
-            for checked in plan.files
-        ],
+        "files": [checked_file_object(checked) for checked in plan.files],
         "epochs": plan.cost.epochs,
         "epochs_assumed": plan.cost.epochs_assumed,
         "estimated_cost_usd": plan.cost.usd,
         "max_cost_usd": plan.job.limits.max_cost_usd,
         "notices": list(plan.notices),
+    }
+
+
+def checked_file_object(checked: CheckedFile) -> dict[str, Any]:
+    """A data file of a plan."""
+    return {
+        "role": checked.role,
+        "path": str(checked.file.path),
+        "sha256": checked.file.sha256,
+        "bytes": checked.file.size,
+        "examples": checked.report.examples,
+        "tokens": checked.report.tokens,
+        "variant": checked.variant,
+        "warnings": [finding.message for finding in checked.report.warnings],
+        "findings": dict(sorted(checked.report.counts.items())),
     }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from orchestrator.reports.formats import count, money, printable
+from orchestrator.reports.kinds import tallies
 from orchestrator.runs.plan import CheckedFile, Plan
-
-_SHOWN_WARNINGS = 5
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -22,16 +24,14 @@ def print_plan(plan: Plan, console: Console) -> None:
     numbers = ", ".join(f"{name} {value}" for name, value in job.method.hyperparameters.items())
     table.add_row("method", f"{job.method.type}: {numbers}")
     for checked in plan.files:
-        table.add_row(checked.role, _file(checked))
+        table.add_row(checked.role, file_facts(checked))
     table.add_row("cost", _cost(plan))
     console.print(table)
-    for checked in plan.files:
-        _print_warnings(checked, console)
-    for notice in plan.notices:
-        console.print(f"Note: {printable(notice)}", style="yellow")
+    print_concerns(plan.files, plan.job.source, plan.notices, console)
 
 
-def _file(checked: CheckedFile) -> str:
+def file_facts(checked: CheckedFile) -> str:
+    """A data file's path and size."""
     report = checked.report
     size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
     path = printable(str(checked.file.path))
@@ -49,9 +49,13 @@ def _cost(plan: Plan) -> str:
     return f"{amount}: {work}; {cost.note}{held}"
 
 
-def _print_warnings(checked: CheckedFile, console: Console) -> None:
-    warnings, path = checked.report.warnings, printable(str(checked.file.path))
-    for finding in warnings[:_SHOWN_WARNINGS]:
-        console.print(f"Warning: {path}: {finding.code} {printable(finding.message)}", style="yellow")
-    if len(warnings) > _SHOWN_WARNINGS:
-        console.print(f"Warning: {path}: {len(warnings) - _SHOWN_WARNINGS} more", style="yellow")
+def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterable[str], console: Console) -> None:
+    """What the checks found that is no error, and what to know of the endpoint."""
+    for checked in files:
+        if found := tallies(checked.report.counts):
+            path = printable(str(checked.file.path))
+            console.print(f"Warning: {path}: {', '.join(found)}", style="yellow")
+    if any(checked.report.counts for checked in files):
+        console.print(f"  see them: ftorch data check {printable(str(job_file))}")
+    for notice in notices:
+        console.print(f"Note: {printable(notice)}", style="yellow")

@@ -24,7 +24,11 @@ STYLES: Mapping[str, str] = {
     "succeeded": "green",
     "failed": "bold red",
     "cancelled": "dim",
+    "pruned": "dim yellow",
 }
+"""Of a run's states, and of a trial that its sweep's rule cancelled."""
+AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused")
+"""The states of runs that are seen first where there is no room for all."""
 
 
 _FULL_WIDTH = 110
@@ -43,16 +47,16 @@ def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, wi
             run.id,
             printable(run.name),
             Text(run.state, style=STYLES.get(run.state, "")),
-            _steps(metric),
+            steps(metric),
         ]
         if wide:
             training = loss(metric.train_loss if metric else None)
-            cells += [printable(run.endpoint), training, loss(_validation(metric)), ago(run.updated_at, now)]
-        table.add_row(*cells, printable(run.fine_tuned_model or _why(run, now)))
+            cells += [printable(run.endpoint), training, loss(validation_loss(metric)), ago(run.updated_at, now)]
+        table.add_row(*cells, printable(run.fine_tuned_model or why(run, now)))
     return table
 
 
-def _why(run: Run, now: float) -> str:
+def why(run: Run, now: float) -> str:
     """What the run waits for, when that is looked at again, and whether anybody does."""
     if run.is_over:
         return run.reason
@@ -65,13 +69,15 @@ def _why(run: Run, now: float) -> str:
     return run.reason
 
 
-def _steps(metric: Metric | None) -> str:
+def steps(metric: Metric | None) -> str:
+    """`412/777`."""
     if metric is None:
         return "–"
     return f"{metric.step}/{metric.total_steps}" if metric.total_steps else str(metric.step)
 
 
-def _validation(metric: Metric | None) -> float | None:
+def validation_loss(metric: Metric | None) -> float | None:
+    """On the whole validation file where that was measured, else on a part of it."""
     if metric is None:
         return None
     return metric.full_valid_loss if metric.full_valid_loss is not None else metric.valid_loss

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from orchestrator.config import find_workspace
+from orchestrator.dataset.checking.filesets import Announce, CheckedSource, check_files
+from orchestrator.dataset.checking.sources import Wishes
+from orchestrator.dataset.methods import Method, Purpose
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import WishRefused
+from orchestrator.errors import JobFileIsSweep, WishRefused
 from orchestrator.jobfile import load_job_file
+from orchestrator.runs.engine import Attendant
 from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive, run_blocking
@@ -22,13 +26,32 @@ from orchestrator.store.records import Model
 from orchestrator.store.runs import Run
 
 
-def plan(job_file: str | Path, *, endpoint: str | None = None) -> Plan:
+def check(
+    *files: str | Path,
+    endpoint: str | None = None,
+    model: str | None = None,
+    purpose: Purpose | None = None,
+    method: Method | None = None,
+) -> list[CheckedSource]:
+    """Check data files (JSONL), or those of job files (.toml), and compare them; nothing is recorded or sent.
+
+    The options are those of `ftorch data check`. Of each file, `report` holds what was found. Raises
+    DataFileNotFound, NoSuchEndpoint and the errors of job files; what a file holds is never raised.
+    """
+    return check_files(map(Path, files), Wishes(endpoint, model, purpose, method))
+
+
+def plan(job_file: str | Path, *, endpoint: str | None = None, announce: Announce | None = None) -> Plan:
     """What submitting the job file would do and cost; nothing is recorded or sent.
 
-    Raises JobFileNotFound, InvalidJobFile, InvalidData, UnknownEndpoint, EndpointNotUsable.
+    `announce` is told of each data file before it is checked. Raises JobFileNotFound, InvalidJobFile, InvalidData,
+    UnknownEndpoint, EndpointNotUsable, JobFileIsSweep.
     """
     path = Path(job_file)
-    return plan_job(load_job_file(path), find_workspace(path.parent), endpoint)
+    job = load_job_file(path)
+    if job.sweep is not None:
+        raise JobFileIsSweep(path=path)
+    return plan_job(job, find_workspace(path.parent), endpoint, announce=announce)
 
 
 def submit(
@@ -51,18 +74,6 @@ def submit(
         if follow:
             follow_runs(ledger, [run.id], listener)
         return ledger.run(run.id)
-
-
-def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
-    """Carry on from wherever the last process died: all runs that are not over, or those of a name or id.
-
-    Returns them as they are then. Raises EndpointError where an endpoint can't go on, and NoSuchRun.
-    """
-    with open_ledger() as ledger:
-        ids = [run.id for run in ledger.runs(key, only_active=True) if not run.is_over]
-        follow_runs(ledger, ids, listener)
-        with ledger.database.read() as connection:
-            return store.by_ids(connection, ids)
 
 
 def status(key: str | None = None) -> list[Run]:
@@ -117,9 +128,23 @@ def start(ledger: Ledger, run: Run) -> Run:
     return ledger.run(run.id)
 
 
-def follow_runs(ledger: Ledger, ids: Collection[str], listener: Listener | None = None) -> None:
-    """Drive these runs to their ends."""
-    run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener, followed=ids))
+def follow_runs(
+    ledger: Ledger,
+    ids: Collection[str],
+    listener: Listener | None = None,
+    attendants: Sequence[Attendant] = (),
+) -> None:
+    """Drive these runs to their ends, and those that the attendants add."""
+    run_blocking(
+        lambda: drive(
+            ledger.workspace,
+            ledger.database,
+            ids=ids,
+            listener=listener,
+            followed=ids,
+            attendants=attendants,
+        )
+    )
 
 
 def wish(ledger: Ledger, key: str, wished: Wish) -> Run:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.objects import read_job
-from orchestrator.errors import EndpointUnreachable, RequestRefused
+from orchestrator.errors import EndpointUnreachable, PricesUnreadable, RequestRefused
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
 from orchestrator.runs.outcome import Move, Outcome, Wait
@@ -110,10 +110,20 @@ def _late_model(run: Run, harvest: Harvest, world: World) -> str | None:
     return harvest.checkpoints[-1].model if harvest.checkpoints else ""
 
 
+def _cost(run: Run, trained_tokens: int, world: World) -> float | None:
+    """US dollars; a broken table of prices must not keep a model that is trained from being recorded."""
+    method = run.method["type"]
+    try:
+        return trained_tokens_cost(
+            run.endpoint_type, run.model, trained_tokens, method=method, prices=world.config.prices
+        )
+    except PricesUnreadable as error:
+        world.listener.warned(f"the cost of {run.id} is not recorded: {error}")
+        return None
+
+
 def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, world: World) -> Move:
-    cost = None
-    if job.trained_tokens is not None:
-        cost = trained_tokens_cost(run.endpoint_type, run.model, job.trained_tokens)
+    cost = None if job.trained_tokens is None else _cost(run, job.trained_tokens, world)
     recorded = Model(run.endpoint, model, run.id, run.model, world.now())
 
     def also(connection: Connection) -> None:

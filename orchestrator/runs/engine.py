@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import inf
+from typing import Protocol
 
 from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointError, EndpointUnreachable, LostRun
 from orchestrator.runs.crashpoints import crash_point
@@ -31,6 +32,18 @@ _EASED = (*POLLED, State.COLLECTING)
 _MOVED_BY_US = tuple(STEPS)
 
 
+class Attendant(Protocol):
+    """Looks after runs that belong together, between one cycle and the next: it may end some, and add others."""
+
+    endpoint: str
+
+    def attend(self, now: float) -> Collection[str]:
+        """Returns the ids of those of its runs that it has not named before, for the loop to drive."""
+
+    def is_done(self) -> bool:
+        """Whether there would be nothing for it to do as things are; when all runs are over, the loop ends then."""
+
+
 class EndpointLoop:
     """Drives runs on one endpoint.
 
@@ -39,9 +52,14 @@ class EndpointLoop:
     """
 
     def __init__(
-        self, world: World, scope: Collection[str] | None, until: Callable[[], bool] | None = None
+        self,
+        world: World,
+        scope: Collection[str] | None,
+        until: Callable[[], bool] | None = None,
+        attendants: Sequence[Attendant] = (),
     ) -> None:
         self._world = world
+        self._attendants = attendants
         self._until = until or (lambda: False)
         self._scope = None if scope is None else set(scope)
         self._pace = Pace(world.config.poll_seconds, world.random)
@@ -63,7 +81,8 @@ class EndpointLoop:
             async with self._leases_kept():
                 while not (stop.is_set() or self._is_done() or self._until()):
                     await self._cycle()
-                    await self._rest(stop)
+                    if not self._attend():
+                        await self._rest(stop)
                 self._watch.look()
         finally:
             self._release()
@@ -196,10 +215,22 @@ class EndpointLoop:
         self._quiet_until = self._world.clock.steady() + pause
         self._world.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
 
+    def _attend(self) -> bool:
+        """Returns whether runs have joined, which are to be driven at once."""
+        found = {run_id for each in self._attendants for run_id in each.attend(self._world.now())}
+        joined = found - self._world.followed
+        self._world.followed |= found
+        if self._scope is not None:
+            joined |= found - self._scope
+            self._scope |= found
+        return bool(joined)
+
     # --- between cycles ------------------------------------------------------------------------------------
 
     def _is_done(self) -> bool:
         world = self._world
+        if not all(each.is_done() for each in self._attendants):
+            return False
         enough = len(world.blocked) + 1  # one of so many is not blocked
         with world.database.read() as connection:
             left = store.unfinished(connection, world.config.name, self._scope, resting=State.PAUSED, limit=enough)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from orchestrator.config import Workspace, find_workspace
 from orchestrator.runs.world import is_abandoned
-from orchestrator.store import records, runs
+from orchestrator.store import datachecks, records, runs, sweeps
 from orchestrator.store.database import Database
+from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,16 @@ class RunDetails:
     events: list[Event]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
+    data_checks: Mapping[str, DataCheck] = field(default_factory=dict)
+    """The last check of its training and of its validation file, where one is recorded."""
+
+
+@dataclass(frozen=True)
+class SweepStanding:
+    """A sweep, and how many of its trials are in each state; "pruned" is one of them."""
+
+    sweep: RecordedSweep
+    counts: Mapping[str, int]
 
 
 def is_followed(run: Run, now: float) -> bool:
@@ -49,6 +63,24 @@ class Ledger:
             named = runs.newest(connection, name=key, limit=limit, only_active=only_active)
             return named or [runs.find(connection, key)]
 
+    def single_runs(self, *, limit: int | None = None) -> list[Run]:
+        """The runs that belong to no sweep, newest first."""
+        with self.database.read() as connection:
+            return runs.newest(connection, limit=limit, outside_sweeps=True)
+
+    def sweeps(self, name: str | None = None) -> list[SweepStanding]:
+        """All sweeps, or those of a name (one on each endpoint), newest first, with where their trials are."""
+        with self.database.read() as connection:
+            counts = sweeps.counts(connection)
+            return [SweepStanding(each, counts.get(each.id, {})) for each in sweeps.newest(connection, name=name)]
+
+    def trials(self, sweep_id: str) -> list[tuple[RecordedTrial, Run]]:
+        """The trials of a sweep that its job file asks for, by number, each with its last run."""
+        with self.database.read() as connection:
+            last = sweeps.runs_of(connection, sweep_id)
+            trials = sweeps.trials_of(connection, sweep_id)
+        return [(trial, last[trial.run_id]) for trial in trials if trial.listed]
+
     def run(self, key: str) -> Run:
         """The run whose id begins with `key`, or the newest of that name. Raises NoSuchRun and AmbiguousRun."""
         with self.database.read() as connection:
@@ -64,10 +96,11 @@ class Ledger:
                 events=records.events_of(connection, run.id),
                 metrics=records.metrics_of(connection, run.id),
                 checkpoints=records.checkpoints_of(connection, run.id),
+                data_checks=_data_checks(connection, run),
             )
 
     def counts(self) -> dict[str, int]:
-        """How many runs there are in each state."""
+        """How many runs outside sweeps there are in each state."""
         with self.database.read() as connection:
             return runs.count_by_state(connection)
 
@@ -85,6 +118,12 @@ class Ledger:
         """The model ids that succeeded runs yielded, newest first."""
         with self.database.read() as connection:
             return records.models_newest(connection, limit)
+
+
+def _data_checks(connection: Connection, run: Run) -> dict[str, DataCheck]:
+    hashes = {"training": run.training_sha256, "validation": run.validation_sha256}
+    found = {purpose: datachecks.find(connection, sha256, purpose) for purpose, sha256 in hashes.items() if sha256}
+    return {purpose: check for purpose, check in found.items() if check}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import SLOT_HOLDERS, State
 from orchestrator.runs.world import World
+from orchestrator.store import sweeps as sweep_store
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
 
@@ -24,6 +25,7 @@ def admission(connection: Connection, run: Run, config: EndpointConfig, now: flo
         _over_budget(connection, run, now)
         or _over_month(connection, run, config, now)
         or _no_slot(connection, config, now)
+        or _sweep_is_full(connection, run, config, now)
     )
 
 
@@ -32,9 +34,25 @@ def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait
     active = connection.execute(query).scalar_one()
     if active < config.max_active:
         return None
-    look_again = min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
     reason = f"waiting for a slot: {active} of {config.max_active} are taken on {config.name}"
-    return Wait(now + look_again, reason)
+    return Wait(now + _look_again(config), reason)
+
+
+def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
+    """A sweep's own `max_active` holds for its runs together."""
+    if run.sweep_id is None:
+        return None
+    most = sweep_store.get(connection, run.sweep_id).max_active
+    query = select(func.count()).where(runs.c.sweep_id == run.sweep_id, runs.c.state.in_(SLOT_HOLDERS))
+    active = connection.execute(query).scalar_one()
+    if most is None or active < most:
+        return None
+    reason = f"waiting for a slot: {active} of the {most} that the sweep may take (max_active) are taken"
+    return Wait(now + _look_again(config), reason)
+
+
+def _look_again(config: EndpointConfig) -> float:
+    return min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
 
 
 def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Literal
 
 from orchestrator.config import EndpointConfig, Workspace
-from orchestrator.dataset.checks import CheckReport, Finding, check_file
+from orchestrator.dataset.checking.filesets import Announce, check_together
+from orchestrator.dataset.checking.findings import CheckReport, Finding
+from orchestrator.dataset.checking.limits import Limits, limits_of
+from orchestrator.dataset.checking.sources import sources_of
 from orchestrator.dataset.files import DataFile, inspect_file
 from orchestrator.dataset.pricing import CostEstimate, training_cost
+from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.notices import notices
 from orchestrator.errors import InvalidData
 from orchestrator.jobfile import JobFile
+from orchestrator.runs.recipe import FileFacts, Recipe
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class CheckedFile:
     role: str
     file: DataFile
     report: CheckReport
+    variant: Variant
+    """How its tool definitions are written."""
+
+    @property
+    def facts(self) -> FileFacts:
+        return FileFacts(self.file.path.absolute(), self.file.sha256, self.report.examples, self.report.tokens)
 
 
 @dataclass(frozen=True)
@@ -51,65 +58,73 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that makes two runs the same: submitted again, the run is found, not paid again."""
-        job = self.job
-        identity = {
-            "name": job.name,
-            "endpoint": self.config.name,
-            "model": job.model,
-            "suffix": job.suffix,
-            "seed": job.seed,
-            "metadata": job.metadata,
-            "method": job.method.model_dump(mode="json"),
-            "training": self.training.file.sha256,
-            "validation": self.validation.file.sha256 if self.validation else None,
-        }
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return self.recipe.fingerprint
+
+    @property
+    def recipe(self) -> Recipe:
+        """What its run is recorded with."""
+        validation = self.validation.facts if self.validation else None
+        return Recipe(self.job, self.config, self.training.facts, validation, self.cost.usd)
 
 
-def plan_job(job: JobFile, workspace: Workspace, endpoint: str | None = None) -> Plan:
-    """Check a job file's data and price it, on its own endpoint or the one named.
+def plan_job(
+    job: JobFile, workspace: Workspace, endpoint: str | None = None, *, announce: Announce | None = None
+) -> Plan:
+    """Check a job file's data and price it, on its own endpoint or the one named. `announce` is told of each file.
 
     Raises UnknownEndpoint, EndpointNotUsable, the errors of unreadable data files, and InvalidData where the data
     has errors.
     """
     config = workspace.endpoint(endpoint or job.endpoint)
     config.require_usable()
-    training = _check(job, "training", job.training_path)
-    validation = _check(job, "validation", job.validation_path) if job.validation_path else None
-    _require_clean([file for file in (training, validation) if file])
+    training, *others = _check(job, limits_of(config.type), announce)
+    validation = others[0] if others else None
+    _require_clean(job, [training, *others])
     return Plan(
         job=job,
         config=config,
         training=training,
         validation=validation,
         cost=training_cost(
-            config.type, job.model, training.report.tokens, job.method.n_epochs, training.report.examples
+            config.type,
+            job.model,
+            training.report.tokens,
+            job.method.n_epochs,
+            training.report.examples,
+            method=job.method.type,
+            prices=config.prices,
         ),
         notices=tuple(notices(config, job.model, date.today())),
     )
 
 
-def _check(job: JobFile, role: Literal["training", "validation"], path: Path) -> CheckedFile:
-    file = inspect_file(path)
-    report = check_file(path, method=job.method.type, purpose=role, model=job.model)
-    return CheckedFile(role, file, report)
+def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[CheckedFile]:
+    sources = sources_of(job, limits)
+    files = [inspect_file(source.path) for source in sources]
+    checked = check_together(sources, announce=announce)
+    return [
+        CheckedFile(each.source.purpose, file, each.report, each.variant)
+        for each, file in zip(checked, files, strict=True)
+    ]
 
 
 _SHOWN_PROBLEMS = 5
 
 
-def _require_clean(files: list[CheckedFile]) -> None:
+def _require_clean(job: JobFile, files: list[CheckedFile]) -> None:
     if all(file.report.ok for file in files):
         return
     lines = []
     for checked in files:
-        errors = checked.report.errors
-        lines += [_sentence(checked, finding) for finding in errors[:_SHOWN_PROBLEMS]]
-        if len(errors) > _SHOWN_PROBLEMS:
-            lines.append(f"{checked.file.path}: {len(errors) - _SHOWN_PROBLEMS} more")
-    raise InvalidData("\n".join([*lines, "Nothing was uploaded. Mend the data, then submit again."]))
+        shown = checked.report.errors[:_SHOWN_PROBLEMS]
+        lines += [_sentence(checked, finding) for finding in shown]
+        if left := checked.report.total("error") - len(shown):
+            lines.append(f"{checked.file.path}: {left:,} more")
+    advice = f"Nothing was uploaded. Mend the data, then submit again; all findings: ftorch data check {job.source}"
+    raise InvalidData("\n".join([*lines, advice]))
 
 
 def _sentence(checked: CheckedFile, finding: Finding) -> str:
     line = f":{finding.line}" if finding.line else ""
-    return f"{checked.file.path}{line}: {finding.code} {finding.place}: {finding.reason} {finding.fix}"
+    within = f" {finding.within}:" if finding.within else ""
+    return f"{checked.file.path}{line}: {finding.code}{within} {finding.reason} {finding.fix}"

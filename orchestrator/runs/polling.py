@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.errors import LostRun, RequestRefused
+from orchestrator.runs.collecting import gather
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
 from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.world import World
-from orchestrator.store import leases, records
+from orchestrator.store import leases, records, sweeps
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -124,11 +125,22 @@ async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
         changed |= await _record_events(run, job, world)
     if state is None and job.status != run.remote_status:
         world.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
-    if state is not None and state != run.state:
+    if state is State.CANCELLED and state != run.state:
+        record(world, run, await _cancelled(run, job, world, why))
+    elif state is not None and state != run.state:
         record(world, run, move_to_status(job, why))
     elif run.due_at is not None or dict(job.raw) != dict(run.remote_job or {}):
         _note(run, job, world)
     return changed
+
+
+async def _cancelled(run: Run, job: RemoteJob, world: World, why: str) -> Move:
+    """What a cancelled job leaves is recorded as well: its checkpoints are models that may be of use."""
+    harvest = await gather(run, job, world)
+    move = move_to_status(job, why)
+    with world.database.read() as connection:
+        evidence = sweeps.evidence(connection, run.id)
+    return replace(move, reason=f"pruned: {evidence}" if evidence else move.reason, also=harvest.write)
 
 
 def _note(run: Run, job: RemoteJob, world: World) -> None:

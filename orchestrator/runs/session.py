@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import open_endpoint
 from orchestrator.errors import FtorchError
-from orchestrator.runs.engine import EndpointLoop
+from orchestrator.runs.engine import Attendant, EndpointLoop
 from orchestrator.runs.world import Clock, Listener, Silence, World, new_owner
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
@@ -29,14 +29,16 @@ async def drive(
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
     until: Callable[[], bool] | None = None,
+    attendants: Sequence[Attendant] = (),
 ) -> None:
     """Drive the runs `ids` (None: all that are not over) until each is over, paused, or waits for the user.
 
-    `followed` runs are reported to `listener` step by step. Setting `stop` ends it early, losing nothing. One
-    endpoint's trouble does not stop the others; the first trouble is raised when all have ended.
+    The `attendants` may end some of these runs and add others, until they are done as well. `followed` runs are
+    reported to `listener` step by step. Setting `stop` ends it early, losing nothing. One endpoint's trouble does
+    not stop the others; the first trouble is raised when all have ended.
     """
     with database.read() as connection:
-        names = store.busy_endpoints(connection, ids)
+        names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in attendants)}
     stop = stop or asyncio.Event()
     listener = listener or Silence()
 
@@ -46,9 +48,10 @@ async def drive(
         async with open_endpoint(config, workspace.home) as endpoint:
             world = World(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
             world.followed.update(followed)
-            await EndpointLoop(world, ids, until).run(stop)
+            here = [each for each in attendants if each.endpoint == name]
+            await EndpointLoop(world, ids, until, here).run(stop)
 
-    results = await asyncio.gather(*(drive_one(name) for name in names), return_exceptions=True)
+    results = await asyncio.gather(*map(drive_one, sorted(names)), return_exceptions=True)
     _raise_first([result for result in results if isinstance(result, BaseException)], listener)
 
 

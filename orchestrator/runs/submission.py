@@ -9,10 +9,13 @@ from sqlalchemy import Connection
 
 from orchestrator.jobfile import MAX_SEED
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.plan import Plan
+from orchestrator.runs.plan import CheckedFile, Plan
+from orchestrator.runs.recipe import Recipe
 from orchestrator.runs.states import State
+from orchestrator.store import datachecks
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
+from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -33,13 +36,14 @@ def record_run(plan: Plan, database: Database, *, now: float, rng: random.Random
     `again` records a new run in any case. Two processes that submit the same at once get the same run.
     """
     with database.write() as connection:
+        keep_checks(connection, plan, now)
         ends = (State.FAILED, State.CANCELLED)
         known = None if again else store.same(connection, plan.fingerprint, except_states=ends)
         if known is not None:
             job = plan.job
             store.set_limits(connection, known.id, job.limits.max_cost_usd, job.poll.seconds)
             return Submitted(known, is_new=False)
-        run = _new_run(plan, free_id(connection, rng), now, rng)
+        run = new_run(plan.recipe, free_id(connection, rng), now, rng)
         store.add(connection, run, run.reason)
         crash_point("before-commit-submission")
     crash_point("after-commit-submission")
@@ -54,31 +58,52 @@ def free_id(connection: Connection, rng: random.Random) -> str:
             return run_id
 
 
-def _new_run(plan: Plan, run_id: str, now: float, rng: random.Random) -> Run:
-    job, validation = plan.job, plan.validation
+def _data_check(checked: CheckedFile, now: float) -> DataCheck:
+    report = checked.report
+    return DataCheck(
+        sha256=checked.file.sha256,
+        purpose=checked.role,
+        method=report.method,
+        examples=report.examples,
+        tokens=report.tokens,
+        variant=checked.variant,
+        findings=report.counts,
+        checked_at=now,
+    )
+
+
+def keep_checks(connection: Connection, plan: Plan, now: float) -> None:
+    """Record what the checks of the plan's data files found."""
+    for checked in plan.files:
+        datachecks.keep(connection, _data_check(checked, now))
+
+
+def new_run(recipe: Recipe, run_id: str, now: float, rng: random.Random) -> Run:
+    """A pending run, as it is recorded first; a seed is drawn where the job file gives none."""
+    job, training, validation = recipe.job, recipe.training, recipe.validation
     method = {"type": job.method.type, "hyperparameters": job.method.hyperparameters}
     grader = getattr(job.method, "grader", None)
     return Run(
         id=run_id,
         name=job.name,
         sweep_id=None,
-        fingerprint=plan.fingerprint,
+        fingerprint=recipe.fingerprint,
         job_file=str(job.source.absolute()),
-        endpoint=plan.config.name,
-        endpoint_type=plan.config.type,
+        endpoint=recipe.config.name,
+        endpoint_type=recipe.config.type,
         model=job.model,
         suffix=job.suffix,
         method=method if grader is None else {**method, "grader": grader},
         seed=rng.randrange(MAX_SEED + 1) if job.seed is None else job.seed,
         seed_given=job.seed is not None,
         metadata=job.metadata,
-        training_path=str(plan.training.file.path.absolute()),
-        training_sha256=plan.training.file.sha256,
-        validation_path=str(validation.file.path.absolute()) if validation else None,
-        validation_sha256=validation.file.sha256 if validation else None,
-        examples=plan.training.report.examples,
-        tokens_per_epoch=plan.training.report.tokens,
-        estimated_cost_usd=plan.cost.usd,
+        training_path=str(training.path),
+        training_sha256=training.sha256,
+        validation_path=str(validation.path) if validation else None,
+        validation_sha256=validation.sha256 if validation else None,
+        examples=training.examples,
+        tokens_per_epoch=training.tokens,
+        estimated_cost_usd=recipe.cost_usd,
         max_cost_usd=job.limits.max_cost_usd,
         poll_seconds=job.poll.seconds,
         state=State.PENDING,

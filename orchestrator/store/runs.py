@@ -154,7 +154,12 @@ def find(connection: Connection, key: str) -> Run:
 
 
 def newest(
-    connection: Connection, *, name: str | None = None, limit: int | None = None, only_active: bool = False
+    connection: Connection,
+    *,
+    name: str | None = None,
+    limit: int | None = None,
+    only_active: bool = False,
+    outside_sweeps: bool = False,
 ) -> list[Run]:
     """Runs, newest first."""
     query = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
@@ -162,11 +167,15 @@ def newest(
         query = query.where(runs.c.name == name)
     if only_active:
         query = query.where(runs.c.finished_at.is_(None))
+    if outside_sweeps:
+        query = query.where(runs.c.sweep_id.is_(None))
     return [run_of(row) for row in connection.execute(query.limit(limit))]
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(select(runs.c.state, func.count()).group_by(runs.c.state))
+    """How many runs outside sweeps there are in each state."""
+    query = select(runs.c.state, func.count()).where(runs.c.sweep_id.is_(None)).group_by(runs.c.state)
+    rows = connection.execute(query)
     return {row.state: row[1] for row in rows}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0002"
+REVISION = "0004"
 """The migration that builds exactly these tables."""
 
 metadata = MetaData(
@@ -34,10 +34,15 @@ sweeps = Table(
     "sweeps",
     metadata,
     Column("id", String(16), primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
+    Column("endpoint", String(64), nullable=False),
     Column("job_file", Text, nullable=False),
-    Column("spec", JSON, nullable=False),
+    Column("spec", JSON, nullable=False),  # {"document": the job file, "files": {path: facts}, "interval": steps}
+    Column("trials", Integer, nullable=False),  # how many it will have; tpe draws those that are missing
+    Column("max_active", Integer),
     Column("created_at", Float, nullable=False),
+    Column("stopped_at", Float),  # by the user: nothing more is begun
+    UniqueConstraint("name", "endpoint"),
 )
 
 runs = Table(
@@ -101,6 +106,7 @@ runs = Table(
     Index("ix_runs_state_endpoint", "state", "endpoint"),
     Index("ix_runs_created_at", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
+    Index("ix_runs_sweep_id", "sweep_id"),
 )
 
 transitions = Table(
@@ -113,6 +119,22 @@ transitions = Table(
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("owner", String(160)),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("parameters", JSON, nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),  # that of its runs
+    Column("run_id", ForeignKey("runs.id"), nullable=False),  # the last one, where it was tried again
+    Column("retries", Integer, nullable=False),
+    Column("pruned", Text),  # the evidence on which the sweep's rule stopped it
+    Column("listed", Boolean, nullable=False),  # whether the job file still asks for it
+    UniqueConstraint("sweep_id", "fingerprint"),
+    Index("ix_trials_run_id", "run_id"),
 )
 
 uploads = Table(
@@ -192,4 +214,50 @@ models = Table(
     Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("base_model", String(256), nullable=False),
     Column("created_at", Float, nullable=False),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("job_file", Text),
+    Column("run_id", ForeignKey("runs.id")),  # whose success it waits for, or that it was asked for by
+    Column("endpoint", String(64), nullable=False),
+    Column("endpoint_type", String(16), nullable=False),
+    Column("file_path", Text, nullable=False),
+    Column("file_sha256", String(64), nullable=False),
+    Column("settings", JSON, nullable=False),  # models, variants, samples, temperature, rejection tools
+    Column("state", String(16), nullable=False),  # wanted, asking, done or dropped
+    Column("scored_with", Integer, nullable=False),  # the version of the scoring rules
+    Column("created_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Index("ix_evaluations_file_sha256", "file_sha256"),
+    Index("ix_evaluations_run_id", "run_id"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("request_sha256", String(64), primary_key=True),  # of the whole request as JSON with sorted keys
+    Column("sample", Integer, primary_key=True),  # from 0, where the same request is sent several times
+    Column("completion", JSON, nullable=False),
+    Column("seconds", Float),
+    Column("answered_at", Float, nullable=False),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("evaluation_id", ForeignKey("evaluations.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("variant", String(32), primary_key=True),
+    Column("case_id", Text, primary_key=True),
+    Column("sample", Integer, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("level", String(16)),  # the strictest level at which the answer is right
+    Column("mistake", String(32)),
+    Column("detail", JSON, nullable=False),  # the whole verdict, its slices and cluster, tokens and seconds
 )

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+from support.contents import content_of
 from support.project import FTORCH, Project
 
 from orchestrator.config import EndpointConfig
@@ -24,7 +25,7 @@ def job_made_by_a_script(project: Project, sent_name: str = "train.jsonl", **met
     async def make() -> RemoteJob:
         async with open_endpoint(LOCAL, project.root / ".ftorch") as endpoint:
             path = project.root / "jobs" / "train.jsonl"
-            file = await endpoint.upload(path, sent_name, path.stat().st_size)
+            file = await endpoint.upload(content_of(path), sent_name)
             method = {"type": "supervised", "hyperparameters": {"n_epochs": 1}}
             request = JobRequest("gpt-4.1-mini", file.id, None, method, 1, "script", metadata)
             job = await endpoint.create(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -88,12 +89,12 @@ def test_a_syntax_error_names_its_line(project: Project) -> None:
 
 
 def test_unknown_keys_wrong_types_and_ranges_are_all_told_at_once(project: Project) -> None:
-    project.write_job("[sweep]\ntrials = 3", name="nmae = 'greet'", n_epochs="n_epochs = 0")
+    project.write_job("[tuning]\ntrials = 3", name="nmae = 'greet'", n_epochs="n_epochs = 0")
     done = project.ftorch("submit", "jobs/greet.toml")
     assert done.code == 2
     assert 'jobs/greet.toml:1: unknown key "nmae"; did you mean "name"?' in done.err
     assert 'jobs/greet.toml:7: method.n_epochs must be "auto" or a whole number from 1 to 50, not 0' in done.err
-    assert 'jobs/greet.toml:8: unknown table "sweep"; known here: data, limits, metadata, method, poll' in done.err
+    assert 'jobs/greet.toml:8: unknown table "tuning"; known here: data, ' in done.err
 
 
 def test_a_missing_data_file_is_named_with_the_nearest_one(project: Project) -> None:
@@ -180,3 +181,18 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Projec
 def _rows(path: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(path) as connection:
         return connection.execute("SELECT id, state, version FROM runs").fetchall()
+
+
+def test_the_plan_is_priced_by_the_table_that_the_endpoint_names(project: Project) -> None:
+    (project.root / "ftorch.toml").write_text(
+        '[endpoints.there]\ntype = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\nprices = "prices.toml"\n'
+    )
+    job = project.write_job(endpoint='endpoint = "there"')
+    missing = project.ftorch("submit", str(job), "--dry-run")
+    assert (missing.code, f"{project.root}/prices.toml can't be used" in missing.err) == (2, True)
+    (project.root / "prices.toml").write_text(
+        '[[price]]\nendpoint_type = "compatible"\nmodel = "gpt-4.1-mini"\ntraining = 1000000\n'
+    )
+    priced = project.ftorch("submit", str(job), "--dry-run", "--json")
+    plan = json.loads(priced.out)
+    assert plan["estimated_cost_usd"] == plan["files"][0]["tokens"] > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.errors import EndpointUnreachable
@@ -46,9 +48,25 @@ async def test_everything_is_recorded_with_the_model(ended, step, endpoint, db):
         assert [model.model for model in records.models_newest(connection)] == ["ft:x"]
 
 
-async def test_the_cost_is_what_the_trained_tokens_cost(ended, step, world, db, make_run):
+async def test_an_unknown_price_is_not_taken_for_nothing(ended, step):
     run = await ended(trained_tokens=1000)
-    assert (await step(run)).cost_usd is None  # the price is not known, and not taken for nothing
+    assert (await step(run)).cost_usd is None
+
+
+async def test_the_cost_is_that_of_the_trained_tokens_by_the_table_of_the_endpoint(ended, step, world, tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nendpoint_type = "compatible"\nmodel = "gpt-4.1-mini"\ntraining = 4\n')
+    world.config = replace(world.config, prices=prices)
+    run = await ended(trained_tokens=500_000)
+    assert (await step(run)).cost_usd == 2.0
+
+
+async def test_a_broken_table_of_prices_keeps_no_model_from_being_recorded(ended, step, world, tmp_path):
+    world.config = replace(world.config, prices=tmp_path / "none.toml")
+    run = await ended(trained_tokens=500_000)
+    done = await step(run)
+    assert (done.state, done.cost_usd) == (State.SUCCEEDED, None)
+    assert "none.toml" in world.listener.warnings[0]
 
 
 async def test_a_model_that_comes_late_is_waited_for(ended, step, endpoint, clock):

@@ -43,6 +43,8 @@ RECORD = """
 import sys
 from orchestrator.errors import DatabaseError
 from orchestrator.store.migrate import open_database
+COLUMNS = "id, name, job_file, spec, created_at, endpoint, trials"
+INSERT = f"INSERT INTO sweeps ({COLUMNS}) VALUES (?, ?, ?, ?, ?, 'x', 1)"
 try:
     database = open_database("sqlite:///" + sys.argv[1])
     with database.read() as connection:
@@ -50,7 +52,7 @@ try:
     with database.write() as connection:
         for number in range(2000):
             row = (str(number), str(number), "x" * 500, "{}", 0.0)
-            connection.exec_driver_sql("INSERT INTO sweeps VALUES (?, ?, ?, ?, ?)", row)
+            connection.exec_driver_sql(INSERT, row)
 except DatabaseError as error:
     print(type(error).__name__, error, sep=": ")
 """
@@ -316,7 +318,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     copy = path.with_name("ftorch.db.before-0001-20260101T000000")
     copy.write_bytes(path.read_bytes())
     damaged = bytearray(path.read_bytes())
-    damaged[40 * 4096 :] = b"\xff" * (len(damaged) - 40 * 4096)
+    damaged[60 * 4096 :] = b"\xff" * (len(damaged) - 60 * 4096)
     path.write_bytes(damaged)
     with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
         runs.newest(connection)

@@ -24,11 +24,13 @@ from orchestrator.store.migrate import open_database
 RECORD_AND_DIE = """
 import os, signal, sys
 from orchestrator.store.migrate import open_database
+COLUMNS = "id, name, job_file, spec, created_at, endpoint, trials"
+INSERT = f"INSERT INTO sweeps ({COLUMNS}) VALUES (?, ?, ?, ?, ?, 'x', 1)"
 database = open_database("sqlite:///" + sys.argv[1])
 for number in range(200):
     with database.write() as connection:
         row = (str(number), str(number), "x" * 500, "{}", 0.0)
-        connection.exec_driver_sql("INSERT INTO sweeps VALUES (?, ?, ?, ?, ?)", row)
+        connection.exec_driver_sql(INSERT, row)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

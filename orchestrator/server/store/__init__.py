@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.errors import EndpointStoreUnusable
+from orchestrator.server.store.answers import Answers
 from orchestrator.server.store.blobs import Blobs
 from orchestrator.server.store.database import Database
 from orchestrator.server.store.files import Files
@@ -41,12 +42,15 @@ class Store:
         self.jobs = Jobs(database)
         self.progress = Progress(database, blobs)
         self.models = Models(database, blobs)
+        self.answers = Answers(database)
         self._database = database
 
     def tidy(self, now: float) -> None:
-        """Delete what nothing needs any more: expired files, parts of expired uploads, blobs of killed writers."""
+        """Delete what nothing needs any more: expired files, parts of expired uploads, old answers, blobs of
+        killed writers."""
         self.files.purge(now)
         self.uploads.purge(now)
+        self.answers.purge(now)
         self.blobs.purge(keep=self._blobs_in_use(), older_than=now - ORPHAN_SECONDS)
 
     def _blobs_in_use(self) -> set[str]:

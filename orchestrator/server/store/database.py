@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EndpointStoreNewer, EndpointStoreUnusable
-from orchestrator.server.store.schema import TABLES, VERSION
+from orchestrator.server.store.schema import STEPS, VERSION
 
 Values = Sequence[Any] | Mapping[str, Any]
 
@@ -68,10 +68,9 @@ class Database:
         if self._version(path) == VERSION:
             return
         with self.write() as connection:
-            if self._version(path) == VERSION:
-                return
-            for statement in TABLES.split(";"):
-                connection.execute(statement)
+            for step in STEPS[self._version(path) :]:
+                for statement in step.split(";"):
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self, path: Path) -> int:

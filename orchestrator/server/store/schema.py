@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
-"""Kept in SQLite's `user_version`; a store with a higher one belongs to a newer program."""
-
-TABLES = """
+FIRST_TABLES = """
 CREATE TABLE files (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     id          TEXT NOT NULL UNIQUE,
@@ -105,3 +102,17 @@ CREATE TABLE models (
     blob        TEXT NOT NULL
 );
 """
+ANSWERS = """
+CREATE TABLE answers (
+    key         TEXT PRIMARY KEY,
+    created_at  INTEGER NOT NULL,
+    request     TEXT NOT NULL,
+    answer      TEXT NOT NULL
+);
+CREATE INDEX answers_by_age ON answers (created_at);
+"""
+
+STEPS = (FIRST_TABLES, ANSWERS)
+VERSION = len(STEPS)
+"""How many of the steps a store has behind it, kept in SQLite's `user_version`; one with more of them belongs to a
+newer program."""

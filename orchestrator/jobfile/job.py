@@ -1,0 +1,61 @@
+"""The whole of a job file, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr
+
+from orchestrator.jobfile.evaluation import Evaluation
+from orchestrator.jobfile.method import MAX_SEED, Method, Supervised
+from orchestrator.jobfile.sweep import Sweep
+from orchestrator.jobfile.tables import Data, Limits, Metadata, Poll, Table
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MODEL_PATTERN = r"^[^\s\x00-\x1f\x7f]+$"
+MAX_SUFFIX = 64
+MAX_ENDPOINT_NAME = 64
+
+
+class JobFile(Table):
+    """What a user asks for. Paths are resolved by `training_path` and its like."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    endpoint: str = Field(default="local", min_length=1, max_length=MAX_ENDPOINT_NAME)
+    model: str = Field(min_length=1, max_length=256, pattern=MODEL_PATTERN)
+    suffix: str | None = Field(default=None, max_length=MAX_SUFFIX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    data: Data
+    method: Method = Supervised()
+    metadata: Metadata = Field(default={})
+    limits: Limits = Limits()
+    poll: Poll = Poll()
+    sweep: Sweep | None = None
+    evaluation: Evaluation | None = None
+
+    _source: Path = PrivateAttr(default=Path("job.toml"))
+    _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        """Where the job file lies."""
+        return self._source
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The file's content as it was read: what `job_from_document` makes the same job file of."""
+        return self._document
+
+    @property
+    def training_path(self) -> Path:
+        return self._source.parent / self.data.training_file
+
+    @property
+    def validation_path(self) -> Path | None:
+        return self._source.parent / self.data.validation_file if self.data.validation_file else None
+
+    @property
+    def evaluation_path(self) -> Path | None:
+        return self._source.parent / self.evaluation.file if self.evaluation else None

@@ -1,0 +1,83 @@
+"""Reading a job file, and looking at it as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InvalidJobFile, JobFileNotFound
+from orchestrator.jobfile.job import JobFile
+from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem
+from orchestrator.jobfile.sweepchecks import sweep_problems
+from orchestrator.jobfile.tables import Data
+from orchestrator.tomlsource import TomlSource, read_toml
+
+
+def load_job_file(path: Path) -> JobFile:
+    """Read, parse and validate a job file.
+
+    Raises JobFileNotFound, TomlSyntaxError, TomlUnreadable, or InvalidJobFile, whose `problems` name file, line,
+    key, what was found and what is allowed, all of them at once.
+    """
+    try:
+        source = read_toml(path)
+    except FileNotFoundError as error:
+        raise JobFileNotFound(path=path) from error
+    problems = _missing_files(source)
+    try:
+        job = job_from_document(source.data, path)
+    except ValidationError as error:
+        problems += [explain(source, details) for details in error.errors()]
+        raise InvalidJobFile(path, in_file_order(problems)) from error
+    problems += [*sweep_problems(job, source), *_evaluation_problems(job, source)]
+    if problems:
+        raise InvalidJobFile(path, in_file_order(problems))
+    return job
+
+
+def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
+    """The job file of content that was read before, from `path`; its files may be gone or changed since.
+
+    Raises pydantic's ValidationError where the content is none of a job file.
+    """
+    job = JobFile.model_validate(_with_method_type(document))
+    job._source, job._document = path, document
+    return job
+
+
+def _with_method_type(data: Mapping[str, Any]) -> dict[str, Any]:
+    method = data.get("method")
+    return {**data, "method": {"type": "supervised", **method}} if isinstance(method, dict) else dict(data)
+
+
+def _evaluation_problems(job: JobFile, source: TomlSource) -> list[Problem]:
+    if job.sweep is None or job.evaluation is None or not job.evaluation.auto:
+        return []
+    finding = f"evaluation.auto goes with a single run; when the sweep is done: ftorch evaluate {source.path}"
+    return [problem(source, ("evaluation", "auto"), finding)]
+
+
+def _missing_files(source: TomlSource) -> list[Problem]:
+    """What the file system and the method say about files; of values of a wrong type, pydantic tells."""
+    data, method = source.data.get("data"), source.data.get("method")
+    data = data if isinstance(data, dict) else {}
+    named = [("data", key) for key in Data.model_fields] + [("evaluation", "file")]
+    problems = [
+        problem(source, key, f"{'.'.join(key)}: {absence(path)}")
+        for key in named
+        if (path := _named_file(source, *key)) is not None and not os.path.exists(path)
+    ]
+    if isinstance(method, dict) and method.get("type") == "reinforcement" and "validation_file" not in data:
+        sentence = 'method.type "reinforcement" needs a validation file; set data.validation_file'
+        problems.append(problem(source, ("method", "type"), sentence))
+    return problems
+
+
+def _named_file(source: TomlSource, table: str, key: str) -> Path | None:
+    found = source.data.get(table)
+    name = found.get(key) if isinstance(found, dict) else None
+    return source.path.parent / name if isinstance(name, str) else None

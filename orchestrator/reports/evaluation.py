@@ -1,0 +1,264 @@
+"""What `evaluate` prints: the plan before it asks, and the tables afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.evaluation.figures import Figures
+from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.pricing import ASSUMED_ANSWER
+from orchestrator.evaluation.results import Results, Series
+from orchestrator.evaluation.shares import Distribution, Proportion
+from orchestrator.evaluation.verdicts import Decision, Level
+from orchestrator.reports.console import print_wrapped
+from orchestrator.reports.contrasts import print_contrasts
+from orchestrator.reports.formats import count, money, plural, printable
+from orchestrator.store.evaluations import Evaluation
+
+REHEARSAL = (
+    "local: the tiny trainer stands in for the model you name. This is a rehearsal of the pipeline; "
+    "its numbers say nothing about other models."
+)
+_TOOLS_SHOWN = 30
+_COLUMNS_SHOWN = 6
+_SIDE_BY_SIDE = 3
+_MISTAKES_SHOWN = 6
+
+
+def print_evaluation_plan(plan: Plan, console: Console) -> None:
+    """Whom, what and how often is asked, how much of it is answered already, and what the rest may cost."""
+    console.print(f"Evaluation: {printable(plan.subject.name)} on {plan.config.name}", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for candidate in plan.candidates:
+        named = candidate.label != candidate.model
+        table.add_row(printable(candidate.label) if named else "model", printable(candidate.model))
+    table.add_row("cases", printable(f"{plan.cases.path}: {_contents(plan)}"))
+    table.add_row("questions", _questions(plan))
+    if plan.price is not None:
+        table.add_row("cost", _price(plan))
+    console.print(table)
+    for note in plan.notes:
+        console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
+
+
+def print_results(results: Results, console: Console) -> None:
+    """All figures of an evaluation, with their intervals, and each model against the base."""
+    _print_head(results, console)
+    for title, table in (
+        ("How often right, with 95 % intervals", _accuracy(results)),
+        ("What the models decided to do", _decisions(results)),
+        ("How the calls are made", _calls(results)),
+        ("Tokens and time", _tokens(results)),
+        ("By slice: answers right", _slices(results)),
+        ("By expected tool: answers right", _tools(results)),
+        ("What was wrong first", _mistakes(results)),
+    ):
+        if table.row_count:
+            console.print()
+            console.print(title, style="bold")
+            console.print(table)
+    if results.contrasts:
+        console.print()
+        labels = {contrast.label for contrast in results.contrasts}
+        who = f"{printable(labels.pop())} against base" if len(labels) == 1 else "Against the base"
+        print_contrasts(f"{who}, case by case", "base", results.contrasts, console)
+
+
+# --- before ------------------------------------------------------------------------------------------------
+
+
+def _contents(plan: Plan) -> str:
+    slices = ", ".join(f"{name} {number}" for name, number in plan.cases.slices.items())
+    return f"{plural(plan.cases.cases, 'case')}{f' ({slices})' if slices else ''}"
+
+
+def _questions(plan: Plan) -> str:
+    parts = [f"{count(plan.cases.cases)} × {plural(len(plan.candidates), 'model')}"]
+    if len(plan.grid.variants) > 1:
+        parts.append(f"{len(plan.grid.variants)} variants ({', '.join(plan.grid.variants)})")
+    elif plan.grid.variants[0] != "full":
+        parts.append(f"variant {plan.grid.variants[0]}")
+    if plan.grid.samples > 1:
+        parts.append(plural(plan.grid.samples, "sample"))
+    return f"{' × '.join(parts)} = {count(plan.questions)}; {count(plan.missing)} to be asked"
+
+
+def _price(plan: Plan) -> str:
+    price = plan.price
+    assert price is not None
+    tokens = f"{count(price.prompt_tokens)} prompt tokens by estimate, answers taken as {ASSUMED_ANSWER} tokens"
+    return f"{'unknown' if price.usd is None else f'about {money(price.usd)}'}: {tokens}"
+
+
+# --- after -------------------------------------------------------------------------------------------------
+
+
+def _print_head(results: Results, console: Console) -> None:
+    found = results.evaluation
+    samples = found.settings["samples"]
+    times = f", each asked {samples} times" if samples > 1 else ""
+    head = f"Evaluation {found.id} of {found.name} on {found.endpoint}: {plural(results.cases, 'case')}{times}"
+    console.print(printable(f"{head}, {found.file_path}"), style="bold", soft_wrap=True)
+    print_rehearsal(found, console)
+    labels = {series.model: series.label for series in results.series if series.label != series.model}
+    width = max(map(len, labels.values()), default=0)
+    for model, label in labels.items():
+        console.print(printable(f"  {label:{width}}  {model}"), soft_wrap=True)
+    if errors := sum(series.all.api_errors for series in results.series):
+        text = f"{plural(errors, 'question')} got no answer and are in no figure; the same command asks them again."
+        console.print(text, style="yellow", soft_wrap=True)
+
+
+def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
+    """For the endpoint we ship: that its numbers are a rehearsal's."""
+    if evaluation.endpoint_type == "local":
+        print_wrapped(REHEARSAL, console, indent="", hanging="")
+
+
+def _accuracy(results: Results) -> Table:
+    table = _table(results, *(measure.title for name, measure in MEASURES.items() if name != "schema_validity"))
+    for series in results.series:
+        measures = (measure for name, measure in MEASURES.items() if name != "schema_validity")
+        table.add_row(*_who(results, series), *(share(measure.of(series.all)) for measure in measures))
+    return table
+
+
+def _decisions(results: Results) -> Table:
+    table = _table(results, *(decision.replace("_", " ") for decision in Decision), "no answer")
+    for series in results.series:
+        counts = [str(series.all.decisions[decision]) for decision in Decision]
+        table.add_row(*_who(results, series), *counts, str(series.all.api_errors))
+    return table
+
+
+def _calls(results: Results) -> Table:
+    levels = [f"calls right, {level}" for level in Level]
+    table = _table(results, *levels, "argument F1", "unknown tool", "unknown argument", "keeps to schema")
+    for series in results.series:
+        found = series.all
+        shares = [found.call_accuracy[level] for level in Level]
+        made = (found.hallucinated_tools, found.hallucinated_arguments, found.schema_validity)
+        f1 = "–" if found.arguments.f1 is None else f"{found.arguments.f1:.2f}"
+        table.add_row(*_who(results, series), *map(plain_share, shares), f1, *map(plain_share, made))
+    return table
+
+
+def _tokens(results: Results) -> Table:
+    columns = ("prompt: mean", "p95", "answer: mean", "p95", "seconds: median", "p95", "1,000 requests")
+    table = _table(results, *columns)
+    for series in results.series:
+        found = series.all
+        cost = "no charge" if results.evaluation.endpoint_type == "local" else money(series.usd_per_thousand)
+        table.add_row(*_who(results, series), *_tokens_of(found), *_seconds(found.seconds), cost)
+    return table
+
+
+def _tokens_of(found: Figures) -> list[str]:
+    both = (found.prompt_tokens, found.completion_tokens)
+    return [cell for each in both for cell in ([f"{each.mean:,.0f}", f"{each.p95:,.0f}"] if each else ["–", "–"])]
+
+
+def _seconds(found: Distribution | None) -> list[str]:
+    return [f"{found.median:.3f}", f"{found.p95:.3f}"] if found else ["–", "–"]
+
+
+def _slices(results: Results) -> Table:
+    names = dict.fromkeys(name for series in results.series for name in series.slices)
+    table = _table(results, *map(printable, names))
+    if names:
+        for series in results.series:
+            cells = (_of_group(series.slices.get(name)) for name in names)
+            table.add_row(*_who(results, series), *cells)
+    return table
+
+
+def _of_group(found: Figures | None) -> str:
+    return share(found.accuracy[Level.TYPED]) if found else "–"
+
+
+def _tools(results: Results) -> Table:
+    """The tools that fare worst with the last model first: a row each, or with many models a column each."""
+    last = results.series[-1].tools
+    names = sorted(last, key=lambda name: _value(last[name]))
+    return _by_row(results, names) if len(results.series) <= _SIDE_BY_SIDE else _by_column(results, names)
+
+
+def _by_row(results: Results, names: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", overflow="fold")
+    for series in results.series:
+        table.add_column(printable(" ".join(_who(results, series))), justify="right", no_wrap=True)
+    for name in names[:_TOOLS_SHOWN]:
+        table.add_row(printable(name), *(_of_tool(series, name) for series in results.series))
+    return _with_rest(table, len(names) - _TOOLS_SHOWN)
+
+
+def _by_column(results: Results, names: Sequence[str]) -> Table:
+    table = _table(results, *map(printable, names[:_COLUMNS_SHOWN]))
+    for series in results.series if names else ():
+        cells = (_of_tool(series, name) for name in names[:_COLUMNS_SHOWN])
+        table.add_row(*_who(results, series), *cells)
+    return _with_rest(table, len(names) - _COLUMNS_SHOWN)
+
+
+def _of_tool(series: Series, name: str) -> str:
+    found = series.tools.get(name)
+    return plain_share(found.accuracy[Level.TYPED]) if found else "–"
+
+
+def _with_rest(table: Table, left: int) -> Table:
+    if left > 0:
+        table.caption = f"… and {left} tools more, which fare no worse (--json has them)"
+        table.caption_justify = "left"
+    return table
+
+
+def _value(found: Figures) -> float:
+    value = found.accuracy[Level.TYPED].value
+    return 1.0 if value is None else value
+
+
+def _mistakes(results: Results) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for series in results.series:
+        found = list(series.all.mistakes.items())[:_MISTAKES_SHOWN]
+        text = ", ".join(f"{mistake.replace('_', ' ')} {number}" for mistake, number in found)
+        table.add_row(*_who(results, series), text or "nothing")
+    return table
+
+
+# --- cells -------------------------------------------------------------------------------------------------
+
+
+def share(found: Proportion) -> str:
+    """`22 of 27, 81 % (63-92)`: the interval in per cent too."""
+    if found.interval is None:
+        return "–"
+    low, high = found.interval.low * 100, found.interval.high * 100
+    return f"{found.successes} of {found.count}, {found.interval.value:.0%} ({low:.0f}-{high:.0f})"
+
+
+def plain_share(found: Proportion) -> str:
+    """`22 of 27`."""
+    return f"{found.successes} of {found.count}" if found.count else "–"
+
+
+def _who(results: Results, series: Series) -> list[str]:
+    several = len(results.evaluation.settings["variants"]) > 1
+    return [printable(series.label), *([series.variant] if several else [])]
+
+
+def _table(results: Results, *columns: str) -> Table:
+    several = len(results.evaluation.settings["variants"]) > 1
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", *(["variant"] if several else [])):
+        table.add_column(heading, no_wrap=True)
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    return table

@@ -1,0 +1,194 @@
+"""An evaluation for programs: one object, or the rows of a table. Shares are between 0 and 1, times in seconds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.evaluation.contest import Contest, Side
+from orchestrator.evaluation.figures import Figures
+from orchestrator.evaluation.leaderboard import Leaderboard
+from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.results import Contrast, Results, Series
+from orchestrator.evaluation.shares import Distribution, Proportion
+from orchestrator.evaluation.verdicts import Level
+from orchestrator.reports.formats import iso
+
+
+def results_object(results: Results) -> dict[str, Any]:
+    """What `evaluate --json` prints."""
+    found = results.evaluation
+    return {
+        "evaluation": found.id,
+        "name": found.name,
+        "run": found.run_id,
+        "endpoint": found.endpoint,
+        "rehearsal": found.endpoint_type == "local",
+        "file": found.file_path,
+        "file_sha256": found.file_sha256,
+        "cases": results.cases,
+        "samples": found.settings["samples"],
+        "created_at": iso(found.created_at),
+        "finished_at": iso(found.finished_at),
+        "models": [_series_object(series) for series in results.series],
+        "against_base": [contrast_object(contrast) for contrast in results.contrasts],
+    }
+
+
+def results_csv(results: Results) -> str:
+    """One line for each model, variant and group: all cases, each slice, each expected tool."""
+    rows = [row for series in results.series for row in _rows(series)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def contrast_object(contrast: Contrast) -> dict[str, Any]:
+    """One comparison; `before` is the base, or the first of two models."""
+    found = contrast.comparison
+    return {
+        "model": contrast.model,
+        "label": contrast.label,
+        "variant": contrast.variant,
+        "measure": contrast.measure,
+        "before": share_object(found.first),
+        "after": share_object(found.second),
+        "difference": asdict(found.difference) if found.difference else None,
+        "better": found.better,
+        "worse": found.worse,
+        "p_value": found.p_value,
+        "p_value_adjusted": contrast.p_value,
+        "models_compared": contrast.of,
+        "is_established": contrast.is_established,
+        "broken": list(found.broken),
+        "fixed": list(found.fixed),
+    }
+
+
+def share_object(found: Proportion) -> dict[str, Any]:
+    """A share with its 95 % interval; None where nothing was counted."""
+    interval = found.interval
+    return {
+        "count": found.successes,
+        "of": found.count,
+        "clusters": found.clusters,
+        "share": interval.value if interval else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+    }
+
+
+def _series_object(series: Series) -> dict[str, Any]:
+    return {
+        "model": series.model,
+        "label": series.label,
+        "variant": series.variant,
+        **figures_object(series.all),
+        "usd_per_1000_requests": series.usd_per_thousand,
+        "slices": {name: figures_object(found) for name, found in series.slices.items()},
+        "tools": {name: figures_object(found) for name, found in series.tools.items()},
+    }
+
+
+def figures_object(found: Figures) -> dict[str, Any]:
+    """All figures of one group of answers."""
+    return {
+        "answers": found.answers,
+        "api_errors": found.api_errors,
+        **{name: share_object(measure.of(found)) for name, measure in MEASURES.items()},
+        "accuracy_by_level": {level: share_object(found.accuracy[level]) for level in Level},
+        "call_accuracy_by_level": {level: share_object(found.call_accuracy[level]) for level in Level},
+        "arguments": asdict(found.arguments),
+        "hallucinated_tools": share_object(found.hallucinated_tools),
+        "hallucinated_arguments": share_object(found.hallucinated_arguments),
+        "decisions": dict(found.decisions),
+        "mistakes": dict(found.mistakes),
+        "confusion": [
+            {"expected": expected, "called": called, "count": number}
+            for (expected, called), number in found.confusion.items()
+        ],
+        "prompt_tokens": _distribution(found.prompt_tokens),
+        "completion_tokens": _distribution(found.completion_tokens),
+        "seconds": _distribution(found.seconds),
+    }
+
+
+def _distribution(found: Distribution | None) -> dict[str, Any] | None:
+    return asdict(found) if found else None
+
+
+def _rows(series: Series) -> Iterator[dict[str, Any]]:
+    groups = [
+        ("all", "", series.all),
+        *(("slice", name, found) for name, found in series.slices.items()),
+        *(("tool", name, found) for name, found in series.tools.items()),
+    ]
+    for group, name, found in groups:
+        who = {
+            "model": series.model,
+            "label": series.label,
+            "variant": series.variant,
+            "group": group,
+            "name": name,
+        }
+        yield {**who, **_flat(found)}
+
+
+def _flat(found: Figures) -> dict[str, Any]:
+    row: dict[str, Any] = {"answers": found.answers, "api_errors": found.api_errors}
+    for name, measure in MEASURES.items():
+        share = share_object(measure.of(found))
+        row |= {name: share["count"], f"{name}_of": share["of"]}
+        row |= {f"{name}_low": share["low"], f"{name}_high": share["high"]}
+    row["argument_f1"] = found.arguments.f1
+    spreads = {"prompt_tokens": found.prompt_tokens, "completion_tokens": found.completion_tokens}
+    for of, spread in (*spreads.items(), ("seconds", found.seconds)):
+        row |= {f"{of}_mean": spread.mean if spread else None, f"{of}_p95": spread.p95 if spread else None}
+    return row
+
+
+def contest_object(contest: Contest) -> dict[str, Any]:
+    """What `compare --json` prints."""
+    return {
+        "first": _side(contest.first),
+        "second": _side(contest.second),
+        "file_sha256": contest.first.evaluation.file_sha256,
+        "second_against_first": [contrast_object(contrast) for contrast in contest.contrasts],
+        "broken": [asdict(changed) for changed in contest.broken],
+        "fixed": [asdict(changed) for changed in contest.fixed],
+        "confusion": [
+            {"expected": expected, "called": called, "first": first, "second": second}
+            for (expected, called), (first, second) in contest.confusion.items()
+        ],
+    }
+
+
+def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
+    """One file of `leaderboard --json`."""
+    return {
+        "file": board.file_path,
+        "file_sha256": board.file_sha256,
+        "cases": board.cases,
+        "models": [
+            {
+                **_series_object(place.series),
+                "evaluation": place.evaluation.id,
+                "name": place.evaluation.name,
+                "endpoint": place.evaluation.endpoint,
+                "rehearsal": place.evaluation.endpoint_type == "local",
+                "evaluated_at": iso(place.evaluation.created_at),
+                "p_value_against_first": place.p_value,
+            }
+            for place in board.places
+        ],
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    model, variant = side.key
+    return {"model": model, "variant": variant, "evaluation": side.evaluation.id}

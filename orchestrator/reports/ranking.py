@@ -1,0 +1,157 @@
+"""The ranking of a sweep's points, and the trials that are not ranked, with why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.jobfile import Sweep
+from orchestrator.reports.console import print_wrapped
+from orchestrator.reports.formats import count, duration, money, plural, printable
+from orchestrator.reports.parameters import heading, listed, value, varied
+from orchestrator.sweeps.ranking import PointResult, Ranking, best_repeat
+from orchestrator.sweeps.results import TrialResult, TrialState
+
+SHOWN_POINTS = 20
+_SHOWN_TRIALS = 5
+_WIDTH_BESIDE_PARAMETERS = 54
+_PARAMETER_WIDTH = 12
+
+_TITLES: Mapping[TrialState, str] = {
+    TrialState.PRUNED: "Stopped by the rule",
+    TrialState.FAILED: "Failed",
+    TrialState.CANCELLED: "Cancelled",
+    TrialState.SUCCEEDED: "Without a measurement, so not ranked",
+}
+
+
+def print_ranking(
+    ranking: Ranking,
+    sweep: Sweep,
+    console: Console,
+    limit: int | None = SHOWN_POINTS,
+    *,
+    title: str = "\nRanking",
+) -> None:
+    """The points, the best first, at most `limit` of them (None: all), and how sure the first place is.
+
+    Without a `title` it is part of something shorter than `sweep show`.
+    """
+    if title:
+        console.print(title, style="bold")
+    if not ranking.ranked:
+        console.print("  No trial has a result yet.")
+        return
+    shown = [_Line(point, best_repeat(point, sweep.goal)) for point in ranking.ranked[:limit]]
+    console.print(_table(shown, sweep, console.width))
+    if left := len(ranking.ranked) - len(shown):
+        hint = "; --all shows every one" if title else ""
+        console.print(f"  and {plural(left, 'worse point')}{hint}", style="dim")
+    if any(line.is_partly for line in shown):
+        console.print("  ~ measured on a part of the validation file: the endpoint measured no more", style="dim")
+    if ranking.verdict:
+        print_wrapped(ranking.verdict, console)
+
+
+def print_unranked(ranking: Ranking, console: Console, limit: int | None = _SHOWN_TRIALS) -> None:
+    """The trials that were stopped, failed, or have no result, by what became of them: at most `limit` of each."""
+    results = [result for point in (*ranking.ranked, *ranking.others) for result in point.results]
+    for state, title in _TITLES.items():
+        found = [each for each in results if each.state is state and not each.score]
+        found.sort(key=lambda each: each.trial.number)
+        if found:
+            console.print(f"\n{title} ({len(found):,})", style="bold")
+            _print_trials(found, console, limit)
+
+
+def _print_trials(results: Sequence[TrialResult], console: Console, limit: int | None) -> None:
+    for result in islice(results, limit):
+        why = f": {printable(result.reason)}" if result.reason else ""
+        print_wrapped(f"trial {result.trial.number} ({listed(result.trial.parameters)}){why}", console)
+    if limit is not None and len(results) > limit:
+        console.print(f"  and {len(results) - limit:,} more; --all shows every one", style="dim")
+
+
+# --- the table ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A point, and that of its repeats which is shown for it."""
+
+    point: PointResult
+    best: TrialResult
+
+    @property
+    def step(self) -> int | None:
+        return self.best.score.step if self.best.score else None
+
+    @property
+    def is_partly(self) -> bool:
+        return self.best.score is not None and not self.best.score.is_whole
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether its score is that of a checkpoint before the last step."""
+        return self.step is not None and self.best.final_step is not None and self.step < self.best.final_step
+
+
+def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
+    """Narrow terminals show parameters by short names, and leave out what they have no room for."""
+    names = varied(line.point.parameters for line in lines)
+    is_wide = width >= _WIDTH_BESIDE_PARAMETERS + _PARAMETER_WIDTH * len(names)
+    before, after = _titles(lines, is_wide)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("  #", sweep.metric.upper().replace("_", "\n"), *before):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name in names:
+        is_text = any(isinstance(line.point.parameters.get(name), str) for line in lines)
+        table.add_column(heading(name, is_wide), overflow="fold", no_wrap=not is_text)
+    table.add_column("RUN", no_wrap=True)
+    for title in after:
+        table.add_column(title, justify="right", no_wrap=True)
+    for place, line in enumerate(lines, 1):
+        facts, given = _facts(line), line.point.parameters
+        cells = [f"{place:>3}", _mean(line), *(facts[title] for title in before)]
+        cells += [*(value(given[name]) if name in given else "–" for name in names), _run(line)]
+        table.add_row(*cells, *(facts[title] for title in after), style="green" if place == 1 else "")
+    return table
+
+
+def _titles(lines: Sequence[_Line], is_wide: bool) -> tuple[list[str], list[str]]:
+    """The columns before and after the parameters. Spread and step are shown where there is something to see."""
+    before = ["SPREAD"] if any(line.point.spread is not None for line in lines) else []
+    if not is_wide:
+        return before, ["COST"]
+    return [*before, *(["STEP"] if any(line.is_earlier for line in lines) else [])], ["TOKENS", "COST", "TIME"]
+
+
+def _facts(line: _Line) -> dict[str, str]:
+    point = line.point
+    return {
+        "SPREAD": number(point.spread),
+        "STEP": "–" if line.step is None else f"{line.step}/{line.best.final_step or '?'}",
+        "TOKENS": "–" if point.trained_tokens is None else count(round(point.trained_tokens)),
+        "COST": money(point.cost_usd),
+        "TIME": "–" if point.seconds is None else duration(point.seconds),
+    }
+
+
+def _mean(line: _Line) -> str:
+    return ("~" if line.is_partly else "") + number(line.point.mean)
+
+
+def _run(line: _Line) -> str:
+    others = len(line.point.scored) - 1
+    return f"{line.best.run_id} +{others}" if others else line.best.run_id
+
+
+def number(score: float | None) -> str:
+    """A score or a spread: four digits after the point, where it is not huge."""
+    if score is None:
+        return "–"
+    return f"{score:.4f}" if abs(score) < 1000 else f"{score:.2e}"

@@ -1,0 +1,179 @@
+"""The plan of a sweep that `submit` prints before anything happens: its trials, their costs, and the caps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.jobfile import Asha, Median, Stop, Sweep
+from orchestrator.reports.formats import count, money, plural, printable
+from orchestrator.reports.parameters import heading, listed, value, varied
+from orchestrator.reports.plans import file_facts, print_concerns
+from orchestrator.sweeps.plan import SweepPlan
+from orchestrator.sweeps.recipes import PlannedTrial
+from orchestrator.sweeps.submission import Changes
+
+_SHOWN_TRIALS = 20
+_WIDTH_BESIDE_PARAMETERS, _PARAMETER_WIDTH = 30, 12
+
+
+def print_sweep_plan(
+    plan: SweepPlan, console: Console, changes: Changes | None = None, limit: int | None = _SHOWN_TRIALS
+) -> None:
+    """What will be tried where, for how much; `changes`: what of it is recorded already.
+
+    At most `limit` combinations are listed (None: all of them).
+    """
+    console.print(f"Plan: sweep {plan.job.name} on {plan.config.name}", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _facts(plan):
+        table.add_row(name, printable(text))
+    for checked in plan.files:
+        table.add_row(checked.role, file_facts(checked))
+    table.add_row("cost", _cost(plan))
+    console.print(table)
+    console.print(_trials(plan, console.width, limit))
+    if changes is not None:
+        _print_changes(changes, console)
+    if held_back := _held_back(plan):
+        console.print(f"Warning: {held_back}", style="yellow")
+    print_concerns(plan.files, plan.job.source, plan.notices, console)
+
+
+def _facts(plan: SweepPlan) -> list[tuple[str, str]]:
+    job, sweep = plan.job, plan.settings
+    axes = varied(planned.trial.parameters for planned in (*plan.trials, *plan.corners))
+    fixed = {name: given for name, given in job.method.hyperparameters.items() if name not in axes}
+    facts = [("model", job.model)] if "model" not in axes else []
+    facts.append(("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"))
+    facts.append(("trials", _trials_said(plan)))
+    facts.append(("judged by", judged_by(sweep)))
+    if sweep.stop is not None:
+        facts.append(("stopping", _rule(sweep.stop)))
+    return [*facts, ("at once", _at_once(plan))]
+
+
+def _trials_said(plan: SweepPlan) -> str:
+    sweep, total = plan.settings, len(plan.trials) + plan.drawn
+    repeats = f", each combination {sweep.seeds} times with its own seed" if sweep.seeds > 1 else ""
+    drawn = f"; {plan.drawn:,} of them chosen by what those before came to" if plan.drawn else ""
+    return f"{total:,} ({sweep.strategy}){repeats}{drawn}"
+
+
+def judged_by(sweep: Sweep) -> str:
+    """`valid_loss of the best checkpoint, lower is better`."""
+    which = "best checkpoint" if sweep.checkpoint == "best" else "final model"
+    better = "lower" if sweep.goal == "minimize" else "higher"
+    return f"{sweep.metric} of the {which}, {better} is better"
+
+
+def _rule(stop: Stop) -> str:
+    if isinstance(stop, Median):
+        return f"median: what is worse than the median of at least {stop.startup_trials} finished trials"
+    if isinstance(stop, Asha):
+        return f"asha: at each rung the best 1 in {stop.reduction_factor} go on"
+    return f"patience: what has been worse than its best for {stop.patience} looks"
+
+
+def _at_once(plan: SweepPlan) -> str:
+    own, endpoint = plan.settings.max_active, plan.config.max_active
+    if own is not None and own < endpoint:
+        return f"{own} (max_active of the sweep)"
+    return f"{endpoint} (max_active of {plan.config.name})"
+
+
+def _cost(plan: SweepPlan) -> str:
+    if not plan.may_cost:
+        return "no charge"
+    limit, total = plan.job.limits.max_cost_usd, plan.cost_usd
+    bound = "at most" if plan.drawn else "about"
+    amount = "unknown" if total is None else f"{bound} {money(total)} for all trials together"
+    held = f"; held to {money(limit)} (max_cost_usd)" if limit is not None else ""
+    return f"{amount}{held}; {plan.plans[0].cost.note}"
+
+
+def _held_back(plan: SweepPlan) -> str:
+    """What to say where the cap is below what all trials may cost."""
+    limit, total = plan.job.limits.max_cost_usd, plan.cost_usd
+    if limit is None or total is None or total <= limit:
+        return ""
+    return (
+        f"all trials may cost {money(total)}, and max_cost_usd is {money(limit)}: they begin in their order while "
+        "the next one fits, and the others wait until it is raised"
+    )
+
+
+def _print_changes(changes: Changes, console: Console) -> None:
+    """What is recorded of the trials already; nothing for a sweep that is new."""
+    parts = [
+        (changes.found, "found again, not paid again"),
+        (changes.renewed, "tried again, since they failed or were cancelled"),
+        (changes.new, "new"),
+        (changes.removed, "no longer asked for; what they came to stays recorded"),
+    ]
+    if changes.found or changes.renewed or changes.removed:
+        said = [f"  {plural(len(trials), 'trial')} {what}" for trials, what in parts if trials]
+        console.print("\n".join(said))
+        for trial in changes.removed[:_SHOWN_TRIALS]:
+            console.print(f"    trial {trial.number}: {listed(trial.parameters)}", style="dim", soft_wrap=True)
+
+
+# --- the trials --------------------------------------------------------------------------------------------
+
+
+def _trials(plan: SweepPlan, width: int, limit: int | None) -> Table:
+    """One line for each combination, whatever its repeats; then what is still to be drawn, and all together."""
+    points = [planned for planned in plan.trials if planned.trial.repeat == 0]
+    names = varied(planned.trial.parameters for planned in (*points, *plan.corners))
+    is_wide = width >= _WIDTH_BESIDE_PARAMETERS + _PARAMETER_WIDTH * len(names)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("  trial", justify="right", no_wrap=True)
+    for name in names:
+        table.add_column(heading(name, is_wide), overflow="fold")
+    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("cost", justify="right", no_wrap=True)
+    for planned in points[:limit]:
+        given = planned.trial.parameters
+        cells = [value(given[name]) if name in given else "–" for name in names]
+        table.add_row(str(planned.trial.number), *cells, count(_tokens(planned)), money(planned.cost.usd))
+    blanks = [""] * max(0, len(names) - 1)
+    if limit is not None and len(points) > limit:
+        table.add_row("…", *([f"{len(points) - limit:,} more"] if names else []), *blanks, "", "", style="dim")
+    if plan.drawn:
+        table.add_row("…", f"{plan.drawn:,} to be drawn", *blanks, *_span(plan.corners), style="dim")
+    total = f"all {len(plan.trials) + plan.drawn:,}"
+    table.add_row("", total, *blanks, count(_all_tokens(plan)), money(plan.cost_usd), style="bold")
+    return table
+
+
+def _tokens(planned: PlannedTrial) -> int | None:
+    """The tokens of all its epochs."""
+    cost = planned.cost
+    return None if cost.tokens_per_epoch is None else cost.tokens_per_epoch * cost.epochs
+
+
+def _all_tokens(plan: SweepPlan) -> int | None:
+    """At most, where trials are still to be drawn."""
+    known = [tokens for planned in plan.trials if (tokens := _tokens(planned)) is not None]
+    corners = [tokens for planned in plan.corners if (tokens := _tokens(planned)) is not None]
+    if len(known) < len(plan.trials) or len(corners) < len(plan.corners):
+        return None
+    return sum(known) + plan.drawn * max(corners, default=0)
+
+
+def _span(corners: Sequence[PlannedTrial]) -> tuple[str, str]:
+    """The least and the most that a trial may take: tokens, and cost."""
+    tokens = [found for corner in corners if (found := _tokens(corner)) is not None]
+    costs = [corner.cost.usd for corner in corners if corner.cost.usd is not None]
+    return (
+        _between(*(count(end) for end in (min(tokens), max(tokens)))) if tokens else "unknown",
+        _between(*(money(end) for end in (min(costs), max(costs)))) if costs else "unknown",
+    )
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,210 @@
+"""Evaluations as rows: what was asked for, the answers, and how each was scored.
+
+An answer belongs to its request, not to an evaluation: whoever asks the same again finds it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.store.schema import answers, evaluations, scores
+
+WANTED = "wanted"
+"""Waits for its run to succeed."""
+ASKING = "asking"
+DONE = "done"
+DROPPED = "dropped"
+"""Its run did not succeed, so there is nothing to ask."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One row of `evaluations`; times are seconds since the epoch."""
+
+    id: str
+    name: str
+    job_file: str | None
+    run_id: str | None
+    endpoint: str
+    endpoint_type: str
+    file_path: str
+    file_sha256: str
+    settings: Mapping[str, Any]
+    state: str
+    scored_with: int
+    """The version of the scoring rules that its scores are of."""
+    created_at: float
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True)
+class RecordedAnswer:
+    """One row of `answers`; `seconds` of the request that was answered."""
+
+    endpoint: str
+    model: str
+    request_sha256: str
+    sample: int
+    completion: Mapping[str, Any]
+    seconds: float | None
+    answered_at: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of `scores`."""
+
+    evaluation_id: str
+    model: str
+    variant: str
+    case_id: str
+    sample: int
+    line: int
+    level: str | None
+    mistake: str | None
+    detail: Mapping[str, Any]
+
+
+Asked = tuple[str, str, int]
+"""What an answer is found by on its endpoint: model, SHA-256 of the request, sample."""
+
+
+def _columns(table: Table, value: type) -> list[ColumnElement[Any]]:
+    return [table.c[field.name] for field in fields(value)]
+
+
+_EVALUATION = _columns(evaluations, Evaluation)
+_SCORE = _columns(scores, Score)
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+def get(connection: Connection, evaluation_id: str) -> Evaluation:
+    """The evaluation of an id that is known to be there."""
+    row = connection.execute(select(*_EVALUATION).where(evaluations.c.id == evaluation_id)).one()
+    return Evaluation(**row._mapping)
+
+
+def newest(
+    connection: Connection,
+    *,
+    name: str | None = None,
+    file_sha256: str | None = None,
+    states: Collection[str] = (DONE,),
+) -> list[Evaluation]:
+    """The evaluations in these states, newest first: all, or those of a name or of a file."""
+    query = select(*_EVALUATION).where(evaluations.c.state.in_(states))
+    if name is not None:
+        query = query.where(evaluations.c.name == name)
+    if file_sha256 is not None:
+        query = query.where(evaluations.c.file_sha256 == file_sha256)
+    rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id))
+    return [Evaluation(**row._mapping) for row in rows]
+
+
+def unfinished(connection: Connection, like: Evaluation) -> Evaluation | None:
+    """The newest evaluation that asks for the same and was not brought to its end."""
+    begun = newest(connection, name=like.name, file_sha256=like.file_sha256, states=(ASKING,))
+    same = (each for each in begun if (each.endpoint, each.settings) == (like.endpoint, like.settings))
+    return next(same, None)
+
+
+def wanted_of(connection: Connection, run_ids: Collection[str] | None = None) -> list[Evaluation]:
+    """The evaluations that wait for runs, oldest first: for any, or for these."""
+    query = select(*_EVALUATION).where(evaluations.c.state == WANTED)
+    if run_ids is not None:
+        query = query.where(evaluations.c.run_id.in_(run_ids))
+    rows = connection.execute(query.order_by(evaluations.c.created_at))
+    return [Evaluation(**row._mapping) for row in rows]
+
+
+def is_evaluated(connection: Connection, run_id: str) -> bool:
+    """Whether an evaluation of the run is done, or waits for it."""
+    query = select(evaluations.c.id).where(evaluations.c.run_id == run_id, evaluations.c.state.in_((DONE, WANTED)))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def answers_to(connection: Connection, endpoint: str, asked: Collection[Asked]) -> dict[Asked, RecordedAnswer]:
+    """Those of the answers that are recorded."""
+    hashes = {sha256 for _, sha256, _ in asked}
+    query = select(*_columns(answers, RecordedAnswer)).where(
+        answers.c.endpoint == endpoint,
+        answers.c.model.in_({model for model, _, _ in asked}),
+        answers.c.request_sha256.in_(hashes),
+    )
+    found = (RecordedAnswer(**row._mapping) for row in connection.execute(query))
+    keyed = {(answer.model, answer.request_sha256, answer.sample): answer for answer in found}
+    return {key: keyed[key] for key in asked if key in keyed}
+
+
+def known(connection: Connection, endpoint: str, asked: Collection[Asked]) -> set[Asked]:
+    """Which of these have an answer."""
+    columns = (answers.c.model, answers.c.request_sha256, answers.c.sample)
+    query = select(*columns).where(
+        answers.c.endpoint == endpoint,
+        answers.c.model.in_({model for model, _, _ in asked}),
+        answers.c.request_sha256.in_({sha256 for _, sha256, _ in asked}),
+    )
+    return {(row[0], row[1], row[2]) for row in connection.execute(query)} & set(asked)
+
+
+def scores_of(connection: Connection, evaluation_id: str, of: tuple[str, str] | None = None) -> Iterator[Score]:
+    """The scores of an evaluation in the order of its file: all, or those of a model and variant. They are read row
+    by row, so many need little memory."""
+    query = select(*_SCORE).where(scores.c.evaluation_id == evaluation_id)
+    if of is not None:
+        query = query.where(scores.c.model == of[0], scores.c.variant == of[1])
+    ordered = query.order_by(scores.c.line, scores.c.model, scores.c.variant, scores.c.sample)
+    for row in connection.execute(ordered.execution_options(yield_per=500)):
+        yield Score(**row._mapping)
+
+
+# --- writing: in a `write()` transaction -------------------------------------------------------------------
+
+
+def add(connection: Connection, evaluation: Evaluation) -> None:
+    connection.execute(insert(evaluations), [asdict(evaluation)])
+
+
+def settle(connection: Connection, evaluation: Evaluation) -> None:
+    """Write the evaluation in the place of what was recorded under its id."""
+    changes = update(evaluations).where(evaluations.c.id == evaluation.id)
+    connection.execute(changes.values(**asdict(evaluation)))
+
+
+def set_state(connection: Connection, evaluation_id: str, state: str, *, finished_at: float) -> None:
+    """Record that the evaluation is over."""
+    changes = update(evaluations).where(evaluations.c.id == evaluation_id)
+    connection.execute(changes.values(state=state, finished_at=finished_at))
+
+
+def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None:
+    """Record answers; one that is there already, from another process, stays as it is."""
+    if found:
+        connection.execute(_insert(connection, answers).on_conflict_do_nothing(), [asdict(each) for each in found])
+
+
+def clear_scores(connection: Connection, evaluation_id: str) -> None:
+    """Take away what a scoring that did not come to its end has left."""
+    connection.execute(delete(scores).where(scores.c.evaluation_id == evaluation_id))
+
+
+def add_scores(connection: Connection, found: Sequence[Score]) -> None:
+    """Record scores; one that is there already stays as it is."""
+    if found:
+        connection.execute(_insert(connection, scores).on_conflict_do_nothing(), [_row(score) for score in found])
+
+
+def _row(value: RecordedAnswer | Score) -> dict[str, Any]:
+    """The fields as they are: `asdict` would copy the JSON in them leaf by leaf."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,174 @@
+"""A sweep as it stands: its trials and what became of them, the ranking, and what it tells."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from orchestrator.errors import NoSuchSweep
+from orchestrator.jobfile import JobFile, Sweep, job_from_document
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.states import State
+from orchestrator.store import sweeps as store
+from orchestrator.store.records import Checkpoint, Metric
+from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
+from orchestrator.sweeps.effects import Effect, effects
+from orchestrator.sweeps.proposals import Suggestion, suggestions
+from orchestrator.sweeps.ranking import Ranking, rank
+from orchestrator.sweeps.results import TrialResult, TrialState, looks, score_of
+from orchestrator.sweeps.trials import Trial
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as it is recorded, its last run, and what is judged of it."""
+
+    recorded: RecordedTrial
+    run: Run
+    result: TrialResult
+
+    @property
+    def trial(self) -> Trial:
+        return self.result.trial
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A sweep on one endpoint. What is ranked is what the job file, as last submitted, asks for."""
+
+    sweep: RecordedSweep
+    job: JobFile
+    """As it was last submitted."""
+    trials: tuple[TrialRecord, ...]
+    """Those that the job file asks for, by number."""
+    removed: tuple[TrialRecord, ...]
+    """Those that it no longer asks for; their runs are left as they are."""
+
+    @property
+    def settings(self) -> Sweep:
+        """The job file's `[sweep]`."""
+        return settings(self.job)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        return rank(self.settings, (record.result for record in self.trials))
+
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """What each parameter did, the one with the largest share first."""
+        return effects(self.ranking.ranked, self.settings.goal)
+
+    @cached_property
+    def suggestions(self) -> list[Suggestion]:
+        return suggestions(self.ranking)
+
+    @property
+    def expected(self) -> int:
+        """How many trials there will be in all, those included that are not drawn yet."""
+        return max(self.sweep.trials, len(self.trials))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is under way, and nothing is to be drawn."""
+        is_settled = all(record.run.is_over for record in self.trials)
+        return is_settled and (self.sweep.stopped_at is not None or len(self.trials) >= self.expected)
+
+
+def overview(ledger: Ledger, name: str, endpoint: str | None = None) -> Overview:
+    """The newest sweep of that name, or the one on that endpoint. Raises NoSuchSweep."""
+    with ledger.database.read() as connection:
+        return overview_of(connection, find(connection, name, endpoint))
+
+
+def find(connection: Connection, name: str, endpoint: str | None = None) -> RecordedSweep:
+    """The newest sweep of that name, or the one on that endpoint. Raises NoSuchSweep with the nearest name."""
+    found = store.newest(connection, name=name, endpoint=endpoint)
+    if found:
+        return found[0]
+    known = store.newest(connection)
+    elsewhere = [sweep.endpoint for sweep in known if sweep.name == name]
+    near = difflib.get_close_matches(name, [sweep.name for sweep in known], n=1)
+    if elsewhere:
+        advice = f"It was run on {', '.join(elsewhere)}."
+    elif near:
+        advice = f"Did you mean {near[0]}?"
+    else:
+        advice = "See: ftorch sweep list"
+    raise NoSuchSweep(name=name, place=f" on {endpoint}" if endpoint else "", advice=advice)
+
+
+def overview_of(connection: Connection, sweep: RecordedSweep) -> Overview:
+    """What is recorded of a sweep, read in the caller's transaction."""
+    job = job_of(sweep)
+    runs = store.runs_of(connection, sweep.id)
+    metrics = dict(store.metrics_of(connection, sweep.id))
+    checkpoints = store.checkpoints_of(connection, sweep.id)
+    records = []
+    for trial in store.trials_of(connection, sweep.id):
+        run, measured = runs[trial.run_id], metrics.get(trial.run_id, [])
+        kept = checkpoints.get(trial.run_id, [])
+        result = result_of(settings(job), trial, run, measured, kept, sweep.spec["interval"])
+        records.append(TrialRecord(trial, run, result))
+    listed = tuple(record for record in records if record.recorded.listed)
+    return Overview(sweep, job, listed, tuple(record for record in records if not record.recorded.listed))
+
+
+def job_of(sweep: RecordedSweep) -> JobFile:
+    """The job file as it was when the sweep was last submitted."""
+    return job_from_document(sweep.spec["document"], Path(sweep.job_file))
+
+
+def settings(job: JobFile) -> Sweep:
+    """The `[sweep]` of a job file that is known to have one."""
+    assert job.sweep is not None
+    return job.sweep
+
+
+def trial_of(recorded: RecordedTrial) -> Trial:
+    return Trial(recorded.number, recorded.parameters, recorded.repeat)
+
+
+def state_of(recorded: RecordedTrial, run: Run) -> TrialState:
+    """What a run's state means for its trial: a cancelled one was pruned where there is evidence for it."""
+    if run.state == State.CANCELLED:
+        return TrialState.PRUNED if recorded.pruned else TrialState.CANCELLED
+    return TrialState(run.state) if run.is_over else TrialState.ACTIVE
+
+
+def result_of(
+    sweep: Sweep,
+    recorded: RecordedTrial,
+    run: Run,
+    metrics: Sequence[Metric],
+    checkpoints: Sequence[Checkpoint],
+    interval: int | None,
+) -> TrialResult:
+    """What is judged of a trial, by what is recorded of its run; looks are taken at every `interval` steps."""
+    state, score = state_of(recorded, run), None
+    if state is TrialState.SUCCEEDED:
+        score = score_of(sweep, metrics, checkpoints, run.fine_tuned_model)
+    return TrialResult(
+        trial=trial_of(recorded),
+        state=state,
+        run_id=run.id,
+        score=score,
+        final_step=metrics[-1].step if metrics else None,
+        reason=(recorded.pruned if state is TrialState.PRUNED else None) or run.reason,
+        cost_usd=run.cost_usd,
+        trained_tokens=run.trained_tokens,
+        seconds=_seconds(run),
+        looks=looks(metrics, interval) if interval else {},
+    )
+
+
+def _seconds(run: Run) -> float | None:
+    """From the request for the job to its end: the wait for a slot before it tells nothing of the trial."""
+    if run.finished_at is None or run.creation_started_at is None:
+        return None
+    return run.finished_at - run.creation_started_at

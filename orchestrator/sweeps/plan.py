@@ -1,0 +1,169 @@
+"""What submitting a sweep would do, before it does anything: every trial, and what all of them may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.dataset.checking.filesets import Announce
+from orchestrator.endpoints import capabilities_of
+from orchestrator.errors import BudgetTooSmall
+from orchestrator.jobfile import Axis, Choices, JobFile, Sweep, Value
+from orchestrator.runs.plan import CheckedFile, Plan, plan_job
+from orchestrator.sweeps.axes import contains
+from orchestrator.sweeps.overview import settings
+from orchestrator.sweeps.recipes import DataFacts, PlannedTrial, Recipes
+from orchestrator.sweeps.strategies import known_points
+from orchestrator.sweeps.study import require_optuna
+from orchestrator.sweeps.trials import Parameters, Trial, numbered, trial_job
+
+_PRICED = ("model", "training_file", "validation_file", "n_epochs")
+"""The parameters that decide which bytes are checked, how they are counted, and what they cost."""
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """One sweep on one endpoint."""
+
+    job: JobFile
+    config: EndpointConfig
+    trials: tuple[PlannedTrial, ...]
+    """Those that are known now, by number."""
+    drawn: int
+    """How many more tpe draws as it goes."""
+    corners: tuple[PlannedTrial, ...]
+    """The cheapest and the costliest points that may be drawn; none where nothing is."""
+    plans: tuple[Plan, ...]
+    """One for each combination of model and data files: what was checked."""
+    recipes: Recipes
+
+    @property
+    def settings(self) -> Sweep:
+        """The job file's `[sweep]`."""
+        return settings(self.job)
+
+    @property
+    def files(self) -> tuple[CheckedFile, ...]:
+        """Each data file once."""
+        found = {(checked.role, checked.file.path): checked for plan in self.plans for checked in plan.files}
+        return tuple(found.values())
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What all trials are expected to cost; with trials that are drawn as it goes, at most. None: unknown."""
+        costs = [planned.cost.usd for planned in self.trials]
+        costs += [max((corner.cost.usd or 0.0 for corner in self.corners), default=0.0) * self.drawn]
+        known = [cost for cost in costs if cost is not None]
+        unknown = len(known) < len(costs) or any(corner.cost.usd is None for corner in self.corners)
+        return None if unknown else sum(known)
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether a user should be asked first."""
+        return capabilities_of(self.config).charges
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(notice for plan in self.plans for notice in plan.notices))
+
+    def may_draw(self, parameters: Parameters) -> bool:
+        """Whether a point that was drawn before could still be drawn."""
+        axes = self.settings.space.axes
+        return set(parameters) == set(axes) and all(contains(axes[name], parameters[name]) for name in axes)
+
+
+def plan_sweep(
+    job: JobFile, workspace: Workspace, endpoint: str | None = None, *, announce: Announce | None = None
+) -> SweepPlan:
+    """Check the data of every trial and price it, on the job file's endpoint or the one named.
+
+    Raises what `plan_job` raises, OptunaMissing, and BudgetTooSmall where no trial could begin.
+    """
+    sweep, checked = settings(job), _Checked(job, workspace, endpoint, announce)
+    require_optuna(sweep)
+    examples = checked.plan({}).training.report.examples if sweep.strategy == "recommended" else 0
+    points = known_points(sweep, examples=examples, model=job.model)
+    corners = list(_corners(sweep)) if sweep.strategy == "tpe" else []
+    plans = checked.plans((*points, *corners))
+    config = plans[0].config
+    recipes = Recipes(job, config, _facts(plans))
+    found = SweepPlan(
+        job=job,
+        config=config,
+        trials=tuple(map(recipes.plan, numbered(_distinct(points, recipes), sweep.seeds))),
+        drawn=(sweep.trials or 0) * sweep.seeds if sweep.strategy == "tpe" else 0,
+        corners=tuple(recipes.plan(Trial(0, parameters)) for parameters in corners),
+        plans=plans,
+        recipes=recipes,
+    )
+    _require_budget(found)
+    return found
+
+
+class _Checked:
+    """The plans of a sweep's trials, as far as they differ in their data or in the model."""
+
+    def __init__(self, job: JobFile, workspace: Workspace, endpoint: str | None, announce: Announce | None) -> None:
+        self._job = job
+        self._plan = partial(plan_job, workspace=workspace, endpoint=endpoint, announce=announce)
+        self._plans: dict[tuple[str, str, str | None], Plan] = {}
+
+    def plans(self, points: Iterable[Parameters]) -> tuple[Plan, ...]:
+        """The different ones among the plans of these points."""
+        for parameters in points:
+            self.plan(parameters)
+        return tuple(self._plans.values())
+
+    def plan(self, parameters: Parameters) -> Plan:
+        job = trial_job(self._job, Trial(0, parameters))
+        key = (job.model, job.data.training_file, job.data.validation_file)
+        if key not in self._plans:
+            self._plans[key] = self._plan(job)
+        return self._plans[key]
+
+
+def _corners(sweep: Sweep) -> Iterator[Parameters]:
+    """The points of the space that differ in what decides a cost, at the ends of each axis."""
+    axes = sweep.space.axes
+    ends = {name: _ends(axes[name]) for name in _PRICED if name in axes}
+    for values in product(*ends.values()):
+        yield dict(zip(ends, values, strict=True))
+
+
+def _ends(axis: Axis) -> tuple[Value, ...]:
+    return axis.values if isinstance(axis, Choices) else (int(axis.low), int(axis.top))
+
+
+def _facts(plans: Iterable[Plan]) -> dict[str, DataFacts]:
+    """By the path as the job file has it."""
+    found: dict[str, DataFacts] = {}
+    for plan in plans:
+        paths = (plan.job.data.training_file, plan.job.data.validation_file)
+        for path, checked in zip(paths, plan.files, strict=False):
+            facts, before = checked.facts, found.get(str(path))
+            tokens = {**(before.tokens if before else {}), plan.job.model: facts.tokens}
+            found[str(path)] = DataFacts(facts.sha256, facts.examples, tokens)
+    return found
+
+
+def _distinct(points: Iterable[Parameters], recipes: Recipes) -> list[Parameters]:
+    """Each point once: to say what the rest of the job file says anyway makes no other point."""
+    found: dict[str, Parameters] = {}
+    for parameters in points:
+        found.setdefault(recipes.plan(Trial(0, parameters)).fingerprint, parameters)
+    return list(found.values())
+
+
+def _require_budget(plan: SweepPlan) -> None:
+    limit = plan.job.limits.max_cost_usd
+    costs = [planned.cost.usd for planned in (*plan.trials, *plan.corners)]
+    known = [cost for cost in costs if cost is not None]
+    if limit is not None and known and len(known) == len(costs) and min(known) > limit:
+        raise BudgetTooSmall(path=plan.job.source, limit=_dollars(limit), cheapest=_dollars(min(known)))
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.2g}"

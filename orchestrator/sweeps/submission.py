@@ -1,0 +1,224 @@
+"""From the plan of a sweep to recorded trials: what is known is found, and what is new is added, all at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from orchestrator.errors import SweepNameTaken
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.runs.states import State, Wish
+from orchestrator.runs.submission import free_id, keep_checks, new_run
+from orchestrator.store import runs as run_store
+from orchestrator.store import sweeps as store
+from orchestrator.store.database import Database
+from orchestrator.store.runs import Run
+from orchestrator.store.schema import runs
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
+from orchestrator.sweeps.overview import trial_of
+from orchestrator.sweeps.plan import SweepPlan
+from orchestrator.sweeps.recipes import PlannedTrial, spec_of
+
+_APART = 1e-5
+"""Seconds between the recorded beginnings of two trials that are recorded together."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What submitting a plan changes in the trials that are recorded already."""
+
+    new: tuple[PlannedTrial, ...]
+    renewed: tuple[tuple[RecordedTrial, PlannedTrial], ...]
+    """Those that failed, or that the user cancelled: they get another run."""
+    found: tuple[RecordedTrial, ...]
+    """Those that are kept as they are, and not paid again."""
+    removed: tuple[RecordedTrial, ...]
+    """Those that the job file no longer asks for."""
+    drawn: int
+    """How many more tpe draws as it goes."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether anything is trained that was not recorded before."""
+        return bool(self.new or self.renewed or self.drawn)
+
+
+@dataclass(frozen=True)
+class SubmittedSweep:
+    """The sweep of a plan as it is recorded now, and the runs of the trials that the job file asks for."""
+
+    sweep: RecordedSweep
+    changes: Changes
+    run_ids: tuple[str, ...]
+
+
+def changes_of(plan: SweepPlan, connection: Connection) -> Changes:
+    """What submitting the plan would change. Raises SweepNameTaken."""
+    _require_name(plan, connection)
+    known = _find(plan, connection)
+    return _compare(plan, store.standings(connection, known.id) if known else [])
+
+
+def record_sweep(plan: SweepPlan, database: Database, *, now: float, rng: random.Random) -> SubmittedSweep:
+    """Record the plan's sweep, or bring the one recorded before to it. Raises SweepNameTaken.
+
+    Two processes that submit the same at once get the same trials: each is recorded once.
+    """
+    with database.write() as connection:
+        changes = changes_of(plan, connection)
+        for each in plan.plans:
+            keep_checks(connection, each, now)
+        sweep = _write_sweep(connection, plan, now, rng)
+        _write_trials(connection, sweep, changes, now, rng)
+        listed = [standing.trial for standing in store.standings(connection, sweep.id) if standing.trial.listed]
+        for trial in listed:
+            run_store.set_limits(connection, trial.run_id, plan.job.limits.max_cost_usd, plan.job.poll.seconds)
+        crash_point("before-commit-submission")
+    crash_point("after-commit-submission")
+    return SubmittedSweep(sweep, changes, tuple(trial.run_id for trial in listed))
+
+
+def add_trial(
+    connection: Connection, sweep: RecordedSweep, planned: PlannedTrial, now: float, rng: random.Random
+) -> str:
+    """Record a trial and its first run; returns the run's id."""
+    trial = planned.trial
+    created_at = now + trial.number * _APART  # runs begin in the order of their creation
+    run = replace(_run_of(planned, connection, created_at, rng), sweep_id=sweep.id)
+    run_store.add(connection, run, run.reason)
+    store.add_trial(
+        connection,
+        RecordedTrial(sweep.id, trial.number, dict(trial.parameters), trial.repeat, planned.fingerprint, run.id),
+    )
+    return run.id
+
+
+def add_run(
+    connection: Connection,
+    trial: RecordedTrial,
+    planned: PlannedTrial,
+    now: float,
+    rng: random.Random,
+    *,
+    retries: int,
+    reason: str,
+) -> str | None:
+    """Give a trial another run, with the training seed of the last one; None where it has got one meanwhile."""
+    if store.last_run(connection, trial) != trial.run_id:
+        return None
+    seed = run_store.get(connection, trial.run_id).seed
+    run = replace(_run_of(planned, connection, now, rng), sweep_id=trial.sweep_id, seed=seed, reason=reason)
+    run_store.add(connection, run, reason)
+    store.change_run(connection, trial, run.id, retries)
+    return run.id
+
+
+# --- looking -----------------------------------------------------------------------------------------------
+
+
+def _require_name(plan: SweepPlan, connection: Connection) -> None:
+    """The budget, `status` and `sweep show` go by the name. A job file that was moved takes its name along."""
+    job = plan.job
+    used = select(runs.c.job_file).where(runs.c.name == job.name, runs.c.job_file != "").distinct()
+    others = {*connection.execute(used).scalars()}
+    others |= {sweep.job_file for sweep in store.newest(connection, name=job.name)}
+    for other in sorted(others):
+        if Path(other).exists() and job.source.exists() and not job.source.samefile(other):
+            raise SweepNameTaken(path=job.source, name=job.name, other=other)
+
+
+def _find(plan: SweepPlan, connection: Connection) -> RecordedSweep | None:
+    found = store.newest(connection, name=plan.job.name, endpoint=plan.config.name)
+    return found[0] if found else None
+
+
+def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
+    known = {standing.trial.fingerprint: standing for standing in standings}
+    new, renewed, found = [], [], []
+    drawn = _drawn_before(plan, known)
+    for planned in (*plan.trials, *drawn):
+        standing = known.pop(planned.fingerprint, None)
+        if standing is None:
+            new.append(planned)
+        elif _is_to_be_tried_again(standing):
+            renewed.append((standing.trial, planned))
+        else:
+            found.append(standing.trial)
+    removed = tuple(standing.trial for standing in known.values() if standing.trial.listed)
+    return Changes(tuple(new), tuple(renewed), tuple(found), removed, plan.drawn - len(drawn))
+
+
+def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[PlannedTrial]:
+    """The trials that tpe drew earlier, and that the job file as it is now could have drawn."""
+    fixed = {planned.fingerprint for planned in plan.trials}
+    found = []
+    for fingerprint, standing in known.items():
+        trial = trial_of(standing.trial)
+        if fingerprint in fixed or not plan.may_draw(trial.parameters) or trial.repeat >= plan.settings.seeds:
+            continue
+        planned = plan.recipes.plan(trial)
+        if planned.fingerprint == fingerprint:
+            found.append(planned)
+    return found[: plan.drawn]
+
+
+def _is_to_be_tried_again(standing: Standing) -> bool:
+    """Not what the sweep's own rule stopped."""
+    return standing.state == State.FAILED or (standing.state == State.CANCELLED and not standing.trial.pruned)
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+
+
+def _write_sweep(connection: Connection, plan: SweepPlan, now: float, rng: random.Random) -> RecordedSweep:
+    known, stop = _find(plan, connection), plan.settings.stop
+    interval = stop.interval_steps if stop else None
+    if stop and interval is None and known is not None:
+        interval = known.spec["interval"]
+    sweep = RecordedSweep(
+        id=known.id if known else free_id(connection, rng),
+        name=plan.job.name,
+        endpoint=plan.config.name,
+        job_file=str(plan.job.source.absolute()),
+        spec=spec_of(plan.recipes, interval),
+        trials=len(plan.trials) + plan.drawn,
+        max_active=plan.settings.max_active,
+        created_at=known.created_at if known else now,
+    )
+    (store.rewrite if known else store.add)(connection, sweep)
+    return sweep
+
+
+def _write_trials(
+    connection: Connection, sweep: RecordedSweep, changes: Changes, now: float, rng: random.Random
+) -> None:
+    kept = [*changes.found, *(trial for trial, _ in changes.renewed)]
+    store.list_only(connection, sweep.id, [trial.number for trial in kept])
+    for trial in changes.removed:
+        _leave(connection, trial)
+    for trial, planned in changes.renewed:
+        add_run(connection, trial, planned, now, rng, retries=0, reason="submitted again")
+    for number, planned in zip(_free_numbers(connection, sweep), changes.new, strict=False):
+        numbered = replace(planned, trial=replace(planned.trial, number=number))
+        add_trial(connection, sweep, numbered, now, rng)
+
+
+def _leave(connection: Connection, trial: RecordedTrial) -> None:
+    """What has a job is left to it; what waits for its turn is not begun any more."""
+    if run_store.get(connection, trial.run_id).state == State.PENDING:
+        run_store.set_wish(connection, trial.run_id, Wish.CANCEL)
+
+
+def _free_numbers(connection: Connection, sweep: RecordedSweep) -> Iterator[int]:
+    used = [trial.number for trial in store.trials_of(connection, sweep.id)]
+    return count(max(used, default=0) + 1)
+
+
+def _run_of(planned: PlannedTrial, connection: Connection, now: float, rng: random.Random) -> Run:
+    run = new_run(planned.recipe, free_id(connection, rng), now, rng)
+    return replace(run, fingerprint=planned.fingerprint)

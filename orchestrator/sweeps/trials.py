@@ -1,0 +1,78 @@
+"""Trials: the runs of a sweep, each with its parameters, as job files of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+from orchestrator.jobfile import MAX_SEED, JobFile, Value
+
+Parameters = Mapping[str, Value]
+PointKey = tuple[tuple[str, Value], ...]
+"""A combination of parameters as a value that can be compared and looked up."""
+
+_DATA = ("training_file", "validation_file")
+_TOP = ("model", "seed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep: `number` from 1 on, `repeat` from 0 on counts the trainings of the same point."""
+
+    number: int
+    parameters: Parameters
+    repeat: int = 0
+
+    @property
+    def key(self) -> PointKey:
+        """The same for all repeats of a point."""
+        return point_key(self.parameters)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the parameters and the repeat: the same after a crash, an edit, or a new order."""
+        identity = {"parameters": dict(self.parameters), "repeat": self.repeat}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def point_key(parameters: Parameters) -> PointKey:
+    """The point with its parameters in the order of the alphabet."""
+    return tuple(sorted(parameters.items()))
+
+
+def numbered(points: Iterable[Parameters], seeds: int, first: int = 1) -> Iterator[Trial]:
+    """The trials of these points: all of them once, then all of them again, so that an early end leaves no point
+    without a number."""
+    numbers, known = count(first), list(points)
+    for repeat in range(seeds):
+        for parameters in known:
+            yield Trial(next(numbers), parameters, repeat)
+
+
+def trial_job(job: JobFile, trial: Trial) -> JobFile:
+    """The job file that this one trial would have been, without a sweep.
+
+    A repeat trains with the job file's seed plus its number, so that all points meet the same seeds; without a
+    seed in the job file every trial draws its own.
+    """
+    given = trial.parameters
+    seed = job.seed if job.seed is None else (job.seed + trial.repeat) % (MAX_SEED + 1)
+    numbers = {name: value for name, value in given.items() if name not in (*_DATA, *_TOP)}
+    return job.model_copy(
+        update={
+            "sweep": None,
+            "seed": seed,
+            **{name: given[name] for name in _TOP if name in given},
+            "data": job.data.model_copy(update={name: given[name] for name in _DATA if name in given}),
+            "method": job.method.model_copy(update=numbers),
+        }
+    )
+
+
+def all_parameters(job: JobFile, parameters: Parameters) -> dict[str, Value]:
+    """The parameters with what the rest of the job file says about those that are not among them."""
+    said: dict[str, Value | None] = {**job.method.hyperparameters, "model": job.model, **job.data.model_dump()}
+    return {**{name: value for name, value in said.items() if value is not None}, **parameters}

@@ -1,0 +1,141 @@
+"""`ftorch evaluate`, `compare` and `leaderboard` on a model that was really trained."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.command import ftorch
+from support.project import Project, make_project
+
+from orchestrator.runs.ledger import open_ledger
+from orchestrator.store import evaluations as store
+
+EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nauto = true\n'
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose job was submitted, and evaluated by itself."""
+    project = make_project(tmp_path_factory.mktemp("trained"))
+    write_cases(project, ["garden", "garage", "kitchen", "stairs"])
+    project.write_job(f'{EVALUATION}gate = {{ metric = "tool_accuracy", min = 0.5 }}')
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 0, done.err
+    assert done.out.startswith("ft:gpt-4.1-mini-2025-04-14:local:")
+    assert done.out.count("\n") == 1
+    assert "How often right" in done.err
+    assert "rehearsal" in done.err
+    assert "Gate met." in done.err
+    return project
+
+
+@pytest.fixture
+def inside(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The same, with its folder as the current one."""
+    monkeypatch.chdir(trained.root)
+    monkeypatch.setenv("HOME", str(trained.root / "home"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return trained
+
+
+def write_cases(project: Project, rooms: list[str]) -> Path:
+    rows = [json.loads(line) for line in (project.root / "jobs" / "train.jsonl").read_text().splitlines()]
+    path = project.root / "jobs" / "cases.jsonl"
+    with path.open("w") as stream:
+        for room, row in zip(rooms, rows, strict=False):
+            row["messages"][0]["content"] = f"Switch on the light in the {room}"
+            row["messages"][1]["tool_calls"][0]["function"]["arguments"] = json.dumps({"room": room})
+            stream.write(json.dumps({"id": room, "slice": "rooms", **row}) + "\n")
+    return path
+
+
+def test_an_evaluation_that_began_by_itself_needs_no_asking(inside: Project) -> None:
+    done = ftorch("evaluate", "jobs/greet.toml", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "4 × 2 models = 8; 0 to be asked" in done.stderr
+    found = json.loads(done.stdout)
+    assert [each["label"] for each in found["models"]] == ["base", "tuned"]
+    assert found["rehearsal"] is True
+    assert found["models"][1]["slices"]["rooms"]["answers"] == 4
+    assert {each["measure"] for each in found["against_base"]} >= {"call_accuracy", "over_rejection"}
+
+
+def test_the_figures_come_as_a_table_of_lines_too(inside: Project) -> None:
+    done = ftorch("evaluate", "greet", "--csv", "--models", "tuned")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["group"], row["name"]) for row in rows] == [
+        ("all", ""),
+        ("slice", "rooms"),
+        ("tool", "light_room"),
+    ]
+    assert rows[0]["call_accuracy_of"] == "4"
+
+
+def test_checkpoints_are_models_too(inside: Project) -> None:
+    done = ftorch("evaluate", "greet", "--models", "base,tuned,checkpoints", "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_a_gate_that_is_not_met_leaves_with_three(inside: Project) -> None:
+    inside.write_job(f'{EVALUATION}gate = {{ metric = "rejection_recall", min = 0.5 }}')
+    done = ftorch("evaluate", "jobs/greet.toml")
+    assert done.exit_code == 3
+    assert "Gate not met: tuned (full): rejection_recall" in done.stderr
+
+
+def test_two_models_are_compared_from_what_is_recorded(inside: Project) -> None:
+    done = ftorch("compare", "gpt-4.1-mini-2025-04-14", "greet")
+    assert done.exit_code == 0, done.stderr
+    assert "The second against the first" in done.stdout
+    assert "Broken: " in done.stdout
+    object_ = json.loads(ftorch("compare", "gpt-4.1-mini-2025-04-14@full", "greet@full", "--json").stdout)
+    assert object_["second"]["model"].startswith("ft:")
+
+
+def test_the_leaderboard_ranks_what_was_asked_the_same_file(inside: Project) -> None:
+    done = ftorch("leaderboard", "greet", "--json")
+    [board] = json.loads(done.stdout)
+    assert {each["label"] for each in board["models"]} == {"base", "tuned"}
+    assert "by tool_accuracy" in ftorch("leaderboard", "--metric", "tool_accuracy").stdout
+
+
+def test_scoring_anew_asks_nothing(inside: Project) -> None:
+    done = ftorch("evaluate", "greet", "--rescore", "--rejection-tool", "light_room", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["models"][0]["rejection_recall"]["of"] == 4
+
+
+def test_resume_makes_up_for_an_evaluation_that_a_crash_prevented(inside: Project) -> None:
+    with open_ledger(inside.root) as ledger, ledger.database.write() as connection:
+        done = store.newest(connection)[0]
+        store.add(connection, replace(done, id="wanted01", state=store.WANTED, settings={}))
+    inside.write_job(EVALUATION)
+    resumed = ftorch("resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert f"evaluating run {done.run_id}" in resumed.stderr
+    assert "How often right" in resumed.stderr
+    assert "Nothing to resume" in ftorch("resume").stderr
+
+
+def test_cases_from_training_are_refused_unless_it_is_wished(inside: Project) -> None:
+    refused = ftorch("evaluate", "greet", "--file", "jobs/train.jsonl")
+    assert refused.exit_code == 2
+    assert "12 of 12 cases stand in the training file" in refused.stderr
+    allowed = ftorch("evaluate", "greet", "--file", "jobs/train.jsonl", "--allow-leak", "--dry-run")
+    assert allowed.exit_code == 0
+    assert "right answers to them prove nothing" in allowed.stderr
+
+
+def test_a_wish_that_makes_no_sense_is_a_usage_error(home: Path) -> None:
+    (home / "ftorch.toml").write_text("")
+    done = ftorch("evaluate", "jobs/greet.toml", "--variants", "short")
+    assert done.exit_code == 2
+    assert '"short" is none of full, no-descriptions, no-parameters, no-tools' in done.stderr
+    assert ftorch("evaluate", "jobs/greet.toml").exit_code == 2
+    assert "No evaluations yet" in ftorch("leaderboard").stderr
