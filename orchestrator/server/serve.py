@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,26 +21,38 @@ BACKLOG = 2048
 
 
 def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
-    """Serve until interrupted; port 0 takes any free one. The address is told on stderr once it is bound.
+    """Serve until interrupted; port 0 takes any free one. The address is told on stderr once it answers there.
 
     Raises ServerMissing where uvicorn is not installed, AddressUnusable where the address is taken or not ours, and
     what `create_app` raises.
     """
-    server = _server(store_dir, settings)
+    config = _config(store_dir, settings)
     listener = _bind(host, port)
+    server = _announcing(config, lambda: _announce(listener, host, settings))
     # Ctrl-C is how a server is ended: uvicorn closes everything in order and then raises it once more.
     with listener, contextlib.suppress(KeyboardInterrupt):
-        _announce(listener, host, settings)
         server.run(sockets=[listener])
 
 
-def _server(store_dir: Path, settings: Settings) -> uvicorn.Server:
+def _config(store_dir: Path, settings: Settings) -> uvicorn.Config:
     try:
         import uvicorn
     except ImportError as error:
         raise ServerMissing from error
     app = create_app(store_dir, settings=settings)
-    return uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False))
+    return uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False)
+
+
+def _announcing(config: uvicorn.Config, announce: Callable[[], None]) -> uvicorn.Server:
+    """A server that announces itself when it listens to signals too: who reads the address may end it at once."""
+    import uvicorn
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
+
+    return Announcing(config)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -34,7 +34,12 @@ def _start(tmp_path, host="127.0.0.1", key=""):
 
 def _stop(server):
     server.send_signal(signal.SIGINT)
-    _, errors = server.communicate(timeout=10)
+    try:
+        _, errors = server.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.communicate()
+        raise
     return errors
 
 
@@ -86,6 +91,14 @@ def test_an_open_server_without_a_key_warns(tmp_path):
     warning = server.stderr.readline()
     _stop(server)
     assert warning.startswith("Warning: anybody")
+
+
+def test_ctrl_c_ends_it_as_soon_as_its_address_is_known(tmp_path):
+    for _ in range(3):
+        server = _start(tmp_path)
+        server.stderr.readline()
+        _stop(server)
+        assert server.returncode == 0
 
 
 def test_a_taken_port_is_named(tmp_path):
