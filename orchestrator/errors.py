@@ -247,6 +247,11 @@ class EndpointBusy(EndpointError):
     """The endpoint {endpoint} is at a limit: {problem}."""
 
 
+class AskingEnded(EndpointError):
+    """The endpoint {endpoint} did not go on answering: {problem}. All {answered} answers that came are kept; once
+    that is put right, the same command goes on."""
+
+
 class OutcomeUnknown(EndpointError):
     """The endpoint {endpoint} gave no usable answer ({problem}), so what it did is not known."""
 

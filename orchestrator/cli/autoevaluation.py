@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.following import print_endings
+from orchestrator.cli.following import INTERRUPTED
 
 if TYPE_CHECKING:
     from orchestrator.runs.ledger import Ledger
@@ -15,19 +16,24 @@ if TYPE_CHECKING:
     from orchestrator.store.runs import Run
 
 
-def print_endings_and_evaluate(ledger: Ledger, runs: Sequence[Run]) -> None:
-    """What became of the runs, and the evaluations that waited for them, on stderr: stdout has the model ids alone.
-
-    Leaves as the endings do, or by what stopped an evaluation.
-    """
+@contextmanager
+def evaluated_afterwards(ledger: Ledger, runs: Sequence[Run]) -> Iterator[None]:
+    """Carry out what waited for these runs when all has been said about them, but not where the user stopped."""
+    ids = [run.id for run in runs]
     try:
-        print_endings(runs)
-    finally:
-        evaluate_due(ledger, [run.id for run in runs])
+        yield
+    except click.exceptions.Exit as leaving:
+        if leaving.exit_code != INTERRUPTED:
+            evaluate_due(ledger, ids)
+        raise
+    evaluate_due(ledger, ids)
 
 
 def evaluate_due(ledger: Ledger, run_ids: Sequence[str] | None = None) -> bool:
-    """Carry out the wanted evaluations of runs that have succeeded. Returns whether there was one."""
+    """Carry out the wanted evaluations of succeeded runs, of all or these; returns whether there were any.
+
+    The tables go to stderr: stdout has the model ids alone.
+    """
     from orchestrator.store import evaluations
 
     with ledger.database.read() as connection:

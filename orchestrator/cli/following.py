@@ -42,14 +42,14 @@ def follow(
     else:
         with following(ledger, runs, stderr()) as display:
             is_stopped = asyncio.run(_drive(ledger, runs, display, attendants))
+    added = [run_id for each in attendants for run_id in each.run_ids]
     with ledger.database.read() as connection:
-        ended = {run.id: run for run in store.by_ids(connection, [run.id for run in runs])}
-    current = [ended[run.id] for run in runs]
-    left = [run for run in current if not run.is_over]
+        ended = {run.id: run for run in store.by_ids(connection, sorted({*(run.id for run in runs), *added}))}
+    left = [run for run in ended.values() if not run.is_over]
     if is_stopped and left:
         click.echo(_detached(ledger, left), err=True)
         click.get_current_context().exit(INTERRUPTED)
-    return current
+    return [ended[run.id] for run in runs]
 
 
 async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener, attendants: Sequence[Attendant]) -> bool:

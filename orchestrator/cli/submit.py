@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.autoevaluation import evaluate_due, print_endings_and_evaluate
+from orchestrator.cli.autoevaluation import evaluate_due, evaluated_afterwards
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.following import confirm_cost, follow
+from orchestrator.cli.following import confirm_cost, follow, print_endings
 from orchestrator.cli.sweeping import drive_sweeps, submit_sweep
 
 if TYPE_CHECKING:
+    from orchestrator.runs.ledger import Ledger
     from orchestrator.runs.plan import Plan
+    from orchestrator.sweeps.attending import SweepAttendant
 
 
 @click.command()
@@ -70,7 +72,8 @@ def _submit_run(
         if detach and not run.is_over:
             click.echo(f"run {run.id} is {run.state}; ftorch resume follows it", err=True)
         else:
-            print_endings_and_evaluate(ledger, [run])
+            with evaluated_afterwards(ledger, [run]):
+                print_endings([run])
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -103,22 +106,30 @@ def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
 def resume(run: str | None, now: bool) -> None:
     """Carry on from wherever the last process died: all runs and sweeps, or those of a RUN id or a name."""
     from orchestrator.runs.ledger import open_ledger
-    from orchestrator.sweeps.attending import attendants
 
     with open_ledger() as ledger:
-        sweeps = attendants(ledger, run)
+        sweeps = _unfinished_sweeps(ledger, run)
         trials = {run_id for each in sweeps for run_id in each.run_ids}
         active = [found for found in ledger.runs(run, only_active=True) if not found.is_over]
         others = [found for found in active if found.id not in trials]
         if not sweeps and not others:
-            if evaluate_due(ledger):
+            if evaluate_due(ledger, None if run is None else [found.id for found in ledger.runs(run)]):
                 return
             click.echo("Nothing to resume: every run is over. See: ftorch status", err=True)
             return
         click.echo(f"resuming {_said(len(others), len(sweeps))}", err=True)
         if now:
             ledger.hasten(active)
-        print_endings_and_evaluate(ledger, drive_sweeps(ledger, sweeps, others))
+        with evaluated_afterwards(ledger, others):
+            drive_sweeps(ledger, sweeps, others)
+
+
+def _unfinished_sweeps(ledger: Ledger, name: str | None) -> list[SweepAttendant]:
+    if not ledger.sweeps(name):
+        return []
+    from orchestrator.sweeps.attending import attendants
+
+    return attendants(ledger, name)
 
 
 def _said(runs: int, sweeps: int) -> str:

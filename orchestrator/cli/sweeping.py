@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.following import confirm_cost, follow
+from orchestrator.cli.following import confirm_cost, follow, print_endings
 
 if TYPE_CHECKING:
     from orchestrator.runs.ledger import Ledger
     from orchestrator.store.runs import Run
     from orchestrator.sweeps.attending import SweepAttendant
+    from orchestrator.sweeps.overview import Overview
     from orchestrator.sweeps.plan import SweepPlan
     from orchestrator.sweeps.submission import Changes, SubmittedSweep
 
@@ -54,10 +55,10 @@ def submit_plan(ledger: Ledger, plan: SweepPlan, *, yes: bool, detach: bool = Fa
         drive_sweeps(ledger, [attendant])
 
 
-def drive_sweeps(ledger: Ledger, attendants: Sequence[SweepAttendant], others: Sequence[Run] = ()) -> list[Run]:
-    """Drive the trials of these sweeps, and other runs; then tell what the sweeps came to.
+def drive_sweeps(ledger: Ledger, attendants: Sequence[SweepAttendant], others: Sequence[Run] = ()) -> None:
+    """Drive the trials of these sweeps, and other runs; then tell what they came to.
 
-    Returns the other runs as they are then. Leaves with 1 where a sweep ends without any result.
+    Leaves with 1 where a sweep ends without any result, or another run failed.
     """
     from orchestrator.store import runs as store
 
@@ -65,9 +66,10 @@ def drive_sweeps(ledger: Ledger, attendants: Sequence[SweepAttendant], others: S
     with ledger.database.read() as connection:
         trials = store.by_ids(connection, ids)
     ended = follow(ledger, [*others, *trials], attendants=attendants)
-    for attendant in attendants:
-        _print_ending(ledger, attendant)
-    return [run for run in ended if run.id in {other.id for other in others}]
+    have_results = [_print_ending(attendant.overview()) for attendant in attendants]
+    print_endings(ended[: len(others)])
+    if not all(have_results):
+        click.get_current_context().exit(1)
 
 
 def _show(plan: SweepPlan, changes: Changes, *, as_json: bool = False) -> None:
@@ -91,17 +93,16 @@ def _say_submitted(submitted: SubmittedSweep) -> None:
         (len(changes.found), "found again, not paid again"),
     ]
     parts = ", ".join(f"{number} {what}" for number, what in counted if number)
-    click.echo(f"sweep {submitted.sweep.name}: of its trials {parts}", err=True)
+    click.echo(f"sweep {submitted.sweep.name}, trials: {parts}", err=True)
 
 
-def _print_ending(ledger: Ledger, attendant: SweepAttendant) -> None:
-    """The ranking on stderr, and the best model id, alone, on stdout."""
+def _print_ending(found: Overview) -> bool:
+    """The ranking on stderr, and the best model id, alone, on stdout; False where there never will be one."""
     from orchestrator.reports.console import stderr
     from orchestrator.reports.formats import printable
     from orchestrator.reports.sweepdetails import print_outcome
     from orchestrator.sweeps.results import TrialState
 
-    found = attendant.overview()
     print_outcome(found, stderr())
     waiting = [record for record in found.trials if record.result.state is TrialState.ACTIVE]
     for record in waiting[:1]:
@@ -111,8 +112,9 @@ def _print_ending(ledger: Ledger, attendant: SweepAttendant) -> None:
     best = found.ranking.best
     if best is not None and best.score is not None and best.score.model:
         click.echo(printable(best.score.model))
-    elif not waiting:
+        return True
+    if not waiting:
         failed = next((each.result for each in found.trials if each.result.state is TrialState.FAILED), None)
         reason = f": {printable(failed.reason)}" if failed else ""
         click.echo(f"Error: sweep {found.sweep.name} has no result{reason}", err=True)
-        click.get_current_context().exit(1)
+    return bool(waiting)

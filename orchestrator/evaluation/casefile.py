@@ -35,6 +35,8 @@ class CaseFile:
     slices: Mapping[str, int]
     """Cases of each slice, in the order of the file."""
     rejections: Rejections
+    tools: frozenset[str]
+    """The names that its cases declare or expect to be called."""
 
 
 def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> CaseFile:
@@ -56,7 +58,7 @@ def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Ca
                 found.note(path, number, error.problem)
     found.raise_problems(path)
     rejections = Rejections(frozenset(found.rejection_tools) | rejection_tools, found.rejects_in_text)
-    return CaseFile(path, file.sha256, len(found.lines), found.slices, rejections)
+    return CaseFile(path, file.sha256, len(found.lines), found.slices, rejections, frozenset(found.tools))
 
 
 def _require_sound_messages(path: Path) -> None:
@@ -72,6 +74,7 @@ class _Found:
     lines: dict[str, int] = field(default_factory=dict)
     """For each id the line where it stands."""
     slices: dict[str, int] = field(default_factory=dict)
+    tools: set[str] = field(default_factory=set)
     rejection_tools: set[str] = field(default_factory=set)
     rejects_in_text: bool = False
     problems: list[str] = field(default_factory=list)
@@ -84,8 +87,12 @@ class _Found:
             raise InvalidCase(problem)
         for name in case.slices:
             self.slices[name] = self.slices.get(name, 0) + 1
+        self.tools.update(case.tools.tools)
         for expected in case.accepted:
+            if isinstance(expected, Calls):
+                self.tools.update(call.name for call in expected.calls)
             if isinstance(expected, Rejection) and expected.tool is not None:
+                self.tools.add(expected.tool)
                 self.rejection_tools.add(expected.tool)
             self.rejects_in_text |= isinstance(expected, Rejection) and expected.tool is None
 

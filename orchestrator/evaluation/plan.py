@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.evaluation.questions import Grid, chosen_variants, questions
 from orchestrator.evaluation.subjects import Candidate, Subject, candidates, find_subject
 from orchestrator.jobfile import Evaluation as Settings
+from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
 from orchestrator.runs.ledger import Ledger
 from orchestrator.store import evaluations as store
 
@@ -90,7 +92,10 @@ def plan_evaluation(ledger: Ledger, targets: Sequence[str], wishes: Wishes) -> P
     cases = check_cases(path, frozenset(settings.rejection_tools))
     variants = chosen_variants(path, settings.variants)
     grid = Grid([each.model for each in asked], variants, settings.samples, {"temperature": settings.temperature})
-    notes = compare_with_training(cases, subject, allow_leak=settings.allow_leak or wishes.allow_leak)
+    notes = [
+        *_doubtful_names(settings, cases),
+        *compare_with_training(cases, subject, allow_leak=settings.allow_leak or wishes.allow_leak),
+    ]
     charges = capabilities_of(config).charges
     price = Price() if charges else None
     missing = 0
@@ -146,3 +151,16 @@ def _settings(subject: Subject, wishes: Wishes) -> tuple[Settings, Path]:
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     changes = {name: value for name, value in lists.items() if value is not None}
     return (table or Settings(file=str(path))).model_copy(update=changes), path
+
+
+def _doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
+    """Names that are taken as they stand, and would quietly give other figures where they are misspelt."""
+    for model in settings.models:
+        near = get_close_matches(model, (BASE, TUNED, CHECKPOINTS), n=1, cutoff=0.8)
+        if near and near[0] != model:
+            yield f'"{model}" is taken for the name of a model; did you mean "{near[0]}"?'
+    for tool in settings.rejection_tools:
+        if tool not in cases.tools:
+            near = get_close_matches(tool, cases.tools, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            yield f'no case declares or expects the rejection tool "{tool}"{hint}'

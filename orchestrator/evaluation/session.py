@@ -12,7 +12,14 @@ from typing import Any, Protocol
 
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Endpoint
-from orchestrator.errors import EndpointBusy, EndpointUnreachable, RequestRefused
+from orchestrator.errors import (
+    AskingEnded,
+    EndpointBusy,
+    EndpointUnreachable,
+    KeyRefused,
+    QuotaExhausted,
+    RequestRefused,
+)
 from orchestrator.evaluation.asking import Question, Reply, ask_all
 from orchestrator.evaluation.plan import Plan, asked_as, missing_questions
 from orchestrator.evaluation.scored import SCORING, score_answers
@@ -26,6 +33,7 @@ FLUSH_SECONDS = 0.2
 NEW_MODEL_SECONDS = 600.0
 """A fine-tuned model may be unknown to its endpoint for some minutes; Azure's deployments take the longest."""
 _PROBE_SECONDS = 5.0
+_LASTING = (EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted)
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -64,8 +72,8 @@ async def ask_missing(
 ) -> Asking:
     """Ask every question of the plan that has no recorded answer; each answer is kept as it comes.
 
-    Setting `stop` ends it early: what is under way is still answered and kept. Raises what `ask_all` raises, and
-    EndpointNotUsable.
+    Setting `stop` ends it early: what is under way is still answered and kept. Raises RequestRefused for a model
+    that does not exist, AskingEnded for all other trouble that concerns every question, and EndpointNotUsable.
     """
     if not plan.missing:
         return Asking(0, {}, True)
@@ -73,12 +81,12 @@ async def ask_missing(
     recorder = _Recorder(ledger, plan.config.name, listener)
     left = missing_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid)
     async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
-        await _wait_for_new_models(endpoint, plan, listener, stop)
 
         async def ask(question: Question) -> Mapping[str, Any]:
             return await endpoint.chat(question.request, question.once)
 
         with recorder.flushing():
+            await _wait_for_new_models(endpoint, plan, listener, stop)
             await ask_all(left, ask, recorder.add, concurrency=plan.settings.max_concurrency, stop=stop)
     return Asking(recorder.answered, recorder.errors, not stop.is_set())
 
@@ -175,9 +183,12 @@ class _Recorder:
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
-        """Whatever happens inside, what was answered is written at the end."""
+        """Whatever happens inside, what was answered is written at the end, and said where the endpoint failed."""
         try:
             yield
+        except _LASTING as error:
+            problem = error.facts["problem"]
+            raise AskingEnded(endpoint=self.endpoint, problem=problem, answered=self.answered) from error
         finally:
             self._flush()
 

@@ -172,4 +172,4 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(f'{key} = {_toml(inner)}' for key, inner in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(_toml(inner) for inner in value)}]"
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -101,7 +101,8 @@ _RANGE_KEYS = tuple(field.name for field in fields(Range) if field.name != "whol
 
 def _range(check: Number, table: Mapping[str, Any]) -> Range:
     if unknown := sorted(set(table) - set(_RANGE_KEYS)):
-        raise _error("must have the keys low, high, log and step only, and no {unknown}", unknown=unknown[0])
+        named = " and no ".join(unknown)
+        raise _error("must have the keys low, high, log and step only, and no {unknown}", unknown=named)
     if missing := [key for key in ("low", "high") if key not in table]:
         raise _error("must have both low and high; {missing} is missing", missing=missing[0])
     log, step = table.get("log", False), table.get("step")

@@ -25,8 +25,10 @@ def print_contrasts(title: str, first: str, contrasts: Sequence[Contrast], conso
     several_labels = len({contrast.label for contrast in contrasts}) > 1
     several_variants = len({contrast.variant for contrast in contrasts}) > 1
     who = [*(["model"] if several_labels else []), *(["variant"] if several_variants else [])]
-    for heading in ("", *who, first, "then", "difference", "p", ""):
+    table.add_column("")
+    for heading in (*who, first, "then", "difference", "p"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("")  # Rich narrows the columns that may wrap first, so no figure is cut off
     for contrast in contrasts:
         named = [*([printable(contrast.label)] if several_labels else [])]
         named += [contrast.variant] if several_variants else []

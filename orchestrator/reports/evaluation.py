@@ -183,10 +183,11 @@ def _of_group(found: Figures | None) -> str:
 
 
 def _tools(results: Results) -> Table:
-    """The tools that fare worst with the last model first: a row each, or with many models a column each."""
-    last = results.series[-1].tools
-    names = sorted(last, key=lambda name: _value(last[name]))
-    return _by_row(results, names) if len(results.series) <= _SIDE_BY_SIDE else _by_column(results, names)
+    """The tools that fare worst first: a row each, by the last model; with many models a column each, by all."""
+    is_narrow = len(results.series) <= _SIDE_BY_SIDE
+    judges = results.series[-1:] if is_narrow else results.series
+    names = sorted(results.series[-1].tools, key=lambda name: sum(_value(each.tools.get(name)) for each in judges))
+    return _by_row(results, names) if is_narrow else _by_column(results, names)
 
 
 def _by_row(results: Results, names: Sequence[str]) -> Table:
@@ -219,8 +220,8 @@ def _with_rest(table: Table, left: int) -> Table:
     return table
 
 
-def _value(found: Figures) -> float:
-    value = found.accuracy[Level.TYPED].value
+def _value(found: Figures | None) -> float:
+    value = found.accuracy[Level.TYPED].value if found else None
     return 1.0 if value is None else value
 
 
@@ -260,5 +261,5 @@ def _table(results: Results, *columns: str) -> Table:
     for heading in ("", *(["variant"] if several else [])):
         table.add_column(heading, no_wrap=True)
     for heading in columns:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     return table

@@ -28,7 +28,7 @@ def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", justify="right", no_wrap=True)
     for name in measures:
-        table.add_column(MEASURES[name].title, justify="right", no_wrap=True)
+        table.add_column(MEASURES[name].title, justify="right", overflow="fold")  # may wrap
     for heading in ("F1", "p to 1st", "tokens", "1,000 requests", "when"):
         table.add_column(heading, justify="right", no_wrap=True)
     for rank, place in enumerate(board.places, start=1):

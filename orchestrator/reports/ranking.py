@@ -20,6 +20,9 @@ SHOWN_POINTS = 20
 _SHOWN_TRIALS = 5
 _WIDTH_BESIDE_PARAMETERS = 54
 _PARAMETER_WIDTH = 12
+_SPREAD_WIDTH = 13
+"""With what RUN is longer by where points are repeated."""
+_STEP_WIDTH = 11
 
 _TITLES: Mapping[TrialState, str] = {
     TrialState.PRUNED: "Stopped by the rule",
@@ -103,7 +106,7 @@ class _Line:
 def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
     """Narrow terminals show parameters by short names, and leave out what they have no room for."""
     names = varied(line.point.parameters for line in lines)
-    is_wide = width >= _WIDTH_BESIDE_PARAMETERS + _PARAMETER_WIDTH * len(names)
+    is_wide = width >= _wide(lines) + _PARAMETER_WIDTH * len(names)
     before, after = _titles(lines, is_wide)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("  #", sweep.metric.upper().replace("_", "\n"), *before):
@@ -120,6 +123,12 @@ def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
         cells += [*(value(given[name]) if name in given else "–" for name in names), _run(line)]
         table.add_row(*cells, *(facts[title] for title in after), style="green" if place == 1 else "")
     return table
+
+
+def _wide(lines: Sequence[_Line]) -> int:
+    """The characters that all columns but those of the parameters take."""
+    spread = _SPREAD_WIDTH if any(line.point.spread is not None for line in lines) else 0
+    return _WIDTH_BESIDE_PARAMETERS + spread + (_STEP_WIDTH if any(line.is_earlier for line in lines) else 0)
 
 
 def _titles(lines: Sequence[_Line], is_wide: bool) -> tuple[list[str], list[str]]:

@@ -37,6 +37,10 @@ class Attendant(Protocol):
 
     endpoint: str
 
+    @property
+    def run_ids(self) -> list[str]:
+        """The ids of those of its runs that are asked for now."""
+
     def attend(self, now: float) -> Collection[str]:
         """Returns the ids of those of its runs that it has not named before, for the loop to drive."""
 

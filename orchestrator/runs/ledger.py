@@ -61,7 +61,8 @@ class Ledger:
             if key is None:
                 return runs.newest(connection, limit=limit, only_active=only_active)
             named = runs.newest(connection, name=key, limit=limit, only_active=only_active)
-            return named or [runs.find(connection, key)]
+            is_sweep = not named and bool(sweeps.newest(connection, name=key))  # tpe may not have drawn a trial yet
+            return named if named or is_sweep else [runs.find(connection, key)]
 
     def single_runs(self, *, limit: int | None = None) -> list[Run]:
         """The runs that belong to no sweep, newest first."""

@@ -35,7 +35,7 @@ def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait
     if active < config.max_active:
         return None
     reason = f"waiting for a slot: {active} of {config.max_active} are taken on {config.name}"
-    return Wait(now + _look_again(config), reason)
+    return Wait(_next_look(config, now), reason)
 
 
 def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
@@ -48,11 +48,13 @@ def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now
     if most is None or active < most:
         return None
     reason = f"waiting for a slot: {active} of the {most} that the sweep may take (max_active) are taken"
-    return Wait(now + _look_again(config), reason)
+    return Wait(_next_look(config, now), reason)
 
 
-def _look_again(config: EndpointConfig) -> float:
-    return min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
+def _next_look(config: EndpointConfig, now: float) -> float:
+    """The same moment for all that wait: whoever came first is then looked at first, and takes the slot."""
+    interval = min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
+    return (now // interval + 1) * interval
 
 
 def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
@@ -40,7 +41,7 @@ async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
             known = uploads.find(connection, world.config.name, PURPOSE, sha256)
         if known is not None and known.file_id is not None:
             return await _recorded(world, known, path)
-        claimed = _claim(world, path, sha256)
+        claimed = await _claim(world, path, sha256)
         if claimed is None or claimed.file_id is not None:
             return _elsewhere(world, path)
         if claimed.attempted_at is not None:
@@ -67,7 +68,7 @@ async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
 
 
 async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
-    claimed = _claim(world, path, gone.sha256)
+    claimed = await _claim(world, path, gone.sha256)
     if claimed is None or claimed.file_id != gone.file_id:
         return _elsewhere(world, path)  # somebody else noticed first
     world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
@@ -76,8 +77,8 @@ async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
     return await _send(world, forgotten, path)
 
 
-def _claim(world: World, path: Path, sha256: str) -> Upload | None:
-    file = _unchanged(path, sha256)
+async def _claim(world: World, path: Path, sha256: str) -> Upload | None:
+    file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases are to be kept
     with world.database.write() as connection:
         claimed = uploads.claim(
             connection,

@@ -24,15 +24,17 @@ class Watch:
         for run in current:
             before = self._seen.get(run.id)
             self._seen[run.id] = run
-            if before is None or run.lease_owner == world.owner or before.lease_owner == world.owner:
+            if run.lease_owner == world.owner:
+                continue  # whoever drives a run tells of it as it goes
+            if before is None or before.lease_owner == world.owner:
                 self._mark(run)
             elif run != before:
                 self._report(run, before)
 
     def _mark(self, run: Run) -> None:
         with self._world.database.read() as connection:
-            metrics = records.metrics_of(connection, run.id)
-        self._steps[run.id] = metrics[-1].step if metrics else 0
+            last = records.last_metrics(connection, [run.id]).get(run.id)
+        self._steps[run.id] = last.step if last else 0
 
     def _report(self, run: Run, before: Run) -> None:
         listener = self._world.listener

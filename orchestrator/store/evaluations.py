@@ -85,12 +85,6 @@ _SCORE = _columns(scores, Score)
 # --- reading -----------------------------------------------------------------------------------------------
 
 
-def get(connection: Connection, evaluation_id: str) -> Evaluation:
-    """The evaluation of an id that is known to be there."""
-    row = connection.execute(select(*_EVALUATION).where(evaluations.c.id == evaluation_id)).one()
-    return Evaluation(**row._mapping)
-
-
 def newest(
     connection: Connection,
     *,

@@ -282,6 +282,11 @@ def set_wish(connection: Connection, run_id: str, wish: str | None) -> bool:
     return connection.execute(statement.values(wish=wish, due_at=None)).rowcount == 1
 
 
+def withdraw(connection: Connection, run_id: str, wish: str) -> None:
+    """Take back this wish where it is not carried out yet; another one stays. Needs no lease."""
+    connection.execute(update(runs).where(runs.c.id == run_id, runs.c.wish == wish).values(wish=None))
+
+
 def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, poll_seconds: float | None) -> None:
     """Take over the limits of a job file that was edited and submitted again. Needs no lease."""
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))

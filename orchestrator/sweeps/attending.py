@@ -26,9 +26,15 @@ description lists them; these are the usual ones of services."""
 
 
 def attendants(ledger: Ledger, name: str | None = None) -> list[SweepAttendant]:
-    """One for each sweep that is not finished: of all, or of those of a name."""
+    """One for each sweep that is not finished: of all, or of those of a name.
+
+    Of all, those are left out whose endpoint is no longer configured, so that the others can go on. Raises
+    UnknownEndpoint for a sweep that was named.
+    """
     with ledger.database.read() as connection:
         sweeps, counts = store.newest(connection, name=name), store.counts(connection)
+    if name is None:
+        sweeps = [each for each in sweeps if each.endpoint in ledger.workspace.endpoints]
     found = [attendant_of(ledger, each) for each in sweeps if _may_be_unfinished(each, counts.get(each.id, {}))]
     return [attendant for attendant in found if attendant.has_work()]
 
@@ -42,6 +48,11 @@ def _may_be_unfinished(sweep: RecordedSweep, counted: Mapping[str, int]) -> bool
     """A first look that reads no job file: most sweeps are finished."""
     settled = sum(counted.get(state, 0) for state in ("succeeded", "cancelled", "pruned"))
     return sweep.stopped_at is None and settled < max(sweep.trials, sum(counted.values()))
+
+
+def _orders(sweep: RecordedSweep) -> tuple[Any, Any]:
+    """What its runs are made from: the job file, and the data files as they were checked."""
+    return sweep.spec["document"], sweep.spec["files"]
 
 
 class SweepAttendant:
@@ -61,7 +72,7 @@ class SweepAttendant:
         self._rng = rng
         self._settled: tuple[Any, ...] | None = None
         self._named: set[str] = set()
-        self._document: object = None
+        self._orders: object = None
         self._load(sweep)
 
     @property
@@ -111,14 +122,14 @@ class SweepAttendant:
     def _read(self) -> tuple[RecordedSweep, list[Standing]]:
         with self._database.read() as connection:
             recorded, standings = store.get(connection, self._id), store.standings(connection, self._id)
-        if recorded.spec["document"] != self._document:  # edited, and submitted again meanwhile
+        if _orders(recorded) != self._orders:  # edited, and submitted again meanwhile
             self._load(recorded)
         return recorded, standings
 
     def _load(self, recorded: RecordedSweep) -> None:
         job = job_of(recorded)
         sweep = settings(job)
-        self._document = recorded.spec["document"]
+        self._orders = _orders(recorded)
         self._max_retries = sweep.max_retries
         self._recipes = recipes_of(recorded, job, self._config)
         self._draw = Draw(job, sweep, self._recipes, self._database) if sweep.strategy == "tpe" else None
@@ -137,14 +148,17 @@ class SweepAttendant:
         return self._draw is not None and self._draw.draw(recorded, standings, width, now, self._rng)
 
     def _is_to_be_tried_again(self, standing: Standing) -> bool:
-        """Only where the endpoint took the job and failed: a refusal, or bad data, would be met again."""
+        """Only where the endpoint took the job and failed: a refusal, or bad data, would be met again, and what was
+        losing need not be trained anew."""
         code = "".join(filter(str.isalnum, standing.error_code or "")).lower()
         is_fault = standing.state == State.FAILED and standing.job_id is not None and code in _ENDPOINT_FAULTS
-        return is_fault and standing.trial.listed and standing.trial.retries < self._max_retries
+        trial = standing.trial
+        return is_fault and trial.listed and not trial.pruned and trial.retries < self._max_retries
 
     def _try_again(self, standing: Standing, now: float) -> None:
         trial = standing.trial
         planned = self._recipes.plan(trial_of(trial))
         reason = f"tried again: run {trial.run_id} failed ({standing.error_code})"
         with self._database.write() as connection:
-            add_run(connection, trial, planned, now, self._rng, retries=trial.retries + 1, reason=reason)
+            if store.get(connection, self._id).stopped_at is None:
+                add_run(connection, trial, planned, now, self._rng, retries=trial.retries + 1, reason=reason)

@@ -9,23 +9,18 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from orchestrator.jobfile import JobFile, Sweep
-from orchestrator.runs.states import State
 from orchestrator.store import records
 from orchestrator.store import runs as run_store
 from orchestrator.store import sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
-from orchestrator.sweeps.overview import result_of, trial_of
+from orchestrator.sweeps.overview import is_hopeless, result_of, trial_of
 from orchestrator.sweeps.proposals import Proposer
 from orchestrator.sweeps.ranking import PointResult
 from orchestrator.sweeps.recipes import Recipes
 from orchestrator.sweeps.results import TrialResult, TrialState
 from orchestrator.sweeps.submission import add_trial
 from orchestrator.sweeps.trials import Parameters, PointKey, Trial
-
-_HOPELESS = 3
-"""So many failures without a success: more of the same would only fail as well."""
-_BAD_FILE = "file"
 
 
 class Draw:
@@ -54,19 +49,19 @@ class Draw:
         parameters = self._proposer.propose(self._by_point(recorded, listed))
         with self._database.write() as connection:
             current = store.trials_of(connection, recorded.id)
-            if current != [standing.trial for standing in standings]:
-                return True  # another process was first
+            as_read = store.get(connection, recorded.id) == recorded
+            if not as_read or current != [standing.trial for standing in standings]:
+                return True  # another process was first, or the user has stopped or edited the sweep
             if parameters is not None:
                 self._record(connection, recorded, current, parameters, now, rng)
             else:
-                now_known = store.get(connection, recorded.id)
-                store.rewrite(connection, replace(now_known, trials=len(listed)))
+                store.rewrite(connection, replace(recorded, trials=len(listed)))
         return True
 
     def is_wanted(self, recorded: RecordedSweep, standings: Sequence[Standing]) -> bool:
         """Whether the sweep has fewer trials than it is to have, and more of them may succeed."""
         listed = [standing for standing in standings if standing.trial.listed]
-        return len(listed) < recorded.trials and not _is_hopeless(listed)
+        return len(listed) < recorded.trials and not is_hopeless(listed)
 
     def _record(
         self,
@@ -113,10 +108,3 @@ class Draw:
             metrics = records.metrics_of(connection, run.id)
             checkpoints = records.checkpoints_of(connection, run.id)
         return result_of(self._sweep, trial, run, metrics, checkpoints, recorded.spec["interval"])
-
-
-def _is_hopeless(listed: Sequence[Standing]) -> bool:
-    failed = [standing for standing in listed if standing.state == State.FAILED]
-    if any(standing.error_code == _BAD_FILE for standing in failed):
-        return True
-    return len(failed) >= _HOPELESS and not any(standing.state == State.SUCCEEDED for standing in listed)

@@ -18,6 +18,7 @@ from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep, Standing
 from orchestrator.sweeps.results import TrialState, looks
 from orchestrator.sweeps.stopping import Judge, look_interval
+from orchestrator.sweeps.study import require_optuna
 from orchestrator.sweeps.trials import Parameters, all_parameters
 
 
@@ -44,6 +45,7 @@ class Court:
         if not self._interval:
             return
         if self._judge is None:
+            require_optuna(self._sweep)
             self._judge = Judge(self._stop, self._interval)
         for standing in (each for each in listed if each.is_over):
             self._end(self._judge, standing)

@@ -17,12 +17,16 @@ from orchestrator.runs.states import State
 from orchestrator.store import sweeps as store
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.store.runs import Run
-from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.effects import Effect, effects
 from orchestrator.sweeps.proposals import Suggestion, suggestions
 from orchestrator.sweeps.ranking import Ranking, rank
 from orchestrator.sweeps.results import TrialResult, TrialState, looks, score_of
 from orchestrator.sweeps.trials import Trial
+
+_HOPELESS = 3
+"""So many failures without a success: more of the same would only fail as well."""
+_BAD_FILE = "file"
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Overview:
     @property
     def expected(self) -> int:
         """How many trials there will be in all, those included that are not drawn yet."""
-        return max(self.sweep.trials, len(self.trials))
+        have = len(self.trials)
+        return have if is_hopeless([record.run for record in self.trials]) else max(self.sweep.trials, have)
 
     @property
     def is_over(self) -> bool:
@@ -128,6 +133,14 @@ def settings(job: JobFile) -> Sweep:
     """The `[sweep]` of a job file that is known to have one."""
     assert job.sweep is not None
     return job.sweep
+
+
+def is_hopeless(ended: Sequence[Run | Standing]) -> bool:
+    """Whether no more trials are drawn, by what became of those so far."""
+    failed = [each for each in ended if each.state == State.FAILED]
+    if any(each.error_code == _BAD_FILE for each in failed):
+        return True
+    return len(failed) >= _HOPELESS and not any(each.state == State.SUCCEEDED for each in ended)
 
 
 def trial_of(recorded: RecordedTrial) -> Trial:

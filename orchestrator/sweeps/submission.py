@@ -23,6 +23,7 @@ from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.overview import trial_of
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial, spec_of
+from orchestrator.sweeps.trials import PointKey, Trial
 
 _APART = 1e-5
 """Seconds between the recorded beginnings of two trials that are recorded together."""
@@ -154,17 +155,21 @@ def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
 
 
 def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[PlannedTrial]:
-    """The trials that tpe drew earlier, and that the job file as it is now could have drawn."""
+    """The trials of the points that tpe drew earlier, and that the job file as it is now could have drawn.
+
+    All repeats of a point go together, also those that were not asked for when it was drawn.
+    """
     fixed = {planned.fingerprint for planned in plan.trials}
-    found = []
+    points: dict[PointKey, Trial] = {}
     for fingerprint, standing in known.items():
         trial = trial_of(standing.trial)
-        if fingerprint in fixed or not plan.may_draw(trial.parameters) or trial.repeat >= plan.settings.seeds:
+        if not plan.may_draw(trial.parameters) or plan.recipes.plan(trial).fingerprint != fingerprint:
             continue
-        planned = plan.recipes.plan(trial)
-        if planned.fingerprint == fingerprint:
-            found.append(planned)
-    return found[: plan.drawn]
+        first = replace(trial, repeat=0)
+        if plan.recipes.plan(first).fingerprint not in fixed:
+            points.setdefault(trial.key, first)
+    repeats = [replace(point, repeat=repeat) for point in points.values() for repeat in range(plan.settings.seeds)]
+    return [plan.recipes.plan(trial) for trial in repeats[: plan.drawn]]
 
 
 def _is_to_be_tried_again(standing: Standing) -> bool:
@@ -199,6 +204,8 @@ def _write_trials(
 ) -> None:
     kept = [*changes.found, *(trial for trial, _ in changes.renewed)]
     store.list_only(connection, sweep.id, [trial.number for trial in kept])
+    for trial in changes.found:
+        _take_up_again(connection, trial)
     for trial in changes.removed:
         _leave(connection, trial)
     for trial, planned in changes.renewed:
@@ -208,9 +215,15 @@ def _write_trials(
         add_trial(connection, sweep, numbered, now, rng)
 
 
+def _take_up_again(connection: Connection, trial: RecordedTrial) -> None:
+    """It was removed or stopped, and is asked for again before that was carried out."""
+    if trial.pruned is None:
+        run_store.withdraw(connection, trial.run_id, Wish.CANCEL)
+
+
 def _leave(connection: Connection, trial: RecordedTrial) -> None:
-    """What has a job is left to it; what waits for its turn is not begun any more."""
-    if run_store.get(connection, trial.run_id).state == State.PENDING:
+    """What may have a job is left to it; what is not that far is not begun any more."""
+    if run_store.get(connection, trial.run_id).state in (State.PENDING, State.UPLOADING):
         run_store.set_wish(connection, trial.run_id, Wish.CANCEL)
 
 

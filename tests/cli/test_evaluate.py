@@ -132,6 +132,17 @@ def test_cases_from_training_are_refused_unless_it_is_wished(inside: Project) ->
     assert "right answers to them prove nothing" in allowed.stderr
 
 
+def test_names_that_are_probably_misspelt_are_noted_before_anything_is_asked(inside: Project) -> None:
+    wishes = ("--models", "base,tned", "--rejection-tool", "light_rom", "--dry-run")
+    plan = ftorch("evaluate", "jobs/greet.toml", *wishes)
+    assert plan.exit_code == 0, plan.stderr
+    assert '"tned" is taken for the name of a model; did you mean "tuned"?' in plan.stderr
+    assert 'no case declares or expects the rejection tool "light_rom"; did you mean "light_room"?' in plan.stderr
+    sound = ftorch("evaluate", "jobs/greet.toml", "--rejection-tool", "light_room", "--dry-run")
+    assert "rejection tool" not in sound.stderr
+    assert "name of a model" not in sound.stderr
+
+
 def test_a_wish_that_makes_no_sense_is_a_usage_error(home: Path) -> None:
     (home / "ftorch.toml").write_text("")
     done = ftorch("evaluate", "jobs/greet.toml", "--variants", "short")

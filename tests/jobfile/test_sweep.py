@@ -142,6 +142,11 @@ AXES = [
     ("n_epochs = { low = 1, high = 3, step = 0.5 }", "must have as step a whole number above 0 that fits between"),
     ("n_epochs = { low = 1, high = 3, step = 3 }", "must have as step a whole number above 0 that fits between"),
     ("n_epochs = { low = 1, high = 3, by = 1 }", "must have the keys low, high, log and step only, and no by"),
+    (
+        "n_epochs = { min = 1, max = 3, log = true }",
+        "must have the keys low, high, log and step only, and no max and no min, "
+        "not { min = 1, max = 3, log = true }",
+    ),
     ("n_epochs = { low = 1, high = 3, log = 1 }", "must have log = true or false"),
     ('learning_rate_multiplier = { low = "auto", high = 1 }', "must have numbers as low and high"),
     ("learning_rate_multiplier = { low = 0, high = 1, log = true }", "must have a low above 0, since log is true"),

@@ -31,10 +31,17 @@ validation_file = "drone/validation.jsonl"
 GRID = "[sweep.space]\nn_epochs = [1, 2, 3]\nlearning_rate_multiplier = [0.1, 0.5, 1.0]"
 SAME_BOUNDS = "n_epochs = { low = 1, high = 3 }\nlearning_rate_multiplier = { low = 0.1, high = 1.0, log = true }"
 WIDER = "n_epochs = { low = 1, high = 5 }\nlearning_rate_multiplier = { low = 0.05, high = 2.0, log = true }"
-RATES = "n_epochs = [3]\nbatch_size = [1, 2, 4]\nlearning_rate_multiplier = { low = 0.05, high = 2.0, log = true }"
+RATES = "n_epochs = [3]\nlearning_rate_multiplier = { low = 0.05, high = 2.0, log = true }"
 TPE = '[sweep]\nstrategy = "tpe"\ntrials = 20\nseed = {seed}\n[sweep.space]\n{space}'
 RANDOM = '[sweep]\nstrategy = "random"\ntrials = 16\nseed = {seed}\n[sweep.space]\n{space}'
-STOP = '[sweep.stop]\nrule = "median"'
+MEDIAN = '[sweep.stop]\nrule = "median"'
+STOPPED = {
+    "rates alone, 3 epochs": (RATES, MEDIAN),
+    "rates and batch sizes, 3 epochs": (f"{RATES}\nbatch_size = [1, 2, 4]", MEDIAN),
+    "epochs and rates": (WIDER, MEDIAN),
+    "epochs and rates, judged after the first epoch": (WIDER, f"{MEDIAN}\nwarmup_steps = 260"),
+}
+"""What is drawn at random, and the rule that stops it."""
 
 
 def main() -> None:
@@ -46,17 +53,17 @@ def main() -> None:
             for seed in seeds:
                 tpe = swept(project, f"tpe-{space == WIDER:d}-{seed}", TPE.format(seed=seed, space=space))
                 print(f"tpe of 20 in {title}, seed {seed}: {best(tpe):.4f} at {dict(point(tpe))}", flush=True)
-        for title, space in (("epochs and rates", WIDER), ("rates and batches, 3 epochs", RATES)):
-            saved = [stopping(project, title, space, seed) for seed in seeds]
+        for title, (space, rule) in STOPPED.items():
+            saved = [stopping(project, title, space, rule, seed) for seed in seeds]
             print(f"{title}: the median rule saved {fmean(saved):.0%} of the trained steps on average", flush=True)
 
 
-def stopping(project: Path, title: str, space: str, seed: int) -> float:
-    """The share of steps saved by the median rule, over a random sweep of the same points."""
+def stopping(project: Path, title: str, space: str, rule: str, seed: int) -> float:
+    """The share of steps that the rule saves of a random sweep of the same points."""
     random = RANDOM.format(seed=seed, space=space)
-    name = f"{space == RATES:d}-{seed}"
+    name = f"{list(STOPPED).index(title)}-{seed}"
     whole = swept(project, f"whole-{name}", random)
-    stopped = swept(project, f"stopped-{name}", f"{random}\n{STOP}")
+    stopped = swept(project, f"stopped-{name}", f"{random}\n{rule}")
     pruned = sum(record.result.state is TrialState.PRUNED for record in stopped.trials)
     saved = 1 - steps(project, stopped) / steps(project, whole)
     print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -72,6 +73,22 @@ def test_every_point_is_one_line_whatever_the_width(
     points = [line.split()[0] for line in lines if "run0" in line]
     assert points == [str(place) for place in range(1, 10)]
     assert not any("…" in line for line in lines)
+
+
+def test_repeats_and_earlier_checkpoints_leave_no_figure_cut_off(
+    make_result: Make, screen: Screen, lines_of: LinesOf
+) -> None:
+    results = [
+        replace(
+            make_result(n, n / 10, repeat=n % 2, step=200, n_epochs=n // 2, learning_rate_multiplier=0.5),
+            trained_tokens=1_013_622,
+        )
+        for n in range(2, 6)
+    ]
+    for width in range(80, 140, 4):
+        lines = ranking_lines(results, screen(width), lines_of)
+        assert not any("…" in line for line in lines)
+        assert sum("run0" in line for line in lines) == 2
 
 
 def test_a_long_ranking_ends_with_how_many_are_left(make_result: Make, screen: Screen, lines_of: LinesOf) -> None:

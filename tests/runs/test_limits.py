@@ -33,6 +33,15 @@ def test_runs_before_and_on_the_endpoint_take_its_slots(state, make_run, admit, 
     assert not wait.blocked
 
 
+def test_all_that_wait_for_a_slot_look_again_at_once_so_that_the_first_takes_it(make_run, admit, config, clock):
+    for _ in range(config.max_active):
+        make_run(state=State.RUNNING)
+    first = admit(make_run())
+    clock.pass_(0.7)
+    second = admit(make_run())
+    assert first.until == second.until > clock.now()
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - set(SLOT_HOLDERS)))
 def test_runs_that_are_over_or_paused_take_none(state, make_run, admit, config):
     for _ in range(config.max_active):

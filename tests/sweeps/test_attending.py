@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import pytest
 from support.sweeping import GRID, NOW, Sweeping
 
+from orchestrator.errors import NoSuchRun, OptunaMissing, UnknownEndpoint
 from orchestrator.store import sweeps as store
+from orchestrator.sweeps import study
 from orchestrator.sweeps.attending import SweepAttendant, attendants
 from orchestrator.sweeps.overview import overview
 from orchestrator.sweeps.proposals import Proposer
+from orchestrator.sweeps.recipes import Recipes
 from orchestrator.sweeps.results import TrialState
 from orchestrator.sweeps.submission import SubmittedSweep
 
@@ -37,6 +40,20 @@ def play(sweeping: Sweeping, submitted: SubmittedSweep, workers: Sequence[SweepA
 
 def points(sweeping: Sweeping, submitted: SubmittedSweep) -> list[dict[str, object]]:
     return [dict(trial.parameters) for trial in sweeping.trials(submitted)]
+
+
+def stop_at(
+    monkeypatch: pytest.MonkeyPatch, sweeping: Sweeping, submitted: SubmittedSweep, owner: type, name: str
+) -> None:
+    """Have the user stop the sweep while this is called."""
+    called = getattr(owner, name)
+
+    def stopping(*arguments: object) -> object:
+        with sweeping.database.write() as connection:
+            store.stop(connection, submitted.sweep.id, NOW)
+        return called(*arguments)
+
+    monkeypatch.setattr(owner, name, stopping)
 
 
 # --- trying again ------------------------------------------------------------------------------------------
@@ -82,6 +99,16 @@ def test_a_trial_is_tried_again_only_so_often(sweeping: Sweeping) -> None:
     assert len(sweeping.runs()) == 3 + 2
 
 
+def test_a_trial_that_failed_while_it_was_being_stopped_is_not_tried_again(sweeping: Sweeping) -> None:
+    submitted = sweeping.submit()
+    first = sweeping.trials(submitted)[0]
+    with sweeping.database.write() as connection:
+        store.prune(connection, first, "it was losing")
+    sweeping.end(first, "failed", error_code="server_error", job_id="job-1")
+    sweeping.attendant(submitted).attend(NOW)
+    assert len(sweeping.runs()) == 3
+
+
 def test_two_processes_try_a_trial_again_once(sweeping: Sweeping) -> None:
     submitted = sweeping.submit()
     workers = [sweeping.attendant(submitted) for _ in range(2)]
@@ -91,6 +118,42 @@ def test_two_processes_try_a_trial_again_once(sweeping: Sweeping) -> None:
     for worker in workers:
         worker.attend(NOW)
     assert len(sweeping.runs()) == 4
+
+
+def test_nothing_is_tried_again_in_a_sweep_that_was_stopped_at_that_moment(
+    sweeping: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted = sweeping.submit()
+    worker = sweeping.attendant(submitted)
+    sweeping.end(sweeping.trials(submitted)[0], "failed", error_code="server_error", job_id="job-1")
+    stop_at(monkeypatch, sweeping, submitted, Recipes, "plan")
+    worker.attend(NOW)
+    assert len(sweeping.runs()) == 3
+
+
+def test_a_trial_is_tried_again_with_the_data_that_was_submitted_last(sweeping: Sweeping) -> None:
+    worker = sweeping.attendant(sweeping.submit())
+    worker.attend(NOW)
+    path = sweeping.project.root / "jobs" / "train.jsonl"
+    path.write_text(path.read_text().replace("Switch on", "Put on"))
+    edited = sweeping.submit()
+    trial = next(trial for trial in sweeping.trials(edited) if trial.listed)
+    sweeping.end(trial, "failed", error_code="server_error", job_id="job-1")
+    worker.attend(NOW)
+    again = sweeping.run(next(each for each in sweeping.trials(edited) if each.number == trial.number))
+    assert again.id != trial.run_id
+    assert again.training_sha256 == sweeping.run(trial).training_sha256
+
+
+def test_a_sweep_on_an_endpoint_that_is_gone_keeps_no_other_from_going_on(sweeping: Sweeping) -> None:
+    config = sweeping.project.root / "ftorch.toml"
+    config.write_text('[endpoints.gone]\ntype = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\n')
+    here, there = sweeping.submit(), sweeping.submit(endpoint="gone")
+    config.unlink()
+    assert [each.run_ids for each in attendants(sweeping.ledger)] == [list(here.run_ids)]
+    assert there.run_ids
+    with pytest.raises(UnknownEndpoint):
+        attendants(sweeping.ledger, "greet")
 
 
 # --- drawing -----------------------------------------------------------------------------------------------
@@ -152,6 +215,40 @@ def test_a_process_that_was_overtaken_while_it_drew_records_nothing(
     assert points(sweeping, submitted) != [{"n_epochs": 1, "learning_rate_multiplier": 1.0}]
 
 
+def test_nothing_is_drawn_in_a_sweep_that_was_stopped_at_that_moment(
+    sweeping: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    submitted = sweeping.submit(TPE)
+    worker = sweeping.attendant(submitted)
+    stop_at(monkeypatch, sweeping, submitted, Proposer, "propose")
+    worker.attend(NOW)
+    assert sweeping.runs() == []
+
+
+def test_a_sweep_that_has_drawn_nothing_yet_is_found_by_its_name(sweeping: Sweeping) -> None:
+    pytest.importorskip("optuna")
+    sweeping.submit(TPE)
+    assert sweeping.ledger.runs("greet", only_active=True) == []
+    with pytest.raises(NoSuchRun):
+        sweeping.ledger.runs("unknown")
+
+
+def test_more_repeats_go_to_the_points_that_were_drawn_and_no_trial_is_added_beyond(sweeping: Sweeping) -> None:
+    pytest.importorskip("optuna")
+    sweep = TPE.replace("trials = 14", "trials = 2")
+    submitted = sweeping.submit(sweep)
+    play(sweeping, submitted, [sweeping.attendant(submitted)], 4)
+    assert len(sweeping.trials(submitted)) == 2
+    repeated = sweep.replace("trials = 2", "trials = 2\nseeds = 3")
+    again = sweeping.submit(repeated)
+    assert (len(again.changes.found), len(again.changes.new), again.changes.drawn) == (2, 4, 0)
+    play(sweeping, again, [sweeping.attendant(again)], 8)
+    trials = sweeping.trials(again)
+    assert len(trials) == again.sweep.trials == 6
+    assert len({str(trial.parameters) for trial in trials}) == 2
+
+
 def test_a_space_without_more_points_ends_the_sweep(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     sweep = (
@@ -177,6 +274,7 @@ def test_nothing_is_drawn_while_nothing_but_failures_come_back(sweeping: Sweepin
         for trial in sweeping.trials(submitted):
             sweeping.end(trial, "failed", error_code="invalid_hyperparameters", job_id=f"job-{trial.number}")
     assert len(sweeping.trials(submitted)) == 3
+    assert overview(sweeping.ledger, "greet").is_over, "it says the same as resume, which finds nothing to do"
 
 
 def test_a_drawn_run_has_the_files_that_were_checked(sweeping: Sweeping) -> None:
@@ -228,6 +326,15 @@ def test_a_losing_trial_is_stopped_with_its_evidence(sweeping: Sweeping) -> None
     found = overview(sweeping.ledger, "greet")
     assert found.trials[2].result.state is TrialState.PRUNED
     assert found.trials[2].result.reason == stopped.pruned
+
+
+def test_a_rule_without_optuna_says_what_to_install(sweeping: Sweeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    submitted = sweeping.submit(MEDIAN)
+    sweeping.train(sweeping.trials(submitted)[0], {1: 2.0}, total=100)
+    monkeypatch.setattr(study, "find_spec", lambda name: None)
+    with pytest.raises(OptunaMissing, match="median"):
+        sweeping.attendant(submitted).attend(NOW)
 
 
 def test_a_trial_that_was_faster_than_its_stop_counts_as_it_ended(sweeping: Sweeping) -> None:

@@ -10,6 +10,7 @@ from support.sweeping import GRID, NOW, Sweeping
 
 from orchestrator.errors import SweepNameTaken
 from orchestrator.jobfile import load_job_file
+from orchestrator.store import runs as run_store
 from orchestrator.store import sweeps as store
 from orchestrator.sweeps.plan import plan_sweep
 from orchestrator.sweeps.submission import SubmittedSweep, add_run, record_sweep
@@ -64,6 +65,27 @@ def test_a_removed_point_that_has_not_begun_is_not_begun_any_more_and_one_with_a
     sweeping.submit("[sweep.space]\nn_epochs = [3]")
     assert sweeping.run(waiting).wish == "cancel"
     assert sweeping.run(training).wish is None
+
+
+def test_a_removed_point_whose_files_are_going_up_is_not_begun_any_more(sweeping: Sweeping) -> None:
+    submitted = sweeping.submit()
+    with sweeping.database.write() as connection:
+        connection.exec_driver_sql("UPDATE runs SET state = 'uploading'")
+    sweeping.submit("[sweep.space]\nn_epochs = [3]")
+    assert [sweeping.run(trial).wish for trial in sweeping.trials(submitted)] == ["cancel", "cancel", None]
+
+
+def test_what_is_asked_for_again_before_it_was_cancelled_goes_on_but_not_what_the_rule_stopped(
+    sweeping: Sweeping,
+) -> None:
+    submitted = sweeping.submit()
+    stopped, losing, paused = sweeping.trials(submitted)
+    with sweeping.database.write() as connection:
+        store.prune(connection, losing, "it was losing")
+        for trial, wish in ((stopped, "cancel"), (losing, "cancel"), (paused, "pause")):
+            run_store.set_wish(connection, trial.run_id, wish)
+    sweeping.submit()
+    assert [sweeping.run(trial).wish for trial in (stopped, losing, paused)] == [None, "cancel", "pause"]
 
 
 def test_other_data_makes_other_trials(sweeping: Sweeping) -> None:
