@@ -11,11 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url
 
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run
+
+# How long an example takes says nothing on a machine that is busy with other work.
+settings.register_profile("ftorch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ftorch")
 
 POSTGRES = os.environ.get("FTORCH_TEST_POSTGRES")
 """The URL of a server where databases may be made; without it the tests run on SQLite alone."""

@@ -115,7 +115,7 @@ def test_another_trouble_stays_as_it_is(path: Path) -> None:
         request()
 
 
-@given(data=st.binary(min_size=1, max_size=3000), part_bytes=st.integers(1, 1000), marked=st.booleans())
+@given(data=st.binary(min_size=1, max_size=3000), part_bytes=st.integers(50, 1000), marked=st.booleans())
 def test_the_parts_make_the_whole(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, part_bytes: int, marked: bool
 ) -> None:

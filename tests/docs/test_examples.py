@@ -58,8 +58,10 @@ def test_a_client_nobody_here_wrote_trains_and_calls(project: Project, address: 
     assert refused[1] <= refused[0]
 
 
-def test_the_notebook_example_runs(project: Project) -> None:
-    [code] = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "notebook.md").read_text(), flags=re.DOTALL)
+def test_the_notebook_examples_run(project: Project) -> None:
+    code = "\n".join(
+        re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "notebook.md").read_text(), flags=re.DOTALL)
+    )
     inside_a_loop = f"import asyncio\nasync def cell():\n{code}\nasyncio.run(cell())".replace("\n", "\n    ")
     program = inside_a_loop.replace("\n    async def", "\nasync def").replace("\n    asyncio.run", "\nasyncio.run")
     done = subprocess.run(
@@ -74,3 +76,4 @@ def test_the_notebook_example_runs(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert "0.0 USD for 259 examples" in done.stdout
     assert re.search(r"succeeded ft:gpt-4\.1-mini-2025-04-14:local:drone:\w+", done.stdout)
+    assert "tuned rejection_recall" in done.stdout
