@@ -7,7 +7,7 @@ import json
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.server.app import create_app
@@ -99,11 +99,15 @@ REQUESTS = st.one_of(
 )
 
 
+_CALL_WITHOUT_FUNCTION = {"role": "system", "content": None, "tool_calls": [{"id": "c", "function": True}]}
+
+
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
     return create_app(tmp_path_factory.mktemp("endpoint"))
 
 
+@example(request=("/chat/completions", {"model": "gpt-4.1", "messages": [_CALL_WITHOUT_FUNCTION]}))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(request=REQUESTS)
 def test_no_json_body_breaks_the_endpoint(endpoint, request):

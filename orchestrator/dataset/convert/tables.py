@@ -25,7 +25,7 @@ def csv_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator[Row
 
     Raises ColumnsUnclear where the header has no column for the prompt, or none for what follows it.
     """
-    csv.field_size_limit(_LONGEST_CELL)
+    before = csv.field_size_limit(_LONGEST_CELL)  # it holds for the whole process
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         first = text.readline(_LONGEST_CELL)
@@ -39,6 +39,7 @@ def csv_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator[Row
     except UnicodeDecodeError:
         raise DataFileUnreadable(path=path, problem="it is not UTF-8 text; save it as UTF-8") from None
     finally:
+        csv.field_size_limit(before)
         text.detach()
 
 

@@ -165,7 +165,9 @@ def _results(messages: Sequence[Message]) -> Iterator[ToolResult]:
     names: dict[str, str] = {}
     for message in messages:
         for call in _messages(message.get("tool_calls")):
-            names[str(call.get("id"))] = str((call.get("function") or {}).get("name", "tool"))
+            function = call.get("function")
+            if isinstance(function, Mapping):
+                names[str(call.get("id"))] = str(function.get("name", "tool"))
         if message.get("role") in ("tool", "function"):
             content = text_of(message.get("content"))
             name = message.get("name") or names.get(str(message.get("tool_call_id")), "tool")
