@@ -32,8 +32,10 @@ from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.outcome import record
 from orchestrator.runs.states import State
 from orchestrator.runs.steps import STEPS
+from orchestrator.runs.uploading import PURPOSE, file_on_endpoint
 from orchestrator.runs.world import Clock, World, new_owner
 from orchestrator.store import runs as store
+from orchestrator.store import uploads
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run, Transition
@@ -249,3 +251,29 @@ def dead_owner() -> str:
     process.wait()
     machine = new_owner(random.Random(1)).rsplit(":", 2)[0]
     return f"{machine}:{process.pid}:00000000"
+
+
+@pytest.fixture
+def sha(data_file: Path) -> str:
+    return inspect_file(data_file).sha256
+
+
+@pytest.fixture
+def send(world: World, data_file: Path, sha: str) -> Callable[..., Any]:
+    """Brings the data file up, as this or another worker."""
+
+    async def send(worker: World = world) -> Any:
+        return await file_on_endpoint(worker, data_file, sha)
+
+    return send
+
+
+@pytest.fixture
+def row(db: Database, sha: str) -> Callable[[], Any]:
+    """The upload as it is recorded now."""
+
+    def row() -> Any:
+        with db.read() as connection:
+            return uploads.find(connection, "fake", PURPOSE, sha)
+
+    return row

@@ -6,42 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.dataset.files import inspect_file
 from orchestrator.endpoints.interface import Parts
 from orchestrator.errors import DataFileUnusable, EndpointBusy, LostRun
 from orchestrator.runs.outcome import Wait
-from orchestrator.runs.uploading import PURPOSE, file_on_endpoint
-from orchestrator.store import uploads
 
 PART_BYTES = 50
-
-
-@pytest.fixture
-def sha(data_file):
-    return inspect_file(data_file).sha256
 
 
 @pytest.fixture
 def endpoint(endpoint):
     endpoint.capabilities = replace(endpoint.capabilities, parts=Parts(above=1, size=PART_BYTES))
     return endpoint
-
-
-@pytest.fixture
-def send(world, data_file, sha):
-    async def send(worker=world):
-        return await file_on_endpoint(worker, data_file, sha)
-
-    return send
-
-
-@pytest.fixture
-def row(db, sha):
-    def row():
-        with db.read() as connection:
-            return uploads.find(connection, "fake", PURPOSE, sha)
-
-    return row
 
 
 async def test_the_parts_arrive_as_the_file_that_was_checked(send, endpoint, row, data_file):

@@ -12,30 +12,8 @@ from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.errors import DataFileNotFound, DataFileUnusable, EndpointBusy, KeyRefused, LostRun
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import State
-from orchestrator.runs.uploading import PURPOSE, file_on_endpoint
+from orchestrator.runs.uploading import PURPOSE
 from orchestrator.store import uploads
-
-
-@pytest.fixture
-def sha(data_file):
-    return inspect_file(data_file).sha256
-
-
-@pytest.fixture
-def send(world, data_file, sha):
-    async def send(worker=world):
-        return await file_on_endpoint(worker, data_file, sha)
-
-    return send
-
-
-@pytest.fixture
-def row(db, sha):
-    def row():
-        with db.read() as connection:
-            return uploads.find(connection, "fake", PURPOSE, sha)
-
-    return row
 
 
 async def test_a_file_goes_up_once_and_is_found_again(send, endpoint, row):
