@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +108,25 @@ async def test_a_submit_killed_while_training_is_carried_on_by_resume(project, b
     assert workers_of(project) == []
 
 
+def next_command(project: Project) -> tuple[str, ...]:
+    is_idle = not rows(project, "SELECT id FROM runs WHERE finished_at IS NULL")
+    return ("submit", "jobs/greet.toml", "--again") if is_idle else ("resume",)
+
+
 async def test_kills_at_random_moments_lose_and_repeat_nothing(project, begin):
     """Ten kills, over as many submissions as get through meanwhile, each of the same file."""
     moments = random.Random(20261121)
+    start = time.monotonic()
+    project.ftorch("submit", "jobs/greet.toml", "--dry-run")
+    beginning = time.monotonic() - start  # the kills come later where a machine is slower
     for _ in range(10):
-        is_idle = not rows(project, "SELECT id FROM runs WHERE finished_at IS NULL")
-        process = begin("submit", "jobs/greet.toml", "--again") if is_idle else begin("resume")
-        time.sleep(moments.uniform(0.3, 1.0))
-        time.sleep(moments.uniform(0.0, 0.6))
+        process = begin(*next_command(project))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(beginning * moments.uniform(0.5, 2.5))
         process.kill()
         process.wait()
-    project.ftorch("resume")
+    last = project.ftorch(*next_command(project))
+    assert last.code == 0, last.err
 
     runs = project.status()
     jobs = await on_the_endpoint(project, "/fine_tuning/jobs")
