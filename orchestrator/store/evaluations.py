@@ -181,7 +181,7 @@ def set_state(connection: Connection, evaluation_id: str, state: str, *, finishe
 def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None:
     """Record answers; one that is there already, from another process, stays as it is."""
     if found:
-        connection.execute(_insert(connection, answers).on_conflict_do_nothing(), [asdict(each) for each in found])
+        connection.execute(_insert(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found])
 
 
 def clear_scores(connection: Connection, evaluation_id: str) -> None:
