@@ -31,8 +31,10 @@ def print_conversion(done: Conversion, source: Path, target: Path, console: Cons
     console.print(f"Read {_named(source)}: {done.container}; {shapes}")
     if done.changes:
         console.print(_changes(done.changes))
-    else:
+    elif done.container == "JSONL":
         console.print("Nothing to change.")
+    else:
+        console.print("Nothing to change in the examples; now each is a line.")
     console.print(f"Wrote {printable(str(target))}: {count(done.written)} example{'s' * (done.written != 1)}")
     if done.bad:
         _print_left_out(done, source, errors)

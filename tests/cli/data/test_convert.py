@@ -36,6 +36,12 @@ def test_bad_lines_are_named_on_stderr_with_exit_code_1_and_left_out_on_request(
     assert "\x1b" not in refused.err + done.out + done.err
 
 
+def test_a_list_of_sound_examples_becomes_lines_and_is_said_to(project: Project) -> None:
+    (project.root / "old.json").write_text(json.dumps([EXAMPLE, EXAMPLE]))
+    done = project.ftorch("data", "convert", "old.json", "-o", "new.jsonl")
+    assert "Nothing to change in the examples; now each is a line." in done.out
+
+
 def test_a_table_comes_from_standard_input(project: Project) -> None:
     (project.root / "tools.json").write_text(json.dumps([TOOL["function"]]))
     columns = ("--prompt-column", "said", "--call-column", "fn", "--tools", "tools.json")
