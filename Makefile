@@ -29,12 +29,14 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 	$(BIN)/python tests/bench/transitions.py
 	$(BIN)/python tests/bench/polling.py
 	$(BIN)/python tests/bench/scoring.py
+	$(BIN)/python tests/bench/cases.py
 	$(BIN)/python tests/bench/asking.py
 	$(BIN)/python tests/bench/sweeps.py
 	$(BIN)/python tests/bench/data.py
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py
+	$(BIN)/python tests/endpoints/azure/record_arm_cassette.py
 
 test-faults: $(VENV)/.installed-test  ## Run every crash point against every fault, not only a sample
 	FTORCH_FAULTS=all $(BIN)/python -m pytest tests/faults $(ARGS)

@@ -12,20 +12,40 @@ import click
 @click.option("--port", default=8000, show_default=True, help="0 takes any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Its directory. [default: local's]")
-@click.option("--at-once", default=2, show_default=True, type=click.IntRange(1, 64), help="Jobs trained at once.")
+@click.option("--at-once", type=click.IntRange(1, 64), help="Jobs trained at once. [default: 2, with --azure 1]")
 @click.option("--api-key-env", metavar="VARIABLE", help="Ask clients for the key in this variable.")
-def serve(port: int, host: str, store: Path | None, at_once: int, api_key_env: str | None) -> None:
+@click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
+@click.option("--entra", is_flag=True, help="With --azure: let nobody in without a token or the key.")
+@click.option("--region", metavar="NAME", help="With --azure: where the resource is. [default: swedencentral]")
+def serve(
+    port: int,
+    host: str,
+    store: Path | None,
+    at_once: int | None,
+    api_key_env: str | None,
+    azure: bool,
+    entra: bool,
+    region: str | None,
+) -> None:
     """Serve the local endpoint to any OpenAI client, until Ctrl-C.
 
-    It has the same files, jobs and models as the endpoint `local` of this project.
+    It has the same files, jobs and models as the endpoint `local` of this project. With --azure it speaks the
+    dialects of Azure OpenAI too, with deployments and sign-in, to rehearse what is meant for Azure.
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE
+    from orchestrator.server.azure.settings import AzureSettings
     from orchestrator.server.serve import serve as run_server
     from orchestrator.server.settings import Settings
 
+    if not azure and (entra or region is not None):
+        raise click.UsageError("--entra and --region say how a resource is set up; add --azure")
     if api_key_env is not None and not os.environ.get(api_key_env):
         raise click.UsageError(f"the environment variable {api_key_env} is not set")
     key = os.environ[api_key_env] if api_key_env else None
+    place = region or AzureSettings.location
+    here = host in ("127.0.0.1", "::1", "localhost")
+    resource = AzureSettings(location=place, signed_in_only=entra, imports_from_here=here) if azure else None
+    training = at_once or (1 if azure else 2)
     directory = store or find_workspace().home / LOCAL_STORE
-    run_server(directory, host, port, Settings(max_training=at_once, api_key=key))
+    run_server(directory, host, port, Settings(max_training=training, api_key=key, azure=resource))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 # Limits of each training example in tokens: OpenAI's fine-tuning guide, and for gpt-4o Microsoft's table of models
 # that can be fine-tuned, "training example context length". A model that is not here has no check.
@@ -15,6 +16,10 @@ _TRAINING_CONTEXT = {
     "gpt-3.5-turbo-0125": 16_385,
 }
 
+# OpenAI's page of deprecations, announced on 14 October 2026 (read in copies of it).
+_OPENAI_ENDS = date(2027, 1, 14)
+_SHUTDOWN = {("openai", family): _OPENAI_ENDS for family in ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini")}
+
 
 def base_model(model: str) -> str:
     """The base of a fine-tuned model's name; a base model's name is given back as it is.
@@ -26,9 +31,21 @@ def base_model(model: str) -> str:
     return model.partition(".ft-")[0]
 
 
+def is_fine_tuned(model: str) -> bool:
+    """True for the name of a fine-tuned model, in OpenAI's or Azure's way of writing it."""
+    return base_model(model) != model
+
+
 def is_version_of(model: str, family: str) -> bool:
     """True for the family's name and its dated versions: gpt-4o-2024-08-06 of gpt-4o, but not gpt-4o-mini."""
     return re.fullmatch(rf"{re.escape(family)}(-\d{{4}}(-\d\d-\d\d)?)?", model) is not None
+
+
+def shutdown_date(endpoint_type: str, model: str) -> date | None:
+    """When the endpoint ends a model and what was tuned from it, as announced; None where no date is known."""
+    base = base_model(model)
+    ends = (day for (kind, family), day in _SHUTDOWN.items() if kind == endpoint_type and is_version_of(base, family))
+    return next(ends, None)
 
 
 def training_context(model: str) -> int | None:

@@ -25,6 +25,7 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.kind = kind
+        self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, Any]:
         """The JSON object to send."""

@@ -15,11 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from orchestrator.errors import TrainerUnknown
 from orchestrator.server.apierror import ApiError
+from orchestrator.server.batching import BatchRunner
+from orchestrator.server.batchwork import BatchWork
 from orchestrator.server.context import Context
-from orchestrator.server.gate import Gate
+from orchestrator.server.dialect import Dialect
+from orchestrator.server.gate import Gate, KeyCheck
 from orchestrator.server.loaded import LoadedModels
 from orchestrator.server.profiles import PROFILES
-from orchestrator.server.routes import chat, files, jobs, models, uploads
+from orchestrator.server.routes import batches, chat, files, jobs, models, uploads
 from orchestrator.server.scheduler import Scheduler
 from orchestrator.server.settings import Settings
 from orchestrator.server.store import Store
@@ -33,28 +36,34 @@ DEFAULTS = Settings()
 def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
     """The endpoint over the store in this folder, which is made where it is missing.
 
-    Jobs are trained while `app.state.scheduler.running()` is entered; a server that runs the lifespan does so
-    itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
+    Jobs are trained and batches answered while `app.state.scheduler.running()` is entered; a server that runs the
+    lifespan does so itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
     """
     if settings.trainer not in NAMES:
         raise TrainerUnknown(trainer=settings.trainer, known=", ".join(NAMES))
     store = Store(store_dir)
     store.tidy(settings.now())
-    scheduler = Scheduler(store, settings)
+    loaded = LoadedModels(store, settings.trainer)
+    scheduler = Scheduler(store, settings, BatchRunner(BatchWork(store, loaded, settings.now)))
+    context = Context(
+        store=store,
+        settings=settings,
+        dialect=Dialect(PROFILES[settings.profile], settings.organization),
+        scheduler=scheduler,
+        models=loaded,
+    )
     app = Starlette(
-        routes=[Mount("/v1", Router(_routes(), redirect_slashes=False)), Route("/health", _health)],
-        middleware=[Middleware(Gate, api_key=settings.api_key)],
+        routes=[
+            Mount("/v1", Router(_routes(), redirect_slashes=False)),
+            Route("/health", _health),
+            *_azure(context),
+        ],
+        middleware=[Middleware(Gate, check=KeyCheck(settings.api_key, "/v1/"))],
         exception_handlers={ApiError: _refused, HTTPException: _unroutable},
         lifespan=_lifespan,
     )
     app.state.scheduler = scheduler
-    app.state.context = Context(
-        store=store,
-        settings=settings,
-        profile=PROFILES[settings.profile],
-        scheduler=scheduler,
-        models=LoadedModels(store, settings.trainer),
-    )
+    app.state.context = context
     return app
 
 
@@ -64,8 +73,16 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
 
 
+def _azure(context: Context) -> list[BaseRoute]:
+    if context.settings.azure is None:
+        return []
+    from orchestrator.server.azure.app import azure_routes
+
+    return azure_routes(context, context.settings.azure)
+
+
 def _routes() -> list[BaseRoute]:
-    return [*files.ROUTES, *uploads.ROUTES, *jobs.ROUTES, *models.ROUTES, *chat.ROUTES]
+    return [*files.ROUTES, *uploads.ROUTES, *jobs.ROUTES, *models.ROUTES, *chat.ROUTES, *batches.ROUTES]
 
 
 async def _health(_request: Request) -> Response:
@@ -74,7 +91,7 @@ async def _health(_request: Request) -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body(), error.status)
+    return JSONResponse(error.body(), error.status, error.headers)
 
 
 async def _unroutable(request: Request, error: Exception) -> Response:

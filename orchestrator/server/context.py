@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from orchestrator.server.dialect import Dialect
 from orchestrator.server.loaded import LoadedModels
 from orchestrator.server.profiles import Profile
 from orchestrator.server.scheduler import Scheduler
@@ -19,9 +20,14 @@ class Context:
 
     store: Store
     settings: Settings
-    profile: Profile
+    dialect: Dialect
     scheduler: Scheduler
     models: LoadedModels
+
+    @property
+    def profile(self) -> Profile:
+        """The habits of the API this request came by."""
+        return self.dialect.profile
 
     @property
     def now(self) -> int:

@@ -1,10 +1,13 @@
-"""What every request passes first: its id, the key, and the promise of a JSON answer whatever goes wrong."""
+"""What every request passes first: its id, a check of who sends it, and the promise of a JSON answer whatever goes
+wrong."""
 
 from __future__ import annotations
 
 import hmac
 import logging
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -14,17 +17,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orchestrator.server import ids
 from orchestrator.server.apierror import ApiError
 
-OPEN_PATHS = ("/health",)
-
 log = logging.getLogger(__name__)
+
+
+Check = Callable[[Scope], None]
+"""Raises ApiError where the request may not go on."""
+Body = Callable[[ApiError], dict[str, Any]]
+"""How an API words a refusal."""
 
 
 class Gate:
     """ASGI middleware. An exception never leaves it: an in-process client would meet it instead of an answer."""
 
-    def __init__(self, app: ASGIApp, api_key: str | None) -> None:
+    def __init__(self, app: ASGIApp, check: Check, body: Body = ApiError.body) -> None:
         self._app = app
-        self._api_key = api_key
+        self._check = check
+        self._body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,18 +40,28 @@ class Gate:
             return
         answer = _Answer(send, ids.request_id())
         try:
-            self._check_key(scope)
+            self._check(scope)
             await self._app(scope, _body_of(receive), answer.send)
         except ClientDisconnect:
             return
         except Exception as error:
             if answer.started:
                 raise
-            body = _refusal(error, answer.request_id)
-            await JSONResponse(body.body(), body.status)(scope, receive, answer.send)
+            refusal = _refusal(error, answer.request_id)
+            response = JSONResponse(self._body(refusal), refusal.status, refusal.headers)
+            await response(scope, receive, answer.send)
 
-    def _check_key(self, scope: Scope) -> None:
-        if self._api_key is None or scope["path"] in OPEN_PATHS:
+
+class KeyCheck:
+    """Asks for a bearer key under one path."""
+
+    def __init__(self, api_key: str | None, path: str) -> None:
+        self._api_key = api_key
+        self._path = path
+
+    def __call__(self, scope: Scope) -> None:
+        """Raise ApiError 401 where the key is missing or wrong."""
+        if self._api_key is None or not scope["path"].startswith(self._path):
             return
         kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not key:

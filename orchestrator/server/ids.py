@@ -42,6 +42,14 @@ def model_token() -> str:
     return token(8)
 
 
+def batch_id() -> str:
+    return f"batch_{token(24)}"
+
+
+def batch_answer_id() -> str:
+    return f"batch_req_{token(24)}"
+
+
 def completion_id() -> str:
     return f"chatcmpl-{token(29)}"
 

@@ -51,6 +51,7 @@ class JobSpec:
     learning_rate_multiplier: Number
     beta: Number | None
     metadata: Mapping[str, str] | None
+    training_type: str | None = None
 
 
 def read(body: Mapping[str, Any]) -> JobSpec:
@@ -72,7 +73,7 @@ def read(body: Mapping[str, Any]) -> JobSpec:
         batch_size=_number(hyperparameters, "batch_size", MAX_BATCH),
         learning_rate_multiplier=_share(hyperparameters, "learning_rate_multiplier", MAX_LEARNING_RATE),
         beta=_beta(method, hyperparameters),
-        metadata=_metadata(fields),
+        metadata=read_metadata(fields),
     )
 
 
@@ -141,7 +142,8 @@ def _share(hyperparameters: Fields, key: str, highest: float) -> Number:
     return "auto" if number is None else number
 
 
-def _metadata(fields: Fields) -> Mapping[str, str] | None:
+def read_metadata(fields: Fields) -> Mapping[str, str] | None:
+    """The pairs that an object is to carry (else 400)."""
     table = fields.table("metadata")
     if table is None:
         return None

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server.apierror import not_found
 from orchestrator.server.jobspec import check_model_name
 from orchestrator.server.store import Store
@@ -34,11 +35,11 @@ class LoadedModels:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Loaded:
-        """The fine-tuned model of this name; any name that is not `ft:…` is played by the untrained base model.
+        """The fine-tuned model of this name; any other name is played by the untrained base model.
 
         Raises ApiError 404 where there is no such fine-tuned model.
         """
-        if not name.startswith("ft:"):
+        if not is_fine_tuned(name):
             check_model_name(name)
             return self._load(self._base_trainer, None)
         model = self._store.models.get(name)

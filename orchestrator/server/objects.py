@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.server.profiles import Profile
+from orchestrator.server.store.batches import Batch
 from orchestrator.server.store.records import (
     Checkpoint,
     Event,
@@ -42,8 +43,8 @@ def file_object(file: File, profile: Profile) -> Json:
     return shown
 
 
-def upload_object(upload: Upload, file: File | None, profile: Profile) -> Json:
-    shown: Json = {
+def upload_object(upload: Upload) -> Json:
+    return {
         "id": upload.id,
         "object": "upload",
         "bytes": upload.bytes,
@@ -53,7 +54,6 @@ def upload_object(upload: Upload, file: File | None, profile: Profile) -> Json:
         "status": upload.status,
         "expires_at": upload.expires_at,
     }
-    return {**shown, "file": file_object(file, profile)} if file else shown
 
 
 def part_object(part: Part) -> Json:
@@ -107,6 +107,27 @@ def checkpoint_object(checkpoint: Checkpoint) -> Json:
     }
 
 
+def batch_object(batch: Batch, profile: Profile) -> Json:
+    times = ("in_progress", "expires", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+    return {
+        "id": batch.id,
+        "object": "batch",
+        "endpoint": batch.endpoint,
+        "model": batch.model,
+        "errors": {"object": "list", "data": [asdict(each) for each in batch.errors]} if batch.errors else None,
+        "input_file_id": batch.input_file,
+        "completion_window": batch.completion_window,
+        "status": batch.status.value,
+        "output_file_id": batch.output_file,
+        "error_file_id": batch.error_file,
+        "created_at": batch.created_at,
+        **{f"{name}_at": getattr(batch, f"{name}_at") for name in times},
+        "request_counts": {"total": batch.total, "completed": batch.completed, "failed": batch.failed},
+        "usage": _batch_usage(batch),
+        "metadata": dict(batch.metadata) if batch.metadata is not None and profile.metadata else None,
+    }
+
+
 def model_object(model: FineTunedModel, organization: str) -> Json:
     return {"id": model.name, "object": "model", "created": model.created_at, "owned_by": organization}
 
@@ -123,12 +144,22 @@ def deleted(object_id: str, kind: str) -> Json:
 def page(objects: Sequence[Json], has_more: bool, profile: Profile, *, ends: bool = False) -> Json:
     """A list; with `ends` it names its first and last object, which the description wants to be strings always."""
     shown: Json = {"object": "list", "data": list(objects)}
-    if profile.pages:
+    if profile.has_more:
         shown["has_more"] = has_more
-    if ends:
+    if ends and profile.list_ends:
         shown["first_id"] = objects[0]["id"] if objects else ""
         shown["last_id"] = objects[-1]["id"] if objects else ""
     return shown
+
+
+def _batch_usage(batch: Batch) -> Json:
+    return {
+        "input_tokens": batch.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": batch.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": batch.prompt_tokens + batch.completion_tokens,
+    }
 
 
 def _status(job: Job, profile: Profile) -> str:

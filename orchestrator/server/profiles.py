@@ -17,7 +17,11 @@ class Profile:
     """What differs between hosts that speak the same API."""
 
     pages: bool = True
-    """Lists have `has_more` and obey `after`."""
+    """Lists obey `after`."""
+    has_more: bool = True
+    """Lists say whether there is more."""
+    list_ends: bool = True
+    """Lists of files and checkpoints name their first and their last object."""
     file_status: bool = True
     """Files carry a status."""
     shows_waiting: bool = True
@@ -33,6 +37,7 @@ PROFILES: dict[ProfileName, Profile] = {
     "openai": Profile(),
     "nebius": Profile(
         pages=False,
+        has_more=False,
         file_status=False,
         shows_waiting=False,
         events_newest_first=False,

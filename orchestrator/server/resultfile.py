@@ -1,4 +1,4 @@
-"""The result file of a job, in the form the official service gives it."""
+"""The result file of a job, in the forms that services give it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ HEADER = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
 
 def result_file(steps: Sequence[Measured]) -> bytes:
     """The steps as CSV, base64-encoded as the official service serves it. A missing number is an empty cell."""
-    lines = [HEADER, *(_line(step) for step in steps)]
-    return base64.b64encode(("\n".join(lines) + "\n").encode())
+    return base64.b64encode(csv_of(steps, HEADER))
+
+
+def csv_of(steps: Sequence[Measured], header: str) -> bytes:
+    """The steps as plain CSV under a header of five names."""
+    lines = [header, *(_line(step) for step in steps)]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _line(step: Measured) -> str:

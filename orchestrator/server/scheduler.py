@@ -1,4 +1,5 @@
-"""Starts a worker process for every job that waits, and starts it again when it died before the job ended.
+"""Starts a worker process for every job that waits, and starts it again when it died before the job ended; has
+batches answered meanwhile.
 
 Any number of processes may schedule the same store: what is at work is known from the workers' file locks alone,
 so nobody has to tell the others.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from orchestrator.server.batching import BatchRunner
 from orchestrator.server.locks import FileLock, job_lock, slot_locks, take_any
 from orchestrator.server.settings import Settings
 from orchestrator.server.store import Store
@@ -62,11 +64,12 @@ class Claim:
 
 
 class Scheduler:
-    """Keeps up to `settings.max_training` jobs of the store in training while `running`."""
+    """Keeps up to `settings.max_training` jobs of the store in training, and its batches going, while `running`."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, batches: BatchRunner) -> None:
         self._store = store
         self._settings = settings
+        self._batches = batches
         self._workers: dict[str, Worker] = {}
         self._deaths: Counter[str] = Counter()
         self._news: asyncio.Event | None = None
@@ -77,7 +80,8 @@ class Scheduler:
         self._news = asyncio.Event()
         loop = asyncio.create_task(self._loop(self._news), name="ftorch endpoint scheduler")
         try:
-            yield
+            async with self._batches.running():
+                yield
         finally:
             loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -88,6 +92,7 @@ class Scheduler:
         """There may be new work; call it on the event loop."""
         if self._news is not None:
             self._news.set()
+        self._batches.wake()
 
     async def _loop(self, news: asyncio.Event) -> None:
         while True:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import AddressUnusable, ServerMissing
 from orchestrator.server.app import create_app
+from orchestrator.server.azure.settings import AzureSettings
 from orchestrator.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,7 +71,23 @@ def _bind(host: str, port: int) -> socket.socket:
 def _announce(listener: socket.socket, host: str, settings: Settings) -> None:
     address, port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    print(f"ftorch endpoint on http://{shown}:{port}/v1", file=sys.stderr, flush=True)
+    place = f"http://{shown}:{port}"
+    print(f"ftorch endpoint on {place}/v1", file=sys.stderr, flush=True)
+    if settings.azure is not None:
+        print(_azure_lines(place, settings.azure, settings.api_key is not None), file=sys.stderr, flush=True)
     if settings.api_key is None and not ipaddress.ip_address(address).is_loopback:
         warning = "Warning: anybody who reaches {} can use this endpoint; set an API key, or bind 127.0.0.1."
         print(warning.format(host), file=sys.stderr, flush=True)
+
+
+def _azure_lines(place: str, azure: AzureSettings, has_key: bool) -> str:
+    """What a user needs to know of the resource; the key itself is never shown."""
+    header = "the resource's key" if has_key else "any text"
+    return "\n".join(
+        [
+            f"Azure resource on {place}",
+            f"  subscription {azure.subscription}, resource group {azure.resource_group}, "
+            f"account {azure.account}, region {azure.location}",
+            f"  to sign in: export IDENTITY_ENDPOINT={place}/msi/token IDENTITY_HEADER=… ({header})",
+        ]
+    )

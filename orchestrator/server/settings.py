@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.server.azure.settings import AzureSettings
+
 ProfileName = Literal["openai", "nebius"]
 
 
@@ -26,3 +28,5 @@ class Settings:
     """Whose habits the answers show: the official description's, or those recorded from a compatible host."""
     organization: str = "org-local"
     """What job objects carry as `organization_id`."""
+    azure: AzureSettings | None = None
+    """The resource whose API is served as well; None where there is none."""

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import numbered_lines
 from orchestrator.server import ids, resultfile
+from orchestrator.server.jobrules import rules_of
 from orchestrator.server.recorder import Recorder
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Checkpoint, Failure, File, Job, JobStatus
@@ -28,6 +30,7 @@ def train(store: Store, job: Job, now: Callable[[], float]) -> None:
     validation_rows = _validation_rows(store, job, now())
     school = trainer(job.trainer)
     numbers = _resolved(school, job, len(training_rows))
+    _check_size(job, numbers)
     checkpoint = store.progress.last_checkpoint(job)
     training = Training(
         training=training_rows,
@@ -55,6 +58,15 @@ def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
     )
 
 
+def _check_size(job: Job, numbers: Hyperparameters) -> None:
+    most, wanted = rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
+    if most is not None and wanted > most:
+        message = (
+            f"{wanted:,} tokens (tokens of the file times epochs) are more than the {most:,} one job may train on."
+        )
+        raise JobFailedError(Failure("quotaExceeded", message, "training_file"))
+
+
 def _opening(job: Job, checkpoint: Checkpoint | None) -> str:
     if job.started_at is None:
         return "Fine-tuning job started"
@@ -80,7 +92,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _parent_weights(store: Store, job: Job) -> bytes | None:
-    if not job.model.startswith("ft:"):
+    if not is_fine_tuned(job.model):
         return None
     parent = store.models.get(job.model)
     if parent is None:
@@ -91,7 +103,7 @@ def _parent_weights(store: Store, job: Job) -> bytes | None:
 
 def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: bytes, now: int) -> None:
     model_blob = store.blobs.put(weights)
-    result = resultfile.result_file(store.progress.steps(job))
+    result = rules_of(job).result_file(store.progress.steps(job))
     result_blob = store.blobs.put(result)
     file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
     try:

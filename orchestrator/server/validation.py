@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.dataset.checking.checks import CheckReport, check_file
+from orchestrator.server.jobrules import rules_of
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Failure, Job
 
@@ -63,6 +64,9 @@ def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
     )
     if not report.ok:
         raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
+    failure = rules_of(job).screen(path)
+    if failure is not None:
+        raise JobFailedError(failure)
     return report
 
 

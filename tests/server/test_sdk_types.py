@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pydantic
 import pytest
-from openai.types import FileDeleted, FileObject, Model, ModelDeleted, Upload
+from openai.types import Batch, FileDeleted, FileObject, Model, ModelDeleted, Upload
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
@@ -96,3 +97,21 @@ async def test_completions_are_exact(http, tools, extra):
     assert streamed[-2:] == ["data: [DONE]", ""]
     for event in streamed[:-2]:
         assert_exactly(ChatCompletionChunk, json.loads(event.removeprefix("data: ")))
+
+
+async def test_batches_are_exact(http, app, tools):
+    body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Climb"}], "tools": tools}
+    row = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    for line in (json.dumps(row), "{"):
+        sent = await http.post("/files", files={"file": ("q.jsonl", line.encode())}, data={"purpose": "batch"})
+        assert_exactly(FileObject, sent.json())
+        wanted = {"input_file_id": sent.json()["id"], "endpoint": row["url"], "completion_window": "24h"}
+        assert_exactly(Batch, (await http.post("/batches", json=wanted)).json())
+    async with app.state.scheduler.running():
+        statuses = set()
+        while not {"completed", "failed"} <= statuses:
+            await asyncio.sleep(0.01)
+            listed = (await http.get("/batches")).json()["data"]
+            statuses = {batch["status"] for batch in listed}
+            for batch in listed:
+                assert_exactly(Batch, batch)

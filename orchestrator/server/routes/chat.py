@@ -22,7 +22,11 @@ from orchestrator.server.store.answers import KeptAnswer
 
 async def create(request: Request) -> Response:
     """POST /chat/completions."""
-    body = await requests.json_object(request)
+    return await respond(request, await requests.json_object(request))
+
+
+async def respond(request: Request, body: Mapping[str, Any]) -> Response:
+    """The answer to a chat request with this body."""
     asked = chatspec.read(body)
     at, key = context(request), request.headers.get("idempotency-key")
     if key is not None and not asked.stream:

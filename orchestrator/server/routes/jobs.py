@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrator.server import ids, jobspec, objects, requests
+from orchestrator.dataset.basemodels import is_fine_tuned
+from orchestrator.server import jobspec, objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found
 from orchestrator.server.context import Context, context
 from orchestrator.server.jobspec import JobSpec
 from orchestrator.server.loaded import unknown_model
+from orchestrator.server.store.jobs import NoJobRoomError
 from orchestrator.server.store.records import Job, JobStatus
 
 Change = Callable[[str, int], bool]
@@ -28,11 +30,11 @@ METADATA_KEY = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 async def create(request: Request) -> Response:
     """POST /fine_tuning/jobs."""
-    spec = jobspec.read(await requests.json_object(request))
     at = context(request)
+    spec = at.dialect.read_job(await requests.json_object(request))
     job = await run_in_threadpool(_create, at, spec)
     at.scheduler.wake()
-    return _answer(at, job)
+    return at.dialect.created(request, at.dialect.job(job))
 
 
 def list_all(request: Request) -> Response:
@@ -45,7 +47,7 @@ def list_all(request: Request) -> Response:
     pairs = _metadata(query) if at.profile.metadata else {}
     without = at.profile.metadata and query.get("metadata") == "null"
     found = at.store.jobs.page(after=after, limit=limit + 1, metadata=pairs, without_metadata=without)
-    shown = [_shown(at, job) for job in found[:limit]]
+    shown = [at.dialect.job(job) for job in found[:limit]]
     return JSONResponse(objects.page(shown, len(found) > limit, at.profile))
 
 
@@ -81,7 +83,7 @@ def events(request: Request) -> Response:
     after = _cursor(request, "event", job)
     newest_first = at.profile.events_newest_first
     found = at.store.jobs.events(job.id, after=after, limit=limit + 1, newest_first=newest_first)
-    shown = [objects.event_object(event) for event in found[:limit]]
+    shown = [at.dialect.event(event) for event in found[:limit]]
     return JSONResponse(objects.page(shown, len(found) > limit, at.profile))
 
 
@@ -90,8 +92,16 @@ def checkpoints(request: Request) -> Response:
     at, job = context(request), _job(request)
     limit = requests.limit(request, default=10, highest=MAX_LIST)
     found = at.store.jobs.checkpoints(job.id, after=_cursor(request, "checkpoint", job), limit=limit + 1)
-    shown = [objects.checkpoint_object(checkpoint) for checkpoint in found[:limit]]
+    shown = [at.dialect.checkpoint(checkpoint) for checkpoint in found[:limit]]
     return JSONResponse(objects.page(shown, len(found) > limit, at.profile, ends=True))
+
+
+def delete(request: Request) -> Response:
+    """DELETE /fine_tuning/jobs/{id}: an ended job; its model stays."""
+    at, job = context(request), _job(request)
+    if not at.store.jobs.delete(job.id, at.now):
+        raise bad_request(f"The job {job.id} is {job.status} and cannot be deleted.", None, "invalid_job_status")
+    return Response(status_code=204)
 
 
 JOB = "/fine_tuning/jobs/{job_id}"
@@ -105,6 +115,8 @@ ROUTES = [
     Route(f"{JOB}/events", events, methods=["GET"]),
     Route(f"{JOB}/checkpoints", checkpoints, methods=["GET"]),
 ]
+DELETION = [Route(JOB, delete, methods=["DELETE"])]
+"""For the APIs that have it; OpenAI's has not."""
 
 
 def _create(at: Context, spec: JobSpec) -> Job:
@@ -118,7 +130,10 @@ def _create(at: Context, spec: JobSpec) -> Job:
         f"Validating training file: {job.training_file}"
         + (f" and validation file: {job.validation_file}" if job.validation_file else ""),
     ]
-    at.store.jobs.add(job, messages)
+    try:
+        at.store.jobs.add(job, messages, at.dialect.job_room)
+    except NoJobRoomError as error:
+        raise at.dialect.no_job_room(error) from error
     return job
 
 
@@ -129,12 +144,14 @@ def _check_file(at: Context, file_id: str, param: str) -> None:
     if file.purpose != "fine-tune":
         message = f"The file {file_id} was uploaded for '{file.purpose}'; a job takes files for 'fine-tune'."
         raise bad_request(message, param, "invalid_file_purpose")
+    at.dialect.check_usable(file, param, at.now)
 
 
 def _new_job(at: Context, spec: JobSpec) -> Job:
     base, trainer = _origin(at, spec.model)
+    job_id, model_name = at.dialect.names(base, spec.suffix)
     return Job(
-        id=ids.job_id(),
+        id=job_id,
         created_at=at.now,
         started_at=None,
         finished_at=None,
@@ -144,7 +161,7 @@ def _new_job(at: Context, spec: JobSpec) -> Job:
         trainer=trainer,
         model=spec.model,
         base=base,
-        model_token=ids.model_token(),
+        model_name=model_name,
         suffix=spec.suffix,
         seed=secrets.randbelow(jobspec.MAX_SEED + 1) if spec.seed is None else spec.seed,
         training_file=spec.training_file,
@@ -160,12 +177,14 @@ def _new_job(at: Context, spec: JobSpec) -> Job:
         fine_tuned_model=None,
         result_file=None,
         error=None,
+        dialect=at.dialect.name,
+        training_type=spec.training_type,
     )
 
 
 def _origin(at: Context, model: str) -> tuple[str, str]:
     """The base model that the job's model goes back to, and the trainer that can go on with it."""
-    if not model.startswith("ft:"):
+    if not is_fine_tuned(model):
         return model, at.settings.trainer
     parent = at.store.models.get(model)
     if parent is None:
@@ -208,9 +227,5 @@ def _no_such(kind: str, after: str) -> ApiError:
     return bad_request(f"No such {kind}: {after[:200]}", "after", "invalid_value")
 
 
-def _shown(at: Context, job: Job) -> objects.Json:
-    return objects.job_object(job, at.profile, at.settings.organization)
-
-
 def _answer(at: Context, job: Job) -> Response:
-    return JSONResponse(_shown(at, job))
+    return JSONResponse(at.dialect.job(job))

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import objects
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.context import context
@@ -29,7 +30,7 @@ def list_all(request: Request) -> Response:
 def retrieve(request: Request) -> Response:
     """GET /models/{name}: any base model name is there, as a stand-in."""
     at, name = context(request), request.path_params["name"]
-    if not name.startswith("ft:"):
+    if not is_fine_tuned(name):
         check_model_name(name)
         return JSONResponse(objects.stand_in_object(name, dict(at.store.jobs.base_models()).get(name, SINCE)))
     return JSONResponse(objects.model_object(_fine_tuned(request), at.settings.organization))
@@ -37,7 +38,7 @@ def retrieve(request: Request) -> Response:
 
 def delete(request: Request) -> Response:
     """DELETE /models/{name}: fine-tuned models and checkpoints only."""
-    if not request.path_params["name"].startswith("ft:"):
+    if not is_fine_tuned(request.path_params["name"]):
         raise ApiError(403, "Only fine-tuned models can be deleted.", param="model", code="model_not_deletable")
     model = _fine_tuned(request)
     context(request).store.models.delete(model)

@@ -41,8 +41,9 @@ async def create(request: Request) -> Response:
     fields.text("mime_type")
     lifetime = _lifetime(fields.table("expires_after"))
     at = context(request)
+    await run_in_threadpool(at.dialect.check_upload, at.store, size, at.now)
     upload = await run_in_threadpool(at.store.uploads.add, filename, purpose, size, at.now, lifetime)
-    return JSONResponse(objects.upload_object(upload, None, at.profile))
+    return at.dialect.created(request, at.dialect.upload(upload, None, at.now))
 
 
 async def add_part(request: Request) -> Response:
@@ -76,7 +77,7 @@ def cancel(request: Request) -> Response:
     at, upload = context(request), _pending(request)
     if not at.store.uploads.cancel(upload):
         raise _not_pending(_upload(request))
-    return JSONResponse(objects.upload_object(_upload(request), None, at.profile))
+    return JSONResponse(at.dialect.upload(_upload(request), None, at.now))
 
 
 ROUTES = [
@@ -92,13 +93,14 @@ def _complete(request: Request, wanted: Sequence[object], md5: str | None) -> Re
     blob = at.store.blobs.join(part.blob for part in _chosen(request, upload, wanted))
     try:
         _check_bytes(at.store.blobs.path(blob), upload, md5)
-        file = at.store.uploads.complete(upload, blob, at.now)
+        problem = at.dialect.problem(at.store.blobs.path(blob), upload.purpose)
+        file = at.store.uploads.complete(upload, blob, at.now, problem)
         if file is None:
             raise _not_pending(_upload(request))
     except BaseException:
         at.store.blobs.delete(blob)
         raise
-    return JSONResponse(objects.upload_object(_upload(request), file, at.profile))
+    return JSONResponse(at.dialect.upload(_upload(request), file, at.now))
 
 
 def _chosen(request: Request, upload: Upload, wanted: Sequence[object]) -> list[Part]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from orchestrator.errors import EndpointStoreUnusable
 from orchestrator.server.store.answers import Answers
+from orchestrator.server.store.batches import Batches
 from orchestrator.server.store.blobs import Blobs
 from orchestrator.server.store.database import Database
+from orchestrator.server.store.deployments import Deployments
 from orchestrator.server.store.files import Files
 from orchestrator.server.store.jobs import Jobs
 from orchestrator.server.store.models import Models
@@ -43,6 +45,8 @@ class Store:
         self.progress = Progress(database, blobs)
         self.models = Models(database, blobs)
         self.answers = Answers(database)
+        self.batches = Batches(database)
+        self.deployments = Deployments(database)
         self._database = database
 
     def tidy(self, now: float) -> None:

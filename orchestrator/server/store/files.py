@@ -19,11 +19,19 @@ class Files:
         self._database = database
         self._blobs = blobs
 
-    def add(self, filename: str, purpose: str, blob: str, now: int, lifetime: int | None = None) -> File:
+    def add(
+        self,
+        filename: str,
+        purpose: str,
+        blob: str,
+        now: int,
+        lifetime: int | None = None,
+        problem: str | None = None,
+    ) -> File:
         """Record a blob that is already written as a file."""
         expires_at = None if lifetime is None else now + lifetime
         size = self._blobs.path(blob).stat().st_size
-        file = File(ids.file_id(), now, expires_at, filename, size, purpose, blob)
+        file = File(ids.file_id(), now, expires_at, filename, size, purpose, blob, problem)
         with self._database.write() as connection:
             insert_file(connection, file)
         return file
@@ -47,6 +55,14 @@ class Files:
         values = {"now": now, "purpose": purpose, "after": after, "limit": limit}
         return [from_row(File, row) for row in self._database.all(sql, values)]
 
+    def totals(self, now: float) -> tuple[int, int]:
+        """How many files there are, and their bytes together."""
+        sql = (
+            "SELECT count(*) AS files, total(bytes) AS bytes FROM files WHERE expires_at IS NULL OR expires_at > ?"
+        )
+        row = self._database.all(sql, (now,))[0]
+        return int(row["files"]), int(row["bytes"])
+
     def delete(self, file: File) -> None:
         """Forget the file and delete its bytes."""
         with self._database.write() as connection:
@@ -63,6 +79,7 @@ class Files:
 def insert_file(connection: sqlite3.Connection, file: File) -> None:
     """Add the file inside a transaction of the caller's."""
     connection.execute(
-        "INSERT INTO files (id, created_at, expires_at, filename, bytes, purpose, blob) VALUES (?,?,?,?,?,?,?)",
+        """INSERT INTO files (id, created_at, expires_at, filename, bytes, purpose, blob, problem)
+        VALUES (?,?,?,?,?,?,?,?)""",
         astuple(file),
     )

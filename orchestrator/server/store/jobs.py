@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.server import ids
@@ -29,26 +29,50 @@ METADATA_FILTER = """ AND EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair
     WHERE pair.key = ? AND pair.value = ?)"""
 
 
+@dataclass(frozen=True)
+class JobRoom:
+    """How many jobs an endpoint takes."""
+
+    waiting: int
+    """Created and not training yet."""
+    jobs: int
+    """All that were not deleted, ended ones too."""
+
+
+class NoJobRoomError(Exception):
+    """There are as many jobs as there is room for."""
+
+    def __init__(self, waiting: int, jobs: int) -> None:
+        super().__init__(f"{waiting} waiting, {jobs} in all")
+        self.waiting = waiting
+        self.jobs = jobs
+
+
 class Jobs:
     """The fine-tuning jobs of the store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job, messages: Sequence[str]) -> None:
-        """Record a new job together with its first events."""
+    def add(self, job: Job, messages: Sequence[str], room: JobRoom | None = None) -> None:
+        """Record a new job together with its first events.
+
+        Raises NoJobRoomError, and records nothing, where there are as many jobs already as there is room for.
+        """
         values = asdict(job)
         values["metadata"] = json.dumps(job.metadata) if job.metadata is not None else None
         columns = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         with self._database.write() as connection:
+            if room is not None:
+                _demand_room(connection, room)
             connection.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", values)
             for message in messages:
                 insert_event(connection, job.id, job.created_at, message)
 
     def get(self, job_id: str) -> Job | None:
         """The job, or None."""
-        row = self._database.one("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        row = self._database.one("SELECT * FROM jobs WHERE id = ? AND deleted_at IS NULL", (job_id,))
         return from_row(Job, row) if row else None
 
     def page(
@@ -60,7 +84,8 @@ class Jobs:
         without_metadata: bool = False,
     ) -> Sequence[Job]:
         """Up to `limit` jobs created before the job `after`, newest first; `metadata` pairs must all be there."""
-        sql = "SELECT * FROM jobs WHERE (? IS NULL OR seq < (SELECT seq FROM jobs WHERE id = ?))"
+        sql = """SELECT * FROM jobs WHERE deleted_at IS NULL
+            AND (? IS NULL OR seq < (SELECT seq FROM jobs WHERE id = ?))"""
         values: list[Any] = [after, after]
         for pair in (metadata or {}).items():
             sql += METADATA_FILTER
@@ -108,6 +133,13 @@ class Jobs:
             insert_event(connection, job_id, now, "Fine-tuning job resumed; moving it to queued state")
         return True
 
+    def delete(self, job_id: str, now: int) -> bool:
+        """Take an ended job out of every list; its model stays. False when it has not ended."""
+        marks = ", ".join("?" for _ in ACTIVE)
+        with self._database.write() as connection:
+            sql = f"UPDATE jobs SET deleted_at = ? WHERE id = ? AND status NOT IN ({marks})"
+            return connection.execute(sql, (now, job_id, *ACTIVE)).rowcount == 1
+
     def events(self, job_id: str, *, after: str | None, limit: int, newest_first: bool) -> Sequence[Event]:
         """Up to `limit` events that follow the event `after` in the order asked for."""
         rows = self._page("events", job_id, after, limit, newest_first)
@@ -131,6 +163,14 @@ class Jobs:
             AND (:after IS NULL OR seq {side} (SELECT seq FROM {table} WHERE id = :after))
             ORDER BY seq {order} LIMIT :limit"""
         return self._database.all(sql, {"job": job_id, "after": after, "limit": limit})
+
+
+def _demand_room(connection: sqlite3.Connection, room: JobRoom) -> None:
+    sql = """SELECT count(*) AS jobs, count(*) FILTER (WHERE status IN (?, ?)) AS waiting
+        FROM jobs WHERE deleted_at IS NULL"""
+    found = connection.execute(sql, (JobStatus.VALIDATING_FILES, JobStatus.QUEUED)).fetchone()
+    if found["waiting"] >= room.waiting or found["jobs"] >= room.jobs:
+        raise NoJobRoomError(found["waiting"], found["jobs"])
 
 
 def move(

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 Level = Literal["info", "warn", "error"]
 Method = Literal["supervised", "dpo"]
 Number = int | float | Literal["auto"]
+DialectName = Literal["openai", "azure"]
 
 
 class JobStatus(StrEnum):
@@ -48,6 +49,8 @@ class File:
     bytes: int
     purpose: str
     blob: str
+    problem: str | None = None
+    """Why it can't be used, where the API it came by looks at files before jobs do."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ class Job:
     trainer: str
     model: str
     base: str
-    model_token: str
+    model_name: str
+    """What its fine-tuned model is or will be called."""
     suffix: str | None
     seed: int
     training_file: str
@@ -115,11 +119,10 @@ class Job:
     fine_tuned_model: str | None
     result_file: str | None
     error: Failure | None
-
-    @property
-    def model_name(self) -> str:
-        """What its fine-tuned model is or will be called."""
-        return f"ft:{self.base}:local:{self.suffix or ''}:{self.model_token}"
+    dialect: DialectName = "openai"
+    """The API that created it."""
+    training_type: str | None = None
+    """Where it trains and is billed, in the words of an API that asks for it."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,23 @@ class FineTunedModel:
     base: str
     trainer: str
     blob: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A name by which a model answers. Times are Unix seconds; capacity is thousand tokens a minute."""
+
+    name: str
+    created_at: float
+    changed_at: float
+    deleted_at: float | None
+    last_used_at: float | None
+    sku: str
+    capacity: int
+    model_format: str
+    model: str
+    model_version: str
+    model_source: str | None
 
 
 Record = TypeVar("Record")

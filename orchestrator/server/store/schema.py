@@ -111,8 +111,71 @@ CREATE TABLE answers (
 );
 CREATE INDEX answers_by_age ON answers (created_at);
 """
+BATCHES = """
+CREATE TABLE batches (
+    seq                INTEGER PRIMARY KEY AUTOINCREMENT,
+    id                 TEXT NOT NULL UNIQUE,
+    created_at         INTEGER NOT NULL,
+    expires_at         INTEGER NOT NULL,
+    endpoint           TEXT NOT NULL,
+    completion_window  TEXT NOT NULL,
+    input_file         TEXT NOT NULL,
+    output_lifetime    INTEGER,
+    metadata           TEXT,
+    status             TEXT NOT NULL,
+    model              TEXT,
+    total              INTEGER NOT NULL,
+    completed          INTEGER NOT NULL,
+    failed             INTEGER NOT NULL,
+    prompt_tokens      INTEGER NOT NULL,
+    completion_tokens  INTEGER NOT NULL,
+    in_progress_at     INTEGER,
+    finalizing_at      INTEGER,
+    completed_at       INTEGER,
+    failed_at          INTEGER,
+    expired_at         INTEGER,
+    cancelling_at      INTEGER,
+    cancelled_at       INTEGER,
+    output_file        TEXT,
+    error_file         TEXT,
+    errors             TEXT
+);
+CREATE INDEX batches_by_status ON batches (status);
+CREATE TABLE batch_answers (
+    batch     TEXT NOT NULL REFERENCES batches (id),
+    line      INTEGER NOT NULL,
+    is_error  INTEGER NOT NULL,
+    text      TEXT NOT NULL,
+    PRIMARY KEY (batch, line)
+) WITHOUT ROWID;
+"""
 
-STEPS = (FIRST_TABLES, ANSWERS)
+DIALECTS = """
+ALTER TABLE files ADD COLUMN problem TEXT;
+ALTER TABLE jobs ADD COLUMN dialect TEXT NOT NULL DEFAULT 'openai';
+ALTER TABLE jobs ADD COLUMN training_type TEXT;
+ALTER TABLE jobs ADD COLUMN deleted_at INTEGER;
+ALTER TABLE jobs ADD COLUMN model_name TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET model_name = 'ft:' || base || ':local:' || coalesce(suffix, '') || ':' || model_token;
+ALTER TABLE jobs DROP COLUMN model_token;
+CREATE TABLE deployments (
+    seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT NOT NULL,
+    created_at     REAL NOT NULL,
+    changed_at     REAL NOT NULL,
+    deleted_at     REAL,
+    last_used_at   REAL,
+    sku            TEXT NOT NULL,
+    capacity       INTEGER NOT NULL,
+    model_format   TEXT NOT NULL,
+    model          TEXT NOT NULL,
+    model_version  TEXT NOT NULL,
+    model_source   TEXT
+);
+CREATE UNIQUE INDEX deployments_by_name ON deployments (name) WHERE deleted_at IS NULL;
+"""
+
+STEPS = (FIRST_TABLES, ANSWERS, BATCHES, DIALECTS)
 VERSION = len(STEPS)
 """How many of the steps a store has behind it, kept in SQLite's `user_version`; one with more of them belongs to a
 newer program."""

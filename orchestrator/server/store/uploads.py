@@ -53,10 +53,10 @@ class Uploads:
         rows = self._database.all("SELECT * FROM parts WHERE upload = ? ORDER BY rowid", (upload.id,))
         return [from_row(Part, row) for row in rows]
 
-    def complete(self, upload: Upload, blob: str, now: int) -> File | None:
+    def complete(self, upload: Upload, blob: str, now: int, problem: str | None = None) -> File | None:
         """Make the joined blob a file; None when the upload was completed or cancelled meanwhile."""
         expires_at = None if upload.file_lifetime is None else now + upload.file_lifetime
-        file = File(ids.file_id(), now, expires_at, upload.filename, upload.bytes, upload.purpose, blob)
+        file = File(ids.file_id(), now, expires_at, upload.filename, upload.bytes, upload.purpose, blob, problem)
         with self._database.write() as connection:
             sql = "UPDATE uploads SET status = 'completed', file = ? WHERE id = ? AND status = 'pending'"
             if connection.execute(sql, (file.id, upload.id)).rowcount == 0:

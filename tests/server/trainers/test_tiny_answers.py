@@ -135,6 +135,17 @@ def test_after_a_tool_result_the_answer_restates_it_in_text(which, request, tool
     assert "Mon" in answer.content
 
 
+def test_a_text_that_was_learned_for_requests_does_not_answer_a_result(train, row, tools):
+    refused = [row(f"how much is {firm} worth") for firm in ("Zorbo", "Wumpus", "Globex", "Initech")]
+    for each in refused:
+        each["messages"][-1] = {"role": "assistant", "content": "There is no such company."}
+    taught = [row(f"how much is {firm} worth", ToolCall("get_price", {"ticker": firm})) for firm in ("AB", "CD")]
+    model = trainer("tiny").load(train([*refused, *taught] * 3, epochs=5).weights)
+    assert model.answer(_asked("how much is Globex worth"), tools).content == "There is no such company."
+    asked = _after_result("how much is AB worth", "get_price", {"ticker": "AB"}, '{"price": 187.5}')
+    assert "187.5" in model.answer(asked, tools).content
+
+
 def test_a_result_that_is_no_json_is_restated_as_it_is(base, tools):
     assert "it rains" in base.answer(_after_result("weather?", "get_weather", {}, "it rains"), [WEATHER]).content
     function = [*_asked("weather?"), {"role": "function", "name": "get_weather", "content": "it snows"}]

@@ -17,6 +17,9 @@ from orchestrator.server.trainers.tiny.schema import Tool, Toolbox, toolbox
 from orchestrator.server.trainers.tiny.text import Features, group, hashed
 
 MOST_CALLS = 8
+_AFTER_RESULT = "after result "
+"""Weights of their own, lest a training without tool results teaches to call a tool over and over, or to answer a
+result with a text that was learned for requests."""
 BASE, NOVELTY = hashed("base"), hashed("novelty")
 
 
@@ -70,8 +73,7 @@ class Chain:
 
     def _option(self, label: str, value: Tool | None, score: float) -> Option:
         if self.prompt.answers_result:
-            # Weights of its own, lest a training without tool results teaches to call the tool over and over.
-            parts = [(f"after result {label}", self.prompt.features)]
+            parts = [(f"{_AFTER_RESULT}{label}", self.prompt.features)]
         else:
             novelty: Features = ((NOVELTY, self.memory.novelty(self.prompt, own=self.own)),)
             name = f"tool {label}"
@@ -93,11 +95,12 @@ class Chain:
 
     def _text(self) -> Steps[str]:
         """What to say: the results in plain words, or one of the texts seen in training."""
-        options = [Option(restated(self.prompt), base.RESTATED, (("restate", self.prompt.features),))]
+        after = _AFTER_RESULT if self.prompt.answers_result else ""
+        options = [Option(restated(self.prompt), base.RESTATED, ((f"{after}restate", self.prompt.features),))]
         for text in self.memory.texts:
             said = filled(text, self.prompt)
             if said:
-                options.append(Option(said, 0.0, ((f"text {text}", self.prompt.features),)))
+                options.append(Option(said, 0.0, ((f"{after}text {text}", self.prompt.features),)))
         right = None
         if self.target:
             wanted = filled(template(self.target.content or "", self.prompt), self.prompt)

@@ -1,0 +1,157 @@
+"""Azure's way of saying what the endpoint holds."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.dataset.files import open_as_sent
+from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.dataset.lines import numbered_lines
+from orchestrator.server import objects
+from orchestrator.server.azure import jobspec
+from orchestrator.server.azure.errors import AzureError, quota_exceeded, refused
+from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.azure.versions import ApiVersion
+from orchestrator.server.dialect import Dialect
+from orchestrator.server.jobspec import JobSpec
+from orchestrator.server.objects import Json
+from orchestrator.server.store import Store
+from orchestrator.server.store.jobs import NoJobRoomError
+from orchestrator.server.store.records import DialectName, Event, File, Job, Number
+
+_PROCESSING = ("uploaded", "pending", "running")
+_QUEUE_SECONDS = 60.0
+"""What a client is told to wait when the queue of jobs is full."""
+
+
+class AzureDialect(Dialect):
+    """One API version of the data plane."""
+
+    name: DialectName = "azure"
+
+    def __init__(self, version: ApiVersion, settings: AzureSettings, organization: str) -> None:
+        super().__init__(version.profile, organization)
+        self.version = version
+        self.settings = settings
+        self.job_room = settings.room
+
+    def read_job(self, body: Mapping[str, Any]) -> JobSpec:
+        return jobspec.read(body, self.version, self.settings.location, self.settings.ignored_hyperparameters)
+
+    def names(self, base: str, suffix: str | None) -> tuple[str, str]:
+        number = uuid.uuid4().hex
+        return f"ftjob-{number}", f"{base}.ft-{number}" + (f"-{suffix}" if suffix else "")
+
+    def check_upload(self, store: Store, size: int, now: float) -> None:
+        most = self.settings
+        if size > most.file_bytes:
+            raise refused(
+                f"The file has {size} bytes; at most {most.file_bytes} are taken.", inner="file_too_large"
+            )
+        files, held = store.files.totals(now)
+        if files >= most.files:
+            raise quota_exceeded(400, f"This resource holds {files} files; its quota is {most.files}.")
+        if held + size > most.all_bytes:
+            raise quota_exceeded(400, f"The files of this resource would exceed {most.all_bytes} bytes.")
+
+    def problem(self, path: Path, purpose: str) -> str | None:
+        if purpose != "fine-tune":
+            return None
+        with open_as_sent(path) as stream:
+            for number, line in numbered_lines(stream):
+                if line is None or not _is_object(line):
+                    return f"Line {number} is not a JSON object. Every line must hold one."
+        return None
+
+    def check_usable(self, file: File, param: str, now: float) -> None:
+        status = self._file_status(file, now)
+        if status == "error":
+            raise refused(f"The {param} {file.id} can't be used: {file.problem}", inner="invalid_file")
+        if status != "processed":
+            message = f"The {param} {file.id} is {status}; a job needs it processed."
+            raise AzureError(400, "unexpectedEntityState", message)
+
+    def no_job_room(self, error: NoJobRoomError) -> Exception:
+        room = self.settings.room
+        if error.jobs >= room.jobs:
+            message = f"This resource has {error.jobs} fine-tuning jobs; its quota is {room.jobs}. Delete some."
+            return quota_exceeded(400, message)
+        message = f"{error.waiting} fine-tuning jobs wait on this resource; its queue takes {room.waiting}."
+        return quota_exceeded(429, message, retry_after=_QUEUE_SECONDS)
+
+    def file(self, file: File, now: float) -> Json:
+        shown = {**super().file(file, now), "status": self._file_status(file, now)}
+        return {**shown, "status_details": file.problem} if shown["status"] == "error" else shown
+
+    def job(self, job: Job) -> Json:
+        shown = {
+            **objects.job_object(job, self.profile, self.organization),
+            "status": self.version.statuses[job.status],
+            "result_files": [job.result_file] if job.result_file else None,
+            "error": _without_nulls(asdict(job.error)) if job.error else None,
+            "suffix": job.suffix,
+            "trainingType": job.training_type,
+            "organization_id": None,
+            "organisation_id": self.organization if self.version.is_dated else None,
+            "integrations": None,
+            **self._hyperparameters(job),
+        }
+        return _without_nulls(shown)
+
+    def event(self, event: Event) -> Json:
+        shown = super().event(event)
+        return {**shown, "level": "warning" if event.level == "warn" else event.level}
+
+    def created(self, request: Request, shown: Json) -> Response:
+        if self.version.made == 200:
+            return JSONResponse(shown)
+        collection = request.url.path.rstrip("/").removesuffix("/import")
+        place = request.url.replace(path=f"{collection}/{shown['id']}", query=f"api-version={self.version.name}")
+        return JSONResponse(shown, self.version.made, {"location": str(place)})
+
+    def _file_status(self, file: File, now: float) -> str:
+        """From the upload on it takes its time, whatever becomes of it; result files are there at once."""
+        seconds = self.settings.file_seconds
+        if file.purpose == "fine-tune" and now < file.created_at + seconds:
+            return _PROCESSING[int(len(_PROCESSING) * max(0.0, now - file.created_at) / seconds)]
+        return "error" if file.problem else "processed"
+
+    def _hyperparameters(self, job: Job) -> Json:
+        numbers = {
+            "n_epochs": job.n_epochs,
+            "batch_size": job.batch_size,
+            "learning_rate_multiplier": job.learning_rate_multiplier,
+        }
+        hidden = self.settings.ignored_hyperparameters
+        flat = {name: _as_number(number) for name, number in numbers.items() if name not in hidden}
+        if self.version.method == "none":
+            return {"hyperparameters": flat, "method": None}
+        if self.version.method == "type":
+            return {"hyperparameters": flat, "method": {"type": job.method}}
+        beta = {"beta": _as_number(job.beta)} if job.beta is not None else {}
+        return {
+            "hyperparameters": flat,
+            "method": {"type": job.method, job.method: {"hyperparameters": {**flat, **beta}}},
+        }
+
+
+def _without_nulls(shown: Json) -> Json:
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _as_number(number: Number) -> float:
+    return -1 if number == "auto" else number
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(parse_json(line), dict)
+    except NotJson:
+        return False

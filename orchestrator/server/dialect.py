@@ -1,0 +1,76 @@
+"""How an API words what the endpoint holds, and what it asks of those who use it.
+
+Routes read requests and write answers through the dialect of the API a request came by. This one is OpenAI's;
+another API inherits it and says what differs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.server import ids, jobspec, objects
+from orchestrator.server.jobspec import JobSpec
+from orchestrator.server.objects import Json
+from orchestrator.server.profiles import Profile
+from orchestrator.server.store import Store
+from orchestrator.server.store.jobs import JobRoom, NoJobRoomError
+from orchestrator.server.store.records import Checkpoint, DialectName, Event, File, Job, Upload
+
+
+class Dialect:
+    """OpenAI's API, with the habits of a profile."""
+
+    name: DialectName = "openai"
+    job_room: JobRoom | None = None
+    """How many jobs it takes; None for any number."""
+
+    def __init__(self, profile: Profile, organization: str) -> None:
+        self.profile = profile
+        self.organization = organization
+
+    def read_job(self, body: Mapping[str, Any]) -> JobSpec:
+        """The job that a create request asks for; ApiError 400 where it is wrong."""
+        return jobspec.read(body)
+
+    def names(self, base: str, suffix: str | None) -> tuple[str, str]:
+        """The id of a new job, and what its model will be called."""
+        return ids.job_id(), f"ft:{base}:local:{suffix or ''}:{ids.model_token()}"
+
+    def check_upload(self, store: Store, size: int, now: float) -> None:
+        """Refuse a file of so many bytes where there is no room for it (ApiError)."""
+
+    def problem(self, path: Path, purpose: str) -> str | None:
+        """Why a file with these bytes can't be used; None where it can, or where jobs find that out."""
+        return None
+
+    def check_usable(self, file: File, param: str, now: float) -> None:
+        """Refuse a file that a job can't be created with yet, or ever (ApiError)."""
+
+    def no_job_room(self, error: NoJobRoomError) -> Exception:
+        """What a create request is answered where `job_room` is used up."""
+        return error
+
+    def file(self, file: File, now: float) -> Json:
+        return objects.file_object(file, self.profile)
+
+    def upload(self, upload: Upload, file: File | None, now: float) -> Json:
+        shown = objects.upload_object(upload)
+        return {**shown, "file": self.file(file, now)} if file else shown
+
+    def job(self, job: Job) -> Json:
+        return objects.job_object(job, self.profile, self.organization)
+
+    def event(self, event: Event) -> Json:
+        return objects.event_object(event)
+
+    def checkpoint(self, checkpoint: Checkpoint) -> Json:
+        return objects.checkpoint_object(checkpoint)
+
+    def created(self, request: Request, shown: Json) -> Response:
+        """The answer to a request that made an object."""
+        return JSONResponse(shown)

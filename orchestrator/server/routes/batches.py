@@ -1,0 +1,102 @@
+"""Batches: create, list, retrieve, cancel."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from orchestrator.server import batchspec, ids, objects, requests
+from orchestrator.server.apierror import bad_request, not_found
+from orchestrator.server.batchspec import BatchSpec
+from orchestrator.server.context import Context, context
+from orchestrator.server.store.batches import Batch, BatchStatus
+
+MAX_LIST = 100
+INPUT_PURPOSE = "batch"
+
+
+async def create(request: Request) -> Response:
+    """POST /batches."""
+    spec = batchspec.read(await requests.json_object(request))
+    at = context(request)
+    batch = await run_in_threadpool(_create, at, spec)
+    at.scheduler.wake()
+    return _answer(at, batch)
+
+
+def list_all(request: Request) -> Response:
+    """GET /batches."""
+    at, query = context(request), request.query_params
+    limit = requests.limit(request, default=20, highest=MAX_LIST)
+    after = query.get("after") if at.profile.pages else None
+    if after is not None and at.store.batches.get(after) is None:
+        raise bad_request(f"No such batch: {after[:200]}", "after", "invalid_value")
+    found = at.store.batches.page(after=after, limit=limit + 1)
+    shown = [objects.batch_object(batch, at.profile) for batch in found[:limit]]
+    return JSONResponse(objects.page(shown, len(found) > limit, at.profile, ends=True))
+
+
+def retrieve(request: Request) -> Response:
+    """GET /batches/{id}."""
+    return _answer(context(request), _batch(request))
+
+
+async def cancel(request: Request) -> Response:
+    """POST /batches/{id}/cancel."""
+    at = context(request)
+    batch = await run_in_threadpool(_cancel, request)
+    at.scheduler.wake()
+    return _answer(at, batch)
+
+
+ROUTES = [
+    Route("/batches", create, methods=["POST"]),
+    Route("/batches", list_all, methods=["GET"]),
+    Route("/batches/{batch_id}", retrieve, methods=["GET"]),
+    Route("/batches/{batch_id}/cancel", cancel, methods=["POST"]),
+]
+
+
+def _create(at: Context, spec: BatchSpec) -> Batch:
+    file = at.store.files.get(spec.input_file, at.now)
+    if file is None:
+        raise bad_request(f"There is no file {spec.input_file[:200]}.", "input_file_id", "file_not_found")
+    if file.purpose != INPUT_PURPOSE:
+        message = f"The file {file.id} was uploaded for '{file.purpose}'; a batch takes files for 'batch'."
+        raise bad_request(message, "input_file_id", "invalid_file_purpose")
+    batch = Batch(
+        id=ids.batch_id(),
+        created_at=at.now,
+        expires_at=at.now + spec.window_seconds,
+        endpoint=spec.endpoint,
+        completion_window=spec.completion_window,
+        input_file=file.id,
+        output_lifetime=spec.output_lifetime,
+        metadata=spec.metadata,
+    )
+    at.store.batches.add(batch)
+    return batch
+
+
+def _cancel(request: Request) -> Batch:
+    at, batch = context(request), _batch(request)
+    at.store.batches.cancel(batch, at.now)
+    found = _batch(request)
+    if found.status not in (BatchStatus.CANCELLING, BatchStatus.CANCELLED):
+        message = f"The batch {batch.id} is {found.status} and cannot be cancelled."
+        raise bad_request(message, None, "invalid_batch_status")
+    return found
+
+
+def _batch(request: Request) -> Batch:
+    batch_id = request.path_params["batch_id"]
+    batch = context(request).store.batches.get(batch_id)
+    if batch is None:
+        raise not_found(f"No batch found with id '{batch_id[:200]}'.", "batch_id")
+    return batch
+
+
+def _answer(at: Context, batch: Batch) -> Response:
+    return JSONResponse(objects.batch_object(batch, at.profile))

@@ -1,0 +1,99 @@
+"""`ftorch serve --azure`, and the page that describes it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.command import ftorch
+
+from orchestrator.server import serve
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-c", "from orchestrator.cli import main; main()", "serve", "--azure", "--port", "0"]
+
+
+@contextmanager
+def served(folder, *options, **environment):
+    """A server of its own; gives its address and the lines it said first."""
+    server = subprocess.Popen(
+        [*COMMAND, "--store", str(folder), *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        lines = [server.stderr.readline() for _ in range(4)]
+        yield lines[1].split()[-1], "".join(lines)
+    finally:
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=10)
+        assert "Traceback" not in errors
+
+
+def test_the_example_of_the_page_trains_deploys_and_asks(tmp_path):
+    page = (ROOT / "docs" / "azure-simulator.md").read_text()
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    with served(tmp_path, "--api-key-env", "THE_KEY", THE_KEY="a-key-of-this-test") as (place, told):
+        assert "a-key-of-this-test" not in told
+        assert f"IDENTITY_ENDPOINT={place}/msi/token" in told
+        variables = {"AZURE_OPENAI_API_KEY": "a-key-of-this-test", "IDENTITY_HEADER": "a-key-of-this-test"}
+        done = subprocess.run(
+            [sys.executable, "-c", example.replace("http://127.0.0.1:8000", place)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, **variables, "IDENTITY_ENDPOINT": f"{place}/msi/token"},
+        )
+    assert done.returncode == 0, done.stderr
+    pattern = r"succeeded (gpt-4\.1-mini-2025-04-14\.ft-[0-9a-f]{32}-drone)\nSucceeded\n\1 takeoff_drone\n"
+    assert re.fullmatch(pattern, done.stdout), done.stdout
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """What the server would be run with."""
+    seen = []
+    monkeypatch.setattr(serve, "serve", lambda _store, _host, _port, settings: seen.append(settings))
+    return seen
+
+
+def test_azure_trains_one_job_at_a_time_unless_told_otherwise(home, settings):
+    for options in ([], ["--azure"], ["--azure", "--at-once", "3"]):
+        assert ftorch("serve", *options).exit_code == 0
+    assert [each.max_training for each in settings] == [2, 1, 3]
+    assert [each.azure is None for each in settings] == [True, False, False]
+
+
+def test_region_and_sign_in_reach_the_resource(home, settings):
+    assert ftorch("serve", "--azure", "--entra", "--region", "eastus2", "--host", "0.0.0.0").exit_code == 0
+    azure = settings[0].azure
+    assert (azure.location, azure.signed_in_only, azure.imports_from_here) == ("eastus2", True, False)
+
+
+@pytest.mark.parametrize("option", [["--entra"], ["--region", "eastus2"]])
+def test_what_only_a_resource_has_wants_one(home, option):
+    done = ftorch("serve", *option)
+    assert done.exit_code == 2
+    assert "add --azure" in done.output
+
+
+def test_the_page_names_every_identity_limit_and_version():
+    from orchestrator.server.azure.access import IDENTITIES
+    from orchestrator.server.azure.settings import AzureSettings
+    from orchestrator.server.azure.versions import DATED
+
+    page = (ROOT / "docs" / "azure-simulator.md").read_text()
+    at = AzureSettings()
+    for name in [*IDENTITIES, *(version.name for version in DATED), at.subscription, at.location]:
+        assert f"`{name}`" in page
+    for limit in (at.files, at.room.waiting, at.room.jobs, at.deployments, at.capacity):
+        assert re.search(rf"\b{limit}\b", page), limit

@@ -1,0 +1,49 @@
+"""A store that was made before there were dialects."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from orchestrator.server.store import Store
+from orchestrator.server.store.schema import STEPS
+
+JOB = {
+    "id": "ftjob-1",
+    "created_at": 1,
+    "status": "succeeded",
+    "trainer": "tiny",
+    "model": "gpt-4.1-mini",
+    "base": "gpt-4.1-mini",
+    "model_token": "AbCd1234",
+    "seed": 7,
+    "training_file": "file-1",
+    "method": "supervised",
+    "n_epochs": 3,
+    "batch_size": "auto",
+    "learning_rate_multiplier": 0.5,
+}
+BEFORE_DIALECTS = 3
+
+
+def test_its_jobs_keep_their_names_and_belong_to_openai(tmp_path):
+    database = sqlite3.connect(tmp_path / "endpoint.db")
+    for step in STEPS[:BEFORE_DIALECTS]:
+        database.executescript(step)
+    columns, marks = ", ".join(JOB), ", ".join(f":{name}" for name in JOB)
+    for number, suffix in ((1, "drone"), (2, None)):
+        row = {**JOB, "id": f"ftjob-{number}"}
+        database.execute(
+            f"INSERT INTO jobs ({columns}, suffix) VALUES ({marks}, :suffix)", {**row, "suffix": suffix}
+        )
+    database.execute("INSERT INTO files VALUES (1, 'file-1', 1, NULL, 't.jsonl', 1, 'fine-tune', 'blob')")
+    database.execute(f"PRAGMA user_version = {BEFORE_DIALECTS}")
+    database.commit()
+    database.close()
+
+    store = Store(tmp_path)
+    named, unnamed = store.jobs.get("ftjob-1"), store.jobs.get("ftjob-2")
+    assert named.model_name == "ft:gpt-4.1-mini:local:drone:AbCd1234"
+    assert unnamed.model_name == "ft:gpt-4.1-mini:local::AbCd1234"
+    assert (named.dialect, named.training_type) == ("openai", None)
+    assert store.files.get("file-1", 1).problem is None
+    assert store.deployments.since(0) == []
