@@ -12,6 +12,7 @@ import pytest
 from support.project import make_project
 
 from orchestrator.dataset.shorten import Level, shorten_files
+from orchestrator.tools.sources import load_tools
 
 JOBS = Path(__file__).parents[2] / "jobs"
 STOCK = JOBS / "stock"
@@ -68,3 +69,32 @@ def test_the_job_trains_to_a_model(tmp_path: Path) -> None:
     done = project.ftorch("submit", "jobs/stock.toml")
     assert done.code == 0, done.err
     assert re.fullmatch(r"ft:gpt-4\.1-mini-2025-04-14:local:stock:\w+", done.out.strip())
+
+
+@pytest.fixture(scope="module")
+def functions() -> dict[str, Any]:
+    """The functions of the job, by name."""
+    return {tool.name: tool.function for tool in load_tools([str(STOCK / "tools.py")])}
+
+
+def test_the_functions_have_the_definitions_of_the_data() -> None:
+    definitions = [tool.definition for tool in load_tools([str(STOCK / "tools.py")])]
+    assert definitions == rows("train.jsonl")[0]["tools"]
+
+
+def test_the_table_of_made_up_prices_has_every_company_that_the_data_names(functions: dict[str, Any]) -> None:
+    for ticker in {each for name in FILES for each in tickers(rows(name))}:
+        found = functions["get_current_price"](ticker)
+        past = functions["get_past_prices"](ticker, 60)
+        assert found["price_usd"] > 0
+        assert found["source"] == past["source"] == "made-up table"
+        assert list(past["prices_usd"].items())[-1] == (found["day"], found["price_usd"])
+        assert len(past["prices_usd"]) == 60
+
+
+def test_what_the_table_does_not_hold_is_an_error(functions: dict[str, Any]) -> None:
+    with pytest.raises(LookupError, match='no company with the ticker "GLBX"'):
+        functions["get_current_price"]("GLBX")
+    for days in (0, 61):
+        with pytest.raises(ValueError, match="the table holds 60 trading days"):
+            functions["get_past_prices"]("MSFT", days)

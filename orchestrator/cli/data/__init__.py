@@ -11,6 +11,7 @@ from orchestrator.cli.data.explain import explain
 from orchestrator.cli.data.shorten import shorten
 from orchestrator.cli.data.split import split
 from orchestrator.cli.data.stats import stats
+from orchestrator.cli.data.tools import tools
 
 
 class _InOrderOfUse(click.Group):
@@ -23,5 +24,5 @@ def data() -> None:
     """Check training files, and get them right before they cost money."""
 
 
-for command in (check, explain, convert, shorten, stats, split, diff):
+for command in (check, explain, convert, shorten, stats, split, diff, tools):
     data.add_command(command)

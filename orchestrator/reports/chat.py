@@ -1,0 +1,106 @@
+"""What a chat shows: who is spoken to, each call before it is executed, what it gave, and the answer."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from orchestrator.chat.api import Chat
+from orchestrator.chat.conversation import Fate, Outcome, Reply
+from orchestrator.reports.console import print_wrapped
+from orchestrator.reports.formats import plural, printable
+from orchestrator.tools.calls import ReadyCall
+
+_REHEARSAL = (
+    "local: the tiny trainer stands in for the model you name. "
+    "It repeats what functions give back, and can't reason."
+)
+_LONGEST_SHOWN = 600
+"""Characters of a result; the model gets all of it."""
+_CODES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_FATES = {
+    Fate.RAISED: "it raised",
+    Fate.STOPPED: "stopped",
+    Fate.DECLINED: "not executed",
+    Fate.REFUSED: "not executed",
+}
+
+
+def print_partner(chat: Chat, console: Console) -> None:
+    """Whom the chat is with, what it may call, and in what it is unlike the training."""
+    partner, terms = chat.partner, chat.terms
+    console.print(f"{printable(partner.model)} on {partner.config.name}", style="bold", soft_wrap=True)
+    if terms.tools:
+        names = ", ".join(printable(tool.name) for tool in terms.tools)
+        print_wrapped(f"tools   {names} ({terms.variant})", console, hanging=" " * 8)
+    if terms.system is not None:
+        print_wrapped(f"system  {printable(str(terms.system.get('content')))}", console, hanging=" " * 8)
+    if partner.config.type == "local":
+        print_wrapped(_REHEARSAL, console, hanging="")
+    for note in terms.notes:
+        console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
+
+
+def print_call(call: ReadyCall, console: Console) -> None:
+    """A call, whole: nobody should allow what is not shown."""
+    console.print(f"  {visible(call.written)}", style="cyan", soft_wrap=True)
+
+
+def print_outcome(outcome: Outcome, console: Console, *, with_traceback: bool) -> None:
+    """What became of a call."""
+    if outcome.fate is Fate.EXECUTED:
+        console.print(f"  → {_shortened(outcome.text)}", soft_wrap=True)
+        return
+    if outcome.arguments is None:
+        written = f"{visible(outcome.call.name)} {_shortened(outcome.call.arguments)}"
+        console.print(f"  {written}", style="cyan", soft_wrap=True)
+    if outcome.fate is Fate.REJECTION:
+        console.print("  → the model rejects the request", soft_wrap=True)
+        return
+    console.print(f"  → {_FATES[outcome.fate]}: {visible(outcome.problem)}", style="yellow", soft_wrap=True)
+    if with_traceback and outcome.traceback:
+        console.print("\n".join(map(printable, outcome.traceback.splitlines())), soft_wrap=True)
+
+
+def print_spent(replies: Iterable[Reply], console: Console) -> None:
+    """What the chat took."""
+    found = list(replies)
+    requests = plural(sum(reply.requests for reply in found), "request")
+    prompt, completion = sum(each.prompt_tokens for each in found), sum(each.completion_tokens for each in found)
+    console.print(f"{requests}, {prompt:,} prompt and {completion:,} completion tokens", style="dim")
+
+
+def answer_text(reply: Reply) -> str:
+    """What is printed as the answer, safe for a terminal: a text, or the call that rejects the request."""
+    if reply.rejection is not None:
+        return visible(f"{reply.rejection.name} {reply.rejection.arguments}")
+    return "\n".join(printable(line) for line in reply.text.splitlines())
+
+
+def doubts(reply: Reply) -> list[str]:
+    """What there is to say about an answer that is not one."""
+    found = []
+    if reply.refused:
+        found.append("the model refused, or a filter of the endpoint stopped it")
+    if reply.cut:
+        found.append("the answer is cut: it reached the endpoint's limit of tokens")
+    if not reply.text and reply.rejection is None and not reply.refused:
+        found.append("the model answered nothing")
+    return found
+
+
+def visible(text: str) -> str:
+    """The text on one line, with what would not be seen written as its code: a person decides by it."""
+    return "".join(each if _is_seen(each) else _CODES.get(each, f"\\u{ord(each):04x}") for each in text)
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_SHOWN:
+        return visible(text)
+    return f"{visible(text[:_LONGEST_SHOWN])} … ({len(text):,} characters in all)"

@@ -1,0 +1,147 @@
+"""A model's call on its way to the function: checked, carried out, and turned into what the model is told.
+
+Nothing that a model writes is executed but a function that was named beforehand, with arguments that keep to its
+schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import BoundArguments, isawaitable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from orchestrator.dataset.checking.findings import named_type
+from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.tools.functions import Tool
+
+LONGEST_RESULT = 100_000
+"""Characters of a result that a model is told; a table by mistake would fill its context, and be paid for."""
+
+Wait = Callable[[Awaitable[Any]], Any]
+"""How an asynchronous function is brought to its end from plain code."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as the model wrote it: `arguments` should be a JSON object, and may be anything."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ReadyCall:
+    """A call that may be executed: the function is known, and the arguments keep to its schema."""
+
+    call: Call
+    tool: Tool
+    arguments: Mapping[str, Any]
+    """As JSON values, for showing."""
+    bound: BoundArguments
+    """As the function takes them."""
+
+    @property
+    def written(self) -> str:
+        """As a person reads it: `get_price(ticker="MSFT")`."""
+        return f"{self.tool.name}({', '.join(f'{name}={_json(value)}' for name, value in self.arguments.items())})"
+
+
+class CallRefused(Exception):
+    """The call is not one that can be executed; the message says why, to people and to the model."""
+
+
+def ready(call: Call, tools: Iterable[Tool]) -> ReadyCall:
+    """Check a call against the definition of its tool. Raises CallRefused."""
+    tool = _tool(call.name, {tool.name: tool for tool in tools})
+    arguments = _arguments(call.arguments)
+    given = {name: value for name, value in arguments.items() if value is not None or not tool.may_be_null(name)}
+    problems = [*(f'{tool.name} takes no "{name}"' for name in given if name not in tool.types)]
+    problems = problems or tool.parameters.problems(given)
+    if problems:
+        raise CallRefused("; ".join(problems))
+    return ReadyCall(call, tool, given, _bound(tool, given))
+
+
+def execute(call: ReadyCall, wait: Wait) -> str:
+    """Call the function, and return what it gives back as text: a text as it is, anything else as JSON.
+
+    Raises what the function raises, and TypeError where its result can't be written as JSON.
+    """
+    found = call.tool.function(*call.bound.args, **call.bound.kwargs)
+    return _text(wait(found) if isawaitable(found) else found)
+
+
+def error_text(problem: str) -> str:
+    """How a model is told that a call gave no result."""
+    return _json({"error": problem})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _tool(name: str, tools: Mapping[str, Tool]) -> Tool:
+    if name in tools:
+        return tools[name]
+    near = get_close_matches(name, tools, n=1)
+    known = f"did you mean {near[0]}?" if near else f"there are {', '.join(tools)}" if tools else "there are none"
+    raise CallRefused(f'there is no tool "{name[:100]}"; {known}')
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    try:
+        arguments = parse_json(text)
+    except NotJson as error:
+        raise CallRefused(f"the arguments are not valid JSON: {error.problem}") from None
+    if not isinstance(arguments, dict):
+        raise CallRefused(f"the arguments must be an object; they are {named_type(arguments)}")
+    return arguments
+
+
+def _bound(tool: Tool, given: Mapping[str, Any]) -> BoundArguments:
+    """The arguments as the types of the function's hints: dates, enums and models are made of their JSON here."""
+    bound = tool.signature.bind_partial()
+    for name in tool.signature.parameters:
+        if name in given:
+            bound.arguments[name] = _value(tool, name, given[name])
+    # What a parameter before it has by default must stand there too, where both are given by position.
+    bound.apply_defaults()
+    return bound
+
+
+def _value(tool: Tool, name: str, value: Any) -> Any:
+    try:
+        return tool.types[name].validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, (name, *first["loc"])))
+        raise CallRefused(f"{place}: {first['msg']}") from None
+
+
+def _text(value: Any) -> str:
+    text = _sound(value) if isinstance(value, str) else _result_json(value)
+    if len(text) <= LONGEST_RESULT:
+        return text
+    return f"{text[:LONGEST_RESULT]} … (cut here: {len(text):,} characters in all)"
+
+
+def _sound(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TypeError("it returned a text that is not valid Unicode") from None
+    return text
+
+
+def _result_json(value: Any) -> str:
+    try:
+        return to_json(value, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError):
+        raise TypeError(f"it returned {type(value).__name__}, which can't be written as JSON") from None

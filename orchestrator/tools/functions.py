@@ -1,0 +1,149 @@
+"""From a Python function to a tool: its signature becomes the definition that a model gets."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
+from orchestrator.errors import FunctionUnusable
+from orchestrator.tools.docstrings import description_of
+from orchestrator.tools.schemas import Schema, plain_schemas, without_null
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""By OpenAI's reference of function definitions."""
+_GATHERING: Mapping[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that a model may call."""
+
+    name: str
+    function: Callable[..., Any]
+    definition: Mapping[str, Any]
+    """As it stands under `tools` in a request and in training data, in the variant full."""
+    parameters: Parameters
+    """The schema that the arguments of a call must keep to."""
+    signature: Signature
+    types: Mapping[str, TypeAdapter[Any]]
+    """What makes the value of each parameter out of JSON."""
+
+    def may_be_null(self, name: str) -> bool:
+        """True where the function takes None by itself, so that null says no more than leaving the argument out."""
+        return name in self.types and self.signature.parameters[name].default is None
+
+
+def tool_of(function: Callable[..., Any]) -> Tool:
+    """The tool of a function with type hints.
+
+    Each parameter needs a hint that pydantic knows; `Annotated[int, Field(description=…, ge=1)]` says more, and
+    so does the docstring. A parameter with a default is optional. Raises FunctionUnusable.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    trouble = partial(FunctionUnusable, place=place_of(function), name=name)
+    if not _NAME.fullmatch(name):
+        raise trouble(problem="its name does not fit", fix="Names have 1 to 64 letters (a-z), digits, _ or -")
+    signature = _signature(function, trouble)
+    types = _types(function, signature.parameters.values(), trouble)
+    schema = _schema(function, signature, types, trouble)
+    definition = {"name": name, "description": description_of(function).text, "parameters": schema}
+    kept = {key: value for key, value in definition.items() if value != ""}
+    try:
+        parameters = parameters_of(schema)
+    except InvalidSchema as error:
+        raise trouble(problem=f"its schema is none: {error.problem}", fix="Correct its annotations") from None
+    return Tool(name, function, {"type": "function", "function": kept}, parameters, signature, types)
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """File and line of a function; its module where it was not written in Python."""
+    inner = inspect.unwrap(function)
+    code = getattr(inner, "__code__", None)
+    if code is None:
+        return str(getattr(inner, "__module__", None) or "(unknown place)")
+    path = Path(code.co_filename)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}:{code.co_firstlineno}"
+
+
+Trouble = Callable[..., FunctionUnusable]
+
+
+def _signature(function: Callable[..., Any], trouble: Trouble) -> Signature:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        raise trouble(problem="Python does not know its signature", fix="Wrap it in a function of yours") from None
+    for parameter in signature.parameters.values():
+        if stars := _GATHERING.get(parameter.kind):
+            problem = f"a model can't be told what {stars}{parameter.name} takes"
+            raise trouble(problem=problem, fix="Name each parameter")
+        if isinstance(parameter.default, FieldInfo):
+            fix = f"Write {parameter.name}: Annotated[…, Field(…)] and a plain default"
+            raise trouble(problem=f"the default of {parameter.name} is a Field", fix=fix)
+    return signature
+
+
+def _types(
+    function: Callable[..., Any], parameters: Iterable[Parameter], trouble: Trouble
+) -> Mapping[str, TypeAdapter[Any]]:
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception as error:  # a hint may be any expression
+        raise trouble(problem=f"its type hints can't be read: {error}", fix="Import what they name") from None
+    found = {}
+    for parameter in parameters:
+        if parameter.name not in hints:
+            fix = f"Write {parameter.name}: str, or what it takes"
+            raise trouble(problem=f"the parameter {parameter.name} has no type hint", fix=fix)
+        found[parameter.name] = _type(parameter.name, hints[parameter.name], trouble)
+    return found
+
+
+def _type(name: str, hint: Any, trouble: Trouble) -> TypeAdapter[Any]:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        adapter.json_schema()
+    except PydanticUserError:
+        shown = getattr(hint, "__name__", None) or str(hint)
+        problem = f"the parameter {name} takes {shown}, which JSON has nothing for"
+        fix = "Take texts, numbers, lists, enums, dataclasses or pydantic models, and make it of them inside"
+        raise trouble(problem=problem, fix=fix) from None
+    return adapter
+
+
+def _schema(
+    function: Callable[..., Any], signature: Signature, types: Mapping[str, TypeAdapter[Any]], trouble: Trouble
+) -> Schema:
+    properties, definitions = plain_schemas(types)
+    said = description_of(function).parameters
+    described = {
+        name: _property(schema, signature.parameters[name].default, said.get(name, ""))
+        for name, schema in properties.items()
+    }
+    required = [name for name in properties if signature.parameters[name].default is Parameter.empty]
+    schema: Schema = {"type": "object", "properties": described}
+    return schema | ({"required": required} if required else {}) | ({"$defs": definitions} if definitions else {})
+
+
+def _property(schema: Schema, default: Any, description: str) -> Schema:
+    if default is None:
+        schema = without_null(schema)
+    elif default is not Parameter.empty:
+        with suppress(PydanticSerializationError):
+            schema = {**schema, "default": to_jsonable_python(default)}
+    return {**schema, "description": description} if description else schema

@@ -1,0 +1,137 @@
+"""A chat is held as the model was trained, and says where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.chat.partners import Partner
+from orchestrator.chat.terms import Terms, Wishes, agree
+from orchestrator.config import find_workspace
+from orchestrator.dataset.files import inspect_file
+from orchestrator.dataset.shorten import in_variant
+from orchestrator.store.runs import Run
+from orchestrator.tools.functions import tool_of
+
+SYSTEM = {"role": "system", "content": "You look up prices."}
+
+
+def get_price(ticker: str) -> float:
+    """Get a price.
+
+    Args:
+        ticker: Symbol of the share.
+    """
+
+
+def sell(ticker: str) -> str:
+    """Sell a share."""
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    messages = [SYSTEM, {"role": "user", "content": "Microsoft?"}, {"role": "assistant", "content": "511"}]
+    tools = [tool_of(get_price).definition]
+    return {"messages": messages, "tools": tools, "parallel_tool_calls": False, **changes}
+
+
+@pytest.fixture
+def agreed(home: Path, make_run: Callable[..., Run]) -> Callable[..., Terms]:
+    """The terms with a model that was trained with these rows."""
+
+    def make(rows: list[dict[str, Any]], *functions: Any, **wishes: Any) -> Terms:
+        path = home / "train.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        run = make_run(training_path="train.jsonl", training_sha256=inspect_file(path).sha256)
+        partner = Partner("ft:x", find_workspace().endpoint("local"), run, frozenset({"reject"}))
+        return agree(partner, [tool_of(each) for each in functions or (get_price,)], Wishes(**wishes))
+
+    return make
+
+
+def test_a_chat_is_held_as_the_model_was_trained(agreed: Callable[..., Terms]) -> None:
+    terms = agreed([row(), row()])
+    assert terms.fields == {
+        "model": "ft:x",
+        "tools": [tool_of(get_price).definition],
+        "parallel_tool_calls": False,
+    }
+    assert (terms.system, terms.variant, terms.notes) == (SYSTEM, "full", ())
+    assert terms.rejection_tools == {"reject"}
+
+
+def test_what_the_examples_do_not_agree_on_is_left_open(agreed: Callable[..., Terms]) -> None:
+    other = row(messages=row()["messages"][1:], parallel_tool_calls=True)
+    terms = agreed([row(), other])
+    assert (terms.system, "parallel_tool_calls" in terms.fields) == (None, False)
+
+
+@pytest.mark.parametrize("variant", ["no-descriptions", "no-parameters"])
+def test_shorter_definitions_are_sent_to_a_model_that_learned_them(
+    variant: Any, agreed: Callable[..., Terms]
+) -> None:
+    terms = agreed([in_variant(row(), variant)])
+    assert (terms.variant, terms.notes) == (variant, ())
+    assert terms.fields["tools"] == in_variant({"tools": [tool_of(get_price).definition]}, variant)["tools"]
+
+
+def test_a_model_that_learned_without_definitions_gets_none_and_it_is_said(agreed: Callable[..., Terms]) -> None:
+    terms = agreed([in_variant(row(), "no-tools")])
+    assert terms.fields == {"model": "ft:x"}
+    assert "--variant full sends them" in terms.notes[0]
+    assert terms.tools[0].name == "get_price"
+
+
+def test_wishes_come_before_training_and_are_noted(agreed: Callable[..., Terms]) -> None:
+    terms = agreed(
+        [row()], variant="no-parameters", system="Be brief.", temperature=0.5, rejection_tools=frozenset()
+    )
+    assert terms.system == {"role": "system", "content": "Be brief."}
+    assert (terms.fields["temperature"], terms.rejection_tools) == (0.5, frozenset())
+    assert terms.notes == ("the model was trained with the variant full, and is asked with no-parameters",)
+    assert agreed([row()], system="").system is None
+
+
+def test_functions_unlike_those_of_training_are_named_with_the_place(agreed: Callable[..., Terms]) -> None:
+    trained = json.loads(json.dumps(tool_of(get_price).definition))
+    trained["function"]["parameters"]["properties"]["ticker"]["description"] = "A symbol."
+    [note] = agreed([row(), row(tools=[trained])], get_price).notes or ["alike"]
+    assert note == "alike"
+    [note] = agreed([row(tools=[trained])], get_price).notes
+    place = "parameters.properties.ticker.description"
+    assert note == f"get_price is defined otherwise than in training, at {place}: compare train.jsonl line 1"
+
+
+def test_functions_missing_on_either_side_are_named(agreed: Callable[..., Terms]) -> None:
+    notes = agreed([row()], sell).notes
+    assert "trained to call functions that are not given with --tools: get_price" in notes[0]
+    assert "not in training, so the model may not know when to call it: sell" in notes[1]
+
+
+def test_a_training_file_that_changed_since_is_not_compared(
+    home: Path, make_run: Callable[..., Run], agreed: Callable[..., Terms]
+) -> None:
+    agreed([row()])
+    for path in ("train.jsonl", "gone.jsonl"):
+        run = make_run(training_path=path)
+        partner = Partner("ft:x", find_workspace().endpoint("local"), run, frozenset())
+        terms = agree(partner, [tool_of(get_price)], Wishes())
+        assert (terms.system, terms.variant) == (None, "full")
+        assert f"the training file {path} is gone or changed" in terms.notes[0]
+
+
+def test_a_model_that_nobody_recorded_is_asked_in_full(home: Path) -> None:
+    partner = Partner("gpt", find_workspace().endpoint("local"), None, frozenset())
+    terms = agree(partner, [], Wishes())
+    assert (terms.fields, terms.notes) == ({"model": "gpt"}, ())
+
+
+def test_preference_data_is_read_too(agreed: Callable[..., Terms]) -> None:
+    source = {key: value for key, value in row().items() if key != "messages"}
+    source["messages"] = row()["messages"][:2]
+    preferred = {"input": source, "preferred_output": [], "non_preferred_output": []}
+    terms = agreed([preferred])
+    assert (terms.system, terms.fields["parallel_tool_calls"], terms.notes) == (SYSTEM, False, ())
