@@ -96,11 +96,45 @@ class SeveralEndpoints(UsageError):
 
 class CasesInTraining(UsageError):
     """{path}: {count} of {of} cases stand in the training file {training} too ({where}), so right answers to
-    them prove nothing. Nothing was asked. Take them out, or add --allow-leak."""
+    them prove nothing. Nothing was sent. Take them out; to ask them all the same, set evaluation.allow_leak, or
+    give ftorch evaluate --allow-leak."""
+
+
+class NoSuchModel(UsageError):
+    """The endpoint {endpoint} has no model "{model}". {advice} Nothing was asked."""
 
 
 class NotEvaluated(UsageError):
     """ "{key}" was not evaluated{where}. {advice}"""
+
+
+class EvaluatedOtherwise(UsageError):
+    """{first} and {second} were both asked {path}, but scored by different rules: {first_rules}; {second_rules}.
+    Score one of them as the other was, which asks nothing: {command}"""
+
+
+class NothingCharged(UsageError):
+    """{endpoint} charges nothing, so nothing can be reckoned by its prices. Name whose prices to take instead:
+    --price-as openai, or --price-as azure:GlobalStandard. Nothing was asked."""
+
+
+class NoBaseToCompare(UsageError):
+    """The cost of ownership holds tuned models against their base, which is not among the models. Nothing was
+    asked. Add it: --models base,tuned"""
+
+
+class NoBatches(UsageError):
+    """{endpoint} has no Batch API that ftorch knows of. Leave --batch out: then every question is asked at once."""
+
+
+class QuestionsUnderWay(UsageError):
+    """{count} of {of} questions wait for their answers in a batch ({batches}), which is paid. Nothing was asked. To
+    wait for it, add --batch; to ask them now and pay twice, add --twice."""
+
+
+class BatchRefused(FtorchError):
+    """{batches} came to nothing: {reason}. Nothing of it was answered; all other answers are kept. Once that is put
+    right, the same command asks what is missing."""
 
 
 class AnswersMissing(UsageError):
@@ -119,6 +153,15 @@ class EndpointNotUsable(FtorchError):
 
 class InvalidData(FtorchError):
     """The training data has errors, and nothing was uploaded."""
+
+
+class JobFileNotFitting(UsageError):
+    """{path} can't run on {endpoint}: {problem}"""
+
+
+class CancelNotConfirmed(UsageError):
+    """The endpoint {endpoint} charges what a running job has trained until it is cancelled, and there is no
+    terminal to ask at. To cancel {run} all the same, add --yes."""
 
 
 class NotConfirmed(UsageError):
@@ -234,6 +277,22 @@ class KeyRefused(EndpointError):
     Nothing was lost; set a valid key, then run: ftorch resume"""
 
 
+class SignInFailed(KeyRefused):
+    """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {problem}.
+    Nothing was lost; run: az login, or set what one of these ways asks for, then run: ftorch resume"""
+
+
+class SignInRefused(KeyRefused):
+    """The endpoint {endpoint} refused a fresh token of Entra ID: {problem}.
+    Nothing was lost; sign in to the tenant of the resource (az login), then run: ftorch resume"""
+
+
+class RoleMissing(KeyRefused):
+    """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
+    Nothing was lost; let somebody assign it the role "Cognitive Services OpenAI Contributor" on the resource, which
+    may take minutes to hold, then run: ftorch resume"""
+
+
 class QuotaExhausted(EndpointError):
     """The endpoint {endpoint} says the account has no quota or credit left: {problem}.
     Nothing was lost; add credit, then run: ftorch resume"""
@@ -245,6 +304,26 @@ class RequestRefused(EndpointError):
 
 class EndpointBusy(EndpointError):
     """The endpoint {endpoint} is at a limit: {problem}."""
+
+
+class DeploymentRefused(RequestRefused):
+    """The account of {endpoint} refused the deployment: {problem}"""
+
+
+class DeploySignInFailed(SignInFailed):
+    """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to sign
+    in works. Tried: {problem}. Run: az login, or set what one of these ways asks for, then run the same again."""
+
+
+class DeployRoleMissing(EndpointError):
+    """This identity may not change deployments on the account of {endpoint}: {problem}. A key of the resource does
+    not help here. Let somebody assign it the role "Cognitive Services Contributor" (or Owner) on the resource, which
+    may take minutes to hold, then run the same again."""
+
+
+class DeployQuotaFull(EndpointError):
+    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with --capacity,
+    remove a deployment (ftorch deployments), or request more quota in the portal."""
 
 
 class AskingEnded(EndpointError):
@@ -261,6 +340,16 @@ class OutcomeUnknown(EndpointError):
 
 class DataFileNotFound(UsageError):
     """There is no data file {path}. Give the path of a JSONL file; a job file's paths are relative to it."""
+
+
+class AddressUnreadable(FtorchError):
+    """The data file {address} can't be had: {problem}. The endpoint would fetch it from there; see that it can be
+    read with that address, or download it and name the file."""
+
+
+class DataBehindAddress(UsageError):
+    """{path} names data at {address}, which are not looked at here. Download the file, then run: ftorch data check
+    FILE"""
 
 
 class DataFileEmpty(UsageError):
@@ -317,6 +406,16 @@ class NoGoodExample(UsageError):
     See them all: ftorch data check {path}"""
 
 
+class LogOutputTaken(UsageError):
+    """{path} is there already, and nothing was written. Give other names with --out-cases and --out-training."""
+
+
+class NothingInLog(FtorchError):
+    """No request of the log {path} can become a case or a training example, so nothing was written:
+    {reasons}
+    Add "rating": "good", or a "correction", to the lines whose right answer you know."""
+
+
 class OutputIsSource(UsageError):
     """{path} is the file to be split, and would be replaced. Give another folder with -o."""
 
@@ -333,8 +432,92 @@ class ToolsFileUnusable(UsageError):
     """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
 
 
+class MatplotlibMissing(FtorchError):
+    """Drawing needs matplotlib, which is not installed. Run: pip install 'ftorch[plots]'"""
+
+
 class ParquetMissing(FtorchError):
     """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
+
+
+# --- chat --------------------------------------------------------------------------------------------------
+
+
+class FunctionUnusable(UsageError):
+    """{place}: the function {name} can't be a tool: {problem}. {fix}."""
+
+
+class ToolsUnusable(UsageError):
+    """The tools {source} can't be used: {problem}. {fix}."""
+
+
+class NoSuchTool(UsageError):
+    """There is no tool "{name}"{hint}. Known: {known}."""
+
+
+class SeveralModels(UsageError):
+    """ "{key}" stands for {count} models. Name one run or model instead; the best: ftorch sweep best {key}"""
+
+
+class CallNotAllowed(UsageError):
+    """The model wants to call {call}, and there is nobody to ask. It was not executed. If the function does no
+    harm, allow it: --yes-to {name}"""
+
+
+class StillCalling(FtorchError):
+    """The model was still calling functions after {rounds} rounds, and gave no answer. Allow it more with
+    --max-rounds, or look at what the functions tell it."""
+
+
+class NoAnswer(EndpointError):
+    """The endpoint {endpoint} gave no answer: {problem}.{advice}"""
+
+
+# --- deployments -------------------------------------------------------------------------------------------
+
+
+class NoSuchDeployment(UsageError):
+    """There is no deployment "{key}". See: ftorch deployments"""
+
+
+class DeploymentsNotConfigured(UsageError):
+    """Deployments on {endpoint} need to know its resource: {missing} not set. Add them to [endpoints.{endpoint}] in
+    {source}, as the portal shows them on the resource's page: subscription_id, resource_group, and account, which
+    is the resource's own name."""
+
+
+class NeedsNoDeployment(UsageError):
+    """Models on {endpoint} ({type}) answer without a deployment: ask this one by its name, {model}."""
+
+
+class DeploymentNotPossible(UsageError):
+    """{what} can't be deployed: {problem}."""
+
+
+class DeploymentDiffers(UsageError):
+    """{name} is there already: {found}, and not {wished}. Nothing was changed. Remove it first (ftorch undeploy
+    {name}), or give another --name."""
+
+
+class DeploymentInUse(UsageError):
+    """{name} is answering an evaluation right now, so it stays. When that is over, run again: ftorch undeploy {name}"""
+
+
+class LostDeployment(FtorchError):
+    """Another process took over the deployment {name}; this one wrote nothing more to it."""
+
+
+class DeploymentFailed(FtorchError):
+    """The deployment {name} failed: {problem}"""
+
+
+class DeploymentNotReady(FtorchError):
+    """The deployment {name} does not answer yet: {problem}. It stays, and is charged from now on. Look again: ftorch
+    resume. Remove it: ftorch undeploy {name}"""
+
+
+class AzureMissing(FtorchError):
+    """Deployments need Azure's management library, which is not installed. Run: pip install 'ftorch[azure]'"""
 
 
 # --- trainers ----------------------------------------------------------------------------------------------

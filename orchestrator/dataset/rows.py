@@ -41,7 +41,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         stream.seek(0)
         reader = Reader()
         for number, line in numbered_lines(stream):
-            yield _row(number, line, reader)
+            yield row_of_line(number, line, reader)
 
 
 def rows_on(path: Path, lines: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -58,7 +58,8 @@ def rows_on(path: Path, lines: Collection[int]) -> Iterator[tuple[int, dict[str,
                 return
 
 
-def _row(number: int, line: bytes | None, reader: Reader) -> Row:
+def row_of_line(number: int, line: bytes | None, reader: Reader) -> Row:
+    """The example on a line, judged; `line` None stands for one that is too long."""
     if line is None:
         return Row(number, None, f"the line is longer than {LONGEST_LINE_BYTES >> 20} MiB")
     notes = Notes(line=number)

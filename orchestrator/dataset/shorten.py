@@ -26,6 +26,11 @@ from orchestrator.errors import DataFileEmpty, DefinitionsDiffer, LineUnreadable
 Level = Literal["descriptions", "parameters", "tools"]
 Row = dict[str, Any]
 
+_LEVELS: Mapping[Variant, Level] = {
+    "no-descriptions": "descriptions",
+    "no-parameters": "parameters",
+    "no-tools": "tools",
+}
 _DEFINITIONS = ("tools", "functions")
 _NEED_TOOLS = ("parallel_tool_calls", "tool_choice")
 _SCHEMA_MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
@@ -75,6 +80,12 @@ def shorten_files(
             _Shortening(level, model, output).shorten(source, target, before[source])
             for (source, target), output in zip(files.items(), outputs, strict=True)
         ]
+
+
+def in_variant(row: Row, variant: Variant) -> Row:
+    """The example or request with its definitions in this variant, or in its own where that is shorter."""
+    level = _LEVELS.get(variant)
+    return row if level is None else shortened(row, level)
 
 
 def shortened(row: Row, level: Level) -> Row:

@@ -57,8 +57,8 @@ def split_file(
     if any(target.exists() and target.samefile(source) for target in targets.values()):
         raise OutputIsSource(path=source)
     reading = _read(source)
-    clusters = _clusters(reading.survey.prompts)
-    parts = _assign(clusters, reading.answers, shares, Random(seed))
+    clusters = clusters_of(reading.survey.prompts)
+    parts = assign_parts(clusters, reading.answers, shares, Random(seed))
     _write(source, targets, reading.survey.prompts.lines, parts, replace)
     return Split(
         source=source,
@@ -89,7 +89,7 @@ def _read(source: Path) -> _Reading:
     return reading
 
 
-def _clusters(prompts: Prompts) -> list[list[int]]:
+def clusters_of(prompts: Prompts) -> list[list[int]]:
     """The indexes of all examples; those that must stay together in one list, in the order of the file."""
     leaders = list(range(len(prompts)))
 
@@ -110,7 +110,7 @@ def _clusters(prompts: Prompts) -> list[list[int]]:
     return list(found.values())
 
 
-def _assign(
+def assign_parts(
     clusters: Iterable[list[int]], answers: Sequence[str], shares: Mapping[Purpose, float], random: Random
 ) -> list[Purpose]:
     """The part of each example. A cluster counts for the answer of its first example."""

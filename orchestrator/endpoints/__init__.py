@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.azure import Dialect, dialect_of
 from orchestrator.endpoints.interface import Capabilities, Endpoint, Parts
 from orchestrator.endpoints.keys import key_of
 
@@ -33,17 +34,23 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
 
     from orchestrator.endpoints.openai import OpenAIEndpoint
 
+    http = DefaultAsyncHttpxClient(follow_redirects=False)  # neither key nor data go where it points
+    if config.type == "azure":
+        from orchestrator.endpoints.azure.opening import open_azure
+
+        async with http, open_azure(config, http, capabilities, Retries()) as azure:
+            yield azure
+        return
     async with AsyncOpenAI(
-        base_url=config.base_url,
-        api_key=key_of(config),
-        timeout=config.timeout_seconds,
-        http_client=DefaultAsyncHttpxClient(follow_redirects=False),  # neither key nor data go where it points
+        base_url=config.base_url, api_key=key_of(config), timeout=config.timeout_seconds, http_client=http
     ) as client:
         yield OpenAIEndpoint(config, client, capabilities, Retries())
 
 
 def capabilities_of(config: EndpointConfig) -> Capabilities:
     """What an endpoint of this configuration can do, without connecting to it."""
+    if config.type == "azure":
+        return _of_azure(dialect_of(config.api))
     is_local, is_openai = config.type == "local", config.type == "openai"
     return Capabilities(
         metadata=is_local or is_openai,
@@ -53,5 +60,24 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
         needs_processed_files=False,
         charges=not is_local,
         outlives_us=not is_local,
+        batch=is_local or is_openai,
         parts=None if config.type == "compatible" else _IN_PARTS,
+    )
+
+
+def _of_azure(dialect: Dialect) -> Capabilities:
+    return Capabilities(
+        metadata=False,  # v1 declares it, and no answer that was recorded carries it
+        pause=dialect.pause,
+        checkpoints=True,
+        accepts_auto=False,
+        needs_processed_files=True,
+        charges=True,
+        outlives_us=True,
+        parts=_IN_PARTS,
+        longest_suffix=40,
+        suffix_takes_dots=False,
+        imports=True,
+        cancelling_charges=True,
+        needs_deployment=True,
     )

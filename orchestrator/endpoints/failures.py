@@ -23,12 +23,14 @@ from orchestrator.errors import (
 )
 
 T = TypeVar("T")
+Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError
+"""The SDK's exceptions, and those of reading an answer."""
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
 
 
-def explain(error: openai.OpenAIError | ValueError | TypeError | KeyError, config: EndpointConfig) -> EndpointError:
+def explain(error: Unexplained, config: EndpointConfig) -> EndpointError:
     """The EndpointError for an exception of the SDK, or for an answer that could not be read (the others).
 
     EndpointUnreachable stands for all passing trouble; its fact `sent` is False where the request certainly never

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.dataset.outgoing import Content, unheard
+
+TRAINING, BATCH = "fine-tune", "batch"
+"""What files are uploaded for."""
 
 OnSent = Callable[[int], None]
 """Told how many bytes of a content have been handed to the network so far; less again when it is sent anew."""
@@ -41,6 +45,16 @@ class Capabilities:
     """Jobs go on while no ftorch runs."""
     parts: Parts | None = None
     """When a file goes up in parts; None where it can't."""
+    longest_suffix: int = 64
+    suffix_takes_dots: bool = True
+    imports: bool = False
+    """It fetches a file from an address by itself."""
+    cancelling_charges: bool = False
+    """What a job has trained until it is cancelled is charged."""
+    needs_deployment: bool = False
+    """A model answers only under the name of a deployment, which is made and removed apart from it."""
+    batch: bool = False
+    """It has a Batch API, which answers many questions within a day, at a lower price."""
 
 
 @dataclass(frozen=True)
@@ -120,26 +134,78 @@ class JobRequest:
     seed: int
     suffix: str | None
     metadata: Mapping[str, str]
+    training_type: str | None = None
+    """Azure's way of training: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
+
+
+@dataclass(frozen=True)
+class RemoteBatch:
+    """Many chat requests that the endpoint answers when it has time."""
+
+    id: str
+    status: str
+    """As the endpoint says it: an open set."""
+    created_at: float | None
+    input_file: str | None
+    output_file: str | None
+    error_file: str | None
+    total: int
+    completed: int
+    failed: int
+    metadata: Mapping[str, str]
+    problems: tuple[str, ...]
+    """Why it failed as a whole."""
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BatchPage:
+    """Up to 100 batches, newest first; `next` is the cursor of the following page, None on the last."""
+
+    batches: tuple[RemoteBatch, ...]
+    next: str | None
+
+
+class Batches(Protocol):
+    """The Batch API of an open endpoint, where `capabilities.batch`. Methods raise as those of Endpoint do."""
+
+    async def create(self, input_file: str, metadata: Mapping[str, str]) -> RemoteBatch:
+        """Have the chat requests of an uploaded file answered: the paid request, sent once. Raises OutcomeUnknown
+        where it is not known whether it took effect."""
+
+    async def get(self, batch_id: str) -> RemoteBatch: ...
+
+    async def page(self, after: str | None = None) -> BatchPage:
+        """One page of batches, newest first."""
+
+    async def cancel(self, batch_id: str) -> RemoteBatch:
+        """End it; what is answered by then stays. Raises RequestRefused where it is over."""
+
+    async def download(self, file_id: str, path: Path) -> None:
+        """Write the lines of an output or error file to `path`. Raises OSError where that can't be written."""
 
 
 class Endpoint(Protocol):
     """An open connection to an endpoint.
 
     Reading calls repeat themselves on passing trouble, within a bounded time, and so do the first steps of an
-    upload in parts. `upload`, `complete_upload` and `create` never do: they raise OutcomeUnknown where it is not
-    known whether they took effect. All raise EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted or
-    RequestRefused.
+    upload in parts. `upload`, `complete_upload`, `import_file` and `create` never do: they raise OutcomeUnknown
+    where it is not known whether they took effect. All raise EndpointUnreachable, EndpointBusy, KeyRefused,
+    QuotaExhausted or RequestRefused.
     """
 
     name: str
     capabilities: Capabilities
+    batches: Batches
 
     async def check(self) -> str:
         """One harmless request; a short sentence on what answered."""
 
-    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
-        """Send a file for fine-tuning. Raises DataFileUnusable where it is no more the one that was checked: then
-        the endpoint has not got it."""
+    async def upload(
+        self, content: Content, sent_name: str, on_sent: OnSent = unheard, *, purpose: str = TRAINING
+    ) -> RemoteFile:
+        """Send a file, for fine-tuning if nothing else is said. Raises DataFileUnusable where it is no more the one
+        that was checked: then the endpoint has not got it."""
 
     async def open_upload(self, sent_name: str, size: int) -> str:
         """Begin an upload in parts; its id. There is no file before it is completed, and it expires by itself."""
@@ -153,8 +219,11 @@ class Endpoint(Protocol):
     async def cancel_upload(self, upload_id: str) -> None:
         """Give an upload up, asking once: it can't be completed afterwards."""
 
-    async def find_files(self, sent_name: str) -> list[RemoteFile]:
-        """The fine-tuning files of this name, newest first."""
+    async def import_file(self, address: str, sent_name: str) -> RemoteFile:
+        """Let the endpoint fetch a file for fine-tuning, asking once; only where `capabilities.imports`."""
+
+    async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
+        """The files of this name and purpose, newest first."""
 
     async def files(self) -> list[RemoteFile]:
         """All fine-tuning files, newest first."""
@@ -186,6 +255,12 @@ class Endpoint(Protocol):
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
         """The rows of a result file, by column name."""
+
+    async def has_model(self, name: str) -> bool | None:
+        """Whether a model of this name is there; None where the endpoint does not tell."""
+
+    async def models(self) -> list[str]:
+        """The names of the models that it lists; none where it has no such list."""
 
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
         """Send a chat request one time and return the completion as JSON; whoever asks many holds them all back

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.azure.fitting import azure_notices
+
+if TYPE_CHECKING:
+    from orchestrator.jobfile import JobFile  # loads pydantic, which commands that plan nothing do not need
 
 OPENAI_LAST_JOBS = date(2027, 1, 6)
 """OpenAI's wind-down of fine-tuning, announced on 7 May 2026."""
 
 
-def notices(config: EndpointConfig, model: str, today: date) -> list[str]:
+def notices(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
     """Sentences to show before a submission to this endpoint."""
+    if config.type == "azure":
+        return azure_notices(config, job)
+    idle = [f"[azure.deployment] has no effect on {config.name}, whose models answer without."]
+    found = idle if job.azure.deployment is not None else []
     if config.type == "openai":
-        return [_wind_down(today)]
+        return [_wind_down(today), *found]
     if config.type == "local":
         return [
-            f"{config.name}: tiny, a small trainer on this machine, stands in for {model}. It rehearses the whole "
-            "pipeline and really learns, but knows nothing of the world: its numbers say nothing about that model."
+            *found,
+            f"{config.name}: tiny, a small trainer on this machine, stands in for {job.model}. It rehearses the "
+            "whole pipeline and really learns, but knows nothing of the world: its numbers say nothing about that "
+            "model.",
         ]
-    return []
+    return found
 
 
 def _wind_down(today: date) -> str:

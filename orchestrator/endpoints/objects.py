@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator.endpoints.interface import (
     JobError,
+    RemoteBatch,
     RemoteCheckpoint,
     RemoteEvent,
     RemoteFile,
@@ -61,6 +62,32 @@ def read_job(raw: Json) -> RemoteJob:
         error=_job_error(raw.get("error")),
         raw=raw,
     )
+
+
+def read_batch(raw: Json) -> RemoteBatch:
+    """Raises KeyError where there is no id."""
+    counts = _table(raw.get("request_counts"))
+    problems = _table(raw.get("errors")).get("data")
+    return RemoteBatch(
+        id=str(raw["id"]),
+        status=_text(raw.get("status")) or "unknown",
+        created_at=_number(raw.get("created_at")),
+        input_file=_text(raw.get("input_file_id")),
+        output_file=_text(raw.get("output_file_id")),
+        error_file=_text(raw.get("error_file_id")),
+        total=_whole(counts.get("total")) or 0,
+        completed=_whole(counts.get("completed")) or 0,
+        failed=_whole(counts.get("failed")) or 0,
+        metadata={str(key): str(value) for key, value in _table(raw.get("metadata")).items()},
+        problems=tuple(_batch_problem(each) for each in problems if isinstance(each, dict)) if problems else (),
+        raw=raw,
+    )
+
+
+def _batch_problem(raw: Json) -> str:
+    message = _text(raw.get("message")) or _text(raw.get("code")) or "no reason given"
+    line = _whole(raw.get("line"))
+    return f"line {line}: {message}" if line is not None else message
 
 
 def read_file(raw: Json) -> RemoteFile:

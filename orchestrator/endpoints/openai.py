@@ -14,8 +14,11 @@ from openai import AsyncOpenAI
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.dataset.survey.fingerprints import json_text
-from orchestrator.endpoints.failures import explain
+from orchestrator.endpoints.batches import OpenAIBatches
+from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import (
+    TRAINING,
+    Batches,
     Capabilities,
     JobPage,
     JobRequest,
@@ -36,12 +39,11 @@ from orchestrator.endpoints.objects import (
     read_result_rows,
 )
 from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
+from orchestrator.errors import EndpointError, EndpointUnreachable, OutcomeUnknown, RequestRefused
 
 T = TypeVar("T")
 
 PAGE = 100
-_PURPOSE = "fine-tune"
 _MIME_TYPE = "text/jsonl"
 _SLOWEST_UPLOAD = 250_000  # bytes a second: what an upload's deadline allows for
 _GONE = (404, 405, 501)
@@ -62,6 +64,8 @@ class OpenAIEndpoint:
         self._config = config
         self._client = client.with_options(max_retries=0)
         self._retries = retries or Retries()
+        self._files_limit: int | None = PAGE
+        self.batches: Batches = OpenAIBatches(config, self._client, self._retries, self._repeat, self._once)
 
     async def check(self) -> str:
         page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, limit=1)
@@ -70,14 +74,16 @@ class OpenAIEndpoint:
 
     # --- files ---------------------------------------------------------------------------------------------
 
-    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
+    async def upload(
+        self, content: Content, sent_name: str, on_sent: OnSent = unheard, *, purpose: str = TRAINING
+    ) -> RemoteFile:
         with content.open(on_sent) as source:
             file = (sent_name, source, "application/jsonl")
-            fields = {"file": file, "purpose": _PURPOSE, "timeout": self._deadline(content.size)}
+            fields = {"file": file, "purpose": purpose, "timeout": self._deadline(content.size)}
             return await self._once(self._raw_files.create, read=read_file, **fields)
 
     async def open_upload(self, sent_name: str, size: int) -> str:
-        fields = {"filename": sent_name, "bytes": size, "purpose": _PURPOSE, "mime_type": _MIME_TYPE}
+        fields = {"filename": sent_name, "bytes": size, "purpose": TRAINING, "mime_type": _MIME_TYPE}
         return await self._repeat("open upload", self._raw_uploads.create, read=_id, **fields)
 
     async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
@@ -86,7 +92,7 @@ class OpenAIEndpoint:
 
         async def send() -> str:
             with part.open(on_sent) as source:
-                fields = {"data": ("part", source), "timeout": deadline}
+                fields: dict[str, Any] = {"data": ("part", source), "timeout": deadline}
                 return await self._send(self._raw_uploads.parts.create, upload_id, read=_id, **fields)
 
         return await retries("send part", send)
@@ -103,12 +109,27 @@ class OpenAIEndpoint:
         """Seconds that sending so many bytes may take."""
         return self._config.timeout_seconds + size / _SLOWEST_UPLOAD
 
-    async def find_files(self, sent_name: str) -> list[RemoteFile]:
-        return [file for file in await self.files() if file.filename == sent_name]
+    async def import_file(self, address: str, sent_name: str) -> RemoteFile:
+        fields = {"purpose": TRAINING, "filename": sent_name, "content_url": address}
+        options = {"timeout": self._config.timeout_seconds}
+        return await self._once(
+            self._client.post,
+            "/files/import",
+            read=read_file,
+            cast_to=httpx2.Response,
+            body=fields,
+            options=options,
+        )
+
+    async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
+        return [file for file in await self._files_for(purpose) if file.filename == sent_name]
 
     async def files(self) -> list[RemoteFile]:
+        return await self._files_for(TRAINING)
+
+    async def _files_for(self, purpose: str) -> list[RemoteFile]:
         found: list[RemoteFile] = []
-        async for raw in self._pages("list files", self._raw_files.list, purpose=_PURPOSE):
+        async for raw in self._pages("list files", self._raw_files.list, limit=self._files_limit, purpose=purpose):
             found += [read_file(item) for item in raw if item.get("id")]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True)
 
@@ -123,19 +144,21 @@ class OpenAIEndpoint:
                 raise
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
-        async def fetch() -> bytes:
-            try:
-                answer = await self._client.files.content(file_id, timeout=self._config.timeout_seconds)
-                return content_without_key(await answer.aread(), self._config)
-            except openai.OpenAIError as error:
-                raise explain(error, self._config) from error
-
-        return read_result_rows(await self._retries("get result file", fetch))
+        return await self._repeat(
+            "get result file", self._client.files.content, file_id, read=read_result_rows, parse=bytes
+        )
 
     # --- jobs ----------------------------------------------------------------------------------------------
 
     async def create(self, request: JobRequest) -> RemoteJob:
-        fields: dict[str, Any] = {
+        fields = self._job_fields(request)
+        given = {name: value for name, value in fields.items() if value is not None}
+        given["timeout"] = self._config.timeout_seconds
+        return await self._once(self._raw_jobs.create, read=read_job, **given)
+
+    def _job_fields(self, request: JobRequest) -> dict[str, Any]:
+        """What the SDK is given to create a job; what is None is left out."""
+        return {
             "model": request.model,
             "training_file": request.training_file,
             "validation_file": request.validation_file,
@@ -144,16 +167,16 @@ class OpenAIEndpoint:
             "metadata": dict(request.metadata) or None,
             "method": self._method(request.method),
         }
-        given = {name: value for name, value in fields.items() if value is not None}
-        given["timeout"] = self._config.timeout_seconds
-        return await self._once(self._raw_jobs.create, read=read_job, **given)
 
     def _method(self, method: Mapping[str, Any]) -> dict[str, Any]:
-        numbers = method["hyperparameters"]
-        if not self.capabilities.accepts_auto:
-            numbers = {name: value for name, value in numbers.items() if value != "auto"}
-        inner = {key: value for key, value in method.items() if key not in ("type", "hyperparameters")}
-        return {"type": method["type"], method["type"]: {**inner, "hyperparameters": dict(numbers)}}
+        inner = {"grader": method["grader"]} if "grader" in method else {}
+        return {"type": method["type"], method["type"]: {**inner, "hyperparameters": self._numbers(method)}}
+
+    def _numbers(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        numbers: Mapping[str, Any] = method["hyperparameters"]
+        if self.capabilities.accepts_auto:
+            return dict(numbers)
+        return {name: value for name, value in numbers.items() if value != "auto"}
 
     async def job(self, job_id: str) -> RemoteJob:
         return await self._repeat("get job", self._raw_jobs.retrieve, job_id, read=read_job)
@@ -212,12 +235,32 @@ class OpenAIEndpoint:
 
     # --- calling -------------------------------------------------------------------------------------------
 
+    async def has_model(self, name: str) -> bool | None:
+        try:
+            await self._repeat("look for a model", self._client.models.with_raw_response.retrieve, name, read=dict)
+        except RequestRefused as error:
+            # A host without this route says 404 of every name, but not that it is the model that was not found.
+            return False if error.facts["code"] == "model_not_found" else None
+        return True
+
+    async def models(self) -> list[str]:
+        try:
+            page = await self._repeat("list models", self._client.models.with_raw_response.list, read=_page)
+        except RequestRefused as error:
+            if error.facts["status"] not in _GONE:
+                raise
+            return []
+        return [str(item["id"]) for item in page.items if item.get("id")]
+
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
         # As bytes: the SDK copies a body leaf by leaf for each request, and many tools are many leaves.
         headers = {"Idempotency-Key": once, "Content-Type": "application/json"}
         options: Any = {"headers": headers, "timeout": self._config.timeout_seconds}
         fields = {"cast_to": httpx2.Response, "content": json_text(request), "options": options}
-        return await self._send(self._client.post, "/chat/completions", read=dict, **fields)
+        return await self._send(self._client.post, self._chat_path(request), read=dict, **fields)
+
+    def _chat_path(self, _request: Mapping[str, Any]) -> str:
+        return "/chat/completions"
 
     # --- one request ---------------------------------------------------------------------------------------
 
@@ -238,14 +281,14 @@ class OpenAIEndpoint:
         return self._client.uploads.with_raw_response
 
     async def _repeat(
-        self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+        self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
         """For calls that may be repeated: the answer, as `read` makes it of the JSON object."""
         fields.setdefault("timeout", self._config.timeout_seconds)
         return await self._retries(what, lambda: self._send(call, *args, read=read, **fields))
 
     async def _once(
-        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
         """For calls that take effect: sent once, OutcomeUnknown unless it is certain what they did."""
         try:
@@ -256,25 +299,41 @@ class OpenAIEndpoint:
             raise
 
     async def _send(
-        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Json], T], **fields: Any
+        self,
+        call: Callable[..., Awaitable[Any]],
+        *args: Any,
+        read: Callable[[Any], T],
+        parse: Callable[[bytes], Any] = read_object,
+        **fields: Any,
     ) -> T:
         try:
             answer = await call(*args, **fields)
-            return read(read_object(content_without_key(answer.content, self._config)))
+            return read(parse(content_without_key(answer.content, self._config)))
         except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
-            raise explain(error, self._config) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: Unexplained) -> EndpointError:
+        return explain(error, self._config)
 
     async def _pages(
-        self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, **query: Any
+        self,
+        what: str,
+        call: Callable[..., Awaitable[Any]],
+        *args: Any,
+        limit: int | None = PAGE,
+        **query: Any,
     ) -> AsyncIterator[list[Json]]:
-        """The non-empty pages of a list. A host that ignores `after` would repeat itself for ever: stop there."""
+        """The non-empty pages of a list, which is one page where there is no `limit`. A host that ignores `after`
+        would repeat itself for ever: stop there."""
         seen: set[str] = set()
+        if limit is not None:
+            query["limit"] = limit
         while True:
-            page = await self._repeat(what, call, *args, read=_page, limit=PAGE, **query)
+            page = await self._repeat(what, call, *args, read=_page, **query)
             if not page.items or str(page.items[-1].get("id")) in seen:
                 return
             yield page.items
-            if not page.has_more:
+            if limit is None or not page.has_more:
                 return
             query["after"] = str(page.items[-1].get("id"))
             seen.add(query["after"])

@@ -8,14 +8,16 @@ from orchestrator.jobfile.loading import job_from_document, load_job_file
 from orchestrator.jobfile.method import MAX_SEED, Method, Preference, Reinforcement, Supervised
 from orchestrator.jobfile.space import Axis, Choices, Point, Range, Space, Value
 from orchestrator.jobfile.sweep import Asha, Median, Patience, Stop, Sweep
-from orchestrator.jobfile.tables import Data, Limits, Poll
+from orchestrator.jobfile.tables import Azure, Data, Deployment, Limits, Poll
 
 __all__ = [
     "MAX_SEED",
     "Asha",
     "Axis",
+    "Azure",
     "Choices",
     "Data",
+    "Deployment",
     "Evaluation",
     "Gate",
     "JobFile",

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.evaluation import Evaluation
 from orchestrator.jobfile.method import MAX_SEED, Method, Supervised
 from orchestrator.jobfile.sweep import Sweep
-from orchestrator.jobfile.tables import Data, Limits, Metadata, Poll, Table
+from orchestrator.jobfile.tables import Azure, Data, Limits, Metadata, Poll, Table
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MODEL_PATTERN = r"^[^\s\x00-\x1f\x7f]+$"
@@ -32,6 +33,7 @@ class JobFile(Table):
     metadata: Metadata = Field(default={})
     limits: Limits = Limits()
     poll: Poll = Poll()
+    azure: Azure = Azure()
     sweep: Sweep | None = None
     evaluation: Evaluation | None = None
 
@@ -49,12 +51,25 @@ class JobFile(Table):
         return self._document
 
     @property
-    def training_path(self) -> Path:
-        return self._source.parent / self.data.training_file
+    def training_place(self) -> Path | Address:
+        return place_of(self.data.training_file, self._source.parent)
+
+    @property
+    def validation_place(self) -> Path | Address | None:
+        file = self.data.validation_file
+        return place_of(file, self._source.parent) if file else None
+
+    @property
+    def training_path(self) -> Path | None:
+        """None where the file lies behind an address."""
+        place = self.training_place
+        return place if isinstance(place, Path) else None
 
     @property
     def validation_path(self) -> Path | None:
-        return self._source.parent / self.data.validation_file if self.data.validation_file else None
+        """None where there is no such file, or it lies behind an address."""
+        place = self.validation_place
+        return place if isinstance(place, Path) else None
 
     @property
     def evaluation_path(self) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.errors import InvalidJobFile, JobFileNotFound
+from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem
 from orchestrator.jobfile.sweepchecks import sweep_problems
@@ -33,7 +34,7 @@ def load_job_file(path: Path) -> JobFile:
     except ValidationError as error:
         problems += [explain(source, details) for details in error.errors()]
         raise InvalidJobFile(path, in_file_order(problems)) from error
-    problems += [*sweep_problems(job, source), *_evaluation_problems(job, source)]
+    problems += [*sweep_problems(job, source), *_deployment_problems(job, source)]
     if problems:
         raise InvalidJobFile(path, in_file_order(problems))
     return job
@@ -54,11 +55,15 @@ def _with_method_type(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "method": {"type": "supervised", **method}} if isinstance(method, dict) else dict(data)
 
 
-def _evaluation_problems(job: JobFile, source: TomlSource) -> list[Problem]:
-    if job.sweep is None or job.evaluation is None or not job.evaluation.auto:
+def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
+    deployment = job.azure.deployment
+    if job.sweep is None or deployment is None or not deployment.auto:
         return []
-    finding = f"evaluation.auto goes with a single run; when the sweep is done: ftorch evaluate {source.path}"
-    return [problem(source, ("evaluation", "auto"), finding)]
+    finding = (
+        "azure.deployment.auto goes with a single run, since every trial would be hosted; set it to false, and "
+        f"when the sweep is done: ftorch deploy $(ftorch sweep best {job.name})"
+    )
+    return [problem(source, ("azure", "deployment"), finding)]
 
 
 def _missing_files(source: TomlSource) -> list[Problem]:
@@ -66,18 +71,23 @@ def _missing_files(source: TomlSource) -> list[Problem]:
     data, method = source.data.get("data"), source.data.get("method")
     data = data if isinstance(data, dict) else {}
     named = [("data", key) for key in Data.model_fields] + [("evaluation", "file")]
-    problems = [
-        problem(source, key, f"{'.'.join(key)}: {absence(path)}")
-        for key in named
-        if (path := _named_file(source, *key)) is not None and not os.path.exists(path)
-    ]
+    problems = []
+    for key in named:
+        place = _named_place(source, *key)
+        if isinstance(place, Address) and place.problem:
+            problems.append(problem(source, key, f"{'.'.join(key)} {place.problem}"))
+        elif isinstance(place, Path) and not os.path.exists(place):
+            problems.append(problem(source, key, f"{'.'.join(key)}: {absence(place)}"))
     if isinstance(method, dict) and method.get("type") == "reinforcement" and "validation_file" not in data:
         sentence = 'method.type "reinforcement" needs a validation file; set data.validation_file'
         problems.append(problem(source, ("method", "type"), sentence))
     return problems
 
 
-def _named_file(source: TomlSource, table: str, key: str) -> Path | None:
+def _named_place(source: TomlSource, table: str, key: str) -> Path | Address | None:
+    """Only data may lie behind an address; what is evaluated is read here."""
     found = source.data.get(table)
     name = found.get(key) if isinstance(found, dict) else None
-    return source.path.parent / name if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    return place_of(name, source.path.parent) if table == "data" else source.path.parent / name

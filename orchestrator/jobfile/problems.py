@@ -16,7 +16,7 @@ from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.method import METHODS
 from orchestrator.jobfile.space import Point, Space
 from orchestrator.jobfile.sweep import STOPS, Sweep
-from orchestrator.jobfile.tables import Data, Limits, Poll, Table
+from orchestrator.jobfile.tables import Azure, Data, Deployment, Limits, Poll, Table
 from orchestrator.tomlsource import KeyPath, TomlSource
 
 
@@ -73,6 +73,8 @@ _TABLES: Mapping[KeyPath, type[Table]] = {
     ("data",): Data,
     ("limits",): Limits,
     ("poll",): Poll,
+    ("azure",): Azure,
+    ("azure", "deployment"): Deployment,
     ("evaluation",): Evaluation,
     ("evaluation", "gate"): Gate,
     ("sweep",): Sweep,
@@ -119,7 +121,7 @@ def _known_keys(data: Mapping[str, Any], unknown: KeyPath) -> list[str]:
         return list(kinds[found.get(tag, "supervised")].model_fields)
     if table:
         return list(_TABLES[table].model_fields)
-    tables = ["data", "evaluation", "limits", "metadata", "method", "poll", "sweep"]
+    tables = ["azure", "data", "evaluation", "limits", "metadata", "method", "poll", "sweep"]
     return tables if isinstance(data[unknown[0]], dict) else [k for k in JobFile.model_fields if k not in tables]
 
 

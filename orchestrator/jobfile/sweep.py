@@ -14,10 +14,14 @@ from orchestrator.jobfile.tables import Table
 MAX_TRIALS = 10_000
 
 Strategy = Literal["grid", "random", "tpe", "recommended"]
-MetricName = Literal["valid_loss", "valid_accuracy"]
+MetricName = Literal["valid_loss", "valid_accuracy", "evaluation"]
 Direction = Literal["minimize", "maximize"]
 
-DIRECTIONS: Mapping[MetricName, Direction] = {"valid_loss": "minimize", "valid_accuracy": "maximize"}
+DIRECTIONS: Mapping[MetricName, Direction] = {
+    "valid_loss": "minimize",
+    "valid_accuracy": "maximize",
+    "evaluation": "maximize",
+}
 """Which way each metric is better."""
 
 
@@ -66,6 +70,7 @@ class Sweep(Table):
     seeds: int = Field(default=1, ge=1, le=100)
     """How often each combination is trained, each time with another training seed."""
     metric: MetricName = "valid_loss"
+    """What trials are ranked by; "evaluation" is the metric of `[evaluation]`, measured when all are over."""
     checkpoint: Literal["best", "final"] = "best"
     """Whether a trial counts as its best checkpoint or as its final model."""
     direction: Direction | None = None
@@ -80,3 +85,8 @@ class Sweep(Table):
     def goal(self) -> Direction:
         """Which way is better."""
         return self.direction or DIRECTIONS[self.metric]
+
+    @property
+    def by_evaluation(self) -> bool:
+        """Whether trials are ranked by what they answer, not by what was measured while they trained."""
+        return self.metric == "evaluation"

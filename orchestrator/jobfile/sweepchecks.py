@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from math import floor, log10, prod
 
+from orchestrator.jobfile.evaluation import TUNED
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.method import METHODS
 from orchestrator.jobfile.problems import Problem, absence, problem
@@ -123,16 +124,46 @@ def _judging(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     best = DIRECTIONS[sweep.metric]
     if sweep.direction not in (None, best):
         yield ("direction",), f'sweep.direction must be "{best}" for {sweep.metric}, or be left out'
-    if not _is_validated(job, sweep):
+    if not _is_validated(job, sweep) and (sweep.stop is not None or not sweep.by_evaluation):
         needs = f'sweep.metric "{sweep.metric}"' if sweep.stop is None else f'sweep.stop.rule "{sweep.stop.rule}"'
         key = ("metric",) if sweep.stop is None else ("stop", "rule")
         yield key, f"{needs} needs a validation file to be measured on; set data.validation_file"
+    if sweep.by_evaluation:
+        yield from _by_evaluation(job, sweep)
     trials = _known_trials(sweep)
     if isinstance(sweep.stop, Median) and trials is not None and trials <= sweep.stop.startup_trials:
         yield (
             ("stop", "startup_trials"),
             f"sweep.stop can never judge: it waits until {sweep.stop.startup_trials} trials have finished "
             f"(startup_trials), and there are {trials} in all",
+        )
+
+
+def _by_evaluation(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
+    if job.evaluation is None:
+        yield ("metric",), 'sweep.metric "evaluation" needs cases to ask; add [evaluation] with a file'
+    elif TUNED not in job.evaluation.models:
+        yield (
+            ("metric",),
+            'sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
+        )
+    elif job.evaluation.metric == "over_rejection":
+        yield (
+            ("metric",),
+            'sweep.metric "evaluation" can\'t rank by over_rejection, where rejecting nothing would win; '
+            'set evaluation.metric to another one, such as "accuracy"',
+        )
+    if sweep.strategy == "tpe":
+        yield (
+            ("strategy",),
+            'sweep.strategy "tpe" chooses by what came of the trials before, and "evaluation" is measured when all '
+            'are over; use "random", or metric = "valid_loss"',
+        )
+    if sweep.checkpoint == "best" and "checkpoint" in sweep.model_fields_set:
+        yield (
+            ("checkpoint",),
+            'sweep.checkpoint "best" goes with valid_loss and valid_accuracy; by evaluation a trial counts as its '
+            "final model",
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
+MOST_CAPACITY = 100_000
+Sku = Literal["Standard", "GlobalStandard", "DeveloperTier"]
+"""How Azure hosts a deployment."""
 RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run"})
 
 
@@ -24,6 +27,24 @@ class Data(Table):
 
 class Limits(Table):
     max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class Deployment(Table):
+    """How a run's model is deployed on Azure. Hosting is charged from then on, by the hour."""
+
+    auto: bool = True
+    """Deploy by itself when the run has succeeded; false: only `ftorch deploy` does, on these terms."""
+    name: str | None = Field(default=None, min_length=2, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sku: Sku | None = None
+    capacity: int | None = Field(default=None, ge=1, le=MOST_CAPACITY)
+    """Thousands of tokens a minute."""
+
+
+class Azure(Table):
+    """What only Azure's endpoints take; for others the table stands there without effect, so a job file moves."""
+
+    training_type: Literal["Standard", "GlobalStandard", "DeveloperTier"] | None = None
+    deployment: Deployment | None = None
 
 
 class Poll(Table):

@@ -12,14 +12,14 @@ from orchestrator.dataset.checking.filesets import Announce, CheckedSource, chec
 from orchestrator.dataset.checking.sources import Wishes
 from orchestrator.dataset.methods import Method, Purpose
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import JobFileIsSweep, WishRefused
+from orchestrator.errors import AmbiguousRun, JobFileIsSweep, NoSuchRun, WishRefused
 from orchestrator.jobfile import load_job_file
 from orchestrator.runs.engine import Attendant
 from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive, run_blocking
 from orchestrator.runs.states import State, Wish
-from orchestrator.runs.submission import Submitted, record_run
+from orchestrator.runs.submission import Also, Submitted, record_run
 from orchestrator.runs.world import Listener
 from orchestrator.store import runs as store
 from orchestrator.store.records import Model
@@ -106,9 +106,10 @@ def unpause(key: str) -> Run:
 # --- the parts that the commands use as well ----------------------------------------------------------------
 
 
-def record(planned: Plan, ledger: Ledger, *, again: bool = False) -> Submitted:
-    """Record the plan's run, or find the same one."""
-    return record_run(planned, ledger.database, now=time.time(), rng=random.SystemRandom(), again=again)
+def record(planned: Plan, ledger: Ledger, *, again: bool = False, also: Sequence[Also] = ()) -> Submitted:
+    """Record the plan's run, or find the same one, and with it what is to follow it."""
+    rng = random.SystemRandom()
+    return record_run(planned, ledger.database, now=time.time(), rng=rng, again=again, also=also)
 
 
 def find_same(planned: Plan, ledger: Ledger) -> Run | None:
@@ -156,6 +157,18 @@ def wish(ledger: Ledger, key: str, wished: Wish) -> Run:
     with ledger.database.write() as connection:
         store.set_wish(connection, run.id, wished)
     return run
+
+
+def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
+    """The endpoint that would charge what this run has trained until now; None where nothing would be charged, or
+    there is no such run."""
+    try:
+        run = ledger.run(key)
+    except (NoSuchRun, AmbiguousRun):
+        return None
+    trains = run.state in (State.RUNNING, State.PAUSED)
+    capabilities = capabilities_of(ledger.workspace.endpoint(run.endpoint)) if trains else None
+    return run.endpoint if capabilities and capabilities.cancelling_charges else None
 
 
 def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:

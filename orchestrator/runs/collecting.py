@@ -112,10 +112,10 @@ def _late_model(run: Run, harvest: Harvest, world: World) -> str | None:
 
 def _cost(run: Run, trained_tokens: int, world: World) -> float | None:
     """US dollars; a broken table of prices must not keep a model that is trained from being recorded."""
-    method = run.method["type"]
+    method, tier = run.method["type"], run.method.get("training_type")
     try:
         return trained_tokens_cost(
-            run.endpoint_type, run.model, trained_tokens, method=method, prices=world.config.prices
+            run.endpoint_type, run.model, trained_tokens, method=method, tier=tier, prices=world.config.prices
         )
     except PricesUnreadable as error:
         world.listener.warned(f"the cost of {run.id} is not recorded: {error}")

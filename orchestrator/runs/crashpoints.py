@@ -46,8 +46,28 @@ POINTS = tuple(
     for effect in (*_REQUESTS, *(f"commit-{commit}" for commit in _COMMITS))
     for edge in ("before", "after")
 )
-"""Every place: `before-create` and `after-create` stand around the request, `before-commit-creating` is inside the
-transaction that writes the move to `creating`, and `after-commit-creating` is behind it."""
+"""Every place of a run: `before-create` and `after-create` stand around the request, `before-commit-creating` is
+inside the transaction that writes the move to `creating`, and `after-commit-creating` is behind it."""
+_DEPLOYMENT_COMMITS = ("intent", "wait", "deployed", "undeploying", "undeployed", "failed")
+_DEPLOYMENT_REQUESTS = ("look", "put", "probe", "delete")
+DEPLOYMENT_POINTS = tuple(
+    f"{edge}-{effect}"
+    for effect in (
+        *(f"deployment-{request}" for request in _DEPLOYMENT_REQUESTS),
+        *(f"commit-deployment-{commit}" for commit in _DEPLOYMENT_COMMITS),
+    )
+    for edge in ("before", "after")
+)
+"""Every place of a deployment, in the same manner."""
+
+_BATCH_EFFECTS = (
+    *("batch-create", "batch-look", "batch-poll", "batch-download", "batch-surplus-cancel"),
+    *("commit-batches", "commit-batch-leases", "commit-batch-wait", "commit-batch-answers"),
+    "commit-batch-attempt-closed",
+    *(f"commit-batch-{state}" for state in ("creating", "waiting", "collecting", "done", "failed", "cancelled")),
+)
+BATCH_POINTS = tuple(f"{edge}-{effect}" for effect in _BATCH_EFFECTS for edge in ("before", "after"))
+"""The same for batches of questions, whose protocol is that of runs."""
 
 
 def crash_point(name: str, detail: str = "") -> None:
@@ -60,7 +80,7 @@ def _armed_by_environment() -> Callable[[str], None] | None:
     wanted, _, count = os.environ.get("FTORCH_CRASH_AT", "").partition(":")
     if not wanted:
         return None
-    if wanted not in POINTS:
+    if wanted not in (*POINTS, *DEPLOYMENT_POINTS, *BATCH_POINTS):
         raise ValueError(f"FTORCH_CRASH_AT: there is no place {wanted}")
     left = int(count or 1)
 

@@ -11,13 +11,12 @@ from enum import StrEnum
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
-from orchestrator.endpoints.interface import Endpoint, RemoteFile, RemoteJob
+from orchestrator.endpoints.interface import TRAINING, Endpoint, RemoteFile, RemoteJob
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.adoption import adopt_jobs, all_jobs
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
-from orchestrator.runs.uploading import PURPOSE
 from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
 from orchestrator.store import leases, uploads
 from orchestrator.store import runs as store
@@ -181,7 +180,7 @@ def _file_findings(
             Remedy.FORGET,
         )
         for file_id, upload in recorded.items()
-        if file_id not in present and upload.purpose == PURPOSE
+        if file_id not in present and upload.purpose == TRAINING
     ]
     return found + _orphans(files, set(recorded), in_use, config)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.endpoints.failedjobs import explained
 from orchestrator.endpoints.interface import (
     Capabilities,
     JobRequest,
@@ -15,10 +16,11 @@ from orchestrator.endpoints.interface import (
 from orchestrator.runs.outcome import Move
 from orchestrator.runs.states import State, state_for
 from orchestrator.store.records import Checkpoint, Event, Metric
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import Run, resolved_hyperparameters
 
 TOKEN_KEY, RUN_KEY = "ftorch_token", "ftorch_run"
-MAX_SUFFIX = 64
+ID_EXAMPLE = "00000000"
+"""As long as the id of any run."""
 
 
 def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
@@ -34,6 +36,7 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
         seed=run.seed,
         suffix=sent_suffix(run, capabilities),
         metadata={**run.metadata, **marker} if capabilities.metadata else {},
+        training_type=run.method.get("training_type"),
     )
 
 
@@ -41,7 +44,13 @@ def sent_suffix(run: Run, capabilities: Capabilities) -> str | None:
     """The user's suffix; with the run's id behind it where jobs carry no metadata, so that a job is known again."""
     if capabilities.metadata:
         return run.suffix
-    return f"{(run.suffix or run.name)[: MAX_SUFFIX - len(run.id) - 1]}-{run.id}"
+    return marked_suffix(run.suffix or run.name, run.id, capabilities)
+
+
+def marked_suffix(suffix: str, run_id: str, capabilities: Capabilities) -> str:
+    """A suffix with a run's id behind it, cut and spelled as the endpoint takes it."""
+    allowed = suffix if capabilities.suffix_takes_dots else suffix.replace(".", "-")
+    return f"{allowed[: capabilities.longest_suffix - len(run_id) - 1]}-{run_id}"
 
 
 def job_changes(job: RemoteJob) -> dict[str, Any]:
@@ -64,8 +73,27 @@ def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
     to = state_for(job.status) or State.QUEUED
     reason = f"{prefix}the endpoint says {job.status}"
     if to is State.FAILED and job.error:
-        reason = f"{prefix}{job.error.message or job.error.code}"
+        reason = f"{prefix}{explained(job.error)}"
     return Move(to, reason, job_changes(job))
+
+
+def departures(run: Run, job: RemoteJob) -> list[str]:
+    """How a job that was just created differs from what was asked for, in words; hosts change or drop some of it
+    without a word. A job that says nothing about its hyperparameters is believed."""
+    said = resolved_hyperparameters(job.raw)
+    asked = {name: value for name, value in run.hyperparameters.items() if value != "auto"} if said else {}
+    found = [
+        f"{name} {value:g} was asked for, and it says {_shown(said.get(name))}"
+        for name, value in asked.items()
+        if isinstance(value, int | float) and _number(said.get(name)) != float(value)
+    ]
+    if job.seed is not None and job.seed != run.seed:
+        found.append(f"seed {run.seed} was asked for, and it says {job.seed}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "nothing of it" if value is None else str(value)
 
 
 def event_of(run: Run, event: RemoteEvent) -> Event:

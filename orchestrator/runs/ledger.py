@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from orchestrator.config import Workspace, find_workspace
 from orchestrator.runs.world import is_abandoned
-from orchestrator.store import datachecks, records, runs, sweeps
+from orchestrator.store import batches, datachecks, deployments, records, runs, sweeps
+from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
+from orchestrator.store.deployments import Deployment
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
@@ -31,6 +33,8 @@ class RunDetails:
     checkpoints: list[Checkpoint]
     data_checks: Mapping[str, DataCheck] = field(default_factory=dict)
     """The last check of its training and of its validation file, where one is recorded."""
+    deployment: Deployment | None = None
+    """The one under whose name its model answers, where one is recorded."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Ledger:
                 metrics=records.metrics_of(connection, run.id),
                 checkpoints=records.checkpoints_of(connection, run.id),
                 data_checks=_data_checks(connection, run),
+                deployment=deployments.answering(connection, run.endpoint, run.fine_tuned_model or ""),
             )
 
     def counts(self) -> dict[str, int]:
@@ -114,6 +119,11 @@ class Ledger:
         """Have these runs looked at again at once, whatever they wait for."""
         with self.database.write() as connection:
             runs.hasten(connection, [run.id for run in waiting])
+
+    def batches(self) -> list[Batch]:
+        """The batches of questions that are under way, oldest first."""
+        with self.database.read() as connection:
+            return batches.unfinished(connection)
 
     def models(self, limit: int | None = None) -> list[Model]:
         """The model ids that succeeded runs yielded, newest first."""

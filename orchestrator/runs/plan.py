@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.dataset.addresses import ImportedFile, inspect_address
 from orchestrator.dataset.checking.filesets import Announce, check_together
 from orchestrator.dataset.checking.findings import CheckReport, Finding
 from orchestrator.dataset.checking.limits import Limits, limits_of
@@ -14,10 +15,13 @@ from orchestrator.dataset.files import DataFile, inspect_file
 from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.azure.fitting import problem_with
 from orchestrator.endpoints.notices import notices
-from orchestrator.errors import InvalidData
+from orchestrator.errors import InvalidData, JobFileNotFitting
 from orchestrator.jobfile import JobFile
-from orchestrator.runs.recipe import FileFacts, Recipe
+from orchestrator.jobfile.addresses import Address
+from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
+from orchestrator.runs.recipe import FileFacts, Recipe, training_type
 
 
 @dataclass(frozen=True)
@@ -35,20 +39,34 @@ class CheckedFile:
         return FileFacts(self.file.path.absolute(), self.file.sha256, self.report.examples, self.report.tokens)
 
 
+PlannedFile = CheckedFile | ImportedFile
+
+
+def facts_of(file: PlannedFile) -> FileFacts:
+    """What a run is recorded with of this file."""
+    return file.facts if isinstance(file, CheckedFile) else FileFacts(file.address, file.sha256, 0, None)
+
+
 @dataclass(frozen=True)
 class Plan:
     """One job file on one endpoint."""
 
     job: JobFile
     config: EndpointConfig
-    training: CheckedFile
-    validation: CheckedFile | None
+    training: PlannedFile
+    validation: PlannedFile | None
     cost: CostEstimate
     notices: tuple[str, ...]
 
     @property
     def files(self) -> tuple[CheckedFile, ...]:
-        return (self.training, self.validation) if self.validation else (self.training,)
+        """Those that were checked here."""
+        return tuple(file for file in (self.training, self.validation) if isinstance(file, CheckedFile))
+
+    @property
+    def imports(self) -> tuple[ImportedFile, ...]:
+        """Those that the endpoint fetches by itself."""
+        return tuple(file for file in (self.training, self.validation) if isinstance(file, ImportedFile))
 
     @property
     def may_cost(self) -> bool:
@@ -63,8 +81,8 @@ class Plan:
     @property
     def recipe(self) -> Recipe:
         """What its run is recorded with."""
-        validation = self.validation.facts if self.validation else None
-        return Recipe(self.job, self.config, self.training.facts, validation, self.cost.usd)
+        validation = facts_of(self.validation) if self.validation else None
+        return Recipe(self.job, self.config, facts_of(self.training), validation, self.cost.usd)
 
 
 def plan_job(
@@ -72,30 +90,61 @@ def plan_job(
 ) -> Plan:
     """Check a job file's data and price it, on its own endpoint or the one named. `announce` is told of each file.
 
-    Raises UnknownEndpoint, EndpointNotUsable, the errors of unreadable data files, and InvalidData where the data
-    has errors.
+    Raises UnknownEndpoint, EndpointNotUsable, JobFileNotFitting, the errors of unreadable data files, and
+    InvalidData where the data has errors.
     """
     config = workspace.endpoint(endpoint or job.endpoint)
     config.require_usable()
-    training, *others = _check(job, limits_of(config.type), announce)
-    validation = others[0] if others else None
-    _require_clean(job, [training, *others])
+    _require_fitting(job, config)
+    checked = _check(job, limits_of(config.type), announce)
+    _require_clean(job, checked)
+    training, *others = _with_imports(job, checked)
+    facts = facts_of(training)
     return Plan(
         job=job,
         config=config,
         training=training,
-        validation=validation,
+        validation=others[0] if others else None,
         cost=training_cost(
             config.type,
             job.model,
-            training.report.tokens,
+            facts.tokens,
             job.method.n_epochs,
-            training.report.examples,
+            facts.examples,
             method=job.method.type,
+            tier=training_type(job, config),
             prices=config.prices,
         ),
-        notices=tuple(notices(config, job.model, date.today())),
+        notices=(*_suffix_notices(job, config), *notices(config, job, date.today())),
     )
+
+
+def _require_fitting(job: JobFile, config: EndpointConfig) -> None:
+    problem = problem_with(job, config) if config.type == "azure" else None
+    places = (job.training_place, job.validation_place)
+    address = next((place for place in places if isinstance(place, Address)), None)
+    if address and not capabilities_of(config).imports:
+        problem = (
+            f"it takes files, not addresses: download {address} and name the file, or choose an azure endpoint"
+        )
+    if problem:
+        raise JobFileNotFitting(path=job.source, endpoint=config.name, problem=problem)
+
+
+def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:
+    """That a suffix does not arrive as it was written, where it does not."""
+    capabilities = capabilities_of(config)
+    if job.suffix is None or capabilities.metadata:
+        return []
+    sent = marked_suffix(job.suffix, ID_EXAMPLE, capabilities)
+    if sent.startswith(f"{job.suffix}-"):
+        return []
+    shown = sent.removesuffix(ID_EXAMPLE)
+    dots = "" if capabilities.suffix_takes_dots else " and no dots"
+    return [
+        f'{config.name} takes suffixes of at most {capabilities.longest_suffix} characters{dots}: "{job.suffix}" '
+        f'is sent as "{shown}" with the run\'s id behind it.'
+    ]
 
 
 def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[CheckedFile]:
@@ -105,6 +154,17 @@ def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[Chec
     return [
         CheckedFile(each.source.purpose, file, each.report, each.variant)
         for each, file in zip(checked, files, strict=True)
+    ]
+
+
+def _with_imports(job: JobFile, checked: list[CheckedFile]) -> list[PlannedFile]:
+    """The training file, and the validation file where there is one."""
+    by_role = {file.role: file for file in checked}
+    places = {"training": job.training_place, "validation": job.validation_place}
+    return [
+        inspect_address(role, place) if isinstance(place, Address) else by_role[role]
+        for role, place in places.items()
+        if place is not None
     ]
 
 

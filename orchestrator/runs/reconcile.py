@@ -130,7 +130,7 @@ async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
     oldest, *others = found
     for other in others:
-        if _is_certain(other, run):
+        if _is_certain(other, run, world):
             await _cancel_duplicate(other, run, world)
     adopted = move_to_status(oldest, f"found job {oldest.id}: ")
     return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
@@ -145,7 +145,7 @@ async def look_for_surplus(run: Run, world: World) -> None:
     except RequestRefused:
         return  # a host that lists no jobs can't be asked
     for job in found:
-        if job.id != run.job_id and _is_certain(job, run):
+        if job.id != run.job_id and _is_certain(job, run, world):
             await _cancel_duplicate(job, run, world)
 
 
@@ -178,7 +178,11 @@ async def _cancel_duplicate(job: RemoteJob, run: Run, world: World) -> None:
         world.listener.warned(f"{place}; it is being cancelled")
 
 
-def _is_certain(job: RemoteJob, run: Run) -> bool:
-    return job.metadata.get(TOKEN_KEY) == run.creation_token or (
-        job.seed == run.seed and not run.seed_given and job.suffix is not None
-    )
+def _is_certain(job: RemoteJob, run: Run, world: World) -> bool:
+    """By the token, or by a suffix that holds the run's id: an endpoint without metadata was sent such a one."""
+    if job.metadata.get(TOKEN_KEY) == run.creation_token:
+        return True
+    if job.suffix is None or job.seed != run.seed:
+        return False
+    capabilities = world.endpoint.capabilities
+    return not run.seed_given or (not capabilities.metadata and job.suffix == sent_suffix(run, capabilities))

@@ -20,10 +20,11 @@ from orchestrator.errors import (
     RequestRefused,
     UsageError,
 )
+from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.jobs import move_to_status, request_for
+from orchestrator.runs.jobs import departures, move_to_status, request_for
 from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
 from orchestrator.runs.states import FINAL, State
@@ -47,14 +48,18 @@ async def pending(run: Run, world: World) -> Outcome:
 async def uploading(run: Run, world: World) -> Outcome:
     """Bring the files up; when they are there, commit the intent to create."""
     ids: dict[str, str] = {}
-    for role, path, sha256 in _files(run):
+    waits: list[Wait] = []  # while one file is being processed, the other can go up
+    for role, place, sha256 in _files(run):
         try:
-            found = await file_on_endpoint(world, path, sha256)
+            found = await file_on_endpoint(world, place, sha256)
         except (DataFileUnusable, RequestRefused, UsageError) as error:
             return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
         if isinstance(found, Wait):
-            return found
-        ids[f"{role}_file_id"] = found
+            waits.append(found)
+        else:
+            ids[f"{role}_file_id"] = found
+    if waits:
+        return waits[0]
     now = world.now()
     intent = {
         "creation_token": run.creation_token or new_token(world.random, now),
@@ -67,10 +72,10 @@ async def uploading(run: Run, world: World) -> Outcome:
     return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)
 
 
-def _files(run: Run) -> list[tuple[str, Path, str]]:
-    files = [("training", Path(run.training_path), run.training_sha256)]
+def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
+    files = [("training", place_of(run.training_path), run.training_sha256)]
     if run.validation_path and run.validation_sha256:
-        files.append(("validation", Path(run.validation_path), run.validation_sha256))
+        files.append(("validation", place_of(run.validation_path), run.validation_sha256))
     return files
 
 
@@ -103,6 +108,8 @@ async def _create(run: Run, world: World) -> Outcome:
     except EndpointError:
         _close_attempt(run, world)
         raise
+    for departure in departures(run, job):
+        world.listener.warned(f"run {run.id}: {departure} (job {job.id})")
     created = move_to_status(job, f"job {job.id} created: ")
     # A job that is over already is moved on by polling, which fetches the events that say why.
     to = State.QUEUED if created.to in FINAL else created.to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -30,10 +31,23 @@ class Submitted:
     is_new: bool
 
 
-def record_run(plan: Plan, database: Database, *, now: float, rng: random.Random, again: bool = False) -> Submitted:
+Also = Callable[[Connection, Run], None]
+"""Records what is to follow a run, in the transaction that records the run: a crash leaves both or none."""
+
+
+def record_run(
+    plan: Plan,
+    database: Database,
+    *,
+    now: float,
+    rng: random.Random,
+    again: bool = False,
+    also: Sequence[Also] = (),
+) -> Submitted:
     """Record the plan's run, or find the same one recorded before: submitting twice never pays twice.
 
-    `again` records a new run in any case. Two processes that submit the same at once get the same run.
+    `again` records a new run in any case. Two processes that submit the same at once get the same run. Each of
+    `also` is called with the run, be it new or found.
     """
     with database.write() as connection:
         keep_checks(connection, plan, now)
@@ -42,12 +56,14 @@ def record_run(plan: Plan, database: Database, *, now: float, rng: random.Random
         if known is not None:
             job = plan.job
             store.set_limits(connection, known.id, job.limits.max_cost_usd, job.poll.seconds)
-            return Submitted(known, is_new=False)
-        run = new_run(plan.recipe, free_id(connection, rng), now, rng)
-        store.add(connection, run, run.reason)
+        run = known or new_run(plan.recipe, free_id(connection, rng), now, rng)
+        if known is None:
+            store.add(connection, run, run.reason)
+        for record in also:
+            record(connection, run)
         crash_point("before-commit-submission")
     crash_point("after-commit-submission")
-    return Submitted(run, is_new=True)
+    return Submitted(run, is_new=known is None)
 
 
 def free_id(connection: Connection, rng: random.Random) -> str:
@@ -82,7 +98,7 @@ def new_run(recipe: Recipe, run_id: str, now: float, rng: random.Random) -> Run:
     """A pending run, as it is recorded first; a seed is drawn where the job file gives none."""
     job, training, validation = recipe.job, recipe.training, recipe.validation
     method = {"type": job.method.type, "hyperparameters": job.method.hyperparameters}
-    grader = getattr(job.method, "grader", None)
+    parts = {"grader": getattr(job.method, "grader", None), "training_type": recipe.training_type}
     return Run(
         id=run_id,
         name=job.name,
@@ -93,7 +109,7 @@ def new_run(recipe: Recipe, run_id: str, now: float, rng: random.Random) -> Run:
         endpoint_type=recipe.config.type,
         model=job.model,
         suffix=job.suffix,
-        method=method if grader is None else {**method, "grader": grader},
+        method={**method, **{name: part for name, part in parts.items() if part is not None}},
         seed=rng.randrange(MAX_SEED + 1) if job.seed is None else job.seed,
         seed_given=job.seed is not None,
         metadata=job.metadata,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
 from orchestrator.dataset.outgoing import Content
-from orchestrator.endpoints.interface import RemoteFile
+from orchestrator.endpoints.interface import TRAINING, RemoteFile
 from orchestrator.errors import (
     DataFileUnusable,
     EndpointBusy,
@@ -16,6 +16,7 @@ from orchestrator.errors import (
     RequestRefused,
     UsageError,
 )
+from orchestrator.jobfile.addresses import Address
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.parts import send_in_parts
@@ -23,25 +24,32 @@ from orchestrator.runs.world import World
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
-PURPOSE = "fine-tune"
+Place = Path | Address
 _LOOK_AGAIN_SECONDS = 1.0
+_PATIENCE_SECONDS = 7200.0
+"""How long an endpoint may process a file; the largest take minutes."""
 _LOOK_AGAIN_SHARE = 0.1
 """Of the settling window: each look pages through the list of files."""
 _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
 
-async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
+async def file_on_endpoint(world: World, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
     """The endpoint's id of the file with these bytes, uploading it where it is not there yet; or what to wait for.
+
+    Files of another `purpose` than training must be small enough not to go up in parts.
 
     Raises DataFileUnusable where the run can't go on with this file, and EndpointError.
     """
+    if isinstance(path, Address) and path.unset:
+        reason = f"the environment variable {path.unset[0]} is not set, which {path} needs; export it, then resume"
+        return Wait(world.now() + _PATIENCE_SECONDS, reason, blocked=True)
     async with world.upload_locks[sha256]:
         with world.database.read() as connection:
-            known = uploads.find(connection, world.config.name, PURPOSE, sha256)
+            known = uploads.find(connection, world.config.name, purpose, sha256)
         if known is not None and known.file_id is not None:
             return await _recorded(world, known, path)
-        claimed = await _claim(world, path, sha256)
+        claimed = await _claim(world, path, sha256, purpose)
         if claimed is None or claimed.file_id is not None:
             return _elsewhere(world, path)
         if claimed.attempted_at is not None:
@@ -49,11 +57,11 @@ async def file_on_endpoint(world: World, path: Path, sha256: str) -> str | Wait:
         return await _send(world, claimed, path)
 
 
-def _elsewhere(world: World, path: Path) -> Wait:
+def _elsewhere(world: World, path: Place) -> Wait:
     return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
 
 
-async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
+async def _recorded(world: World, upload: Upload, path: Place) -> str | Wait:
     """A file recorded earlier may have been deleted or have expired since."""
     assert upload.file_id is not None
     try:
@@ -64,11 +72,11 @@ async def _recorded(world: World, upload: Upload, path: Path) -> str | Wait:
         return await _send_again(world, upload, path)
     if remote.status in _DELETED_STATUSES:
         return await _send_again(world, upload, path)
-    return _ready(world, remote, path)
+    return _ready(world, upload, remote, path)
 
 
-async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
-    claimed = await _claim(world, path, gone.sha256)
+async def _send_again(world: World, gone: Upload, path: Place) -> str | Wait:
+    claimed = await _claim(world, path, gone.sha256, gone.purpose)
     if claimed is None or claimed.file_id != gone.file_id:
         return _elsewhere(world, path)  # somebody else noticed first
     world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
@@ -77,13 +85,13 @@ async def _send_again(world: World, gone: Upload, path: Path) -> str | Wait:
     return await _send(world, forgotten, path)
 
 
-async def _claim(world: World, path: Path, sha256: str) -> Upload | None:
+async def _claim(world: World, path: Place, sha256: str, purpose: str) -> Upload | None:
     file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases are to be kept
     with world.database.write() as connection:
         claimed = uploads.claim(
             connection,
             endpoint=world.config.name,
-            purpose=PURPOSE,
+            purpose=purpose,
             sha256=sha256,
             sent_name=sent_name(file),
             size=file.size,
@@ -97,8 +105,10 @@ async def _claim(world: World, path: Path, sha256: str) -> Upload | None:
     return claimed
 
 
-def _unchanged(path: Path, sha256: str) -> DataFile:
-    """What is sent must be what was checked and priced."""
+def _unchanged(path: Place, sha256: str) -> DataFile:
+    """What is sent must be what was checked and priced; behind an address nobody here sees the bytes."""
+    if isinstance(path, Address):
+        return DataFile(Path(path.name), sha256, 0, 0)
     file = inspect_file(path)
     if file.sha256 != sha256:
         problem = "it has changed since it was submitted; submit the job file again"
@@ -106,10 +116,11 @@ def _unchanged(path: Path, sha256: str) -> DataFile:
     return file
 
 
-async def _look_for(world: World, upload: Upload, path: Path) -> str | Wait:
+async def _look_for(world: World, upload: Upload, path: Place) -> str | Wait:
     """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
     crash_point("before-file-look")
-    found = [f for f in await world.endpoint.find_files(upload.sent_name) if f.bytes in (None, upload.bytes)]
+    named = await world.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
+    found = [file for file in named if isinstance(path, Address) or file.bytes in (None, upload.bytes)]
     crash_point("after-file-look")
     usable = [file for file in found if file.status not in _FAILED_STATUSES]
     if usable:
@@ -122,7 +133,7 @@ async def _look_for(world: World, upload: Upload, path: Path) -> str | Wait:
     return await _send(world, upload, path)
 
 
-async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
+async def _send(world: World, upload: Upload, path: Place) -> str | Wait:
     with world.database.write() as connection:
         intended = uploads.write(connection, upload, world.owner, world.now(), attempted_at=world.now())
         crash_point("before-commit-upload-intent")
@@ -152,7 +163,9 @@ async def _send(world: World, upload: Upload, path: Path) -> str | Wait:
     return _confirm(world, intended, remote, path)
 
 
-async def _request(world: World, intended: Upload, path: Path) -> RemoteFile:
+async def _request(world: World, intended: Upload, path: Place) -> RemoteFile:
+    if isinstance(path, Address):
+        return await _import(world, intended, path)
     content, parts = Content(path, intended.sha256, intended.bytes), world.endpoint.capabilities.parts
 
     def on_sent(sent: int) -> None:
@@ -162,13 +175,24 @@ async def _request(world: World, intended: Upload, path: Path) -> RemoteFile:
     try:
         if parts and content.size > parts.above:
             return await send_in_parts(world, intended, content, parts.size, on_sent)
-        return await world.endpoint.upload(content, intended.sent_name, on_sent)
+        return await world.endpoint.upload(content, intended.sent_name, on_sent, purpose=intended.purpose)
     finally:
         world.listener.sending(path, None, content.size)
         crash_point("after-upload")
 
 
-def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Path) -> str | Wait:
+async def _import(world: World, intended: Upload, address: Address) -> RemoteFile:
+    crash_point("before-upload")
+    try:
+        return await world.endpoint.import_file(address.whole, intended.sent_name)
+    except EndpointError as error:
+        spoken = {key: address.hidden_in(fact) for key, fact in error.facts.items() if isinstance(fact, str)}
+        raise type(error)(**{**error.facts, **spoken}) from None
+    finally:
+        crash_point("after-upload")
+
+
+def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
     with world.database.write() as connection:
         uploads.write(
             connection,
@@ -182,13 +206,19 @@ def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Path) -> st
         )
         crash_point("before-commit-upload")
     crash_point("after-commit-upload")
-    return _ready(world, remote, path)
+    return _ready(world, upload, remote, path)
 
 
-def _ready(world: World, remote: RemoteFile, path: Path) -> str | Wait:
+def _ready(world: World, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
     if remote.status in _FAILED_STATUSES:
-        problem = f"the endpoint could not process it ({remote.status_details or remote.status})"
+        details = remote.status_details or str(remote.status)
+        shown = path.hidden_in(details) if isinstance(path, Address) else details
+        problem = f"the endpoint could not process it ({shown})"
         raise DataFileUnusable(path=path, problem=problem)
     if world.endpoint.capabilities.needs_processed_files and remote.status not in (None, "processed"):
+        if world.now() > (upload.attempted_at or upload.created_at) + _PATIENCE_SECONDS:
+            hours = f"{_PATIENCE_SECONDS / 3600:g} hours"
+            problem = f"the endpoint has it as {remote.id} and is not done with it ({remote.status}) after {hours}"
+            raise DataFileUnusable(path=path, problem=f"{problem}; delete it there, then submit again")
         return Wait(world.now() + world.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
     return remote.id

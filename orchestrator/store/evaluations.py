@@ -40,6 +40,8 @@ class Evaluation:
     """The version of the scoring rules that its scores are of."""
     created_at: float
     finished_at: float | None = None
+    sweep_id: str | None = None
+    """Where it is of a whole sweep."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,27 @@ def unfinished(connection: Connection, like: Evaluation) -> Evaluation | None:
     return next(same, None)
 
 
+def get(connection: Connection, evaluation_id: str) -> Evaluation:
+    """The evaluation of this id, which must be there."""
+    row = connection.execute(select(*_EVALUATION).where(evaluations.c.id == evaluation_id)).one()
+    return Evaluation(**row._mapping)
+
+
 def wanted_of(connection: Connection, run_ids: Collection[str] | None = None) -> list[Evaluation]:
     """The evaluations that wait for runs, oldest first: for any, or for these."""
-    query = select(*_EVALUATION).where(evaluations.c.state == WANTED)
+    query = select(*_EVALUATION).where(evaluations.c.state == WANTED, evaluations.c.sweep_id.is_(None))
     if run_ids is not None:
         query = query.where(evaluations.c.run_id.in_(run_ids))
     rows = connection.execute(query.order_by(evaluations.c.created_at))
+    return [Evaluation(**row._mapping) for row in rows]
+
+
+def of_sweeps(connection: Connection, state: str, sweep_ids: Collection[str] | None = None) -> list[Evaluation]:
+    """The evaluations of whole sweeps in this state, newest first: of any sweep, or of these."""
+    query = select(*_EVALUATION).where(evaluations.c.state == state, evaluations.c.sweep_id.is_not(None))
+    if sweep_ids is not None:
+        query = query.where(evaluations.c.sweep_id.in_(sweep_ids))
+    rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id))
     return [Evaluation(**row._mapping) for row in rows]
 
 
@@ -181,7 +198,9 @@ def set_state(connection: Connection, evaluation_id: str, state: str, *, finishe
 def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None:
     """Record answers; one that is there already, from another process, stays as it is."""
     if found:
-        connection.execute(_insert(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found])
+        connection.execute(
+            _insert(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found]
+        )
 
 
 def clear_scores(connection: Connection, evaluation_id: str) -> None:

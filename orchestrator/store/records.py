@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.store.schema import checkpoints, events, metrics, models
+from orchestrator.store.schema import checkpoints, events, metrics, models, runs
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,17 @@ def models_newest(connection: Connection, limit: int | None = None) -> list[Mode
     """Every model id recorded, newest first."""
     query = select(*_columns(models, Model)).order_by(models.c.created_at.desc(), models.c.model).limit(limit)
     return [Model(**row._mapping) for row in connection.execute(query)]
+
+
+def run_of_model(connection: Connection, endpoint: str, model: str) -> str | None:
+    """The id of the run that yielded this model or checkpoint on the endpoint; None where none is recorded."""
+    yielded = select(models.c.run_id).where(models.c.endpoint == endpoint, models.c.model == model)
+    saved = (
+        select(checkpoints.c.run_id)
+        .join(runs, runs.c.id == checkpoints.c.run_id)
+        .where(runs.c.endpoint == endpoint, checkpoints.c.model == model)
+    )
+    return connection.execute(yielded).scalar() or connection.execute(saved.limit(1)).scalar()
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

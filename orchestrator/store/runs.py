@@ -84,10 +84,14 @@ class Run:
     @property
     def resolved_hyperparameters(self) -> Mapping[str, Any]:
         """The hyperparameters as the endpoint says it uses them; empty before it has said so."""
-        job = self.remote_job or {}
-        method = job.get("method") or {}
-        inner = (method.get(method.get("type")) or {}).get("hyperparameters") if method.get("type") else None
-        return inner or job.get("hyperparameters") or {}
+        return resolved_hyperparameters(self.remote_job or {})
+
+
+def resolved_hyperparameters(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The hyperparameters that a job object says it uses: inside its method, or at the top."""
+    method = job.get("method") or {}
+    inner = (method.get(method.get("type")) or {}).get("hyperparameters") if method.get("type") else None
+    return inner or job.get("hyperparameters") or {}
 
 
 @dataclass(frozen=True)

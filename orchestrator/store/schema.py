@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0004"
+REVISION = "0007"
 """The migration that builds exactly these tables."""
 
 metadata = MetaData(
@@ -58,7 +58,9 @@ runs = Table(
     Column("endpoint_type", String(16), nullable=False),
     Column("model", Text, nullable=False),
     Column("suffix", String(64)),
-    Column("method", JSON, nullable=False),  # {"type": …, "hyperparameters": {…}, and "grader" for reinforcement}
+    Column(
+        "method", JSON, nullable=False
+    ),  # {"type", "hyperparameters", where they are: "grader", "training_type"}
     Column("seed", Integer, nullable=False),
     Column("seed_given", Boolean, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -223,6 +225,7 @@ evaluations = Table(
     Column("name", String(64), nullable=False),
     Column("job_file", Text),
     Column("run_id", ForeignKey("runs.id")),  # whose success it waits for, or that it was asked for by
+    Column("sweep_id", String(16)),  # the same of a whole sweep
     Column("endpoint", String(64), nullable=False),
     Column("endpoint_type", String(16), nullable=False),
     Column("file_path", Text, nullable=False),
@@ -234,6 +237,15 @@ evaluations = Table(
     Column("finished_at", Float),
     Index("ix_evaluations_file_sha256", "file_sha256"),
     Index("ix_evaluations_run_id", "run_id"),
+    Index("ix_evaluations_sweep_id", "sweep_id"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("name", Text, primary_key=True),  # of work that one process at a time does
+    Column("owner", String(160), nullable=False),
+    Column("expires_at", Float, nullable=False),
 )
 
 answers = Table(
@@ -260,4 +272,114 @@ scores = Table(
     Column("level", String(16)),  # the strictest level at which the answer is right
     Column("mistake", String(32)),
     Column("detail", JSON, nullable=False),  # the whole verdict, its slices and cluster, tokens and seconds
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("model", Text),  # unknown as long as it waits for its run
+    Column("run_id", ForeignKey("runs.id")),
+    Column("sku", String(32), nullable=False),
+    Column("capacity", Integer, nullable=False),  # thousands of tokens a minute
+    Column("temporary", Boolean, nullable=False),  # made for an evaluation, and removed when nobody uses it
+    Column("made_elsewhere", Boolean, nullable=False),  # found on the account, and recorded to be removed
+    # where it stands
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", Float),  # nothing is tried before
+    Column("wish", String(16)),  # remove, until the loop has carried it out
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("requested_at", Float),  # from here on the account may hold it
+    Column("provisioned_at", Float),  # Azure called it Succeeded: hosting is charged from here
+    Column("deployed_at", Float),  # it answered
+    Column("last_used_at", Float),  # by a request of ours
+    Column("finished_at", Float),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    # who works on it
+    Column("lease_owner", String(160)),
+    Column("lease_expires_at", Float),
+    Index("ix_deployments_endpoint_name", "endpoint", "name"),
+    Index("ix_deployments_run_id", "run_id"),
+)
+
+deployment_moves = Table(
+    "deployment_moves",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("from_state", String(16)),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("owner", String(160)),
+)
+
+deployment_uses = Table(
+    "deployment_uses",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
+    Column("owner", String(160), primary_key=True),  # a process, as in leases
+    Column("expires_at", Float, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("input_path", Text, nullable=False),  # the requests, as they are sent
+    Column("input_sha256", String(64), nullable=False),
+    Column("questions", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),  # why it is in this state, or what it waits for
+    Column("version", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("wish", String(16)),  # cancel, until it is carried out
+    Column("finished_at", Float),
+    Column("lease_owner", String(160)),
+    Column("lease_expires_at", Float),
+    Column("creation_token", String(26)),
+    Column("creation_started_at", Float),  # the first attempt: how far back a lost batch is looked for
+    Column("creation_attempts", Integer, nullable=False),
+    Column("creation_open", Boolean, nullable=False),  # an attempt's outcome is not recorded yet
+    Column("input_file_id", Text),
+    Column("remote_id", Text),
+    Column("remote_status", Text),
+    Column("remote_batch", JSON),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    UniqueConstraint("endpoint", "remote_id"),
+    Index("ix_batches_finished_at", "finished_at"),
+)
+
+batch_transitions = Table(
+    "batch_transitions",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("from_state", String(16)),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("owner", String(160)),
+)
+
+batched_questions = Table(
+    "batched_questions",
+    metadata,
+    # The key is that of `answers`: what is under way in one batch can't be put into another.
+    Column("endpoint", String(64), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("request_sha256", String(64), primary_key=True),
+    Column("sample", Integer, primary_key=True),
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Index("ix_batched_questions_batch_id", "batch_id"),
 )

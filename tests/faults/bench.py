@@ -14,23 +14,23 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
-from openai import AsyncOpenAI
 from support.project import make_project
 
+from faults.dialects import CONFIGS, Dialect, can_pause, connected, profile_of
 from faults.exchange import Answer, Exchange, NoAnswerError, SilentError
 from faults.training import advance
 from faults.virtualtime import VirtualLoop, without_threads
 from faults.wire import Wire
-from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.config import Workspace
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.interface import Capabilities, Parts
 from orchestrator.endpoints.openai import OpenAIEndpoint
@@ -43,7 +43,8 @@ from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.submission import record_run
 from orchestrator.runs.world import Clock, World
 from orchestrator.server.app import create_app
-from orchestrator.server.settings import ProfileName, Settings
+from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.settings import Settings
 from orchestrator.server.store.records import Job
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
@@ -51,16 +52,12 @@ from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run, Transition
 
 T = TypeVar("T")
-Dialect = Literal["metadata", "marks"]
-DIALECTS: tuple[Dialect, ...] = ("metadata", "marks")
 START = 1_800_000_000.0
 TIMEOUT, SETTLING = 60.0, 120.0
 LATE = TIMEOUT + 30.0
 """A late request arrives this long after it was sent: 30 seconds after the client gave up."""
 _MOST_RESUMES = 12
 _SHARED_MEMORY = Path("/dev/shm")
-_PROFILES: dict[Dialect, ProfileName] = {"metadata": "openai", "marks": "nebius"}
-"""A host of the second dialect gives back neither metadata nor pages, but suffix and seed."""
 _compiled: dict[Any, Any] = {}
 """Statements are the same in all cases: compile each once. Its keys hold the dialect too, see `_share`."""
 _worker: ContextVar[Worker] = ContextVar("worker")
@@ -133,7 +130,7 @@ class Bench:
         self.parts: Parts | None = None
         self.warnings: list[str] = []
         self.workers: list[Worker] = []
-        settings = Settings(now=self.endpoint_now, profile=_PROFILES[dialect])
+        settings = Settings(now=self.endpoint_now, profile=profile_of(dialect), azure=AzureSettings())
         self._app = create_app(folder / "endpoint", settings=settings)
         self.endpoint_store = self._app.state.context.store
         self.wire = Wire(self._deliver, self.endpoint_now, LATE)
@@ -179,9 +176,7 @@ class Bench:
         database = MortalDatabase(self.url, worker)
         with self._alive(worker):
             try:
-                async with self._client(worker) as client:
-                    retries = Retries(sleep=asyncio.sleep, random=self.rng)
-                    endpoint = OpenAIEndpoint(self.config, client, self.capabilities, retries)
+                async with self._endpoint(worker) as endpoint:
                     world = World(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
                     await EndpointLoop(world, None, until).run(asyncio.Event())
             except Killed:
@@ -229,7 +224,7 @@ class Bench:
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(capabilities_of(self.config), pause=True, parts=self.parts)
+        return replace(capabilities_of(self.config), pause=can_pause(self.dialect), parts=self.parts)
 
     def runs(self) -> list[Run]:
         with self.database.read() as connection:
@@ -285,9 +280,9 @@ class Bench:
         finally:
             _worker.reset(token)
 
-    def _client(self, worker: Worker) -> AsyncOpenAI:
-        http = httpx2.AsyncClient(transport=_WireTransport(self.wire, worker), base_url="https://endpoint/v1")
-        return AsyncOpenAI(base_url="https://endpoint/v1", api_key="none", http_client=http)
+    def _endpoint(self, worker: Worker) -> AbstractAsyncContextManager[OpenAIEndpoint]:
+        http = httpx2.AsyncClient(transport=_WireTransport(self.wire, worker))
+        return connected(self.config, http, self.capabilities, Retries(sleep=asyncio.sleep, random=self.rng))
 
     async def _deliver(self, request: Exchange) -> Answer:
         if request.route in ("list", "job"):
@@ -353,14 +348,7 @@ def _plan(dialect: Dialect) -> Plan:
     """The job of every case; checking its data once is enough."""
     project = make_project(_shared_folder() / "project")
     job = load_job_file(project.write_job(endpoint='endpoint = "there"'))
-    config = EndpointConfig(
-        "there",
-        "openai" if dialect == "metadata" else "compatible",
-        base_url="https://endpoint/v1",
-        poll_seconds=5.0,
-        settling_seconds=SETTLING,
-        timeout_seconds=TIMEOUT,
-    )
+    config = replace(CONFIGS[dialect], poll_seconds=5.0, settling_seconds=SETTLING, timeout_seconds=TIMEOUT)
     return plan_job(job, Workspace(project.root, project.root, "", {"there": config}))
 
 

@@ -14,8 +14,8 @@ import pytest
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.bench import DIALECTS
 from faults.catalogue import ON_CREATE
+from faults.dialects import DIALECTS
 from faults.product import Case, Verdict, prove_alone
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.runs import steps

@@ -118,6 +118,7 @@ ON_CREATE: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
         *_BOTH,
+        Fault("queue-full", _status(429, "quotaExceeded")),
         Fault("metadata-forgotten", _honest, arrivals=1, forgets_metadata=True),
         Fault("metadata-forgotten-and-answer-lost", _cut, arrivals=1, forgets_metadata=True),
         Fault("made-twice", _cut, arrivals=2),

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-_JOBS = r"/v1/fine_tuning/jobs"
+_ROOT = r"(/v1|/openai|/openai/v1)"
+_FILES, _UPLOADS, _JOBS = rf"{_ROOT}/files", rf"{_ROOT}/uploads", rf"{_ROOT}/fine_tuning/jobs"
 _ROUTES = {
-    ("POST", r"/v1/files"): "upload",
-    ("POST", r"/v1/uploads"): "open-upload",
-    ("POST", r"/v1/uploads/[^/]+/parts"): "part",
-    ("POST", r"/v1/uploads/[^/]+/complete"): "complete-upload",
-    ("POST", r"/v1/uploads/[^/]+/cancel"): "cancel-upload",
-    ("GET", r"/v1/files"): "find-files",
-    ("GET", r"/v1/files/[^/]+"): "file",
-    ("GET", r"/v1/files/[^/]+/content"): "result-file",
+    ("POST", _FILES): "upload",
+    ("POST", _UPLOADS): "open-upload",
+    ("POST", rf"{_UPLOADS}/[^/]+/parts"): "part",
+    ("POST", rf"{_UPLOADS}/[^/]+/complete"): "complete-upload",
+    ("POST", rf"{_UPLOADS}/[^/]+/cancel"): "cancel-upload",
+    ("GET", _FILES): "find-files",
+    ("GET", rf"{_FILES}/[^/]+"): "file",
+    ("GET", rf"{_FILES}/[^/]+/content"): "result-file",
     ("POST", _JOBS): "create",
     ("GET", _JOBS): "list",
     ("GET", rf"{_JOBS}/[^/]+"): "job",

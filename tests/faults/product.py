@@ -7,8 +7,9 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from faults.bench import Bench, Dialect, Worker, in_bench
+from faults.bench import Bench, Worker, in_bench
 from faults.catalogue import ON_CREATE, ON_UPLOAD, Fault
+from faults.dialects import Dialect, can_pause
 from faults.invariants import violations
 from orchestrator.endpoints.interface import Parts
 from orchestrator.runs.states import State
@@ -53,8 +54,8 @@ def bases(dialect: Dialect, *, pairs: bool) -> list[Case]:
     """Every fault on create, every one on upload, every wish; with `pairs` both faults at once. No crash yet."""
     found = [Case(dialect, on_create=fault) for fault in ON_CREATE]
     found += [Case(dialect, on_upload=fault) for fault in ON_UPLOAD]
-    found += [Case(dialect, wish=wish) for wish in ("cancel", "pause")]
-    if dialect == "metadata":  # hosts of the other dialect take no parts
+    found += [Case(dialect, wish=wish) for wish in ("cancel", "pause") if wish != "pause" or can_pause(dialect)]
+    if dialect != "marks":  # hosts of that dialect take no parts
         found += [Case(dialect, on_upload=fault, route=route) for fault in ON_UPLOAD for route in IN_PARTS]
     if pairs:
         found += [Case(dialect, on_create, on_upload) for on_create in ON_CREATE for on_upload in ON_UPLOAD]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faults.bench import DIALECTS, SETTLING, TIMEOUT, Bench, Dialect, in_bench
+from faults.bench import SETTLING, TIMEOUT, Bench, in_bench
 from faults.catalogue import ON_CREATE
+from faults.dialects import DIALECTS, Dialect
 from faults.invariants import violations
 from orchestrator.runs.states import State
 

@@ -10,12 +10,12 @@ from multiprocessing import get_context
 
 import pytest
 
-from faults.bench import DIALECTS, Dialect
+from faults.dialects import DIALECTS, Dialect
 from faults.product import ALL, Case, Verdict, bases, crashes, prove_alone, sample
 from orchestrator.runs.crashpoints import POINTS
 
-SAMPLE = 12
-SAMPLE_OF_CRASHES = 40
+SAMPLE = 6
+SAMPLE_OF_CRASHES = 20
 """So many cases of each dialect `make test` takes, without and with a kill."""
 
 

@@ -16,8 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from faults.bench import DIALECTS, Dialect, opened
+from faults.bench import opened
 from faults.catalogue import ON_CREATE, ON_UPLOAD
+from faults.dialects import DIALECTS, Dialect
 from faults.invariants import unexplained, violations
 from faults.product import ALL
 from orchestrator.runs.crashpoints import POINTS

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from faults.bench import DIALECTS, Bench, Dialect, in_bench
+from faults.bench import Bench, in_bench
 from faults.catalogue import ON_CREATE
+from faults.dialects import DIALECTS, Dialect
 from faults.invariants import violations
 from faults.product import ALL
 from orchestrator.runs.crashpoints import POINTS

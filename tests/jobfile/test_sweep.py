@@ -226,7 +226,7 @@ SWEEPS = [
     ),
     (
         f'[sweep]\nmetric = "loss"\n{SPACE}',
-        "2: sweep.metric must be 'valid_loss' or 'valid_accuracy', not \"loss\"",
+        "2: sweep.metric must be 'valid_loss', 'valid_accuracy' or 'evaluation', not \"loss\"",
     ),
     (f"{SPACE}[sweep.stop]\n", "3: sweep.stop.rule is missing; it must be set"),
     (
@@ -272,6 +272,53 @@ def test_a_metric_needs_something_to_be_measured_on(tmp_path: Path) -> None:
     assert problems(tmp_path, stop, head) == [f'4: sweep.stop.rule "patience" {missing}']
     load(tmp_path, '[sweep]\npoints = [{ validation_file = "valid.jsonl" }]\n', head)
     load(tmp_path, f'{SPACE}validation_file = ["valid.jsonl"]\n', head)
+
+
+BY_EVALUATION = [
+    ("", "", '2: sweep.metric "evaluation" needs cases to ask; add [evaluation] with a file'),
+    (
+        "",
+        'models = ["base"]',
+        '2: sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
+    ),
+    ("", 'metric = "over_rejection"', '2: sweep.metric "evaluation" can\'t rank by over_rejection'),
+    (
+        'checkpoint = "best"',
+        'metric = "accuracy"',
+        '3: sweep.checkpoint "best" goes with valid_loss and valid_accuracy',
+    ),
+    (
+        'strategy = "tpe"\ntrials = 2',
+        'metric = "accuracy"',
+        '3: sweep.strategy "tpe" chooses by what came of the trials',
+    ),
+    ('direction = "minimize"', 'metric = "accuracy"', '3: sweep.direction must be "maximize" for evaluation'),
+]
+
+
+@pytest.mark.parametrize(("sweep", "evaluation", "expected"), BY_EVALUATION)
+def test_a_ranking_by_evaluation_that_can_not_be_is_told(
+    tmp_path: Path, sweep: str, evaluation: str, expected: str
+) -> None:
+    table = f'[evaluation]\nfile = "valid.jsonl"\n{evaluation}\n' if evaluation else ""
+    [problem] = problems(tmp_path, f'[sweep]\nmetric = "evaluation"\n{sweep}\n{SPACE}{table}')
+    assert problem.startswith(expected)
+
+
+def test_a_ranking_by_evaluation_needs_no_validation_file_unless_a_rule_does(tmp_path: Path) -> None:
+    head = HEAD.replace('validation_file = "valid.jsonl"\n', "")
+    table = '[evaluation]\nfile = "valid.jsonl"\n'
+    found = load(tmp_path, f'[sweep]\nmetric = "evaluation"\n{SPACE}{table}', head).sweep
+    assert found is not None
+    assert (found.goal, found.by_evaluation) == ("maximize", True)
+    stop = f'[sweep]\nmetric = "evaluation"\n{SPACE}[sweep.stop]\nrule = "patience"\n{table}'
+    assert problems(tmp_path, stop, head)[0].startswith('6: sweep.stop.rule "patience" needs a validation file')
+
+
+def test_a_sweep_may_be_evaluated_by_itself_however_it_is_ranked(tmp_path: Path) -> None:
+    found = load(tmp_path, f'{SPACE}[evaluation]\nfile = "valid.jsonl"\nauto = true\n')
+    assert found.sweep is not None
+    assert found.sweep.by_evaluation is False
 
 
 def test_several_problems_come_at_once(tmp_path: Path) -> None:

@@ -27,12 +27,13 @@ from support.fake_endpoint import (
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file
+from orchestrator.endpoints.interface import TRAINING
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.outcome import record
 from orchestrator.runs.states import State
 from orchestrator.runs.steps import STEPS
-from orchestrator.runs.uploading import PURPOSE, file_on_endpoint
+from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.runs.world import Clock, World, new_owner
 from orchestrator.store import runs as store
 from orchestrator.store import uploads
@@ -274,6 +275,6 @@ def row(db: Database, sha: str) -> Callable[[], Any]:
 
     def row() -> Any:
         with db.read() as connection:
-            return uploads.find(connection, "fake", PURPOSE, sha)
+            return uploads.find(connection, "fake", TRAINING, sha)
 
     return row

@@ -177,9 +177,16 @@ async def test_a_second_job_by_seed_and_suffix_of_ours_is_cancelled_too(unconfir
     assert [detail for kind, detail in no_metadata.calls if kind == "cancel"] == [second["id"]]
 
 
-@pytest.mark.parametrize("doubt", ["the user's seed", "no suffix", "no seed"])
+async def test_a_suffix_with_the_runs_id_is_certain_whoever_chose_the_seed(unconfirmed, marked, step, no_metadata):
+    run = unconfirmed(seed_given=True)
+    first, second = marked(run), marked(run)
+    assert (await step(run)).job_id == first["id"]
+    assert [detail for kind, detail in no_metadata.calls if kind == "cancel"] == [second["id"]]
+
+
+@pytest.mark.parametrize("doubt", ["no suffix", "no seed"])
 async def test_a_match_that_is_not_certainly_ours_is_never_cancelled(doubt, unconfirmed, marked, step, no_metadata):
-    run = unconfirmed(seed_given=doubt == "the user's seed")
+    run = unconfirmed()
     unsaid = {"no suffix": {"suffix": None}, "no seed": {"seed": None}}.get(doubt, {})
     first = marked(run)
     marked(run, **unsaid)

@@ -69,6 +69,21 @@ def test_a_submission_that_would_train_something_else_is_new(change, plan, submi
     assert submit(plan()).run.id != submit(plan(**change)).run.id
 
 
+def test_a_run_and_what_is_to_follow_it_are_recorded_together_or_not_at_all(plan, submit, db):
+    followed = []
+
+    def fail(connection, run):
+        raise RuntimeError(run.id)
+
+    with pytest.raises(RuntimeError):
+        submit(plan(), also=[fail])
+    with db.read() as connection:
+        assert connection.execute(table.select()).all() == []
+    first = submit(plan(), also=[lambda _, run: followed.append(run.id)])
+    submit(plan(), also=[lambda _, run: followed.append(run.id)])
+    assert followed == [first.run.id, first.run.id]
+
+
 def test_another_limit_is_still_the_same_training(plan, submit):
     assert submit(plan()).run.id == submit(plan(limit=30)).run.id
 

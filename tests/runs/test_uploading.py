@@ -9,10 +9,10 @@ import pytest
 from support.contents import content_of
 
 from orchestrator.dataset.files import inspect_file, sent_name
+from orchestrator.endpoints.interface import TRAINING
 from orchestrator.errors import DataFileNotFound, DataFileUnusable, EndpointBusy, KeyRefused, LostRun
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import State
-from orchestrator.runs.uploading import PURPOSE
 from orchestrator.store import uploads
 
 
@@ -92,7 +92,7 @@ async def test_what_a_dead_process_began_is_looked_for_at_once(
     landed = await endpoint.upload(content_of(data_file), name)
     with db.write() as connection:
         claim = uploads.claim(
-            connection, endpoint="fake", purpose=PURPOSE, sha256=sha, sent_name=name, owner=dead_owner,
+            connection, endpoint="fake", purpose=TRAINING, sha256=sha, sent_name=name, owner=dead_owner,
             size=data_file.stat().st_size, expires_at=clock.now() + 999, now=clock.now(), abandoned=[],
         )  # fmt: skip
         uploads.write(connection, claim, dead_owner, clock.now(), attempted_at=clock.now())
@@ -145,9 +145,9 @@ async def test_a_file_that_is_spoilt_between_its_check_and_its_sending_is_not_up
 ):
     upload = endpoint.upload
 
-    async def too_late(*arguments):
+    async def too_late(*arguments, **fields):
         data_file.unlink() if spoil == "deleted" else data_file.write_bytes(data_file.read_bytes()[:-2] + b"!\n")
-        return await upload(*arguments)
+        return await upload(*arguments, **fields)
 
     endpoint.upload = too_late
     with pytest.raises((DataFileUnusable, DataFileNotFound)):
@@ -220,7 +220,7 @@ async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(
 ):
     with db.write() as connection:
         uploads.claim(
-            connection, endpoint="fake", purpose=PURPOSE, sha256=sha, sent_name="n", owner=world.owner,
+            connection, endpoint="fake", purpose=TRAINING, sha256=sha, sent_name="n", owner=world.owner,
             size=data_file.stat().st_size, expires_at=clock.now() + 30, now=clock.now(), abandoned=[],
         )  # fmt: skip
     for _ in range(10):

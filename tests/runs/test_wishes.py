@@ -73,10 +73,10 @@ async def test_a_wish_during_the_upload_stops_the_create(make_run, drive, endpoi
     run = make_run()
     upload = endpoint.upload
 
-    async def wished_meanwhile(*args):
+    async def wished_meanwhile(*args, **fields):
         with db.write() as connection:
             store.set_wish(connection, run.id, Wish.CANCEL)
-        return await upload(*args)
+        return await upload(*args, **fields)
 
     endpoint.upload = wished_meanwhile
     await drive(run)

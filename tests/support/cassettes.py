@@ -18,6 +18,7 @@ from vcr.request import Request
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.azure.opening import open_azure
 from orchestrator.endpoints.interface import (
     JobPage,
     JobRequest,
@@ -26,10 +27,15 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
 )
+from orchestrator.endpoints.keys import key_of
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
 from support.contents import content_of
 
+OPENAI = "openai"
+AZURE = ("v1", "2024-10-21")
+"""The APIs of Azure that are recorded."""
+KEY_VARIABLE = "FTORCH_CASSETTE_KEY"
 CASSETTES = Path(__file__).parent.parent / "endpoints" / "cassettes"
 TOKEN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MODEL = "gpt-4.1-mini-2025-04-14"
@@ -55,7 +61,7 @@ class Story:
 
 async def whole_job(endpoint: OpenAIEndpoint, data: Path, sleep: Sleep) -> Story:
     """Upload, create, find, wait, and read everything the job left."""
-    file, created = await _begin(endpoint, data)
+    file, created = await _begin(endpoint, data, sleep)
     listed = await endpoint.jobs(metadata={"ftorch_token": TOKEN})
     last = created
     while last.status not in _OVER:
@@ -73,17 +79,25 @@ async def whole_job(endpoint: OpenAIEndpoint, data: Path, sleep: Sleep) -> Story
     )
 
 
-async def cancelled_job(endpoint: OpenAIEndpoint, data: Path, _sleep: Sleep) -> RemoteJob:
+async def cancelled_job(endpoint: OpenAIEndpoint, data: Path, sleep: Sleep) -> RemoteJob:
     """Create a job and cancel it at once."""
-    _, created = await _begin(endpoint, data)
+    _, created = await _begin(endpoint, data, sleep)
     return await endpoint.cancel(created.id)
 
 
-async def _begin(endpoint: OpenAIEndpoint, data: Path) -> tuple[RemoteFile, RemoteJob]:
+async def _begin(endpoint: OpenAIEndpoint, data: Path, sleep: Sleep) -> tuple[RemoteFile, RemoteJob]:
     file = await endpoint.upload(content_of(data), _name(data))
+    while endpoint.capabilities.needs_processed_files and file.status != "processed":
+        await sleep(0.5)
+        file = await endpoint.file(file.id)
     method = {"type": "supervised", "hyperparameters": {"n_epochs": 2, "batch_size": "auto"}}
     wanted = JobRequest(MODEL, file.id, None, method, 7, "story", {"ftorch_token": TOKEN})
     return file, await endpoint.create(wanted)
+
+
+def cassette(story: str, dialect: str) -> str:
+    """The name of a story's tape."""
+    return story if dialect == OPENAI else f"{story}_azure_{dialect}"
 
 
 def _name(data: Path) -> str:
@@ -91,11 +105,23 @@ def _name(data: Path) -> str:
 
 
 @asynccontextmanager
-async def connected(base_url: str, key: str) -> AsyncIterator[OpenAIEndpoint]:
-    """The endpoint as the program makes it, of type openai; nothing is asked twice, so a tape holds no trouble."""
-    config = EndpointConfig("recorded", "openai", base_url=base_url)
-    async with openai.AsyncOpenAI(base_url=base_url, api_key=key) as client:
-        yield OpenAIEndpoint(config, client, capabilities_of(config), Retries(attempts=1))
+async def connected(base_url: str, dialect: str = OPENAI) -> AsyncIterator[OpenAIEndpoint]:
+    """The endpoint as the program makes it, with the key of KEY_VARIABLE: of type openai, or of an API of Azure.
+
+    Nothing is asked twice, so a tape holds no trouble.
+    """
+    retries = Retries(attempts=1)
+    if dialect == OPENAI:
+        config = EndpointConfig("recorded", "openai", base_url, KEY_VARIABLE)
+        async with openai.AsyncOpenAI(base_url=base_url, api_key=key_of(config)) as client:
+            yield OpenAIEndpoint(config, client, capabilities_of(config), retries)
+        return
+    config = EndpointConfig("recorded", "azure", base_url, KEY_VARIABLE, api=dialect)
+    async with (
+        openai.DefaultAsyncHttpxClient() as http,
+        open_azure(config, http, capabilities_of(config), retries) as azure,
+    ):
+        yield azure
 
 
 def tape(*, is_recording: bool) -> vcr.VCR:
@@ -118,7 +144,8 @@ def scrub_request(request: Request) -> Request:
     """A multipart body holds a random boundary, and the file itself: neither is kept."""
     kind = str(request.headers.get("content-type", "")).split(";")[0]
     parts = urlsplit(request.uri)
-    path = parts.path[parts.path.index("/v1") :]
+    begin = re.search("/openai/|/v1/", parts.path)
+    path = parts.path[begin.start() :] if begin else parts.path
     request.uri = f"https://endpoint.test{path}" + (f"?{parts.query}" if parts.query else "")
     request.headers = {"content-type": kind} if kind else {}
     if kind.startswith("multipart/"):

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.dataset.outgoing import Content, unheard
-from orchestrator.endpoints.interface import Capabilities, JobPage, JobRequest, OnSent, RemoteFile, RemoteJob
+from orchestrator.endpoints.interface import (
+    TRAINING,
+    Capabilities,
+    JobPage,
+    JobRequest,
+    OnSent,
+    RemoteFile,
+    RemoteJob,
+)
 from orchestrator.endpoints.objects import read_checkpoint, read_event, read_file, read_job
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
 from orchestrator.store.runs import Run, Transition
@@ -118,7 +126,9 @@ class FakeEndpoint:
             raise fault.error
         return answer if fault.lands else effect()
 
-    async def upload(self, content: Content, sent_name: str, on_sent: OnSent = unheard) -> RemoteFile:
+    async def upload(
+        self, content: Content, sent_name: str, on_sent: OnSent = unheard, *, purpose: str = TRAINING
+    ) -> RemoteFile:
         def effect() -> RemoteFile:
             with content.open(on_sent) as source:
                 return self._add_file(sent_name, source.read())
@@ -168,7 +178,13 @@ class FakeEndpoint:
 
         await self._meet("cancel_upload", upload_id, effect)
 
-    async def find_files(self, sent_name: str) -> list[RemoteFile]:
+    async def import_file(self, address: str, sent_name: str) -> RemoteFile:
+        found: RemoteFile = await self._meet(
+            "import", (address, sent_name), lambda: self._add_file(sent_name, b"{}")
+        )
+        return found
+
+    async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
         def effect() -> list[RemoteFile]:
             found = [read_file(raw) for raw in self.raw_files.values() if raw["filename"] == sent_name]
             return found[::-1]

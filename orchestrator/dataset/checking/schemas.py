@@ -52,21 +52,22 @@ class Parameters:
     text: bytes
     """The schema, as JSON."""
 
+    @cached_property
+    def validator(self) -> Validator:
+        """The schema, compiled."""
+        return _compiled(orjson.loads(self.text))
+
     def problems(self, arguments: Mapping[str, Any]) -> list[str]:
         """What breaks the schema, one sentence each, at most MOST_PROBLEMS; empty where nothing does."""
-        if self._validator.is_valid(arguments):
+        if self.validator.is_valid(arguments):
             return []
-        return [_sentence(error) for error in islice(self._validator.iter_errors(arguments), MOST_PROBLEMS)]
+        return [_sentence(error) for error in islice(self.validator.iter_errors(arguments), MOST_PROBLEMS)]
 
     def undeclared(self, arguments: Mapping[str, Any]) -> list[str]:
         """The arguments that the schema allows only because it says nothing about them."""
         if self.speaks_of_others or not self.names or arguments.keys() <= self.names:
             return []
         return [name for name in arguments if name not in self.names]
-
-    @cached_property
-    def _validator(self) -> Validator:
-        return _compiled(orjson.loads(self.text))
 
 
 def parameters_of(schema: Mapping[str, Any]) -> Parameters:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.dataset.checking.limits import ENDPOINT_TYPES, Limits, limits_of
 from orchestrator.dataset.methods import Method, Purpose
-from orchestrator.errors import DataFileNotFound, NoSuchEndpoint, WishAgainstJobFile
+from orchestrator.errors import DataBehindAddress, DataFileNotFound, NoSuchEndpoint, WishAgainstJobFile
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile  # loads pydantic, which a bare data file does not need
@@ -75,14 +75,19 @@ def gather(paths: Iterable[Path], wishes: Wishes) -> list[tuple[Source, ...]]:
 
 
 def sources_of(job: JobFile, limits: Limits) -> tuple[Source, ...]:
-    """The files of a job file: training, and validation where there is one."""
+    """The files of a job file that can be read here: training, and validation where there is one."""
     epochs = job.method.n_epochs
     least = 1 if epochs == "auto" else epochs
     method, group = job.method.type, str(job.source)
-    training = Source(job.training_path, "training", method, job.model, limits, least, group)
-    if job.validation_path is None:
-        return (training,)
-    return (training, replace(training, path=job.validation_path, purpose="validation"))
+    places: tuple[tuple[Path | None, Purpose], ...] = (
+        (job.training_path, "training"),
+        (job.validation_path, "validation"),
+    )
+    return tuple(
+        Source(path, purpose, method, job.model, limits, least, group)
+        for path, purpose in places
+        if path is not None
+    )
 
 
 def purpose_in_name(path: Path) -> Purpose | None:
@@ -111,6 +116,9 @@ def _of_job(path: Path, wishes: Wishes, limits: Limits | None) -> tuple[Source, 
     if wishes.purpose or wishes.method:
         raise WishAgainstJobFile(path=path, option="purpose" if wishes.purpose else "method")
     job = load_job_file(path)
+    for place in (job.training_place, job.validation_place):
+        if place is not None and not isinstance(place, Path):
+            raise DataBehindAddress(path=path, address=place)
     if limits is None:
         limits = limits_of(find_workspace(path.parent).endpoint(job.endpoint).type)
     return tuple(replace(source, model=wishes.model or job.model) for source in sources_of(job, limits))

@@ -78,6 +78,14 @@ class Prompts:
         self.forms.extend(later.forms)
         self.words.extend(later.words)
 
+    def taken(self, indexes: Sequence[int]) -> Prompts:
+        """Some of the examples, in the order given."""
+        found = Prompts(words=array("I", (word for index in indexes for word in self._words(index))))
+        for name in ("lines", "prompts", "instructions", "conversations", "answers", "forms"):
+            values: array[int] = getattr(self, name)
+            getattr(found, name).extend(values[index] for index in indexes)
+        return found
+
     def note(self, notes: Notes) -> None:
         repeats, contradicting, differing = self._compared()
         _note_groups("FT602", repeats, sum(map(len, repeats)) - len(repeats), notes)
@@ -87,8 +95,10 @@ class Prompts:
 
     def sketch(self, index: int) -> list[int]:
         """The hashes of an example's words, lowest first."""
-        found = self.words[index * SKETCH_WORDS : (index + 1) * SKETCH_WORDS]
-        return [word for word in found if word != NO_WORD]
+        return [word for word in self._words(index) if word != NO_WORD]
+
+    def _words(self, index: int) -> array[int]:
+        return self.words[index * SKETCH_WORDS : (index + 1) * SKETCH_WORDS]
 
     def groups(self, keys: Sequence[int]) -> Iterator[list[int]]:
         """The indexes that share one of `keys`, one for each example, wherever two or more do."""

@@ -1,0 +1,153 @@
+"""Deployments through the Azure Resource Manager, by Microsoft's management library.
+
+The library's synchronous half is used, in threads: the other would need one more HTTP library. Its own retries and
+its waiting for an operation to end are left out; whoever calls looks again, and may have died in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import AzureError
+from azure.identity import DefaultAzureCredential
+from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
+from azure.mgmt.cognitiveservices import models as arm_models
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import base_model
+from orchestrator.endpoints.azure.armfailures import explain, is_missing, is_quota
+from orchestrator.endpoints.azure.models import arm_model, model_name
+from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, WantedDeployment
+from orchestrator.errors import DeployQuotaFull, EndpointError
+
+T = TypeVar("T")
+_PUBLIC_CLOUD = "https://management.azure.com"
+logging.getLogger("azure").addHandler(logging.NullHandler())  # what it warns of, our errors say in short
+_SCOPE = "https://management.azure.com/.default"
+
+
+@asynccontextmanager
+async def open_arm(config: EndpointConfig) -> AsyncIterator[Arm]:
+    """Connect to the resource that the configuration names, signed in by DefaultAzureCredential."""
+    credential = DefaultAzureCredential()
+    client = CognitiveServicesManagementClient(
+        credential,
+        str(config.subscription_id),
+        base_url=config.arm_url or _PUBLIC_CLOUD,
+        credential_scopes=[_SCOPE],
+        retry_total=0,
+        connection_timeout=config.timeout_seconds,
+        read_timeout=config.timeout_seconds,
+    )
+    try:
+        yield Arm(config, client)
+    finally:
+        await asyncio.to_thread(client.close)
+        await asyncio.to_thread(credential.close)
+
+
+class Arm:
+    """An open connection; see `management.Management` for what the methods promise."""
+
+    def __init__(self, config: EndpointConfig, client: CognitiveServicesManagementClient) -> None:
+        self._config = config
+        self._client = client
+        self._place = {"resource_group_name": str(config.resource_group), "account_name": str(config.account)}
+        # The library sends tokens over https only; an address on this machine never leaves it.
+        is_encrypted = urlsplit(config.arm_url or _PUBLIC_CLOUD).scheme == "https"
+        self._options: dict[str, Any] = {} if is_encrypted else {"enforce_https": False}
+
+    async def get(self, name: str) -> RemoteDeployment | None:
+        def ask() -> Any:
+            return self._client.deployments.get(deployment_name=name, **self._place, **self._options)
+
+        try:
+            return _read(await asyncio.to_thread(ask))
+        except AzureError as error:
+            if is_missing(error):
+                return None
+            raise explain(error, self._config) from error
+
+    async def all(self) -> list[RemoteDeployment]:
+        def ask() -> list[Any]:
+            return list(self._client.deployments.list(**self._place, **self._options))
+
+        return [_read(each) for each in await self._call(ask)]
+
+    async def put(self, wanted: WantedDeployment) -> None:
+        model = arm_model(wanted.model)
+        body = arm_models.Deployment(
+            sku=arm_models.Sku(name=wanted.sku, capacity=wanted.capacity),
+            properties=arm_models.DeploymentProperties(
+                model=arm_models.DeploymentModel(format=model.format, name=model.name, version=model.version)
+            ),
+        )
+
+        def ask() -> Any:
+            return self._client.deployments.begin_create_or_update(
+                deployment_name=wanted.name, deployment=body, polling=False, **self._place, **self._options
+            )
+
+        try:
+            await asyncio.to_thread(ask)
+        except AzureError as error:
+            if is_quota(error):
+                raise await self._quota_full(error, wanted) from error
+            raise explain(error, self._config) from error
+
+    async def delete(self, name: str) -> None:
+        def ask() -> Any:
+            return self._client.deployments.begin_delete(
+                deployment_name=name, polling=False, **self._place, **self._options
+            )
+
+        try:
+            await asyncio.to_thread(ask)
+        except AzureError as error:
+            if not is_missing(error):
+                raise explain(error, self._config) from error
+
+    async def _quota_full(self, error: AzureError, wanted: WantedDeployment) -> DeployQuotaFull:
+        facts = explain(error, self._config).facts
+        try:
+            found = await self._call(lambda: self._usages(wanted))
+        except EndpointError as trouble:
+            return DeployQuotaFull(**facts, use=f"not known ({trouble.facts['problem']})")
+        used = ", ".join(f"{each.name} {each.used:g} of {each.limit:g}" for each in found)
+        return DeployQuotaFull(**facts, use=used or "nothing that names this model")
+
+    def _usages(self, wanted: WantedDeployment) -> list[QuotaUse]:
+        """The quotas of the account's region that are about this model."""
+        account = self._client.accounts.get(**self._place, **self._options)
+        family = arm_model(base_model(wanted.model)).name.lower()
+        found = self._client.usages.list(location=str(account.location), **self._options)
+        uses = (
+            QuotaUse(str(each.name.value), each.current_value or 0, each.limit or 0) for each in found if each.name
+        )
+        of_model = [use for use in uses if family in use.name.lower() and use.limit]
+        return [use for use in of_model if f".{wanted.sku.lower()}." in use.name.lower()] or of_model
+
+    async def _call(self, ask: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(ask)
+        except AzureError as error:
+            raise explain(error, self._config) from error
+
+
+def _read(found: Any) -> RemoteDeployment:
+    """Read tolerantly: an older api-version, or a deployment that is on its way, leaves things out."""
+    properties, sku, system = found.properties, found.sku, found.system_data
+    model = properties.model if properties else None
+    return RemoteDeployment(
+        name=str(found.name),
+        model=model_name(str(model.name), model.version) if model else "",
+        state=str(getattr(properties, "provisioning_state", None) or "unknown"),
+        sku=sku.name if sku else None,
+        capacity=sku.capacity if sku else None,
+        created_at=system.created_at.timestamp() if system and system.created_at else None,
+    )

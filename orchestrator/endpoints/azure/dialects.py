@@ -1,0 +1,47 @@
+"""What the versions of Azure's API take: nothing that a version does not know is sent to it.
+
+From Microsoft's descriptions of the authoring API, 2024-10-21 and 2025-04-01-preview (Azure/azure-rest-api-specs),
+and what its own notebooks send to `/openai/v1/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.dataset.methods import Method
+
+_METHODS_SINCE = "2025-04-01"
+"""The first api-version whose jobs have a method, and which can pause them."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One version of the API. It is "v1", or the date that every request carries as `api-version`."""
+
+    api: str
+    method_field: Literal["whole", "type", "absent"]
+    """How a job's method is told: with its hyperparameters inside; by its type, with the hyperparameters beside it;
+    or not at all."""
+    methods: frozenset[Method]
+    training_type: bool
+    """Jobs take a `trainingType`."""
+    pause: bool
+    pages_of_files: bool
+    """The list of files comes in pages."""
+
+    @property
+    def is_v1(self) -> bool:
+        return self.api == "v1"
+
+
+def dialect_of(api: str) -> Dialect:
+    """The dialect of the key `api` of an endpoint: "v1", or the date of an api-version."""
+    if api == "v1":
+        every: frozenset[Method] = frozenset({"supervised", "dpo", "reinforcement"})
+        return Dialect(api, "whole", every, training_type=True, pause=True, pages_of_files=True)
+    if api >= _METHODS_SINCE:
+        return Dialect(
+            api, "type", frozenset({"supervised", "dpo"}), training_type=True, pause=True, pages_of_files=True
+        )
+    return Dialect(api, "absent", frozenset({"supervised"}), training_type=False, pause=False, pages_of_files=False)

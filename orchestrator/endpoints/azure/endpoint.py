@@ -1,0 +1,103 @@
+"""Azure's fine-tuning API, where it differs from OpenAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from openai import AsyncOpenAI
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.azure.advice import advised, is_full
+from orchestrator.endpoints.azure.dialects import Dialect
+from orchestrator.endpoints.azure.signin import EntraSignIn
+from orchestrator.endpoints.azure.training import spelled
+from orchestrator.endpoints.failures import Unexplained
+from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
+from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.retries import Retries
+from orchestrator.errors import EndpointBusy, EndpointError, RequestRefused, SignInRefused
+
+T = TypeVar("T")
+
+_LOOK_AGAIN_SECONDS = 60.0
+"""How soon a full queue may have room again: a training job takes minutes at least."""
+
+
+class AzureEndpoint(OpenAIEndpoint):
+    """An open connection; see `interface.Endpoint` for what the methods promise."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        client: AsyncOpenAI,
+        capabilities: Capabilities,
+        dialect: Dialect,
+        sign_in: EntraSignIn | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        super().__init__(config, client, capabilities, retries)
+        self._dialect = dialect
+        self._sign_in = sign_in
+        if not dialect.pages_of_files:
+            self._files_limit = None
+
+    async def check(self) -> str:
+        how = "Entra ID" if self._config.auth == "entra" else "a key"
+        return f"{await super().check()} (Azure, {self._dialect.api}, signed in by {how})"
+
+    async def create(self, request: JobRequest) -> RemoteJob:
+        try:
+            return await super().create(request)
+        except (EndpointBusy, RequestRefused) as error:
+            if not is_full(error):
+                raise
+            facts = {**error.facts, "problem": f"{error.facts['problem']}; {await self._use()}"}
+            facts["retry_after"] = error.facts.get("retry_after") or _LOOK_AGAIN_SECONDS
+            raise EndpointBusy(**facts) from error
+
+    def _job_fields(self, request: JobRequest) -> dict[str, Any]:
+        fields = {**super()._job_fields(request), "metadata": None}
+        if self._dialect.method_field != "whole":
+            fields["hyperparameters"] = self._numbers(request.method) or None
+            is_told = self._dialect.method_field == "type"
+            fields["method"] = {"type": request.method["type"]} if is_told else None
+        if request.training_type and self._dialect.training_type:
+            fields["extra_body"] = {"trainingType": spelled(request.training_type)}
+        return fields
+
+    def _chat_path(self, request: Mapping[str, Any]) -> str:
+        """Azure's models are called by the names of their deployments; in the dated dialects, in the path."""
+        if self._dialect.is_v1:
+            return super()._chat_path(request)
+        return f"/deployments/{quote(str(request['model']), safe='')}/chat/completions"
+
+    async def _use(self) -> str:
+        """How full the resource is, as far as it says."""
+        try:
+            page = await self.jobs()
+        except EndpointError:
+            return "how many jobs it holds can't be had"
+        statuses = [job.status for job in page.jobs]
+        running, waiting = statuses.count("running"), sum(status in _WAITING for status in statuses)
+        more = " or more" if page.next else ""
+        return f"it holds {len(statuses)}{more} jobs, {running} of them running and {waiting} waiting"
+
+    async def _send(
+        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
+    ) -> T:
+        """As every request goes; a token that was refused is renewed once, and a refusal has done nothing."""
+        try:
+            return await super()._send(call, *args, read=read, **fields)
+        except SignInRefused:
+            if self._sign_in is None:
+                raise
+            await self._sign_in.renew()
+        return await super()._send(call, *args, read=read, **fields)
+
+    def _explained(self, error: Unexplained) -> EndpointError:
+        return advised(super()._explained(error), self._config)
+
+
+_WAITING = ("created", "pending", "queued", "validating_files")

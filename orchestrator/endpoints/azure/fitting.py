@@ -1,0 +1,74 @@
+"""Whether a job file can run on an Azure endpoint, and what its user should know before paying there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.pricetable import find_price
+from orchestrator.endpoints.azure.dialects import dialect_of
+from orchestrator.endpoints.azure.training import USUAL, needs_global, training_type_for
+from orchestrator.endpoints.management import missing_keys
+
+if TYPE_CHECKING:
+    from orchestrator.jobfile import JobFile  # loads pydantic, which commands that plan nothing do not need
+
+_HOURS_A_MONTH = 730
+_LEAVING = ("gpt-4.1",)
+
+
+def problem_with(job: JobFile, config: EndpointConfig) -> str | None:
+    """Why this job can't be asked of this endpoint, with the next step; None where it can."""
+    dialect, method = dialect_of(config.api), job.method
+    way_out = f'set api = "v1" for {config.name} in {config.source}'
+    if method.type not in dialect.methods:
+        return f'api "{config.api}" knows no method {method.type}; {way_out}'
+    if dialect.method_field == "type" and method.hyperparameters.get("beta", "auto") != "auto":
+        return f'api "{config.api}" takes no beta; leave it out, or {way_out}'
+    wanted = training_type_for(job.model, job.azure.training_type)
+    if needs_global(job.model) and wanted != "GlobalStandard":
+        return f'{job.model} is trained as GlobalStandard only, and [azure] training_type is "{wanted}"'
+    if wanted not in (None, USUAL) and not dialect.training_type:
+        return f'api "{config.api}" trains in the way "{USUAL}" only, and this job needs "{wanted}"; {way_out}'
+    deployment = job.azure.deployment
+    if deployment is not None and deployment.auto and (missing := missing_keys(config)):
+        keys = ", ".join(missing)
+        return (
+            f"[azure.deployment] needs {keys} in [endpoints.{config.name}] of {config.source}; or set auto = false"
+        )
+    return None
+
+
+def azure_notices(config: EndpointConfig, job: JobFile) -> list[str]:
+    """Sentences to show before a submission to this endpoint."""
+    found = [_training_type(job), _hosting(config, job), _leaving(job)]
+    return [notice for notice in found if notice]
+
+
+def _training_type(job: JobFile) -> str | None:
+    if job.azure.training_type or not needs_global(job.model):
+        return None
+    return (
+        f"{job.model} is an open-weight model, and trained as GlobalStandard only: that is asked for. The data may "
+        "leave the resource's region for it."
+    )
+
+
+def _hosting(config: EndpointConfig, job: JobFile) -> str | None:
+    price = find_price(config.type, job.model, tier=job.azure.training_type, prices=config.prices)
+    if price is None or not price.hosting_per_hour:
+        return None
+    month = price.hosting_per_hour * _HOURS_A_MONTH
+    return (
+        f"on Azure a fine-tuned model answers only while it is deployed, and that costs about ${month:,.0f} a "
+        f"month ({price.hosting_per_hour:.2f} USD an hour), called or not."
+    )
+
+
+def _leaving(job: JobFile) -> str | None:
+    if not job.model.startswith(_LEAVING):
+        return None
+    return (
+        "Azure trains gpt-4.1 models for customers who did so before, until 14 April 2027 at least, and deploys "
+        "them until October 2027; new customers train open-weight models."
+    )

@@ -1,0 +1,107 @@
+"""What ftorch needs from whoever manages deployments. `open_management` is the one way to reach it.
+
+On Azure that is the Azure Resource Manager, which is another host than the one that trains and answers, and takes
+Entra ID's tokens only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Protocol
+
+from orchestrator.config import EndpointConfig
+from orchestrator.errors import AzureMissing, DeploymentsNotConfigured
+
+SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
+"""Ways of hosting: in the account's region; wherever there is room; for trying, without charge and for 24 hours."""
+
+_RESOURCE = ("subscription_id", "resource_group", "account")
+
+
+@dataclass(frozen=True)
+class WantedDeployment:
+    """What a deployment is to be. `capacity` is in thousands of tokens a minute."""
+
+    name: str
+    model: str
+    sku: str
+    capacity: int
+
+
+@dataclass(frozen=True)
+class RemoteDeployment:
+    """A deployment as the account has it."""
+
+    name: str
+    model: str
+    """As ftorch names models: a base model with its version behind it."""
+    state: str
+    """Azure's `provisioningState`: Accepted, Creating, Succeeded, Failed, Deleting, …; an open set."""
+    sku: str | None
+    capacity: int | None
+    created_at: float | None
+
+
+@dataclass(frozen=True)
+class QuotaUse:
+    """How much of a quota the subscription uses in the account's region, in thousands of tokens a minute."""
+
+    name: str
+    used: float
+    limit: float
+
+
+class Management(Protocol):
+    """An open connection. Every call may be repeated: a deployment is known by its name.
+
+    All raise EndpointUnreachable, EndpointBusy, SignInFailed, SignInRefused, DeployRoleMissing or
+    DeploymentRefused.
+    """
+
+    async def get(self, name: str) -> RemoteDeployment | None:
+        """The deployment of that name; None where there is none."""
+
+    async def all(self) -> list[RemoteDeployment]:
+        """Every deployment of the account."""
+
+    async def put(self, wanted: WantedDeployment) -> None:
+        """Ask for a deployment, and do not wait for it. Raises DeployQuotaFull too."""
+
+    async def delete(self, name: str) -> None:
+        """Ask for its end, and do not wait for it; one that is gone already is no error."""
+
+
+def manages(config: EndpointConfig) -> bool:
+    """Whether the endpoint's deployments can be managed with this configuration."""
+    return config.type == "azure" and not missing_keys(config)
+
+
+@asynccontextmanager
+async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
+    """Connect to the account's management. Raises DeploymentsNotConfigured, EndpointNotUsable and AzureMissing."""
+    config.require_usable()
+    if missing := missing_keys(config):
+        listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
+        verb = "is" if len(missing) == 1 else "are"
+        raise DeploymentsNotConfigured(endpoint=config.name, missing=f"{listed} {verb}", source=config.source)
+    if not _is_installed():
+        raise AzureMissing
+    from orchestrator.endpoints.azure.arm import open_arm
+
+    async with open_arm(config) as arm:
+        yield arm
+
+
+def missing_keys(config: EndpointConfig) -> list[str]:
+    """The keys that say where the account is, as far as they are not set."""
+    return [key for key in _RESOURCE if getattr(config, key) is None]
+
+
+def _is_installed() -> bool:
+    try:
+        return all(find_spec(name) for name in ("azure.identity", "azure.mgmt.cognitiveservices"))
+    except ModuleNotFoundError:
+        return False

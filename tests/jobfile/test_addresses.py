@@ -1,0 +1,67 @@
+"""Data files behind addresses: what a job file may say, and that no secret is written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InvalidJobFile
+from orchestrator.jobfile import load_job_file
+from orchestrator.jobfile.addresses import Address, place_of
+
+PLAIN = "https://acme.blob.core.windows.net/data/train.jsonl"
+
+
+def job(tmp_path: Path, training_file: str) -> Path:
+    path = tmp_path / "job.toml"
+    path.write_text(f'name = "a"\nmodel = "gpt-4.1"\n[data]\ntraining_file = "{training_file}"\n')
+    return path
+
+
+def test_an_address_is_taken_as_it_stands_and_a_path_from_its_folder(tmp_path):
+    loaded = load_job_file(job(tmp_path, PLAIN))
+    assert loaded.training_place == Address(PLAIN)
+    assert loaded.training_path is None
+    assert place_of("data/a.jsonl", tmp_path) == tmp_path / "data" / "a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            f"{PLAIN}?sv=2024-01-01&sig=abc%3D",
+            "holds a secret, and job files are read by many: put what follows the ?",
+        ),
+        (f"{PLAIN}?sig", "holds a secret"),
+        ("https://me:pw@host/a.jsonl", "holds a user name or password"),
+        ("https:///a.jsonl", "is no whole address"),
+    ],
+)
+def test_an_address_that_does_not_belong_in_a_job_file_is_refused_with_the_way_out(text, problem, tmp_path):
+    with pytest.raises(InvalidJobFile) as caught:
+        load_job_file(job(tmp_path, text))
+    [told] = caught.value.problems
+    assert told.startswith(f"{tmp_path}/job.toml:4: data.training_file {problem}")
+    assert "abc" not in told
+
+
+def test_variables_are_filled_in_only_where_the_address_is_used(monkeypatch):
+    address = Address(f"{PLAIN}?${{SAS_TOKEN}}")
+    assert address.unset == ["SAS_TOKEN"]
+    assert address.problem is None
+    monkeypatch.setenv("SAS_TOKEN", "?sv=1&sig=secret ")
+    assert (address.unset, str(address)) == ([], f"{PLAIN}?${{SAS_TOKEN}}")
+    assert address.whole == f"{PLAIN}?sv=1&sig=secret"
+    assert "secret" not in repr(address)
+
+
+def test_what_a_host_quotes_of_a_variable_is_hidden_again(monkeypatch):
+    monkeypatch.setenv("SAS_TOKEN", "sv=1&sig=secret")
+    address = Address(f"{PLAIN}?${{SAS_TOKEN}}")
+    assert address.hidden_in(f"can't fetch {address.whole}") == f"can't fetch {PLAIN}?${{SAS_TOKEN}}"
+
+
+def test_the_name_is_the_files_own():
+    assert Address(f"{PLAIN}?${{A}}").name == "train.jsonl"
+    assert Address("https://host").name == "data"

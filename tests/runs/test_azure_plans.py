@@ -1,0 +1,79 @@
+"""A job file planned on an Azure endpoint: refused in time, told what changes, priced by its way of training."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import find_workspace
+from orchestrator.errors import AddressUnreadable, JobFileNotFitting
+from orchestrator.jobfile import load_job_file
+from orchestrator.runs.plan import Plan, plan_job
+from orchestrator.runs.submission import record_run
+
+PRICES = """
+[[price]]
+endpoint_type = "azure"
+model = "gpt-4.1-mini"
+tier = "Standard"
+training = 10.0
+[[price]]
+endpoint_type = "azure"
+model = "gpt-4.1-mini"
+tier = "DeveloperTier"
+training = 1.0
+"""
+
+
+@pytest.fixture
+def plan(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """Plans a job file with these lines at its top and at its end, on this endpoint."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key-of-azure")
+    (home / "prices.toml").write_text(PRICES)
+    azure = 'type = "azure"\nbase_url = "https://res.openai.azure.com"\nprices = "prices.toml"'
+    (home / "ftorch.toml").write_text(f'[endpoints.there]\n{azure}\n[endpoints.old]\n{azure}\napi = "2024-10-21"\n')
+    rows = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}"}]}
+        for n in range(12)
+    ]
+    (home / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def plan(endpoint: str = "there", *, top: str = "", end: str = "", file: str = "train.jsonl") -> Plan:
+        lines = ['name = "a"', 'model = "gpt-4.1-mini"', top, "[data]", f'training_file = "{file}"']
+        (home / "job.toml").write_text("\n".join([*lines, "[method]", "n_epochs = 1", end]))
+        return plan_job(load_job_file(Path("job.toml")), find_workspace(home), endpoint)
+
+    return plan
+
+
+def test_a_suffix_that_azure_does_not_take_is_changed_and_told(plan):
+    told = plan(top=f'suffix = "v1.{"x" * 40}"').notices[0]
+    sent = f"v1-{'x' * 28}-"
+    assert told.startswith("there takes suffixes of at most 40 characters and no dots:")
+    assert f'is sent as "{sent}" with the run\'s id behind it' in told
+    assert not any("suffix" in notice for notice in plan(top='suffix = "drone"').notices)
+
+
+def test_the_training_type_decides_the_price_and_makes_another_run(plan, db):
+    usual, developer = plan(), plan(end='[azure]\ntraining_type = "DeveloperTier"')
+    assert usual.cost.usd == pytest.approx(10 * developer.cost.usd)
+    assert usual.fingerprint != developer.fingerprint
+    assert plan(endpoint="local", end='[azure]\ntraining_type = "DeveloperTier"').cost.usd == 0
+    run = record_run(developer, db, now=1000.0, rng=random.Random(1)).run
+    assert run.method["training_type"] == "DeveloperTier"
+    assert "training_type" not in record_run(usual, db, now=1000.0, rng=random.Random(2)).run.method
+
+
+def test_what_the_dialect_can_not_do_is_told_before_anything_is_sent(plan):
+    with pytest.raises(JobFileNotFitting, match=r'job\.toml can\'t run on old: api "2024-10-21" trains in the way'):
+        plan("old", end='[azure]\ntraining_type = "GlobalStandard"')
+
+
+def test_an_address_goes_to_azure_alone(plan):
+    with pytest.raises(JobFileNotFitting, match="it takes files, not addresses: download https://host/a"):
+        plan("local", file="https://host/a.jsonl")
+    with pytest.raises(AddressUnreadable, match="environment variable SAS is not set"):
+        plan(file="https://host/a.jsonl?${SAS}")
