@@ -15,7 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.chat.api import ask as ask
+    from orchestrator.deployments.api import deploy as deploy
+    from orchestrator.deployments.api import undeploy as undeploy
     from orchestrator.errors import FtorchError as FtorchError
+    from orchestrator.evaluation.api import cost_of_ownership as cost_of_ownership
     from orchestrator.evaluation.api import evaluate as evaluate
     from orchestrator.runs.api import cancel as cancel
     from orchestrator.runs.api import check as check
@@ -34,8 +38,11 @@ _HOMES = {
     "FtorchError": "orchestrator.errors",
     "Model": "orchestrator.store.records",
     "Run": "orchestrator.store.runs",
+    "ask": "orchestrator.chat.api",
     "cancel": "orchestrator.runs.api",
     "check": "orchestrator.runs.api",
+    "cost_of_ownership": "orchestrator.evaluation.api",
+    "deploy": "orchestrator.deployments.api",
     "evaluate": "orchestrator.evaluation.api",
     "models": "orchestrator.runs.api",
     "pause": "orchestrator.runs.api",
@@ -44,14 +51,18 @@ _HOMES = {
     "status": "orchestrator.runs.api",
     "submit": "orchestrator.runs.api",
     "sweep": "orchestrator.sweeps.api",
+    "undeploy": "orchestrator.deployments.api",
     "unpause": "orchestrator.runs.api",
 }
 __all__ = [
     "FtorchError",
     "Model",
     "Run",
+    "ask",
     "cancel",
     "check",
+    "cost_of_ownership",
+    "deploy",
     "evaluate",
     "models",
     "pause",
@@ -60,6 +71,7 @@ __all__ = [
     "status",
     "submit",
     "sweep",
+    "undeploy",
     "unpause",
 ]
 

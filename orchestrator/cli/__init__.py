@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.chat import chat
+from orchestrator.cli.compare import compare, leaderboard
 from orchestrator.cli.control import cancel, pause, unpause
 from orchestrator.cli.data import data
+from orchestrator.cli.deploy import deploy, deployments, undeploy
 from orchestrator.cli.endpoints import endpoints
-from orchestrator.cli.evaluate import compare, evaluate, leaderboard
+from orchestrator.cli.evaluate import evaluate
+from orchestrator.cli.leaving import say_error
 from orchestrator.cli.ledger import adopt, doctor
 from orchestrator.cli.records import logs, models, show, status
 from orchestrator.cli.serve import serve
@@ -26,7 +30,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except FtorchError as error:
-            click.echo(f"Error: {_harmless(str(error))}", err=True)
+            say_error(error)
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             sys.stderr.close()
@@ -34,11 +38,6 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use, not of the alphabet
-
-
-def _harmless(text: str) -> str:
-    """A message may quote an endpoint or a file: no control character of theirs reaches the terminal."""
-    return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +59,7 @@ def main(verbose: bool) -> None:
 
 
 _RUNS = (submit, status, show, logs, resume, cancel, pause, unpause, sweep, models)
-_ENDPOINTS = (endpoints, adopt, doctor, serve)
-_QUALITY = (evaluate, compare, leaderboard)
+_ENDPOINTS = (endpoints, deploy, undeploy, deployments, adopt, doctor, serve)
+_QUALITY = (evaluate, compare, leaderboard, chat)
 for command in (*_RUNS, *_QUALITY, data, *_ENDPOINTS):
     main.add_command(command)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from orchestrator.cli.batches import cancel_batch
 from orchestrator.cli.completion import complete_run
 
 
@@ -13,10 +14,28 @@ from orchestrator.cli.completion import complete_run
 @click.argument("run", shell_complete=complete_run)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(run: str, yes: bool) -> None:
-    """Cancel a RUN, on the endpoint too. What it has trained so far is lost there and may be charged."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Cancel run {run}?", abort=True, err=True)
+    """Cancel a RUN, on the endpoint too. What it has trained so far is lost there and may be charged.
+
+    The id of a batch of questions cancels that; what is answered by then is recorded.
+    """
+    if not yes:
+        _ask_before_cancelling(run)
     _carry_out(run, "cancel")
+
+
+def _ask_before_cancelling(key: str) -> None:
+    """Without a terminal only a cancelling that costs something needs to be confirmed."""
+    from orchestrator.errors import CancelNotConfirmed
+    from orchestrator.runs import api
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        charged_by = api.charged_for_cancelling(ledger, key)
+    if sys.stdin.isatty():
+        told = f"{charged_by} charges what the job has trained until now. " if charged_by else ""
+        click.confirm(f"{told}Cancel {key}?", abort=True, err=True)
+    elif charged_by:
+        raise CancelNotConfirmed(run=key, endpoint=charged_by)
 
 
 @click.command()
@@ -34,6 +53,7 @@ def unpause(run: str) -> None:
 
 
 def _carry_out(key: str, wish: str) -> None:
+    from orchestrator.errors import NoSuchRun
     from orchestrator.reports.console import stderr
     from orchestrator.reports.following import Lines
     from orchestrator.reports.formats import printable
@@ -42,6 +62,11 @@ def _carry_out(key: str, wish: str) -> None:
     from orchestrator.runs.states import Wish
 
     with open_ledger() as ledger:
-        wished = api.wish(ledger, key, Wish(wish))
+        try:
+            wished = api.wish(ledger, key, Wish(wish))
+        except NoSuchRun:
+            if wish != Wish.CANCEL or not cancel_batch(ledger, key):
+                raise
+            return
         run = api.grant(ledger, wished, Lines(stderr()))
         click.echo(f"run {run.id} is {run.state}: {printable(run.reason)}", err=True)

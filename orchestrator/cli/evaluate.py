@@ -1,4 +1,4 @@
-"""`evaluate`, `compare` and `leaderboard`: how well models call."""
+"""`evaluate`: how well models call."""
 
 from __future__ import annotations
 
@@ -7,53 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.batches import ask_by_batch
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.evaluationoptions import Names, Output, Variants, output_options, ownership_options
 from orchestrator.cli.following import INTERRUPTED, confirm_cost, stop_at_signals
+from orchestrator.cli.fromlog import Log, log_options, take_log
 
 if TYPE_CHECKING:
+    from orchestrator.evaluation.ownership import Ownership, Terms
     from orchestrator.evaluation.plan import Plan
     from orchestrator.evaluation.results import Results
     from orchestrator.evaluation.session import Asking
-    from orchestrator.jobfile import ScoreName
     from orchestrator.runs.ledger import Ledger
     from orchestrator.store.evaluations import Evaluation
 
 GATE_NOT_MET = 3
-SCORES = (
-    *("accuracy", "call_accuracy", "tool_accuracy", "rejection_recall", "over_rejection"),
-    *("schema_validity", "argument_f1"),
-)
-"""The same as `jobfile.ScoreName`, which would load pydantic."""
-
-
-class _Names(click.ParamType[tuple[str, ...]]):
-    """Names with commas between them."""
-
-    name = "NAME,…"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-        return names or self.fail("give at least one name", param, ctx)
-
-
-class _Variants(_Names):
-    """Names of variants with commas between them."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from orchestrator.evaluation.questions import VARIANTS
-
-        names = super().convert(value, param, ctx)
-        for name in names:
-            if name not in VARIANTS:
-                self.fail(f'"{name}" is none of {", ".join(VARIANTS)}', param, ctx)
-        return names
 
 
 @click.command()
-@click.argument("targets", nargs=-1, required=True, metavar="JOBFILE|RUN|MODEL...")
+@click.argument("targets", nargs=-1, metavar="JOBFILE|RUN|MODEL...")
 @click.option("--file", type=click.Path(path_type=Path), help="The evaluation file, instead of the job file's.")
-@click.option("--models", type=_Names(), help="base, tuned, checkpoints, or models' own names.")
-@click.option("--variants", type=_Variants(), help="full, no-descriptions, no-parameters, no-tools.")
+@click.option("--models", type=Names(), help="base, tuned, checkpoints, or models' own names.")
+@click.option("--variants", type=Variants(), help="full, no-descriptions, no-parameters, no-tools.")
 @click.option("--samples", type=click.IntRange(1, 100), help="How often each question is asked.")
 @click.option(
     "--rejection-tool", "rejection_tools", multiple=True, metavar="TOOL", help="Its call rejects a request."
@@ -61,10 +36,14 @@ class _Variants(_Names):
 @click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where the models are.")
 @click.option("--rescore", is_flag=True, help="Score the recorded answers by today's rules; ask nothing.")
 @click.option("--allow-leak", is_flag=True, help="Ask although training holds some cases.")
+@click.option("--batch", is_flag=True, help="Ask through the Batch API: cheaper, and answered within a day.")
+@click.option("--twice", is_flag=True, help="Ask at once also what waits in a batch, and pay for both.")
+@click.option("--keep", is_flag=True, help="Azure: leave the deployments that are made for it.")
 @click.option("--dry-run", is_flag=True, help="Check the cases and print the plan; ask nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print one line for each model, variant and group of cases.")
+@log_options
+@ownership_options
+@output_options
 def evaluate(
     targets: tuple[str, ...],
     file: Path | None,
@@ -75,31 +54,47 @@ def evaluate(
     endpoint: str | None,
     rescore: bool,
     allow_leak: bool,
+    batch: bool,
+    twice: bool,
+    keep: bool,
     dry_run: bool,
     yes: bool,
-    as_json: bool,
-    as_csv: bool,
+    log: Log | None,
+    terms: Terms | None,
+    output: Output,
 ) -> None:
     """Ask models the cases of an evaluation file, and print base against tuned, with intervals.
 
     Every answer is kept: what was answered before is not asked again, and after Ctrl-C or a crash the same command
-    goes on. Leaves with 3 where the job file's gate is not met.
+    goes on. With --requests-per-day it also says what owning the tuned model costs, and from how many requests on
+    it is cheaper than the base. With --from-log it first makes cases, and further training examples, of logged
+    requests; without a JOBFILE it ends there. With --batch it can be left: the endpoint answers when it has time,
+    and the same command, or ftorch resume, records the answers. Leaves with 3 where the job file's gate is not met.
     """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other")
+    if not targets and log is None:
+        raise click.UsageError("name what to evaluate: a job file, a run or a model")
+    if batch and twice:
+        raise click.UsageError("--batch and --twice exclude each other: a batch waits for what is under way")
+    if log is not None:
+        file = take_log(log, targets, endpoint, as_json=output.as_json)
+        if not targets or file is None:
+            return
     from orchestrator.evaluation.plan import Wishes, plan_evaluation
     from orchestrator.reports.console import stderr
     from orchestrator.reports.evaluation import print_evaluation_plan
     from orchestrator.runs.ledger import open_ledger
 
-    wishes = Wishes(file, endpoint, models, variants, samples, rejection_tools or None, allow_leak)
+    wishes = Wishes(
+        file, endpoint, models, variants, samples, rejection_tools or None, allow_leak, batch, twice, keep
+    )
     with open_ledger(_place(targets), create=not dry_run) as ledger:
         plan = plan_evaluation(ledger, targets, wishes)
+        _check_wishes(plan, terms, output)
         print_evaluation_plan(plan, stderr())
         if dry_run:
             return
         results = carry_out(ledger, plan, yes=yes, rescore=rescore)
-    show_results(results, as_json=as_json, as_csv=as_csv)
+        show_results(ledger, results, terms, output)
     leave_by_gate(plan, results)
 
 
@@ -111,35 +106,73 @@ def carry_out(
     Leaves with 130 where the user stopped it.
     """
     from orchestrator.evaluation.results import results_of
+    from orchestrator.evaluation.session import require_nothing_under_way
+    from orchestrator.evaluation.turns import claims_of, turn
+    from orchestrator.evaluation.wanted import done_meanwhile
+
+    if not rescore and not plan.in_batches:
+        require_nothing_under_way(plan)
+    confirm_cost(plan.price is not None and plan.missing > 0 and not rescore, yes, "Ask it?")
+    asks = not rescore and not plan.in_batches  # batches may take a day: their questions are claimed one by one
+    with turn(ledger, claims_of(plan, asks=asks), say_waiting) as has_waited:
+        done = done_meanwhile(ledger, wanted) if wanted else None
+        return results_of(ledger, done or _ask_and_score(ledger, plan, wanted, rescore, has_waited))
+
+
+def _ask_and_score(
+    ledger: Ledger, plan: Plan, wanted: Evaluation | None, rescore: bool, has_waited: bool
+) -> Evaluation:
+    from orchestrator.evaluation.plan import recounted
     from orchestrator.evaluation.session import begin, finish
 
-    confirm_cost(plan.price is not None and plan.missing > 0 and not rescore, yes, "Ask it?")
+    plan = recounted(ledger, plan) if has_waited else plan
     evaluation = begin(ledger, plan, wanted)
     asked = None if rescore else _ask(ledger, plan)
     if asked is not None and not asked.is_complete:
         left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; the same command goes on"
         click.echo(f"stopped: {left}", err=True)
         click.get_current_context().exit(INTERRUPTED)
-    done = finish(ledger, plan, evaluation, asked.errors if asked else {})
-    return results_of(ledger, done)
+    return finish(ledger, plan, evaluation, asked.errors if asked else {})
 
 
-def show_results(results: Results, *, as_json: bool = False, as_csv: bool = False, on_stderr: bool = False) -> None:
-    """Print the results as tables, JSON or CSV."""
-    if as_json:
+def say_waiting(said: str) -> None:
+    from orchestrator.reports.formats import printable
+
+    click.echo(printable(said), err=True)
+
+
+def show_results(
+    ledger: Ledger,
+    results: Results,
+    terms: Terms | None = None,
+    output: Output | None = None,
+    *,
+    on_stderr: bool = False,
+) -> None:
+    """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
+    from orchestrator.evaluation.ownership import ownership_of
+    from orchestrator.reports.console import stderr, stdout
+
+    output = output or Output()
+    ownership = ownership_of(ledger, results, terms) if terms else None
+    if output.as_json:
         from orchestrator.cli.records import print_json
         from orchestrator.reports.evaluationobjects import results_object
 
-        print_json(results_object(results))
-    elif as_csv:
+        print_json(results_object(results, ownership))
+    elif output.as_csv:
         from orchestrator.reports.evaluationobjects import results_csv
 
-        click.echo(results_csv(results), nl=False)
+        click.echo(results_csv(results, ownership), nl=False)
     else:
-        from orchestrator.reports.console import stderr, stdout
         from orchestrator.reports.evaluation import print_results
+        from orchestrator.reports.ownership import print_ownership
 
-        print_results(results, stderr() if on_stderr else stdout())
+        console = stderr() if on_stderr else stdout()
+        print_results(results, console)
+        if ownership:
+            print_ownership(ownership, console)
+    _write_files(ledger, results, ownership, output)
 
 
 def leave_by_gate(plan: Plan, results: Results) -> None:
@@ -158,80 +191,52 @@ def leave_by_gate(plan: Plan, results: Results) -> None:
     click.echo("Gate met.", err=True)
 
 
+def _check_wishes(plan: Plan, terms: Terms | None, output: Output) -> None:
+    """What can't be reckoned or drawn is said before anything is asked."""
+    if terms:
+        from orchestrator.evaluation.ownership import require_prices
+
+        require_prices(plan, terms)
+    if output.plot:
+        from orchestrator.reports.ownershipplot import require_matplotlib
+
+        require_matplotlib()
+
+
+def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
+    if output.html:
+        from orchestrator.reports.html import write_page
+
+        write_page(ledger, results, ownership, output.html)
+        click.echo(f"wrote {output.html}", err=True)
+    if output.plot and ownership:
+        from orchestrator.reports.ownershipplot import save_plot
+
+        save_plot(ownership, output.plot)
+        click.echo(f"wrote {output.plot}", err=True)
+
+
 def _place(targets: tuple[str, ...]) -> Path | None:
     """A job file brings its project along."""
     return Path(targets[0]).parent if targets[0].endswith(".toml") else None
 
 
 def _ask(ledger: Ledger, plan: Plan) -> Asking:
+    if plan.in_batches:
+        return ask_by_batch(ledger, plan, say_waiting)
     import asyncio
 
     from orchestrator.reports.askingprogress import asking_progress
     from orchestrator.reports.console import stderr
+    from orchestrator.reports.deployments import DeploymentLines
 
-    with asking_progress(plan.missing, stderr()) as listener:
+    console = stderr()
+    with asking_progress(plan.missing, console) as listener:
 
         async def ask() -> Asking:
-            from orchestrator.evaluation.session import ask_missing
+            from orchestrator.evaluation.deployed import ask_plan
 
-            return await ask_missing(ledger, plan, listener=listener, stop=stop_at_signals())
+            steps = DeploymentLines(console)
+            return await ask_plan(ledger, plan, listener=listener, deployments=steps, stop=stop_at_signals())
 
         return asyncio.run(ask())
-
-
-@click.command()
-@click.argument("first", metavar="MODEL[@VARIANT]")
-@click.argument("second", metavar="MODEL[@VARIANT]")
-@click.option("--file", type=click.Path(path_type=Path), help="On this file, not the newest that both were asked.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
-    """The second model against the first, by recorded answers: cases broken and fixed, tools mixed up, p-values.
-
-    A RUN id or name stands for its model. Nothing is asked: ftorch evaluate does that.
-    """
-    from orchestrator.evaluation.contest import find_contest
-    from orchestrator.runs.ledger import open_ledger
-
-    with open_ledger() as ledger:
-        contest = find_contest(ledger, first, second, file)
-    if as_json:
-        from orchestrator.cli.records import print_json
-        from orchestrator.reports.evaluationobjects import contest_object
-
-        print_json(contest_object(contest))
-    else:
-        from orchestrator.reports.console import stdout
-        from orchestrator.reports.contest import print_contest
-
-        print_contest(contest, stdout())
-
-
-@click.command()
-@click.argument("name", required=False)
-@click.option(
-    "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
-    """All models that were asked the same file, the best first; NAME is a job's.
-
-    Files are told apart by their bytes, so that only what can be compared stands together.
-    """
-    from orchestrator.evaluation.leaderboard import leaderboards
-    from orchestrator.runs.ledger import open_ledger
-
-    with open_ledger() as ledger:
-        boards = leaderboards(ledger, name, metric)
-    if as_json:
-        from orchestrator.cli.records import print_json
-        from orchestrator.reports.evaluationobjects import leaderboard_object
-
-        print_json([leaderboard_object(board) for board in boards])
-    elif boards:
-        from orchestrator.reports.console import stdout
-        from orchestrator.reports.leaderboard import print_leaderboard
-
-        for board in boards:
-            print_leaderboard(board, metric, stdout())
-    else:
-        click.echo("No evaluations yet. Begin with: ftorch evaluate jobs/drone.toml", err=True)

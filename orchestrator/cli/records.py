@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.autodeployment import warn_of_hosting
 from orchestrator.cli.completion import complete_run
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
 
             console = stdout()
             console.print(_status(ledger, run, show_all, console.width))
+            warn_of_hosting(ledger)
 
 
 def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> RenderableType:
@@ -72,6 +74,10 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
         parts += [sweeps_table(shown, time.time(), width), sweeps_summary(len(sweeps), len(shown))]
     if runs:
         parts += [*([""] if parts else []), _runs_table(ledger, runs, width), summary(ledger.counts(), len(runs))]
+    if batches := ledger.batches():
+        from orchestrator.reports.batchlines import batches_under_way
+
+        parts += [*([""] if parts else []), batches_under_way(batches)]
     return Group(*parts) if parts else "No runs yet. Begin with: ftorch submit jobs/drone.toml"
 
 

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.autodeployment import deploy_due, deployment_wish, finish_deployments
 from orchestrator.cli.autoevaluation import evaluate_due, evaluated_afterwards
+from orchestrator.cli.batches import resume_batches
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.following import confirm_cost, follow, print_endings
-from orchestrator.cli.sweeping import drive_sweeps, submit_sweep
+from orchestrator.cli.leaving import Leaving
+from orchestrator.cli.sweeping import drive_sweeps, submit_sweep, tell_sweeps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.ledger import Ledger
     from orchestrator.runs.plan import Plan
+    from orchestrator.runs.submission import Also
     from orchestrator.sweeps.attending import SweepAttendant
 
 
@@ -55,18 +62,14 @@ def _submit_run(
 
     with announced() as announce:
         planned = api.plan(job_file, endpoint=endpoint, announce=announce)
-    _print_plan(planned, as_json)
+    _print_plan(planned, _previewed(planned), as_json)
     if dry_run:
         return
     with open_ledger(job_file.parent, create=True) as ledger:
         known = None if again else api.find_same(planned, ledger)
         if known is None:
             confirm_cost(planned.may_cost, yes)
-        submitted = api.record(planned, ledger, again=again)
-        if planned.job.evaluation is not None:
-            from orchestrator.evaluation.wanted import want
-
-            want(ledger, planned.job, submitted.run)
+        submitted = api.record(planned, ledger, again=again, also=_wishes(planned))
         _say_submitted(submitted.run.id, submitted.run.state, is_new=submitted.is_new)
         run = api.start(ledger, submitted.run) if detach else follow(ledger, [submitted.run])[0]
         if detach and not run.is_over:
@@ -76,7 +79,26 @@ def _submit_run(
                 print_endings([run])
 
 
-def _print_plan(plan: Plan, as_json: bool) -> None:
+def _wishes(plan: Plan) -> list[Also]:
+    """What is to follow the run by itself."""
+    wishes = [deployment_wish(plan.config, plan.job)]
+    if plan.job.evaluation is not None:
+        from orchestrator.evaluation.wanted import wish_of
+
+        wishes.append(wish_of(plan.job))
+    return [wish for wish in wishes if wish is not None]
+
+
+def _previewed(plan: Plan) -> Preview | None:
+    """What will be asked of the model by itself, checked before anything is paid."""
+    if plan.job.evaluation is None:
+        return None
+    from orchestrator.evaluation.preview import preview
+
+    return preview(plan.job, plan.config, [file.file.path for file in plan.files if file.role == "training"])
+
+
+def _print_plan(plan: Plan, evaluation: Preview | None, as_json: bool) -> None:
     from orchestrator.reports.console import stderr
     from orchestrator.reports.objects import plan_object
     from orchestrator.reports.plans import print_plan
@@ -84,9 +106,9 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         from orchestrator.cli.records import print_json
 
-        print_json(plan_object(plan))
+        print_json(plan_object(plan, evaluation))
     else:
-        print_plan(plan, stderr())
+        print_plan(plan, stderr(), evaluation)
 
 
 def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
@@ -104,24 +126,60 @@ def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
 def resume(run: str | None, now: bool) -> None:
-    """Carry on from wherever the last process died: all runs and sweeps, or those of a RUN id or a name."""
+    """Carry on from wherever the last process died: all runs, sweeps, batches, or those of a RUN id or a name."""
     from orchestrator.runs.ledger import open_ledger
 
     with open_ledger() as ledger:
-        sweeps = _unfinished_sweeps(ledger, run)
+        leaving, sweeps = Leaving(), _unfinished_sweeps(ledger, run)
         trials = {run_id for each in sweeps for run_id in each.run_ids}
         active = [found for found in ledger.runs(run, only_active=True) if not found.is_over]
         others = [found for found in active if found.id not in trials]
-        if not sweeps and not others:
-            if evaluate_due(ledger, None if run is None else [found.id for found in ledger.runs(run)]):
-                return
+        if sweeps or others:
+            click.echo(f"resuming {_said(len(others), len(sweeps))}", err=True)
+            if now:
+                ledger.hasten(active)
+            with leaving.later():
+                drive_sweeps(ledger, sweeps, others)
+        begun = _resume_what_follows(ledger, run, {each.sweep_id for each in sweeps}, leaving)
+        if not (sweeps or others or begun):
             click.echo("Nothing to resume: every run is over. See: ftorch status", err=True)
-            return
-        click.echo(f"resuming {_said(len(others), len(sweeps))}", err=True)
-        if now:
-            ledger.hasten(active)
-        with evaluated_afterwards(ledger, others):
-            drive_sweeps(ledger, sweeps, others)
+        leaving.leave()
+
+
+def _resume_what_follows(ledger: Ledger, key: str | None, told: Collection[str], leaving: Leaving) -> bool:
+    """Carry on with what follows runs, of all or of a name, but for the sweeps that were `told` of; returns whether
+    there was anything. Batches come last: they may take a day."""
+    ids = _ids_of(ledger, key)
+    steps: list[Callable[[], bool]] = [
+        lambda: deploy_due(ledger, ids),
+        lambda: _evaluate_due_sweeps(ledger, key, told),
+        lambda: evaluate_due(ledger, ids),
+        lambda: finish_deployments(ledger, ids),
+        lambda: key is None and resume_batches(ledger),
+    ]
+    begun = False
+    for step in steps:
+        found = True  # what fails was there
+        with leaving.later():
+            found = step()
+        begun = begun or found
+    return begun
+
+
+def _ids_of(ledger: Ledger, key: str | None) -> list[str] | None:
+    return None if key is None else [found.id for found in ledger.runs(key)]
+
+
+def _evaluate_due_sweeps(ledger: Ledger, key: str | None, told: Collection[str]) -> bool:
+    """Carry out the evaluations that sweeps still want, of all or of a name; whether there were any."""
+    from orchestrator.store import evaluations
+
+    with ledger.database.read() as connection:
+        wanted = {str(each.sweep_id) for each in evaluations.of_sweeps(connection, evaluations.WANTED)}
+    sweeps = [each.sweep.id for each in ledger.sweeps(key) if each.sweep.id in wanted - {*told}]
+    if sweeps:
+        tell_sweeps(ledger, sweeps)
+    return bool(sweeps)
 
 
 def _unfinished_sweeps(ledger: Ledger, name: str | None) -> list[SweepAttendant]:

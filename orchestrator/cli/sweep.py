@@ -105,6 +105,8 @@ def _best_model(found: Overview) -> str:
     if trial is not None and trial.score is not None and trial.score.model:
         return trial.score.model
     advice = f"To see why: ftorch sweep show {found.sweep.name}" if found.is_over else "To go on: ftorch resume"
+    if found.is_over and not found.is_ranked:
+        advice = f"It is not evaluated yet: ftorch resume {found.sweep.name}"
     raise NoBestTrial(name=found.sweep.name, standing=standing(found), advice=advice)
 
 

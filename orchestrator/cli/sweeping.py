@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.following import confirm_cost, follow, print_endings
+from orchestrator.cli.leaving import Leaving
 
 if TYPE_CHECKING:
     from orchestrator.runs.ledger import Ledger
@@ -66,10 +67,49 @@ def drive_sweeps(ledger: Ledger, attendants: Sequence[SweepAttendant], others: S
     with ledger.database.read() as connection:
         trials = store.by_ids(connection, ids)
     ended = follow(ledger, [*others, *trials], attendants=attendants)
-    have_results = [_print_ending(attendant.overview()) for attendant in attendants]
-    print_endings(ended[: len(others)])
-    if not all(have_results):
+    have_results = tell_sweeps(ledger, [each.sweep_id for each in attendants], others=ended[: len(others)])
+    if not have_results:
         click.get_current_context().exit(1)
+
+
+def tell_sweeps(ledger: Ledger, sweep_ids: Sequence[str], others: Sequence[Run] = ()) -> bool:
+    """Evaluate the sweeps that are to be, and tell how each ended; returns whether each has a result, or may have.
+
+    Leaves with 3 where the best trial of one does not meet its gate.
+    """
+    from orchestrator.cli.autoevaluation import evaluate_sweeps, leave_by_best
+    from orchestrator.sweeps.overview import overview_by_id
+
+    found, leaving = [overview_by_id(ledger, sweep_id) for sweep_id in sweep_ids], Leaving()
+    for each in found:
+        _want(ledger, each)
+    # What ranks a sweep comes before its ending, and what only adds to it comes behind.
+    results = evaluate_sweeps(ledger, [each.sweep.id for each in found if each.settings.by_evaluation], leaving)
+    endings = {each.sweep.id: overview_by_id(ledger, each.sweep.id) for each in found}
+    have_results = [_print_ending(each) for each in endings.values()]
+    with leaving.later():
+        print_endings(others)
+    later = [each.sweep.id for each in found if not each.settings.by_evaluation]
+    results |= evaluate_sweeps(ledger, later, leaving)
+    for sweep_id, (plan, result) in results.items():
+        if model := _best_model(endings[sweep_id]):
+            with leaving.later():
+                leave_by_best(plan, result, model)
+    leaving.leave()
+    return all(have_results)
+
+
+def _want(ledger: Ledger, found: Overview) -> None:
+    """What a crash right behind the submission may have left unsaid."""
+    if found.job.evaluation is not None:
+        from orchestrator.sweeps.evaluating import want
+
+        want(ledger, found.sweep)
+
+
+def _best_model(found: Overview) -> str | None:
+    best = found.ranking.best
+    return best.score.model if best is not None and best.score is not None else None
 
 
 def _show(plan: SweepPlan, changes: Changes, *, as_json: bool = False) -> None:
@@ -109,9 +149,8 @@ def _print_ending(found: Overview) -> bool:
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         reason = printable(record.run.reason)
         click.echo(f"trial {record.trial.number}{more} is {record.run.state}: {reason}", err=True)
-    best = found.ranking.best
-    if best is not None and best.score is not None and best.score.model:
-        click.echo(printable(best.score.model))
+    if model := _best_model(found):
+        click.echo(printable(model))
         return True
     if not waiting:
         failed = next((each.result for each in found.trials if each.result.state is TrialState.FAILED), None)

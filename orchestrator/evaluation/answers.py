@@ -31,6 +31,8 @@ class Answer:
     """Why there is no answer; "" where there is one."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Those of the prompt that the endpoint had in its cache, where it tells."""
     seconds: float | None = None
     """From the request to the whole answer, retries not counted."""
 
@@ -50,6 +52,7 @@ def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> 
         refused=bool(message.get("refusal")) or choice.get("finish_reason") == CONTENT_FILTER,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_cached(usage.get("prompt_tokens_details")),
         seconds=seconds,
     )
 
@@ -86,6 +89,10 @@ def _text(content: Any) -> str:
     parts = content if isinstance(content, list) else ()
     texts = (part.get("text") for part in parts if isinstance(part, Mapping))
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _cached(details: Any) -> int | None:
+    return _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
 
 
 def _count(value: Any) -> int | None:

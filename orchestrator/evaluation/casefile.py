@@ -12,6 +12,7 @@ from orchestrator.dataset.checking.findings import shown
 from orchestrator.dataset.files import inspect_file, open_as_sent
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import numbered_lines
+from orchestrator.dataset.survey.prompts import Prompts
 from orchestrator.errors import InvalidCases
 from orchestrator.evaluation.arguments import compare_arguments
 from orchestrator.evaluation.cases import Case, read_case
@@ -37,6 +38,8 @@ class CaseFile:
     rejections: Rejections
     tools: frozenset[str]
     """The names that its cases declare or expect to be called."""
+    prompts: Prompts = field(repr=False)
+    """Its requests, to be looked for in training files."""
 
 
 def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> CaseFile:
@@ -45,7 +48,7 @@ def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Ca
     Raises InvalidCases, which names lines and keys, DataFileNotFound, DataFileUnreadable or DataFileEmpty.
     """
     file = inspect_file(path)
-    _require_sound_messages(path)
+    prompts = _sound_prompts(path)
     found = _Found()
     toolsets = Toolsets()
     with open_as_sent(path) as stream:
@@ -58,15 +61,16 @@ def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Ca
                 found.note(path, number, error.problem)
     found.raise_problems(path)
     rejections = Rejections(frozenset(found.rejection_tools) | rejection_tools, found.rejects_in_text)
-    return CaseFile(path, file.sha256, len(found.lines), found.slices, rejections, frozenset(found.tools))
+    return CaseFile(path, file.sha256, len(found.lines), found.slices, rejections, frozenset(found.tools), prompts)
 
 
-def _require_sound_messages(path: Path) -> None:
-    """Whatever the training format asks of a line holds for a case too."""
+def _sound_prompts(path: Path) -> Prompts:
+    """The requests of a file in which every line is as the training format asks; else raises InvalidCases."""
     report = check_file(path, method="supervised", purpose="evaluation", count_tokens=False)
     if report.errors:
         named = [f"{path}: {finding.message}. {finding.fix}" for finding in report.errors[:MOST_PROBLEMS]]
         raise InvalidCases(path, named, report.total("error") - len(named))
+    return report.survey.prompts
 
 
 @dataclass
@@ -83,7 +87,7 @@ class _Found:
     def add(self, case: Case) -> None:
         if (first := self.lines.setdefault(case.id, case.line)) != case.line:
             raise InvalidCase(f'key "id": {shown(case.id)} is the id of line {first} already')
-        if (problem := next(_problems(case), None)) is not None:
+        if (problem := next(case_problems(case), None)) is not None:
             raise InvalidCase(problem)
         for name in case.slices:
             self.slices[name] = self.slices.get(name, 0) + 1
@@ -107,7 +111,7 @@ class _Found:
             raise InvalidCases(path, self.problems, self.left_out)
 
 
-def _problems(case: Case) -> Iterator[str]:
+def case_problems(case: Case) -> Iterator[str]:
     """What makes the case one that nobody could answer rightly, or that says something else than it seems to."""
     calls = [call for expected in case.accepted if isinstance(expected, Calls) for call in expected.calls]
     named = [expected.tool for expected in case.accepted if isinstance(expected, Rejection) and expected.tool]

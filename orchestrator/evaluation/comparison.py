@@ -52,7 +52,7 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """The result in plain words, with the numbers that it stands on."""
-        return _sentence(self)
+        return sentence_of(self, self.p_value)
 
 
 def compare(pairs: Iterable[PairedAnswer], seed: int = 0) -> Comparison:
@@ -60,8 +60,7 @@ def compare(pairs: Iterable[PairedAnswer], seed: int = 0) -> Comparison:
     found = _Pairs()
     for pair in pairs:
         found.add(pair)
-    differences = found.differences()
-    worse, better = sum(d < 0 for d in differences), sum(d > 0 for d in differences)
+    better, worse = found.changed()
     return Comparison(
         first=found.first.proportion(),
         second=found.second.proportion(),
@@ -69,9 +68,38 @@ def compare(pairs: Iterable[PairedAnswer], seed: int = 0) -> Comparison:
         fixed=tuple(found.fixed),
         worse=worse,
         better=better,
-        p_value=mcnemar_exact(better, worse),
-        difference=paired_bootstrap(differences, seed),
+        p_value=found.p_value(),
+        difference=paired_bootstrap(found.differences(), seed),
     )
+
+
+def p_value(pairs: Iterable[PairedAnswer]) -> float:
+    """The p-value of a comparison alone, as `compare` has it, without the interval that takes long."""
+    found = _Pairs()
+    for pair in pairs:
+        found.add(pair)
+    return found.p_value()
+
+
+def sentence_of(found: Comparison, p_value: float, *, is_better_low: bool = False) -> str:
+    """A comparison in plain words, by a p-value that was adjusted for others beside it. `is_better_low` says that
+    the second is the better one where it has fewer."""
+    if found.difference is None:
+        return "Nothing to compare: there is no case that both models answered."
+    shares = f"{_of(found.second)} against {_of(found.first)}"
+    changed = found.better + found.worse
+    if changed == 0:
+        return f"No difference: {shares}, and every case came out the same."
+    test = f"p = {p_shown(p_value)}, exact McNemar test"
+    if p_value < SIGNIFICANCE:
+        low, high = found.difference.low * 100, found.difference.high * 100
+        word = "better" if (found.better > found.worse) != is_better_low else "worse"
+        points = f"{found.difference.value * 100:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"
+        return f"The second is {word}: {shares} ({points}; {test})."
+    few = ""
+    if changed < fewest_changes():
+        few = f" Only {changed} came out differently; fewer than {fewest_changes()} can never establish anything."
+    return f"Not established: {shares} may be chance ({test}).{few}"
 
 
 @dataclass
@@ -94,24 +122,13 @@ class _Pairs:
     def differences(self) -> list[float]:
         return [*map(float, self.alone), *(fmean(changes) for changes in self.clusters.values())]
 
+    def changed(self) -> tuple[int, int]:
+        """How many clusters came out better, and how many worse."""
+        differences = self.differences()
+        return sum(each > 0 for each in differences), sum(each < 0 for each in differences)
 
-def _sentence(found: Comparison) -> str:
-    if found.difference is None:
-        return "Nothing to compare: there is no case that both models answered."
-    shares = f"{_of(found.second)} against {_of(found.first)}"
-    changed = found.better + found.worse
-    if changed == 0:
-        return f"No difference: {shares}, and every case came out the same."
-    test = f"p = {p_shown(found.p_value)}, exact McNemar test"
-    if found.is_established:
-        low, high = found.difference.low * 100, found.difference.high * 100
-        word = "better" if found.better > found.worse else "worse"
-        points = f"{found.difference.value * 100:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"
-        return f"The second is {word}: {shares} ({points}; {test})."
-    few = ""
-    if changed < fewest_changes():
-        few = f" Only {changed} came out differently; fewer than {fewest_changes()} can never establish anything."
-    return f"Not established: {shares} may be chance ({test}).{few}"
+    def p_value(self) -> float:
+        return mcnemar_exact(*self.changed())
 
 
 def _of(share: Proportion) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.dataset.files import inspect_file
-from orchestrator.errors import FtorchError, NotEvaluated
+from orchestrator.errors import EvaluatedOtherwise, FtorchError, NotEvaluated
+from orchestrator.evaluation.conditions import Conditions, conditions_of, rescoring
 from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather
 from orchestrator.evaluation.questions import VARIANTS
 from orchestrator.evaluation.results import Contrast, contrasts
@@ -17,6 +18,8 @@ from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 
 _AT = "@"
+_Where = tuple[str, Conditions]
+"""The SHA-256 of a file, and by what rules it was scored."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,36 @@ class Contest:
 
 
 def find_contest(ledger: Ledger, first: str, second: str, file: Path | None = None) -> Contest:
-    """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`, on the newest file that both were asked.
+    """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`, on the newest file that both were asked, by
+    the newest evaluations that were scored alike.
 
-    Raises NotEvaluated where there is no such file, and AmbiguousRun.
+    Raises NotEvaluated where there is no such file, EvaluatedOtherwise where there is, and AmbiguousRun.
     """
     sides = _sides(ledger, first, second, inspect_file(file).sha256 if file else None)
     ours, theirs = (_gathered(ledger, side) for side in sides)
-    broken, fixed = _changes(ledger, *sides)
+    broken, fixed = changed_answers(ledger, *sides)
     found = contrasts(ours, {sides[1].key: ("second", theirs)})
     return Contest(*sides, found, broken, fixed, _confusion(ours, theirs))
+
+
+def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
+    """What is right with the first side only, and what with the second only, in the order of the file."""
+    before = {
+        (scored.id, scored.sample): None if scored.verdict.right() else _changed(scored)
+        for scored in read_scored(ledger, first.evaluation.id, first.key)
+        if not scored.verdict.is_api_error
+    }
+    broken, fixed = [], []
+    for after in read_scored(ledger, second.evaluation.id, second.key):
+        key = (after.id, after.sample)
+        if after.verdict.is_api_error or key not in before:
+            continue
+        wrong = before[key]
+        if wrong is None and not after.verdict.right():
+            broken.append(_changed(after))
+        elif wrong is not None and after.verdict.right():
+            fixed.append(wrong)
+    return broken, fixed
 
 
 def _sides(ledger: Ledger, first: str, second: str, sha256: str | None) -> tuple[Side, Side]:
@@ -73,25 +97,47 @@ def _sides(ledger: Ledger, first: str, second: str, sha256: str | None) -> tuple
     for name, found in ((first, ours), (second, theirs)):
         if not found:
             raise NotEvaluated(key=name, where=where, advice="See: ftorch leaderboard")
-    common = next((sha256 for sha256 in ours if sha256 in theirs), None)
+    common = next((place for place in ours if place in theirs), None)
     if common is None:
+        _require_same_conditions(first, second, ours, theirs)
         advice = f"Ask both the same file: ftorch evaluate {first} {second} --file FILE"
         raise NotEvaluated(key=second, where=f" on a file that {first} was evaluated on", advice=advice)
     return ours[common], theirs[common]
 
 
-def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[str, Side]:
-    """By file, newest first, the newest evaluation of what `name` means."""
+def _require_same_conditions(
+    first: str, second: str, ours: Mapping[_Where, Side], theirs: Mapping[_Where, Side]
+) -> None:
+    """Raises EvaluatedOtherwise where both were asked the same file after all."""
+    for (sha256, our_rules), our_side in ours.items():
+        for (their_sha256, their_rules), their_side in theirs.items():
+            if their_sha256 == sha256:
+                # No option takes a rejection tool away, so the side that names one is the model.
+                is_theirs = bool(our_rules.rejection_tools)
+                side, wished = (their_side, our_rules) if is_theirs else (our_side, their_rules)
+                raise EvaluatedOtherwise(
+                    first=first,
+                    second=second,
+                    path=our_side.evaluation.file_path,
+                    first_rules=f"for the first, {our_rules}",
+                    second_rules=f"for the second, {their_rules}",
+                    command=rescoring(side.evaluation, side.key[0], [side.key[1]], wished),
+                )
+
+
+def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[_Where, Side]:
+    """By file and conditions, newest first, the newest evaluation of what `name` means."""
     wished, at, variant = name.rpartition(_AT)
     if not at or variant not in VARIANTS:
         wished, variant = name, ""
     model = _model(ledger, wished)
-    found: dict[str, Side] = {}
+    found: dict[_Where, Side] = {}
     for evaluation in done:
         variants = evaluation.settings["variants"]
         asked = variant or variants[0]
         if asked in variants and any(entry["model"] == model for entry in evaluation.settings["models"]):
-            found.setdefault(evaluation.file_sha256, Side(evaluation, (model, asked)))
+            where = (evaluation.file_sha256, conditions_of(evaluation))
+            found.setdefault(where, Side(evaluation, (model, asked)))
     return found
 
 
@@ -106,20 +152,6 @@ def _model(ledger: Ledger, name: str) -> str:
 
 def _gathered(ledger: Ledger, side: Side) -> Gathered:
     return gather(ledger, side.evaluation, side.key)[side.key]
-
-
-def _changes(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
-    before = {(scored.id, scored.sample): scored for scored in read_scored(ledger, first.evaluation.id, first.key)}
-    broken, fixed = [], []
-    for after in read_scored(ledger, second.evaluation.id, second.key):
-        ours = before.get((after.id, after.sample))
-        if ours is None or ours.verdict.is_api_error or after.verdict.is_api_error:
-            continue
-        if ours.verdict.right() and not after.verdict.right():
-            broken.append(_changed(after))
-        elif after.verdict.right() and not ours.verdict.right():
-            fixed.append(_changed(ours))
-    return broken, fixed
 
 
 def _changed(wrong: ScoredAnswer) -> Changed:

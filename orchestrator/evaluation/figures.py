@@ -68,6 +68,8 @@ class Figures:
     """How often tools (expected, called) went together, several of one answer joined by ` + `; none is NO_CALL."""
     prompt_tokens: Distribution | None
     completion_tokens: Distribution | None
+    cached_tokens: Distribution | None
+    """Of the prompts; None where the endpoint does not tell."""
     seconds: Distribution | None
 
 
@@ -123,6 +125,7 @@ class Group:
         self._mistakes: Counter[Mistake] = Counter()
         self._confusion: Counter[tuple[str, str]] = Counter()
         self._prompt_tokens, self._completion_tokens, self._seconds = Spread(), Spread(), Spread()
+        self._cached_tokens = Spread()
 
     def add(self, verdict: Verdict, answer: Answer, cluster: str | None) -> None:
         """Count one answer. `cluster` names what it shares with others; None where it stands alone."""
@@ -142,6 +145,7 @@ class Group:
         self._add_calls_made(verdict, cluster)
         self._prompt_tokens.add(answer.prompt_tokens)
         self._completion_tokens.add(answer.completion_tokens)
+        self._cached_tokens.add(answer.cached_tokens)
         self._seconds.add(answer.seconds)
 
     def _add_call(self, verdict: Verdict, cluster: str | None) -> None:
@@ -179,6 +183,7 @@ class Group:
             confusion=dict(self._confusion.most_common()),
             prompt_tokens=self._prompt_tokens.distribution(),
             completion_tokens=self._completion_tokens.distribution(),
+            cached_tokens=self._cached_tokens.distribution(),
             seconds=self._seconds.distribution(),
         )
 

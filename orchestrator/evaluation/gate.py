@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.evaluation.figures import Figures
 from orchestrator.evaluation.measures import MEASURES, value_of
 from orchestrator.evaluation.results import Contrast, Results, Series
 from orchestrator.jobfile import Gate, ScoreName
@@ -15,31 +16,56 @@ _JUDGED_AS: ScoreName = "call_accuracy"
 def failures(gate: Gate, results: Results) -> list[str]:
     """Why the gate is not met, a sentence for each model and variant; none where it is.
 
-    Every model but the base must meet it, in every variant that was asked.
+    Every model but the base must meet it, in every variant that was asked; what can't be told does not meet it. Of
+    a least or greatest share the missing answers must not be able to change that.
     """
     judged = [series for series in results.series if not series.is_base]
+    if not judged:
+        return ["no model but the base was asked, so there is none to judge"]
     return [problem for series in judged for problem in _problems(gate, results, series)]
 
 
 def _problems(gate: Gate, results: Results, series: Series) -> Iterator[str]:
     who = f"{series.label} ({series.variant})"
-    value = value_of(gate.metric, series.all)
-    measure = MEASURES.get(gate.metric)
-    is_better_low = measure is not None and measure.better_low
+    value, is_better_low = value_of(gate.metric, series.all), _is_better_low(gate.metric)
     if value is None:
         yield f"{who}: {gate.metric} can't be told, no case counts for it"
-    elif gate.min is not None and (value > gate.min if is_better_low else value < gate.min):
+    elif gate.min is not None and _is_beyond(value, gate.min, is_better_low):
         yield f"{who}: {gate.metric} is {value:.3f}, {'above' if is_better_low else 'below'} {gate.min:g}"
+    elif gate.min is not None and _is_beyond(_at_worst(gate.metric, series.all, value), gate.min, is_better_low):
+        errors, asked = series.all.api_errors, series.all.api_errors + series.all.answers
+        missing = f"{errors:,} of {asked:,} answers are missing, which could change that"
+        yield f"{who}: {gate.metric} is {value:.3f}, but {missing}; the same command asks for them again"
     if gate.no_regression:
         yield from _regressions(gate, results, series, who)
 
 
+def _is_better_low(name: ScoreName) -> bool:
+    return name in MEASURES and MEASURES[name].better_low
+
+
+def _is_beyond(value: float, bound: float, is_better_low: bool) -> bool:
+    return value > bound if is_better_low else value < bound
+
+
+def _at_worst(name: ScoreName, figures: Figures, value: float) -> float:
+    """What the value would be if each missing answer spoke against the model."""
+    if not figures.api_errors:
+        return value
+    if name not in MEASURES:
+        return 0.0
+    count = MEASURES[name].of(figures).count
+    against = figures.api_errors if _is_better_low(name) else 0
+    return (value * count + against) / (count + figures.api_errors)
+
+
 def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iterator[str]:
     name = gate.metric if gate.metric in MEASURES else _JUDGED_AS
-    for contrast in results.contrasts:
-        is_its = (contrast.model, contrast.variant, contrast.measure) == (*series.key, name)
-        if is_its and is_worse(contrast):
-            yield f"{who}: {name} is worse than the base's, and that is established"
+    its = [each for each in results.contrasts if (each.model, each.variant, each.measure) == (*series.key, name)]
+    if not its:
+        yield f"{who}: {name} can't be held against the base's, which was not asked the same"
+    if any(map(is_worse, its)):
+        yield f"{who}: {name} is worse than the base's, and that is established"
 
 
 def is_worse(contrast: Contrast) -> bool:

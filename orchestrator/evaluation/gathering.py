@@ -47,7 +47,10 @@ def gather(ledger: Ledger, evaluation: Evaluation, key: SeriesKey | None = None)
     samples = int(evaluation.settings["samples"])
     found: dict[SeriesKey, Gathered] = {}
     for scored in read_scored(ledger, evaluation.id, key):
-        found.setdefault((scored.model, scored.variant), Gathered(Tally(samples))).add(scored, samples)
+        series = (scored.model, scored.variant)
+        if series not in found:
+            found[series] = Gathered(Tally(samples))
+        found[series].add(scored, samples)
     return found
 
 

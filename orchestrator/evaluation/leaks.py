@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from orchestrator.dataset.checking.checks import check_file
@@ -21,17 +21,21 @@ def compare_with_training(cases: CaseFile, subject: Subject, *, allow_leak: bool
 
     Raises CasesInTraining where one holds the very same, unless `allow_leak`: then that is a note as well.
     """
-    measured = None
     for path, sha256 in {run.training_path: run.training_sha256 for run in subject.runs}.items():
         if not _is_unchanged(Path(path), sha256):
             yield f"the training file {path} is gone or changed, so nobody can tell whether it holds these cases"
             continue
-        measured = measured or _prompts(cases.path)
-        yield from _notes(cases, Path(path), measured, allow_leak)
+        yield from _notes(cases, Path(path), allow_leak)
 
 
-def _notes(cases: CaseFile, training: Path, measured: Prompts, allow_leak: bool) -> Iterator[str]:
-    leaks = list(leaks_between(_prompts(training), measured))
+def compare_with_files(cases: CaseFile, training: Collection[Path], *, allow_leak: bool) -> Iterator[str]:
+    """The same for files that are yet to be trained on. Raises CasesInTraining."""
+    for path in training:
+        yield from _notes(cases, path, allow_leak)
+
+
+def _notes(cases: CaseFile, training: Path, allow_leak: bool) -> Iterator[str]:
+    leaks = list(leaks_between(_prompts(training), cases.prompts))
     same, near = ([leak for leak in leaks if leak.exact is exact] for exact in (True, False))
     if same and not allow_leak:
         where = ", ".join(f"line {leak.line} is line {leak.other_line} there" for leak in same[:_SHOWN])

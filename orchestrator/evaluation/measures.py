@@ -56,7 +56,7 @@ MEASURES: Mapping[ScoreName, Measure] = {
         _of_calls(lambda verdict: verdict.rejected),
         better_low=True,
     ),
-    "schema_validity": Measure("calls keep to schema", lambda found: found.schema_validity, _keeps_to_schema),
+    "schema_validity": Measure("keeps to schema", lambda found: found.schema_validity, _keeps_to_schema),
 }
 """In the order of tables. `argument_f1` is no share of answers, so it is not among them."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.config import EndpointConfig
+from orchestrator.deployments.serving import notes as deployment_notes
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import NoEvaluationFile
+from orchestrator.errors import NoBatches, NoEvaluationFile
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import Case, read_cases
@@ -23,6 +25,7 @@ from orchestrator.jobfile import Evaluation as Settings
 from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
 from orchestrator.runs.ledger import Ledger
 from orchestrator.store import evaluations as store
+from orchestrator.store.batches import under_way
 
 T = TypeVar("T")
 BATCH = 50
@@ -40,10 +43,20 @@ class Plan:
     candidates: Sequence[Candidate]
     grid: Grid
     missing: int
-    """Questions without a recorded answer."""
+    """Questions without a recorded answer, but for those that are under way."""
+    unanswered: tuple[str, ...]
+    """The models that they are put to."""
     price: Price | None
     """Of the missing answers; None where the endpoint charges nothing."""
     notes: tuple[str, ...]
+    under_way: Mapping[str, int] = field(default_factory=dict)
+    """How many of the questions without an answer wait for it in a batch, by the batch's id."""
+    in_batches: bool = False
+    """They are to be asked through the endpoint's Batch API."""
+    twice: bool = False
+    """What is under way is to be asked all the same, and counts as missing."""
+    keep: bool = False
+    """Deployments that are made to ask it stay afterwards."""
 
     @property
     def questions(self) -> int:
@@ -77,32 +90,72 @@ class Wishes:
     samples: int | None = None
     rejection_tools: tuple[str, ...] | None = None
     allow_leak: bool = False
+    in_batches: bool = False
+    """Ask through the endpoint's Batch API."""
+    twice: bool = False
+    """Ask also what waits for its answer in a batch."""
+    keep: bool = False
+    """Leave the deployments that are made for it."""
 
 
 def plan_evaluation(ledger: Ledger, targets: Sequence[str], wishes: Wishes) -> Plan:
     """Find the models, check the cases, compare them with the training file, and count what is not answered yet.
 
     Raises what `find_subject`, `check_cases` and `chosen_variants` raise, NoEvaluationFile, CasesInTraining,
-    UnknownEndpoint.
+    UnknownEndpoint, NoBatches.
     """
-    subject = find_subject(ledger, targets, wishes.endpoint)
+    return plan_subject(ledger, find_subject(ledger, targets, wishes.endpoint), wishes)
+
+
+def plan_subject(ledger: Ledger, subject: Subject, wishes: Wishes) -> Plan:
+    """The same for a subject that is known."""
     config = ledger.workspace.endpoint(subject.endpoint)
+    if wishes.in_batches and not capabilities_of(config).batch:
+        raise NoBatches(endpoint=config.name)
     settings, path = _settings(subject, wishes)
     asked = candidates(subject, settings.models, ledger)
     cases = check_cases(path, frozenset(settings.rejection_tools))
     variants = chosen_variants(path, settings.variants)
     grid = Grid([each.model for each in asked], variants, settings.samples, {"temperature": settings.temperature})
     notes = [
-        *_doubtful_names(settings, cases),
+        *doubtful_names(settings, cases),
         *compare_with_training(cases, subject, allow_leak=settings.allow_leak or wishes.allow_leak),
     ]
-    charges = capabilities_of(config).charges
-    price = Price() if charges else None
-    missing = 0
-    for question in missing_questions(ledger, config.name, path, settings, grid):
-        missing += 1
-        price = price.plus(price_of(question, config)) if price else None
-    return Plan(subject, config, settings, cases, asked, grid, missing, price, tuple(notes))
+    price = Price() if capabilities_of(config).charges else None
+    missing, batched = Counter[str](), Counter[str]()
+    for question, batch_id in open_questions(ledger, config.name, path, settings, grid):
+        if batch_id is None or wishes.twice:
+            missing[question.model] += 1
+            price = price.plus(price_of(question, config, batch=wishes.in_batches)) if price else None
+        else:
+            batched[batch_id] += 1
+    return Plan(
+        subject,
+        config,
+        settings,
+        cases,
+        asked,
+        grid,
+        missing.total(),
+        tuple(missing),
+        price,
+        (*notes, *deployment_notes(ledger, config, tuple(missing), keep=wishes.keep)),
+        batched,
+        in_batches=wishes.in_batches,
+        twice=wishes.twice,
+        keep=wishes.keep,
+    )
+
+
+def recounted(ledger: Ledger, plan: Plan) -> Plan:
+    """The plan once more, after others may have recorded answers, or put questions into batches."""
+    missing, batched = Counter[str](), Counter[str]()
+    for question, batch_id in open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid):
+        if batch_id is None or plan.twice:
+            missing[question.model] += 1
+        else:
+            batched[batch_id] += 1
+    return replace(plan, missing=missing.total(), unanswered=tuple(missing), under_way=batched)
 
 
 def all_questions(path: Path, settings: Settings, grid: Grid) -> Iterator[tuple[Case, Question]]:
@@ -110,18 +163,20 @@ def all_questions(path: Path, settings: Settings, grid: Grid) -> Iterator[tuple[
     return questions(read_cases(path, frozenset(settings.rejection_tools)), grid)
 
 
-def missing_questions(
+def open_questions(
     ledger: Ledger, endpoint: str, path: Path, settings: Settings, grid: Grid
-) -> Iterator[Question]:
-    """The questions without a recorded answer; of equal ones the first."""
+) -> Iterator[tuple[Question, str | None]]:
+    """The questions without a recorded answer, each with the batch in which it waits for one, if it does; of equal
+    ones the first."""
     drawn: set[store.Asked] = set()
     for batch in batches(all_questions(path, settings, grid), BATCH):
         keys = {asked_as(question): question for _, question in batch}
         with ledger.database.read() as connection:
             known = store.known(connection, endpoint, list(keys))
+            waiting = under_way(connection, endpoint, list(keys))
         fresh = {key: question for key, question in keys.items() if key not in known and key not in drawn}
         drawn.update(fresh)
-        yield from fresh.values()
+        yield from ((question, waiting.get(key)) for key, question in fresh.items())
 
 
 def asked_as(question: Question) -> store.Asked:
@@ -153,7 +208,7 @@ def _settings(subject: Subject, wishes: Wishes) -> tuple[Settings, Path]:
     return (table or Settings(file=str(path))).model_copy(update=changes), path
 
 
-def _doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
+def doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
     """Names that are taken as they stand, and would quietly give other figures where they are misspelt."""
     for model in settings.models:
         near = get_close_matches(model, (BASE, TUNED, CHECKPOINTS), n=1, cutoff=0.8)

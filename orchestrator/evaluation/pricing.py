@@ -28,10 +28,17 @@ class Price:
             usd=(self.usd or 0.0) + (other.usd or 0.0) if known else None,
         )
 
+    def times(self, number: int) -> Price:
+        usd = None if self.usd is None else self.usd * number
+        return replace(self, prompt_tokens=self.prompt_tokens * number, usd=usd)
 
-def price_of(question: Question, config: EndpointConfig) -> Price:
-    """The price of one question, by the table of prices; its answer is taken to have ASSUMED_ANSWER tokens."""
+
+def price_of(question: Question, config: EndpointConfig, *, batch: bool = False) -> Price:
+    """The price of one question, by the table of prices; its answer is taken to have ASSUMED_ANSWER tokens.
+
+    `batch` takes the prices of the Batch API, which the table has beside the others.
+    """
     request = question.request
     tokens = count_messages(request["messages"], request.get("tools") or request.get("functions"), question.model)
-    usd = calls_cost(config.type, question.model, tokens, ASSUMED_ANSWER, prices=config.prices)
+    usd = calls_cost(config.type, question.model, tokens, ASSUMED_ANSWER, batch=batch, prices=config.prices)
     return Price(tokens, usd)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from orchestrator.dataset.shorten import shortened
+from orchestrator.dataset.shorten import in_variant
 from orchestrator.dataset.variants import Variant, variant_of_file
 from orchestrator.errors import VariantNotThere
 from orchestrator.evaluation.asking import Question
@@ -15,12 +15,6 @@ from orchestrator.evaluation.cases import Case
 
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 """From the longest definitions to none at all; each can be made of those before it."""
-
-_LEVELS: Mapping[Variant, Literal["descriptions", "parameters", "tools"]] = {
-    "no-descriptions": "descriptions",
-    "no-parameters": "parameters",
-    "no-tools": "tools",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Questio
     """
     for case in cases:
         for variant in grid.variants:
-            request = _request(case, variant)
+            request = in_variant(dict(case.request), variant)
             for model in grid.models:
                 for sample in range(grid.samples):
                     body = {"model": model, **request, **grid.parameters}
@@ -65,8 +59,3 @@ def chosen_variants(path: Path, wished: Sequence[Variant] | None) -> Sequence[Va
         if VARIANTS.index(variant) < VARIANTS.index(found):
             raise VariantNotThere(path=path, found=found, variant=variant)
     return wished
-
-
-def _request(case: Case, variant: Variant) -> Mapping[str, Any]:
-    level = _LEVELS.get(variant)
-    return case.request if level is None else shortened(dict(case.request), level)

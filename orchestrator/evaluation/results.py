@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.dataset.basemodels import base_model
 from orchestrator.dataset.pricetable import find_price
-from orchestrator.evaluation.comparison import Comparison, adjusted, compare
+from orchestrator.evaluation.comparison import Comparison, adjusted, compare, sentence_of
 from orchestrator.evaluation.figures import Figures, cost_per_thousand
 from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather, pairs
 from orchestrator.evaluation.measures import MEASURES
 from orchestrator.evaluation.statistics import SIGNIFICANCE
+from orchestrator.evaluation.training import origin_of
 from orchestrator.jobfile import ScoreName
 from orchestrator.jobfile.evaluation import BASE
 from orchestrator.runs.ledger import Ledger
@@ -58,6 +58,12 @@ class Contrast:
     @property
     def is_established(self) -> bool:
         return self.p_value < SIGNIFICANCE
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words: what is better, by this measure, and whether that is established."""
+        is_better_low = MEASURES[self.measure].better_low
+        return sentence_of(self.comparison, self.p_value, is_better_low=is_better_low)
 
 
 @dataclass(frozen=True)
@@ -126,14 +132,15 @@ def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Figures) 
     if evaluation.endpoint_type == "local":
         return 0.0
     config = ledger.workspace.endpoints.get(evaluation.endpoint)
-    price = find_price(evaluation.endpoint_type, model, prices=config.prices if config else None)
+    origin = origin_of(ledger, evaluation.endpoint, model)
+    price = find_price(evaluation.endpoint_type, origin.base, prices=config.prices if config else None)
     if price is None:
         return None
-    return cost_per_thousand(figures, price.rates(fine_tuned=base_model(model) != model, batch=False))
+    return cost_per_thousand(figures, price.rates(fine_tuned=origin.is_tuned, batch=False))
 
 
 def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, Gathered]) -> list[Contrast]:
-    """Each model against each base in the same variant."""
+    """Each model against each base in the same variant, by measure."""
     compared = []
     for base in (each for each in series if each.is_base):
         others = {
@@ -142,4 +149,4 @@ def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, Gathered])
             if each.variant == base.variant and not each.is_base
         }
         compared += contrasts(found[base.key], others)
-    return compared
+    return sorted(compared, key=lambda contrast: list(MEASURES).index(contrast.measure))

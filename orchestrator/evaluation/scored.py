@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from orchestrator.dataset.checking.findings import shown
@@ -11,7 +11,7 @@ from orchestrator.errors import AnswersMissing
 from orchestrator.evaluation.answers import Answer, read_answer
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.cases import Case
-from orchestrator.evaluation.plan import BATCH, Plan, all_questions, asked_as, batches
+from orchestrator.evaluation.plan import Plan, all_questions, asked_as, batches
 from orchestrator.evaluation.scoring import score
 from orchestrator.evaluation.verdicts import (
     ArgumentCounts,
@@ -30,6 +30,8 @@ SCORING = 1
 """The version of the rules in docs/scoring.md: higher as soon as any answer may be scored otherwise."""
 NOT_RECORDED = "no answer is recorded"
 _LONGEST_REQUEST = 100
+_AT_ONCE = 500
+"""Answers that are read, scored and written in one turn."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def score_answers(ledger: Ledger, plan: Plan, evaluation_id: str, errors: Mappin
     with ledger.database.write() as connection:
         store.clear_scores(connection, evaluation_id)
     found = 0
-    for batch in batches(all_questions(plan.cases.path, plan.settings, plan.grid), BATCH):
+    for batch in batches(all_questions(plan.cases.path, plan.settings, plan.grid), _AT_ONCE):
         with ledger.database.read() as connection:
             recorded = store.answers_to(connection, plan.config.name, [asked_as(each) for _, each in batch])
         found += len(recorded)
@@ -111,15 +113,27 @@ def _detail(case: Case, verdict: Verdict, answer: Answer) -> dict[str, Any]:
         "request": _request(case),
         "expects": verdict.expects,
         "decision": verdict.decision,
-        "difference": asdict(verdict.difference) if verdict.difference else None,
+        "difference": _written(verdict.difference),
         "rejected": verdict.rejected,
         "expected_tools": verdict.expected_tools,
         "called_tools": verdict.called_tools,
-        "calls": astuple(verdict.calls),
-        "arguments": astuple(verdict.arguments),
+        "calls": _numbers(verdict.calls),
+        "arguments": _numbers(verdict.arguments),
         "tokens": (answer.prompt_tokens, answer.completion_tokens),
+        "cached_tokens": answer.cached_tokens,
         "seconds": answer.seconds,
     }
+
+
+def _written(difference: Difference | None) -> Mapping[str, str] | None:
+    if difference is None:
+        return None
+    return {field.name: getattr(difference, field.name) for field in fields(difference)}
+
+
+def _numbers(counts: CallCounts | ArgumentCounts) -> tuple[int, ...]:
+    """Field by field; `astuple` would copy what can't be changed."""
+    return tuple(getattr(counts, field.name) for field in fields(counts))
 
 
 def _request(case: Case) -> str:
@@ -155,5 +169,10 @@ def _read(row: Score) -> ScoredAnswer:
         cluster=detail["cluster"],
         request=detail["request"],
         verdict=verdict,
-        answer=Answer(prompt_tokens=prompt, completion_tokens=completion, seconds=detail["seconds"]),
+        answer=Answer(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cached_tokens=detail.get("cached_tokens"),  # not recorded by the first versions
+            seconds=detail["seconds"],
+        ),
     )

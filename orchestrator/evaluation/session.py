@@ -17,11 +17,13 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
+    QuestionsUnderWay,
     QuotaExhausted,
     RequestRefused,
 )
 from orchestrator.evaluation.asking import Question, Reply, ask_all
-from orchestrator.evaluation.plan import Plan, asked_as, missing_questions
+from orchestrator.evaluation.namedmodels import require_models
+from orchestrator.evaluation.plan import Plan, asked_as, open_questions
 from orchestrator.evaluation.scored import SCORING, score_answers
 from orchestrator.runs.ledger import Ledger
 from orchestrator.store import evaluations as store
@@ -68,27 +70,48 @@ class Asking:
 
 
 async def ask_missing(
-    ledger: Ledger, plan: Plan, *, listener: Listener | None = None, stop: asyncio.Event | None = None
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Asking:
     """Ask every question of the plan that has no recorded answer; each answer is kept as it comes.
 
-    Setting `stop` ends it early: what is under way is still answered and kept. Raises RequestRefused for a model
-    that does not exist, AskingEnded for all other trouble that concerns every question, and EndpointNotUsable.
+    `called` says by which name a model is asked where that is not its own: an answer is recorded as the model's.
+
+    Setting `stop` ends it early: what is under way is still answered and kept. Raises NoSuchModel or RequestRefused
+    for a model that does not exist, AskingEnded for all other trouble that concerns every question,
+    EndpointNotUsable, and QuestionsUnderWay.
     """
+    require_nothing_under_way(plan)
     if not plan.missing:
         return Asking(0, {}, True)
     stop, listener = stop or asyncio.Event(), listener or Silence()
     recorder = _Recorder(ledger, plan.config.name, listener)
-    left = missing_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid)
+    found = open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid)
+    left = (question for question, batch_id in found if batch_id is None or plan.twice)
     async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
 
         async def ask(question: Question) -> Mapping[str, Any]:
-            return await endpoint.chat(question.request, question.once)
+            name = (called or {}).get(question.model, question.model)
+            return await endpoint.chat({**question.request, "model": name}, question.once)
 
         with recorder.flushing():
-            await _wait_for_new_models(endpoint, plan, listener, stop)
+            if called is None:
+                await require_models(endpoint, plan)
+                await wait_for_new_models(endpoint, plan, listener, stop)
             await ask_all(left, ask, recorder.add, concurrency=plan.settings.max_concurrency, stop=stop)
     return Asking(recorder.answered, recorder.errors, not stop.is_set())
+
+
+def require_nothing_under_way(plan: Plan) -> None:
+    """Raises QuestionsUnderWay where questions wait for their answers in a batch: to ask them now would be to pay
+    twice, and to leave them out would give figures of a part."""
+    if plan.under_way:
+        count = f"{sum(plan.under_way.values()):,}"
+        raise QuestionsUnderWay(count=count, of=f"{plan.questions:,}", batches=", ".join(sorted(plan.under_way)))
 
 
 def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evaluation:
@@ -110,6 +133,7 @@ def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evalu
         state=store.WANTED if wanted else store.ASKING,
         scored_with=SCORING,
         created_at=wanted.created_at if wanted else time.time(),
+        sweep_id=wanted.sweep_id if wanted else subject.sweep_id,
     )
     with ledger.database.write() as connection:
         if wanted:
@@ -135,7 +159,7 @@ def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[A
     return done
 
 
-async def _wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener, stop: asyncio.Event) -> None:
+async def wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener, stop: asyncio.Event) -> None:
     """Wait until models whose runs have just ended answer at all: asked too early they seem not to exist."""
     for candidate in plan.candidates:
         if not endpoint.capabilities.charges or candidate.finished_at is None:

@@ -20,6 +20,7 @@ from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.store import records, sweeps
 from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Subject:
     """Succeeded ones: the newest, or those of a sweep in their order."""
     models: tuple[str, ...]
     """Named themselves, and trained by no recorded run."""
+    sweep_id: str | None = None
+    """The sweep, where it is one as a whole."""
 
     @property
     def run_id(self) -> str | None:
@@ -98,8 +101,18 @@ def _subject(ledger: Ledger, target: str, endpoint: str | None) -> Subject:
 
 
 def _of_job(ledger: Ledger, job: JobFile, endpoint: str) -> Subject:
-    runs = _runs_of_sweep(ledger, job.name, endpoint) if job.sweep else _runs_of_job(ledger, job.name, endpoint)
-    return Subject(job.name, endpoint, job, (job.model,), tuple(runs), ())
+    if job.sweep is None:
+        return Subject(job.name, endpoint, job, (job.model,), tuple(_runs_of_job(ledger, job.name, endpoint)), ())
+    with ledger.database.read() as connection:
+        known = sweeps.newest(connection, name=job.name, endpoint=endpoint)
+    return of_sweep(ledger, known[0], job) if known else Subject(job.name, endpoint, job, (job.model,), (), ())
+
+
+def of_sweep(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Subject:
+    """A sweep as a whole: the trials that its job file asks for, as far as they yielded a model, by number."""
+    runs = [run for _, run in ledger.trials(sweep.id) if run.fine_tuned_model]
+    bases = tuple(dict.fromkeys(run.model for run in runs)) or (job.model,)
+    return Subject(sweep.name, sweep.endpoint, job, bases, tuple(runs), (), sweep.id)
 
 
 def _runs_of_job(ledger: Ledger, name: str, endpoint: str) -> list[Run]:
@@ -109,13 +122,6 @@ def _runs_of_job(ledger: Ledger, name: str, endpoint: str) -> list[Run]:
         return []
     own = (run for run in named if run.name == name and run.endpoint == endpoint and run.sweep_id is None)
     return [run for run in own if run.fine_tuned_model][:1]
-
-
-def _runs_of_sweep(ledger: Ledger, name: str, endpoint: str) -> list[Run]:
-    with ledger.database.read() as connection:
-        known = sweeps.newest(connection, name=name, endpoint=endpoint)
-        runs = [run for each in known[:1] for run in sweeps.runs_of(connection, each.id).values()]
-    return sorted((run for run in runs if run.fine_tuned_model), key=_age)
 
 
 def _age(run: Run) -> tuple[float, str]:

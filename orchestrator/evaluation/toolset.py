@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from orchestrator.dataset.checking.schemas import parameters_of
 from orchestrator.dataset.variants import declared_functions
 from orchestrator.evaluation.values import same
 
@@ -65,15 +64,7 @@ class Tool:
 
     @cached_property
     def _validator(self) -> Validator:
-        return _compiled(orjson.dumps(self.schema))
-
-
-@lru_cache(maxsize=1024)
-def _compiled(schema: bytes) -> Validator:
-    """Equal schemas share a validator. Nothing is ever fetched for a `$ref`."""
-    import jsonschema_rs
-
-    return jsonschema_rs.Draft202012Validator(orjson.loads(schema), offline=True)
+        return parameters_of(self.schema).validator
 
 
 @dataclass(frozen=True)

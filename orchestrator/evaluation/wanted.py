@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from pathlib import Path
+
+from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
 from orchestrator.evaluation.scored import SCORING
@@ -11,37 +14,29 @@ from orchestrator.evaluation.session import new_id
 from orchestrator.jobfile import JobFile
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import State
+from orchestrator.runs.submission import Also
 from orchestrator.store import evaluations as store
 from orchestrator.store import runs
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 
 
-def want(ledger: Ledger, job: JobFile, run: Run) -> Evaluation | None:
-    """Record that the run is to be evaluated when it has succeeded, where its job file says so and nothing is
-    recorded yet. Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty for the evaluation file."""
+def wish_of(job: JobFile) -> Also | None:
+    """What records, together with a run of the job, that the run is to be evaluated when it has succeeded; None
+    where the job file does not say so. A run that is evaluated already stays as it is.
+
+    Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty for the evaluation file.
+    """
     path = job.evaluation_path
     if path is None or job.evaluation is None or not job.evaluation.auto:
         return None
-    evaluation = Evaluation(
-        id=new_id(),
-        name=job.name,
-        job_file=run.job_file,
-        run_id=run.id,
-        endpoint=run.endpoint,
-        endpoint_type=run.endpoint_type,
-        file_path=str(path.absolute()),
-        file_sha256=inspect_file(path).sha256,
-        settings={},
-        state=store.WANTED,
-        scored_with=SCORING,
-        created_at=time.time(),
-    )
-    with ledger.database.write() as connection:
-        if store.is_evaluated(connection, run.id):
-            return None
-        store.add(connection, evaluation)
-    return evaluation
+    sha256 = inspect_file(path).sha256  # outside the transaction: a large file takes its time
+
+    def want(connection: Connection, run: Run) -> None:
+        if not store.is_evaluated(connection, run.id):
+            store.add(connection, _wanted(job, path, sha256, run))
+
+    return want
 
 
 def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluation]:
@@ -56,3 +51,27 @@ def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluati
             elif run.is_over:
                 store.set_state(connection, evaluation.id, store.DROPPED, finished_at=time.time())
     return found
+
+
+def done_meanwhile(ledger: Ledger, wanted: Evaluation) -> Evaluation | None:
+    """The evaluation as another process has carried it out; None while it is still wanted."""
+    with ledger.database.read() as connection:
+        current = store.get(connection, wanted.id)
+    return current if current.state == store.DONE else None
+
+
+def _wanted(job: JobFile, path: Path, sha256: str, run: Run) -> Evaluation:
+    return Evaluation(
+        id=new_id(),
+        name=job.name,
+        job_file=run.job_file,
+        run_id=run.id,
+        endpoint=run.endpoint,
+        endpoint_type=run.endpoint_type,
+        file_path=str(path.absolute()),
+        file_sha256=sha256,
+        settings={},
+        state=store.WANTED,
+        scored_with=SCORING,
+        created_at=time.time(),
+    )

@@ -33,7 +33,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     _print_checkpoints(details, console)
     _print_history(details, console)
     if run.fine_tuned_model:
-        _print_call(run.fine_tuned_model, config, console)
+        _print_call(run, details.deployment.name if details.deployment else None, config, console)
 
 
 def _facts(run: Run) -> Table:
@@ -112,6 +112,8 @@ def _print_files(details: RunDetails, console: Console) -> None:
         files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
     for role, path, sha256, file_id in files:
         identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
+        if path.startswith(("https://", "http://")):
+            identity = "fetched by the endpoint from there; its bytes were not seen here"
         lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
         table.add_row(f"{role} file", "\n".join(lines))
     console.print(table)
@@ -177,12 +179,19 @@ def _print_history(details: RunDetails, console: Console) -> None:
     console.print(table)
 
 
-def _print_call(model: str, config: EndpointConfig | None, console: Console) -> None:
+def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
+    """On Azure a model is called by its deployment's name, and answers no other way."""
+    name = deployment or run.fine_tuned_model or ""
     console.print("\nTo call it", style="bold")
+    if config is not None and config.type == "azure" and deployment is None:
+        console.print(
+            f"  ftorch deploy {run.id}    # it prints the name to ask it by; hosting is charged from then on"
+        )
+        name = "NAME"
     if config is not None and config.type == "local":
         console.print(f"  ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
     console.print(f"  client = {_client(config)}", soft_wrap=True)
-    call = f"client.chat.completions.create(model={printable(model)!r}, messages=[…], tools=[…])"
+    call = f"client.chat.completions.create(model={printable(name)!r}, messages=[…], tools=[…])"
     console.print(f"  {call}", soft_wrap=True)
 
 
@@ -192,7 +201,10 @@ def _client(config: EndpointConfig | None) -> str:
     if config.type == "local":
         return f'openai.OpenAI(base_url="http://127.0.0.1:{_SERVE_PORT}/v1", api_key="local")'
     key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
-    return f'openai.OpenAI(base_url="{printable(config.base_url or "")}", api_key={key})'
+    if config.auth == "entra":
+        key = 'get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")'
+    path = "/openai/v1/" if config.type == "azure" else ""
+    return f'openai.OpenAI(base_url="{printable(config.base_url or "")}{path}", api_key={key})'
 
 
 def _grid(*headings: str) -> Table:

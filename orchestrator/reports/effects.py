@@ -26,14 +26,17 @@ _SEPARATE = 1.001
 """The shares of parameters that were crossed add up to 1 at most, but for rounding."""
 
 
-def print_effects(effects: Sequence[Effect], sweep: Sweep, console: Console) -> None:
-    """The mean score at each value of each parameter, how much of the differences that is, and which decided."""
+def print_effects(effects: Sequence[Effect], sweep: Sweep, console: Console, metric: str | None = None) -> None:
+    """The mean score at each value of each parameter, how much of the differences that is, and which decided.
+
+    `metric` is what the scores are, where the sweep's own word for it is only "evaluation".
+    """
     if not effects:
         return
     console.print("\nEffects", style="bold")
     for effect in effects:
         print_wrapped(f"{effect.parameter}: {_share(effect)}", console)
-        console.print(_levels(effect, sweep))
+        console.print(_levels(effect, metric or sweep.metric))
     print_wrapped(reason(effects, sweep), console)
 
 
@@ -88,7 +91,7 @@ def _toml(given: float | str) -> str:
     return f'"{escaped}"'
 
 
-def _levels(effect: Effect, sweep: Sweep) -> Table:
+def _levels(effect: Effect, metric: str) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(min_width=_LEVEL_WIDTH, overflow="fold")
     for _ in range(3):
@@ -97,7 +100,7 @@ def _levels(effect: Effect, sweep: Sweep) -> Table:
     longest = max(abs(level.mean) for level in effect.levels)
     for level in effect.levels:
         name, points = f"    {printable(level.label)}", plural(level.points, "point")
-        table.add_row(name, points, f"mean {sweep.metric}", number(level.mean), _bar(level, longest))
+        table.add_row(name, points, f"mean {metric}", number(level.mean), _bar(level, longest))
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -50,15 +50,7 @@ def print_evaluation_plan(plan: Plan, console: Console) -> None:
 def print_results(results: Results, console: Console) -> None:
     """All figures of an evaluation, with their intervals, and each model against the base."""
     _print_head(results, console)
-    for title, table in (
-        ("How often right, with 95 % intervals", _accuracy(results)),
-        ("What the models decided to do", _decisions(results)),
-        ("How the calls are made", _calls(results)),
-        ("Tokens and time", _tokens(results)),
-        ("By slice: answers right", _slices(results)),
-        ("By expected tool: answers right", _tools(results)),
-        ("What was wrong first", _mistakes(results)),
-    ):
+    for title, table in (("How often right, with 95 % intervals", _accuracy(results)), *result_tables(results)):
         if table.row_count:
             console.print()
             console.print(title, style="bold")
@@ -68,6 +60,16 @@ def print_results(results: Results, console: Console) -> None:
         labels = {contrast.label for contrast in results.contrasts}
         who = f"{printable(labels.pop())} against base" if len(labels) == 1 else "Against the base"
         print_contrasts(f"{who}, case by case", "base", results.contrasts, console)
+
+
+def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[tuple[str, Table]]:
+    """The further tables with their titles; `is_wide` where there is room for every tool."""
+    yield "What the models decided to do", _decisions(results)
+    yield "How the calls are made", _calls(results)
+    yield "Tokens and time", _tokens(results)
+    yield "By slice: answers right", _slices(results)
+    yield "By expected tool: answers right", _by_row(results, _worst_first(results)) if is_wide else _tools(results)
+    yield "What was wrong first", _mistakes(results)
 
 
 # --- before ------------------------------------------------------------------------------------------------
@@ -86,14 +88,22 @@ def _questions(plan: Plan) -> str:
         parts.append(f"variant {plan.grid.variants[0]}")
     if plan.grid.samples > 1:
         parts.append(plural(plan.grid.samples, "sample"))
-    return f"{' × '.join(parts)} = {count(plan.questions)}; {count(plan.missing)} to be asked"
+    return f"{' × '.join(parts)} = {count(plan.questions)}; {count(plan.missing)} to be asked{_batched(plan)}"
+
+
+def _batched(plan: Plan) -> str:
+    """How they are asked, and what is under way already."""
+    how = " in a batch" if plan.in_batches and plan.missing else ""
+    waiting = sum(plan.under_way.values())
+    return f"{how}, {count(waiting)} under way in {', '.join(sorted(plan.under_way))}" if waiting else how
 
 
 def _price(plan: Plan) -> str:
     price = plan.price
     assert price is not None
     tokens = f"{count(price.prompt_tokens)} prompt tokens by estimate, answers taken as {ASSUMED_ANSWER} tokens"
-    return f"{'unknown' if price.usd is None else f'about {money(price.usd)}'}: {tokens}"
+    how = "by the prices of the Batch API, " if plan.in_batches else ""
+    return f"{'unknown' if price.usd is None else f'about {money(price.usd)}'}: {how}{tokens}"
 
 
 # --- after -------------------------------------------------------------------------------------------------
@@ -138,8 +148,8 @@ def _decisions(results: Results) -> Table:
 
 
 def _calls(results: Results) -> Table:
-    levels = [f"calls right, {level}" for level in Level]
-    table = _table(results, *levels, "argument F1", "unknown tool", "unknown argument", "keeps to schema")
+    levels = (f"right, {level}" for level in Level)
+    table = _table(results, *levels, "F1", "unknown tool", "unknown argument", "keeps to schema")
     for series in results.series:
         found = series.all
         shares = [found.call_accuracy[level] for level in Level]
@@ -183,11 +193,15 @@ def _of_group(found: Figures | None) -> str:
 
 
 def _tools(results: Results) -> Table:
-    """The tools that fare worst first: a row each, by the last model; with many models a column each, by all."""
+    """The tools that fare worst first: a row each, or with many models a column each."""
     is_narrow = len(results.series) <= _SIDE_BY_SIDE
-    judges = results.series[-1:] if is_narrow else results.series
-    names = sorted(results.series[-1].tools, key=lambda name: sum(_value(each.tools.get(name)) for each in judges))
-    return _by_row(results, names) if is_narrow else _by_column(results, names)
+    return (_by_row if is_narrow else _by_column)(results, _worst_first(results))
+
+
+def _worst_first(results: Results) -> list[str]:
+    """The tools by the shares of the last model; with many models, of all."""
+    judges = results.series[-1:] if len(results.series) <= _SIDE_BY_SIDE else results.series
+    return sorted(results.series[-1].tools, key=lambda name: sum(_value(each.tools.get(name)) for each in judges))
 
 
 def _by_row(results: Results, names: Sequence[str]) -> Table:

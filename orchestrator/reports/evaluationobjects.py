@@ -12,13 +12,15 @@ from orchestrator.evaluation.contest import Contest, Side
 from orchestrator.evaluation.figures import Figures
 from orchestrator.evaluation.leaderboard import Leaderboard
 from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Contrast, Results, Series
 from orchestrator.evaluation.shares import Distribution, Proportion
 from orchestrator.evaluation.verdicts import Level
 from orchestrator.reports.formats import iso
+from orchestrator.reports.ownershipobjects import ownership_cells, ownership_object
 
 
-def results_object(results: Results) -> dict[str, Any]:
+def results_object(results: Results, ownership: Ownership | None = None) -> dict[str, Any]:
     """What `evaluate --json` prints."""
     found = results.evaluation
     return {
@@ -35,12 +37,13 @@ def results_object(results: Results) -> dict[str, Any]:
         "finished_at": iso(found.finished_at),
         "models": [_series_object(series) for series in results.series],
         "against_base": [contrast_object(contrast) for contrast in results.contrasts],
+        **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
     }
 
 
-def results_csv(results: Results) -> str:
+def results_csv(results: Results, ownership: Ownership | None = None) -> str:
     """One line for each model, variant and group: all cases, each slice, each expected tool."""
-    rows = [row for series in results.series for row in _rows(series)]
+    rows = [row for series in results.series for row in _rows(series, ownership)]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -114,6 +117,7 @@ def figures_object(found: Figures) -> dict[str, Any]:
         ],
         "prompt_tokens": _distribution(found.prompt_tokens),
         "completion_tokens": _distribution(found.completion_tokens),
+        "cached_tokens": _distribution(found.cached_tokens),
         "seconds": _distribution(found.seconds),
     }
 
@@ -122,7 +126,7 @@ def _distribution(found: Distribution | None) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
-def _rows(series: Series) -> Iterator[dict[str, Any]]:
+def _rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any]]:
     groups = [
         ("all", "", series.all),
         *(("slice", name, found) for name, found in series.slices.items()),
@@ -136,7 +140,9 @@ def _rows(series: Series) -> Iterator[dict[str, Any]]:
             "group": group,
             "name": name,
         }
-        yield {**who, **_flat(found)}
+        price = {"usd_per_1000_requests": series.usd_per_thousand if group == "all" else None}
+        owning = ownership_cells(ownership, series) if ownership else {}
+        yield {**who, **_flat(found), **price, **(owning if group == "all" else dict.fromkeys(owning))}
 
 
 def _flat(found: Figures) -> dict[str, Any]:
@@ -185,6 +191,17 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
                 "p_value_against_first": place.p_value,
             }
             for place in board.places
+        ],
+        "rejection_tools": list(board.conditions.rejection_tools),
+        "scored_otherwise": [
+            {
+                "model": other.model,
+                "variants": list(other.variants),
+                "evaluation": other.evaluation.id,
+                "rejection_tools": list(other.conditions.rejection_tools),
+                "command": other.command,
+            }
+            for other in board.scored_otherwise
         ],
     }
 

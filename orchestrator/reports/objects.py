@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import EndpointConfig
+from orchestrator.reports.evaluationpreview import preview_object
 from orchestrator.reports.formats import iso
 from orchestrator.runs.ledger import RunDetails
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
 
 if TYPE_CHECKING:
+    from orchestrator.dataset.addresses import ImportedFile
+    from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.plan import CheckedFile, Plan  # loads pydantic, which status does not need
 
 
@@ -143,6 +146,8 @@ def endpoint_object(config: EndpointConfig) -> dict[str, Any]:
         "name": config.name,
         "type": config.type,
         "base_url": config.base_url,
+        "api": config.api if config.type == "azure" else None,
+        "auth": config.auth if config.type == "azure" else None,
         "api_key_env": config.api_key_env,
         "max_active": config.max_active,
         "usable": config.problem is None,
@@ -151,7 +156,7 @@ def endpoint_object(config: EndpointConfig) -> dict[str, Any]:
     }
 
 
-def plan_object(plan: Plan) -> dict[str, Any]:
+def plan_object(plan: Plan, evaluation: Preview | None = None) -> dict[str, Any]:
     """What `submit --dry-run --json` prints."""
     return {
         "name": plan.job.name,
@@ -159,13 +164,21 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "model": plan.job.model,
         "method": plan.job.method.type,
         "hyperparameters": plan.job.method.hyperparameters,
-        "files": [checked_file_object(checked) for checked in plan.files],
+        "files": [
+            *(checked_file_object(checked) for checked in plan.files),
+            *(_import_object(imported) for imported in plan.imports),
+        ],
         "epochs": plan.cost.epochs,
         "epochs_assumed": plan.cost.epochs_assumed,
         "estimated_cost_usd": plan.cost.usd,
         "max_cost_usd": plan.job.limits.max_cost_usd,
         "notices": list(plan.notices),
+        "evaluation": preview_object(evaluation),
     }
+
+
+def _import_object(imported: ImportedFile) -> dict[str, Any]:
+    return {"role": imported.role, "address": str(imported.address), "bytes": imported.size}
 
 
 def checked_file_object(checked: CheckedFile) -> dict[str, Any]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.dataset.addresses import ImportedFile
+from orchestrator.reports.evaluationpreview import evaluation_line, print_preview_notes
 from orchestrator.reports.formats import count, money, printable
 from orchestrator.reports.kinds import tallies
 from orchestrator.runs.plan import CheckedFile, Plan
 
+if TYPE_CHECKING:
+    from orchestrator.evaluation.preview import Preview
 
-def print_plan(plan: Plan, console: Console) -> None:
-    """What will be trained where, on which bytes, for how much."""
+
+def print_plan(plan: Plan, console: Console, evaluation: Preview | None = None) -> None:
+    """What will be trained where, on which bytes, for how much, and what will be asked of it by itself."""
     job = plan.job
     console.print(f"Plan: {job.name} on {plan.config.name}", style="bold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
@@ -25,9 +31,17 @@ def print_plan(plan: Plan, console: Console) -> None:
     table.add_row("method", f"{job.method.type}: {numbers}")
     for checked in plan.files:
         table.add_row(checked.role, file_facts(checked))
+    for imported in plan.imports:
+        table.add_row(imported.role, import_facts(imported))
     table.add_row("cost", _cost(plan))
+    if line := _deployment(plan):
+        table.add_row("deployment", line)
+    if evaluation is not None:
+        table.add_row("evaluation", evaluation_line(evaluation))
     console.print(table)
     print_concerns(plan.files, plan.job.source, plan.notices, console)
+    if evaluation is not None:
+        print_preview_notes(evaluation, console)
 
 
 def file_facts(checked: CheckedFile) -> str:
@@ -38,10 +52,31 @@ def file_facts(checked: CheckedFile) -> str:
     return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
 
 
+def import_facts(imported: ImportedFile) -> str:
+    """A file's address, and what is known of it."""
+    size = "" if imported.size is None else f", {imported.size / 1e6:,.1f} MB"
+    return f"{printable(str(imported.address))}{size}: fetched by the endpoint, neither checked nor counted here"
+
+
+def _deployment(plan: Plan) -> str | None:
+    """How the run's model is deployed by itself, where the job file says so and the endpoint has deployments."""
+    wanted = plan.job.azure.deployment
+    if plan.config.type != "azure" or wanted is None or not wanted.auto:
+        return None
+    from orchestrator.deployments.recording import CAPACITY, usual_sku_of_run
+    from orchestrator.reports.deployments import hosting_words
+
+    sku = wanted.sku or usual_sku_of_run(plan.job.model)
+    words = hosting_words(plan.config, f"{plan.job.model}.ft-", sku)
+    return f"by itself when it has succeeded, {sku}, capacity {wanted.capacity or CAPACITY}: {words}"
+
+
 def _cost(plan: Plan) -> str:
     cost, limit = plan.cost, plan.job.limits.max_cost_usd
     if not plan.may_cost:
         return "no charge"
+    if cost.tokens_per_epoch is None:
+        return f"unknown: {cost.note}"
     assumed = " (assumed for auto)" if cost.epochs_assumed else ""
     work = f"{count(cost.tokens_per_epoch)} tokens × {cost.epochs} epochs{assumed}"
     amount = "unknown" if cost.usd is None else f"about {money(cost.usd)}"

@@ -9,6 +9,8 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.evaluation.comparison import p_shown
+from orchestrator.evaluation.statistics import Interval
 from orchestrator.jobfile import Sweep
 from orchestrator.reports.console import print_wrapped
 from orchestrator.reports.formats import count, duration, money, plural, printable
@@ -23,12 +25,19 @@ _PARAMETER_WIDTH = 12
 _SPREAD_WIDTH = 13
 """With what RUN is longer by where points are repeated."""
 _STEP_WIDTH = 11
+_CASES_WIDTH = 18
+"""Of the interval and the p-value that an evaluation gives."""
+
+_NOT_WHOLE = {
+    False: "measured on a part of the validation file: the endpoint measured no more",
+    True: "not every question got an answer; ftorch evaluate JOBFILE asks the rest",
+}
 
 _TITLES: Mapping[TrialState, str] = {
     TrialState.PRUNED: "Stopped by the rule",
     TrialState.FAILED: "Failed",
     TrialState.CANCELLED: "Cancelled",
-    TrialState.SUCCEEDED: "Without a measurement, so not ranked",
+    TrialState.SUCCEEDED: "Not measured, so not ranked",
 }
 
 
@@ -50,12 +59,12 @@ def print_ranking(
         console.print("  No trial has a result yet.")
         return
     shown = [_Line(point, best_repeat(point, sweep.goal)) for point in ranking.ranked[:limit]]
-    console.print(_table(shown, sweep, console.width))
+    console.print(_table(shown, ranking, console.width))
     if left := len(ranking.ranked) - len(shown):
         hint = "; --all shows every one" if title else ""
         console.print(f"  and {plural(left, 'worse point')}{hint}", style="dim")
     if any(line.is_partly for line in shown):
-        console.print("  ~ measured on a part of the validation file: the endpoint measured no more", style="dim")
+        console.print(f"  ~ {_NOT_WHOLE[sweep.by_evaluation]}", style="dim")
     if ranking.verdict:
         print_wrapped(ranking.verdict, console)
 
@@ -98,18 +107,23 @@ class _Line:
         return self.best.score is not None and not self.best.score.is_whole
 
     @property
+    def interval(self) -> Interval | None:
+        """Over the cases of an evaluation."""
+        return self.best.score.interval if self.best.score else None
+
+    @property
     def is_earlier(self) -> bool:
         """Whether its score is that of a checkpoint before the last step."""
         return self.step is not None and self.best.final_step is not None and self.step < self.best.final_step
 
 
-def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
+def _table(lines: Sequence[_Line], ranking: Ranking, width: int) -> Table:
     """Narrow terminals show parameters by short names, and leave out what they have no room for."""
     names = varied(line.point.parameters for line in lines)
     is_wide = width >= _wide(lines) + _PARAMETER_WIDTH * len(names)
     before, after = _titles(lines, is_wide)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("  #", sweep.metric.upper().replace("_", "\n"), *before):
+    for title in ("  #", ranking.metric.upper().replace("_", "\n"), *before):
         table.add_column(title, justify="right", no_wrap=True)
     for name in names:
         is_text = any(isinstance(line.point.parameters.get(name), str) for line in lines)
@@ -118,7 +132,7 @@ def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
     for title in after:
         table.add_column(title, justify="right", no_wrap=True)
     for place, line in enumerate(lines, 1):
-        facts, given = _facts(line), line.point.parameters
+        facts, given = _facts(line, ranking), line.point.parameters
         cells = [f"{place:>3}", _mean(line), *(facts[title] for title in before)]
         cells += [*(value(given[name]) if name in given else "–" for name in names), _run(line)]
         table.add_row(*cells, *(facts[title] for title in after), style="green" if place == 1 else "")
@@ -128,26 +142,40 @@ def _table(lines: Sequence[_Line], sweep: Sweep, width: int) -> Table:
 def _wide(lines: Sequence[_Line]) -> int:
     """The characters that all columns but those of the parameters take."""
     spread = _SPREAD_WIDTH if any(line.point.spread is not None for line in lines) else 0
-    return _WIDTH_BESIDE_PARAMETERS + spread + (_STEP_WIDTH if any(line.is_earlier for line in lines) else 0)
+    cases = _CASES_WIDTH if any(line.interval for line in lines) else 0
+    return (
+        _WIDTH_BESIDE_PARAMETERS + spread + cases + (_STEP_WIDTH if any(line.is_earlier for line in lines) else 0)
+    )
 
 
 def _titles(lines: Sequence[_Line], is_wide: bool) -> tuple[list[str], list[str]]:
     """The columns before and after the parameters. Spread and step are shown where there is something to see."""
     before = ["SPREAD"] if any(line.point.spread is not None for line in lines) else []
+    if any(line.interval for line in lines):
+        before += ["95 %", "P TO\n1ST"]
     if not is_wide:
         return before, ["COST"]
     return [*before, *(["STEP"] if any(line.is_earlier for line in lines) else [])], ["TOKENS", "COST", "TIME"]
 
 
-def _facts(line: _Line) -> dict[str, str]:
+def _facts(line: _Line, ranking: Ranking) -> dict[str, str]:
     point = line.point
+    p_value = ranking.p_to_first.get(line.best.run_id)
     return {
+        "95 %": _interval(line),
+        "P TO\n1ST": "–" if p_value is None else p_shown(p_value),
         "SPREAD": number(point.spread),
         "STEP": "–" if line.step is None else f"{line.step}/{line.best.final_step or '?'}",
         "TOKENS": "–" if point.trained_tokens is None else count(round(point.trained_tokens)),
         "COST": money(point.cost_usd),
         "TIME": "–" if point.seconds is None else duration(point.seconds),
     }
+
+
+def _interval(line: _Line) -> str:
+    """Of a single training: a mean of several has none."""
+    found = line.interval
+    return f"{found.low:.2f}-{found.high:.2f}" if found and len(line.point.scored) == 1 else "–"
 
 
 def _mean(line: _Line) -> str:

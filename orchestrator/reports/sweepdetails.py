@@ -32,13 +32,13 @@ def print_overview(
     _print_heading(overview, console)
     print_ranking(overview.ranking, overview.settings, console, None if show_all else SHOWN_POINTS)
     _print_best(overview, console)
-    print_effects(overview.effects, overview.settings, console)
+    print_effects(overview.effects, overview.settings, console, overview.ranking.metric)
     limit = None if show_all else _SHOWN_TRIALS
     print_unranked(overview.ranking, console, limit)
     _print_removed(overview.removed, console, limit)
     print_suggestions(overview.suggestions, console)
     if config is not None and config.type == "local":
-        for notice in notices(config, overview.job.model, date.today()):
+        for notice in notices(config, overview.job, date.today()):
             console.print(f"\nNote: {printable(notice)}", style="yellow")
 
 
@@ -73,7 +73,7 @@ def _print_heading(overview: Overview, console: Console) -> None:
         ("base model", job.model),
         ("endpoint", sweep.endpoint),
         ("strategy", f"{settings.strategy}{rule}"),
-        ("judged by", judged_by(settings)),
+        ("judged by", judged_by(job)),
         ("cost", _cost(overview)),
         ("submitted", moment(sweep.created_at)),
         ("job file", sweep.job_file),
@@ -102,7 +102,7 @@ def _print_best(overview: Overview, console: Console) -> None:
     best = overview.ranking.best
     if best is None or best.score is None:
         return
-    score, metric = best.score, overview.settings.metric
+    score, metric = best.score, overview.ranking.metric
     console.print("\nBest", style="bold")
     at = "" if score.step is None else f" at step {score.step} of {best.final_step or '?'}"
     print_wrapped(f"{listed(best.trial.parameters)}: {metric} {number(score.value)}{at}", console)

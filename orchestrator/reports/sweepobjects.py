@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.jobfile import Sweep
+from orchestrator.reports.evaluationpreview import preview_object
 from orchestrator.reports.formats import iso
 from orchestrator.reports.objects import checked_file_object
 from orchestrator.sweeps.effects import Effect
@@ -26,15 +26,16 @@ def overview_object(overview: Overview) -> dict[str, Any]:
         "endpoint": sweep.endpoint,
         "job_file": sweep.job_file,
         "strategy": settings.strategy,
-        "metric": settings.metric,
+        "metric": ranking.metric,
         "goal": settings.goal,
-        "checkpoint": settings.checkpoint,
+        "checkpoint": "final" if settings.by_evaluation else settings.checkpoint,
+        "evaluation": overview.evaluated.evaluation.id if overview.evaluated else None,
         "created_at": iso(sweep.created_at),
         "stopped_at": iso(sweep.stopped_at),
         "expected_trials": overview.expected,
         "best": best_object(ranking.best) if ranking.best else None,
         "verdict": ranking.verdict or None,
-        "ranking": [_point_object(place, point, settings) for place, point in enumerate(ranking.ranked, 1)],
+        "ranking": [_point_object(place, point, overview) for place, point in enumerate(ranking.ranked, 1)],
         "effects": [_effect_object(effect) for effect in overview.effects],
         "suggestions": [_suggestion_object(suggestion) for suggestion in overview.suggestions],
         "trials": [_trial_object(record) for record in (*overview.trials, *overview.removed)],
@@ -55,8 +56,8 @@ def best_object(best: TrialResult) -> dict[str, Any]:
     }
 
 
-def _point_object(place: int, point: PointResult, settings: Sweep) -> dict[str, Any]:
-    best = best_repeat(point, settings.goal)
+def _point_object(place: int, point: PointResult, overview: Overview) -> dict[str, Any]:
+    best = best_repeat(point, overview.settings.goal)
     return {
         "rank": place,
         "parameters": dict(point.parameters),
@@ -65,6 +66,7 @@ def _point_object(place: int, point: PointResult, settings: Sweep) -> dict[str, 
         "repeats": len(point.scores),
         "best_run": best.run_id,
         "best_model": best.score.model if best.score else None,
+        "p_to_first": overview.ranking.p_to_first.get(best.run_id),
         "cost_usd": point.cost_usd,
         "trained_tokens": point.trained_tokens,
         "seconds": point.seconds,
@@ -83,6 +85,8 @@ def _trial_object(record: TrialRecord) -> dict[str, Any]:
         "reason": result.reason,
         "score": score.value if score else None,
         "measured_on_whole_file": score.is_whole if score else None,
+        "low": score.interval.low if score and score.interval else None,
+        "high": score.interval.high if score and score.interval else None,
         "step": score.step if score else None,
         "final_step": result.final_step,
         "model": score.model if score else record.run.fine_tuned_model,
@@ -118,7 +122,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
         "model": plan.job.model,
         "method": plan.job.method.type,
         "strategy": settings.strategy,
-        "metric": settings.metric,
+        "metric": plan.job.evaluation.metric if settings.by_evaluation and plan.job.evaluation else settings.metric,
         "goal": settings.goal,
         "files": [checked_file_object(checked) for checked in plan.files],
         "trials": [_planned_object(planned) for planned in plan.trials],
@@ -128,6 +132,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
         "max_cost_usd": plan.job.limits.max_cost_usd,
         "max_active": min(settings.max_active or plan.config.max_active, plan.config.max_active),
         "notices": list(plan.notices),
+        "evaluation": preview_object(plan.evaluation),
     }
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.jobfile import Asha, Median, Stop, Sweep
+from orchestrator.jobfile import Asha, JobFile, Median, Stop
+from orchestrator.reports.evaluationpreview import evaluation_line, print_preview_notes
 from orchestrator.reports.formats import count, money, plural, printable
 from orchestrator.reports.parameters import heading, listed, value, varied
 from orchestrator.reports.plans import file_facts, print_concerns
+from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial
 from orchestrator.sweeps.submission import Changes
@@ -35,6 +37,8 @@ def print_sweep_plan(
     for checked in plan.files:
         table.add_row(checked.role, file_facts(checked))
     table.add_row("cost", _cost(plan))
+    if plan.evaluation is not None:
+        table.add_row("evaluation", evaluation_line(plan.evaluation))
     console.print(table)
     console.print(_trials(plan, console.width, limit))
     if changes is not None:
@@ -42,6 +46,8 @@ def print_sweep_plan(
     if held_back := _held_back(plan):
         console.print(f"Warning: {held_back}", style="yellow")
     print_concerns(plan.files, plan.job.source, plan.notices, console)
+    if plan.evaluation is not None:
+        print_preview_notes(plan.evaluation, console)
 
 
 def _facts(plan: SweepPlan) -> list[tuple[str, str]]:
@@ -51,7 +57,7 @@ def _facts(plan: SweepPlan) -> list[tuple[str, str]]:
     facts = [("model", job.model)] if "model" not in axes else []
     facts.append(("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"))
     facts.append(("trials", _trials_said(plan)))
-    facts.append(("judged by", judged_by(sweep)))
+    facts.append(("judged by", judged_by(job)))
     if sweep.stop is not None:
         facts.append(("stopping", _rule(sweep.stop)))
     return [*facts, ("at once", _at_once(plan))]
@@ -64,10 +70,13 @@ def _trials_said(plan: SweepPlan) -> str:
     return f"{total:,} ({sweep.strategy}){repeats}{drawn}"
 
 
-def judged_by(sweep: Sweep) -> str:
+def judged_by(job: JobFile) -> str:
     """`valid_loss of the best checkpoint, lower is better`."""
-    which = "best checkpoint" if sweep.checkpoint == "best" else "final model"
+    sweep = settings(job)
     better = "lower" if sweep.goal == "minimize" else "higher"
+    if sweep.by_evaluation and job.evaluation is not None:
+        return f"{job.evaluation.metric} on {job.evaluation.file}, {better} is better"
+    which = "best checkpoint" if sweep.checkpoint == "best" else "final model"
     return f"{sweep.metric} of the {which}, {better} is better"
 
 

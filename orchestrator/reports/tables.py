@@ -107,8 +107,8 @@ def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
     for config in configs:
         table.add_row(
             config.name,
-            config.type,
-            config.api_key_env or "–",
+            f"{config.type} {config.api}" if config.type == "azure" else config.type,
+            "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
             str(config.max_active),
             printable(config.base_url or "in this process"),
             Text("yes", style="green") if config.problem is None else printable(f"no: {config.problem}"),

@@ -19,9 +19,10 @@ from orchestrator.runs.world import Listener
 from orchestrator.store import runs as run_store
 from orchestrator.store import sweeps as store
 from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.attending import SweepAttendant, attendant_of, attendants
 from orchestrator.sweeps.axes import combinations
-from orchestrator.sweeps.overview import Overview, find, job_of, overview, overview_of, settings
+from orchestrator.sweeps.overview import Overview, find, job_of, overview, overview_by_id, settings
 from orchestrator.sweeps.plan import SweepPlan, plan_sweep
 from orchestrator.sweeps.submission import Changes, SubmittedSweep, changes_of, record_sweep
 
@@ -46,8 +47,8 @@ def sweep(
         submitted = record(planned, ledger)
         if follow:
             follow_runs(ledger, submitted.run_ids, listener, [attendant_of(ledger, submitted.sweep)])
-        with ledger.database.read() as connection:
-            return overview_of(connection, store.get(connection, submitted.sweep.id))
+            _evaluate(ledger, submitted.sweep)
+        return overview_by_id(ledger, submitted.sweep.id)
 
 
 def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
@@ -87,8 +88,14 @@ def changes(planned: SweepPlan, ledger: Ledger) -> Changes:
 
 
 def record(planned: SweepPlan, ledger: Ledger) -> SubmittedSweep:
-    """Record the plan's trials, or find those recorded before. Raises SweepNameTaken."""
-    return record_sweep(planned, ledger.database, now=time.time(), rng=random.SystemRandom())
+    """Record the plan's trials, or find those recorded before, and that they are to be evaluated where the job file
+    says so. Raises SweepNameTaken."""
+    submitted = record_sweep(planned, ledger.database, now=time.time(), rng=random.SystemRandom())
+    if planned.job.evaluation is not None:
+        from orchestrator.sweeps.evaluating import want
+
+        want(ledger, submitted.sweep)
+    return submitted
 
 
 def start(ledger: Ledger, attendant: SweepAttendant) -> None:
@@ -145,6 +152,14 @@ def stop(ledger: Ledger, name: str, *, endpoint: str | None = None, listener: Li
             run_store.set_wish(connection, run_id, Wish.CANCEL)
     run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener))
     return overview(ledger, name, recorded.endpoint)
+
+
+def _evaluate(ledger: Ledger, sweep: RecordedSweep) -> None:
+    if job_of(sweep).evaluation is not None:
+        from orchestrator.sweeps.evaluating import carry_out, due
+
+        for wanted in due(ledger, [sweep.id]):
+            carry_out(ledger, wanted)
 
 
 def _why_not_extended(job: JobFile, trials: int) -> str | None:

@@ -14,7 +14,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.sweeps import RecordedSweep, Standing
 from orchestrator.sweeps.drawing import Draw
 from orchestrator.sweeps.judging import Court
-from orchestrator.sweeps.overview import Overview, job_of, overview_of, settings, trial_of
+from orchestrator.sweeps.overview import job_of, settings, trial_of
 from orchestrator.sweeps.recipes import recipes_of
 from orchestrator.sweeps.submission import add_run
 
@@ -80,10 +80,9 @@ class SweepAttendant:
         """The last run of each trial that the job file asks for, by number."""
         return [standing.trial.run_id for standing in self._read()[1] if standing.trial.listed]
 
-    def overview(self) -> Overview:
-        """The sweep as it stands."""
-        with self._database.read() as connection:
-            return overview_of(connection, store.get(connection, self._id))
+    @property
+    def sweep_id(self) -> str:
+        return self._id
 
     def has_work(self) -> bool:
         """Whether the sweep is not finished: trials are under way, to be tried again, or to be drawn."""

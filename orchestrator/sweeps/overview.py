@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,9 @@ from orchestrator.sweeps.proposals import Suggestion, suggestions
 from orchestrator.sweeps.ranking import Ranking, rank
 from orchestrator.sweeps.results import TrialResult, TrialState, looks, score_of
 from orchestrator.sweeps.trials import Trial
+
+if TYPE_CHECKING:
+    from orchestrator.sweeps.evaluated import Evaluated  # loads what scores answers, which most sweeps do not need
 
 _HOPELESS = 3
 """So many failures without a success: more of the same would only fail as well."""
@@ -53,6 +57,8 @@ class Overview:
     """Those that the job file asks for, by number."""
     removed: tuple[TrialRecord, ...]
     """Those that it no longer asks for; their runs are left as they are."""
+    evaluated: Evaluated | None = None
+    """The evaluation that ranks it, where one does and is there."""
 
     @property
     def settings(self) -> Sweep:
@@ -61,7 +67,17 @@ class Overview:
 
     @cached_property
     def ranking(self) -> Ranking:
-        return rank(self.settings, (record.result for record in self.trials))
+        ranking = rank(self.settings, (record.result for record in self.trials))
+        if self.evaluated is None:
+            return ranking
+        from orchestrator.sweeps.evaluated import judged
+
+        return judged(ranking, self.evaluated, {record.run.id: record.run.model for record in self.trials})
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether what it is ranked by has been measured."""
+        return not self.settings.by_evaluation or self.evaluated is not None
 
     @cached_property
     def effects(self) -> list[Effect]:
@@ -88,7 +104,34 @@ class Overview:
 def overview(ledger: Ledger, name: str, endpoint: str | None = None) -> Overview:
     """The newest sweep of that name, or the one on that endpoint. Raises NoSuchSweep."""
     with ledger.database.read() as connection:
-        return overview_of(connection, find(connection, name, endpoint))
+        found = overview_of(connection, find(connection, name, endpoint))
+    return with_evaluation(ledger, found)
+
+
+def overview_by_id(ledger: Ledger, sweep_id: str) -> Overview:
+    """The sweep of an id that is known to be there."""
+    with ledger.database.read() as connection:
+        found = overview_of(connection, store.get(connection, sweep_id))
+    return with_evaluation(ledger, found)
+
+
+def with_evaluation(ledger: Ledger, found: Overview) -> Overview:
+    """The same with the scores of its evaluation, where it is ranked by that."""
+    if not found.settings.by_evaluation:
+        return found
+    from orchestrator.sweeps.evaluated import evaluated
+
+    evaluation = evaluated(ledger, found.sweep, found.job)
+    trials = tuple(_scored(record, evaluation) for record in found.trials)
+    return replace(found, trials=trials, evaluated=evaluation)
+
+
+def _scored(record: TrialRecord, evaluation: Evaluated | None) -> TrialRecord:
+    if record.result.state is not TrialState.SUCCEEDED:
+        return record
+    score = evaluation.score(record.run.fine_tuned_model) if evaluation else None
+    reason = record.result.reason if score else "it is not evaluated yet"
+    return replace(record, result=replace(record.result, score=score, reason=reason))
 
 
 def find(connection: Connection, name: str, endpoint: str | None = None) -> RecordedSweep:
@@ -109,7 +152,7 @@ def find(connection: Connection, name: str, endpoint: str | None = None) -> Reco
 
 
 def overview_of(connection: Connection, sweep: RecordedSweep) -> Overview:
-    """What is recorded of a sweep, read in the caller's transaction."""
+    """What is recorded of a sweep, read in the caller's transaction, without its evaluation."""
     job = job_of(sweep)
     runs = store.runs_of(connection, sweep.id)
     metrics = dict(store.metrics_of(connection, sweep.id))

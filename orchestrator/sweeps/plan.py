@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import BudgetTooSmall
+from orchestrator.errors import BudgetTooSmall, JobFileNotFitting
 from orchestrator.jobfile import Axis, Choices, JobFile, Sweep, Value
-from orchestrator.runs.plan import CheckedFile, Plan, plan_job
+from orchestrator.runs.plan import CheckedFile, Plan, facts_of, plan_job
 from orchestrator.sweeps.axes import contains
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.recipes import DataFacts, PlannedTrial, Recipes
 from orchestrator.sweeps.strategies import known_points
 from orchestrator.sweeps.study import require_optuna
 from orchestrator.sweeps.trials import Parameters, Trial, numbered, trial_job
+
+if TYPE_CHECKING:
+    from orchestrator.evaluation.preview import Preview
 
 _PRICED = ("model", "training_file", "validation_file", "n_epochs")
 """The parameters that decide which bytes are checked, how they are counted, and what they cost."""
@@ -39,6 +43,8 @@ class SweepPlan:
     plans: tuple[Plan, ...]
     """One for each combination of model and data files: what was checked."""
     recipes: Recipes
+    evaluation: Preview | None = None
+    """What will be asked of the trials by itself."""
 
     @property
     def settings(self) -> Sweep:
@@ -80,11 +86,11 @@ def plan_sweep(
 ) -> SweepPlan:
     """Check the data of every trial and price it, on the job file's endpoint or the one named.
 
-    Raises what `plan_job` raises, OptunaMissing, and BudgetTooSmall where no trial could begin.
+    Raises what `plan_job` and `preview` raise, OptunaMissing, and BudgetTooSmall where no trial could begin.
     """
     sweep, checked = settings(job), _Checked(job, workspace, endpoint, announce)
     require_optuna(sweep)
-    examples = checked.plan({}).training.report.examples if sweep.strategy == "recommended" else 0
+    examples = facts_of(checked.plan({}).training).examples if sweep.strategy == "recommended" else 0
     points = known_points(sweep, examples=examples, model=job.model)
     corners = list(_corners(sweep)) if sweep.strategy == "tpe" else []
     plans = checked.plans((*points, *corners))
@@ -100,7 +106,16 @@ def plan_sweep(
         recipes=recipes,
     )
     _require_budget(found)
-    return found
+    return replace(found, evaluation=_preview(found))
+
+
+def _preview(plan: SweepPlan) -> Preview | None:
+    if plan.job.evaluation is None:
+        return None
+    from orchestrator.evaluation.preview import preview
+
+    training = dict.fromkeys(checked.file.path for checked in plan.files if checked.role == "training")
+    return preview(plan.job, plan.config, training, tuned_models=len(plan.trials) + plan.drawn)
 
 
 class _Checked:
@@ -122,7 +137,16 @@ class _Checked:
         key = (job.model, job.data.training_file, job.data.validation_file)
         if key not in self._plans:
             self._plans[key] = self._plan(job)
+            _require_checked(self._plans[key])
         return self._plans[key]
+
+
+def _require_checked(plan: Plan) -> None:
+    """Trials are chosen, priced and compared by what their files hold."""
+    if plan.imports:
+        address = plan.imports[0].address
+        problem = f"a sweep needs data that can be looked at here: download {address} and name the file"
+        raise JobFileNotFitting(path=plan.job.source, endpoint=plan.config.name, problem=problem)
 
 
 def _corners(sweep: Sweep) -> Iterator[Parameters]:

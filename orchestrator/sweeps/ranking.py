@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import sqrt
 from operator import itemgetter
 from statistics import fmean, stdev
@@ -88,6 +88,11 @@ class Ranking:
     """The trial with the best score of the first point: its model is what a sweep was for."""
     verdict: str
     """How sure the first place is, as a sentence; "" while there is nothing to compare."""
+    metric: str = "valid_loss"
+    """What the scores are."""
+    p_to_first: Mapping[str, float] = field(default_factory=dict)
+    """By evaluation: for the best trial of each further point, by its run, the p-value of its difference from the
+    first on the same cases, adjusted after Holm."""
 
 
 def rank(sweep: Sweep, results: Iterable[TrialResult]) -> Ranking:
@@ -101,7 +106,7 @@ def rank(sweep: Sweep, results: Iterable[TrialResult]) -> Ranking:
     ranked.sort(key=lambda point: sign * fmean(point.scores))
     others = [point for point in points if not point.scores or point.state is TrialState.PRUNED]
     best = best_repeat(ranked[0], sweep.goal) if ranked else None
-    return Ranking(tuple(ranked), tuple(others), best, _verdict(ranked))
+    return Ranking(tuple(ranked), tuple(others), best, _verdict(ranked), sweep.metric)
 
 
 def best_repeat(point: PointResult, goal: Direction) -> TrialResult:

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.jobfile import JobFile
-from orchestrator.runs.recipe import FileFacts, Recipe
+from orchestrator.runs.recipe import FileFacts, Recipe, training_type
 from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.trials import Trial, trial_job
 
@@ -71,6 +71,7 @@ class Recipes:
                 job.method.n_epochs,
                 known.examples,
                 method=job.method.type,
+                tier=training_type(job, self.config),
                 prices=self.config.prices,
             )
         return self._costs[key]

@@ -9,7 +9,9 @@ from enum import StrEnum
 from math import ceil, isfinite
 from statistics import fmean
 
+from orchestrator.evaluation.statistics import Interval
 from orchestrator.jobfile import Sweep
+from orchestrator.jobfile.sweep import MetricName
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.sweeps.trials import Trial
 
@@ -33,7 +35,9 @@ class Score:
     step: int | None
     model: str | None
     is_whole: bool = True
-    """Whether it was measured on the whole validation file."""
+    """Whether it was measured on the whole validation file; by evaluation, whether every question has an answer."""
+    interval: Interval | None = None
+    """By evaluation, where the metric is a share of answers: the 95 % interval over the cases."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,15 @@ class TrialResult:
 def score_of(
     sweep: Sweep, metrics: Sequence[Metric], checkpoints: Sequence[Checkpoint], final_model: str | None
 ) -> Score | None:
-    """The score of a trial that succeeded; None where its endpoint measured nothing.
+    """The score of a trial that succeeded; None where its endpoint measured nothing, and where the sweep ranks by
+    evaluation, which is measured apart.
 
     What was measured on the whole validation file counts, and only where there is no such thing what was measured
     on a part of it. With `checkpoint = "best"` the best of the final model and the kept checkpoints counts; a tie
     goes to the final one.
     """
+    if sweep.by_evaluation:
+        return None
     final = _final(sweep, metrics, final_model)
     if sweep.checkpoint == "final":
         return final
@@ -112,7 +119,7 @@ def _measured(sweep: Sweep, metric: Metric, *, whole: bool) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-_CHECKPOINT_KEYS = {
+_CHECKPOINT_KEYS: Mapping[MetricName, tuple[str, str]] = {
     "valid_loss": ("full_valid_loss", "valid_loss"),
     "valid_accuracy": ("full_valid_mean_token_accuracy", "valid_mean_token_accuracy"),
 }

@@ -131,7 +131,7 @@ def active_job(number: int) -> Any:
         trainer="tiny",
         model="gpt-4.1-mini-2025-04-14",
         base="gpt-4.1-mini-2025-04-14",
-        model_token=f"{number:08d}",
+        model_name=f"ft:gpt-4.1-mini-2025-04-14:local:drone:{number:08d}",
         suffix="drone",
         seed=number,
         training_file="file-0000000000000000000000",

@@ -94,7 +94,7 @@ def test_unknown_keys_wrong_types_and_ranges_are_all_told_at_once(project: Proje
     assert done.code == 2
     assert 'jobs/greet.toml:1: unknown key "nmae"; did you mean "name"?' in done.err
     assert 'jobs/greet.toml:7: method.n_epochs must be "auto" or a whole number from 1 to 50, not 0' in done.err
-    assert 'jobs/greet.toml:8: unknown table "tuning"; known here: data, ' in done.err
+    assert 'jobs/greet.toml:8: unknown table "tuning"; known here: azure, data, ' in done.err
 
 
 def test_a_missing_data_file_is_named_with_the_nearest_one(project: Project) -> None:

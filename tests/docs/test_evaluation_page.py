@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from orchestrator.cli.evaluate import SCORES, compare, evaluate, leaderboard
+from orchestrator.cli.compare import SCORES, compare, leaderboard
+from orchestrator.cli.evaluate import evaluate
 from orchestrator.evaluation.measures import MEASURES
 from orchestrator.jobfile import Evaluation, ScoreName
 from orchestrator.jobfile.evaluation import Gate

@@ -77,3 +77,4 @@ def test_the_notebook_examples_run(project: Project) -> None:
     assert "0.0 USD for 259 examples" in done.stdout
     assert re.search(r"succeeded ft:gpt-4\.1-mini-2025-04-14:local:drone:\w+", done.stdout)
     assert "tuned rejection_recall" in done.stdout
+    assert "hovering at 50 metres" in done.stdout

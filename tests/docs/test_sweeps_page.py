@@ -20,7 +20,8 @@ JOB = 'name = "page"\nmodel = "gpt-4.1-mini"\n[data]\ntraining_file = "a.jsonl"\
 
 @pytest.mark.parametrize("table", re.findall(r"```toml\n(.+?)```", PAGE, flags=re.DOTALL))
 def test_each_table_is_a_valid_one(table: str, tmp_path: Path) -> None:
-    for name in ("a.jsonl", "b.jsonl"):
+    (tmp_path / "drone").mkdir()
+    for name in ("a.jsonl", "b.jsonl", "drone/evaluation.jsonl"):
         (tmp_path / name).touch()
     path = tmp_path / "page.toml"
     path.write_text(JOB + table)

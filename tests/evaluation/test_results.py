@@ -33,9 +33,12 @@ def record(
     cases: int = 10,
     identifier: str = "eval0001",
     labels: dict[str, str] | None = None,
+    missing: Iterable[int] = (),
+    rejected_if_wrong: bool = False,
     **changes: Any,
 ) -> Evaluation:
-    """An evaluation of `cases` calls, of which each model has those with the given numbers right."""
+    """An evaluation of `cases` calls, of which each model has those with the given numbers right, and no answer to
+    those that are `missing`."""
     labels = labels or {"gpt": "base"}
     models = [{"model": model, "label": labels.get(model, "tuned")} for model in right]
     values: dict[str, Any] = {
@@ -54,17 +57,19 @@ def record(
     }
     evaluation = Evaluation(**{**values, **changes})
     rows = [
-        score(evaluation.id, model, number, is_right=number in set(numbers))
+        score(evaluation.id, model, number, is_right=number in set(numbers), rejects=rejected_if_wrong)
         for model, numbers in right.items()
         for number in range(1, cases + 1)
     ]
+    for row in (row for row in rows if row.line in set(missing)):
+        row.detail["decision"] = None  # type: ignore[index]
     with ledger.database.write() as connection:
         store.add(connection, evaluation)
         store.add_scores(connection, rows)
     return evaluation
 
 
-def score(evaluation_id: str, model: str, number: int, *, is_right: bool) -> Score:
+def score(evaluation_id: str, model: str, number: int, *, is_right: bool, rejects: bool = False) -> Score:
     difference = {"mistake": "wrong_tool", "place": "", "expected": "land", "found": "climb"}
     detail = {
         "slices": ["all"],
@@ -73,7 +78,7 @@ def score(evaluation_id: str, model: str, number: int, *, is_right: bool) -> Sco
         "expects": "call",
         "decision": "right_tool" if is_right else "wrong_tool",
         "difference": None if is_right else difference,
-        "rejected": False,
+        "rejected": rejects and not is_right,
         "expected_tools": ["land"],
         "called_tools": ["land" if is_right else "climb"],
         "calls": [1, 1, 1, 0, 0],
@@ -169,3 +174,40 @@ def test_only_an_established_loss_is_a_regression(ledger: Ledger) -> None:
     assert failures(gate, results_of(ledger, clear)) == [
         "tuned (full): call_accuracy is worse than the base's, and that is established"
     ]
+
+
+def test_a_gate_is_not_met_where_nothing_was_judged_or_held_against_the_base(ledger: Ledger) -> None:
+    alone = results_of(ledger, record(ledger, {"gpt": range(1, 11)}))
+    assert failures(Gate(metric="call_accuracy", min=0.1), alone) == [
+        "no model but the base was asked, so there is none to judge"
+    ]
+    tuned = results_of(ledger, record(ledger, {"ft:gpt:a": range(1, 11)}, identifier="eval0002"))
+    assert failures(Gate(metric="call_accuracy", no_regression=True), tuned) == [
+        "tuned (full): call_accuracy can't be held against the base's, which was not asked the same"
+    ]
+
+
+def test_missing_answers_that_could_change_it_do_not_meet_a_gate(ledger: Ledger) -> None:
+    results = results_of(ledger, record(ledger, {"gpt": [], "ft:gpt:a": range(1, 9)}, missing=[9, 10]))
+    assert failures(Gate(metric="call_accuracy", min=0.8), results) == []
+    assert failures(Gate(metric="call_accuracy", min=0.81), results) == [
+        "tuned (full): call_accuracy is 1.000, but 2 of 10 answers are missing, which could change that; "
+        "the same command asks for them again"
+    ]
+    assert failures(Gate(metric="over_rejection", min=0.2), results) == []
+    assert "2 of 10 answers are missing" in failures(Gate(metric="over_rejection", min=0.1), results)[0]
+
+
+def test_what_rose_and_is_better_low_is_called_worse(ledger: Ledger) -> None:
+    more = results_of(ledger, record(ledger, {"gpt": range(1, 11), "ft:gpt:a": []}, rejected_if_wrong=True))
+    found = next(each for each in more.contrasts if each.measure == "over_rejection")
+    assert found.comparison.better == 10
+    assert found.sentence.startswith("The second is worse: 10 of 10 against 0 of 10")
+
+
+def test_a_sentence_goes_by_the_adjusted_p_value(ledger: Ledger) -> None:
+    tuned = {f"ft:gpt:{name}": range(1, 7) for name in "abcd"}
+    found = against_base(results_of(ledger, record(ledger, {"gpt": [], **tuned})), "ft:gpt:a")
+    assert found.comparison.is_established
+    assert not found.is_established
+    assert found.sentence.startswith("Not established")

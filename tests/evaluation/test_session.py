@@ -17,6 +17,7 @@ from orchestrator.errors import (
     AnswersMissing,
     AskingEnded,
     NoEvaluationFile,
+    NoSuchModel,
     NothingToEvaluate,
     NoTunedModel,
     QuotaExhausted,
@@ -189,3 +190,29 @@ def test_names_that_mean_nothing_are_said(ledger: Ledger, cases: Path, home: Pat
     with pytest.raises(NoTunedModel, match=r"ftorch submit .*greet\.toml"):
         plan_evaluation(ledger, [str(job)], Wishes(cases))
     assert plan_evaluation(ledger, [str(job)], Wishes(cases, models=("base",))).missing == 3
+
+
+def test_a_misspelt_model_is_named_with_the_nearest_before_anything_is_asked(
+    ledger: Ledger, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed(endpoint: OpenAIEndpoint) -> list[str]:
+        return ["ft:gpt:local:drone:abc", "tiny"]
+
+    monkeypatch.setattr(OpenAIEndpoint, "models", listed)
+    planned = plan(ledger, cases, "gpt-x", models=("ft:gpt:local:dron:abc", "gpt-y"))
+    with pytest.raises(
+        NoSuchModel, match=r'has no model "ft:gpt:local:dron:abc"\. Did you mean "ft:gpt:local:drone:abc"'
+    ):
+        asyncio.run(ask_missing(ledger, planned))
+    assert plan(ledger, cases, "gpt-x", models=("ft:gpt:local:dron:abc", "gpt-y")).missing == planned.missing
+
+
+def test_a_host_that_does_not_tell_its_models_is_asked_all_the_same(
+    ledger: Ledger, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown(endpoint: OpenAIEndpoint, name: str) -> bool | None:
+        return None
+
+    monkeypatch.setattr(OpenAIEndpoint, "has_model", unknown)
+    planned = plan(ledger, cases, "gpt-x", models=("gpt-y",))
+    assert asyncio.run(ask_missing(ledger, planned)).answered == planned.missing

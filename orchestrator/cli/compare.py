@@ -1,0 +1,75 @@
+"""`compare` and `leaderboard`: what was evaluated, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from orchestrator.jobfile import ScoreName
+
+SCORES = (
+    *("accuracy", "call_accuracy", "tool_accuracy", "rejection_recall", "over_rejection"),
+    *("schema_validity", "argument_f1"),
+)
+"""The same as `jobfile.ScoreName`, which would load pydantic."""
+
+
+@click.command()
+@click.argument("first", metavar="MODEL[@VARIANT]")
+@click.argument("second", metavar="MODEL[@VARIANT]")
+@click.option("--file", type=click.Path(path_type=Path), help="On this file, not the newest that both were asked.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
+    """The second model against the first, by recorded answers: cases broken and fixed, tools mixed up, p-values.
+
+    A RUN id or name stands for its model. Nothing is asked: ftorch evaluate does that.
+    """
+    from orchestrator.evaluation.contest import find_contest
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        contest = find_contest(ledger, first, second, file)
+    if as_json:
+        from orchestrator.cli.records import print_json
+        from orchestrator.reports.evaluationobjects import contest_object
+
+        print_json(contest_object(contest))
+    else:
+        from orchestrator.reports.console import stdout
+        from orchestrator.reports.contest import print_contest
+
+        print_contest(contest, stdout())
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
+    """All models that were asked the same file, the best first; NAME is a job's.
+
+    Files are told apart by their bytes, so that only what can be compared stands together.
+    """
+    from orchestrator.evaluation.leaderboard import leaderboards
+    from orchestrator.runs.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        boards = leaderboards(ledger, name, metric)
+    if as_json:
+        from orchestrator.cli.records import print_json
+        from orchestrator.reports.evaluationobjects import leaderboard_object
+
+        print_json([leaderboard_object(board) for board in boards])
+    elif boards:
+        from orchestrator.reports.console import stdout
+        from orchestrator.reports.leaderboard import print_leaderboard
+
+        for board in boards:
+            print_leaderboard(board, metric, stdout())
+    else:
+        click.echo("No evaluations yet. Begin with: ftorch evaluate jobs/drone.toml", err=True)

@@ -1,0 +1,227 @@
+"""The loop over batches of one endpoint: each is stepped when it is due, by the process that holds its lease."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints.interface import Endpoint
+from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, LostRun, RequestRefused
+from orchestrator.evaluation.batching.inputs import FOLDER
+from orchestrator.evaluation.batching.outcome import Listener, Move, Outcome, Scene, Silence, Wait, record
+from orchestrator.evaluation.batching.states import State
+from orchestrator.evaluation.batching.steps import STEPS
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.world import LEASE_SECONDS, Clock, World, is_abandoned, new_owner
+from orchestrator.runs.world import Silence as SilentRuns
+from orchestrator.store import batches as store
+from orchestrator.store import uploads
+from orchestrator.store.batches import Batch
+from orchestrator.store.evaluations import Asked
+
+_LOOK_UP_SECONDS = 1.0
+"""Between two looks at what other processes, and the user's wishes, have changed."""
+_GONE = 404
+
+
+async def drive(
+    ledger: Ledger,
+    config: EndpointConfig,
+    ids: Collection[str],
+    *,
+    listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
+) -> Mapping[Asked, str]:
+    """Carry these batches on until all are over; returns why questions collected here have no answer.
+
+    Setting `stop` ends it early, losing nothing. Raises EndpointNotUsable and EndpointError.
+    """
+    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+        scene = scene_of(ledger, endpoint, config, listener or Silence())
+        await BatchLoop(scene, ids).run(stop or asyncio.Event())
+    return scene.errors
+
+
+def scene_of(
+    ledger: Ledger, endpoint: Endpoint, config: EndpointConfig, listener: Listener, clock: Clock | None = None
+) -> Scene:
+    """This process as a worker on batches."""
+    rng = random.SystemRandom()
+    world = World(ledger.database, endpoint, config, new_owner(rng), clock or Clock(), rng, _Warnings(listener))
+    return Scene(world, listener, ledger.workspace.home / FOLDER)
+
+
+class BatchLoop:
+    """Steps the batches `ids` until each is over."""
+
+    def __init__(self, scene: Scene, ids: Collection[str]) -> None:
+        self._scene = scene
+        self._ids = frozenset(ids)
+        self._due: dict[str, float] = {}
+        """When a batch is to be stepped again, by the steady clock, which nobody sets."""
+        self._seen: dict[str, Batch] = {}
+        self._answered = False
+        self._outage = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until every batch is over, or `stop` is set. Leases are given back in any case.
+
+        Raises EndpointUnreachable where the endpoint never answered, and at once what the user must mend.
+        """
+        try:
+            async with self._leases_kept():
+                while not stop.is_set() and self._left():
+                    self._claim()
+                    await self._step_all(stop)
+                    await self._rest(stop)
+        finally:
+            self._release()
+
+    def _left(self) -> Sequence[Batch]:
+        """What is not over; the listener hears what others have changed."""
+        with self._scene.world.database.read() as connection:
+            found = store.by_ids(connection, self._ids)
+        for batch in found:
+            seen = self._seen.get(batch.id)
+            if seen is not None and seen.wish != batch.wish:
+                self._due.pop(batch.id, None)  # a wish does not wait for the next poll
+            if self._is_news(batch):
+                self._tell(batch)
+        return [batch for batch in found if not batch.is_over]
+
+    def _is_news(self, batch: Batch) -> bool:
+        seen = self._seen.get(batch.id)
+        return seen is None or _as_told(seen) != _as_told(batch)
+
+    def _tell(self, batch: Batch) -> None:
+        self._seen[batch.id] = batch
+        self._scene.listener.changed(batch)
+
+    def _claim(self) -> None:
+        world = self._scene.world
+        with world.database.write() as connection:
+            owners = store.owners(connection, world.config.name)
+            store.claim(
+                connection,
+                world.owner,
+                world.lease_end(),
+                world.now(),
+                ids=self._ids,
+                abandoned=[owner for owner in owners if is_abandoned(owner)],
+            )
+            crash_point("before-commit-batch-leases")
+        crash_point("after-commit-batch-leases")
+
+    async def _step_all(self, stop: asyncio.Event) -> None:
+        world = self._scene.world
+        with world.database.read() as connection:
+            ours = [
+                each
+                for each in store.unfinished(connection, world.config.name, self._ids)
+                if each.lease_owner == world.owner
+            ]
+        troubles = []
+        for batch in ours:
+            if self._is_due(batch) and not stop.is_set():
+                try:
+                    await self._drive(batch)
+                except (EndpointUnreachable, EndpointBusy) as error:
+                    self._due[batch.id] = world.clock.steady() + world.config.poll_seconds
+                    troubles.append(error)
+        self._endure(troubles)
+
+    def _is_due(self, batch: Batch) -> bool:
+        return self._due.get(batch.id, 0.0) <= self._scene.world.clock.steady()
+
+    async def _drive(self, batch: Batch) -> None:
+        """Step it until it waits, or is over."""
+        with suppress(LostRun):
+            while State(batch.state) in STEPS:
+                outcome, wish = await self._outcome(batch), batch.wish
+                batch = record(batch, outcome, self._scene)
+                self._seen[batch.id] = batch
+                self._answered = True
+                if isinstance(outcome, Wait) and outcome.seconds > 0 and batch.wish == wish:
+                    self._due[batch.id] = self._scene.world.clock.steady() + outcome.seconds
+                    return
+            Path(batch.input_path).unlink(missing_ok=True)
+
+    async def _outcome(self, batch: Batch) -> Outcome:
+        try:
+            return await STEPS[State(batch.state)](batch, self._scene)
+        except RequestRefused as error:
+            if error.facts.get("status") == _GONE and batch.state in (State.WAITING, State.COLLECTING):
+                return Move(State.FAILED, f"the endpoint no longer has it: {error.facts['problem']}")
+            raise
+
+    def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
+        """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
+        if not troubles:
+            self._outage = 0.0
+            return
+        if not self._answered and isinstance(troubles[0], EndpointUnreachable):
+            raise troubles[0]
+        self._outage = min(60.0, max(1.0, 2 * self._outage))
+        pause = max([self._outage, *(error.facts.get("retry_after") or 0.0 for error in troubles)])
+        steady = self._scene.world.clock.steady()
+        self._due = {batch_id: max(self._due.get(batch_id, 0.0), steady + pause) for batch_id in self._ids}
+        self._scene.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Sleep until something is due, waking now and then for what others have changed."""
+        clock, left = self._scene.world.clock, self._left()
+        if not left:
+            return
+        steady = clock.steady()
+        pauses = [self._due[batch.id] - steady for batch in left if batch.id in self._due]
+        sleeping = asyncio.ensure_future(clock.sleep(max(0.005, min([_LOOK_UP_SECONDS, *pauses]))))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleeping, stopping):
+            task.cancel()
+
+    @asynccontextmanager
+    async def _leases_kept(self) -> AsyncIterator[None]:
+        """Renew this worker's leases in the background, however long a request takes."""
+        world = self._scene.world
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
+                    store.renew(connection, world.owner, world.lease_end(), world.now())
+                    uploads.renew(connection, world.owner, world.lease_end(), world.now())
+
+        task = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _release(self) -> None:
+        world = self._scene.world
+        with world.database.write() as connection:
+            store.release(connection, world.owner)
+            uploads.release(connection, world.owner)
+
+
+def _as_told(batch: Batch) -> tuple[object, ...]:
+    return batch.version, batch.updated_at, batch.wish
+
+
+class _Warnings(SilentRuns):
+    """What an upload has to say, said of batches."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def warned(self, text: str) -> None:
+        self._listener.warned(text)

@@ -1,0 +1,95 @@
+"""From the unanswered questions of a plan to recorded batches: nothing is sent yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection
+
+from orchestrator.evaluation.asking import Question
+from orchestrator.evaluation.batching.inputs import FOLDER, InputFile, write_inputs
+from orchestrator.evaluation.batching.states import State
+from orchestrator.evaluation.plan import BATCH, Plan, batches, open_questions
+from orchestrator.evaluation.turns import Waiting, asking_claims, silent, turn
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import batches as store
+from orchestrator.store.batches import Batch
+
+_ABANDONED_SECONDS = 86_400.0
+"""An input file that is so old and was recorded by nobody is one that a killed process left."""
+
+
+def record_batches(ledger: Ledger, plan: Plan, waiting: Waiting = silent) -> list[str]:
+    """Record batches for every question of the plan that has no answer and is under way nowhere, one for each model
+    or more; returns their ids and those of the batches that hold the plan's other unanswered questions.
+
+    Files are written first and rows afterwards, in one transaction that looks again at what other processes have
+    put under way meanwhile. Where one of them is asking these models it is waited for. Raises OutputUnwritable.
+    """
+    with turn(ledger, asking_claims(plan), waiting):
+        return _recorded(ledger, plan)
+
+
+def _recorded(ledger: Ledger, plan: Plan) -> list[str]:
+    folder = ledger.workspace.home / FOLDER
+    name = plan.config.name
+    _tidy(ledger)
+    while True:
+        others: set[str] = set()
+        files = write_inputs(_left(ledger, plan, others), folder)
+        with ledger.database.write() as connection:
+            is_ours = not any(_is_taken(connection, name, file) for file in files)
+            if is_ours:
+                _record(connection, name, files)
+                crash_point("before-commit-batches")
+        if is_ours:
+            crash_point("after-commit-batches")
+            return [*(file.id for file in files), *sorted(others)]
+        for file in files:
+            file.path.unlink(missing_ok=True)
+
+
+def _left(ledger: Ledger, plan: Plan, others: set[str]) -> Iterator[Question]:
+    """What no batch holds; the batches that hold the rest are put into `others`."""
+    for question, batch_id in open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid):
+        if batch_id is None:
+            yield question
+        else:
+            others.add(batch_id)
+
+
+def _is_taken(connection: Connection, endpoint: str, file: InputFile) -> bool:
+    """Whether another process has put one of these questions into a batch since they were looked for."""
+    return any(store.under_way(connection, endpoint, some) for some in batches(iter(file.asked), BATCH))
+
+
+def _record(connection: Connection, endpoint: str, files: Iterable[InputFile]) -> None:
+    now = time.time()
+    for file in files:
+        batch = Batch(
+            id=file.id,
+            endpoint=endpoint,
+            model=file.model,
+            input_path=str(file.path),
+            input_sha256=file.sha256,
+            questions=len(file.asked),
+            state=State.UPLOADING,
+            reason="recorded",
+            version=1,
+            created_at=now,
+            updated_at=now,
+        )
+        store.add(connection, batch, file.asked)
+
+
+def _tidy(ledger: Ledger) -> None:
+    """Delete the input files of batches that are over, and old ones that no batch was recorded for."""
+    files = {path: path.name.partition(".")[0] for path in (ledger.workspace.home / FOLDER).glob("*")}
+    with ledger.database.read() as connection:
+        recorded = {batch.id: batch for batch in store.by_ids(connection, set(files.values()))}
+    for path, batch_id in files.items():
+        batch = recorded.get(batch_id)
+        if batch.is_over if batch else path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)

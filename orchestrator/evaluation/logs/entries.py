@@ -1,0 +1,124 @@
+"""One line of a log as a request and its answer, in whatever frame the two were written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.dataset.checking.findings import named_type, shown
+from orchestrator.dataset.convert.changes import NotConvertible
+from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.evaluation.casekeys import MESSAGE_KEYS
+
+Message = Mapping[str, Any]
+
+_REQUESTS = ("request", "request_body", "input", "body")
+_RESPONSES = ("response", "response_body", "output", "completion")
+_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "function_call", "tool_call_id", "weight")
+_CALL_KEYS = ("id", "type", "function", "name", "arguments")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A logged request."""
+
+    request: Mapping[str, Any]
+    """`messages` up to the answer, `tools` and the like, in the words of the API."""
+    answer: Message | None
+    """What the model said; None where the log does not have it."""
+    row: Mapping[str, Any]
+    """The whole line."""
+
+
+def read_entry(row: Any) -> Entry:
+    """What is asked and answered on a line: a request with its response beside it, or messages that end with the
+    answer. Raises NotConvertible."""
+    if not isinstance(row, dict):
+        raise NotConvertible(f"it is {named_type(row)}", "Write one JSON object for each request.")
+    request = _request(row)
+    messages = request["messages"]
+    answer = _response(row)
+    if answer is None and messages and _role(messages[-1]) == "assistant":
+        *messages, answer = messages
+    if not messages or _role(messages[-1]) == "assistant":
+        raise NotConvertible("nothing is asked in it", "Write the messages up to the answer.")
+    return Entry({**request, "messages": messages}, plain_message(answer) if answer else None, row)
+
+
+def message_in(value: Any) -> Message | None:
+    """The assistant's message in an answer as APIs and logs have it: a completion, its choices, a message, or the
+    text alone; None where there is none."""
+    value = unwrapped(value)
+    if isinstance(value, str):
+        return {"role": "assistant", "content": value}
+    if isinstance(value, list):
+        return message_in(value[-1]) if value else None
+    if not isinstance(value, dict):
+        return None
+    for key in ("choices", "message"):
+        if value.get(key):
+            return message_in(value[key])
+    if any(value.get(key) is not None for key in ("content", "tool_calls", "function_call")):
+        return {**value, "role": "assistant"}
+    return None
+
+
+def plain_message(message: Message) -> Message:
+    """The message without what responses say besides: indexes, annotations, keys that hold nothing."""
+    kept = {key: message[key] for key in _MESSAGE_KEYS if key in message}
+    for key in ("tool_calls", "function_call", "name", "weight"):
+        if not kept.get(key) and kept.get(key) != 0:
+            kept.pop(key, None)
+    if isinstance(kept.get("tool_calls"), list):
+        kept["tool_calls"] = [_plain_call(call) for call in kept["tool_calls"]]
+    return kept
+
+
+def unwrapped(value: Any) -> Any:
+    """The value that stands in a text of JSON, and in the `body` of an exchange over HTTP."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            value = parse_json(value)
+        except NotJson:
+            return value  # a text that only begins like JSON
+    return unwrapped(value["body"]) if isinstance(value, dict) and value.get("body") is not None else value
+
+
+def _plain_call(call: Any) -> Any:
+    return {key: call[key] for key in _CALL_KEYS if key in call} if isinstance(call, dict) else call
+
+
+def _request(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    for value in _candidates(row):
+        found = {"messages": value} if isinstance(value, list) else value
+        if isinstance(found, dict) and isinstance(found.get("messages"), list):
+            beside = {key: row[key] for key in MESSAGE_KEYS if key in row}
+            return {**beside, **found, "messages": [_checked(message) for message in found["messages"]]}
+    keys = ", ".join(shown(key, 24) for key in list(row)[:8]) or "none"
+    advice = 'Write "messages", or a "request" that has them, beside its "response".'
+    raise NotConvertible(f"no request is found in it; its keys: {keys}", advice)
+
+
+def _candidates(row: Mapping[str, Any]) -> Iterator[Any]:
+    for key in _REQUESTS:
+        if row.get(key) is not None:
+            yield unwrapped(row[key])
+    yield row
+
+
+def _response(row: Mapping[str, Any]) -> Message | None:
+    for key in _RESPONSES:
+        if row.get(key) is not None and (found := message_in(row[key])) is not None:
+            return found
+    return message_in(row["choices"]) if row.get("choices") else None
+
+
+def _checked(message: Any) -> Message:
+    if not isinstance(message, dict):
+        raise NotConvertible(f"a message is {named_type(message)}", "Write an object with a role and content.")
+    return plain_message(message)
+
+
+def _role(message: Message) -> Any:
+    return message.get("role")

@@ -1,0 +1,231 @@
+"""What it costs to own a tuned model, against calling the base: calls as they were measured, training spread over
+the model's life, and hosting.
+
+The comparison is the one that Microsoft published for its stock assistant: a base model that needs long prompts
+against a fine-tuned one that works with short ones, by requests a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from orchestrator.dataset.pricetable import Price, find_price
+from orchestrator.errors import NoBaseToCompare, NothingCharged
+from orchestrator.evaluation.breakeven import BreakEven, break_even
+from orchestrator.evaluation.caveats import caveats
+from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.questions import VARIANTS
+from orchestrator.evaluation.results import Results, Series
+from orchestrator.evaluation.training import Origin, Training, origin_of, training_of, whole_sweep
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import deployments
+from orchestrator.store.evaluations import Evaluation
+
+DAYS_A_MONTH = 30
+HOURS_A_DAY = 24
+_LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the cost is reckoned by."""
+
+    requests_per_day: Sequence[int]
+    """For which it is shown, rising."""
+    life_days: int
+    """How long the tuned model is used, and its training spread over."""
+    endpoint_type: str | None = None
+    """Whose prices are taken instead of the endpoint's own."""
+    tier: str | None = None
+    training_usd: float | None = None
+    """What training was billed, where the user says so."""
+
+    def __post_init__(self) -> None:
+        if not self.requests_per_day or min(self.requests_per_day) <= 0 or self.life_days <= 0:
+            raise ValueError("requests a day and days of life are numbers above 0")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to answer requests: a model in a variant. Prices are US dollars, None where they are unknown."""
+
+    series: Series
+    usd_per_request: float | None
+    """By the mean tokens of this evaluation's prompts and answers."""
+    hosting_per_day: float | None
+    training: Training | None
+    """None where the model was not trained."""
+
+    def fixed_per_day(self, life_days: int) -> float | None:
+        """What a day costs without any request: hosting, and a day's share of the training."""
+        training = self.training.usd if self.training else 0.0
+        if training is None or self.hosting_per_day is None:
+            return None
+        return self.hosting_per_day + training / life_days
+
+    def usd_per_day(self, requests: float, life_days: int) -> float | None:
+        """What a day with so many requests costs."""
+        fixed = self.fixed_per_day(life_days)
+        return None if fixed is None or self.usd_per_request is None else fixed + requests * self.usd_per_request
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A model that would take the base's place."""
+
+    option: Option
+    base: Option
+    break_even: BreakEven
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The base with the fullest definitions, and every other model in each variant that was asked."""
+
+    terms: Terms
+    priced_as: str
+    """The endpoint type whose prices these are, and its tier where one was named."""
+    stands_in: bool
+    """True where they are not the prices of the endpoint that answered."""
+    metric: str
+    """The one that the evaluation is judged by; what is cheap must also be right."""
+    bases: Sequence[Option]
+    owned: Sequence[Owned]
+    notes: Sequence[str]
+
+    @property
+    def options(self) -> Sequence[Option]:
+        return [*self.bases, *(each.option for each in self.owned)]
+
+    def usd_per_month(self, option: Option, requests_per_day: float) -> float | None:
+        """What a month of 30 days costs."""
+        per_day = option.usd_per_day(requests_per_day, self.terms.life_days)
+        return None if per_day is None else DAYS_A_MONTH * per_day
+
+
+def require_prices(plan: Plan, terms: Terms) -> None:
+    """Say before asking what could not be reckoned afterwards.
+
+    Raises NothingCharged for an endpoint that charges nothing where `terms` name no other prices, and
+    NoBaseToCompare where no base model is asked.
+    """
+    if plan.config.type == _LOCAL and terms.endpoint_type is None:
+        raise NothingCharged(endpoint=plan.config.name)
+    if not any(candidate.is_base for candidate in plan.candidates):
+        raise NoBaseToCompare()
+
+
+def ownership_of(ledger: Ledger, results: Results, terms: Terms, today: date | None = None) -> Ownership:
+    """Reckon what base and tuned models cost at so many requests a day, by the tokens that were measured.
+
+    A price that nobody knows stays None in every sum it belongs to. Raises NothingCharged, NoBaseToCompare and
+    PricesUnreadable.
+    """
+    found = results.evaluation
+    endpoint_type = terms.endpoint_type or found.endpoint_type
+    if endpoint_type == _LOCAL:
+        raise NothingCharged(endpoint=found.endpoint)
+    reckoner = _Reckoner(ledger, found, terms, endpoint_type)
+    bases = {series.model: reckoner.option(series) for series in _bases(results)}
+    models = dict.fromkeys(reckoner.origin(series).base for series in results.series)
+    prices = {model: reckoner.price(model) for model in models}
+    return Ownership(
+        terms=terms,
+        priced_as=f"{endpoint_type} {terms.tier}" if terms.tier else endpoint_type,
+        stands_in=endpoint_type != found.endpoint_type,
+        metric=found.settings.get("metric", "call_accuracy"),
+        bases=list(bases.values()),
+        owned=[_owned(series, reckoner, bases) for series in results.series if not series.is_base],
+        notes=[
+            *caveats(prices, results.series, endpoint_type, terms.life_days, today or date.today()),
+            *reckoner.sweeps(results.series),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _Reckoner:
+    ledger: Ledger
+    evaluation: Evaluation
+    terms: Terms
+    endpoint_type: str
+    """Whose prices are taken."""
+
+    def option(self, series: Series) -> Option:
+        origin = self.origin(series)
+        price = self._hosted(origin.base, series.model) if origin.is_tuned else self.price(origin.base)
+        return Option(
+            series=series,
+            usd_per_request=_per_request(series, price, fine_tuned=origin.is_tuned),
+            hosting_per_day=_hosting(price) if origin.is_tuned else 0.0,
+            training=self._training(origin) if origin.is_tuned else None,
+        )
+
+    def origin(self, series: Series) -> Origin:
+        return origin_of(self.ledger, self.evaluation.endpoint, series.model)
+
+    def price(self, model: str) -> Price | None:
+        return find_price(self.endpoint_type, model, tier=self.terms.tier, prices=self._prices)
+
+    def sweeps(self, series: Sequence[Series]) -> Iterator[str]:
+        """What finding the model cost, a sentence for each sweep, where training is taken as it was recorded."""
+        if self.terms.training_usd is not None or self.terms.endpoint_type is not None:
+            return
+        runs = (self.origin(each).run for each in series)
+        for sweep_id in dict.fromkeys(run.sweep_id for run in runs if run and run.sweep_id):
+            if sentence := whole_sweep(self.ledger, sweep_id):
+                yield sentence
+
+    def _hosted(self, base: str, model: str) -> Price | None:
+        """What a tuned model's calls and hosting cost at the tier that was named, else at that of its recorded
+        deployment."""
+        tier = self.terms.tier
+        if tier is None and self.terms.endpoint_type is None:
+            with self.ledger.database.read() as connection:
+                tier = deployments.sku_of(connection, self.evaluation.endpoint, model)
+        return find_price(self.endpoint_type, base, tier=tier, prices=self._prices)
+
+    @property
+    def _prices(self) -> Path | None:
+        config = self.ledger.workspace.endpoints.get(self.evaluation.endpoint)
+        return config.prices if config else None
+
+    def _training(self, origin: Origin) -> Training:
+        if self.terms.training_usd is not None:
+            return Training(self.terms.training_usd, "as given with --training-cost")
+        priced_as = self.endpoint_type if self.terms.endpoint_type else None
+        return training_of(origin.run, priced_as=priced_as, tier=self.terms.tier, prices=self._prices)
+
+
+def _bases(results: Results) -> list[Series]:
+    """Each base model with the fullest definitions that it was asked with."""
+    asked = [series for series in results.series if series.is_base]
+    if not asked:
+        raise NoBaseToCompare()
+    fullest = {
+        series.model: series
+        for series in sorted(asked, key=lambda each: VARIANTS.index(each.variant), reverse=True)
+    }
+    return [fullest[model] for model in dict.fromkeys(series.model for series in asked)]
+
+
+def _owned(series: Series, reckoner: _Reckoner, bases: Mapping[str, Option]) -> Owned:
+    """Against its own base, where that was asked; else against the first one."""
+    option = reckoner.option(series)
+    base = bases.get(reckoner.origin(series).base) or next(iter(bases.values()))
+    fixed = option.fixed_per_day(reckoner.terms.life_days)
+    return Owned(option, base, break_even(base.usd_per_request, option.usd_per_request, fixed))
+
+
+def _per_request(series: Series, price: Price | None, *, fine_tuned: bool) -> float | None:
+    prompt, answer = series.all.prompt_tokens, series.all.completion_tokens
+    if price is None or prompt is None or answer is None:
+        return None
+    return price.rates(fine_tuned=fine_tuned, batch=False).cost(prompt.mean, answer.mean)
+
+
+def _hosting(price: Price | None) -> float | None:
+    return None if price is None or price.hosting_per_hour is None else HOURS_A_DAY * price.hosting_per_hour

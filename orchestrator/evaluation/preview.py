@@ -1,0 +1,91 @@
+"""The evaluation that will follow a submission by itself, looked at before anything is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.variants import Variant
+from orchestrator.endpoints import capabilities_of
+from orchestrator.evaluation.casefile import CaseFile, check_cases
+from orchestrator.evaluation.cases import read_cases
+from orchestrator.evaluation.leaks import compare_with_files
+from orchestrator.evaluation.plan import doubtful_names
+from orchestrator.evaluation.pricing import Price, price_of
+from orchestrator.evaluation.questions import Grid, chosen_variants, questions
+from orchestrator.jobfile import Evaluation as Settings
+from orchestrator.jobfile import JobFile
+from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
+
+CHECKPOINTS_KEPT = 2
+"""Beside the last one, which is the fine-tuned model: OpenAI's guide says that the last three are kept."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What will be asked of whom, and what it may cost."""
+
+    cases: CaseFile
+    settings: Settings
+    models: int
+    """All together; of checkpoints, as many as are usually kept."""
+    variants: tuple[Variant, ...]
+    questions: int
+    price: Price | None
+    """Of all of them, though what was answered before is not asked again; None where nothing is charged."""
+    notes: tuple[str, ...]
+
+
+def preview(
+    job: JobFile, config: EndpointConfig, training: Collection[Path], *, tuned_models: int = 1
+) -> Preview | None:
+    """Check the evaluation file of a job that is evaluated by itself, and price it; None for any other job.
+
+    `training` are the files to be trained on, `tuned_models` how many models will come of it. Raises
+    CasesInTraining, InvalidCases, VariantNotThere, and the errors of unreadable data files.
+    """
+    table, path = job.evaluation, job.evaluation_path
+    is_ranked_by_it = job.sweep is not None and job.sweep.by_evaluation
+    if table is None or path is None or not (table.auto or is_ranked_by_it):
+        return None
+    cases = check_cases(path, frozenset(table.rejection_tools))
+    variants = chosen_variants(path, table.variants)
+    notes = [
+        *doubtful_names(table, cases),
+        *compare_with_files(cases, training, allow_leak=table.allow_leak),
+    ]
+    counted = _models(job, table, tuned_models)
+    models = sum(counted.values())
+    return Preview(
+        cases=cases,
+        settings=table,
+        models=models,
+        variants=tuple(variants),
+        questions=models * len(variants) * table.samples * cases.cases,
+        price=_price(path, table, variants, counted, config) if capabilities_of(config).charges else None,
+        notes=tuple(notes),
+    )
+
+
+def _models(job: JobFile, table: Settings, tuned_models: int) -> dict[str, int]:
+    """How many models there are that cost what a model of this name does."""
+    tuned = f"ft:{job.model}:::preview"
+    found: dict[str, int] = {}
+    for word in table.models:
+        number = {TUNED: tuned_models, CHECKPOINTS: tuned_models * CHECKPOINTS_KEPT}.get(word, 1)
+        name = tuned if word in (TUNED, CHECKPOINTS) else job.model if word == BASE else word
+        found[name] = found.get(name, 0) + number
+    return found
+
+
+def _price(
+    path: Path, table: Settings, variants: Collection[Variant], counted: dict[str, int], config: EndpointConfig
+) -> Price:
+    """Each case once for each kind of model: what differs besides is only how often it is asked."""
+    grid = Grid(list(counted), list(variants), 1, {})
+    total = Price()
+    for _, question in questions(read_cases(path, frozenset(table.rejection_tools)), grid):
+        total = total.plus(price_of(question, config).times(counted[question.model] * table.samples))
+    return total

@@ -1,0 +1,188 @@
+"""Deployments for the terminal: the plan of one, its steps, and all of them with what they cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.config import EndpointConfig
+from orchestrator.deployments.account import Standing
+from orchestrator.deployments.hosting import cost_per_day
+from orchestrator.deployments.recording import Planned
+from orchestrator.reports.console import print_wrapped
+from orchestrator.reports.formats import ago, duration, money, printable
+from orchestrator.store.deployments import Deployment
+
+STYLES = {
+    "wanted": "dim",
+    "deploying": "cyan",
+    "deployed": "green",
+    "undeploying": "cyan",
+    "undeployed": "dim",
+    "failed": "bold red",
+}
+_FULL_WIDTH = 150
+"""From this many characters on, a deployment fits into one line."""
+_HOURS = 24
+
+
+def print_deployment_plan(planned: Planned, known: Deployment | None, console: Console) -> None:
+    """What will be deployed where, for how much."""
+    subject = planned.subject
+    console.print(f"Deployment: {printable(planned.name)} on {subject.config.name}", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("model", printable(subject.model))
+    table.add_row("hosting", f"{planned.sku}: {hosting_words(subject.config, subject.model, planned.sku)}")
+    table.add_row("capacity", f"{planned.capacity},000 tokens a minute")
+    console.print(table)
+    if known is not None:
+        print_wrapped(f"It is there already ({known.state}): found again, not made again.", console)
+
+
+def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
+    """What hosting costs and how long it lasts."""
+    per_day = cost_per_day(config, model, sku)
+    if per_day is None:
+        cost = "hosting at an unknown price, charged by the hour, used or not"
+    elif per_day == 0:
+        cost = "no hosting charge"
+    else:
+        cost = f"{money(per_day / _HOURS)} an hour, {money(per_day)} a day, used or not"
+    life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else "Azure removes it after 15 days unused"
+    return f"{cost}; calls are charged besides; {life}"
+
+
+class DeploymentLines:
+    """A Listener that prints each step as a line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def moved(self, deployment: Deployment) -> None:
+        if deployment.state != "failed":  # why it failed is the command's own last word
+            self._print(deployment)
+
+    def noted(self, deployment: Deployment) -> None:
+        self._print(deployment)
+
+    def _print(self, deployment: Deployment) -> None:
+        line = f"{deployment.name} {deployment.state}: {deployment.reason}"
+        self._console.print(printable(line), soft_wrap=True)
+
+
+def answering_line(deployment: Deployment, config: EndpointConfig) -> str:
+    """That it answers, what it costs, and how it is removed."""
+    took = ""
+    if deployment.requested_at is not None and deployment.deployed_at is not None:
+        took = f" after {duration(deployment.deployed_at - deployment.requested_at)}"
+    words = hosting_words(config, str(deployment.model), deployment.sku)
+    return f"{deployment.name} answers{took}: {words}. Remove it: ftorch undeploy {deployment.name}"
+
+
+def waiting_line(deployment: Deployment) -> str:
+    """That it is on its way, and who follows it."""
+    return f"{deployment.name} is {deployment.state} ({printable(deployment.reason)}); ftorch resume follows it"
+
+
+def print_standings(standings: Sequence[Standing], console: Console) -> None:
+    """All deployments with their costs, as a table where there is room, else one below the other."""
+    now = time.time()
+    if console.width >= _FULL_WIDTH:
+        console.print(_table(standings, now))
+    else:
+        for each in standings:
+            _print_block(each, now, console)
+    known = [each.cost_usd_per_day for each in standings if each.cost_usd_per_day]
+    if known:
+        print_wrapped(f"Together {money(sum(known))} a day for hosting, used or not.", console, indent="")
+    print_wrapped('"Last used" counts the requests of ftorch only.', console, indent="")
+
+
+def print_troubles(troubles: Sequence[str], console: Console) -> None:
+    """Accounts that could not be asked."""
+    for trouble in troubles:
+        text = f"Warning: {printable(trouble)} What is recorded is shown all the same."
+        console.print(text, style="yellow", soft_wrap=True)
+
+
+def hosting_warning(standings: Sequence[Standing], now: float) -> str | None:
+    """One line on what is charged and not used; None where there is nothing to warn of."""
+    idle = [each for each in standings if each.is_idle and each.cost_usd_per_day != 0]
+    if not idle:
+        return None
+    named = ", ".join(f"{printable(each.name)} ({_usage(each, now)}, {_cost(each)})" for each in idle)
+    return f"Charged and not used by ftorch for a day: {named}. Remove: ftorch undeploy NAME"
+
+
+def _table(standings: Sequence[Standing], now: float) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for column in ("NAME", "STATE", "SKU", "CAPACITY", "COST", "A DAY", "LAST USED", "ENDS"):
+        table.add_column(column, overflow="fold", no_wrap=column != "NAME")
+    table.add_column("MODEL", overflow="fold", ratio=1)
+    for each in standings:
+        cells = [each.sku or "–", str(each.capacity or "–"), _so_far(each), money(each.cost_usd_per_day)]
+        table.add_row(
+            printable(each.name),
+            _state(each),
+            *cells,
+            _last_used(each, now),
+            _end(each, now),
+            printable(each.model or "its run's"),
+        )
+    return table
+
+
+def _print_block(each: Standing, now: float, console: Console) -> None:
+    console.print(Text.assemble((printable(each.name), "bold"), "  ", _state(each), f" on {each.endpoint}"))
+    print_wrapped(printable(each.model or "waits for its run's model"), console)
+    parts = [f"{each.sku or 'sku unknown'}, capacity {each.capacity or 'unknown'}", _cost(each)]
+    if each.recorded is not None and each.recorded.deployed_at is not None:
+        parts.append(_usage(each, now))
+    if each.ends_at is not None:
+        unless = "" if each.sku == "DeveloperTier" else " unless it is used"
+        parts.append(f"Azure removes it in {duration(each.ends_at - now)}{unless}")
+    print_wrapped("; ".join(parts), console)
+    if each.state in ("deploying", "undeploying"):
+        print_wrapped(printable(each.reason), console)
+
+
+def _state(each: Standing) -> Text:
+    text = Text(each.state, style=STYLES.get(each.state, ""))
+    if each.recorded is None or each.recorded.made_elsewhere:
+        text.append(", made elsewhere", style="dim")
+    elif each.recorded.temporary:
+        text.append(", for an evaluation", style="dim")
+    return text
+
+
+def _so_far(each: Standing) -> str:
+    return "–" if each.recorded is None else money(each.cost_usd)
+
+
+def _cost(each: Standing) -> str:
+    if each.cost_usd_per_day is None:
+        return "hosting cost unknown"
+    if each.cost_usd_per_day == 0:
+        return "no hosting charge"
+    so_far = f"{money(each.cost_usd)} so far, " if each.recorded is not None else ""
+    return f"{so_far}{money(each.cost_usd_per_day)} a day"
+
+
+def _usage(each: Standing, now: float) -> str:
+    if each.in_use:
+        return "in use now"
+    return "never used" if each.last_used_at is None else f"last used {ago(each.last_used_at, now)}"
+
+
+def _last_used(each: Standing, now: float) -> str:
+    return "now" if each.in_use else "–" if each.last_used_at is None else ago(each.last_used_at, now)
+
+
+def _end(each: Standing, now: float) -> str:
+    return "–" if each.ends_at is None else f"in {duration(each.ends_at - now)}"

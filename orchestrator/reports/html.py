@@ -1,0 +1,196 @@
+"""An evaluation as one page that needs nothing else: no network, no script, no file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from orchestrator.dataset.newfiles import new_files
+from orchestrator.evaluation.contest import Changed, Side, changed_answers
+from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.ownership import Ownership
+from orchestrator.evaluation.results import Results, Series
+from orchestrator.evaluation.shares import Proportion
+from orchestrator.reports import contrasts, evaluation, ownership, ownershipplot
+from orchestrator.reports.confusion import confusion_table
+from orchestrator.reports.formats import plural, printable
+from orchestrator.reports.htmltables import Grid, grid_of
+from orchestrator.runs.ledger import Ledger
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+MOST_CHANGED = 200
+"""Answers that are listed for one model; --json has every one."""
+_TEMPLATES = Path(__file__).with_name("templates")
+_WITHOUT_PLOT = "A drawing of this needs matplotlib: pip install 'ftorch[plots]', then write the page again."
+
+
+@dataclass(frozen=True)
+class Titled:
+    """A table under its heading."""
+
+    title: str
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Shares:
+    """One measure: the share of each model in each variant."""
+
+    title: str
+    is_better_low: bool
+    shares: Sequence[tuple[str, Proportion]]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What one model broke and fixed against the base in the same variant, as far as it is listed."""
+
+    title: str
+    broken: Sequence[Changed]
+    fixed: Sequence[Changed]
+    counts: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Owning:
+    """The cost of ownership."""
+
+    sentences: Sequence[str]
+    tables: Sequence[Titled]
+    notes: Sequence[str]
+    svg: str | None
+    without_plot: str
+
+
+def write_page(ledger: Ledger, results: Results, owned: Ownership | None, path: Path) -> None:
+    """Write the page of an evaluation, with the cost of ownership where it was asked for; a file there is replaced.
+
+    Raises OutputUnwritable.
+    """
+    page = page_of(ledger, results, owned)
+    with new_files([path], replace=True) as [stream]:
+        stream.write(page.encode())
+
+
+def page_of(ledger: Ledger, results: Results, owned: Ownership | None) -> str:
+    """The page as text. Whatever models and files say stands in it as text, never as markup."""
+    found = results.evaluation
+    return _template().render(
+        results=results,
+        evaluation=found,
+        rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
+        unanswered=sum(series.all.api_errors for series in results.series),
+        verdict=_verdict(results),
+        too_few=contrasts.too_few(results.contrasts),
+        shares=list(_shares(results)),
+        tables=[Titled(title, grid_of(table)) for title, table in _tables(results) if table.row_count],
+        owning=_owning(owned) if owned else None,
+        changes=list(_changes(ledger, results)),
+        most_changed=MOST_CHANGED,
+        facts=list(_facts(results)),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=version("ftorch"),
+    )
+
+
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.filters |= {"share": evaluation.share, "plural": plural}
+    return environment.get_template("evaluation.html.jinja")
+
+
+def _harmless(value: Any) -> Any:
+    """Control characters and half surrogates, which a model may answer with, have no place on a page."""
+    return printable(value) if type(value) is str else value
+
+
+def _verdict(results: Results) -> Titled | None:
+    if not results.contrasts:
+        return None
+    grid = grid_of(contrasts.contrasts_table("base", results.contrasts))
+    # On a phone the first columns are what is seen.
+    rows = [[*row[:1], *row[-1:], *row[1:-1]] if len(row) > 1 else row for row in grid.rows]
+    headings = ["", "verdict", *grid.headings[1:-1]]
+    return Titled(contrasts.method(results.contrasts), replace(grid, headings=headings, rows=rows))
+
+
+def _shares(results: Results) -> Iterator[Shares]:
+    for measure in MEASURES.values():
+        shares = [(_named(results, series), measure.of(series.all)) for series in results.series]
+        if any(share.count for _, share in shares):
+            yield Shares(measure.title, measure.better_low, shares)
+
+
+def _named(results: Results, series: Series) -> str:
+    several = len(results.evaluation.settings["variants"]) > 1
+    return f"{series.label} {series.variant}" if several else series.label
+
+
+def _tables(results: Results) -> Iterator[tuple[str, Table]]:
+    yield from evaluation.result_tables(results, is_wide=True)
+    yield "Tools mixed up", confusion_table(results)
+
+
+def _owning(owned: Ownership) -> Owning:
+    tables = ((ownership.PARTS, ownership.parts_table(owned)), (ownership.MONTHS, ownership.months_table(owned)))
+    can_draw = ownershipplot.is_installed()
+    return Owning(
+        sentences=list(ownership.basis(owned)),
+        tables=[Titled(title, grid_of(table)) for title, table in tables],
+        notes=list(ownership.notes(owned)),
+        svg=ownershipplot.inline_svg(owned) if can_draw else None,
+        without_plot="" if can_draw else _WITHOUT_PLOT,
+    )
+
+
+def _changes(ledger: Ledger, results: Results) -> Iterator[Changes]:
+    bases = {series.variant: series for series in reversed(results.series) if series.is_base}
+    for series in results.series:
+        base = bases.get(series.variant)
+        if base is None or series.is_base:
+            continue
+        sides = (Side(results.evaluation, base.key), Side(results.evaluation, series.key))
+        broken, fixed = changed_answers(ledger, *sides)
+        counts = (len(broken), len(fixed))
+        yield Changes(_named(results, series), broken[:MOST_CHANGED], fixed[:MOST_CHANGED], counts)
+
+
+def _facts(results: Results) -> Iterator[tuple[str, str]]:
+    """How it was measured."""
+    found, settings = results.evaluation, results.evaluation.settings
+    yield "cases", f"{plural(results.cases, 'case')} of {found.file_path}"
+    yield "sha256 of the file", found.file_sha256
+    for entry in settings["models"]:
+        yield f"model, {entry['label']}", entry["model"]
+    yield "endpoint", f"{found.endpoint} ({found.endpoint_type})"
+    yield "variants", ", ".join(settings["variants"])
+    yield "samples of each question", str(settings["samples"])
+    yield "temperature", str(settings.get("temperature", "not recorded"))
+    yield "rejection tools", ", ".join(settings.get("rejection_tools", ())) or "none named"
+    yield "run", found.run_id or "none, or several"
+    yield "begun", _moment(found.created_at)
+    yield "scored", f"{_moment(found.finished_at)}, by version {found.scored_with} of the rules"
+    yield "evaluation", found.id
+    yield "intervals", "Wilson, 95 %, over clusters of paraphrases"
+    yield "differences", "exact McNemar test, paired bootstrap, Holm's adjustment where several models are compared"
+
+
+def _moment(then: float | None) -> str:
+    return "unknown" if then is None else datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,166 @@
+"""The cost of ownership as tables: what a request costs and what is fixed, then a month by requests a day."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.evaluation.breakeven import BreakEven, Cheaper
+from orchestrator.evaluation.measures import MEASURES, value_of
+from orchestrator.evaluation.ownership import DAYS_A_MONTH, Option, Owned, Ownership
+from orchestrator.reports.console import print_wrapped
+from orchestrator.reports.evaluation import plain_share
+from orchestrator.reports.formats import money, plural, printable
+
+PARTS = "What a request costs, and what is paid without any"
+MONTHS = f"US dollars a month of {DAYS_A_MONTH} days, by requests a day"
+
+
+def print_ownership(ownership: Ownership, console: Console) -> None:
+    """What base and tuned models cost, and from how many requests a day on a tuned one is cheaper."""
+    console.print()
+    console.print("Cost of ownership", style="bold")
+    for sentence in basis(ownership):
+        print_wrapped(sentence, console, indent="", hanging="")
+    for title, table in ((PARTS, parts_table(ownership)), (MONTHS, months_table(ownership))):
+        console.print()
+        console.print(title, style="bold")
+        console.print(table)
+    console.print()
+    for sentence in notes(ownership):
+        print_wrapped(printable(sentence), console, indent="", hanging="")
+
+
+def basis(ownership: Ownership) -> Iterator[str]:
+    """What is assumed, in sentences."""
+    days = plural(ownership.terms.life_days, "day")
+    yield (
+        f"Tokens as measured here, list prices of {printable(ownership.priced_as)}, training spread over {days} "
+        "of use."
+    )
+    if ownership.stands_in:
+        yield (
+            "These are not the prices of the endpoint that answered: tokens are its own, prices are borrowed. Read "
+            "the table as a rehearsal."
+        )
+
+
+def parts_table(ownership: Ownership) -> Table:
+    """A row for each model in a variant: how often it is right, its tokens, and the parts of its price."""
+    metric = MEASURES.get(ownership.metric)  # type: ignore[call-overload]
+    table = _table(metric.title if metric else "argument F1", "prompt", "answer", "1,000 calls", "training")
+    table.add_column("hosting a month", justify="right", overflow="fold")
+    for option in ownership.options:
+        table.add_row(
+            *_who(option),
+            _quality(ownership, option),
+            *_tokens(option),
+            money(None if option.usd_per_request is None else 1000 * option.usd_per_request),
+            _training(option),
+            _hosting(option),
+        )
+    return table
+
+
+def months_table(ownership: Ownership) -> Table:
+    """A row for each model in a variant: a month at each number of requests a day, and where it becomes cheaper."""
+    requests = ownership.terms.requests_per_day
+    table = _table(*(f"{number:,}" for number in requests))
+    table.add_column("cheaper than the base", justify="right", no_wrap=True)
+    for base in ownership.bases:
+        table.add_row(*_who(base), *_months(ownership, base, requests), "")
+    for owned in ownership.owned:
+        months = _months(ownership, owned.option, requests)
+        table.add_row(*_who(owned.option), *months, turning_point(owned.break_even))
+    return table
+
+
+def notes(ownership: Ownership) -> Iterator[str]:
+    """What to know of the figures: where training costs and prices come from, and what may make them wrong."""
+    for owned in ownership.owned:
+        if owned.break_even.cheaper is Cheaper.UNKNOWN:
+            yield f"{named(owned.option)}: unknown is not nothing. {_what_is_unknown(owned)}"
+    yield from _trainings(ownership)
+    yield from ownership.notes
+
+
+def named(option: Option) -> str:
+    """`tuned no-parameters`."""
+    return printable(f"{option.series.label} {option.series.variant}")
+
+
+def amount(usd: float | None) -> str:
+    """Without cents where they say nothing."""
+    return f"${usd:,.0f}" if usd is not None and usd >= 100 else money(usd)
+
+
+def turning_point(found: BreakEven) -> str:
+    """`from 1,235 a day`, or the word."""
+    if found.requests_per_day is None:
+        return found.cheaper
+    return f"from {math.floor(found.requests_per_day) + 1:,} a day"
+
+
+# --- cells -------------------------------------------------------------------------------------------------
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "variant"):
+        table.add_column(heading, no_wrap=True)
+    for heading in columns:
+        table.add_column(heading, justify="right", overflow="fold")
+    return table
+
+
+def _who(option: Option) -> list[str]:
+    return [printable(option.series.label), option.series.variant]
+
+
+def _quality(ownership: Ownership, option: Option) -> str:
+    figures = option.series.all
+    for name, measure in MEASURES.items():
+        if name == ownership.metric:
+            return plain_share(measure.of(figures))
+    value = value_of("argument_f1", figures)
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _tokens(option: Option) -> list[str]:
+    found = (option.series.all.prompt_tokens, option.series.all.completion_tokens)
+    return [f"{each.mean:,.0f}" if each else "–" for each in found]
+
+
+def _training(option: Option) -> str:
+    return amount(option.training.usd) if option.training else "–"
+
+
+def _hosting(option: Option) -> str:
+    per_day = option.hosting_per_day
+    return "none" if per_day == 0 else amount(None if per_day is None else DAYS_A_MONTH * per_day)
+
+
+def _months(ownership: Ownership, option: Option, requests: Sequence[int]) -> list[str]:
+    return [amount(ownership.usd_per_month(option, number)) for number in requests]
+
+
+def _trainings(ownership: Ownership) -> Iterator[str]:
+    told: dict[str, str] = {}
+    for owned in ownership.owned:
+        if owned.option.training:
+            told.setdefault(owned.option.series.label, owned.option.training.source)
+    for label, source in told.items():
+        yield f"Training of {label}: {source}."
+
+
+def _what_is_unknown(owned: Owned) -> str:
+    missing = [
+        *(["the price of calls to the base"] if owned.base.usd_per_request is None else []),
+        *(["the price of its calls"] if owned.option.usd_per_request is None else []),
+        *(["its training cost"] if owned.option.training and owned.option.training.usd is None else []),
+        *(["the price of hosting it"] if owned.option.hosting_per_day is None else []),
+    ]
+    return f"Not known: {', '.join(missing)}."

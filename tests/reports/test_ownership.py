@@ -1,0 +1,135 @@
+"""The cost of ownership as people, programs and tables of lines see it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.recording import BASE, TUNED, record_evaluation
+
+from orchestrator.errors import MatplotlibMissing
+from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
+from orchestrator.evaluation.results import Results, results_of
+from orchestrator.reports.evaluationobjects import results_csv, results_object
+from orchestrator.reports.ownership import print_ownership
+from orchestrator.reports.ownershipplot import inline_svg, is_installed, save_plot
+from orchestrator.runs.ledger import Ledger, open_ledger
+
+Screen = Callable[..., Console]
+LinesOf = Callable[[Console], list[str]]
+Evaluated = tuple[Results, Ownership]
+VARIANTS = ("full", "no-descriptions", "no-parameters", "no-tools")
+TOKENS = {variant: (1000 - 250 * number, 20) for number, variant in enumerate(VARIANTS)}
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    (home / "ftorch.toml").write_text("")
+    with open_ledger(home, create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def evaluated(ledger: Ledger) -> Evaluated:
+    """The base, and the tuned model in each variant; training cost 30 dollars."""
+    return evaluate(ledger, Terms((100, 1000, 10_000, 100_000), 300, training_usd=30.0))
+
+
+def evaluate(ledger: Ledger, terms: Terms, labels: dict[str, str] | None = None) -> Evaluated:
+    right = {(model, variant): range(1, 6) for model in (BASE, TUNED) for variant in VARIANTS}
+    evaluation = record_evaluation(ledger, right, tokens=TOKENS, labels=labels)
+    results = results_of(ledger, evaluation)
+    return results, ownership_of(ledger, results, terms)
+
+
+def test_the_tables_fit_a_terminal_of_eighty_columns(
+    evaluated: Evaluated, screen: Screen, lines_of: LinesOf
+) -> None:
+    console = screen(80)
+    print_ownership(evaluated[1], console)
+    lines = lines_of(console)
+    assert not any("…" in line for line in lines)
+    assert max(len(line) for line in lines if "http" not in line) <= 80
+    [row] = [line for line in lines if line.startswith("tuned  no-tools") and " a day" in line]
+    # 30 dollars over 300 days; 264 against 432 millionths of a dollar a request.
+    assert row.split(maxsplit=6)[2:] == ["$3.79", "$10.92", "$82.20", "$795", "from 596 a day"]
+    assert any(line.startswith("tuned  full") and line.endswith("never") for line in lines)
+
+
+def test_unknown_is_a_word_and_its_reason_is_told(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:
+    _, ownership = evaluate(ledger, Terms((100,), 300))
+    console = screen(100)
+    print_ownership(ownership, console)
+    text = "\n".join(lines_of(console))
+    assert "unknown is not nothing. Not known: its training cost." in " ".join(text.split())
+    assert "$0.00" not in text
+
+
+def test_programs_get_the_same_numbers(evaluated: Evaluated) -> None:
+    results, ownership = evaluated
+    found = json.loads(json.dumps(results_object(results, ownership)))["cost_of_ownership"]
+    [base] = found["base"]
+    short = found["models"][-1]
+    assert base["usd_per_month"]["1000"] == pytest.approx(30 * 1000 * 432e-6)
+    assert short["usd_per_month"]["1000"] == pytest.approx(30 * (0.1 + 1000 * (250 * 0.8 + 20 * 3.2) / 1e6))
+    assert short["cheaper_than_base"] == "from"
+    assert short["break_even_requests_per_day"] == pytest.approx(0.1 / (432e-6 - 264e-6))
+    assert short["training_cost_is"] == "as given with --training-cost"
+    assert "cost_of_ownership" not in results_object(results)
+
+
+def test_lines_of_a_table_have_it_for_whole_models_alone(evaluated: Evaluated) -> None:
+    rows = list(csv.DictReader(io.StringIO(results_csv(*evaluated))))
+    [row] = [
+        each for each in rows if (each["label"], each["variant"], each["group"]) == ("tuned", "no-tools", "all")
+    ]
+    assert float(row["usd_per_month_at_1000"]) == pytest.approx(30 * (0.1 + 1000 * 264e-6))
+    assert row["cheaper_than_base"] == "from"
+    assert float(row["usd_per_1000_requests"]) == pytest.approx(0.264)
+    assert {each["usd_per_month_at_1000"] for each in rows if each["group"] != "all"} == {""}
+
+
+def test_the_drawing_names_every_model_and_has_the_text_colour_of_its_page(evaluated: Evaluated) -> None:
+    svg = inline_svg(evaluated[1])
+    assert svg.startswith("<svg")
+    assert "currentColor" in svg
+    for name in ("base full", "tuned no-tools", "requests a day", "US dollars a month"):
+        assert name in svg
+    assert svg == inline_svg(evaluated[1])
+
+
+@pytest.mark.parametrize(("name", "start"), [("cost.svg", b"<?xml"), ("cost.PNG", b"\x89PNG")])
+def test_a_drawing_is_written_in_the_form_that_its_name_says(
+    evaluated: Evaluated, tmp_path: Path, name: str, start: bytes
+) -> None:
+    save_plot(evaluated[1], tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_names_from_outside_are_words_in_a_drawing(ledger: Ledger) -> None:
+    hostile = "_$\\frac$ <script>alert(1)</script> 模"
+    _, ownership = evaluate(ledger, Terms((100,), 300, training_usd=1.0), {BASE: "base", TUNED: hostile})
+    svg = inline_svg(ownership)
+    assert "<script" not in svg
+    assert "&lt;script&gt;" in svg
+
+
+def test_of_prices_that_nobody_knows_an_empty_drawing_is_made(ledger: Ledger) -> None:
+    _, ownership = evaluate(ledger, Terms((100,), 300, "compatible"))
+    assert inline_svg(ownership).startswith("<svg")
+
+
+def test_without_matplotlib_the_next_step_is_named(
+    evaluated: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert not is_installed()
+    with pytest.raises(MatplotlibMissing, match=r"pip install 'ftorch\[plots\]'"):
+        save_plot(evaluated[1], tmp_path / "cost.svg")
+    assert not (tmp_path / "cost.svg").exists()
