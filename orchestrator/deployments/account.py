@@ -1,0 +1,144 @@
+"""Deployments as they stand: what is recorded, held against what the accounts have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.config import EndpointConfig
+from orchestrator.deployments import hosting
+from orchestrator.deployments.session import settle
+from orchestrator.deployments.states import State
+from orchestrator.deployments.uses import live_users
+from orchestrator.endpoints.management import RemoteDeployment, manages, open_management
+from orchestrator.errors import FtorchError
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import deployments as store
+from orchestrator.store.deployments import Deployment
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One deployment. Times are seconds since the epoch; money is US dollars for hosting, None where unknown."""
+
+    endpoint: str
+    name: str
+    model: str | None
+    state: str
+    """One of ftorch's, or Azure's own word where it was made elsewhere."""
+    reason: str
+    sku: str | None
+    capacity: int | None
+    recorded: Deployment | None
+    """None: found on the account, and made elsewhere."""
+    in_use: bool
+    cost_usd: float | None
+    cost_usd_per_day: float | None
+    last_used_at: float | None
+    """By ftorch's own requests."""
+    ends_at: float | None
+    """When Azure removes it by itself, if nobody uses it."""
+    is_idle: bool = False
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All deployments, and why an account could not be asked."""
+
+    standings: Sequence[Standing]
+    troubles: Sequence[str]
+
+    def only(self, standings: Sequence[Standing]) -> Survey:
+        """The same with these deployments alone."""
+        return replace(self, standings=standings)
+
+
+def recorded_standings(ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SECONDS) -> list[Standing]:
+    """Those recorded and not over, newest first, without asking any account."""
+    now = time.time()
+    with ledger.database.read() as connection:
+        active = store.newest(connection, only_active=True)
+        used = {each.id for each in active if live_users(connection, each.id, now)}
+    return [_standing(ledger, each, each.id in used, now, idle_seconds) for each in active]
+
+
+async def survey(
+    ledger: Ledger, endpoints: Collection[str] | None = None, *, idle_seconds: float = hosting.IDLE_SECONDS
+) -> Survey:
+    """The deployments of the endpoints that can be asked (or of these), ours and others'.
+
+    One that is gone behind our back is recorded as gone. The accounts' trouble is told, not raised.
+    """
+    configs = ledger.workspace.endpoints.values()
+    asked = [each for each in configs if manages(each) and (endpoints is None or each.name in endpoints)]
+    others: list[Standing] = []
+    troubles: list[str] = []
+    for config in asked:
+        try:
+            others += await _elsewhere(ledger, config)
+        except FtorchError as error:
+            troubles.append(str(error))
+    ours = [
+        each
+        for each in recorded_standings(ledger, idle_seconds=idle_seconds)
+        if endpoints is None or each.endpoint in endpoints
+    ]
+    return Survey([*ours, *others], troubles)
+
+
+async def find_elsewhere(config: EndpointConfig, name: str) -> RemoteDeployment | None:
+    """The account's deployment of exactly this name. Raises what `open_management` and its `get` raise."""
+    async with open_management(config) as management:
+        return await management.get(name)
+
+
+async def _elsewhere(ledger: Ledger, config: EndpointConfig) -> list[Standing]:
+    async with open_management(config) as management:
+        remote = {each.name: each for each in await management.all()}
+    with ledger.database.read() as connection:
+        active = store.newest(connection, endpoint=config.name, only_active=True)
+    gone = [each for each in active if each.state == State.DEPLOYED and each.name not in remote]
+    if gone:
+        await settle(ledger, gone)
+    ours = {each.name for each in active if each.requested_at is not None}
+    return [_found(config, each) for name, each in remote.items() if name not in ours]
+
+
+def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_seconds: float) -> Standing:
+    config = ledger.workspace.endpoints.get(each.endpoint)
+    is_priced = config is not None and each.model is not None
+    return Standing(
+        endpoint=each.endpoint,
+        name=each.name,
+        model=each.model,
+        state=each.state,
+        reason=each.reason,
+        sku=each.sku,
+        capacity=each.capacity,
+        recorded=each,
+        in_use=in_use,
+        cost_usd=hosting.cost_so_far(config, each, now) if config else None,
+        cost_usd_per_day=hosting.cost_per_day(config, str(each.model), each.sku) if config and is_priced else None,
+        last_used_at=each.last_used_at,
+        ends_at=hosting.ends_at(each),
+        is_idle=hosting.is_idle(each, now, idle_seconds) and not in_use,
+    )
+
+
+def _found(config: EndpointConfig, remote: RemoteDeployment) -> Standing:
+    return Standing(
+        endpoint=config.name,
+        name=remote.name,
+        model=remote.model,
+        state=remote.state,
+        reason="made elsewhere",
+        sku=remote.sku,
+        capacity=remote.capacity,
+        recorded=None,
+        in_use=False,
+        cost_usd=None,
+        cost_usd_per_day=hosting.cost_per_day(config, remote.model, remote.sku or "Standard"),
+        last_used_at=None,
+        ends_at=None,
+    )

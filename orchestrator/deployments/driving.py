@@ -1,0 +1,178 @@
+"""The loop that brings deployments to where they are wanted: provisioned and answering, or removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from orchestrator.deployments.states import State, move
+from orchestrator.deployments.steps import STEPS, Move, Outcome, Rest, Wait
+from orchestrator.deployments.uses import live_users
+from orchestrator.deployments.world import World
+from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, LostDeployment
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
+from orchestrator.store import deployments as store
+from orchestrator.store.deployments import Deployment
+
+_PATIENCE_SECONDS = 900.0
+"""How long an account that answered before, and does not now, is waited for."""
+_LONGEST_PAUSE = 60.0
+_LOOK_UP_SECONDS = 1.0
+IN_USE = "in use by an evaluation, so it stays for now"
+
+
+async def drive(
+    world: World,
+    ids: Collection[str],
+    stop: asyncio.Event | None = None,
+    until: Callable[[Deployment], bool] | None = None,
+) -> None:
+    """Step these deployments until each is settled, or `until` says so of it, or only the user can go on.
+
+    Those that another process drives are waited for.
+
+    Raises EndpointUnreachable and EndpointBusy where the account does not answer, and at once what the user must
+    mend. Leases are given back in any case; setting `stop` ends it early, losing nothing.
+    """
+    driver = _Driver(world, set(ids), stop or asyncio.Event(), until or is_settled)
+    try:
+        async with _leases_kept(world):
+            await driver.run()
+    finally:
+        with world.database.write() as connection:
+            store.release(connection, world.owner)
+
+
+@dataclass
+class _Driver:
+    world: World
+    left: set[str]
+    stop: asyncio.Event
+    until: Callable[[Deployment], bool]
+    pauses: dict[str, float] = field(default_factory=dict)
+    """How long each was last waited for, where the account did not answer."""
+    silent_since: float | None = None
+
+    async def run(self) -> None:
+        while self.left and not self.stop.is_set():
+            for deployment in self._due():
+                with suppress(LostDeployment):
+                    await self._step(deployment)
+            self._drop_those_settled()
+            await self._rest()
+
+    def _due(self) -> list[Deployment]:
+        """Those that this worker holds now and that may be looked at."""
+        world, now = self.world, self.world.now()
+        with world.database.write() as connection:
+            gone = [owner for owner in store.lease_owners(connection, world.config.name) if is_abandoned(owner)]
+            held = store.claim(connection, self.left, world.owner, world.lease_end(), now, gone)
+        return [each for each in held if each.due_at is None or each.due_at <= now]
+
+    async def _step(self, deployment: Deployment) -> None:
+        try:
+            outcome = await STEPS[State(deployment.state)](deployment, self.world)
+        except (EndpointUnreachable, EndpointBusy) as error:
+            outcome = self._endured(deployment, error)
+        else:
+            self.silent_since = None
+            self.pauses.pop(deployment.id, None)
+        self._record(deployment, outcome)
+
+    def _endured(self, deployment: Deployment, error: EndpointUnreachable | EndpointBusy) -> Wait:
+        """An account that has answered before is waited for; one that never did is the user's to look at."""
+        now = self.world.clock.steady()
+        self.silent_since = now if self.silent_since is None else self.silent_since
+        if not self.world.has_answered and isinstance(error, EndpointUnreachable):
+            raise error
+        if now - self.silent_since > _PATIENCE_SECONDS:
+            raise error
+        told = error.facts.get("retry_after") or 0.0
+        pause = max(told, min(_LONGEST_PAUSE, 2 * self.pauses.get(deployment.id, _LOOK_UP_SECONDS)))
+        self.pauses[deployment.id] = pause
+        return Wait(self.world.now() + pause, f"waiting for {self.world.config.name}: {error.facts['problem']}")
+
+    def _record(self, deployment: Deployment, outcome: Outcome) -> None:
+        if isinstance(outcome, Rest):
+            self.left.discard(deployment.id)
+            return
+        world = self.world
+        with world.database.write() as connection:
+            outcome = _allowed(connection, deployment, outcome, world)
+            written = _write(connection, deployment, outcome, world)
+            kind = outcome.to.value if isinstance(outcome, Move) else "wait"
+            crash_point("before-commit-deployment", kind)
+        crash_point("after-commit-deployment", kind)
+        if isinstance(outcome, Move):
+            world.listener.moved(written)
+        elif written.reason != deployment.reason:
+            world.listener.noted(written)
+        if isinstance(outcome, Wait) and outcome.blocked:
+            self.left.discard(deployment.id)
+
+    def _drop_those_settled(self) -> None:
+        with self.world.database.read() as connection:
+            current = [store.get(connection, deployment_id) for deployment_id in self.left]
+        self.left -= {each.id for each in current if is_settled(each) or self.until(each)}
+
+    async def _rest(self) -> None:
+        """Sleep until something is due, waking now and then for wishes and what other processes do."""
+        if not self.left:
+            return
+        with self.world.database.read() as connection:
+            current = [store.get(connection, deployment_id) for deployment_id in self.left]
+        waits = [
+            (each.due_at or 0.0) - self.world.now() for each in current if each.lease_owner == self.world.owner
+        ]
+        pause = max(0.01, min([*waits, _LOOK_UP_SECONDS]))
+        sleeping = asyncio.ensure_future(self.world.clock.sleep(pause))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleeping, stopping):
+            task.cancel()
+
+
+def is_settled(deployment: Deployment) -> bool:
+    """Whether it is where it is wanted: over, or answering with no wish to remove it."""
+    return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.wish is None)
+
+
+def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: World) -> Move | Wait:
+    """The outcome, or a wait where somebody uses what would be removed: asked in the transaction of the move."""
+    if not (isinstance(outcome, Move) and outcome.unless_used):
+        return outcome
+    if not live_users(connection, deployment.id, world.now()):
+        return outcome
+    return Wait(world.now(), IN_USE, blocked=True)
+
+
+def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: World) -> Deployment:
+    owner, now = world.owner, world.now()
+    if isinstance(outcome, Wait):
+        changes = {"reason": outcome.reason, "due_at": outcome.until, **outcome.changes}
+        return store.note(connection, deployment, owner, now, changes)
+    return move(connection, deployment, outcome.to, outcome.reason, owner=owner, now=now, changes=outcome.changes)
+
+
+@asynccontextmanager
+async def _leases_kept(world: World) -> AsyncIterator[None]:
+    """Renew this worker's leases in the background, however long a request takes."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
+                store.renew(connection, world.owner, world.lease_end(), world.now())
+
+    task = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

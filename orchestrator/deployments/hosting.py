@@ -1,0 +1,49 @@
+"""What a deployment costs, how long it has not been used, and when Azure removes it by itself.
+
+By Microsoft's page "Deploy a fine-tuned model": hosting is charged by the hour, used or not; a deployment without
+requests for 15 days is deleted, and one of DeveloperTier after 24 hours; the model stays.
+"""
+
+from __future__ import annotations
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.pricing import hosting_cost
+from orchestrator.store.deployments import Deployment
+
+HOUR, DAY = 3600.0, 86_400.0
+IDLE_SECONDS = DAY
+"""From when on an unused deployment is worth a warning."""
+_DEVELOPER_LIFE, _IDLE_LIFE = DAY, 15 * DAY
+
+
+def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
+    """US dollars for hosting a day; None where the price is unknown. Calls are charged besides."""
+    return hosting_cost(config.type, model, DAY / HOUR, tier=sku, prices=config.prices)
+
+
+def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> float | None:
+    """US dollars for hosting since Azure has called it provisioned; None where the price is unknown."""
+    if deployment.provisioned_at is None or deployment.model is None:
+        return 0.0
+    hours = ((deployment.finished_at or now) - deployment.provisioned_at) / HOUR
+    return hosting_cost(config.type, deployment.model, hours, tier=deployment.sku, prices=config.prices)
+
+
+def unused_since(deployment: Deployment) -> float | None:
+    """Since when ftorch has sent it nothing; None where it is not deployed yet. Others' requests are not seen."""
+    return deployment.last_used_at or deployment.deployed_at
+
+
+def ends_at(deployment: Deployment) -> float | None:
+    """When Azure removes it by itself, as far as ftorch's own requests tell; None where it is not deployed."""
+    if deployment.provisioned_at is None or deployment.is_over:
+        return None
+    if deployment.sku == "DeveloperTier":
+        return deployment.provisioned_at + _DEVELOPER_LIFE
+    return (unused_since(deployment) or deployment.provisioned_at) + _IDLE_LIFE
+
+
+def is_idle(deployment: Deployment, now: float, seconds: float = IDLE_SECONDS) -> bool:
+    """Whether it is there and has not been used by ftorch for so long."""
+    since = unused_since(deployment)
+    return not deployment.is_over and since is not None and now - since >= seconds

@@ -1,0 +1,246 @@
+"""From a wish to a recorded deployment. After this commit it survives any crash."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import is_fine_tuned
+from orchestrator.deployments.naming import name_for, name_problem
+from orchestrator.deployments.states import State, Wish, move
+from orchestrator.deployments.subjects import Subject
+from orchestrator.endpoints.azure.training import needs_global
+from orchestrator.endpoints.management import RemoteDeployment
+from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
+from orchestrator.jobfile import Deployment as Settings
+from orchestrator.runs.ledger import Ledger
+from orchestrator.runs.states import State as RunState
+from orchestrator.runs.world import LEASE_SECONDS, new_owner
+from orchestrator.store import deployments as store
+from orchestrator.store import runs
+from orchestrator.store.deployments import Deployment
+from orchestrator.store.runs import Run
+
+CAPACITY = 50
+"""Thousands of tokens a minute: at 1 a deployment answers about once a minute, and an evaluation asks much."""
+SAME_NAME_SECONDS = 20.0
+"""How long a name rests after a removal: a deployment made sooner may take over what is being removed."""
+_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a model is to be deployed; None leaves it to the job file, and then to what is usual."""
+
+    name: str | None = None
+    sku: str | None = None
+    capacity: int | None = None
+    temporary: bool = False
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A deployment as it would be recorded."""
+
+    subject: Subject
+    name: str
+    sku: str
+    capacity: int
+    temporary: bool
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """`is_new` is False where the same was recorded before and is not over."""
+
+    deployment: Deployment
+    is_new: bool
+
+
+def plan(subject: Subject, terms: Terms) -> Planned:
+    """Settle the name and the terms. Raises DeploymentNotPossible for a name that Azure does not take."""
+    settings = None if terms.temporary else subject.settings
+    wished_name = terms.name or (settings.name if settings and subject.step is None else None)
+    name = wished_name or name_for(subject.model, subject.run, subject.step, temporary=terms.temporary)
+    if problem := name_problem(name):
+        raise DeploymentNotPossible(what=f'"{name}"', problem=f"{problem}; give another --name")
+    sku = terms.sku or (settings and settings.sku) or usual_sku(subject.model, temporary=terms.temporary)
+    capacity = terms.capacity or (settings and settings.capacity) or CAPACITY
+    return Planned(subject, name, sku, capacity, terms.temporary)
+
+
+def usual_sku(model: str, *, temporary: bool = False) -> str:
+    """The cheapest way of hosting that fits: base models and open-weight ones are hosted everywhere or nowhere, and
+    DeveloperTier, which charges no hosting, is for trying fine-tuned models."""
+    if not is_fine_tuned(model) or needs_global(model):
+        return "GlobalStandard"
+    return "DeveloperTier" if temporary else "Standard"
+
+
+def usual_sku_of_run(base: str) -> str:
+    """The same for what will be tuned from this base, or from a model tuned before."""
+    return "GlobalStandard" if needs_global(base) else "Standard"
+
+
+def find_same(ledger: Ledger, planned: Planned) -> Deployment | None:
+    """The deployment that recording the plan would find again. Raises DeploymentDiffers where it is another one."""
+    with ledger.database.read() as connection:
+        return _same(connection, planned)
+
+
+def record(ledger: Ledger, planned: Planned, *, now: float, rng: random.Random) -> Recorded:
+    """Record the planned deployment, or find it again. Raises DeploymentDiffers where the name has another one."""
+    with ledger.database.write() as connection:
+        return record_in(connection, planned, now=now, rng=rng)
+
+
+def record_in(connection: Connection, planned: Planned, *, now: float, rng: random.Random) -> Recorded:
+    """The same in the caller's transaction."""
+    known = _same(connection, planned)
+    if known is not None:
+        return Recorded(known, is_new=False)
+    deployment = _new(planned.subject.config, planned.name, planned.sku, planned.capacity, now, rng)
+    deployment = replace(
+        deployment,
+        model=planned.subject.model,
+        run_id=planned.subject.run.id if planned.subject.run else None,
+        temporary=planned.temporary,
+        due_at=_free_from(connection, planned, now),
+    )
+    store.add(connection, deployment)
+    return Recorded(deployment, is_new=True)
+
+
+def _same(connection: Connection, planned: Planned) -> Deployment | None:
+    config = planned.subject.config
+    for known in store.newest(connection, endpoint=config.name, name=planned.name, only_active=True):
+        if known.state == State.WANTED:
+            continue
+        if known.wish is not None or known.state == State.UNDEPLOYING:
+            raise DeploymentDiffers(name=known.name, found="being removed", wished="to stay")
+        found = {"model": known.model, "sku": known.sku, "capacity": known.capacity}
+        wished = {"model": planned.subject.model, "sku": planned.sku, "capacity": planned.capacity}
+        if found == wished:
+            return known
+        other = [key for key in found if found[key] != wished[key]]
+        raise DeploymentDiffers(name=known.name, found=_said(found, other), wished=_said(wished, other))
+    return None
+
+
+def _said(facts: Mapping[str, object], keys: Sequence[str]) -> str:
+    return ", ".join(f"{key} {facts[key]}" for key in keys)
+
+
+def _free_from(connection: Connection, planned: Planned, now: float) -> float | None:
+    """When the name may be used again, where it was given up a moment ago."""
+    named = store.newest(connection, endpoint=planned.subject.config.name, name=planned.name, limit=1)
+    ended = named[0].finished_at if named else None
+    return None if ended is None or ended + SAME_NAME_SECONDS <= now else ended + SAME_NAME_SECONDS
+
+
+# --- deployments that follow their run ---------------------------------------------------------------------
+
+
+def want(
+    connection: Connection,
+    config: EndpointConfig,
+    settings: Settings | None,
+    run: Run,
+    *,
+    now: float,
+    rng: random.Random,
+) -> Deployment | None:
+    """Record that the run's model is to be deployed when it has succeeded, where the job file's `settings` say so
+    and nothing is recorded yet."""
+    if settings is None or not settings.auto or store.newest(connection, run_ids=[run.id]):
+        return None
+    name = settings.name or name_for(run.model, run)
+    sku = settings.sku or usual_sku_of_run(run.model)
+    wanted = replace(
+        _new(config, name, sku, settings.capacity or CAPACITY, now, rng),
+        run_id=run.id,
+        state=State.WANTED,
+        reason="waits for its run to succeed",
+    )
+    store.add(connection, wanted)
+    return wanted
+
+
+def due(ledger: Ledger, run_ids: Collection[str] | None, *, now: float, rng: random.Random) -> list[Deployment]:
+    """Begin the wanted deployments whose runs have succeeded, of all runs or of these; end those of runs that ended
+    otherwise. Returns the ones begun."""
+    owner = new_owner(rng)
+    begun = []
+    with ledger.database.write() as connection:
+        active = store.newest(connection, run_ids=run_ids, only_active=True)
+        wanted = [each.id for each in active if each.state == State.WANTED]
+        for each in store.claim(connection, wanted, owner, now + LEASE_SECONDS, now):
+            run = runs.get(connection, str(each.run_id))
+            if run.state == RunState.SUCCEEDED and run.fine_tuned_model:
+                changes = {"model": run.fine_tuned_model}
+                reason = "its run has succeeded"
+                begun.append(move(connection, each, State.DEPLOYING, reason, owner=owner, now=now, changes=changes))
+            elif run.is_over:
+                reason = f"its run is {run.state}, so there was nothing to deploy"
+                move(connection, each, State.UNDEPLOYED, reason, owner=owner, now=now)
+        store.release(connection, owner)
+    return begun
+
+
+# --- ends --------------------------------------------------------------------------------------------------
+
+
+def wish_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
+    """Record that the deployment is to be removed; whoever drives it carries that out. One that only waits for its
+    run is withdrawn at once."""
+    owner = new_owner(rng)
+    with ledger.database.write() as connection:
+        store.set_wish(connection, deployment.id, Wish.REMOVE)
+        if store.get(connection, deployment.id).state != State.WANTED:
+            return
+        for each in store.claim(connection, [deployment.id], owner, now + LEASE_SECONDS, now):
+            move(connection, each, State.UNDEPLOYED, "withdrawn before its run succeeded", owner=owner, now=now)
+
+
+def record_found(
+    ledger: Ledger, config: EndpointConfig, found: RemoteDeployment, *, now: float, rng: random.Random
+) -> Deployment:
+    """Record a deployment that was made elsewhere, so that its removal has a history too."""
+    recorded = replace(
+        _new(config, found.name, found.sku or "unknown", found.capacity or 0, now, rng),
+        model=found.model,
+        made_elsewhere=True,
+        state=State.DEPLOYED,
+        reason="found on the account; made elsewhere",
+        requested_at=found.created_at or now,
+        provisioned_at=found.created_at,
+    )
+    with ledger.database.write() as connection:
+        store.add(connection, recorded)
+    return recorded
+
+
+def _new(
+    config: EndpointConfig, name: str, sku: str, capacity: int, now: float, rng: random.Random, **others: Any
+) -> Deployment:
+    return Deployment(
+        id="".join(rng.choices(_ID_LETTERS, k=8)),
+        endpoint=config.name,
+        name=name,
+        model=None,
+        run_id=None,
+        sku=sku,
+        capacity=capacity,
+        temporary=False,
+        state=State.DEPLOYING,
+        reason="recorded",
+        version=1,
+        created_at=now,
+        updated_at=now,
+        **others,
+    )

@@ -1,0 +1,174 @@
+"""Models that answer for as long as somebody asks them: the deployments there are, and others made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from orchestrator.config import EndpointConfig
+from orchestrator.deployments import recording
+from orchestrator.deployments.driving import drive
+from orchestrator.deployments.hosting import cost_per_day
+from orchestrator.deployments.recording import Terms
+from orchestrator.deployments.session import open_world
+from orchestrator.deployments.states import State, Wish
+from orchestrator.deployments.steps import is_same_model
+from orchestrator.deployments.subjects import Subject
+from orchestrator.deployments.uses import begin_using, kept_in_use, live_users
+from orchestrator.deployments.world import Listener, World
+from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.management import RemoteDeployment, manages
+from orchestrator.errors import DeploymentFailed, DeploymentNotReady
+from orchestrator.runs.ledger import Ledger
+from orchestrator.store import deployments as store
+from orchestrator.store import records, runs
+from orchestrator.store.database import Database
+from orchestrator.store.deployments import Deployment
+
+_ANSWERING = (State.DEPLOYING, State.DEPLOYED)
+
+
+def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep: bool = False) -> list[str]:
+    """Sentences on what asking these models takes: by the records alone, the account may have more."""
+    if not models or not capabilities_of(config).needs_deployment:
+        return []
+    if not manages(config):
+        return [
+            f"{config.name} answers by the names of deployments only. Without subscription_id, resource_group and "
+            f"account in {config.source}, ftorch makes none: each model is asked as a deployment of its own name."
+        ]
+    with ledger.database.read() as connection:
+        missing = [model for model in models if _recorded(connection, config, model) is None]
+    return [_note(config, model, keep) for model in missing]
+
+
+def _note(config: EndpointConfig, model: str, keep: bool) -> str:
+    sku = recording.usual_sku(model, temporary=True)
+    per_day = cost_per_day(config, model, sku)
+    cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} a day"
+    end = "it stays, as --keep says" if keep else "it is removed afterwards"
+    return (
+        f"{model} has no recorded deployment: if the account has none either, one is made ({sku}, hosted at "
+        f"{cost}), and {end}."
+    )
+
+
+@asynccontextmanager
+async def serving(
+    ledger: Ledger,
+    config: EndpointConfig,
+    models: Sequence[str],
+    *,
+    keep: bool = False,
+    listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[Mapping[str, str]]:
+    """By model, the name to ask it by: of a deployment there is, or of one that is made now and removed afterwards,
+    unless `keep`. While it is open nobody removes them; after a crash `leftovers` finds those to be removed.
+
+    Raises DeploymentFailed, DeploymentNotReady, and what `open_world` and `drive` raise.
+    """
+    async with open_world(ledger, config, listener) as world:
+        remote = await world.management.all()
+        names, ours = _found_or_made(ledger, world, models, remote, keep)
+        try:
+            async with kept_in_use(ledger.database, [each.id for each in ours.values()], world.owner, world.now):
+                await _bring_up(world, ours, stop)
+                names |= {model: each.name for model, each in ours.items()}
+                try:
+                    yield names
+                finally:
+                    _note_use(world, ours)
+        finally:
+            await _remove_unused(world, [each for each in ours.values() if each.temporary])
+
+
+def _found_or_made(
+    ledger: Ledger, world: World, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
+) -> tuple[dict[str, str], dict[str, Deployment]]:
+    """The names of deployments made elsewhere, and the recorded deployments, by model."""
+    names: dict[str, str] = {}
+    ours: dict[str, Deployment] = {}
+    there = {each.name for each in remote}
+    with ledger.database.write() as connection:
+        for model in models:
+            known = _recorded(connection, world.config, model)
+            elsewhere = _elsewhere(connection, world.config, model, remote)
+            if known is not None and (known.state == State.DEPLOYING or known.name in there):
+                ours[model] = known
+            elif elsewhere is not None:
+                names[model] = elsewhere
+                continue
+            else:
+                ours[model] = _made(connection, world, model, keep)
+            begin_using(connection, ours[model].id, world.owner, world.now())
+    return names, ours
+
+
+def _recorded(connection: Connection, config: EndpointConfig, model: str) -> Deployment | None:
+    active = store.newest(connection, endpoint=config.name, model=model, only_active=True)
+    return next((each for each in active if each.state in _ANSWERING and each.wish is None), None)
+
+
+def _elsewhere(
+    connection: Connection, config: EndpointConfig, model: str, remote: Sequence[RemoteDeployment]
+) -> str | None:
+    """The name of a deployment of the model, or of that very name, which is not recorded here."""
+    recorded = {each.name for each in store.newest(connection, endpoint=config.name, only_active=True)}
+    for each in remote:
+        fits = is_same_model(each.model, model) or each.name == model
+        if fits and each.name not in recorded and each.state.lower() == "succeeded":
+            return each.name
+    return None
+
+
+def _made(connection: Connection, world: World, model: str, keep: bool) -> Deployment:
+    subject = _subject(connection, world.config, model)
+    planned = recording.plan(subject, Terms(temporary=True))
+    if keep:
+        planned = replace(planned, temporary=False)
+    return recording.record_in(connection, planned, now=world.now(), rng=random.SystemRandom()).deployment
+
+
+def _subject(connection: Connection, config: EndpointConfig, model: str) -> Subject:
+    """The model with its run, so that the deployment is called after it."""
+    for known in records.models_newest(connection):
+        if (known.endpoint, known.model) == (config.name, model):
+            return Subject(config, model, runs.get(connection, known.run_id))
+    return Subject(config, model, None)
+
+
+async def _bring_up(world: World, ours: Mapping[str, Deployment], stop: asyncio.Event | None) -> None:
+    await drive(world, [each.id for each in ours.values()], stop)
+    if stop is not None and stop.is_set():
+        return
+    with world.database.read() as connection:
+        for each in (store.get(connection, deployment.id) for deployment in ours.values()):
+            if each.is_over:
+                raise DeploymentFailed(name=each.name, problem=each.error_message or each.reason)
+            if each.state != State.DEPLOYED:
+                raise DeploymentNotReady(name=each.name, problem=each.reason)
+
+
+def _note_use(world: World, ours: Mapping[str, Deployment]) -> None:
+    with world.database.write() as connection:
+        for each in ours.values():
+            store.used(connection, each.id, world.now())
+
+
+async def _remove_unused(world: World, temporary: Sequence[Deployment]) -> None:
+    """Remove what was made for this, unless another process uses it too: then the last one does."""
+    unused = _wish_removal(world.database, temporary, world.now())
+    if unused:
+        await drive(world, unused)
+
+
+def _wish_removal(database: Database, temporary: Sequence[Deployment], now: float) -> list[str]:
+    with database.write() as connection:
+        unused = [each.id for each in temporary if not live_users(connection, each.id, now)]
+        return [each for each in unused if store.set_wish(connection, each, Wish.REMOVE)]

@@ -1,0 +1,226 @@
+"""One function for each state that something is to be done in. Each may be called any number of times.
+
+A step looks at the account, does at most one thing there that takes effect, and returns what to write. The account
+knows a deployment by its name, so asking twice for the same, or twice for its end, does no harm; what must never
+happen is to change or remove what somebody else made under that name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.dataset.basemodels import is_version_of
+from orchestrator.deployments.states import State, Wish
+from orchestrator.deployments.world import World
+from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
+from orchestrator.errors import (
+    DeployQuotaFull,
+    DeployRoleMissing,
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    LostDeployment,
+    RequestRefused,
+)
+from orchestrator.runs.crashpoints import crash_point
+from orchestrator.store import deployments as store
+from orchestrator.store.deployments import Deployment
+
+READY_SECONDS = 900.0
+"""How long a deployment that Azure calls Succeeded may take to answer before the user is told."""
+_PROBE = ({"role": "user", "content": "Hello"},)
+_NOT_THERE = (404,)
+_SUCCEEDED, _BROKEN, _LEAVING = "succeeded", ("failed", "canceled"), ("deleting",)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Go to another state, writing `changes` with it; where `unless_used`, only if nobody says to use it."""
+
+    to: State
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    unless_used: bool = False
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Stay, and look again at `until`; with `blocked`, only the user can end the wait."""
+
+    until: float
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    blocked: bool = False
+
+
+@dataclass(frozen=True)
+class Rest:
+    """All is as it should be: nothing to write, nothing to wait for."""
+
+
+Outcome = Move | Wait | Rest
+
+
+async def deploying(deployment: Deployment, world: World) -> Outcome:
+    """Ask for it, wait until Azure has provisioned it, then until it answers."""
+    if deployment.wish == Wish.REMOVE:
+        if deployment.requested_at is None:
+            return Move(State.UNDEPLOYED, "withdrawn before anything was made")
+        return Move(State.UNDEPLOYING, "as wished")
+    found = await _look(deployment, world)
+    if found is not None and found.state.lower() in _LEAVING:
+        return Wait(_next_look(world), "the account still removes the one that had this name before")
+    if deployment.requested_at is None and found is not None:
+        return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
+    if found is None:
+        return await _ask_for(deployment, world)
+    if not is_same_model(found.model, deployment.model):
+        return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
+    if found.state.lower() in _BROKEN:
+        problem = f"Azure could not provision it ({found.state})"
+        return Move(State.UNDEPLOYING, f"{problem}: removing what is left", _error("not_provisioned", problem))
+    if found.state.lower() != _SUCCEEDED:
+        return Wait(_next_look(world), f"Azure says {found.state}")
+    return await _ask_it(deployment, world)
+
+
+async def deployed(deployment: Deployment, world: World) -> Outcome:
+    """Carry out the wish to remove it; else see that it is still there."""
+    if deployment.wish == Wish.REMOVE:
+        return Move(State.UNDEPLOYING, "as wished", unless_used=True)
+    found = await _look(deployment, world)
+    return Rest() if found is not None else Move(State.UNDEPLOYED, _gone(deployment))
+
+
+async def undeploying(deployment: Deployment, world: World) -> Outcome:
+    """Ask for its end until the account does not have it."""
+    found = await _look(deployment, world)
+    ended = State.FAILED if deployment.error_code else State.UNDEPLOYED
+    if found is None:
+        return Move(ended, deployment.error_message or "removed from the account")
+    if not is_same_model(found.model, deployment.model):
+        return Move(ended, f"the account has another model under this name now, {found.model}; it was left alone")
+    if found.state.lower() not in _LEAVING:
+        crash_point("before-deployment-delete")
+        _require_held(deployment, world)
+        await world.management.delete(deployment.name)
+        crash_point("after-deployment-delete")
+    return Wait(_next_look(world), "the account removes it")
+
+
+Step = Callable[[Deployment, World], Awaitable[Outcome]]
+
+STEPS: Mapping[State, Step] = {
+    State.DEPLOYING: deploying,
+    State.DEPLOYED: deployed,
+    State.UNDEPLOYING: undeploying,
+}
+
+
+def is_same_model(found: str, wanted: str | None) -> bool:
+    """Whether the account's model is the wanted one; where no version was asked for, Azure chose one."""
+    return wanted is not None and (found == wanted or is_version_of(found, wanted))
+
+
+# --- the parts of the steps --------------------------------------------------------------------------------
+
+
+async def _look(deployment: Deployment, world: World) -> RemoteDeployment | None:
+    crash_point("before-deployment-look")
+    found = await world.management.get(deployment.name)
+    world.has_answered = True
+    crash_point("after-deployment-look")
+    return found
+
+
+async def _ask_for(deployment: Deployment, world: World) -> Outcome:
+    if deployment.provisioned_at is not None:
+        return Move(State.UNDEPLOYED, _gone(deployment))
+    if deployment.requested_at is None:
+        deployment = _intend(deployment, world)
+    wanted = WantedDeployment(deployment.name, str(deployment.model), deployment.sku, deployment.capacity)
+    crash_point("before-deployment-put")
+    _require_held(deployment, world)
+    try:
+        await world.management.put(wanted)
+    except (DeployQuotaFull, DeployRoleMissing, RequestRefused) as error:
+        return Move(State.FAILED, str(error), _error(str(error.facts["code"]), str(error)))
+    finally:
+        crash_point("after-deployment-put")
+    return Wait(_next_look(world), "asked for; Azure provisions it")
+
+
+def _require_held(deployment: Deployment, world: World) -> None:
+    """Who slept past its lease must not act on what it saw before: the name may be another deployment's by now."""
+    with world.database.read() as connection:
+        current = store.get(connection, deployment.id)
+    held_until = current.lease_expires_at if current.lease_owner == world.owner else None
+    if held_until is None or held_until <= world.now() or current.version != deployment.version:
+        raise LostDeployment(name=deployment.name)
+
+
+def _intend(deployment: Deployment, world: World) -> Deployment:
+    """From here on the account may hold it, whatever becomes of the request."""
+    with world.database.write(durable=True) as connection:
+        changes = {"requested_at": world.now(), "reason": "asking for it"}
+        noted = store.note(connection, deployment, world.owner, world.now(), changes)
+        crash_point("before-commit-deployment-intent")
+    crash_point("after-commit-deployment-intent")
+    return noted
+
+
+async def _ask_it(deployment: Deployment, world: World) -> Outcome:
+    """Azure calls a deployment Succeeded minutes before it answers."""
+    since = deployment.provisioned_at or world.now()
+    problem = await _no_answer(deployment, world)
+    if problem is None:
+        return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": world.now()})
+    waited = world.now() - since
+    reason = f"Azure says Succeeded, and it does not answer yet: {problem}"
+    return Wait(_next_look(world), reason, {"provisioned_at": since}, blocked=waited > READY_SECONDS)
+
+
+async def _no_answer(deployment: Deployment, world: World) -> str | None:
+    """Why a short chat request got no answer; None where it got one."""
+    request = {"model": deployment.name, "messages": list(_PROBE)}
+    crash_point("before-deployment-probe")
+    try:
+        await world.endpoint.chat(request, f"probe-{time.time_ns()}")
+    except RequestRefused as error:
+        return _said(error) if error.facts.get("status") in _NOT_THERE else None
+    except (EndpointBusy, EndpointUnreachable) as error:
+        return _said(error)
+    finally:
+        crash_point("after-deployment-probe")
+    return None
+
+
+def _said(error: EndpointError) -> str:
+    """Without the id of the request, which differs each time."""
+    return str(error.facts.get("message") or error.facts["problem"])
+
+
+def _next_look(world: World) -> float:
+    return world.now() + world.config.poll_seconds
+
+
+def _error(code: str, message: str) -> Mapping[str, Any]:
+    return {"error_code": code, "error_message": message}
+
+
+def _taken(found: RemoteDeployment) -> str:
+    return (
+        f"the account has a deployment of the name {found.name} ({found.model}), which this record did not make; "
+        "it was left alone. Give another --name"
+    )
+
+
+def _gone(deployment: Deployment) -> str:
+    usual = "after 24 hours, as DeveloperTier ends" if deployment.sku == "DeveloperTier" else "after 15 days unused"
+    return (
+        f"gone from the account without ftorch: removed by somebody, or by Azure {usual}; "
+        f"deploy it again: ftorch deploy {deployment.run_id or deployment.model}"
+    )

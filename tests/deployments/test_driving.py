@@ -1,0 +1,292 @@
+"""Bringing deployments to where they are wanted, whatever the account answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.deploying import MODEL, Rig
+from support.fake_account import FakeAccount
+from support.fake_endpoint import Fault, unreachable
+
+from orchestrator.deployments import steps
+from orchestrator.deployments.driving import IN_USE
+from orchestrator.deployments.recording import SAME_NAME_SECONDS
+from orchestrator.deployments.uses import begin_using
+from orchestrator.endpoints.management import WantedDeployment
+from orchestrator.errors import (
+    DeploymentRefused,
+    DeployQuotaFull,
+    DeployRoleMissing,
+    EndpointBusy,
+    EndpointUnreachable,
+)
+from orchestrator.store import deployments as store
+
+FACTS: dict[str, Any] = {"endpoint": "azure", "status": 400, "code": "Some", "param": None, "message": "no"}
+
+
+async def test_a_deployment_is_deployed_only_when_it_answers(rig: Rig, account: FakeAccount) -> None:
+    account.warm_up = 3
+    deployed = await rig.deployed()
+    assert rig.history(deployed) == ["deploying", "deployed"]
+    assert account.count("chat") == 4
+    assert deployed.provisioned_at is not None
+    assert deployed.deployed_at > deployed.provisioned_at
+
+
+async def test_it_is_asked_for_as_it_was_recorded(rig: Rig, account: FakeAccount) -> None:
+    recorded = await rig.deployed(name="mine", sku="GlobalStandard", capacity=7)
+    assert account.there["mine"].wanted == WantedDeployment("mine", MODEL, "GlobalStandard", 7)
+    assert recorded.name == "mine"
+
+
+async def test_the_wait_is_told_once_for_each_reason(rig: Rig, account: FakeAccount) -> None:
+    account.life, account.warm_up = ("Creating", "Creating", "Creating", "Succeeded"), 3
+    await rig.deployed()
+    assert rig.heard.notes == [
+        "asked for; Azure provisions it",
+        "Azure says Creating",
+        "Azure says Succeeded, and it does not answer yet: not there yet",
+    ]
+    assert rig.heard.moves == ["deployed"]
+
+
+async def test_removing_asks_once_and_waits_until_it_is_gone(rig: Rig, account: FakeAccount) -> None:
+    account.departure = 3
+    removed = await rig.remove(await rig.deployed())
+    assert removed.state == "undeployed"
+    assert removed.finished_at is not None
+    assert account.count("delete") == 1
+    assert account.there == {}
+
+
+async def test_a_name_that_somebody_else_uses_is_left_alone(rig: Rig, account: FakeAccount) -> None:
+    account.add("mine", "gpt-4o-2024-08-06")
+    failed = await rig.deployed(name="mine")
+    assert failed.state == "failed"
+    assert "gpt-4o-2024-08-06" in failed.error_message
+    assert "--name" in failed.error_message
+    assert account.count("put") == 0
+    assert account.there["mine"].wanted.model == "gpt-4o-2024-08-06"
+
+
+async def test_the_same_model_under_a_used_name_is_left_alone_too(rig: Rig, account: FakeAccount) -> None:
+    account.add("mine", MODEL)
+    assert (await rig.deployed(name="mine")).state == "failed"
+    assert account.count("put") == 0
+
+
+async def test_a_refusal_fails_with_azures_words_and_nothing_is_made(rig: Rig, account: FakeAccount) -> None:
+    account.fault("put", DeploymentRefused(problem="the sku is not there", **FACTS))
+    failed = await rig.deployed()
+    assert failed.state == "failed"
+    assert "the sku is not there" in failed.error_message
+    assert failed.error_code == "Some"
+    assert account.made == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DeployQuotaFull(problem="no room", use="OpenAI.Standard 240 of 250", **FACTS), "240 of 250"),
+        (DeployRoleMissing(problem="not allowed", **FACTS), "Cognitive Services Contributor"),
+    ],
+)
+async def test_missing_quota_and_roles_are_named(rig: Rig, account: FakeAccount, error: Any, said: str) -> None:
+    account.fault("put", error)
+    assert said in (await rig.deployed()).error_message
+
+
+async def test_an_answer_that_is_lost_makes_no_second_deployment(rig: Rig, account: FakeAccount) -> None:
+    account.fault("put", Fault(unreachable(), lands=True))
+    assert (await rig.deployed()).state == "deployed"
+    assert len(account.made) == 1
+
+
+async def test_a_request_that_is_lost_is_sent_again(rig: Rig, account: FakeAccount) -> None:
+    account.fault("put", Fault(unreachable(), lands=False))
+    assert (await rig.deployed()).state == "deployed"
+    assert (account.count("put"), len(account.made)) == (2, 1)
+
+
+async def test_an_account_that_never_answered_is_the_users_to_look_at(rig: Rig, account: FakeAccount) -> None:
+    account.fault("get", unreachable())
+    recorded = rig.record()
+    with pytest.raises(EndpointUnreachable):
+        await rig.drive(recorded)
+    assert rig.reread(recorded).lease_owner is None
+
+
+async def test_a_busy_account_is_left_alone_for_as_long_as_it_says(rig: Rig, account: FakeAccount) -> None:
+    account.fault("get", EndpointBusy(endpoint="azure", problem="slower", retry_after=90.0))
+    before = rig.clock.now()
+    assert (await rig.deployed()).state == "deployed"
+    assert rig.clock.now() - before >= 90
+
+
+async def test_what_azure_could_not_provision_is_removed_and_failed(rig: Rig, account: FakeAccount) -> None:
+    account.life = ("Creating", "Failed")
+    failed = await rig.deployed()
+    assert rig.history(failed) == ["deploying", "undeploying", "failed"]
+    assert failed.error_code == "not_provisioned"
+    assert account.there == {}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a test need not go through a quarter of an hour of looks."""
+    monkeypatch.setattr(steps, "READY_SECONDS", 20.0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_one_that_never_answers_is_told_and_stays(rig: Rig, account: FakeAccount) -> None:
+    account.warm_up = 10_000
+    waiting = await rig.deployed()
+    assert waiting.state == "deploying"
+    assert "does not answer yet" in waiting.reason
+    assert rig.clock.now() - waiting.provisioned_at > steps.READY_SECONDS
+    assert len(account.there) == 1
+
+
+async def test_one_that_was_removed_behind_our_back_is_noticed(rig: Rig, account: FakeAccount) -> None:
+    deployed = await rig.deployed()
+    account.there.clear()
+    await rig.drive(deployed)
+    gone = rig.reread(deployed)
+    assert gone.state == "undeployed"
+    assert "without ftorch" in gone.reason
+    assert f"ftorch deploy {MODEL}" in gone.reason
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_one_that_vanishes_while_it_warms_up_is_not_made_again(rig: Rig, account: FakeAccount) -> None:
+    account.warm_up = 10_000
+    waiting = await rig.deployed()
+    account.there.clear()
+    await rig.drive(waiting)
+    assert rig.reread(waiting).state == "undeployed"
+    assert len(account.made) == 1
+
+
+async def test_another_model_under_our_name_is_not_removed(rig: Rig, account: FakeAccount) -> None:
+    deployed = await rig.deployed(name="mine")
+    account.add("mine", "gpt-4o-2024-08-06")
+    assert (await rig.remove(deployed)).state == "undeployed"
+    assert account.count("delete") == 0
+    assert account.there["mine"].wanted.model == "gpt-4o-2024-08-06"
+
+
+async def test_a_base_model_without_a_version_is_known_again(rig: Rig, account: FakeAccount) -> None:
+    recorded = rig.record(model="gpt-4.1-mini")
+    world = rig.world()
+    put = account.put
+
+    async def with_version(wanted: WantedDeployment) -> None:
+        await put(WantedDeployment(wanted.name, "gpt-4.1-mini-2025-04-14", wanted.sku, wanted.capacity))
+
+    account.put = with_version  # type: ignore[method-assign]
+    await rig.drive(recorded, world=world)
+    assert rig.reread(recorded).state == "deployed"
+
+
+async def test_what_is_in_use_is_not_removed(rig: Rig, account: FakeAccount) -> None:
+    deployed = await rig.deployed()
+    with rig.ledger.database.write() as connection:
+        begin_using(connection, deployed.id, "elsewhere:1:0", rig.clock.now())
+    kept = await rig.remove(deployed)
+    assert (kept.state, kept.reason) == ("deployed", IN_USE)
+    assert account.count("delete") == 0
+
+
+async def test_a_user_whose_word_ran_out_does_not_count(rig: Rig, account: FakeAccount) -> None:
+    deployed = await rig.deployed()
+    with rig.ledger.database.write() as connection:
+        begin_using(connection, deployed.id, "elsewhere:1:0", rig.clock.now())
+    rig.clock.pass_(60)
+    assert (await rig.remove(deployed)).state == "undeployed"
+
+
+async def test_a_wish_to_remove_wins_over_the_wait_for_an_answer(rig: Rig, account: FakeAccount) -> None:
+    account.warm_up = 10_000
+    recorded = rig.record()
+    work = asyncio.ensure_future(rig.drive(recorded))
+    while account.count("chat") < 2:
+        await asyncio.sleep(0)
+    rig.wish_removal(recorded)
+    await work
+    assert rig.reread(recorded).state == "undeployed"
+    assert account.there == {}
+
+
+async def test_one_withdrawn_before_the_request_asks_for_nothing(rig: Rig, account: FakeAccount) -> None:
+    removed = await rig.remove(rig.record())
+    assert (removed.state, removed.reason) == ("undeployed", "withdrawn before anything was made")
+    assert account.calls == []
+
+
+async def test_a_name_rests_after_a_removal(rig: Rig, account: FakeAccount) -> None:
+    first = await rig.remove(await rig.deployed(name="mine"))
+    asked_at: list[float] = []
+    put = account.put
+
+    async def timed(wanted: WantedDeployment) -> None:
+        asked_at.append(rig.clock.now())
+        await put(wanted)
+
+    account.put = timed  # type: ignore[method-assign]
+    second = await rig.deployed(name="mine")
+    assert second.state == "deployed"
+    assert asked_at[0] - first.finished_at >= SAME_NAME_SECONDS
+
+
+async def test_two_workers_ask_for_it_once(rig: Rig, account: FakeAccount) -> None:
+    recorded = rig.record()
+    await asyncio.gather(rig.drive(recorded), rig.drive(recorded))
+    assert rig.reread(recorded).state == "deployed"
+    assert account.count("put") == 1
+
+
+async def test_stopping_early_loses_nothing(rig: Rig, account: FakeAccount, monkeypatch: Any) -> None:
+    from orchestrator.deployments.driving import drive
+
+    stop = asyncio.Event()
+    recorded = rig.record()
+    put = account.put
+
+    async def then_stop(wanted: WantedDeployment) -> None:
+        await put(wanted)
+        stop.set()
+
+    monkeypatch.setattr(account, "put", then_stop)
+    await drive(rig.world(), [recorded.id], stop)
+    assert rig.reread(recorded).state == "deploying"
+    monkeypatch.setattr(account, "put", put)
+    await rig.drive(recorded)
+    assert rig.reread(recorded).state == "deployed"
+    assert len(account.made) == 1
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(rig: Rig, account: FakeAccount) -> None:
+    recorded = rig.record()
+    sleeper = rig.world()
+    put: Callable[..., Any] = account.put
+
+    async def oversleep(wanted: WantedDeployment) -> None:
+        await put(wanted)
+        rig.clock.pass_(3600)
+        with rig.ledger.database.write() as connection:
+            now = rig.clock.now()
+            store.claim(connection, [recorded.id], "another:1:0", now + 30, now)
+
+    account.put = oversleep  # type: ignore[method-assign]
+    work = asyncio.ensure_future(rig.drive(recorded, world=sleeper))
+    while not account.made:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert rig.reread(recorded).reason == "asking for it"
+    account.put = put  # type: ignore[method-assign]
+    await work
+    assert rig.reread(recorded).state == "deployed"
