@@ -1,6 +1,7 @@
 """1,000 cases asked over HTTP of a server that takes 50 ms for each answer, 50 at a time.
 
-The server is a process of its own that only waits, so the ideal is 1,000 × 50 ms / 50 = 1 s.
+The server is a process of its own that only waits, so the ideal is 1,000 × 50 ms / 50 = 1 s. The baseline is what a
+script does: `chat.completions.create` of the SDK for each, as many at a time, keeping nothing.
 What is timed is what `ftorch evaluate` does between its plan and its figures: finding what is unanswered, asking,
 and keeping each answer in the database; the SDK has been loaded before. Scoring them all follows, timed apart.
 """
@@ -12,12 +13,14 @@ import json
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-import openai  # noqa: F401
+from openai import AsyncOpenAI
 
-from orchestrator.evaluation.plan import Wishes, plan_evaluation
+from orchestrator.evaluation.plan import Plan, Wishes, all_questions, plan_evaluation
 from orchestrator.evaluation.session import ask_missing, begin, finish
 from orchestrator.runs.ledger import open_ledger
 
@@ -50,6 +53,8 @@ def measure(root: Path, port: int) -> None:
     with open_ledger(root, create=True) as ledger:
         plan = plan_evaluation(ledger, [str(job)], Wishes())
         evaluation = begin(ledger, plan)
+        bodies = bodies_of(plan)
+        script = asyncio.run(asked_by_a_script(port, bodies))
         start = time.perf_counter()
         asked = asyncio.run(ask_missing(ledger, plan))
         asking = time.perf_counter() - start
@@ -58,7 +63,26 @@ def measure(root: Path, port: int) -> None:
     assert asked.answered == CASES, asked
     print(f"{CASES:,} cases of {ANSWER_SECONDS * 1000:.0f} ms, {CONCURRENCY} at a time: {asking:.2f} s")
     print(f"  of the ideal {IDEAL:.2f} s: {asking / IDEAL:.2f} ×, at most {MOST} × wanted")
+    print(f"  of the SDK's own {script:.2f} s: {asking / script:.2f} ×")
     print(f"  scoring and recording them: {scoring:.2f} s")
+
+
+def bodies_of(plan: Plan) -> list[Mapping[str, Any]]:
+    return [question.request for _, question in all_questions(plan.cases.path, plan.settings, plan.grid)]
+
+
+async def asked_by_a_script(port: int, bodies: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds in which the SDK alone has all answers."""
+    left = iter(bodies)
+    async with AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none") as client:
+
+        async def work() -> None:
+            for body in left:
+                await client.chat.completions.create(**body)
+
+        start = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        return time.perf_counter() - start
 
 
 def write_cases(root: Path) -> Path:
