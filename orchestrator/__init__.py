@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from orchestrator.errors import FtorchError as FtorchError
     from orchestrator.evaluation.api import cost_of_ownership as cost_of_ownership
     from orchestrator.evaluation.api import evaluate as evaluate
+    from orchestrator.evaluation.api import submit as submit
     from orchestrator.runs.api import cancel as cancel
     from orchestrator.runs.api import check as check
     from orchestrator.runs.api import models as models
     from orchestrator.runs.api import pause as pause
     from orchestrator.runs.api import plan as plan
     from orchestrator.runs.api import status as status
-    from orchestrator.runs.api import submit as submit
     from orchestrator.runs.api import unpause as unpause
     from orchestrator.store.records import Model as Model
     from orchestrator.store.runs import Run as Run
@@ -49,7 +49,7 @@ _HOMES = {
     "plan": "orchestrator.runs.api",
     "resume": "orchestrator.sweeps.api",
     "status": "orchestrator.runs.api",
-    "submit": "orchestrator.runs.api",
+    "submit": "orchestrator.evaluation.api",
     "sweep": "orchestrator.sweeps.api",
     "undeploy": "orchestrator.deployments.api",
     "unpause": "orchestrator.runs.api",

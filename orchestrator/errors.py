@@ -272,6 +272,10 @@ class EndpointUnreachable(EndpointError):
     """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost; when it is back, run: ftorch resume"""
 
 
+class NotAnAnswer(EndpointUnreachable):
+    """The endpoint {endpoint} answered, but with no answer: {problem}. Run the same command again"""
+
+
 class KeyRefused(EndpointError):
     """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
     Nothing was lost; set a valid key, then run: ftorch resume"""
@@ -311,19 +315,20 @@ class DeploymentRefused(RequestRefused):
 
 
 class DeploySignInFailed(SignInFailed):
-    """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to sign
-    in works. Tried: {problem}. Run: az login, or set what one of these ways asks for, then run the same again."""
+    """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to
+    sign in works. Tried: {problem}. Run: az login, or set what one of these ways asks for, then run the same
+    again."""
 
 
 class DeployRoleMissing(EndpointError):
     """This identity may not change deployments on the account of {endpoint}: {problem}. A key of the resource does
-    not help here. Let somebody assign it the role "Cognitive Services Contributor" (or Owner) on the resource, which
-    may take minutes to hold, then run the same again."""
+    not help here. Let somebody assign it the role "Cognitive Services Contributor" (or Owner) on the resource,
+    which may take minutes to hold, then run the same again."""
 
 
 class DeployQuotaFull(EndpointError):
-    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with --capacity,
-    remove a deployment (ftorch deployments), or request more quota in the portal."""
+    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with
+    --capacity, remove a deployment (ftorch deployments), or request more quota in the portal."""
 
 
 class AskingEnded(EndpointError):
@@ -480,9 +485,13 @@ class NoSuchDeployment(UsageError):
     """There is no deployment "{key}". See: ftorch deployments"""
 
 
+class AmbiguousDeployment(UsageError):
+    """There are deployments of "{key}" on several endpoints: {endpoints}. Say which: --endpoint NAME"""
+
+
 class DeploymentsNotConfigured(UsageError):
-    """Deployments on {endpoint} need to know its resource: {missing} not set. Add them to [endpoints.{endpoint}] in
-    {source}, as the portal shows them on the resource's page: subscription_id, resource_group, and account, which
+    """Deployments on {endpoint} need to know its resource: {missing} not set. Complete [endpoints.{endpoint}] in
+    {source}, as the portal shows it on the resource's page: subscription_id, resource_group, and account, which
     is the resource's own name."""
 
 
@@ -500,7 +509,8 @@ class DeploymentDiffers(UsageError):
 
 
 class DeploymentInUse(UsageError):
-    """{name} is answering an evaluation right now, so it stays. When that is over, run again: ftorch undeploy {name}"""
+    """{name} is answering an evaluation right now, so it stays until that is over. Then ftorch resume removes it,
+    or again: ftorch undeploy {name}"""
 
 
 class LostDeployment(FtorchError):
@@ -512,8 +522,8 @@ class DeploymentFailed(FtorchError):
 
 
 class DeploymentNotReady(FtorchError):
-    """The deployment {name} does not answer yet: {problem}. It stays, and is charged from now on. Look again: ftorch
-    resume. Remove it: ftorch undeploy {name}"""
+    """The deployment {name} does not answer yet: {problem}. It stays, and is charged from now on. Look again:
+    ftorch resume. Remove it: ftorch undeploy {name}"""
 
 
 class AzureMissing(FtorchError):

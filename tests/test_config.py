@@ -46,7 +46,7 @@ def test_local_and_openai_are_always_there(home: Path) -> None:
             EndpointConfig("mine", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", 3, 5.0, 120.0, 60.0),
         ),
         ("compatible", EndpointConfig("mine", "compatible", None, None, 3, 5.0, 120.0, 60.0)),
-        ("azure", EndpointConfig("mine", "azure", None, None, 1, 5.0, 120.0, 60.0)),
+        ("azure", EndpointConfig("mine", "azure", None, "AZURE_OPENAI_API_KEY", 3, 5.0, 120.0, 60.0, api="v1")),
     ],
 )
 def test_every_type_has_its_defaults(home: Path, kind: str, expected: EndpointConfig) -> None:
@@ -69,6 +69,53 @@ def test_a_table_of_prices_is_meant_from_the_file_that_names_it(home: Path, tmp_
     assert endpoint(home, 'type = "openai"\nprices = "~/p.toml"').prices == Path.home() / "p.toml"
     [problem] = problems(home, "[endpoints.openai]\nprices = 3\n")
     assert problem.startswith(":2: endpoints.openai.prices must be the path of a TOML file")
+
+
+AZURE = '[endpoints.a]\ntype = "azure"\n'
+
+
+def test_an_azure_endpoint_has_keys_of_its_own(home: Path) -> None:
+    found = endpoint(
+        home,
+        'type = "azure"\nbase_url = "https://res.openai.azure.com"\napi = "2024-10-21"\nauth = "entra"\n'
+        'subscription_id = "0f0e0d0c-1111-2222-3333-444455556666"\nresource_group = "my_group.(1)"\n'
+        'account = "res"',
+    )
+    assert (found.api, found.auth, found.api_key_env) == ("2024-10-21", "entra", None)
+    assert (found.resource_group, found.account) == ("my_group.(1)", "res")
+    assert found.subscription_id == "0f0e0d0c-1111-2222-3333-444455556666"
+    assert found.problem is None
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (AZURE + 'api = "v2"', 'api must be "v1" or the date of an api-version, such as "2024-10-21", not \'v2\''),
+        (
+            AZURE + "api = 2",
+            'api must be "v1" or the date of an api-version, such as "2024-10-21", not 2',
+        ),
+        (AZURE + 'auth = "aad"', 'auth must be "key" or "entra", not \'aad\''),
+        (
+            AZURE + 'subscription_id = "mine"',
+            "subscription_id must be a UUID, such as \"00000000-0000-0000-0000-000000000000\", not 'mine'",
+        ),
+        (AZURE + 'resource_group = "ends."', "resource_group must be the name of a resource group, not 'ends.'"),
+        (AZURE + 'account = "a b"', "account must be the name of the Azure OpenAI resource, not 'a b'"),
+    ],
+)
+def test_a_mistake_in_an_azure_key_is_told(home: Path, table: str, expected: str) -> None:
+    assert problems(home, table + "\n") == [f":3: endpoints.a.{expected}"]
+
+
+def test_keys_of_azure_are_refused_elsewhere(home: Path) -> None:
+    [problem] = problems(home, '[endpoints.openai]\napi = "v1"\n')
+    assert problem == ':2: endpoints.openai.api is for endpoints of type "azure" only'
+
+
+def test_a_key_and_entra_at_once_are_a_mistake(home: Path) -> None:
+    [problem] = problems(home, AZURE + 'auth = "entra"\napi_key_env = "MY_KEY"\n')
+    assert problem == ':4: with auth = "entra" no key is used; take out either of them'
 
 
 def test_a_built_in_endpoint_can_be_tuned_without_its_type(home: Path) -> None:
@@ -201,7 +248,24 @@ def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
             'type = "compatible"',
             'it has no base_url; set one in {}/ftorch.toml, such as base_url = "https://host/v1"',
         ),
-        ('type = "azure"', "this version of ftorch can't drive azure endpoints yet"),
+        (
+            'type = "azure"',
+            'it has no base_url; set one in {}/ftorch.toml, such as base_url = "https://RESOURCE.openai.azure.com"',
+        ),
+        (
+            'type = "azure"\nbase_url = "https://res.services.ai.azure.com/api/projects/p"',
+            "https://res.services.ai.azure.com/api/projects/p is the address of a project; give its resource's in "
+            "{}/ftorch.toml, which is the same without /api/projects/…",
+        ),
+        (
+            'type = "azure"\nbase_url = "https://res.openai.azure.com/openai?api-version=2024-10-21"',
+            "its base_url in {}/ftorch.toml has a query (?…); leave that away, and name the API's version with "
+            'api = "v1" or its date',
+        ),
+        (
+            'type = "azure"\nbase_url = "https://res.openai.azure.com"',
+            "the environment variable AZURE_OPENAI_API_KEY is not set; export AZURE_OPENAI_API_KEY=… first",
+        ),
     ],
 )
 def test_an_unusable_endpoint_says_why_and_what_to_do(home: Path, table: str, problem: str) -> None:
@@ -211,6 +275,12 @@ def test_an_unusable_endpoint_says_why_and_what_to_do(home: Path, table: str, pr
         found.require_usable()
     assert str(caught.value) == f"The endpoint mine can't be used: {problem.format(home)}."
     assert caught.value.exit_code == 1
+
+
+def test_an_empty_variable_is_told_from_one_that_is_not_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "")
+    found = endpoint(home, 'type = "compatible"\nbase_url = "https://host"\napi_key_env = "MY_KEY"')
+    assert found.problem == "the environment variable MY_KEY is empty; export MY_KEY=… first"
 
 
 def test_a_set_key_makes_an_endpoint_usable_and_stays_out_of_sight(

@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 from orchestrator.chat.partners import Partner
-from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints import capabilities_of, open_endpoint
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     EndpointBusy,
@@ -57,6 +57,7 @@ class Line:
     async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         # Opened for each request: nothing that a person thinks about for an hour is still connected afterwards.
         once = token_hex(16)
+        request = {**request, "model": self.partner.deployment or request["model"]}
         async with open_endpoint(self.partner.config, self.home) as endpoint:
             return await Retries()("chat", lambda: endpoint.chat(request, once))
 
@@ -66,6 +67,8 @@ class Line:
         if isinstance(error, EndpointUnreachable | EndpointBusy):
             return " Try again later."
         is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
+        if is_unknown and capabilities_of(self.partner.config).needs_deployment:
+            return f" There a model answers while it is deployed: ftorch deploy {self.partner.model}"
         if is_unknown and self.partner.is_new:
             return " A new model may be unknown to its endpoint for some minutes: try again later."
         return ""

@@ -11,6 +11,7 @@ from orchestrator.chat.partners import Partner
 from orchestrator.chat.training import TrainedWith, trained_with
 from orchestrator.dataset.shorten import in_variant
 from orchestrator.dataset.variants import Variant, declared_functions, first_difference
+from orchestrator.jobfile.addresses import is_address
 from orchestrator.tools.functions import Tool
 
 ROUNDS = 5
@@ -99,7 +100,8 @@ def _notes(
     if training is None:
         if partner.run is not None:
             path = partner.run.training_path
-            yield f"the training file {path} is gone or changed, so nobody can tell whether these tools are its own"
+            why = "was not read here" if is_address(path) else "is gone or changed"
+            yield f"the training file {path} {why}, so nobody can tell whether these tools are its own"
         return
     if variant != training.variant:
         yield f"the model was trained with the variant {training.variant}, and is asked with {variant}"

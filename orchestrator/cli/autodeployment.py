@@ -65,6 +65,17 @@ def finish_deployments(ledger: Ledger, run_ids: Sequence[str] | None = None) -> 
     return bool(found)
 
 
+def remove_leftovers(ledger: Ledger, run_ids: Sequence[str] | None = None) -> None:
+    """Remove what evaluations no longer need, and what a user wished away, before anything that may take hours:
+    hosting is charged meanwhile."""
+    if not _has_active(ledger):
+        return
+    from orchestrator.deployments.leftovers import leftovers
+
+    if found := [each for each in leftovers(ledger, run_ids) if each.wish is not None]:
+        _settle(ledger, found)
+
+
 def warn_of_hosting(ledger: Ledger) -> None:
     """One line on stderr where hosting is charged and ftorch has not used it for a day; by the records alone."""
     if not _has_active(ledger):
@@ -79,16 +90,20 @@ def warn_of_hosting(ledger: Ledger) -> None:
 
 
 def _settle(ledger: Ledger, found: Sequence[Deployment]) -> None:
+    """Leaves with 1 where one failed."""
     from orchestrator.cli.deploy import bring_up
     from orchestrator.reports.deployments import answering_line, waiting_line
 
-    for each in bring_up(ledger, found):
+    settled = bring_up(ledger, found)
+    for each in settled:
         if each.state == "deployed":
             click.echo(answering_line(each, ledger.workspace.endpoint(each.endpoint)), err=True)
         elif each.state == "failed":
             click.echo(f"Error: the deployment {each.name} failed: {each.error_message or each.reason}", err=True)
         elif not each.is_over:
             click.echo(waiting_line(each), err=True)
+    if any(each.state == "failed" for each in settled):
+        click.get_current_context().exit(1)
 
 
 def _has_active(ledger: Ledger) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.autodeployment import deploy_due
-from orchestrator.cli.following import INTERRUPTED
 from orchestrator.cli.leaving import Leaving
 
 if TYPE_CHECKING:
@@ -23,16 +22,14 @@ if TYPE_CHECKING:
 @contextmanager
 def evaluated_afterwards(ledger: Ledger, runs: Sequence[Run]) -> Iterator[None]:
     """Carry out what waited for these runs when all has been said about them, but not where the user stopped."""
-    ids = [run.id for run in runs]
-    try:
+    ids, leaving = [run.id for run in runs], Leaving()
+    with leaving.later():
         yield
-    except click.exceptions.Exit as leaving:
-        if leaving.exit_code != INTERRUPTED:
-            deploy_due(ledger, ids)
-            evaluate_due(ledger, ids)
-        raise
-    deploy_due(ledger, ids)
-    evaluate_due(ledger, ids)
+    with leaving.later():
+        deploy_due(ledger, ids)
+    with leaving.later():
+        evaluate_due(ledger, ids)
+    leaving.leave()
 
 
 def evaluate_due(ledger: Ledger, run_ids: Sequence[str] | None = None) -> bool:
@@ -85,13 +82,11 @@ def leave_by_best(plan: Plan, results: Results, best_model: str) -> None:
 
 
 def _evaluate(ledger: Ledger, wanted: Evaluation) -> None:
-    from pathlib import Path
-
     from orchestrator.cli.evaluate import leave_by_gate
-    from orchestrator.evaluation.plan import Wishes, plan_evaluation
+    from orchestrator.evaluation.wanted import plan_wanted
 
     click.echo(f"evaluating run {wanted.run_id}", err=True)
-    plan = plan_evaluation(ledger, [str(wanted.run_id)], Wishes(file=Path(wanted.file_path)))
+    plan = plan_wanted(ledger, wanted)
     leave_by_gate(plan, _carried_out(ledger, plan, wanted))
 
 

@@ -109,16 +109,19 @@ def undeploy(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
 
     with open_ledger(create=True) as ledger:
         for key in keys:
-            found = api.find(ledger, key, endpoint)
-            if not found:
-                elsewhere = api.find_made_elsewhere(ledger, key, endpoint)
-                _confirm_foreign(elsewhere, yes)
-                found = [elsewhere]
+            found = api.find(ledger, key, endpoint) or [api.find_made_elsewhere(ledger, key, endpoint)]
+            for each in found:
+                confirm_cost(each.made_elsewhere, yes, _foreign(each))
             _remove(ledger, found)
 
 
 @click.command()
-@click.option("--idle", type=_Span(), help="Only those that ftorch has not used for so long, such as 24h or 3d.")
+@click.option(
+    "--idle",
+    type=_Span(),
+    metavar="TIME",
+    help="Only those that ftorch has not used for so long, such as 24h or 3d.",
+)
 @click.option("--undeploy", "remove", is_flag=True, help="With --idle: remove them.")
 @click.option("--yes", is_flag=True, help="With --undeploy: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
@@ -131,11 +134,15 @@ def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> N
         raise click.UsageError("--undeploy goes with --idle; one deployment is removed with: ftorch undeploy NAME")
     from orchestrator.deployments.account import survey
     from orchestrator.deployments.hosting import IDLE_SECONDS
+    from orchestrator.reports.console import stderr
+    from orchestrator.reports.deployments import DeploymentLines
     from orchestrator.runs.ledger import open_ledger
     from orchestrator.runs.session import run_blocking
 
+    seconds = IDLE_SECONDS if idle is None else idle
     with open_ledger() as ledger:
-        found = run_blocking(lambda: survey(ledger, idle_seconds=IDLE_SECONDS if idle is None else idle))
+        gone = DeploymentLines(stderr())
+        found = run_blocking(lambda: survey(ledger, idle_seconds=seconds, listener=gone))
         if idle is not None:
             found = found.only([each for each in found.standings if each.is_idle])
         _show(found, as_json)
@@ -182,8 +189,8 @@ def _remove(ledger: Ledger, found: Sequence[Deployment]) -> None:
     api.remove(ledger, found, listener=DeploymentLines(stderr()))
 
 
-def _confirm_foreign(elsewhere: Deployment, yes: bool) -> None:
-    confirm_cost(True, yes, f"{elsewhere.name} ({elsewhere.model}) was not made by ftorch. Remove it all the same?")
+def _foreign(deployment: Deployment) -> str:
+    return f"{deployment.name} ({deployment.model}) was not made by ftorch. Remove it all the same?"
 
 
 def _tell(ledger: Ledger, settled: Deployment, *, wait: bool) -> None:

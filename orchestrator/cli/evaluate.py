@@ -71,10 +71,7 @@ def evaluate(
     requests; without a JOBFILE it ends there. With --batch it can be left: the endpoint answers when it has time,
     and the same command, or ftorch resume, records the answers. Leaves with 3 where the job file's gate is not met.
     """
-    if not targets and log is None:
-        raise click.UsageError("name what to evaluate: a job file, a run or a model")
-    if batch and twice:
-        raise click.UsageError("--batch and --twice exclude each other: a batch waits for what is under way")
+    _require_sense(targets, log, batch, twice)
     if log is not None:
         file = take_log(log, targets, endpoint, as_json=output.as_json)
         if not targets or file is None:
@@ -96,6 +93,13 @@ def evaluate(
         results = carry_out(ledger, plan, yes=yes, rescore=rescore)
         show_results(ledger, results, terms, output)
     leave_by_gate(plan, results)
+
+
+def _require_sense(targets: tuple[str, ...], log: Log | None, batch: bool, twice: bool) -> None:
+    if not targets and log is None:
+        raise click.UsageError("name what to evaluate: a job file, a run or a model")
+    if batch and twice:
+        raise click.UsageError("--batch and --twice exclude each other: a batch waits for what is under way")
 
 
 def carry_out(

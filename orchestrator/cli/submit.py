@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.autodeployment import deploy_due, deployment_wish, finish_deployments
+from orchestrator.cli.autodeployment import deploy_due, deployment_wish, finish_deployments, remove_leftovers
 from orchestrator.cli.autoevaluation import evaluate_due, evaluated_afterwards
 from orchestrator.cli.batches import resume_batches
 from orchestrator.cli.completion import complete_endpoint, complete_run
@@ -138,6 +138,8 @@ def resume(run: str | None, now: bool) -> None:
             click.echo(f"resuming {_said(len(others), len(sweeps))}", err=True)
             if now:
                 ledger.hasten(active)
+            with leaving.later():
+                remove_leftovers(ledger, _ids_of(ledger, run))
             with leaving.later():
                 drive_sweeps(ledger, sweeps, others)
         begun = _resume_what_follows(ledger, run, {each.sweep_id for each in sweeps}, leaving)

@@ -60,7 +60,8 @@ class EndpointConfig:
         if self.type == "azure" and (found := self._azure_problem()):
             return found
         if self.api_key_env and not os.environ.get(self.api_key_env):
-            return f"the environment variable {self.api_key_env} is not set; export {self.api_key_env}=… first"
+            state = "empty" if self.api_key_env in os.environ else "not set"
+            return f"the environment variable {self.api_key_env} is {state}; export {self.api_key_env}=… first"
         return None
 
     def _azure_problem(self) -> str | None:
@@ -68,6 +69,11 @@ class EndpointConfig:
             return (
                 f"{self.base_url} is the address of a project; give its resource's in {self.source}, "
                 "which is the same without /api/projects/…"
+            )
+        if urlsplit(self.base_url or "").query:
+            return (
+                f"its base_url in {self.source} has a query (?…); leave that away, and name the API's version with "
+                'api = "v1" or its date'
             )
         if self.auth == "entra" and not _is_installed("azure.identity"):
             return "signing in with Entra ID needs azure-identity; run: pip install 'ftorch[azure]'"

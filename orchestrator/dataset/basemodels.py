@@ -44,7 +44,9 @@ def is_version_of(model: str, family: str) -> bool:
 def shutdown_date(endpoint_type: str, model: str) -> date | None:
     """When the endpoint ends a model and what was tuned from it, as announced; None where no date is known."""
     base = base_model(model)
-    ends = (day for (kind, family), day in _SHUTDOWN.items() if kind == endpoint_type and is_version_of(base, family))
+    ends = (
+        day for (kind, family), day in _SHUTDOWN.items() if kind == endpoint_type and is_version_of(base, family)
+    )
     return next(ends, None)
 
 

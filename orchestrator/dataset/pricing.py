@@ -144,7 +144,7 @@ def _training_note(endpoint_type: str, model: str, method: Method, tokens: int |
 def _hosting_note(price: Price | None) -> str:
     if price is None or not price.hosting_per_hour:
         return ""
-    return f"; once deployed, the model costs {price.hosting_per_hour:.2f} USD an hour, used or not"
+    return f"; a standard deployment costs {price.hosting_per_hour:.2f} USD an hour, used or not"
 
 
 def _read_at(price: Price) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments import hosting
 from orchestrator.deployments.session import settle
 from orchestrator.deployments.states import State
+from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.uses import live_users
+from orchestrator.deployments.world import Listener
 from orchestrator.endpoints.management import RemoteDeployment, manages, open_management
 from orchestrator.errors import FtorchError
 from orchestrator.runs.ledger import Ledger
@@ -64,19 +68,24 @@ def recorded_standings(ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SEC
 
 
 async def survey(
-    ledger: Ledger, endpoints: Collection[str] | None = None, *, idle_seconds: float = hosting.IDLE_SECONDS
+    ledger: Ledger,
+    endpoints: Collection[str] | None = None,
+    *,
+    idle_seconds: float = hosting.IDLE_SECONDS,
+    listener: Listener | None = None,
 ) -> Survey:
     """The deployments of the endpoints that can be asked (or of these), ours and others'.
 
-    One that is gone behind our back is recorded as gone. The accounts' trouble is told, not raised.
+    One that is gone behind our back is recorded as gone, and the listener told. The accounts' trouble is told, not raised.
     """
     configs = ledger.workspace.endpoints.values()
     asked = [each for each in configs if manages(each) and (endpoints is None or each.name in endpoints)]
     others: list[Standing] = []
     troubles: list[str] = []
-    for config in asked:
+    by_account = {_account(config): config for config in reversed(asked)}
+    for config in reversed(by_account.values()):
         try:
-            others += await _elsewhere(ledger, config)
+            others += await _elsewhere(ledger, config, listener)
         except FtorchError as error:
             troubles.append(str(error))
     ours = [
@@ -93,16 +102,31 @@ async def find_elsewhere(config: EndpointConfig, name: str) -> RemoteDeployment 
         return await management.get(name)
 
 
-async def _elsewhere(ledger: Ledger, config: EndpointConfig) -> list[Standing]:
+async def _elsewhere(ledger: Ledger, config: EndpointConfig, listener: Listener | None) -> list[Standing]:
+    """What the account has and no record here made; several endpoints may be ways to the same account."""
     async with open_management(config) as management:
         remote = {each.name: each for each in await management.all()}
     with ledger.database.read() as connection:
-        active = store.newest(connection, endpoint=config.name, only_active=True)
-    gone = [each for each in active if each.state == State.DEPLOYED and each.name not in remote]
+        active = [
+            each
+            for way in ledger.workspace.endpoints.values()
+            if _account(way) == _account(config)
+            for each in store.newest(connection, endpoint=way.name, only_active=True)
+        ]
+        gone = [each for each in active if each.state == State.DEPLOYED and not _is_in(connection, each, remote)]
     if gone:
-        await settle(ledger, gone)
-    ours = {each.name for each in active if each.requested_at is not None}
+        await settle(ledger, gone, listener=listener)
+    ours = {each.name for each in active if each.requested_at is not None and each not in gone}
     return [_found(config, each) for name, each in remote.items() if name not in ours]
+
+
+def _is_in(connection: Connection, each: Deployment, remote: Mapping[str, RemoteDeployment]) -> bool:
+    found = remote.get(each.name)
+    return found is not None and is_model(connection, each.endpoint, found.model, str(each.model))
+
+
+def _account(config: EndpointConfig) -> tuple[str | None, ...]:
+    return config.arm_url, config.subscription_id, config.resource_group, config.account
 
 
 def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_seconds: float) -> Standing:

@@ -15,8 +15,9 @@ from orchestrator.deployments.session import settle
 from orchestrator.deployments.states import State
 from orchestrator.deployments.subjects import find_subject
 from orchestrator.deployments.world import Listener
-from orchestrator.endpoints.management import manages
+from orchestrator.endpoints.management import manages, require_manageable
 from orchestrator.errors import (
+    AmbiguousDeployment,
     DeploymentFailed,
     DeploymentInUse,
     DeploymentNotReady,
@@ -56,7 +57,7 @@ def deploy(
 
 def undeploy(key: str, *, endpoint: str | None = None, listener: Listener | None = None) -> list[Deployment]:
     """Remove a deployment by its name, or those of a run; returns them as they ended. What was made elsewhere goes
-    only by its exact name. Raises NoSuchDeployment, DeploymentInUse and EndpointError."""
+    only by its exact name. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and EndpointError."""
     with open_ledger(create=True) as ledger:
         found = find(ledger, key, endpoint) or [find_made_elsewhere(ledger, key, endpoint)]
         return remove(ledger, found, listener=listener)
@@ -74,8 +75,11 @@ def deployments() -> Survey:
 def plan(
     ledger: Ledger, target: str, terms: Terms, *, checkpoint: int | None = None, endpoint: str | None = None
 ) -> Planned:
-    """What deploying the target would ask for; nothing is recorded or sent. Raises what `find_subject` raises."""
-    return recording.plan(find_subject(ledger, target, endpoint=endpoint, checkpoint=checkpoint), terms)
+    """What deploying the target would ask for; nothing is recorded or sent. Raises what `find_subject` and
+    `require_manageable` raise."""
+    subject = find_subject(ledger, target, endpoint=endpoint, checkpoint=checkpoint)
+    require_manageable(subject.config)
+    return recording.plan(subject, terms)
 
 
 def record(ledger: Ledger, planned: Planned) -> Recorded:
@@ -84,11 +88,21 @@ def record(ledger: Ledger, planned: Planned) -> Recorded:
 
 
 def find(ledger: Ledger, key: str, endpoint: str | None = None) -> list[Deployment]:
-    """The recorded deployments of that name, or of the run of that id or name, that are not over."""
+    """The recorded deployments of that name, or of the run of that id or name, that are not over.
+
+    Raises AmbiguousDeployment where they are on several endpoints.
+    """
     with ledger.database.read() as connection:
         found = store.newest(connection, name=key, endpoint=endpoint, only_active=True)
-    if found:
-        return found
+    if not found:
+        found = _of_runs(ledger, key, endpoint)
+    places = sorted({each.endpoint for each in found})
+    if len(places) > 1:
+        raise AmbiguousDeployment(key=key, endpoints=", ".join(places))
+    return found
+
+
+def _of_runs(ledger: Ledger, key: str, endpoint: str | None) -> list[Deployment]:
     try:
         run_ids = [run.id for run in ledger.runs(key)]
     except NoSuchRun:

@@ -22,16 +22,18 @@ def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
 
 
 def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> float | None:
-    """US dollars for hosting since Azure has called it provisioned; None where the price is unknown."""
-    if deployment.provisioned_at is None or deployment.model is None:
+    """US dollars for hosting since Azure has called it provisioned; where nobody has seen that, since it was asked
+    for, as it may be charged. None where the price is unknown."""
+    since = deployment.requested_at if deployment.provisioned_at is None else deployment.provisioned_at
+    if since is None or deployment.model is None:
         return 0.0
-    hours = ((deployment.finished_at or now) - deployment.provisioned_at) / HOUR
+    hours = ((deployment.finished_at or now) - since) / HOUR
     return hosting_cost(config.type, deployment.model, hours, tier=deployment.sku, prices=config.prices)
 
 
 def unused_since(deployment: Deployment) -> float | None:
-    """Since when ftorch has sent it nothing; None where it is not deployed yet. Others' requests are not seen."""
-    return deployment.last_used_at or deployment.deployed_at
+    """Since when ftorch has sent it nothing; None where it was not asked for yet. Others' requests are not seen."""
+    return deployment.last_used_at or deployment.deployed_at or deployment.requested_at
 
 
 def ends_at(deployment: Deployment) -> float | None:
@@ -44,6 +46,6 @@ def ends_at(deployment: Deployment) -> float | None:
 
 
 def is_idle(deployment: Deployment, now: float, seconds: float = IDLE_SECONDS) -> bool:
-    """Whether it is there and has not been used by ftorch for so long."""
-    since = unused_since(deployment)
+    """Whether it is there and has not been used by ftorch for so long; what was made elsewhere is its owner's."""
+    since = None if deployment.made_elsewhere else unused_since(deployment)
     return not deployment.is_over and since is not None and now - since >= seconds

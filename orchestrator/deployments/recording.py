@@ -30,6 +30,8 @@ CAPACITY = 50
 """Thousands of tokens a minute: at 1 a deployment answers about once a minute, and an evaluation asks much."""
 SAME_NAME_SECONDS = 20.0
 """How long a name rests after a removal: a deployment made sooner may take over what is being removed."""
+_NO_DEVELOPER_TIER = ("gpt-4o",)
+"""Families that Microsoft's page "Deploy a fine-tuned model" (11 February 2026) does not list for that tier."""
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -79,7 +81,7 @@ def usual_sku(model: str, *, temporary: bool = False) -> str:
     DeveloperTier, which charges no hosting, is for trying fine-tuned models."""
     if not is_fine_tuned(model) or needs_global(model):
         return "GlobalStandard"
-    return "DeveloperTier" if temporary else "Standard"
+    return "DeveloperTier" if temporary and not model.startswith(_NO_DEVELOPER_TIER) else "Standard"
 
 
 def usual_sku_of_run(base: str) -> str:

@@ -17,7 +17,7 @@ from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Terms
 from orchestrator.deployments.session import open_world
 from orchestrator.deployments.states import State, Wish
-from orchestrator.deployments.steps import is_same_model
+from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.subjects import Subject
 from orchestrator.deployments.uses import begin_using, kept_in_use, live_users
 from orchestrator.deployments.world import Listener, World
@@ -51,7 +51,8 @@ def _note(config: EndpointConfig, model: str, keep: bool) -> str:
     sku = recording.usual_sku(model, temporary=True)
     per_day = cost_per_day(config, model, sku)
     cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} a day"
-    end = "it stays, as --keep says" if keep else "it is removed afterwards"
+    until = ", until Azure removes it after 24 hours" if sku == "DeveloperTier" else ""
+    end = f"it stays, as --keep says{until}" if keep else "it is removed afterwards"
     return (
         f"{model} has no recorded deployment: if the account has none either, one is made ({sku}, hosted at "
         f"{cost}), and {end}."
@@ -75,6 +76,7 @@ async def serving(
     """
     async with open_world(ledger, config, listener) as world:
         remote = await world.management.all()
+        await drive(world, _vanished(ledger, config, models, remote))
         names, ours = _found_or_made(ledger, world, models, remote, keep)
         try:
             async with kept_in_use(ledger.database, [each.id for each in ours.values()], world.owner, world.now):
@@ -88,18 +90,27 @@ async def serving(
             await _remove_unused(world, [each for each in ours.values() if each.temporary])
 
 
+def _vanished(
+    ledger: Ledger, config: EndpointConfig, models: Sequence[str], remote: Sequence[RemoteDeployment]
+) -> list[str]:
+    """The ids of recorded deployments that the account has no more, or with another model: to be recorded so."""
+    there = {each.name: each.model for each in remote}
+    with ledger.database.read() as connection:
+        recorded = [_recorded(connection, config, model) for model in models]
+        return [each.id for each in recorded if each is not None and not _is_there(connection, each, there)]
+
+
 def _found_or_made(
     ledger: Ledger, world: World, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
 ) -> tuple[dict[str, str], dict[str, Deployment]]:
     """The names of deployments made elsewhere, and the recorded deployments, by model."""
     names: dict[str, str] = {}
     ours: dict[str, Deployment] = {}
-    there = {each.name for each in remote}
     with ledger.database.write() as connection:
         for model in models:
             known = _recorded(connection, world.config, model)
             elsewhere = _elsewhere(connection, world.config, model, remote)
-            if known is not None and (known.state == State.DEPLOYING or known.name in there):
+            if known is not None:
                 ours[model] = known
             elif elsewhere is not None:
                 names[model] = elsewhere
@@ -115,13 +126,21 @@ def _recorded(connection: Connection, config: EndpointConfig, model: str) -> Dep
     return next((each for each in active if each.state in _ANSWERING and each.wish is None), None)
 
 
+def _is_there(connection: Connection, known: Deployment, there: Mapping[str, str]) -> bool:
+    """Whether it is on its way, or the account has it with that model still, and not another in its place."""
+    if known.state == State.DEPLOYING:
+        return True
+    found = there.get(known.name)
+    return found is not None and is_model(connection, known.endpoint, found, str(known.model))
+
+
 def _elsewhere(
     connection: Connection, config: EndpointConfig, model: str, remote: Sequence[RemoteDeployment]
 ) -> str | None:
     """The name of a deployment of the model, or of that very name, which is not recorded here."""
     recorded = {each.name for each in store.newest(connection, endpoint=config.name, only_active=True)}
     for each in remote:
-        fits = is_same_model(each.model, model) or each.name == model
+        fits = is_model(connection, config.name, each.model, model) or each.name == model
         if fits and each.name not in recorded and each.state.lower() == "succeeded":
             return each.name
     return None

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import Connection
+
 from orchestrator.dataset.basemodels import is_version_of
 from orchestrator.deployments.states import State, Wish
 from orchestrator.deployments.world import World
@@ -27,6 +29,7 @@ from orchestrator.errors import (
 )
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.store import deployments as store
+from orchestrator.store import records
 from orchestrator.store.deployments import Deployment
 
 READY_SECONDS = 900.0
@@ -77,7 +80,7 @@ async def deploying(deployment: Deployment, world: World) -> Outcome:
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found is None:
         return await _ask_for(deployment, world)
-    if not is_same_model(found.model, deployment.model):
+    if not _is_its_model(found, deployment, world):
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found.state.lower() in _BROKEN:
         problem = f"Azure could not provision it ({found.state})"
@@ -92,17 +95,21 @@ async def deployed(deployment: Deployment, world: World) -> Outcome:
     if deployment.wish == Wish.REMOVE:
         return Move(State.UNDEPLOYING, "as wished", unless_used=True)
     found = await _look(deployment, world)
-    return Rest() if found is not None else Move(State.UNDEPLOYED, _gone(deployment))
+    if found is None:
+        return Move(State.UNDEPLOYED, _gone(deployment))
+    return Rest() if _is_its_model(found, deployment, world) else Move(State.UNDEPLOYED, _replaced(found))
 
 
 async def undeploying(deployment: Deployment, world: World) -> Outcome:
-    """Ask for its end until the account does not have it."""
+    """Ask for its end until the account does not have it, and a request for it cannot arrive any more."""
     found = await _look(deployment, world)
     ended = State.FAILED if deployment.error_code else State.UNDEPLOYED
     if found is None:
+        if _may_arrive(deployment, world):
+            return Wait(_next_look(world), "a request for it may still arrive")
         return Move(ended, deployment.error_message or "removed from the account")
-    if not is_same_model(found.model, deployment.model):
-        return Move(ended, f"the account has another model under this name now, {found.model}; it was left alone")
+    if not _is_its_model(found, deployment, world):
+        return Move(ended, _replaced(found))
     if found.state.lower() not in _LEAVING:
         crash_point("before-deployment-delete")
         _require_held(deployment, world)
@@ -125,6 +132,11 @@ def is_same_model(found: str, wanted: str | None) -> bool:
     return wanted is not None and (found == wanted or is_version_of(found, wanted))
 
 
+def is_model(connection: Connection, endpoint: str, found: str, wanted: str) -> bool:
+    """The same for what may be a checkpoint, which the account knows by its id."""
+    return is_same_model(found, wanted) or found == records.checkpoint_id(connection, endpoint, wanted)
+
+
 # --- the parts of the steps --------------------------------------------------------------------------------
 
 
@@ -133,24 +145,49 @@ async def _look(deployment: Deployment, world: World) -> RemoteDeployment | None
     found = await world.management.get(deployment.name)
     world.has_answered = True
     crash_point("after-deployment-look")
+    if found is not None and deployment.requested_at is not None:
+        world.arrived.add(deployment.id)
     return found
+
+
+def _is_its_model(found: RemoteDeployment, deployment: Deployment, world: World) -> bool:
+    with world.database.read() as connection:
+        return is_model(connection, deployment.endpoint, found.model, str(deployment.model))
+
+
+def _may_arrive(deployment: Deployment, world: World) -> bool:
+    """Whether a request whose answer nobody has seen may yet make it: what is not there now may come."""
+    if deployment.id in world.arrived or deployment.provisioned_at is not None or deployment.made_elsewhere:
+        return False
+    asked = deployment.requested_at
+    return asked is not None and world.now() < asked + world.config.settling_seconds
 
 
 async def _ask_for(deployment: Deployment, world: World) -> Outcome:
     if deployment.provisioned_at is not None:
         return Move(State.UNDEPLOYED, _gone(deployment))
-    if deployment.requested_at is None:
-        deployment = _intend(deployment, world)
-    wanted = WantedDeployment(deployment.name, str(deployment.model), deployment.sku, deployment.capacity)
+    is_first = deployment.requested_at is None
+    deployment = _intend(deployment, world)
+    wanted = _wanted(deployment, world)
     crash_point("before-deployment-put")
     _require_held(deployment, world)
     try:
         await world.management.put(wanted)
     except (DeployQuotaFull, DeployRoleMissing, RequestRefused) as error:
-        return Move(State.FAILED, str(error), _error(str(error.facts["code"]), str(error)))
+        # An earlier request without an answer may have made it all the same.
+        to = State.FAILED if is_first else State.UNDEPLOYING
+        return Move(to, str(error), _error(str(error.facts["code"]), str(error)))
     finally:
         crash_point("after-deployment-put")
+    world.arrived.add(deployment.id)
     return Wait(_next_look(world), "asked for; Azure provisions it")
+
+
+def _wanted(deployment: Deployment, world: World) -> WantedDeployment:
+    model = str(deployment.model)
+    with world.database.read() as connection:
+        checkpoint = records.checkpoint_id(connection, deployment.endpoint, model)
+    return WantedDeployment(deployment.name, model, deployment.sku, deployment.capacity, checkpoint)
 
 
 def _require_held(deployment: Deployment, world: World) -> None:
@@ -216,6 +253,10 @@ def _taken(found: RemoteDeployment) -> str:
         f"the account has a deployment of the name {found.name} ({found.model}), which this record did not make; "
         "it was left alone. Give another --name"
     )
+
+
+def _replaced(found: RemoteDeployment) -> str:
+    return f"the account has another model under this name now, {found.model}; it was left alone"
 
 
 def _gone(deployment: Deployment) -> str:

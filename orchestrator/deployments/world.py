@@ -45,6 +45,8 @@ class World:
     listener: Listener = field(default_factory=Silence)
     has_answered: bool = False
     """Whether the account has answered this worker at all."""
+    arrived: set[str] = field(default_factory=set)
+    """The ids of those that the account certainly has had: it showed them, or confirmed the request."""
 
     def now(self) -> float:
         return self.clock.now()

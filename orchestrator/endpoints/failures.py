@@ -42,6 +42,8 @@ def explain(error: Unexplained, config: EndpointConfig) -> EndpointError:
         is_late = isinstance(error, openai.APITimeoutError)
         problem = "it did not answer in time" if is_late else _quoted(_cause(error), config)
         sent = not isinstance(error.__cause__, _NEVER_SENT)
+        if not sent and config.base_url:
+            problem += f" (base_url = {config.base_url})"
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
     problem = "its answer has no id" if isinstance(error, KeyError) else f"its answer can't be read: {error}"
     return EndpointUnreachable(endpoint=config.name, problem=problem, sent=True)
@@ -99,7 +101,7 @@ def _quoted(said: T, config: EndpointConfig) -> T | str:
 
 def _problem(error: openai.APIStatusError) -> str:
     message = _message(error)
-    code = f", {error.code}" if error.code else ""
+    code = f", {error.code}" if error.code and error.code != str(error.status_code) else ""
     request = f", request {error.request_id}" if error.request_id else ""
     return f"{message} (HTTP {error.status_code}{code}{request})"
 

@@ -29,6 +29,13 @@ class WantedDeployment:
     model: str
     sku: str
     capacity: int
+    checkpoint: str | None = None
+    """The id of the checkpoint that `model` is, where it is one."""
+
+    @property
+    def account_model(self) -> str:
+        """What the account calls the model: a checkpoint goes by its id, says Microsoft's page on deploying."""
+        return self.checkpoint or self.model
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,8 @@ def manages(config: EndpointConfig) -> bool:
     return config.type == "azure" and not missing_keys(config)
 
 
-@asynccontextmanager
-async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
-    """Connect to the account's management. Raises DeploymentsNotConfigured, EndpointNotUsable and AzureMissing."""
+def require_manageable(config: EndpointConfig) -> None:
+    """Raises DeploymentsNotConfigured, EndpointNotUsable or AzureMissing where the account can't be connected to."""
     config.require_usable()
     if missing := missing_keys(config):
         listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
@@ -89,6 +95,12 @@ async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
         raise DeploymentsNotConfigured(endpoint=config.name, missing=f"{listed} {verb}", source=config.source)
     if not _is_installed():
         raise AzureMissing
+
+
+@asynccontextmanager
+async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
+    """Connect to the account's management. Raises what `require_manageable` raises."""
+    require_manageable(config)
     from orchestrator.endpoints.azure.arm import open_arm
 
     async with open_arm(config) as arm:

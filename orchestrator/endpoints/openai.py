@@ -308,9 +308,13 @@ class OpenAIEndpoint:
     ) -> T:
         try:
             answer = await call(*args, **fields)
-            return read(parse(content_without_key(answer.content, self._config)))
+            return read(parse(self._without_secrets(answer.content)))
         except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
             raise self._explained(error) from error
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        """The body of an answer as it may be stored and shown."""
+        return content_without_key(content, self._config)
 
     def _explained(self, error: Unexplained) -> EndpointError:
         return explain(error, self._config)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 CONTENT_FILTER = "content_filter"
+NO_COMPLETION = "the answer is no chat completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,10 @@ class Answer:
 
 def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> Answer:
     """The first choice of a chat completion as JSON. What has no choice, or one that is none, is an API error."""
-    choices = completion.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, Mapping) else None
-    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
-        return Answer(api_error="the answer is no chat completion", seconds=seconds)
+    choice = _choice(completion)
+    if choice is None:
+        return Answer(api_error=NO_COMPLETION, seconds=seconds)
+    message = choice["message"]
     usage = completion.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     return Answer(
@@ -55,6 +55,22 @@ def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> 
         cached_tokens=_cached(usage.get("prompt_tokens_details")),
         seconds=seconds,
     )
+
+
+def problem_of(completion: Mapping[str, Any]) -> str:
+    """Why this is no answer although it came as one, as hosts behind a gateway send it; "" where it is one."""
+    if _choice(completion) is not None:
+        return ""
+    error = completion.get("error")
+    said = error.get("message") if isinstance(error, Mapping) else error
+    return f"{NO_COMPLETION}: {said}" if isinstance(said, str) and said else NO_COMPLETION
+
+
+def _choice(completion: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    choices = completion.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    is_one = isinstance(choice, Mapping) and isinstance(choice.get("message"), Mapping)
+    return choice if is_one else None
 
 
 def _calls(message: Mapping[str, Any]) -> Iterator[AnsweredCall]:

@@ -1,20 +1,48 @@
-"""What a notebook calls to evaluate."""
+"""What a notebook calls to train and evaluate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.evaluation.batching.asking import answers_to_batches
-from orchestrator.evaluation.batching.submission import record_batches
-from orchestrator.evaluation.deployed import ask_plan
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
-from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
-from orchestrator.evaluation.results import Results, results_of
-from orchestrator.evaluation.session import Asking, begin, finish
-from orchestrator.evaluation.turns import claims_of, turn
-from orchestrator.runs.ledger import Ledger, open_ledger
-from orchestrator.runs.session import run_blocking
+from orchestrator.evaluation.plan import Wishes, plan_evaluation
+from orchestrator.evaluation.preview import preview
+from orchestrator.evaluation.results import Results
+from orchestrator.evaluation.unattended import carry_out, carry_out_due
+from orchestrator.evaluation.wanted import wish_of
+from orchestrator.runs import api as runs
+from orchestrator.runs.ledger import open_ledger
+from orchestrator.runs.world import Listener
+from orchestrator.store.runs import Run
+
+
+def submit(
+    job_file: str | Path,
+    *,
+    endpoint: str | None = None,
+    follow: bool = True,
+    again: bool = False,
+    listener: Listener | None = None,
+) -> Run:
+    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result.
+
+    The same submission is found again, not paid again, unless `again`. With `follow=False` the run is only
+    recorded, and `resume` begins it. Where the job file says `[evaluation] auto = true` the model is evaluated
+    afterwards; `evaluate` has the figures. Nobody is asked about cost: look at `plan(job_file).cost` first.
+
+    Raises what `plan`, `preview` and `evaluate` raise, EndpointError where the endpoint can't go on (the run
+    stays), and DatabaseError.
+    """
+    planned = runs.plan(job_file, endpoint=endpoint)
+    preview(planned.job, planned.config, [file.file.path for file in planned.files if file.role == "training"])
+    wish = wish_of(planned.job)
+    with open_ledger(Path(job_file).parent, create=True) as ledger:
+        run = runs.record(planned, ledger, again=again, also=[wish] if wish else ()).run
+        if follow:
+            runs.follow_runs(ledger, [run.id], listener)
+            carry_out_due(ledger, [run.id])
+        return ledger.run(run.id)
 
 
 def evaluate(
@@ -45,11 +73,7 @@ def evaluate(
     )
     start = Path(names[0]).parent if names[0].endswith(".toml") else None
     with open_ledger(start, create=True) as ledger:
-        plan = plan_evaluation(ledger, names, wishes)
-        with turn(ledger, claims_of(plan, asks=not batch)):
-            evaluation = begin(ledger, plan)
-            asked = _ask(ledger, plan)
-            return results_of(ledger, finish(ledger, plan, evaluation, asked.errors))
+        return carry_out(ledger, plan_evaluation(ledger, names, wishes))
 
 
 def cost_of_ownership(
@@ -72,10 +96,3 @@ def cost_of_ownership(
     job_file = results.evaluation.job_file
     with open_ledger(Path(job_file).parent if job_file else None) as ledger:
         return ownership_of(ledger, results, terms)
-
-
-def _ask(ledger: Ledger, plan: Plan) -> Asking:
-    if not plan.in_batches:
-        return run_blocking(lambda: ask_plan(ledger, plan))
-    ids = record_batches(ledger, plan)
-    return run_blocking(lambda: answers_to_batches(ledger, plan, ids))

@@ -19,6 +19,10 @@ class Cheaper(StrEnum):
     """A price is not known."""
 
 
+_ROUNDING = 1e-9
+"""Of a price: a smaller difference comes from adding in another order, and is none."""
+
+
 @dataclass(frozen=True)
 class BreakEven:
     """When one way to answer requests is cheaper than another."""
@@ -38,7 +42,7 @@ def break_even(
     if other_per_request is None or per_request is None:
         return BreakEven(Cheaper.UNKNOWN)
     saved = other_per_request - per_request
-    if saved <= 0:
+    if saved <= _ROUNDING * other_per_request:
         return BreakEven(Cheaper.NEVER)  # whatever the fixed cost is
     if fixed_per_day is None:
         return BreakEven(Cheaper.UNKNOWN)

@@ -10,7 +10,7 @@ from orchestrator.deployments.world import Listener as DeploymentListener
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.management import manages
 from orchestrator.evaluation.plan import Plan, batches
-from orchestrator.evaluation.session import Asking, Listener, ask_missing
+from orchestrator.evaluation.session import Asking, Listener, ask_missing, require_nothing_under_way
 from orchestrator.runs.ledger import Ledger
 from orchestrator.store.evaluations import Asked
 
@@ -32,6 +32,7 @@ async def ask_plan(
     """
     if not capabilities_of(plan.config).needs_deployment or not manages(plan.config):
         return await ask_missing(ledger, plan, listener=listener, stop=stop)
+    require_nothing_under_way(plan)
     answered, errors = 0, dict[Asked, str]()
     for models in batches(iter(plan.unanswered), _AT_ONCE):
         part = replace(plan, grid=replace(plan.grid, models=models))

@@ -12,6 +12,7 @@ from orchestrator.dataset.survey.prompts import Prompts
 from orchestrator.errors import CasesInTraining, DataFileEmpty, DataFileNotFound, DataFileUnreadable
 from orchestrator.evaluation.casefile import CaseFile
 from orchestrator.evaluation.subjects import Subject
+from orchestrator.jobfile.addresses import is_address
 
 _SHOWN = 5
 
@@ -23,7 +24,8 @@ def compare_with_training(cases: CaseFile, subject: Subject, *, allow_leak: bool
     """
     for path, sha256 in {run.training_path: run.training_sha256 for run in subject.runs}.items():
         if not _is_unchanged(Path(path), sha256):
-            yield f"the training file {path} is gone or changed, so nobody can tell whether it holds these cases"
+            why = "was not read here" if is_address(path) else "is gone or changed"
+            yield f"the training file {path} {why}, so nobody can tell whether it holds these cases"
             continue
         yield from _notes(cases, Path(path), allow_leak)
 

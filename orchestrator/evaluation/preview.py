@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import base_model
 from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.evaluation.casefile import CaseFile, check_cases
@@ -71,7 +72,7 @@ def preview(
 
 def _models(job: JobFile, table: Settings, tuned_models: int) -> dict[str, int]:
     """How many models there are that cost what a model of this name does."""
-    tuned = f"ft:{job.model}:::preview"
+    tuned = f"ft:{base_model(job.model)}:::preview"
     found: dict[str, int] = {}
     for word in table.models:
         number = {TUNED: tuned_models, CHECKPOINTS: tuned_models * CHECKPOINTS_KEPT}.get(word, 1)

@@ -17,10 +17,12 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
+    NotAnAnswer,
     QuestionsUnderWay,
     QuotaExhausted,
     RequestRefused,
 )
+from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.asking import Question, Reply, ask_all
 from orchestrator.evaluation.namedmodels import require_models
 from orchestrator.evaluation.plan import Plan, asked_as, open_questions
@@ -96,7 +98,10 @@ async def ask_missing(
 
         async def ask(question: Question) -> Mapping[str, Any]:
             name = (called or {}).get(question.model, question.model)
-            return await endpoint.chat({**question.request, "model": name}, question.once)
+            completion = await endpoint.chat({**question.request, "model": name}, question.once)
+            if problem := problem_of(completion):  # not to be kept for good
+                raise NotAnAnswer(endpoint=endpoint.name, problem=problem, sent=True)
+            return completion
 
         with recorder.flushing():
             if called is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
+from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
 from orchestrator.evaluation.scored import SCORING
 from orchestrator.evaluation.session import new_id
 from orchestrator.jobfile import JobFile
@@ -51,6 +52,11 @@ def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluati
             elif run.is_over:
                 store.set_state(connection, evaluation.id, store.DROPPED, finished_at=time.time())
     return found
+
+
+def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
+    """What the job file of a wanted evaluation's run asks today. Raises what `plan_evaluation` raises."""
+    return plan_evaluation(ledger, [str(wanted.run_id)], Wishes(file=Path(wanted.file_path)))
 
 
 def done_meanwhile(ledger: Ledger, wanted: Evaluation) -> Evaluation | None:

@@ -6,12 +6,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 _SCHEMES = ("https://", "http://")
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _SECRETS = ("sig", "signature", "x-amz-signature", "token")
 """Parts of a query that let whoever reads them in, such as `sig` of Azure's shared access signatures."""
+
+
+def is_address(path: str) -> bool:
+    """Whether a data file lies behind an address, and not on this machine."""
+    return path.startswith(_SCHEMES)
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class Address:
     def hidden_in(self, text: str) -> str:
         """The text with `${NAME}` for the values of its variables: a host may quote what it was asked to fetch."""
         for name in _VARIABLE.findall(self.text):
-            value = os.environ.get(name, "").strip().lstrip("?")
-            text = text.replace(value, f"${{{name}}}") if value else text
+            for spelling in _spellings(os.environ.get(name, "").strip().lstrip("?")):
+                text = text.replace(spelling, f"${{{name}}}")
         return text
 
     @property
@@ -59,6 +64,14 @@ class Address:
                 'variable, and write "?${NAME}" here'
             )
         return None
+
+
+def _spellings(value: str) -> list[str]:
+    """A variable's value as a host may quote it, the longest first: whole or its secret alone, decoded or not."""
+    query = parse_qs(value)
+    secrets = [secret for key, held in query.items() if key.lower() in _SECRETS for secret in held]
+    found = {value, unquote(value), *secrets, *(quote(secret, safe="") for secret in secrets)}
+    return sorted(found - {""}, key=len, reverse=True)
 
 
 def place_of(text: str, folder: Path = Path()) -> Path | Address:

@@ -107,7 +107,7 @@ def print_standings(standings: Sequence[Standing], console: Console) -> None:
 def print_troubles(troubles: Sequence[str], console: Console) -> None:
     """Accounts that could not be asked."""
     for trouble in troubles:
-        text = f"Warning: {printable(trouble)} What is recorded is shown all the same."
+        text = f"Warning: what is recorded is shown, and not what the account has. {printable(trouble)}"
         console.print(text, style="yellow", soft_wrap=True)
 
 

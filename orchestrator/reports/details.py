@@ -10,14 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.azure.dialects import resource_url
 from orchestrator.reports.formats import count, duration, loss, moment, money, printable, sparkline
 from orchestrator.reports.kinds import tallies
 from orchestrator.reports.tables import STYLES
+from orchestrator.runs.jobs import sent_suffix
 from orchestrator.runs.ledger import RunDetails
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 
 _CURVE_WIDTH = 60
+_BESIDE_THE_CURVE = 61
+"""The characters of a curve's longest name and its three figures, with the space between."""
 _SERVE_PORT = 8000
 
 
@@ -27,7 +32,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=STYLES.get(run.state, "")))
     console.print(f"  {printable(run.reason)}\n")
-    console.print(_facts(run))
+    console.print(_facts(run, config))
     _print_files(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
@@ -36,7 +41,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
         _print_call(run, details.deployment.name if details.deployment else None, config, console)
 
 
-def _facts(run: Run) -> Table:
+def _facts(run: Run, config: EndpointConfig | None) -> Table:
     table = _grid()
     rows = [
         ("model", run.fine_tuned_model),
@@ -46,7 +51,7 @@ def _facts(run: Run) -> Table:
         ("method", run.method["type"]),
         ("hyperparameters", _hyperparameters(run)),
         ("seed", f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"),
-        ("suffix", run.suffix),
+        ("suffix", _suffix(run, config)),
         ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
         ("tokens", _tokens(run)),
         ("cost", _cost(run)),
@@ -72,6 +77,16 @@ def _hyperparameters(run: Run) -> str:
     return ", ".join(parts)
 
 
+def _suffix(run: Run, config: EndpointConfig | None) -> str | None:
+    """Both the user's and the one in the endpoint's own lists, where they differ."""
+    if config is None or not run.creation_attempts:
+        return run.suffix
+    sent = sent_suffix(run, capabilities_of(config))
+    if sent == run.suffix:
+        return sent
+    return f"{run.suffix}, sent as {sent}" if run.suffix else f"sent as {sent}"
+
+
 def _tokens(run: Run) -> str:
     counted = f"{count(run.tokens_per_epoch)} an epoch (counted here)" if run.tokens_per_epoch else ""
     trained = f"{count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
@@ -81,7 +96,7 @@ def _tokens(run: Run) -> str:
 def _cost(run: Run) -> str:
     if run.cost_usd is not None:
         return f"{money(run.cost_usd)} by the trained tokens (estimated {money(run.estimated_cost_usd)})"
-    return f"{money(run.estimated_cost_usd)} (estimated)"
+    return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
 
 
 def _creation(run: Run) -> str | None:
@@ -143,19 +158,20 @@ def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
     console.print("\nLoss", style="bold")
     table = _grid("", "", "first", "last", "lowest")
     full = [(metric.step, metric.full_valid_loss) for metric in metrics if metric.full_valid_loss is not None]
-    _add_curve(table, "training", [metric.train_loss for metric in metrics])
-    _add_curve(table, "validation", [metric.valid_loss for metric in metrics])
-    _add_curve(table, "validation, whole file", [value for _, value in full])
+    width = max(1, min(_CURVE_WIDTH, console.width - _BESIDE_THE_CURVE))
+    _add_curve(table, "training", [metric.train_loss for metric in metrics], width)
+    _add_curve(table, "validation", [metric.valid_loss for metric in metrics], width)
+    _add_curve(table, "validation, whole file", [value for _, value in full], width)
     console.print(table)
     if full:
         epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
         console.print(f"  whole validation file: {epochs}")
 
 
-def _add_curve(table: Table, name: str, values: Sequence[float | None]) -> None:
+def _add_curve(table: Table, name: str, values: Sequence[float | None], width: int) -> None:
     known = [value for value in values if value is not None]
     if known:
-        curve = sparkline(known, _CURVE_WIDTH)
+        curve = sparkline(known, width)
         table.add_row(name, curve, loss(known[0]), loss(known[-1]), loss(min(known)))
 
 
@@ -203,8 +219,10 @@ def _client(config: EndpointConfig | None) -> str:
     key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
     if config.auth == "entra":
         key = 'get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")'
-    path = "/openai/v1/" if config.type == "azure" else ""
-    return f'openai.OpenAI(base_url="{printable(config.base_url or "")}{path}", api_key={key})'
+    address = config.base_url or ""
+    if config.type == "azure":
+        address = f"{resource_url(address)}/openai/v1/"
+    return f'openai.OpenAI(base_url="{printable(address)}", api_key={key})'
 
 
 def _grid(*headings: str) -> Table:

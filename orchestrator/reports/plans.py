@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.reports.evaluationpreview import evaluation_line, print_preview_notes
-from orchestrator.reports.formats import count, money, printable
+from orchestrator.reports.formats import count, money, plural, printable
 from orchestrator.reports.kinds import tallies
 from orchestrator.runs.plan import CheckedFile, Plan
 
@@ -78,10 +78,20 @@ def _cost(plan: Plan) -> str:
     if cost.tokens_per_epoch is None:
         return f"unknown: {cost.note}"
     assumed = " (assumed for auto)" if cost.epochs_assumed else ""
-    work = f"{count(cost.tokens_per_epoch)} tokens × {cost.epochs} epochs{assumed}"
+    work = f"{count(cost.tokens_per_epoch)} tokens × {plural(cost.epochs, 'epoch')}{assumed}"
     amount = "unknown" if cost.usd is None else f"about {money(cost.usd)}"
-    held = f"; at most {money(limit)} (max_cost_usd)" if limit is not None else ""
-    return f"{amount}: {work}; {cost.note}{held}"
+    return f"{amount}: {work}; {cost.note}{_held(cost.usd, limit)}"
+
+
+def _held(usd: float | None, limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return f"; at most {money(limit)} (max_cost_usd)" if usd is not None else f"; {not_held(limit)}"
+
+
+def not_held(limit: float) -> str:
+    """That a limit does nothing where the cost is unknown."""
+    return f"so max_cost_usd ({money(limit)}) can't hold it back"
 
 
 def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterable[str], console: Console) -> None:

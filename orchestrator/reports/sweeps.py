@@ -11,7 +11,7 @@ from orchestrator.jobfile import Asha, JobFile, Median, Stop
 from orchestrator.reports.evaluationpreview import evaluation_line, print_preview_notes
 from orchestrator.reports.formats import count, money, plural, printable
 from orchestrator.reports.parameters import heading, listed, value, varied
-from orchestrator.reports.plans import file_facts, print_concerns
+from orchestrator.reports.plans import file_facts, not_held, print_concerns
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial
@@ -101,7 +101,9 @@ def _cost(plan: SweepPlan) -> str:
     limit, total = plan.job.limits.max_cost_usd, plan.cost_usd
     bound = "at most" if plan.drawn else "about"
     amount = "unknown" if total is None else f"{bound} {money(total)} for all trials together"
-    held = f"; held to {money(limit)} (max_cost_usd)" if limit is not None else ""
+    held = ""
+    if limit is not None:
+        held = f"; held to {money(limit)} (max_cost_usd)" if total is not None else f", {not_held(limit)}"
     return f"{amount}{held}; {plan.plans[0].cost.note}"
 
 

@@ -54,28 +54,6 @@ def plan(job_file: str | Path, *, endpoint: str | None = None, announce: Announc
     return plan_job(job, find_workspace(path.parent), endpoint, announce=announce)
 
 
-def submit(
-    job_file: str | Path,
-    *,
-    endpoint: str | None = None,
-    follow: bool = True,
-    again: bool = False,
-    listener: Listener | None = None,
-) -> Run:
-    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result.
-
-    The same submission is found again, not paid again, unless `again`. With `follow=False` the run is only
-    recorded, and `resume` begins it. Nobody is asked about cost: look at `plan(job_file).cost` first. Raises what
-    `plan` raises, EndpointError where the endpoint can't go on (the run stays), and DatabaseError.
-    """
-    planned = plan(job_file, endpoint=endpoint)
-    with open_ledger(Path(job_file).parent, create=True) as ledger:
-        run = record(planned, ledger, again=again).run
-        if follow:
-            follow_runs(ledger, [run.id], listener)
-        return ledger.run(run.id)
-
-
 def status(key: str | None = None) -> list[Run]:
     """The recorded runs, newest first: all, those of a name, or the one whose id begins with `key`."""
     with open_ledger() as ledger:

@@ -158,6 +158,18 @@ def run_of_model(connection: Connection, endpoint: str, model: str) -> str | Non
     return connection.execute(yielded).scalar() or connection.execute(saved.limit(1)).scalar()
 
 
+def checkpoint_id(connection: Connection, endpoint: str, model: str) -> str | None:
+    """The id of the checkpoint that this model on the endpoint is; None where it is a run's final model, whose name
+    its last checkpoint may bear, or is not recorded."""
+    query = (
+        select(checkpoints.c.checkpoint_id)
+        .join(runs, runs.c.id == checkpoints.c.run_id)
+        .where(runs.c.endpoint == endpoint, checkpoints.c.model == model)
+        .where(func.coalesce(runs.c.fine_tuned_model, "") != model)
+    )
+    return connection.execute(query.limit(1)).scalar()
+
+
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 

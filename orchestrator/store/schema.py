@@ -294,7 +294,7 @@ deployments = Table(
     Column("wish", String(16)),  # remove, until the loop has carried it out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Column("requested_at", Float),  # from here on the account may hold it
+    Column("requested_at", Float),  # the last request: once there was one, the account may hold it
     Column("provisioned_at", Float),  # Azure called it Succeeded: hosting is charged from here
     Column("deployed_at", Float),  # it answered
     Column("last_used_at", Float),  # by a request of ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from orchestrator.config import find_workspace
@@ -53,6 +54,7 @@ def sweep(
 
 def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
     """Carry on from wherever the last process died: all runs and sweeps, or those of a name, or the run of an id.
+    Those that are to be evaluated by themselves are.
 
     Returns the runs as they are then. Raises EndpointError where an endpoint can't go on, and NoSuchRun.
     """
@@ -61,6 +63,7 @@ def resume(key: str | None = None, *, listener: Listener | None = None) -> list[
         looking_after = attendants(ledger, key)
         follow_runs(ledger, ids, listener, looking_after)
         added = {run_id for each in looking_after for run_id in each.run_ids}
+        _evaluate_due(ledger, {*ids} - added, [each.sweep_id for each in looking_after])
         with ledger.database.read() as connection:
             return run_store.by_ids(connection, sorted({*ids, *added}))
 
@@ -156,10 +159,16 @@ def stop(ledger: Ledger, name: str, *, endpoint: str | None = None, listener: Li
 
 def _evaluate(ledger: Ledger, sweep: RecordedSweep) -> None:
     if job_of(sweep).evaluation is not None:
-        from orchestrator.sweeps.evaluating import carry_out, due
+        _evaluate_due(ledger, (), [sweep.id])
 
-        for wanted in due(ledger, [sweep.id]):
-            carry_out(ledger, wanted)
+
+def _evaluate_due(ledger: Ledger, run_ids: Collection[str], sweep_ids: Collection[str]) -> None:
+    from orchestrator.evaluation.unattended import carry_out_due
+    from orchestrator.sweeps.evaluating import carry_out, due
+
+    for wanted in due(ledger, sweep_ids):
+        carry_out(ledger, wanted)
+    carry_out_due(ledger, run_ids)
 
 
 def _why_not_extended(job: JobFile, trials: int) -> str | None:

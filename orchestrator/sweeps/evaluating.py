@@ -11,17 +11,14 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
-from orchestrator.evaluation.deployed import ask_plan
+from orchestrator.evaluation import unattended
 from orchestrator.evaluation.plan import Plan, Wishes, plan_subject
-from orchestrator.evaluation.results import Results, results_of
+from orchestrator.evaluation.results import Results
 from orchestrator.evaluation.scored import SCORING
-from orchestrator.evaluation.session import begin, finish, new_id
+from orchestrator.evaluation.session import new_id
 from orchestrator.evaluation.subjects import of_sweep
-from orchestrator.evaluation.turns import claims_of, turn
-from orchestrator.evaluation.wanted import done_meanwhile
 from orchestrator.jobfile import JobFile
 from orchestrator.runs.ledger import Ledger
-from orchestrator.runs.session import run_blocking
 from orchestrator.store import evaluations as store
 from orchestrator.store import sweeps
 from orchestrator.store.evaluations import Evaluation
@@ -89,14 +86,7 @@ def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
 
 def carry_out(ledger: Ledger, wanted: Evaluation) -> Results:
     """Ask and score it, for callers without a terminal. Raises what `plan_wanted` and `ask_plan` raise."""
-    plan = plan_wanted(ledger, wanted)
-    with turn(ledger, claims_of(plan)):
-        done = done_meanwhile(ledger, wanted)
-        if done is None:
-            evaluation = begin(ledger, plan, wanted)
-            asked = run_blocking(lambda: ask_plan(ledger, plan))
-            done = finish(ledger, plan, evaluation, asked.errors)
-    return results_of(ledger, done)
+    return unattended.carry_out(ledger, plan_wanted(ledger, wanted), wanted)
 
 
 def _is_settled(connection: Connection, sweep: RecordedSweep, job: JobFile, wanted: Evaluation) -> bool:

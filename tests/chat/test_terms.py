@@ -121,6 +121,11 @@ def test_a_training_file_that_changed_since_is_not_compared(
         terms = agree(partner, [tool_of(get_price)], Wishes())
         assert (terms.system, terms.variant) == (None, "full")
         assert f"the training file {path} is gone or changed" in terms.notes[0]
+    partner = Partner(
+        "ft:x", find_workspace().endpoint("local"), make_run(training_path="https://host/t"), frozenset()
+    )
+    [note] = agree(partner, [tool_of(get_price)], Wishes()).notes
+    assert "https://host/t was not read here" in note
 
 
 def test_a_model_that_nobody_recorded_is_asked_in_full(home: Path) -> None:

@@ -196,9 +196,11 @@ def at_terminal(project: Project, *arguments: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     environment = {**project.environment, "TERM": "dumb"}
     command = [FTORCH, "chat", "greet", *arguments]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # one that was ignored would be inherited
     process = subprocess.Popen(
         command, cwd=project.root, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )
+    signal.signal(signal.SIGINT, before)
     os.close(slave)
     try:
         yield Terminal(process, master)

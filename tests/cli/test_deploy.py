@@ -159,8 +159,23 @@ def test_what_was_made_elsewhere_is_shown_marked_and_only_removed_by_name(
     assert listed("--idle", "0h") == []
     assert ftorch("undeploy", "their").exit_code == 2
     assert ftorch("undeploy", "theirs").exit_code == 2  # nobody to ask
+    assert ftorch("undeploy", "theirs").exit_code == 2  # and no more so when it was looked at before
     assert ftorch("undeploy", "theirs", "--yes").exit_code == 0
     assert listed() == []
+
+
+def test_two_ways_to_one_account_show_each_deployment_once(
+    project: Project, resource: AzureResource, run_id: str
+) -> None:
+    second = resource.table.replace("azure-sim", "other-way") + 'api = "2024-10-21"\n'
+    (project.root / "ftorch.toml").write_text(resource.table + second)
+    ftorch("deploy", run_id, "--sku", "DeveloperTier", "--yes")
+    assert [(each["endpoint"], each["made_by_ftorch"]) for each in listed()] == [("azure-sim", True)]
+    done = ftorch(
+        "deploy", resource.model, "--endpoint", "other-way", "--name", "old", "--sku", "DeveloperTier", "--yes"
+    )
+    assert (done.exit_code, done.stdout.strip()) == (0, "old"), done.stderr
+    assert sorted(str(each["endpoint"]) for each in listed()) == ["azure-sim", "other-way"]
 
 
 def test_idle_deployments_are_shown_and_removed(project: Project, run_id: str) -> None:
@@ -190,6 +205,9 @@ def test_one_that_was_removed_behind_our_back_is_noticed(
     monkeypatch.setenv("FTORCH_HOME", str(tmp_path / "another"))
     assert ftorch("undeploy", name, "--yes").exit_code == 0
     monkeypatch.delenv("FTORCH_HOME")
+    noticed = ftorch("deployments").stderr
+    assert f"{name} undeployed: gone from the account without ftorch" in noticed
+    assert f"deploy it again: ftorch deploy {run_id}" in noticed
     assert listed() == []
     assert ftorch("undeploy", name).exit_code == 2
 
@@ -215,6 +233,7 @@ def test_without_the_resources_place_the_next_step_is_named(
     refused = ftorch("deploy", run_id, "--yes")
     assert refused.exit_code == 2
     assert "account is not set" in refused.stderr
+    assert listed() == []
     (project.root / "ftorch.toml").write_text(resource.table)
 
 
@@ -227,3 +246,22 @@ def test_a_job_file_deploys_its_run_by_itself_and_elsewhere_says_that_it_does_no
     assert [each["name"] for each in listed()] == ["greeter"]
     rehearsed = ftorch("submit", str(job), "--endpoint", "local", "--dry-run")
     assert "[azure.deployment] has no effect on local" in " ".join(rehearsed.stderr.split())
+
+
+def test_a_deployment_that_follows_its_run_and_fails_leaves_with_1_and_the_model_stays(project: Project) -> None:
+    job = project.write_job('[azure.deployment]\ncapacity = 900\nname = "large"', endpoint='endpoint = "azure-sim"')
+    done = ftorch("submit", str(job), "--yes")
+    assert done.exit_code == 1
+    assert "the deployment large failed" in done.stderr
+    assert done.stdout.strip().startswith(f"{BASE}.ft-")
+
+
+def test_what_a_dead_evaluation_left_is_removed_before_runs_are_followed(project: Project, run_id: str) -> None:
+    assert ftorch("deploy", run_id, "--yes").exit_code == 0
+    database = Database(find_workspace(project.root).database_url)
+    with database.write() as connection:
+        connection.execute(deployments.update().values(temporary=True))
+    database.close()
+    assert ftorch("submit", str(project.write_job()), "--yes", "--detach").exit_code == 0
+    told = ftorch("resume").stderr
+    assert told.index("undeployed: removed") < told.index("succeeded after")

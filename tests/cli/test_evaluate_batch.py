@@ -14,6 +14,7 @@ import pytest
 from support.command import ftorch
 from support.project import FTORCH, Project, make_project
 
+from orchestrator.evaluation.batching.inputs import FOLDER
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import Wishes, plan_evaluation
 from orchestrator.runs.ledger import open_ledger
@@ -75,6 +76,21 @@ def test_a_batch_is_cancelled_by_its_id(project: Project, monkeypatch: pytest.Mo
     plan_now = ftorch("evaluate", "jobs/greet.toml", "--batch", "--dry-run").stderr
     assert f"{CASES} to be asked in a batch" in plan_now
     assert ftorch("cancel", "no-such-id").exit_code == 2
+
+
+def test_resume_does_not_say_that_a_batch_without_answers_has_some(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    with open_ledger(project.root, create=True) as ledger:
+        plan = plan_evaluation(ledger, ["jobs/greet.toml"], Wishes(in_batches=True))
+        [batch_id] = record_batches(ledger, plan)
+        (ledger.workspace.home / FOLDER / f"{batch_id}.jsonl").unlink()
+    resumed = ftorch("resume")
+    assert resumed.exit_code == 1
+    assert "failed: There is no data file" in resumed.stderr
+    assert "What has no answer is asked by the next ftorch evaluate." in resumed.stderr
+    assert "The answers are recorded" not in resumed.stderr
 
 
 def test_wishes_that_exclude_each_other_are_a_usage_error(

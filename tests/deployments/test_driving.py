@@ -24,6 +24,10 @@ from orchestrator.errors import (
     EndpointUnreachable,
 )
 from orchestrator.store import deployments as store
+from orchestrator.store import records
+from orchestrator.store.records import Checkpoint
+from orchestrator.store.runs import Run
+from orchestrator.store.schema import deployments
 
 FACTS: dict[str, Any] = {"endpoint": "azure", "status": 400, "code": "Some", "param": None, "message": "no"}
 
@@ -110,6 +114,70 @@ async def test_a_request_that_is_lost_is_sent_again(rig: Rig, account: FakeAccou
     account.fault("put", Fault(unreachable(), lands=False))
     assert (await rig.deployed()).state == "deployed"
     assert (account.count("put"), len(account.made)) == (2, 1)
+
+
+async def test_a_refusal_after_a_lost_answer_leaves_nothing_running(rig: Rig, account: FakeAccount) -> None:
+    """The quota may be full because the first request has arrived."""
+    account.fault("put", Fault(unreachable(), lands=False), DeployQuotaFull(problem="no room", use="", **FACTS))
+    recorded = rig.record()
+    landing = asyncio.create_task(_land_late(rig, account, recorded.name))
+    await rig.drive(recorded)
+    await landing
+    failed = rig.reread(recorded)
+    assert (failed.state, account.there) == ("failed", {})
+    assert "no room" in failed.error_message
+
+
+async def _land_late(rig: Rig, account: FakeAccount, name: str) -> None:
+    while account.count("put") < 2:
+        await asyncio.sleep(0)
+    account.add(name, MODEL)
+
+
+async def test_a_request_on_its_way_when_its_process_died_is_waited_for_and_removed(
+    rig: Rig, account: FakeAccount
+) -> None:
+    recorded = rig.record()
+    with rig.ledger.database.write() as connection:
+        values = {"requested_at": rig.clock.now()}
+        connection.execute(deployments.update().where(deployments.c.id == recorded.id).values(**values))
+    rig.wish_removal(recorded)
+    driving = asyncio.create_task(rig.drive(recorded))
+    while account.count("get") < 2:
+        assert not driving.done()
+        await asyncio.sleep(0)
+    account.add(recorded.name, MODEL)
+    await driving
+    assert account.there == {}
+    assert account.removed == [recorded.name]
+
+
+async def test_another_model_put_under_our_name_is_noticed(rig: Rig, account: FakeAccount) -> None:
+    deployed = await rig.deployed()
+    account.add(deployed.name, "gpt-4o-2024-08-06")
+    await rig.drive(deployed)
+    ended = rig.reread(deployed)
+    assert ended.state == "undeployed"
+    assert "gpt-4o-2024-08-06" in ended.reason
+    assert deployed.name in account.there
+
+
+async def test_a_checkpoint_is_asked_for_by_its_id_and_known_again(
+    rig: Rig, account: FakeAccount, run_of_azure: Callable[..., Run]
+) -> None:
+    """Microsoft's page on deploying: a checkpoint's id stands where a model's name does."""
+    run, model = run_of_azure(), f"{MODEL}:ckpt-step-90"
+    with rig.ledger.database.write() as connection:
+        saved = [("ftchkpt-e559", 90, model), ("ftchkpt-148a", 100, MODEL)]
+        rows = [Checkpoint(run.id, identity, step, name, {}, 0.0) for identity, step, name in saved]
+        records.add_checkpoints(connection, rows)
+    earlier, last = rig.record(model, name="earlier"), rig.record(MODEL, name="last")
+    await rig.drive(earlier, last)
+    asked = {name: made.wanted.account_model for name, made in account.there.items()}
+    assert asked == {"earlier": "ftchkpt-e559", "last": MODEL}
+    assert [rig.reread(each).state for each in (earlier, last)] == ["deployed", "deployed"]
+    assert (await rig.remove(earlier)).state == "undeployed"
+    assert list(account.there) == ["last"]
 
 
 async def test_an_account_that_never_answered_is_the_users_to_look_at(rig: Rig, account: FakeAccount) -> None:

@@ -35,6 +35,14 @@ def test_what_is_not_provisioned_costs_nothing_yet(rig: Rig) -> None:
     assert hosting.cost_so_far(rig.config, rig.record(), 100 * HOUR) == 0.0
 
 
+def test_one_that_was_asked_for_and_never_looked_at_may_be_charged_and_is_idle(rig: Rig) -> None:
+    """Its process died, or did not wait."""
+    forgotten = replace(rig.record(), requested_at=HOUR)
+    assert hosting.cost_so_far(rig.config, forgotten, 11 * HOUR) == pytest.approx(17.0)
+    assert not hosting.is_idle(forgotten, 11 * HOUR)
+    assert hosting.is_idle(forgotten, 2 * DAY)
+
+
 @pytest.mark.parametrize(("model", "sku"), [(TUNED, "DeveloperTier"), ("gpt-4.1-mini", "GlobalStandard")])
 def test_the_developer_tier_and_base_models_are_hosted_without_charge(rig: Rig, model: str, sku: str) -> None:
     assert hosting.cost_per_day(rig.config, model, sku) == 0.0
@@ -59,6 +67,12 @@ def test_idle_is_what_was_not_used_for_so_long(hosted: Any) -> None:
     assert hosting.is_idle(hosted, DAY + 61)
     assert not hosting.is_idle(replace(hosted, last_used_at=DAY), DAY + 61)
     assert hosting.is_idle(replace(hosted, last_used_at=DAY), 3 * DAY, seconds=2 * DAY)
+
+
+def test_what_was_made_elsewhere_is_never_idle(hosted: Any) -> None:
+    used = replace(hosted, last_used_at=DAY)
+    assert hosting.is_idle(used, 100 * DAY)
+    assert not hosting.is_idle(replace(used, made_elsewhere=True), 100 * DAY)
 
 
 async def test_the_cost_of_ownership_reads_how_a_lasting_deployment_is_hosted(rig: Rig) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.deploying import MODEL, Rig
 
+from orchestrator.deployments.api import find
 from orchestrator.deployments.naming import LONGEST, name_for, name_problem
 from orchestrator.deployments.recording import due, usual_sku, want
 from orchestrator.deployments.states import MOVES, State, move
-from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible, IllegalMove
+from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible, IllegalMove
 from orchestrator.jobfile import Deployment as Settings
+from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
 
@@ -35,6 +38,16 @@ async def test_a_deployment_that_is_being_removed_is_not_found_again(rig: Rig) -
     rig.wish_removal(rig.record(name="mine"))
     with pytest.raises(DeploymentDiffers, match="being removed"):
         rig.record(name="mine")
+
+
+def test_a_name_on_two_endpoints_has_to_be_told_apart(rig: Rig) -> None:
+    here = rig.record(name="mine")
+    there = replace(here, id="there", endpoint="azure-too")
+    with rig.ledger.database.write() as connection:
+        store.add(connection, there)
+    with pytest.raises(AmbiguousDeployment, match="azure, azure-too"):
+        find(rig.ledger, "mine")
+    assert [each.id for each in find(rig.ledger, "mine", "azure-too")] == ["there"]
 
 
 async def test_after_its_end_a_deployment_gets_a_new_record(rig: Rig) -> None:
@@ -67,6 +80,7 @@ def test_names_of_models_without_a_run_are_told_apart() -> None:
 def test_hosting_is_the_cheapest_that_fits() -> None:
     assert usual_sku(MODEL) == "Standard"
     assert usual_sku(MODEL, temporary=True) == "DeveloperTier"
+    assert usual_sku("gpt-4o-mini-2024-07-18.ft-1-x", temporary=True) == "Standard"
     assert usual_sku(BASE, temporary=True) == "GlobalStandard"
     assert usual_sku("Ministral-3B.ft-1-x", temporary=True) == "GlobalStandard"
 

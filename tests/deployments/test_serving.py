@@ -129,6 +129,24 @@ async def test_one_that_vanished_is_made_anew(rig: Rig, account: FakeAccount) ->
         assert called[MODEL] in account.there
 
 
+async def test_one_of_an_evaluation_that_vanished_is_made_anew(rig: Rig, account: FakeAccount) -> None:
+    await rig.deployed(temporary=True)
+    account.there.clear()
+    async with serve(rig, MODEL) as called:
+        assert list(account.there) == [called[MODEL]]
+    assert [each.state for each in rig.all()] == ["undeployed", "undeployed"]
+
+
+async def test_another_model_under_the_recorded_name_is_not_asked_in_its_place(
+    rig: Rig, account: FakeAccount
+) -> None:
+    await rig.deployed(name="mine")
+    account.add("mine", "gpt-4o-2024-08-06")
+    async with serve(rig, MODEL) as called:
+        assert called[MODEL] != "mine"
+    assert list(account.there) == ["mine"]
+
+
 async def test_stopping_removes_what_was_made(rig: Rig, account: FakeAccount) -> None:
     stop = asyncio.Event()
     account.warm_up = 10_000
@@ -186,5 +204,7 @@ def test_what_will_be_made_is_said_before_with_its_cost(rig: Rig) -> None:
     [said] = notes(rig.ledger, rig.config, [MODEL])
     assert "DeveloperTier, hosted at no charge" in said
     assert "removed afterwards" in said
+    [kept] = notes(rig.ledger, rig.config, [MODEL], keep=True)
+    assert "it stays, as --keep says, until Azure removes it after 24 hours" in kept
     rig.record()
     assert notes(rig.ledger, rig.config, [MODEL]) == []

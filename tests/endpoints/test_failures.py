@@ -64,6 +64,11 @@ async def test_a_refusal_is_asked_once(status, failure, wire):
     assert len(wire.requests) == 1
 
 
+async def test_a_code_that_is_the_status_is_told_once(failure):
+    error = await failure(answer(401, {"error": {"message": "Access denied", "code": "401"}}))
+    assert "Access denied (HTTP 401)" in str(error)
+
+
 async def test_the_id_of_the_request_is_told(failure):
     assert "request req_9" in str(await failure(answer(404, x_request_id="req_9")))
 
@@ -123,6 +128,7 @@ async def test_it_is_known_whether_a_request_can_have_left(trouble, sent, failur
     error = await failure(trouble)
     assert isinstance(error, EndpointUnreachable)
     assert error.facts["sent"] is sent
+    assert ("(base_url = " in str(error)) is not sent
 
 
 UNREADABLE = {

@@ -29,11 +29,15 @@ def look(tmp_path: Path, make_row: MakeRow, write_cases: Callable[..., Path]) ->
     training.write_text(json.dumps(row) + "\n")
 
     def look(
-        keys: str = "auto = true", config: EndpointConfig = LOCAL, *rows: object, tuned: int = 1
+        keys: str = "auto = true",
+        config: EndpointConfig = LOCAL,
+        *rows: object,
+        tuned: int = 1,
+        model: str = "gpt-4.1-mini-2025-04-14",
     ) -> Preview | None:
         write_cases(*(rows or [make_row(BOOKING, id="a"), make_row("Hello", id="b")]))
         job = tmp_path / "job.toml"
-        text = 'name = "job"\nmodel = "gpt-4.1-mini-2025-04-14"\n[data]\ntraining_file = "train.jsonl"\n'
+        text = f'name = "job"\nmodel = "{model}"\n[data]\ntraining_file = "train.jsonl"\n'
         job.write_text(f'{text}[evaluation]\nfile = "cases.jsonl"\n{keys}\n')
         return preview(load_job_file(job), config, [training], tuned_models=tuned)
 
@@ -72,6 +76,17 @@ def test_the_price_is_that_of_every_question(look: Look) -> None:
     assert both.price is not None
     assert both.price.usd is not None
     assert one.price.usd < both.price.usd < 2 * one.price.usd, "a base model costs less to ask"
+
+
+@pytest.mark.parametrize(
+    "model", ["ft:gpt-4.1-mini-2025-04-14:org::abc", "gpt-4.1-mini-2025-04-14.ft-abc"], ids=["openai", "azure"]
+)
+def test_what_is_tuned_from_a_tuned_model_is_priced_as_its_base(look: Look, model: str) -> None:
+    first = look('auto = true\nmodels = ["tuned"]', PAID)
+    again = look('auto = true\nmodels = ["tuned"]', PAID, model=model)
+    assert first is not None
+    assert again is not None
+    assert again.price == first.price
 
 
 def test_what_would_end_the_evaluation_ends_the_submission(look: Look, make_row: MakeRow) -> None:

@@ -146,6 +146,21 @@ def test_a_refused_question_is_reported_apart_and_asked_again(
     assert plan(ledger, file).missing == 1
 
 
+def test_what_is_no_completion_is_not_kept_as_an_answer_but_asked_again(
+    ledger: Ledger, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, chat = 0, OpenAIEndpoint.chat
+
+    async def stumble(endpoint: OpenAIEndpoint, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"error": {"message": "upstream away"}} if asked == 1 else await chat(endpoint, request, once)
+
+    monkeypatch.setattr(OpenAIEndpoint, "chat", stumble)
+    figures = carried_out(ledger, plan(ledger, cases)).series[0].all
+    assert (asked, figures.answers, figures.api_errors) == (4, 3, 0)
+
+
 def test_scoring_anew_needs_answers_and_no_endpoint(
     ledger: Ledger, cases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,13 @@ def test_what_a_host_quotes_of_a_variable_is_hidden_again(monkeypatch):
     assert address.hidden_in(f"can't fetch {address.whole}") == f"can't fetch {PLAIN}?${{SAS_TOKEN}}"
 
 
+@pytest.mark.parametrize("quoted", ["sv=1&sig=a%2Fsecret%3D", "sv=1&sig=a/secret=", "a/secret=", "a%2Fsecret%3D"])
+def test_the_secret_of_a_signature_is_hidden_however_it_is_quoted(monkeypatch, quoted):
+    monkeypatch.setenv("SAS_TOKEN", "?sv=1&sig=a%2Fsecret%3D")
+    hidden = Address(f"{PLAIN}?${{SAS_TOKEN}}").hidden_in(f"the signature '{quoted}' is not valid")
+    assert hidden == "the signature '${SAS_TOKEN}' is not valid"
+
+
 def test_the_name_is_the_files_own():
     assert Address(f"{PLAIN}?${{A}}").name == "train.jsonl"
     assert Address("https://host").name == "data"

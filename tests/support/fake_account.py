@@ -123,7 +123,7 @@ class FakeAccount:
         state = "Deleting" if known.leaving else self._state(known)
         known.looks += 1
         wanted = known.wanted
-        return RemoteDeployment(name, wanted.model, state, wanted.sku, wanted.capacity, known.created_at)
+        return RemoteDeployment(name, wanted.account_model, state, wanted.sku, wanted.capacity, known.created_at)
 
     def _state(self, known: Made) -> str:
         return self.life[min(known.looks, len(self.life) - 1)]

@@ -48,7 +48,7 @@ def _of_address(error: EndpointUnreachable, config: EndpointConfig) -> EndpointE
     problem = str(error.facts["problem"])
     if not any(sign in problem.lower() for sign in _NO_HOST):
         return error
-    return _with(error, f"there may be no resource of that name: look at base_url = {config.base_url}")
+    return _with(error, "there may be no resource of that name: look at base_url")
 
 
 def _lacks_role(error: EndpointError) -> bool:
@@ -70,7 +70,7 @@ def _advice(error: RequestRefused, config: EndpointConfig) -> str | None:
         )
     if "firewall" in message:
         return "let this machine's address in under Networking of the resource, or run ftorch inside its network"
-    if error.facts["status"] == HTTPStatus.NOT_FOUND and code in ("404", "none"):
+    if error.facts["status"] == HTTPStatus.NOT_FOUND and code in ("404", "none", "unknown_url"):
         place = f'base_url = {config.base_url} and api = "{config.api}"'
         return f"the resource answers, and has no such path: look at {place}"
     return None

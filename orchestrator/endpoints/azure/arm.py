@@ -81,11 +81,12 @@ class Arm:
 
     async def put(self, wanted: WantedDeployment) -> None:
         model = arm_model(wanted.model)
+        named = arm_models.DeploymentModel(format=model.format, name=model.name, version=model.version)
+        if wanted.checkpoint:
+            named.name = wanted.checkpoint
         body = arm_models.Deployment(
             sku=arm_models.Sku(name=wanted.sku, capacity=wanted.capacity),
-            properties=arm_models.DeploymentProperties(
-                model=arm_models.DeploymentModel(format=model.format, name=model.name, version=model.version)
-            ),
+            properties=arm_models.DeploymentProperties(model=named),
         )
 
         def ask() -> Any:

@@ -6,6 +6,7 @@ and what its own notebooks send to `/openai/v1/`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,3 +46,8 @@ def dialect_of(api: str) -> Dialect:
             api, "type", frozenset({"supervised", "dpo"}), training_type=True, pause=True, pages_of_files=True
         )
     return Dialect(api, "absent", frozenset({"supervised"}), training_type=False, pause=False, pages_of_files=False)
+
+
+def resource_url(base_url: str) -> str:
+    """The resource's own address: the portal and the SDKs also show it with the API's path behind."""
+    return re.sub(r"/openai(/v1)?$", "", base_url.rstrip("/"))

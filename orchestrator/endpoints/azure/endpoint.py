@@ -96,8 +96,18 @@ class AzureEndpoint(OpenAIEndpoint):
             await self._sign_in.renew()
         return await super()._send(call, *args, read=read, **fields)
 
+    def _without_secrets(self, content: bytes) -> bytes:
+        """A token opens the resource as a key does, for an hour."""
+        known = super()._without_secrets(content)
+        return self._sign_in.hidden_in(known.decode("latin-1")).encode("latin-1") if self._sign_in else known
+
     def _explained(self, error: Unexplained) -> EndpointError:
-        return advised(super()._explained(error), self._config)
+        found = super()._explained(error)
+        if self._sign_in is not None:
+            hide = self._sign_in.hidden_in
+            facts = {name: hide(fact) if isinstance(fact, str) else fact for name, fact in found.facts.items()}
+            found = type(found)(**facts)
+        return advised(found, self._config)
 
 
 _WAITING = ("created", "pending", "queued", "validating_files")

@@ -60,8 +60,8 @@ def _hosting(config: EndpointConfig, job: JobFile) -> str | None:
         return None
     month = price.hosting_per_hour * _HOURS_A_MONTH
     return (
-        f"on Azure a fine-tuned model answers only while it is deployed, and that costs about ${month:,.0f} a "
-        f"month ({price.hosting_per_hour:.2f} USD an hour), called or not."
+        f"on Azure a fine-tuned model answers only while it is deployed, and a standard deployment "
+        f"costs about ${month:,.0f} a month ({price.hosting_per_hour:.2f} USD an hour), called or not."
     )
 
 

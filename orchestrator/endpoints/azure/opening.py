@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.azure.dialects import dialect_of
+from orchestrator.endpoints.azure.dialects import dialect_of, resource_url
 from orchestrator.endpoints.azure.endpoint import AzureEndpoint
 from orchestrator.endpoints.azure.signin import EntraSignIn
 from orchestrator.endpoints.interface import Capabilities
@@ -46,8 +45,3 @@ def _client(config: EndpointConfig, http: httpx2.AsyncClient, entra: EntraSignIn
         timeout=timeout,
         http_client=http,
     )
-
-
-def resource_url(base_url: str) -> str:
-    """The resource's own address: the portal and the SDKs also show it with the API's path behind."""
-    return re.sub(r"/openai(/v1)?$", "", base_url.rstrip("/"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.keys import HIDDEN
 from orchestrator.errors import EndpointUnreachable, SignInFailed
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
@@ -58,6 +59,10 @@ class EntraSignIn:
         async with self._lock:
             await self.close()
             await self._fetch()
+
+    def hidden_in(self, text: str) -> str:
+        """The text without the token: what a host says is stored, logged and shown."""
+        return text.replace(self._token, HIDDEN) if self._token else text
 
     async def close(self) -> None:
         if self._credential is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.endpoints.objects import read_object
 from orchestrator.errors import OutputUnwritable
+from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.batching.inputs import custom_id
 from orchestrator.evaluation.batching.outcome import Move, Outcome, Scene
 from orchestrator.evaluation.batching.reconcile import look_for_surplus
@@ -71,7 +72,8 @@ def _answer_line(line: Mapping[str, Any]) -> AnswerLine:
     response = line.get("response") or {}
     body, status = response.get("body"), response.get("status_code")
     if status == _OK and isinstance(body, dict):
-        return AnswerLine(str(line["custom_id"]), body, "")
+        problem = problem_of(body)
+        return AnswerLine(str(line["custom_id"]), None if problem else body, problem)
     said = line.get("error") or (body.get("error") if isinstance(body, dict) else None) or {}
     message = said.get("message") or said.get("code") or "no reason given"
     return AnswerLine(str(line["custom_id"]), None, f"{message} (HTTP {status})" if status else str(message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -154,11 +154,20 @@ class BatchLoop:
 
     async def _outcome(self, batch: Batch) -> Outcome:
         try:
-            return await STEPS[State(batch.state)](batch, self._scene)
+            outcome = await STEPS[State(batch.state)](batch, self._scene)
         except RequestRefused as error:
             if error.facts.get("status") == _GONE and batch.state in (State.WAITING, State.COLLECTING):
-                return Move(State.FAILED, f"the endpoint no longer has it: {error.facts['problem']}")
+                return self._gone(batch, error.facts["problem"])
             raise
+        self._scene.world.searches.pop(_looking_for(batch), None)
+        return outcome
+
+    def _gone(self, batch: Batch, problem: str) -> Outcome:
+        """What was made a moment ago may not be shown yet; to give it up at once would be to pay for it twice."""
+        world = self._scene.world
+        if world.searched_seconds(_looking_for(batch)) < world.config.settling_seconds:
+            return Wait(world.config.poll_seconds, f"the endpoint does not show it: {problem}")
+        return Move(State.FAILED, f"the endpoint no longer has it: {problem}")
 
     def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
         """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
@@ -211,6 +220,10 @@ class BatchLoop:
         with world.database.write() as connection:
             store.release(connection, world.owner)
             uploads.release(connection, world.owner)
+
+
+def _looking_for(batch: Batch) -> Hashable:
+    return batch.id, batch.state
 
 
 def _as_told(batch: Batch) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -127,7 +128,9 @@ class Management:
         return found
 
     def _shown(self, deployment: Deployment) -> Json:
-        return armobjects.deployment_object(deployment, self._deployments.state(deployment), self._settings)
+        named = self._store.models.checkpoint_id(deployment.model) or deployment.model
+        state = self._deployments.state(deployment)
+        return armobjects.deployment_object(replace(deployment, model=named), state, self._settings)
 
     def _progress(self, request: Request, kind: str, name: str) -> dict[str, str]:
         """Where to ask how far it is, and when."""

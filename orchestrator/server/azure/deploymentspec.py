@@ -27,6 +27,7 @@ def read(name: str, body: Fields, store: Store, settings: AzureSettings, now: fl
         raise _invalid("A deployment needs 'sku' and 'properties.model'.")
     sku.required("name")
     model.required("format", "name")
+    asked = model.text("name") or ""
     wanted = Deployment(
         name=name,
         created_at=now,
@@ -36,10 +37,12 @@ def read(name: str, body: Fields, store: Store, settings: AzureSettings, now: fl
         sku=sku.choice("name", SKUS) or "",
         capacity=sku.integer("capacity", 1, _MOST_CAPACITY) or 1,
         model_format=model.text("format") or "",
-        model=model.text("name") or "",
-        model_version=model.text("version") or _newest(model.text("name") or ""),
+        model=store.models.of_checkpoint(asked) or asked,
+        model_version=model.text("version") or _newest(asked),
         model_source=model.text("source"),
     )
+    if store.models.checkpoint_id(asked):
+        raise _unsupported(wanted)  # a checkpoint goes by its id
     _check_model(wanted, store, settings)
     return wanted
 
@@ -58,13 +61,17 @@ def _check_model(wanted: Deployment, store: Store, settings: AzureSettings) -> N
         or not is_offered(base, settings.location)
         or not is_there
     ):
-        named = f"Format:{wanted.model_format},Name:{wanted.model},Version:{wanted.model_version}"
-        message = f"The model '{named}' of account deployment is not supported."
-        raise AzureError(400, "DeploymentModelNotSupported", message)
+        raise _unsupported(wanted)
     if wanted.model_source not in (None, account_id(settings)):
         raise _invalid(f"There is no account {wanted.model_source} to take the model from.")
     if wanted.sku == DEVELOPER and not is_tuned:
         raise _invalid(f"The sku {DEVELOPER} is for fine-tuned models alone.")
+
+
+def _unsupported(wanted: Deployment) -> AzureError:
+    named = f"Format:{wanted.model_format},Name:{wanted.model},Version:{wanted.model_version}"
+    message = f"The model '{named}' of account deployment is not supported."
+    return AzureError(400, "DeploymentModelNotSupported", message)
 
 
 def _invalid(message: str) -> AzureError:

@@ -24,7 +24,6 @@ _KNOWN = frozenset(
         "suffix",
         "seed",
         "integrations",
-        "trainingType",
     }
 )
 _NOT_TUNABLE = "The specified base model does not support fine-tuning."
@@ -45,7 +44,7 @@ def read(body: Mapping[str, Any], version: ApiVersion, region: str, ignored: fro
 
 
 def _known(version: ApiVersion) -> frozenset[str]:
-    extra = {"none": set(), "type": {"method"}, "whole": {"method", "metadata"}}
+    extra = {"none": set(), "type": {"method", "trainingType"}, "whole": {"method", "metadata", "trainingType"}}
     return _KNOWN | extra[version.method]
 
 

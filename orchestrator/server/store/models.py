@@ -27,6 +27,16 @@ class Models:
         """Every model and checkpoint, oldest first."""
         return [from_row(FineTunedModel, row) for row in self._database.all("SELECT * FROM models ORDER BY seq")]
 
+    def checkpoint_id(self, name: str) -> str | None:
+        """The id of the checkpoint that answers by this name; None where it is none."""
+        row = self._database.one("SELECT id FROM checkpoints WHERE model = ?", (name,))
+        return row["id"] if row else None
+
+    def of_checkpoint(self, checkpoint_id: str) -> str | None:
+        """The name by which this checkpoint answers; None where there is no such checkpoint."""
+        row = self._database.one("SELECT model FROM checkpoints WHERE id = ?", (checkpoint_id,))
+        return row["model"] if row else None
+
     def delete(self, model: FineTunedModel) -> None:
         """Forget the model and delete its weights."""
         with self._database.write() as connection:

@@ -11,7 +11,14 @@ from support.contents import content_of
 
 from orchestrator.endpoints.azure import opening
 from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn
-from orchestrator.errors import EndpointNotUsable, EndpointUnreachable, KeyRefused, RoleMissing, SignInFailed
+from orchestrator.errors import (
+    EndpointNotUsable,
+    EndpointUnreachable,
+    KeyRefused,
+    RequestRefused,
+    RoleMissing,
+    SignInFailed,
+)
 
 HOUR = 3600.0
 
@@ -108,6 +115,19 @@ async def test_a_fresh_token_that_is_refused_too_is_told_and_not_tried_for_ever(
     with pytest.raises(KeyRefused, match=r"refused a fresh token of Entra ID: .*invalid or expired.*az login"):
         await (await signed_in()).jobs()
     assert len(wire.requests) == 2
+
+
+@pytest.mark.parametrize("api", ["v1", "2024-10-21"])
+async def test_a_token_that_an_answer_quotes_is_taken_out_of_it(api, signed_in, wire):
+    refused = answer(400, code="BadRequest", message="no use for 'Bearer token-1'")
+    wire.answers(refused, answer(200, note="Bearer token-1"))
+    endpoint = await signed_in(api)
+    with pytest.raises(RequestRefused) as told:
+        await endpoint.jobs()
+    assert "token-1" not in f"{told.value} {told.value.facts}"
+    assert "Bearer [key]" in str(told.value)
+    quoted = await endpoint.chat({"model": "m", "messages": []}, "once")
+    assert quoted["error"]["note"] == "Bearer [key]"
 
 
 async def test_without_any_working_way_the_ways_tried_and_the_next_step_are_told(signed_in, wire, identity):

@@ -230,6 +230,7 @@ async def test_output_that_is_not_ours_or_broken_is_left_alone(
             json.dumps({"custom_id": place_of[0], "response": {"status_code": 200, "body": right}}),
             json.dumps({"custom_id": place_of[1], "response": {"status_code": 500, "body": "<html>"}}),
             json.dumps({"custom_id": place_of[2], "error": {"code": "batch_expired"}}),
+            json.dumps({"custom_id": place_of[4], "response": {"status_code": 200, "body": {"error": "busy"}}}),
         ]
         path.write_text("\n".join(texts))
 
@@ -242,10 +243,39 @@ async def test_output_that_is_not_ours_or_broken_is_left_alone(
         place_of[1]: "no reason given (HTTP 500)",
         place_of[2]: "batch_expired",
         place_of[3]: "its batch is completed, without an answer to it",
-        place_of[4]: "its batch is completed, without an answer to it",
+        place_of[4]: "the answer is no chat completion: busy",
     }
     assert place.recorded()[0].reason == "1 of 5 answered"
     assert make_plan().missing == 4
+
+
+async def test_a_batch_that_is_not_shown_yet_is_not_given_up(place: Place, make_plan: MakePlan) -> None:
+    real, hidden = place.endpoint.batches.get, 2
+
+    async def get(batch_id: str) -> Any:
+        nonlocal hidden
+        hidden -= 1
+        if hidden >= 0:
+            place.wire.faults[f"GET /batches/{batch_id}"] = [refusing(404)]
+        return await real(batch_id)
+
+    place.endpoint.batches.get = get  # type: ignore[method-assign]
+    await place.drive(record_batches(place.ledger, make_plan()))
+    assert place.recorded()[0].reason == "5 of 5 answered"
+    assert len(place.batches("gpt-x")) == 1
+
+
+async def test_a_batch_that_is_gone_for_good_frees_its_questions(place: Place, make_plan: MakePlan) -> None:
+    real = place.endpoint.batches.get
+
+    async def get(batch_id: str) -> Any:
+        place.wire.faults[f"GET /batches/{batch_id}"] = [refusing(404)]
+        return await real(batch_id)
+
+    place.endpoint.batches.get = get  # type: ignore[method-assign]
+    await place.drive(record_batches(place.ledger, make_plan()))
+    assert place.recorded()[0].reason.startswith("the endpoint no longer has it")
+    assert make_plan().missing == 5
 
 
 async def test_an_output_file_that_is_gone_fails_the_batch_and_frees_its_questions(

@@ -112,9 +112,13 @@ async def test_a_fine_tuned_model_answers_by_its_deployment_and_no_other_name(cl
         await ask(tuned)
 
 
-async def test_a_checkpoint_can_be_deployed(app, speak, manager, clock, tuned):
-    name = next(model.name for model in app.state.context.store.models.all() if ":ckpt-step-" in model.name)
-    assert (await manager.put("earlier", name)).status_code == 201
+async def test_a_checkpoint_is_deployed_by_its_id_alone(app, speak, manager, clock, tuned):
+    models = app.state.context.store.models
+    name = next(model.name for model in models.all() if ":ckpt-step-" in model.name)
+    identity = models.checkpoint_id(name)
+    made = await manager.put("earlier", identity)
+    assert (made.status_code, made.json()["properties"]["model"]["name"]) == (201, identity)
+    assert (await manager.put("by-name", name)).json()["error"]["code"] == "DeploymentModelNotSupported"
     clock.pass_(READY)
     assert await ask_with(speak(app, "v1"))("earlier") == name
 

@@ -20,7 +20,8 @@ BASE = "gpt-4.1-mini-2025-04-14"
 
 
 async def test_a_job_runs_from_its_file_to_its_model(app, client, version, create, work):
-    job = await create(client, suffix="drone_1", trainingType="GlobalStandard")
+    training = {} if version == "2024-10-21" else {"trainingType": "GlobalStandard"}
+    job = await create(client, suffix="drone_1", **training)
     assert job.status == ("pending" if version == "v1" else "created")
     await work(app, job)
     done = await client.fine_tuning.jobs.retrieve(job.id)
@@ -28,7 +29,7 @@ async def test_a_job_runs_from_its_file_to_its_model(app, client, version, creat
     number = job.id.removeprefix("ftjob-")
     assert done.fine_tuned_model == f"{BASE}.ft-{number}-drone_1"
     assert done.model_extra["suffix"] == "drone_1"
-    assert done.model_extra["trainingType"] == "GlobalStandard"
+    assert done.model_extra.get("trainingType") == training.get("trainingType")
     table = (await client.files.content(done.result_files[0])).text
     rows = list(csv.DictReader(io.StringIO(table)))
     assert rows[0]["step"] == "1"
@@ -182,7 +183,14 @@ async def test_an_ignored_hyperparameter_is_neither_used_nor_given_back(resource
     assert app.state.context.store.jobs.get(job.id).batch_size == "auto"
 
 
-async def test_an_open_weight_model_trains_by_global_standard_alone(client, uploaded):
+async def test_the_oldest_version_knows_no_training_type(speak, app, create):
+    with pytest.raises(openai.BadRequestError, match="trainingType"):
+        await create(speak(app, "2024-10-21"), trainingType="GlobalStandard")
+
+
+@pytest.mark.parametrize("api", ["v1", "2025-04-01-preview"])
+async def test_an_open_weight_model_trains_by_global_standard_alone(api, speak, app, uploaded):
+    client = speak(app, api)
     file = await uploaded(client)
     for model in ("gpt-oss-20b", "Ministral-3B", "Llama-3.3-70B-Instruct", "Qwen-3-32B"):
         wanted = {"model": model, "training_file": file}

@@ -1,0 +1,53 @@
+"""A run's page: what was sent for it, and curves that fit the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.config import EndpointConfig
+from orchestrator.reports.details import print_details
+from orchestrator.runs.ledger import RunDetails
+from orchestrator.store.records import Metric
+from orchestrator.store.runs import Run
+from tests.reports.conftest import Screen, text_of
+
+AZURE = EndpointConfig("azure", "azure", base_url="https://res.openai.azure.com/openai/v1", api_key_env="KEY")
+Page = Callable[..., list[str]]
+
+
+@pytest.fixture
+def page(screen: Screen, make_run: Callable[..., Run]) -> Page:
+    def lines(config: EndpointConfig = AZURE, metrics: tuple[Metric, ...] = (), **columns: object) -> list[str]:
+        console = screen()
+        print_details(RunDetails(make_run(**columns), [], [], list(metrics), []), config, console)
+        return text_of(console)
+
+    return lines
+
+
+def fact(lines: list[str], name: str) -> str:
+    [found] = [line for line in lines if line.startswith(name)]
+    return found.removeprefix(name).strip()
+
+
+def test_the_suffix_is_shown_as_the_endpoint_lists_it_too(page: Page) -> None:
+    sent = page(id="rqs3vf3q", suffix="drone", creation_attempts=1)
+    assert fact(sent, "suffix") == "drone, sent as drone-rqs3vf3q"
+    assert fact(page(id="rqs3vf3q", suffix="drone", creation_attempts=0), "suffix") == "drone"
+    openai = replace(AZURE, type="openai")
+    assert fact(page(openai, suffix="drone", creation_attempts=1), "suffix") == "drone"
+
+
+def test_curves_keep_to_their_line(page: Page) -> None:
+    metrics = tuple(Metric("run", step, train_loss=1 / step, full_valid_loss=1.0) for step in range(1, 200))
+    lines = page(metrics=metrics)
+    for name in ("training  ", "validation, whole file"):
+        assert len(fact(lines, name).split()) == 4  # the curve, and its first, last and lowest
+
+
+def test_the_client_goes_to_the_resource_whatever_path_the_address_has(page: Page) -> None:
+    [client] = [line for line in page(fine_tuned_model="m") if "client = " in line]
+    assert 'base_url="https://res.openai.azure.com/openai/v1/"' in client
