@@ -76,7 +76,8 @@ async def survey(
 ) -> Survey:
     """The deployments of the endpoints that can be asked (or of these), ours and others'.
 
-    One that is gone behind our back is recorded as gone, and the listener told. The accounts' trouble is told, not raised.
+    One that is gone behind our back is recorded as gone, and the listener told. The accounts' trouble is told,
+    not raised.
     """
     configs = ledger.workspace.endpoints.values()
     asked = [each for each in configs if manages(each) and (endpoints is None or each.name in endpoints)]

@@ -12,6 +12,7 @@ from orchestrator.deployments.driving import drive
 from orchestrator.deployments.world import Listener, Silence, World
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.management import open_management
+from orchestrator.errors import FtorchError
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.world import Clock, new_owner
 from orchestrator.store import deployments as store
@@ -43,12 +44,19 @@ async def settle(
 
     Without `wait` it ends as soon as the account was asked.
 
-    Raises what `drive` raises.
+    Raises what `drive` raises; the trouble of one endpoint keeps no other from its turn, and the first is raised in
+    the end.
     """
+    troubles: list[FtorchError] = []
     for name in sorted({each.endpoint for each in deployments}):
-        async with open_world(ledger, ledger.workspace.endpoint(name), listener) as world:
-            here = [each.id for each in deployments if each.endpoint == name]
-            await drive(world, here, stop, None if wait else _is_asked_for)
+        here = [each.id for each in deployments if each.endpoint == name]
+        try:
+            async with open_world(ledger, ledger.workspace.endpoint(name), listener) as world:
+                await drive(world, here, stop, None if wait else _is_asked_for)
+        except FtorchError as error:
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
     return reread(ledger, deployments)
 
 

@@ -87,7 +87,7 @@ def manages(config: EndpointConfig) -> bool:
 
 
 def require_manageable(config: EndpointConfig) -> None:
-    """Raises DeploymentsNotConfigured, EndpointNotUsable or AzureMissing where the account can't be connected to."""
+    """Raises DeploymentsNotConfigured, EndpointNotUsable or AzureMissing where the account can't be managed."""
     config.require_usable()
     if missing := missing_keys(config):
         listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)

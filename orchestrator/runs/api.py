@@ -18,9 +18,10 @@ from orchestrator.runs.engine import Attendant
 from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive, run_blocking
-from orchestrator.runs.states import State, Wish
+from orchestrator.runs.states import POLLED, State, Wish
 from orchestrator.runs.submission import Also, Submitted, record_run
 from orchestrator.runs.world import Listener
+from orchestrator.store import records
 from orchestrator.store import runs as store
 from orchestrator.store.records import Model
 from orchestrator.store.runs import Run
@@ -144,9 +145,15 @@ def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
         run = ledger.run(key)
     except (NoSuchRun, AmbiguousRun):
         return None
-    trains = run.state in (State.RUNNING, State.PAUSED)
+    trains = run.state in (State.RUNNING, State.PAUSED) or (run.state in POLLED and _has_trained(ledger, run))
     capabilities = capabilities_of(ledger.workspace.endpoint(run.endpoint)) if trains else None
     return run.endpoint if capabilities and capabilities.cancelling_charges else None
+
+
+def _has_trained(ledger: Ledger, run: Run) -> bool:
+    """Whether steps are recorded: a job that was paused waits in the queue again."""
+    with ledger.database.read() as connection:
+        return bool(records.last_metrics(connection, [run.id]))
 
 
 def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:

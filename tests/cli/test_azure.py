@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.command import ftorch
+from support.project import make_project
 
 from orchestrator.runs.ledger import open_ledger
+from orchestrator.store import records
 from orchestrator.store import runs as store
+from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 
 NOBODY = "http://127.0.0.1:9"
@@ -65,6 +68,14 @@ def test_cancelling_what_has_trained_is_confirmed_first(
     assert wish_of(home, run) is None
 
 
+def test_a_paused_job_that_waits_in_the_queue_again_has_trained(home: Path, recorded: Callable[..., Run]) -> None:
+    run = recorded("queued")
+    with open_ledger(home) as ledger, ledger.database.write() as connection:
+        records.add_metrics(connection, [Metric(run.id, step=975, train_loss=0.2)])
+    assert ftorch("cancel", run.id).exit_code == 2
+    assert wish_of(home, run) is None
+
+
 def test_with_yes_it_is_wished_and_carried_out_when_the_endpoint_can_be_used(
     home: Path, recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,3 +92,18 @@ def test_what_has_not_trained_yet_is_cancelled_unasked(
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
     assert ftorch("cancel", run.id).exit_code == 1
     assert wish_of(home, run) == "cancel"
+
+
+@pytest.mark.parametrize("sweep", ["", "[sweep.space]\nn_epochs = [1, 2]\n"])
+def test_a_cap_is_not_promised_where_the_price_is_unknown(sweep: str, home: Path) -> None:
+    table = (home / "ftorch.toml").read_text()
+    data = {"training_file": 'training_file = "train.jsonl"\nvalidation_file = "validation.jsonl"'}
+    limits = "[limits]\nmax_cost_usd = 20\n"
+    job = make_project(home).write_job(limits + sweep, endpoint='endpoint = "there"', **data)
+    trained = (home / "jobs" / "train.jsonl").read_text().splitlines()
+    (home / "jobs" / "validation.jsonl").write_text(trained[0].replace("hall", "shed"))
+    (home / "ftorch.toml").write_text(table)
+    done = ftorch("submit", str(job), "--dry-run")
+    plan = " ".join((done.stdout + done.stderr).split())
+    assert "so max_cost_usd ($20.00) can't hold it back" in plan
+    assert "$20.00 (max_cost_usd)" not in plan

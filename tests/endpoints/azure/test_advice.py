@@ -56,8 +56,8 @@ async def test_a_resource_that_no_name_server_knows_is_told_with_its_address(azu
     wire.answers(httpx2.ConnectError("[Errno -2] Name or service not known"))
     with pytest.raises(EndpointUnreachable) as caught:
         await (await azure()).jobs()
-    said = str(caught.value)
-    assert "(base_url = https://res.openai.azure.com); there may be no resource of that name: look at base_url" in said
+    advice = "(base_url = https://res.openai.azure.com); there may be no resource of that name: look at base_url"
+    assert advice in str(caught.value)
     assert caught.value.facts["sent"] is False
 
 
