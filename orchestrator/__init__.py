@@ -16,23 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.chat.api import ask as ask
-    from orchestrator.deployments.api import deploy as deploy
-    from orchestrator.deployments.api import undeploy as undeploy
+    from orchestrator.deployments.api import deploy as deploy, undeploy as undeploy
     from orchestrator.errors import FtorchError as FtorchError
-    from orchestrator.evaluation.api import cost_of_ownership as cost_of_ownership
-    from orchestrator.evaluation.api import evaluate as evaluate
-    from orchestrator.evaluation.api import submit as submit
-    from orchestrator.runs.api import cancel as cancel
-    from orchestrator.runs.api import check as check
-    from orchestrator.runs.api import models as models
-    from orchestrator.runs.api import pause as pause
-    from orchestrator.runs.api import plan as plan
-    from orchestrator.runs.api import status as status
-    from orchestrator.runs.api import unpause as unpause
+    from orchestrator.evaluation.api import (
+        cost_of_ownership as cost_of_ownership,
+        evaluate as evaluate,
+        submit as submit,
+    )
+    from orchestrator.runs.api import (
+        cancel as cancel,
+        check as check,
+        models as models,
+        pause as pause,
+        plan as plan,
+        status as status,
+        unpause as unpause,
+    )
     from orchestrator.store.records import Model as Model
     from orchestrator.store.runs import Run as Run
-    from orchestrator.sweeps.api import resume as resume
-    from orchestrator.sweeps.api import sweep as sweep
+    from orchestrator.sweeps.api import resume as resume, sweep as sweep
 
 _HOMES = {
     "FtorchError": "orchestrator.errors",

@@ -16,7 +16,8 @@ def every_error(base: type[FtorchError] = FtorchError) -> Iterator[type[FtorchEr
         yield from every_error(found)
 
 
-ERRORS = sorted({found for found in every_error() if found.__module__ == errors.__name__}, key=lambda c: c.__name__)
+OURS = f"{errors.__name__}."
+ERRORS = sorted({found for found in every_error() if found.__module__.startswith(OURS)}, key=lambda c: c.__name__)
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -34,6 +35,11 @@ def test_every_error_has_a_message_made_of_its_facts(error: type[FtorchError]) -
     assert "{" not in str(built)
     assert "\n" not in str(built)
     assert built.exit_code == (2 if issubclass(error, UsageError) else 1)
+
+
+def test_every_error_is_imported_from_one_place() -> None:
+    assert {error.__name__ for error in ERRORS} <= vars(errors).keys()
+    assert len(ERRORS) > 100
 
 
 def test_the_facts_of_an_error_stay_readable() -> None:

@@ -21,8 +21,7 @@ from orchestrator.jobfile import Deployment as Settings
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import State as RunState
 from orchestrator.runs.world import LEASE_SECONDS, new_owner
-from orchestrator.store import deployments as store
-from orchestrator.store import runs
+from orchestrator.store import deployments as store, runs
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
 

@@ -25,8 +25,7 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.management import RemoteDeployment, manages
 from orchestrator.errors import DeploymentFailed, DeploymentNotReady
 from orchestrator.runs.ledger import Ledger
-from orchestrator.store import deployments as store
-from orchestrator.store import records, runs
+from orchestrator.store import deployments as store, records, runs
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
 

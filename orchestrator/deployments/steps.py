@@ -28,8 +28,7 @@ from orchestrator.errors import (
     RequestRefused,
 )
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.store import deployments as store
-from orchestrator.store import records
+from orchestrator.store import deployments as store, records
 from orchestrator.store.deployments import Deployment
 
 READY_SECONDS = 900.0

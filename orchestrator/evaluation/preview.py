@@ -16,8 +16,7 @@ from orchestrator.evaluation.leaks import compare_with_files
 from orchestrator.evaluation.plan import doubtful_names
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.evaluation.questions import Grid, chosen_variants, questions
-from orchestrator.jobfile import Evaluation as Settings
-from orchestrator.jobfile import JobFile
+from orchestrator.jobfile import Evaluation as Settings, JobFile
 from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
 
 CHECKPOINTS_KEPT = 2

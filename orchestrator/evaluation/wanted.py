@@ -16,8 +16,7 @@ from orchestrator.jobfile import JobFile
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also
-from orchestrator.store import evaluations as store
-from orchestrator.store import runs
+from orchestrator.store import evaluations as store, runs
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 

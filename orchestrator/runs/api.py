@@ -21,8 +21,7 @@ from orchestrator.runs.session import drive, run_blocking
 from orchestrator.runs.states import POLLED, State, Wish
 from orchestrator.runs.submission import Also, Submitted, record_run
 from orchestrator.runs.world import Listener
-from orchestrator.store import records
-from orchestrator.store import runs as store
+from orchestrator.store import records, runs as store
 from orchestrator.store.records import Model
 from orchestrator.store.runs import Run
 

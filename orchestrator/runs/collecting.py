@@ -18,8 +18,7 @@ from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import State
 from orchestrator.runs.world import World
-from orchestrator.store import records
-from orchestrator.store import runs as store
+from orchestrator.store import records, runs as store
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run
 

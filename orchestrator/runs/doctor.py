@@ -18,8 +18,7 @@ from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
 from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
-from orchestrator.store import leases, uploads
-from orchestrator.store import runs as store
+from orchestrator.store import leases, runs as store, uploads
 from orchestrator.store.runs import Run
 
 _OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")

@@ -19,8 +19,7 @@ from orchestrator.runs.steps import STEPS
 from orchestrator.runs.watching import Watch
 from orchestrator.runs.wishes import carry_out
 from orchestrator.runs.world import LEASE_SECONDS, World
-from orchestrator.store import leases, uploads
-from orchestrator.store import runs as store
+from orchestrator.store import leases, runs as store, uploads
 from orchestrator.store.runs import Run
 
 _AT_ONCE = 8

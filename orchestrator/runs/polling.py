@@ -15,8 +15,7 @@ from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.world import World
-from orchestrator.store import leases, records, sweeps
-from orchestrator.store import runs as store
+from orchestrator.store import leases, records, runs as store, sweeps
 from orchestrator.store.runs import Run
 
 _FETCH_ALONE = 2

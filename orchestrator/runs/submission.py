@@ -13,8 +13,7 @@ from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.plan import CheckedFile, Plan
 from orchestrator.runs.recipe import Recipe
 from orchestrator.runs.states import State
-from orchestrator.store import datachecks
-from orchestrator.store import runs as store
+from orchestrator.store import datachecks, runs as store
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run

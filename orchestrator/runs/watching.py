@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.runs.world import World
-from orchestrator.store import records
-from orchestrator.store import runs as store
+from orchestrator.store import records, runs as store
 from orchestrator.store.runs import Run
 
 

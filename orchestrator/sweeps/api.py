@@ -17,8 +17,7 @@ from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.runs.session import drive, run_blocking
 from orchestrator.runs.states import State, Wish
 from orchestrator.runs.world import Listener
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.attending import SweepAttendant, attendant_of, attendants

@@ -9,9 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from orchestrator.jobfile import JobFile, Sweep
-from orchestrator.store import records
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.overview import is_hopeless, result_of, trial_of

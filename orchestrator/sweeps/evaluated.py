@@ -12,8 +12,7 @@ from orchestrator.evaluation.comparison import adjusted, p_shown, p_value
 from orchestrator.evaluation.gathering import Gathered, gather, pairs
 from orchestrator.evaluation.measures import MEASURES, value_of
 from orchestrator.evaluation.statistics import SIGNIFICANCE
-from orchestrator.jobfile import Evaluation as Settings
-from orchestrator.jobfile import JobFile, ScoreName
+from orchestrator.jobfile import Evaluation as Settings, JobFile, ScoreName
 from orchestrator.runs.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation

@@ -19,8 +19,7 @@ from orchestrator.evaluation.session import new_id
 from orchestrator.evaluation.subjects import of_sweep
 from orchestrator.jobfile import JobFile
 from orchestrator.runs.ledger import Ledger
-from orchestrator.store import evaluations as store
-from orchestrator.store import sweeps
+from orchestrator.store import evaluations as store, sweeps
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.evaluated import newest

@@ -9,9 +9,7 @@ from typing import Any
 from orchestrator.dataset.pricing import assumed_epochs
 from orchestrator.jobfile import Choices, JobFile, Stop, Sweep
 from orchestrator.runs.states import State, Wish
-from orchestrator.store import records
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run

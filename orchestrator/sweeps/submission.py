@@ -14,8 +14,7 @@ from orchestrator.errors import SweepNameTaken
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.states import State, Wish
 from orchestrator.runs.submission import free_id, keep_checks, new_run
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial, Trial
-    from optuna.trial import TrialState as OptunaState
+    from optuna.trial import FrozenTrial, Trial, TrialState as OptunaState
 
 _ATTEMPTS = 30
 """How often a point that was tried before is asked for anew; after that, one is drawn at random."""

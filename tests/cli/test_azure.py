@@ -11,8 +11,7 @@ from support.command import ftorch
 from support.project import make_project
 
 from orchestrator.runs.ledger import open_ledger
-from orchestrator.store import records
-from orchestrator.store import runs as store
+from orchestrator.store import records, runs as store
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 from support import command
-from support.project import Project, make_project
-from support.project import Result as Done
+from support.project import Project, Result as Done, make_project
 
 from orchestrator.cli import following
 from orchestrator.sweeps.attending import SweepAttendant

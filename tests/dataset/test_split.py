@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from support.surveys import asks, call, says, survey_of, tool, write_rows
 
 from orchestrator.dataset.split import Split, split_file

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.rows import LEGACY, PREFERENCE, PROMPT
 from support.surveys import asks, call, says, tool, write_rows
 

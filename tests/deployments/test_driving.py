@@ -23,8 +23,7 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
 )
-from orchestrator.store import deployments as store
-from orchestrator.store import records
+from orchestrator.store import deployments as store, records
 from orchestrator.store.records import Checkpoint
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import deployments

@@ -35,8 +35,7 @@ from orchestrator.runs.states import State
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.runs.world import Clock, World, new_owner
-from orchestrator.store import runs as store
-from orchestrator.store import uploads
+from orchestrator.store import runs as store, uploads
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run, Transition

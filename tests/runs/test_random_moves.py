@@ -9,14 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from orchestrator.errors import IllegalMove, LostRun
 from orchestrator.runs.states import FINAL, MOVES, State, move
-from orchestrator.store import leases
-from orchestrator.store import runs as store
+from orchestrator.store import leases, runs as store
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run
 

@@ -9,9 +9,7 @@ from sqlalchemy import update
 
 from orchestrator.runs.limits import admission
 from orchestrator.runs.states import State, Wish
-from orchestrator.store import records
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.schema import runs
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 

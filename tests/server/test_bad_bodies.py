@@ -7,8 +7,7 @@ import json
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from orchestrator.server.app import create_app
 

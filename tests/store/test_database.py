@@ -21,8 +21,7 @@ from orchestrator.errors import (
     DatabaseFull,
     DatabaseReadOnly,
 )
-from orchestrator.store import database as door
-from orchestrator.store import runs
+from orchestrator.store import database as door, runs
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run

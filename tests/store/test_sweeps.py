@@ -9,8 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import insert
 
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import migrations_dir, open_database
 from orchestrator.store.runs import Run

@@ -16,8 +16,7 @@ from orchestrator.deployments.subjects import Subject
 from orchestrator.deployments.world import World
 from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.world import Clock, new_owner
-from orchestrator.store import deployments as store
-from orchestrator.store import runs as run_store
+from orchestrator.store import deployments as store, runs as run_store
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run

@@ -13,9 +13,7 @@ from sqlalchemy import update
 from orchestrator.config import find_workspace
 from orchestrator.jobfile import load_job_file
 from orchestrator.runs.ledger import Ledger
-from orchestrator.store import records
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run

@@ -10,8 +10,7 @@ from support.sweeping import GRID, NOW, Sweeping
 
 from orchestrator.errors import SweepNameTaken
 from orchestrator.jobfile import load_job_file
-from orchestrator.store import runs as run_store
-from orchestrator.store import sweeps as store
+from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.sweeps.plan import plan_sweep
 from orchestrator.sweeps.submission import SubmittedSweep, add_run, record_sweep
 

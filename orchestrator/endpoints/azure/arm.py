@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential
-from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
-from azure.mgmt.cognitiveservices import models as arm_models
+from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient, models as arm_models
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model

@@ -17,8 +17,7 @@ from orchestrator.evaluation.batching.outcome import Move, Outcome, Scene
 from orchestrator.evaluation.batching.reconcile import look_for_surplus
 from orchestrator.evaluation.batching.states import State
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.store import batches as store
-from orchestrator.store import evaluations
+from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import Batch
 from orchestrator.store.evaluations import Asked, RecordedAnswer
 

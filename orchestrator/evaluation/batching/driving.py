@@ -18,10 +18,8 @@ from orchestrator.evaluation.batching.states import State
 from orchestrator.evaluation.batching.steps import STEPS
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.ledger import Ledger
-from orchestrator.runs.world import LEASE_SECONDS, Clock, World, is_abandoned, new_owner
-from orchestrator.runs.world import Silence as SilentRuns
-from orchestrator.store import batches as store
-from orchestrator.store import uploads
+from orchestrator.runs.world import LEASE_SECONDS, Clock, Silence as SilentRuns, World, is_abandoned, new_owner
+from orchestrator.store import batches as store, uploads
 from orchestrator.store.batches import Batch
 from orchestrator.store.evaluations import Asked
 

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from support.rows import EXAMPLE, FUNCTION, GOOD_LINE, MISSING, PREFERENCE, changed, said
 
 from orchestrator.dataset.checking import parallel, passes

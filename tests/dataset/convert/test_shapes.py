@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from support.conversations import spoilt_rows
 from support.rows import EXAMPLE, LEGACY, TOOL
 

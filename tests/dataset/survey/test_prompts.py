@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.surveys import asks, call, noted, says, survey_of, tool
 
 from orchestrator.dataset.survey.fingerprints import resemblance, sketch
