@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.dataset.checking.examples import explain
-from orchestrator.dataset.kinds import KINDS, Kind
+from orchestrator.dataset.rules import RULES, Rule
 
 PAGE = Path(__file__).with_name("data-checks.md")
 
@@ -36,13 +36,13 @@ def data_checks_page() -> str:
     """The page, in Markdown."""
     parts = [_HEAD]
     for prefix, theme in _THEMES.items():
-        kinds = [KINDS[code] for code in sorted(KINDS) if code.startswith(prefix)]
+        kinds = [RULES[code] for code in sorted(RULES) if code.startswith(prefix)]
         if kinds:
             parts += [f"## {theme}\n", *(part for kind in kinds for part in _section(kind))]
     return "\n".join(parts)
 
 
-def _section(kind: Kind) -> Iterator[str]:
+def _section(kind: Rule) -> Iterator[str]:
     explained = explain(kind)
     yield f"### {kind.code} {kind.title}\n"
     yield f"**{kind.severity}**: {_escaped(explained.reason)}\n"

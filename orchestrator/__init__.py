@@ -15,15 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.chat.api import ask as ask
-    from orchestrator.deployments.api import deploy as deploy, undeploy as undeploy
-    from orchestrator.errors import FtorchError as FtorchError
-    from orchestrator.evaluation.api import (
+    from orchestrator.api.chat import ask as ask
+    from orchestrator.api.deployments import deploy as deploy, undeploy as undeploy
+    from orchestrator.api.evaluation import (
         cost_of_ownership as cost_of_ownership,
         evaluate as evaluate,
         submit as submit,
     )
-    from orchestrator.runs.api import (
+    from orchestrator.api.runs import (
         cancel as cancel,
         check as check,
         models as models,
@@ -32,29 +31,30 @@ if TYPE_CHECKING:
         status as status,
         unpause as unpause,
     )
+    from orchestrator.api.sweeps import resume as resume, sweep as sweep
+    from orchestrator.errors import FtorchError as FtorchError
     from orchestrator.store.records import Model as Model
     from orchestrator.store.runs import Run as Run
-    from orchestrator.sweeps.api import resume as resume, sweep as sweep
 
 _HOMES = {
     "FtorchError": "orchestrator.errors",
     "Model": "orchestrator.store.records",
     "Run": "orchestrator.store.runs",
-    "ask": "orchestrator.chat.api",
-    "cancel": "orchestrator.runs.api",
-    "check": "orchestrator.runs.api",
-    "cost_of_ownership": "orchestrator.evaluation.api",
-    "deploy": "orchestrator.deployments.api",
-    "evaluate": "orchestrator.evaluation.api",
-    "models": "orchestrator.runs.api",
-    "pause": "orchestrator.runs.api",
-    "plan": "orchestrator.runs.api",
-    "resume": "orchestrator.sweeps.api",
-    "status": "orchestrator.runs.api",
-    "submit": "orchestrator.evaluation.api",
-    "sweep": "orchestrator.sweeps.api",
-    "undeploy": "orchestrator.deployments.api",
-    "unpause": "orchestrator.runs.api",
+    "ask": "orchestrator.api.chat",
+    "cancel": "orchestrator.api.runs",
+    "check": "orchestrator.api.runs",
+    "cost_of_ownership": "orchestrator.api.evaluation",
+    "deploy": "orchestrator.api.deployments",
+    "evaluate": "orchestrator.api.evaluation",
+    "models": "orchestrator.api.runs",
+    "pause": "orchestrator.api.runs",
+    "plan": "orchestrator.api.runs",
+    "resume": "orchestrator.api.sweeps",
+    "status": "orchestrator.api.runs",
+    "submit": "orchestrator.api.evaluation",
+    "sweep": "orchestrator.api.sweeps",
+    "undeploy": "orchestrator.api.deployments",
+    "unpause": "orchestrator.api.runs",
 }
 __all__ = [
     "FtorchError",

@@ -5,14 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
-from orchestrator.chat.answers import Answer, NotAnswered, answer_of, sendable
-from orchestrator.chat.terms import Terms
-from orchestrator.errors import NoAnswer, StillCalling
+from orchestrator.chat.terms import Target, Terms
+from orchestrator.endpoints import capabilities_of, open_endpoint
+from orchestrator.endpoints.retries import Retries
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    KeyRefused,
+    NoAnswer,
+    RequestRefused,
+    StillCalling,
+)
+from orchestrator.evaluation.answers import read_answer
 from orchestrator.tools.calls import Call, CallRefused, ReadyCall, Wait, error_text, execute, ready
 
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -207,3 +220,137 @@ def _passed_over(call: ReadyCall) -> Outcome:
 
 def _without_result(call: ReadyCall, fate: Fate, problem: str, trace: str = "") -> Outcome:
     return Outcome(call.call, fate, error_text(problem), call.arguments, problem, traceback=trace)
+
+
+# --- One answer of the model, as a chat needs it: to be shown, to be carried out, and to be sent back ---------
+
+
+class NotAnswered(Exception):
+    """The endpoint's answer holds no message."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said: a text, calls, or both."""
+
+    text: str
+    """Its own words for a refusal, where it refused."""
+    calls: tuple[Call, ...]
+    refused: bool
+    cut: bool
+    """The answer ends where the endpoint's limit of tokens was reached."""
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """As it stands in the next request: only what every host accepts there."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text or (None if self.calls else "")}
+        if self.calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.calls
+            ]
+        return message
+
+
+def answer_of(completion: Mapping[str, Any], number: int) -> Answer:
+    """The first choice of a chat completion; `number` makes ids for calls of hosts that give none.
+
+    Raises NotAnswered.
+    """
+    read = read_answer(completion)
+    if read.api_error:
+        raise NotAnswered(read.api_error)
+    choice = completion["choices"][0]
+    message = choice["message"]
+    ids = _ids(message.get("tool_calls"), len(read.calls), number)
+    refusal = message.get("refusal")
+    return Answer(
+        text=sendable(read.text or (refusal if isinstance(refusal, str) else "")),
+        calls=tuple(
+            Call(id_, sendable(call.name), sendable(call.arguments))
+            for id_, call in zip(ids, read.calls, strict=True)
+        ),
+        refused=read.refused,
+        cut=choice.get("finish_reason") == "length",
+        prompt_tokens=read.prompt_tokens or 0,
+        completion_tokens=read.completion_tokens or 0,
+    )
+
+
+def sendable(text: str) -> str:
+    """The text without halves of surrogate pairs: one of them would make every further request invalid."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _ids(entries: Any, count: int, number: int) -> Sequence[str]:
+    """The ids of the calls, by which results are matched; new ones where they are missing or not told apart."""
+    listed = entries if isinstance(entries, list) else []
+    found = [entry.get("id") for entry in listed if isinstance(entry, Mapping)]
+    if len(found) == count == len(set(found)) and all(isinstance(each, str) and each for each in found):
+        return [str(each) for each in found]
+    return [f"call_{number}_{index}" for index in range(count)]
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The line to an endpoint, for plain code: one event loop for all requests of a chat and its functions.
+
+
+_NO_SUCH_MODEL = 404
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Requests to the partner's endpoint, one after another."""
+
+    partner: Target
+    home: Path
+    """The state directory."""
+    runner: asyncio.Runner
+
+    def ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a chat request, again on passing trouble, and return the completion as JSON.
+
+        Raises NoAnswer, EndpointNotUsable, and KeyboardInterrupt where the user did not wait for it.
+        """
+        try:
+            return self.runner.run(self._asked(request))
+        except EndpointError as error:
+            problem = error.facts.get("problem", str(error))
+            facts = {"endpoint": self.partner.config.name, "problem": problem, "advice": self._advice(error)}
+            raise NoAnswer(**facts) from error
+
+    def wait(self, found: Awaitable[Any]) -> Any:
+        """Bring what an asynchronous function returned to its end."""
+
+        async def finish() -> Any:
+            return await found
+
+        return self.runner.run(finish())
+
+    async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        # Opened for each request: nothing that a person thinks about for an hour is still connected afterwards.
+        once = token_hex(16)
+        request = {**request, "model": self.partner.deployment or request["model"]}
+        async with open_endpoint(self.partner.config, self.home) as endpoint:
+            return await Retries()("chat", lambda: endpoint.chat(request, once))
+
+    def _advice(self, error: EndpointError) -> str:
+        if isinstance(error, KeyRefused):
+            return f" Set a valid key in {error.facts['api_key_env']}."
+        if isinstance(error, EndpointUnreachable | EndpointBusy):
+            return " Try again later."
+        is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
+        if is_unknown and capabilities_of(self.partner.config).needs_deployment:
+            return f" There a model answers while it is deployed: ftorch deploy {self.partner.model}"
+        if is_unknown and self.partner.is_new:
+            return " A new model may be unknown to its endpoint for some minutes: try again later."
+        return ""
+
+
+@contextmanager
+def open_connection(partner: Target, home: Path) -> Iterator[Connection]:
+    """A line to the partner. Not for code inside a running event loop."""
+    with asyncio.Runner() as runner:
+        yield Connection(partner, home, runner)

@@ -12,12 +12,12 @@ from orchestrator.cli.compare import compare, leaderboard
 from orchestrator.cli.control import cancel, pause, unpause
 from orchestrator.cli.data import data
 from orchestrator.cli.deploy import deploy, deployments, undeploy
+from orchestrator.cli.doctor import adopt, doctor
 from orchestrator.cli.endpoints import endpoints
 from orchestrator.cli.evaluate import evaluate
 from orchestrator.cli.leaving import say_error
-from orchestrator.cli.ledger import adopt, doctor
-from orchestrator.cli.records import logs, models, show, status
 from orchestrator.cli.serve import serve
+from orchestrator.cli.status import logs, models, show, status
 from orchestrator.cli.submit import resume, submit
 from orchestrator.cli.sweep import sweep
 from orchestrator.errors import FtorchError

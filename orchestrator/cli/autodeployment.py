@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from orchestrator.config import EndpointConfig
     from orchestrator.jobfile import JobFile
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.runs.submission import Also
     from orchestrator.store.deployments import Deployment
     from orchestrator.store.runs import Run
 
 
-def deployment_wish(config: EndpointConfig, job: JobFile) -> Also | None:
+def deployment_request(config: EndpointConfig, job: JobFile) -> Also | None:
     """What records, together with a run of the job, that it is to be deployed when it has succeeded; None where the
     job file does not say so, and where models answer without."""
     import random
@@ -57,7 +57,7 @@ def finish_deployments(ledger: Ledger, run_ids: Sequence[str] | None = None) -> 
     were any."""
     if not _has_active(ledger):
         return False
-    from orchestrator.deployments.leftovers import leftovers
+    from orchestrator.deployments.serving import leftovers
 
     found = leftovers(ledger, run_ids)
     if found:
@@ -70,7 +70,7 @@ def remove_leftovers(ledger: Ledger, run_ids: Sequence[str] | None = None) -> No
     hosting is charged meanwhile."""
     if not _has_active(ledger):
         return
-    from orchestrator.deployments.leftovers import leftovers
+    from orchestrator.deployments.serving import leftovers
 
     if found := [each for each in leftovers(ledger, run_ids) if each.wish is not None]:
         _settle(ledger, found)

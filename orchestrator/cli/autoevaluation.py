@@ -14,7 +14,7 @@ from orchestrator.cli.leaving import Leaving
 if TYPE_CHECKING:
     from orchestrator.evaluation.plan import Plan
     from orchestrator.evaluation.results import Results
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.store.evaluations import Evaluation
     from orchestrator.store.runs import Run
 
@@ -60,7 +60,7 @@ def evaluate_sweeps(ledger: Ledger, sweep_ids: Sequence[str], leaving: Leaving) 
     with ledger.database.read() as connection:
         if not evaluations.of_sweeps(connection, evaluations.WANTED, sweep_ids):
             return {}
-    from orchestrator.sweeps.evaluating import due, plan_wanted
+    from orchestrator.sweeps.evaluation import due, plan_wanted
 
     found = {}
     for wanted in due(ledger, sweep_ids):

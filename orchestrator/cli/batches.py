@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.following import INTERRUPTED, stop_at_signals
 from orchestrator.cli.leaving import Leaving
+from orchestrator.cli.terminal import INTERRUPTED, stop_at_signals
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from orchestrator.evaluation.locks import Waiting
     from orchestrator.evaluation.plan import Plan
     from orchestrator.evaluation.session import Asking
-    from orchestrator.evaluation.turns import Waiting
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.store.batches import Batch
 
 
@@ -23,11 +23,10 @@ def ask_by_batch(ledger: Ledger, plan: Plan, say: Waiting) -> Asking:
     """Have the plan's questions answered in batches. Leaves with 130 where the user stopped the waiting."""
     import asyncio
 
-    from orchestrator.evaluation.batching.asking import answers_to_batches
+    from orchestrator.evaluation.batching.driving import answers_to_batches
     from orchestrator.evaluation.batching.submission import record_batches
-    from orchestrator.reports.askingprogress import asking_progress
-    from orchestrator.reports.batches import batch_progress
-    from orchestrator.reports.console import stderr
+    from orchestrator.reports.progress import asking_progress, batch_progress
+    from orchestrator.reports.text import stderr
 
     ids = record_batches(ledger, plan, say)
     with batch_progress(stderr()) as listener, asking_progress(0, stderr()) as waiting:
@@ -80,7 +79,7 @@ def _resume_on(ledger: Ledger, name: str, ids: Collection[str]) -> None:
 def cancel_batch(ledger: Ledger, key: str) -> bool:
     """Cancel the batch whose id begins so; False where there is none. What is answered by then is recorded."""
     from orchestrator.evaluation.batching.states import CANCEL
-    from orchestrator.reports.formats import printable
+    from orchestrator.reports.text import printable
     from orchestrator.store import batches as store
 
     with ledger.database.write() as connection:
@@ -100,8 +99,8 @@ def _follow(ledger: Ledger, endpoint: str, ids: Collection[str]) -> list[Batch]:
     import asyncio
 
     from orchestrator.evaluation.batching.driving import drive
-    from orchestrator.reports.batches import batch_progress
-    from orchestrator.reports.console import stderr
+    from orchestrator.reports.progress import batch_progress
+    from orchestrator.reports.text import stderr
     from orchestrator.store import batches as store
 
     config = ledger.workspace.endpoint(endpoint)

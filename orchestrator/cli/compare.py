@@ -27,21 +27,21 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
 
     A RUN id or name stands for its model. Nothing is asked: ftorch evaluate does that.
     """
-    from orchestrator.evaluation.contest import find_contest
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.evaluation.leaderboard import compare_models
+    from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
-        contest = find_contest(ledger, first, second, file)
+        contest = compare_models(ledger, first, second, file)
     if as_json:
-        from orchestrator.cli.records import print_json
+        from orchestrator.cli.status import print_json
         from orchestrator.reports.evaluationobjects import contest_object
 
         print_json(contest_object(contest))
     else:
-        from orchestrator.reports.console import stdout
-        from orchestrator.reports.contest import print_contest
+        from orchestrator.reports.leaderboard import print_model_comparison
+        from orchestrator.reports.text import stdout
 
-        print_contest(contest, stdout())
+        print_model_comparison(contest, stdout())
 
 
 @click.command()
@@ -56,18 +56,18 @@ def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
     Files are told apart by their bytes, so that only what can be compared stands together.
     """
     from orchestrator.evaluation.leaderboard import leaderboards
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
         boards = leaderboards(ledger, name, metric)
     if as_json:
-        from orchestrator.cli.records import print_json
+        from orchestrator.cli.status import print_json
         from orchestrator.reports.evaluationobjects import leaderboard_object
 
         print_json([leaderboard_object(board) for board in boards])
     elif boards:
-        from orchestrator.reports.console import stdout
         from orchestrator.reports.leaderboard import print_leaderboard
+        from orchestrator.reports.text import stdout
 
         for board in boards:
             print_leaderboard(board, metric, stdout())

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Run ids, newest first, with name and state."""
     from orchestrator.errors import FtorchError
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.ledger import open_ledger
 
     try:
         with open_ledger() as ledger:
@@ -22,7 +22,7 @@ def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
 def complete_sweep(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The names of sweeps, newest first, with their endpoints."""
     from orchestrator.errors import FtorchError
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.ledger import open_ledger
 
     try:
         with open_ledger() as ledger:

@@ -25,12 +25,12 @@ def cancel(run: str, yes: bool) -> None:
 
 def _ask_before_cancelling(key: str) -> None:
     """Without a terminal only a cancelling that costs something needs to be confirmed."""
+    from orchestrator.api import runs
     from orchestrator.errors import CancelNotConfirmed
-    from orchestrator.runs import api
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
-        charged_by = api.charged_for_cancelling(ledger, key)
+        charged_by = runs.charged_for_cancelling(ledger, key)
     if sys.stdin.isatty():
         told = f"{charged_by} charges what the job has trained until now. " if charged_by else ""
         click.confirm(f"{told}Cancel {key}?", abort=True, err=True)
@@ -53,20 +53,19 @@ def unpause(run: str) -> None:
 
 
 def _carry_out(key: str, wish: str) -> None:
+    from orchestrator.api import runs
     from orchestrator.errors import NoSuchRun
-    from orchestrator.reports.console import stderr
-    from orchestrator.reports.following import Lines
-    from orchestrator.reports.formats import printable
-    from orchestrator.runs import api
-    from orchestrator.runs.ledger import open_ledger
-    from orchestrator.runs.states import Wish
+    from orchestrator.ledger import open_ledger
+    from orchestrator.reports.live import Lines
+    from orchestrator.reports.text import printable, stderr
+    from orchestrator.runs.states import RequestedAction
 
     with open_ledger() as ledger:
         try:
-            wished = api.wish(ledger, key, Wish(wish))
+            wished = runs.request_action(ledger, key, RequestedAction(wish))
         except NoSuchRun:
-            if wish != Wish.CANCEL or not cancel_batch(ledger, key):
+            if wish != RequestedAction.CANCEL or not cancel_batch(ledger, key):
                 raise
             return
-        run = api.grant(ledger, wished, Lines(stderr()))
+        run = runs.grant(ledger, wished, Lines(stderr()))
         click.echo(f"run {run.id} is {run.state}: {printable(run.reason)}", err=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.following import INTERRUPTED, confirm_cost, stop_at_signals
+from orchestrator.cli.terminal import INTERRUPTED, confirm_cost, stop_at_signals
 
 if TYPE_CHECKING:
     from orchestrator.deployments.account import Standing, Survey
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.store.deployments import Deployment
 
 SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
@@ -59,10 +59,11 @@ def deploy(
     Hosting is charged by the hour, used or not, until ftorch undeploy; DeveloperTier hosts without charge for 24
     hours. What is deployed already is found again. Ctrl-C stops waiting, never the deployment.
     """
-    from orchestrator.deployments import api, recording
-    from orchestrator.reports.console import stderr
+    from orchestrator.api import deployments as api
+    from orchestrator.deployments import recording
+    from orchestrator.ledger import open_ledger
     from orchestrator.reports.deployments import print_deployment_plan
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.reports.text import stderr
 
     with open_ledger(_place(target), create=True) as ledger:
         terms = recording.Terms(name, sku, capacity)
@@ -79,9 +80,9 @@ def bring_up(ledger: Ledger, found: Sequence[Deployment], *, wait: bool = True) 
     """Drive these to where they are wanted, telling each step on stderr; leaves with 130 where the user stops."""
     import asyncio
 
-    from orchestrator.deployments.session import settle
-    from orchestrator.reports.console import stderr
+    from orchestrator.deployments.driving import settle
     from orchestrator.reports.deployments import DeploymentLines
+    from orchestrator.reports.text import stderr
 
     async def work() -> tuple[list[Deployment], bool]:
         stop = stop_at_signals()
@@ -104,8 +105,8 @@ def undeploy(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
 
     What was made elsewhere is removed only by its exact name, and after a question.
     """
-    from orchestrator.deployments import api
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.api import deployments as api
+    from orchestrator.ledger import open_ledger
 
     with open_ledger(create=True) as ledger:
         for key in keys:
@@ -134,9 +135,9 @@ def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> N
         raise click.UsageError("--undeploy goes with --idle; one deployment is removed with: ftorch undeploy NAME")
     from orchestrator.deployments.account import survey
     from orchestrator.deployments.hosting import IDLE_SECONDS
-    from orchestrator.reports.console import stderr
+    from orchestrator.ledger import open_ledger
     from orchestrator.reports.deployments import DeploymentLines
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.reports.text import stderr
     from orchestrator.runs.session import run_blocking
 
     seconds = IDLE_SECONDS if idle is None else idle
@@ -152,13 +153,13 @@ def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> N
 
 def _show(found: Survey, as_json: bool) -> None:
     if as_json:
-        from orchestrator.cli.records import print_json
-        from orchestrator.reports.deploymentobjects import survey_object
+        from orchestrator.cli.status import print_json
+        from orchestrator.reports.deployments import survey_object
 
         print_json(survey_object(found))
         return
-    from orchestrator.reports.console import stderr, stdout
     from orchestrator.reports.deployments import print_standings, print_troubles
+    from orchestrator.reports.text import stderr, stdout
 
     if found.standings:
         print_standings(found.standings, stdout())
@@ -182,9 +183,9 @@ def _remove_idle(ledger: Ledger, idle: Sequence[Standing], yes: bool) -> None:
 
 
 def _remove(ledger: Ledger, found: Sequence[Deployment]) -> None:
-    from orchestrator.deployments import api
-    from orchestrator.reports.console import stderr
+    from orchestrator.api import deployments as api
     from orchestrator.reports.deployments import DeploymentLines
+    from orchestrator.reports.text import stderr
 
     api.remove(ledger, found, listener=DeploymentLines(stderr()))
 
@@ -195,7 +196,7 @@ def _foreign(deployment: Deployment) -> str:
 
 def _tell(ledger: Ledger, settled: Deployment, *, wait: bool) -> None:
     """How to ask it and what it costs on stderr, and its name, alone, on stdout."""
-    from orchestrator.deployments.api import require_answering
+    from orchestrator.api.deployments import require_answering
     from orchestrator.reports.deployments import answering_line, waiting_line
 
     if not wait and not settled.is_over and settled.state != "deployed":

@@ -21,13 +21,13 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
 
     configs = list(find_workspace().endpoints.values())
     if as_json:
-        from orchestrator.cli.records import print_json
+        from orchestrator.cli.status import print_json
         from orchestrator.reports.objects import endpoint_object
 
         print_json([endpoint_object(config) for config in configs])
     else:
-        from orchestrator.reports.console import stdout
-        from orchestrator.reports.tables import endpoints_table
+        from orchestrator.reports.runs import endpoints_table
+        from orchestrator.reports.text import stdout
 
         stdout().print(endpoints_table(configs))
 

@@ -9,16 +9,24 @@ import click
 
 from orchestrator.cli.batches import ask_by_batch
 from orchestrator.cli.completion import complete_endpoint
-from orchestrator.cli.evaluationoptions import Names, Output, Variants, output_options, ownership_options
-from orchestrator.cli.following import INTERRUPTED, confirm_cost, stop_at_signals
-from orchestrator.cli.fromlog import Log, log_options, take_log
+from orchestrator.cli.evaluationoptions import (
+    Log,
+    Names,
+    Output,
+    Variants,
+    log_options,
+    output_options,
+    ownership_options,
+    take_log,
+)
+from orchestrator.cli.terminal import INTERRUPTED, confirm_cost, stop_at_signals
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.ownership import Ownership, Terms
     from orchestrator.evaluation.plan import Plan
     from orchestrator.evaluation.results import Results
     from orchestrator.evaluation.session import Asking
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.store.evaluations import Evaluation
 
 GATE_NOT_MET = 3
@@ -77,9 +85,9 @@ def evaluate(
         if not targets or file is None:
             return
     from orchestrator.evaluation.plan import Wishes, plan_evaluation
-    from orchestrator.reports.console import stderr
+    from orchestrator.ledger import open_ledger
     from orchestrator.reports.evaluation import print_evaluation_plan
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.reports.text import stderr
 
     wishes = Wishes(
         file, endpoint, models, variants, samples, rejection_tools or None, allow_leak, batch, twice, keep
@@ -109,16 +117,16 @@ def carry_out(
 
     Leaves with 130 where the user stopped it.
     """
+    from orchestrator.evaluation.locks import hold_locks, lock_names
     from orchestrator.evaluation.results import results_of
     from orchestrator.evaluation.session import require_nothing_under_way
-    from orchestrator.evaluation.turns import claims_of, turn
     from orchestrator.evaluation.wanted import done_meanwhile
 
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
     confirm_cost(plan.price is not None and plan.missing > 0 and not rescore, yes, "Ask it?")
     asks = not rescore and not plan.in_batches  # batches may take a day: their questions are claimed one by one
-    with turn(ledger, claims_of(plan, asks=asks), say_waiting) as has_waited:
+    with hold_locks(ledger, lock_names(plan, asks=asks), say_waiting) as has_waited:
         done = done_meanwhile(ledger, wanted) if wanted else None
         return results_of(ledger, done or _ask_and_score(ledger, plan, wanted, rescore, has_waited))
 
@@ -140,7 +148,7 @@ def _ask_and_score(
 
 
 def say_waiting(said: str) -> None:
-    from orchestrator.reports.formats import printable
+    from orchestrator.reports.text import printable
 
     click.echo(printable(said), err=True)
 
@@ -155,12 +163,12 @@ def show_results(
 ) -> None:
     """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
     from orchestrator.evaluation.ownership import ownership_of
-    from orchestrator.reports.console import stderr, stdout
+    from orchestrator.reports.text import stderr, stdout
 
     output = output or Output()
     ownership = ownership_of(ledger, results, terms) if terms else None
     if output.as_json:
-        from orchestrator.cli.records import print_json
+        from orchestrator.cli.status import print_json
         from orchestrator.reports.evaluationobjects import results_object
 
         print_json(results_object(results, ownership))
@@ -182,7 +190,7 @@ def show_results(
 def leave_by_gate(plan: Plan, results: Results) -> None:
     """Leave with 3 where the job file's gate is not met."""
     from orchestrator.evaluation.gate import failures
-    from orchestrator.reports.formats import printable
+    from orchestrator.reports.text import printable
 
     gate = plan.settings.gate
     if gate is None:
@@ -230,15 +238,15 @@ def _ask(ledger: Ledger, plan: Plan) -> Asking:
         return ask_by_batch(ledger, plan, say_waiting)
     import asyncio
 
-    from orchestrator.reports.askingprogress import asking_progress
-    from orchestrator.reports.console import stderr
     from orchestrator.reports.deployments import DeploymentLines
+    from orchestrator.reports.progress import asking_progress
+    from orchestrator.reports.text import stderr
 
     console = stderr()
     with asking_progress(plan.missing, console) as listener:
 
         async def ask() -> Asking:
-            from orchestrator.evaluation.deployed import ask_plan
+            from orchestrator.evaluation.session import ask_plan
 
             steps = DeploymentLines(console)
             return await ask_plan(ledger, plan, listener=listener, deployments=steps, stop=stop_at_signals())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from orchestrator.cli.following import INTERRUPTED
+from orchestrator.cli.terminal import INTERRUPTED
 from orchestrator.errors import FtorchError
 
 

@@ -34,7 +34,7 @@ def serve(
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE
-    from orchestrator.server.azure.settings import AzureSettings
+    from orchestrator.server.azure.errors import AzureSettings
     from orchestrator.server.serve import serve as run_server
     from orchestrator.server.settings import Settings
 

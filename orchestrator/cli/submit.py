@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.autodeployment import deploy_due, deployment_wish, finish_deployments, remove_leftovers
+from orchestrator.cli.autodeployment import deploy_due, deployment_request, finish_deployments, remove_leftovers
 from orchestrator.cli.autoevaluation import evaluate_due, evaluated_afterwards
 from orchestrator.cli.batches import resume_batches
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.following import confirm_cost, follow, print_endings
 from orchestrator.cli.leaving import Leaving
-from orchestrator.cli.sweeping import drive_sweeps, submit_sweep, tell_sweeps
+from orchestrator.cli.sweep import drive_sweeps, submit_sweep, tell_sweeps
+from orchestrator.cli.terminal import confirm_cost, follow, print_endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from orchestrator.evaluation.preview import Preview
-    from orchestrator.runs.ledger import Ledger
+    from orchestrator.ledger import Ledger
     from orchestrator.runs.plan import Plan
     from orchestrator.runs.submission import Also
-    from orchestrator.sweeps.attending import SweepAttendant
+    from orchestrator.sweeps.supervisor import SweepSupervisor
 
 
 @click.command()
@@ -56,9 +56,9 @@ def submit(
 def _submit_run(
     job_file: Path, endpoint: str | None, *, detach: bool, dry_run: bool, yes: bool, again: bool, as_json: bool
 ) -> None:
-    from orchestrator.reports.checking import announced
-    from orchestrator.runs import api
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.api import runs as api
+    from orchestrator.ledger import open_ledger
+    from orchestrator.reports.progress import announced
 
     with announced() as announce:
         planned = api.plan(job_file, endpoint=endpoint, announce=announce)
@@ -81,11 +81,11 @@ def _submit_run(
 
 def _wishes(plan: Plan) -> list[Also]:
     """What is to follow the run by itself."""
-    wishes = [deployment_wish(plan.config, plan.job)]
+    wishes = [deployment_request(plan.config, plan.job)]
     if plan.job.evaluation is not None:
-        from orchestrator.evaluation.wanted import wish_of
+        from orchestrator.evaluation.wanted import evaluation_request
 
-        wishes.append(wish_of(plan.job))
+        wishes.append(evaluation_request(plan.job))
     return [wish for wish in wishes if wish is not None]
 
 
@@ -99,12 +99,12 @@ def _previewed(plan: Plan) -> Preview | None:
 
 
 def _print_plan(plan: Plan, evaluation: Preview | None, as_json: bool) -> None:
-    from orchestrator.reports.console import stderr
     from orchestrator.reports.objects import plan_object
     from orchestrator.reports.plans import print_plan
+    from orchestrator.reports.text import stderr
 
     if as_json:
-        from orchestrator.cli.records import print_json
+        from orchestrator.cli.status import print_json
 
         print_json(plan_object(plan, evaluation))
     else:
@@ -127,7 +127,7 @@ def _say_submitted(run_id: str, state: str, *, is_new: bool) -> None:
 @click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
 def resume(run: str | None, now: bool) -> None:
     """Carry on from wherever the last process died: all runs, sweeps, batches, or those of a RUN id or a name."""
-    from orchestrator.runs.ledger import open_ledger
+    from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
         leaving, sweeps = Leaving(), _unfinished_sweeps(ledger, run)
@@ -184,12 +184,12 @@ def _evaluate_due_sweeps(ledger: Ledger, key: str | None, told: Collection[str])
     return bool(sweeps)
 
 
-def _unfinished_sweeps(ledger: Ledger, name: str | None) -> list[SweepAttendant]:
+def _unfinished_sweeps(ledger: Ledger, name: str | None) -> list[SweepSupervisor]:
     if not ledger.sweeps(name):
         return []
-    from orchestrator.sweeps.attending import attendants
+    from orchestrator.sweeps.supervisor import supervisors
 
-    return attendants(ledger, name)
+    return supervisors(ledger, name)
 
 
 def _said(runs: int, sweeps: int) -> str:

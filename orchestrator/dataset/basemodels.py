@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Literal
 
 # Limits of each training example in tokens: OpenAI's fine-tuning guide, and for gpt-4o Microsoft's table of models
 # that can be fine-tuned, "training example context length". A model that is not here has no check.
@@ -55,3 +56,13 @@ def training_context(model: str) -> int | None:
     base = base_model(model)
     limits = (limit for family, limit in _TRAINING_CONTEXT.items() if is_version_of(base, family))
     return next(limits, None)
+
+
+# --- The training methods a data file can serve, and what a file is for ---------------------------------------
+
+
+Method = Literal["supervised", "dpo", "reinforcement"]
+"""The `type` of a fine-tuning job's method: it decides what an example looks like."""
+
+Purpose = Literal["training", "validation", "evaluation"]
+"""An evaluation file holds supervised conversations whose rows may carry keys of their own (id, slice, …)."""

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from orchestrator.dataset.rows import GoodRows, rows_on
-from orchestrator.dataset.survey import Survey
-from orchestrator.dataset.survey.examples import Example, Turn, read_example
-from orchestrator.dataset.survey.fingerprints import texts_of
-from orchestrator.dataset.survey.functions import Function
-from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.dataset.checking.rows import GoodRows, rows_on
+from orchestrator.dataset.profile import Profile
+from orchestrator.dataset.profile.fingerprints import Example, Turn, read_example, texts_of
+from orchestrator.dataset.profile.functions import Function
+from orchestrator.dataset.profile.prompts import Prompts
 from orchestrator.dataset.tokens import count_example
 from orchestrator.dataset.variants import first_difference
 
@@ -124,7 +123,7 @@ def diff_files(before: Path, after: Path, model: str | None = None) -> Differenc
 @dataclass
 class _File:
     path: Path
-    survey: Survey = field(default_factory=lambda: Survey("training"))
+    survey: Profile = field(default_factory=lambda: Profile("training"))
     tokens: int = 0
     left_out: int = 0
 

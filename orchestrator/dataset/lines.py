@@ -7,11 +7,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.checking.excerpts import excerpt_around, shortened
-from orchestrator.dataset.checking.findings import Notes, named_type, shown
-from orchestrator.dataset.checking.texts import check_all_texts
-from orchestrator.dataset.checking.toollists import Reader
+from orchestrator.dataset.findings import Notes, excerpt_around, named_type, shortened, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey
+from orchestrator.dataset.texts import check_all_texts
+from orchestrator.dataset.toollists import Reader
 
 LONGEST_LINE_BYTES = 32 << 20
 """Longer lines are not read, so that no file can fill the memory. Far more than any model's context holds."""

@@ -9,10 +9,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from orchestrator.dataset.files import open_as_sent
+from orchestrator.dataset.files import json_line, new_files, open_as_sent
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines
-from orchestrator.dataset.newfiles import json_line, new_files
 from orchestrator.dataset.tokens import count_messages
 from orchestrator.dataset.variants import (
     Definitions,

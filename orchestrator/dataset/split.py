@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.methods import Purpose
-from orchestrator.dataset.newfiles import new_files
-from orchestrator.dataset.rows import read_rows
-from orchestrator.dataset.survey import Survey
-from orchestrator.dataset.survey.answers import TEXT
-from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.dataset.basemodels import Purpose
+from orchestrator.dataset.checking.rows import read_rows
+from orchestrator.dataset.files import new_files, open_as_sent
+from orchestrator.dataset.profile import Profile
+from orchestrator.dataset.profile.answers import TEXT
+from orchestrator.dataset.profile.prompts import Prompts
 from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputIsSource
 
 PARTS: tuple[Purpose, ...] = ("training", "validation", "evaluation")
@@ -70,7 +69,7 @@ def split_file(
 
 @dataclass
 class _Reading:
-    survey: Survey = field(default_factory=lambda: Survey("training"))
+    survey: Profile = field(default_factory=lambda: Profile("training"))
     answers: list[str] = field(default_factory=list)
     """For each example, the functions that it calls."""
 

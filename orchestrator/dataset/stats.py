@@ -10,11 +10,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from orchestrator.dataset.rows import GoodRows
-from orchestrator.dataset.survey import Survey
-from orchestrator.dataset.survey.coverage import choices_of
-from orchestrator.dataset.survey.functions import DISTINCT_VALUES, Argument, Function
-from orchestrator.dataset.survey.parameters import Parameter
+from orchestrator.dataset.checking.rows import GoodRows
+from orchestrator.dataset.profile import Profile
+from orchestrator.dataset.profile.coverage import choices_of
+from orchestrator.dataset.profile.functions import DISTINCT_VALUES, Argument, Function, Parameter
 from orchestrator.dataset.tokens import count_example, count_messages
 
 _TOOLSETS_COUNTED = 10_000
@@ -119,7 +118,7 @@ def distribution(values: Sequence[int]) -> Distribution:
 @dataclass
 class _Counting:
     model: str | None
-    survey: Survey = field(default_factory=lambda: Survey("training"))
+    survey: Profile = field(default_factory=lambda: Profile("training"))
     messages: array[int] = field(default_factory=lambda: array("I"))
     prompts: array[int] = field(default_factory=lambda: array("I"))
     completions: array[int] = field(default_factory=lambda: array("I"))

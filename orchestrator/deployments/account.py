@@ -10,14 +10,14 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments import hosting
-from orchestrator.deployments.session import settle
+from orchestrator.deployments.context import Listener
+from orchestrator.deployments.driving import settle
 from orchestrator.deployments.states import State
 from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.uses import live_users
-from orchestrator.deployments.world import Listener
 from orchestrator.endpoints.management import RemoteDeployment, manages, open_management
 from orchestrator.errors import FtorchError
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 

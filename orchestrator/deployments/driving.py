@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from orchestrator.config import EndpointConfig
+from orchestrator.deployments.context import Context, Listener, NullListener
 from orchestrator.deployments.states import State, move
 from orchestrator.deployments.steps import STEPS, Move, Outcome, Rest, Wait
 from orchestrator.deployments.uses import live_users
-from orchestrator.deployments.world import World
-from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, LostDeployment
+from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints.management import open_management
+from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, FtorchError, LostDeployment
+from orchestrator.ledger import Ledger
+from orchestrator.runs.context import LEASE_SECONDS, Clock, is_abandoned, new_owner
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 
@@ -27,7 +32,7 @@ IN_USE = "in use by an evaluation, so it stays for now"
 
 
 async def drive(
-    world: World,
+    world: Context,
     ids: Collection[str],
     stop: asyncio.Event | None = None,
     until: Callable[[Deployment], bool] | None = None,
@@ -50,7 +55,7 @@ async def drive(
 
 @dataclass
 class _Driver:
-    world: World
+    world: Context
     left: set[str]
     stop: asyncio.Event
     until: Callable[[Deployment], bool]
@@ -142,7 +147,7 @@ def is_settled(deployment: Deployment) -> bool:
     return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.wish is None)
 
 
-def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: World) -> Move | Wait:
+def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: Context) -> Move | Wait:
     """The outcome, or a wait where somebody uses what would be removed: asked in the transaction of the move."""
     if not (isinstance(outcome, Move) and outcome.unless_used):
         return outcome
@@ -151,7 +156,7 @@ def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wai
     return Wait(world.now(), IN_USE, blocked=True)
 
 
-def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: World) -> Deployment:
+def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: Context) -> Deployment:
     owner, now = world.owner, world.now()
     if isinstance(outcome, Wait):
         changes = {"reason": outcome.reason, "due_at": outcome.until, **outcome.changes}
@@ -160,7 +165,7 @@ def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait,
 
 
 @asynccontextmanager
-async def _leases_kept(world: World) -> AsyncIterator[None]:
+async def _leases_kept(world: Context) -> AsyncIterator[None]:
     """Renew this worker's leases in the background, however long a request takes."""
 
     async def keep() -> None:
@@ -176,3 +181,59 @@ async def _leases_kept(world: World) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+# --- Driving deployments from one process: what the commands and an evaluation have in common -----------------
+
+
+@asynccontextmanager
+async def open_world(
+    ledger: Ledger, config: EndpointConfig, listener: Listener | None = None, clock: Clock | None = None
+) -> AsyncIterator[Context]:
+    """Connect to an endpoint and to its account's management. Raises what both of these raise."""
+    async with (
+        open_management(config) as management,
+        open_endpoint(config, ledger.workspace.home) as endpoint,
+    ):
+        owner = new_owner(random.SystemRandom())
+        yield Context(
+            ledger.database, management, endpoint, config, owner, clock or Clock(), listener or NullListener()
+        )
+
+
+async def settle(
+    ledger: Ledger,
+    deployments: Collection[Deployment],
+    *,
+    listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
+    wait: bool = True,
+) -> list[Deployment]:
+    """Drive these deployments, each on its endpoint, to where they are wanted; returns them as they are then.
+
+    Without `wait` it ends as soon as the account was asked.
+
+    Raises what `drive` raises; the trouble of one endpoint keeps no other from its turn, and the first is raised in
+    the end.
+    """
+    troubles: list[FtorchError] = []
+    for name in sorted({each.endpoint for each in deployments}):
+        here = [each.id for each in deployments if each.endpoint == name]
+        try:
+            async with open_world(ledger, ledger.workspace.endpoint(name), listener) as world:
+                await drive(world, here, stop, None if wait else _is_asked_for)
+        except FtorchError as error:
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
+    return reread(ledger, deployments)
+
+
+def reread(ledger: Ledger, deployments: Collection[Deployment]) -> list[Deployment]:
+    """The deployments as they are recorded now, in the same order."""
+    with ledger.database.read() as connection:
+        return [store.get(connection, each.id) for each in deployments]
+
+
+def _is_asked_for(deployment: Deployment) -> bool:
+    return deployment.requested_at is not None and deployment.due_at is not None

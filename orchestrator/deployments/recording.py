@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,16 +13,15 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import is_fine_tuned
-from orchestrator.deployments.naming import name_for, name_problem
-from orchestrator.deployments.states import State, Wish, move
+from orchestrator.deployments.states import RequestedAction, State, move
 from orchestrator.deployments.subjects import Subject
-from orchestrator.endpoints.azure.training import needs_global
+from orchestrator.endpoints.azure.fitting import needs_global
 from orchestrator.endpoints.management import RemoteDeployment
 from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
 from orchestrator.jobfile import Deployment as Settings
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
+from orchestrator.runs.context import LEASE_SECONDS, new_owner
 from orchestrator.runs.states import State as RunState
-from orchestrator.runs.world import LEASE_SECONDS, new_owner
 from orchestrator.store import deployments as store, runs
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
@@ -196,12 +197,12 @@ def due(ledger: Ledger, run_ids: Collection[str] | None, *, now: float, rng: ran
 # --- ends --------------------------------------------------------------------------------------------------
 
 
-def wish_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
+def request_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
     """Record that the deployment is to be removed; whoever drives it carries that out. One that only waits for its
     run is withdrawn at once."""
     owner = new_owner(rng)
     with ledger.database.write() as connection:
-        store.set_wish(connection, deployment.id, Wish.REMOVE)
+        store.set_wish(connection, deployment.id, RequestedAction.REMOVE)
         if store.get(connection, deployment.id).state != State.WANTED:
             return
         for each in store.claim(connection, [deployment.id], owner, now + LEASE_SECONDS, now):
@@ -245,3 +246,42 @@ def _new(
         updated_at=now,
         **others,
     )
+
+
+# --- What a deployment is called: after its run, so that whoever deploys it again asks for the same one -------
+
+
+LONGEST = 64
+_SHORTEST = 2
+_FITS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+_TEMPORARY = "-eval"
+"""Behind the name of one that was made for an evaluation."""
+
+
+def name_for(model: str, run: Run | None, step: int | None = None, *, temporary: bool = False) -> str:
+    """A name of at most 64 characters: of the run and its id, or of the model where no run made it; a checkpoint's
+    has its step behind."""
+    ending = (f"-step-{step}" if step is not None else "") + (_TEMPORARY if temporary else "")
+    if run is not None:
+        ending = f"-{run.id}{ending}"
+        return _cut(run.name, LONGEST - len(ending)) + ending
+    whole = _cut(model, 2 * LONGEST) + ending
+    if len(whole) <= LONGEST:
+        return whole
+    digest = hashlib.sha256(model.encode()).hexdigest()[:8]
+    return f"{_cut(model, LONGEST - len(ending) - 9)}-{digest}{ending}"
+
+
+def name_problem(name: str) -> str | None:
+    """Why Azure would not take the name; None where it would."""
+    if not _SHORTEST <= len(name) <= LONGEST:
+        return f"a deployment's name has {_SHORTEST} to {LONGEST} characters, this one has {len(name)}"
+    if not _FITS.fullmatch(name):
+        return "a deployment's name is letters and digits, with dots, dashes and underscores only between them"
+    return None
+
+
+def _cut(text: str, room: int) -> str:
+    """Only what a name may hold, beginning with a letter or digit."""
+    fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")
+    return fitting[:room].rstrip("._-")

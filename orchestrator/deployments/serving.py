@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -12,19 +13,18 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments import recording
-from orchestrator.deployments.driving import drive
+from orchestrator.deployments.context import Context, Listener
+from orchestrator.deployments.driving import drive, open_world
 from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Terms
-from orchestrator.deployments.session import open_world
-from orchestrator.deployments.states import State, Wish
+from orchestrator.deployments.states import RequestedAction, State
 from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.subjects import Subject
 from orchestrator.deployments.uses import begin_using, kept_in_use, live_users
-from orchestrator.deployments.world import Listener, World
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.management import RemoteDeployment, manages
 from orchestrator.errors import DeploymentFailed, DeploymentNotReady
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store, records, runs
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
@@ -100,7 +100,7 @@ def _vanished(
 
 
 def _found_or_made(
-    ledger: Ledger, world: World, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
+    ledger: Ledger, world: Context, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
 ) -> tuple[dict[str, str], dict[str, Deployment]]:
     """The names of deployments made elsewhere, and the recorded deployments, by model."""
     names: dict[str, str] = {}
@@ -145,7 +145,7 @@ def _elsewhere(
     return None
 
 
-def _made(connection: Connection, world: World, model: str, keep: bool) -> Deployment:
+def _made(connection: Connection, world: Context, model: str, keep: bool) -> Deployment:
     subject = _subject(connection, world.config, model)
     planned = recording.plan(subject, Terms(temporary=True))
     if keep:
@@ -161,7 +161,7 @@ def _subject(connection: Connection, config: EndpointConfig, model: str) -> Subj
     return Subject(config, model, None)
 
 
-async def _bring_up(world: World, ours: Mapping[str, Deployment], stop: asyncio.Event | None) -> None:
+async def _bring_up(world: Context, ours: Mapping[str, Deployment], stop: asyncio.Event | None) -> None:
     await drive(world, [each.id for each in ours.values()], stop)
     if stop is not None and stop.is_set():
         return
@@ -173,13 +173,13 @@ async def _bring_up(world: World, ours: Mapping[str, Deployment], stop: asyncio.
                 raise DeploymentNotReady(name=each.name, problem=each.reason)
 
 
-def _note_use(world: World, ours: Mapping[str, Deployment]) -> None:
+def _note_use(world: Context, ours: Mapping[str, Deployment]) -> None:
     with world.database.write() as connection:
         for each in ours.values():
             store.used(connection, each.id, world.now())
 
 
-async def _remove_unused(world: World, temporary: Sequence[Deployment]) -> None:
+async def _remove_unused(world: Context, temporary: Sequence[Deployment]) -> None:
     """Remove what was made for this, unless another process uses it too: then the last one does."""
     unused = _wish_removal(world.database, temporary, world.now())
     if unused:
@@ -189,4 +189,34 @@ async def _remove_unused(world: World, temporary: Sequence[Deployment]) -> None:
 def _wish_removal(database: Database, temporary: Sequence[Deployment], now: float) -> list[str]:
     with database.write() as connection:
         unused = [each.id for each in temporary if not live_users(connection, each.id, now)]
-        return [each for each in unused if store.set_wish(connection, each, Wish.REMOVE)]
+        return [each for each in unused if store.set_wish(connection, each, RequestedAction.REMOVE)]
+
+
+# --------------------------------------------------------------------------------------------------------------
+# What a process that died left behind: deployments on their way, and those that an evaluation no longer needs.
+
+
+_UNDER_WAY = (State.DEPLOYING, State.UNDEPLOYING)
+
+
+def leftovers(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Deployment]:
+    """The deployments that something is left to do with, of all runs or of these.
+
+    What was made for an evaluation and is used by nobody is to be removed: that is recorded here.
+    """
+    now = time.time()
+    with ledger.database.write() as connection:
+        found = []
+        for each in store.newest(connection, run_ids=run_ids, only_active=True):
+            if _is_abandoned(connection, each, now):
+                store.set_wish(connection, each.id, RequestedAction.REMOVE)
+                found.append(store.get(connection, each.id))
+            elif each.state in _UNDER_WAY or each.wish is not None:
+                found.append(each)
+    return found
+
+
+def _is_abandoned(connection: Connection, deployment: Deployment, now: float) -> bool:
+    if not deployment.temporary or deployment.state not in (State.DEPLOYING, State.DEPLOYED):
+        return False
+    return not live_users(connection, deployment.id, now)

@@ -28,7 +28,7 @@ class State(StrEnum):
     """Over: Azure refused it, or could not provision it, and the account does not have it."""
 
 
-class Wish(StrEnum):
+class RequestedAction(StrEnum):
     """What a user wants of a deployment; kept with it until it is carried out."""
 
     REMOVE = "remove"

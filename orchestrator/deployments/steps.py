@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.dataset.basemodels import is_version_of
-from orchestrator.deployments.states import State, Wish
-from orchestrator.deployments.world import World
+from orchestrator.deployments.context import Context
+from orchestrator.deployments.states import RequestedAction, State
 from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
 from orchestrator.errors import (
     DeployQuotaFull,
@@ -66,9 +66,9 @@ class Rest:
 Outcome = Move | Wait | Rest
 
 
-async def deploying(deployment: Deployment, world: World) -> Outcome:
+async def deploying(deployment: Deployment, world: Context) -> Outcome:
     """Ask for it, wait until Azure has provisioned it, then until it answers."""
-    if deployment.wish == Wish.REMOVE:
+    if deployment.wish == RequestedAction.REMOVE:
         if deployment.requested_at is None:
             return Move(State.UNDEPLOYED, "withdrawn before anything was made")
         return Move(State.UNDEPLOYING, "as wished")
@@ -89,9 +89,9 @@ async def deploying(deployment: Deployment, world: World) -> Outcome:
     return await _ask_it(deployment, world)
 
 
-async def deployed(deployment: Deployment, world: World) -> Outcome:
+async def deployed(deployment: Deployment, world: Context) -> Outcome:
     """Carry out the wish to remove it; else see that it is still there."""
-    if deployment.wish == Wish.REMOVE:
+    if deployment.wish == RequestedAction.REMOVE:
         return Move(State.UNDEPLOYING, "as wished", unless_used=True)
     found = await _look(deployment, world)
     if found is None:
@@ -99,7 +99,7 @@ async def deployed(deployment: Deployment, world: World) -> Outcome:
     return Rest() if _is_its_model(found, deployment, world) else Move(State.UNDEPLOYED, _replaced(found))
 
 
-async def undeploying(deployment: Deployment, world: World) -> Outcome:
+async def undeploying(deployment: Deployment, world: Context) -> Outcome:
     """Ask for its end until the account does not have it, and a request for it cannot arrive any more."""
     found = await _look(deployment, world)
     ended = State.FAILED if deployment.error_code else State.UNDEPLOYED
@@ -117,7 +117,7 @@ async def undeploying(deployment: Deployment, world: World) -> Outcome:
     return Wait(_next_look(world), "the account removes it")
 
 
-Step = Callable[[Deployment, World], Awaitable[Outcome]]
+Step = Callable[[Deployment, Context], Awaitable[Outcome]]
 
 STEPS: Mapping[State, Step] = {
     State.DEPLOYING: deploying,
@@ -139,7 +139,7 @@ def is_model(connection: Connection, endpoint: str, found: str, wanted: str) -> 
 # --- the parts of the steps --------------------------------------------------------------------------------
 
 
-async def _look(deployment: Deployment, world: World) -> RemoteDeployment | None:
+async def _look(deployment: Deployment, world: Context) -> RemoteDeployment | None:
     crash_point("before-deployment-look")
     found = await world.management.get(deployment.name)
     world.has_answered = True
@@ -149,12 +149,12 @@ async def _look(deployment: Deployment, world: World) -> RemoteDeployment | None
     return found
 
 
-def _is_its_model(found: RemoteDeployment, deployment: Deployment, world: World) -> bool:
+def _is_its_model(found: RemoteDeployment, deployment: Deployment, world: Context) -> bool:
     with world.database.read() as connection:
         return is_model(connection, deployment.endpoint, found.model, str(deployment.model))
 
 
-def _may_arrive(deployment: Deployment, world: World) -> bool:
+def _may_arrive(deployment: Deployment, world: Context) -> bool:
     """Whether a request whose answer nobody has seen may yet make it: what is not there now may come."""
     if deployment.id in world.arrived or deployment.provisioned_at is not None or deployment.made_elsewhere:
         return False
@@ -162,7 +162,7 @@ def _may_arrive(deployment: Deployment, world: World) -> bool:
     return asked is not None and world.now() < asked + world.config.settling_seconds
 
 
-async def _ask_for(deployment: Deployment, world: World) -> Outcome:
+async def _ask_for(deployment: Deployment, world: Context) -> Outcome:
     if deployment.provisioned_at is not None:
         return Move(State.UNDEPLOYED, _gone(deployment))
     is_first = deployment.requested_at is None
@@ -182,14 +182,14 @@ async def _ask_for(deployment: Deployment, world: World) -> Outcome:
     return Wait(_next_look(world), "asked for; Azure provisions it")
 
 
-def _wanted(deployment: Deployment, world: World) -> WantedDeployment:
+def _wanted(deployment: Deployment, world: Context) -> WantedDeployment:
     model = str(deployment.model)
     with world.database.read() as connection:
         checkpoint = records.checkpoint_id(connection, deployment.endpoint, model)
     return WantedDeployment(deployment.name, model, deployment.sku, deployment.capacity, checkpoint)
 
 
-def _require_held(deployment: Deployment, world: World) -> None:
+def _require_held(deployment: Deployment, world: Context) -> None:
     """Who slept past its lease must not act on what it saw before: the name may be another deployment's by now."""
     with world.database.read() as connection:
         current = store.get(connection, deployment.id)
@@ -198,7 +198,7 @@ def _require_held(deployment: Deployment, world: World) -> None:
         raise LostDeployment(name=deployment.name)
 
 
-def _intend(deployment: Deployment, world: World) -> Deployment:
+def _intend(deployment: Deployment, world: Context) -> Deployment:
     """From here on the account may hold it, whatever becomes of the request."""
     with world.database.write(durable=True) as connection:
         changes = {"requested_at": world.now(), "reason": "asking for it"}
@@ -208,7 +208,7 @@ def _intend(deployment: Deployment, world: World) -> Deployment:
     return noted
 
 
-async def _ask_it(deployment: Deployment, world: World) -> Outcome:
+async def _ask_it(deployment: Deployment, world: Context) -> Outcome:
     """Azure calls a deployment Succeeded minutes before it answers."""
     since = deployment.provisioned_at or world.now()
     problem = await _no_answer(deployment, world)
@@ -219,7 +219,7 @@ async def _ask_it(deployment: Deployment, world: World) -> Outcome:
     return Wait(_next_look(world), reason, {"provisioned_at": since}, blocked=waited > READY_SECONDS)
 
 
-async def _no_answer(deployment: Deployment, world: World) -> str | None:
+async def _no_answer(deployment: Deployment, world: Context) -> str | None:
     """Why a short chat request got no answer; None where it got one."""
     request = {"model": deployment.name, "messages": list(_PROBE)}
     crash_point("before-deployment-probe")
@@ -239,7 +239,7 @@ def _said(error: EndpointError) -> str:
     return str(error.facts.get("message") or error.facts["problem"])
 
 
-def _next_look(world: World) -> float:
+def _next_look(world: Context) -> float:
     return world.now() + world.config.poll_seconds
 
 

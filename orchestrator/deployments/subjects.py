@@ -9,7 +9,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import DeploymentNotPossible, FtorchError, NeedsNoDeployment, NoSuchRun
 from orchestrator.jobfile import Deployment as Settings, load_job_file
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import records
 from orchestrator.store.runs import Run
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy import Connection
 
 from orchestrator.errors import DatabaseBusy
-from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
+from orchestrator.runs.context import LEASE_SECONDS, is_abandoned
 from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
 

@@ -36,7 +36,7 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
 
     http = DefaultAsyncHttpxClient(follow_redirects=False)  # neither key nor data go where it points
     if config.type == "azure":
-        from orchestrator.endpoints.azure.opening import open_azure
+        from orchestrator.endpoints.azure.endpoint import open_azure
 
         async with http, open_azure(config, http, capabilities, Retries()) as azure:
             yield azure

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.outgoing import Content, unheard
-from orchestrator.dataset.survey.fingerprints import json_text
+from orchestrator.dataset.profile.fingerprints import json_text
 from orchestrator.endpoints.batches import OpenAIBatches
 from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import (

@@ -9,14 +9,17 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
-from orchestrator.dataset.survey.fingerprints import canonical
-from orchestrator.dataset.variants import Variant
-from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, RequestRefused
+from orchestrator.dataset.profile.fingerprints import canonical
+from orchestrator.dataset.shorten import in_variant
+from orchestrator.dataset.variants import Variant, variant_of_file
+from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, RequestRefused, VariantNotThere
+from orchestrator.evaluation.cases import Case
 
 _NO_SUCH_MODEL = 404
 _MOST_DOUBLINGS = 16
@@ -194,3 +197,54 @@ class _Asking:
     def _pause(self, times: int) -> float:
         doubled: float = self.patience.base * 2 ** min(times - 1, _MOST_DOUBLINGS)
         return min(self.patience.longest, doubled * self.rng.uniform(0.5, 1.5))
+
+
+# --- From cases to questions: each case for each model, in each variant, as often as asked for ----------------
+
+
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+"""From the longest definitions to none at all; each can be made of those before it."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is asked of whom."""
+
+    models: Sequence[str]
+    variants: Sequence[Variant]
+    samples: int
+    parameters: Mapping[str, Any]
+    """Further fields of the request, such as the temperature."""
+
+    def count(self, cases: int) -> int:
+        """How many questions that makes."""
+        return len(self.models) * len(self.variants) * self.samples * cases
+
+
+def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Question]]:
+    """Yield all questions with their cases, case by case, so that the cases are read only once.
+
+    The variants must be ones that the file can give, see `chosen_variants`.
+    """
+    for case in cases:
+        for variant in grid.variants:
+            request = in_variant(dict(case.request), variant)
+            for model in grid.models:
+                for sample in range(grid.samples):
+                    body = {"model": model, **request, **grid.parameters}
+                    yield case, Question(case.id, model, variant, sample, body)
+
+
+def chosen_variants(path: Path, wished: Sequence[Variant] | None) -> Sequence[Variant]:
+    """The variants to ask in: those wished for, else the one that the evaluation file itself has.
+
+    Raises VariantNotThere where the file's definitions are shorter than a wish, DataFileNotFound or
+    DataFileUnreadable.
+    """
+    found = variant_of_file(path)
+    if wished is None:
+        return [found]
+    for variant in wished:
+        if VARIANTS.index(variant) < VARIANTS.index(found):
+            raise VariantNotThere(path=path, found=found, variant=variant)
+    return wished

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.checking.findings import shown
 from orchestrator.dataset.files import inspect_file, open_as_sent
+from orchestrator.dataset.findings import shown
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import numbered_lines
-from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.dataset.profile.prompts import Prompts
 from orchestrator.errors import InvalidCases
-from orchestrator.evaluation.arguments import compare_arguments
 from orchestrator.evaluation.cases import Case, read_case
-from orchestrator.evaluation.expectations import Calls, ExpectedCall, Rejection, Rejections
-from orchestrator.evaluation.problems import InvalidCase
-from orchestrator.evaluation.toolset import Toolsets, is_required
-from orchestrator.evaluation.values import ABSENT
+from orchestrator.evaluation.scoring.arguments import compare_arguments
+from orchestrator.evaluation.scoring.expectations import Calls, ExpectedCall, Rejection, Rejections
+from orchestrator.evaluation.scoring.rules import ABSENT, InvalidCase
+from orchestrator.evaluation.scoring.tools import Toolsets, is_required
 
 MOST_PROBLEMS = 50
 """Problems that are named; the others are counted."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from orchestrator.evaluation.shares import Proportion, Share
+from orchestrator.evaluation.metrics import Proportion, Share
 from orchestrator.evaluation.statistics import (
     SIGNIFICANCE,
     Interval,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.evaluation.figures import Figures
-from orchestrator.evaluation.measures import MEASURES, value_of
+from orchestrator.evaluation.metrics import METRICS, Metrics, value_of
 from orchestrator.evaluation.results import Contrast, Results, Series
 from orchestrator.jobfile import Gate, ScoreName
 
@@ -41,26 +40,26 @@ def _problems(gate: Gate, results: Results, series: Series) -> Iterator[str]:
 
 
 def _is_better_low(name: ScoreName) -> bool:
-    return name in MEASURES and MEASURES[name].better_low
+    return name in METRICS and METRICS[name].better_low
 
 
 def _is_beyond(value: float, bound: float, is_better_low: bool) -> bool:
     return value > bound if is_better_low else value < bound
 
 
-def _at_worst(name: ScoreName, figures: Figures, value: float) -> float:
+def _at_worst(name: ScoreName, figures: Metrics, value: float) -> float:
     """What the value would be if each missing answer spoke against the model."""
     if not figures.api_errors:
         return value
-    if name not in MEASURES:
+    if name not in METRICS:
         return 0.0
-    count = MEASURES[name].of(figures).count
+    count = METRICS[name].of(figures).count
     against = figures.api_errors if _is_better_low(name) else 0
     return (value * count + against) / (count + figures.api_errors)
 
 
 def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iterator[str]:
-    name = gate.metric if gate.metric in MEASURES else _JUDGED_AS
+    name = gate.metric if gate.metric in METRICS else _JUDGED_AS
     its = [each for each in results.contrasts if (each.model, each.variant, each.measure) == (*series.key, name)]
     if not its:
         yield f"{who}: {name} can't be held against the base's, which was not asked the same"
@@ -71,5 +70,5 @@ def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iter
 def is_worse(contrast: Contrast) -> bool:
     """True where the model is worse than the base by an established difference."""
     fell = contrast.comparison.worse > contrast.comparison.better
-    is_bad = not fell if MEASURES[contrast.measure].better_low else fell
+    is_bad = not fell if METRICS[contrast.measure].better_low else fell
     return contrast.is_established and is_bad

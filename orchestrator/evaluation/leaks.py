@@ -7,8 +7,8 @@ from pathlib import Path
 
 from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.files import inspect_file
-from orchestrator.dataset.survey.leaks import leaks_between
-from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.dataset.profile.leaks import leaks_between
+from orchestrator.dataset.profile.prompts import Prompts
 from orchestrator.errors import CasesInTraining, DataFileEmpty, DataFileNotFound, DataFileUnreadable
 from orchestrator.evaluation.casefile import CaseFile
 from orchestrator.evaluation.subjects import Subject

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 
-from orchestrator.dataset.pricetable import Price, find_price
+from orchestrator.dataset.basemodels import shutdown_date
+from orchestrator.dataset.pricing import Price, find_price
 from orchestrator.errors import NoBaseToCompare, NothingCharged
-from orchestrator.evaluation.breakeven import BreakEven, break_even
-from orchestrator.evaluation.caveats import caveats
+from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.plan import Plan
-from orchestrator.evaluation.questions import VARIANTS
+from orchestrator.evaluation.pricing import Origin, Training, origin_of, training_of, whole_sweep
 from orchestrator.evaluation.results import Results, Series
-from orchestrator.evaluation.training import Origin, Training, origin_of, training_of, whole_sweep
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import deployments
 from orchestrator.store.evaluations import Evaluation
 
@@ -229,3 +229,92 @@ def _per_request(series: Series, price: Price | None, *, fine_tuned: bool) -> fl
 
 def _hosting(price: Price | None) -> float | None:
     return None if price is None or price.hosting_per_hour is None else HOURS_A_DAY * price.hosting_per_hour
+
+
+# --- From how many requests a day on a dearer start is worth it -----------------------------------------------
+
+
+class Cheaper(StrEnum):
+    """When one way is cheaper than the other."""
+
+    FROM = "from"
+    """Above a number of requests a day."""
+    ALWAYS = "always"
+    """From the first request: nothing has to be earned back."""
+    NEVER = "never"
+    """Each of its requests costs as much as the other's, or more."""
+    UNKNOWN = "unknown"
+    """A price is not known."""
+
+
+_ROUNDING = 1e-9
+"""Of a price: a smaller difference comes from adding in another order, and is none."""
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """When one way to answer requests is cheaper than another."""
+
+    cheaper: Cheaper
+    requests_per_day: float | None = None
+    """Where both cost the same; None unless `cheaper` is FROM."""
+
+
+def break_even(
+    other_per_request: float | None, per_request: float | None, fixed_per_day: float | None
+) -> BreakEven:
+    """When a way with a fixed cost a day is cheaper than one that costs by the request alone; US dollars.
+
+    Both cost the same at fixed / (other - own) requests a day.
+    """
+    if other_per_request is None or per_request is None:
+        return BreakEven(Cheaper.UNKNOWN)
+    saved = other_per_request - per_request
+    if saved <= _ROUNDING * other_per_request:
+        return BreakEven(Cheaper.NEVER)  # whatever the fixed cost is
+    if fixed_per_day is None:
+        return BreakEven(Cheaper.UNKNOWN)
+    if fixed_per_day == 0:
+        return BreakEven(Cheaper.ALWAYS)
+    return BreakEven(Cheaper.FROM, fixed_per_day / saved)
+
+
+# --- What to know of a cost of ownership before believing it --------------------------------------------------
+
+
+def caveats(
+    prices: Mapping[str, Price | None], series: Sequence[Series], endpoint_type: str, life_days: int, today: date
+) -> Iterator[str]:
+    """Sentences on where prices, by base model, are from; on models that end sooner; on tokens from a cache."""
+    yield from _sources(prices, endpoint_type)
+    for model in prices:
+        yield from _ending(model, endpoint_type, life_days, today)
+    yield from _cached(series)
+
+
+def _sources(prices: Mapping[str, Price | None], endpoint_type: str) -> Iterator[str]:
+    models_of: dict[str, list[str]] = {}
+    for model, price in prices.items():
+        found = f"read {price.seen} at {price.source}" if price else "unknown; name a table of yours as `prices`"
+        models_of.setdefault(found, []).append(model)
+    for found, models in models_of.items():
+        yield f"Prices of {', '.join(models)} on {endpoint_type}: {found}."
+
+
+def _ending(model: str, endpoint_type: str, life_days: int, today: date) -> Iterator[str]:
+    ends = shutdown_date(endpoint_type, model)
+    if ends is not None and 0 < (left := (ends - today).days) < life_days:
+        yield (
+            f"{endpoint_type} ends {model} and its fine-tuned models on {ends.isoformat()}, in {left} days; the "
+            f"training is spread over {life_days}. What is left: --life-days {left}."
+        )
+
+
+def _cached(series: Sequence[Series]) -> Iterator[str]:
+    for each in series:
+        cached = each.all.cached_tokens
+        if cached is not None and cached.mean > 0:
+            yield (
+                f"{each.label} ({each.variant}) had {cached.mean:,.0f} tokens of a prompt in the endpoint's cache, "
+                "on the mean. They are priced like the others here: too much where a cache gives a rebate."
+            )

@@ -14,16 +14,15 @@ from orchestrator.config import EndpointConfig
 from orchestrator.deployments.serving import notes as deployment_notes
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import NoBatches, NoEvaluationFile
-from orchestrator.evaluation.asking import Question
+from orchestrator.evaluation.asking import Grid, Question, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import Case, read_cases
 from orchestrator.evaluation.leaks import compare_with_training
 from orchestrator.evaluation.pricing import Price, price_of
-from orchestrator.evaluation.questions import Grid, chosen_variants, questions
 from orchestrator.evaluation.subjects import Candidate, Subject, candidates, find_subject
 from orchestrator.jobfile import Evaluation as Settings
-from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
-from orchestrator.runs.ledger import Ledger
+from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
+from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.batches import under_way
 

@@ -10,14 +10,14 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model
 from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of
+from orchestrator.evaluation.asking import Grid, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import read_cases
 from orchestrator.evaluation.leaks import compare_with_files
 from orchestrator.evaluation.plan import doubtful_names
 from orchestrator.evaluation.pricing import Price, price_of
-from orchestrator.evaluation.questions import Grid, chosen_variants, questions
 from orchestrator.jobfile import Evaluation as Settings, JobFile
-from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
+from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 
 CHECKPOINTS_KEPT = 2
 """Beside the last one, which is the fine-tuned model: OpenAI's guide says that the last three are kept."""

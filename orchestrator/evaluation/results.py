@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.dataset.pricetable import find_price
+from orchestrator.dataset.pricing import find_price
 from orchestrator.evaluation.comparison import Comparison, adjusted, compare, sentence_of
-from orchestrator.evaluation.figures import Figures, cost_per_thousand
-from orchestrator.evaluation.gathering import Gathered, SeriesKey, gather, pairs
-from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.metrics import METRICS, Metrics, cost_per_thousand
+from orchestrator.evaluation.pricing import origin_of
+from orchestrator.evaluation.scores import SeriesKey, SeriesScores, pairs, scores_of
 from orchestrator.evaluation.statistics import SIGNIFICANCE
-from orchestrator.evaluation.training import origin_of
 from orchestrator.jobfile import ScoreName
-from orchestrator.jobfile.evaluation import BASE
-from orchestrator.runs.ledger import Ledger
+from orchestrator.jobfile.tables import BASE
+from orchestrator.ledger import Ledger
 from orchestrator.store.evaluations import Evaluation
 
 
@@ -25,9 +24,9 @@ class Series:
     model: str
     label: str
     variant: str
-    all: Figures
-    slices: Mapping[str, Figures]
-    tools: Mapping[str, Figures]
+    all: Metrics
+    slices: Mapping[str, Metrics]
+    tools: Mapping[str, Metrics]
     """By expected tool."""
     usd_per_thousand: float | None
     """What 1,000 such requests cost; None where that is unknown."""
@@ -62,7 +61,7 @@ class Contrast:
     @property
     def sentence(self) -> str:
         """The result in plain words: what is better, by this measure, and whether that is established."""
-        is_better_low = MEASURES[self.measure].better_low
+        is_better_low = METRICS[self.measure].better_low
         return sentence_of(self.comparison, self.p_value, is_better_low=is_better_low)
 
 
@@ -78,13 +77,13 @@ class Results:
 
 def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
     """Count the recorded scores of an evaluation, in one pass."""
-    found = gather(ledger, evaluation)
+    found = scores_of(ledger, evaluation)
     series = [series_of(ledger, evaluation, key, found[key]) for key in _in_order(evaluation, found)]
     cases = len({case for each in found.values() for case, _ in each.kept})
     return Results(evaluation, cases, series, _against_base(series, found))
 
 
-def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Gathered) -> Series:
+def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: SeriesScores) -> Series:
     """The figures of one model in one variant."""
     model, variant = key
     labels = {entry["model"]: entry["label"] for entry in evaluation.settings["models"]}
@@ -100,13 +99,13 @@ def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Gat
     )
 
 
-def contrasts(first: Gathered, others: Mapping[SeriesKey, tuple[str, Gathered]]) -> list[Contrast]:
+def contrasts(first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]) -> list[Contrast]:
     """Each of the others, with its label, against the first by every measure that both have answers for.
 
     The p-values are adjusted for how many are compared with the same one.
     """
     found: list[Contrast] = []
-    for name in MEASURES:
+    for name in METRICS:
         compared = [
             Contrast(*_named(key, label), name, comparison, comparison.p_value, len(others))
             for key, (label, other) in others.items()
@@ -121,14 +120,14 @@ def _named(key: SeriesKey, label: str) -> tuple[str, str, str]:
     return key[0], label, key[1]
 
 
-def _in_order(evaluation: Evaluation, found: Mapping[SeriesKey, Gathered]) -> list[SeriesKey]:
+def _in_order(evaluation: Evaluation, found: Mapping[SeriesKey, SeriesScores]) -> list[SeriesKey]:
     """Models as they were named, each in its variants."""
     models = [entry["model"] for entry in evaluation.settings["models"]]
     variants = evaluation.settings["variants"]
     return [(model, variant) for model in models for variant in variants if (model, variant) in found]
 
 
-def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Figures) -> float | None:
+def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Metrics) -> float | None:
     if evaluation.endpoint_type == "local":
         return 0.0
     config = ledger.workspace.endpoints.get(evaluation.endpoint)
@@ -139,7 +138,7 @@ def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Figures) 
     return cost_per_thousand(figures, price.rates(fine_tuned=origin.is_tuned, batch=False))
 
 
-def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, Gathered]) -> list[Contrast]:
+def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, SeriesScores]) -> list[Contrast]:
     """Each model against each base in the same variant, by measure."""
     compared = []
     for base in (each for each in series if each.is_base):
@@ -149,4 +148,4 @@ def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, Gathered])
             if each.variant == base.variant and not each.is_base
         }
         compared += contrasts(found[base.key], others)
-    return sorted(compared, key=lambda contrast: list(MEASURES).index(contrast.measure))
+    return sorted(compared, key=lambda contrast: list(METRICS).index(contrast.measure))

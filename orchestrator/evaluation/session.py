@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, Protocol
 
-from orchestrator.endpoints import open_endpoint
+from orchestrator.deployments.context import Listener as DeploymentListener
+from orchestrator.deployments.serving import serving
+from orchestrator.endpoints import capabilities_of, open_endpoint
 from orchestrator.endpoints.interface import Endpoint
+from orchestrator.endpoints.management import manages
 from orchestrator.errors import (
     AskingEnded,
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
+    NoSuchModel,
     NotAnAnswer,
     QuestionsUnderWay,
     QuotaExhausted,
@@ -24,10 +29,10 @@ from orchestrator.errors import (
 )
 from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.asking import Question, Reply, ask_all
-from orchestrator.evaluation.namedmodels import require_models
-from orchestrator.evaluation.plan import Plan, asked_as, open_questions
-from orchestrator.evaluation.scored import SCORING, score_answers
-from orchestrator.runs.ledger import Ledger
+from orchestrator.evaluation.plan import Plan, asked_as, batches, open_questions
+from orchestrator.evaluation.scores import SCORING, score_answers
+from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
+from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer
 
@@ -50,7 +55,7 @@ class Listener(Protocol):
         """A new model does not answer yet."""
 
 
-class Silence:
+class NullListener:
     """A Listener that shows nothing."""
 
     def replied(self, reply: Reply) -> None:
@@ -90,7 +95,7 @@ async def ask_missing(
     require_nothing_under_way(plan)
     if not plan.missing:
         return Asking(0, {}, True)
-    stop, listener = stop or asyncio.Event(), listener or Silence()
+    stop, listener = stop or asyncio.Event(), listener or NullListener()
     recorder = _Recorder(ledger, plan.config.name, listener)
     found = open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid)
     left = (question for question, batch_id in found if batch_id is None or plan.twice)
@@ -236,3 +241,57 @@ class _Recorder:
             with self.ledger.database.write() as connection:
                 store.add_answers(connection, self._held)
             self._held.clear()
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Asking models that answer only while they are deployed: each is deployed for it where it is not already.
+
+
+_AT_ONCE = 3
+"""Models that are deployed at the same time: an account has room for few."""
+
+
+async def ask_plan(
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    listener: Listener | None = None,
+    deployments: DeploymentListener | None = None,
+    stop: asyncio.Event | None = None,
+) -> Asking:
+    """Ask what has no recorded answer, as `ask_missing` does, with deployments where the endpoint needs them.
+
+    Raises what `ask_missing` and `serving` raise.
+    """
+    if not capabilities_of(plan.config).needs_deployment or not manages(plan.config):
+        return await ask_missing(ledger, plan, listener=listener, stop=stop)
+    require_nothing_under_way(plan)
+    answered, errors = 0, dict[Asked, str]()
+    for models in batches(iter(plan.unanswered), _AT_ONCE):
+        part = replace(plan, grid=replace(plan.grid, models=models))
+        async with serving(ledger, plan.config, models, keep=plan.keep, listener=deployments, stop=stop) as called:
+            asked = await ask_missing(ledger, part, listener=listener, stop=stop, called=called)
+        answered, errors = answered + asked.answered, {**errors, **asked.errors}
+        if not asked.is_complete:
+            return Asking(answered, errors, False)
+    return Asking(answered, errors, True)
+
+
+# --- Models that were named by hand: whether they are there, before anything is asked of any ------------------
+
+
+_WORDS = (BASE, TUNED, CHECKPOINTS)
+
+
+async def require_models(endpoint: Endpoint, plan: Plan, known: Collection[str] = ()) -> None:
+    """Look up the names in `models` that still have questions, but for those `known` to be there.
+
+    Raises NoSuchModel for one that the endpoint says it has not; where it does not tell, its first answer will.
+    """
+    for name in plan.settings.models:
+        if name in _WORDS or name in known or name not in plan.unanswered:
+            continue
+        if await endpoint.has_model(name) is False:
+            near = get_close_matches(name, [*_WORDS, *await endpoint.models()], n=1, cutoff=0.5)
+            advice = f'Did you mean "{near[0]}"?' if near else "Leave it out, or give a name that it lists."
+            raise NoSuchModel(endpoint=endpoint.name, model=name, advice=advice)

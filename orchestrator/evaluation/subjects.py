@@ -15,8 +15,8 @@ from orchestrator.errors import (
     SeveralEndpoints,
 )
 from orchestrator.jobfile import JobFile, load_job_file
-from orchestrator.jobfile.evaluation import BASE, CHECKPOINTS, TUNED
-from orchestrator.runs.ledger import Ledger
+from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
+from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.store import records, sweeps
 from orchestrator.store.runs import Run

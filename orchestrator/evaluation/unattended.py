@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from orchestrator.evaluation.batching.asking import answers_to_batches
+from orchestrator.evaluation.batching.driving import answers_to_batches
 from orchestrator.evaluation.batching.submission import record_batches
-from orchestrator.evaluation.deployed import ask_plan
+from orchestrator.evaluation.locks import hold_locks, lock_names
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.results import Results, results_of
-from orchestrator.evaluation.session import Asking, begin, finish
-from orchestrator.evaluation.turns import claims_of, turn
+from orchestrator.evaluation.session import Asking, ask_plan, begin, finish
 from orchestrator.evaluation.wanted import done_meanwhile, due, plan_wanted
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.runs.session import run_blocking
 from orchestrator.store.evaluations import Evaluation
 
@@ -22,7 +21,7 @@ def carry_out(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> R
 
     Raises what `ask_plan` and `answers_to_batches` raise.
     """
-    with turn(ledger, claims_of(plan, asks=not plan.in_batches)):
+    with hold_locks(ledger, lock_names(plan, asks=not plan.in_batches)):
         done = done_meanwhile(ledger, wanted) if wanted else None
         if done is None:
             evaluation = begin(ledger, plan, wanted)

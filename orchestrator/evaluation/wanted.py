@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
 from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
-from orchestrator.evaluation.scored import SCORING
+from orchestrator.evaluation.scores import SCORING
 from orchestrator.evaluation.session import new_id
 from orchestrator.jobfile import JobFile
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also
 from orchestrator.store import evaluations as store, runs
@@ -21,7 +21,7 @@ from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 
 
-def wish_of(job: JobFile) -> Also | None:
+def evaluation_request(job: JobFile) -> Also | None:
     """What records, together with a run of the job, that the run is to be evaluated when it has succeeded; None
     where the job file does not say so. A run that is evaluated already stays as it is.
 

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from orchestrator.jobfile.evaluation import Evaluation, Gate, ScoreName
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.loading import job_from_document, load_job_file
-from orchestrator.jobfile.method import MAX_SEED, Method, Preference, Reinforcement, Supervised
-from orchestrator.jobfile.space import Axis, Choices, Point, Range, Space, Value
-from orchestrator.jobfile.sweep import Asha, Median, Patience, Stop, Sweep
-from orchestrator.jobfile.tables import Azure, Data, Deployment, Limits, Poll
+from orchestrator.jobfile.sweep import (
+    Asha,
+    Axis,
+    Choices,
+    Median,
+    Patience,
+    Point,
+    Range,
+    Space,
+    Stop,
+    Sweep,
+    Value,
+)
+from orchestrator.jobfile.tables import (
+    MAX_SEED,
+    Azure,
+    Data,
+    Deployment,
+    Evaluation,
+    Gate,
+    Limits,
+    Method,
+    Poll,
+    Preference,
+    Reinforcement,
+    ScoreName,
+    Supervised,
+)
 
 __all__ = [
     "MAX_SEED",

@@ -9,10 +9,19 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from orchestrator.jobfile.addresses import Address, place_of
-from orchestrator.jobfile.evaluation import Evaluation
-from orchestrator.jobfile.method import MAX_SEED, Method, Supervised
 from orchestrator.jobfile.sweep import Sweep
-from orchestrator.jobfile.tables import Azure, Data, Limits, Metadata, Poll, Table
+from orchestrator.jobfile.tables import (
+    MAX_SEED,
+    Azure,
+    Data,
+    Evaluation,
+    Limits,
+    Metadata,
+    Method,
+    Poll,
+    Supervised,
+    Table,
+)
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MODEL_PATTERN = r"^[^\s\x00-\x1f\x7f]+$"

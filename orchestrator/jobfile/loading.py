@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from orchestrator.errors import InvalidJobFile, JobFileNotFound
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.job import JobFile
-from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem
-from orchestrator.jobfile.sweepchecks import sweep_problems
+from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem, sweep_problems
 from orchestrator.jobfile.tables import Data
 from orchestrator.tomlsource import TomlSource, read_toml
 

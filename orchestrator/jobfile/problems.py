@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import floor, log10, prod
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from orchestrator.jobfile.evaluation import Evaluation, Gate
 from orchestrator.jobfile.job import JobFile
-from orchestrator.jobfile.method import METHODS
-from orchestrator.jobfile.space import Point, Space
-from orchestrator.jobfile.sweep import STOPS, Sweep
-from orchestrator.jobfile.tables import Azure, Data, Deployment, Limits, Poll, Table
+from orchestrator.jobfile.sweep import (
+    DIRECTIONS,
+    MAX_TRIALS,
+    STOPS,
+    Axis,
+    Choices,
+    Median,
+    Point,
+    Range,
+    Space,
+    Sweep,
+    Value,
+)
+from orchestrator.jobfile.tables import (
+    METHODS,
+    TUNED,
+    Azure,
+    Data,
+    Deployment,
+    Evaluation,
+    Gate,
+    Limits,
+    Poll,
+    Table,
+)
 from orchestrator.tomlsource import KeyPath, TomlSource
 
 
@@ -175,3 +196,194 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml(inner) for inner in value)}]"
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+# --- What in a job file's `[sweep]` contradicts itself, the method, or the files that are there ---------------
+
+
+_OF_ANY_METHOD = ("seed", "model", "training_file", "validation_file")
+_FILES = ("training_file", "validation_file")
+
+Finding = tuple[KeyPath, str]
+
+
+def sweep_problems(job: JobFile, source: TomlSource) -> list[Problem]:
+    """The problems of a job file whose keys are each valid; none where it has no `[sweep]`."""
+    sweep = job.sweep
+    if sweep is None:
+        return []
+    found: list[Finding] = [
+        *_what_to_try(job, sweep),
+        *_parameters(job, sweep),
+        *_how_many(sweep),
+        *_repeats(sweep),
+        *_judging(job, sweep),
+        *_files(sweep, source),
+    ]
+    return [problem(source, ("sweep", *key), finding) for key, finding in found]
+
+
+def _what_to_try(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
+    axes = sweep.space.axes
+    if sweep.strategy == "recommended":
+        if axes:
+            yield ("space",), 'sweep.space goes with grid, random or tpe; "recommended" chooses its own points'
+        if job.method.type == "reinforcement":
+            yield (
+                ("strategy",),
+                'sweep.strategy "recommended" knows supervised and dpo only; give a space or points',
+            )
+    elif not axes and (sweep.strategy != "grid" or not sweep.points):
+        yield ("space",), "sweep.space is empty; give it a parameter, such as: n_epochs = [1, 2, 3]"
+    if sweep.strategy == "grid":
+        yield from _uncountable(axes)
+
+
+def _uncountable(axes: Mapping[str, Axis]) -> Iterator[Finding]:
+    for name, axis in axes.items():
+        if isinstance(axis, Range) and (axis.size is None or axis.log):
+            advice = "list its values" if axis.log else "give it a step, or list its values"
+            yield (
+                ("space", name),
+                f'sweep.space.{name} is a range that a grid can\'t walk; {advice}, or use "random"',
+            )
+
+
+def _parameters(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
+    known = {*METHODS[job.method.type].model_fields, *_OF_ANY_METHOD}
+    used: list[tuple[KeyPath, str, str]] = [
+        (("space", name), f"sweep.space.{name}", name) for name in sweep.space.axes
+    ]
+    for number, point in enumerate(sweep.points, start=1):
+        used += [(("points",), f"sweep.points #{number}: {name}", name) for name in point.parameters]
+    for key, shown, name in used:
+        if name not in known:
+            fitting = ", ".join(kind for kind, method in METHODS.items() if name in method.model_fields)
+            yield key, f'{shown} goes with method.type {fitting}, not "{job.method.type}"'
+    yield from _doubles(sweep.points)
+
+
+def _doubles(points: Iterable[Point]) -> Iterator[Finding]:
+    seen: dict[tuple[tuple[str, Value], ...], int] = {}
+    for number, point in enumerate(points, start=1):
+        first = seen.setdefault(tuple(point.parameters.items()), number)
+        if first != number:
+            yield ("points",), f"sweep.points #{number} is the same as #{first}; sweep.seeds repeats every point"
+
+
+def _how_many(sweep: Sweep) -> Iterator[Finding]:
+    sizes = [axis.size for axis in sweep.space.axes.values()]
+    counted = prod(number for number in sizes if number is not None)
+    is_finite = bool(sizes) and None not in sizes
+    if sweep.strategy in ("grid", "recommended"):
+        if sweep.trials is not None:
+            yield ("trials",), f'sweep.trials goes with random and tpe; "{sweep.strategy}" has as many as it has'
+        drawn = counted if is_finite and sweep.strategy == "grid" else 0
+    elif sweep.trials is None:
+        yield ("strategy",), f'sweep.trials is missing: how many combinations shall "{sweep.strategy}" try?'
+        drawn = 0
+    else:
+        drawn = sweep.trials
+        if is_finite and drawn > counted:
+            advice = "lower it, or use ranges" if counted <= MAX_TRIALS else "lower it"
+            yield ("trials",), f"sweep.trials is {drawn}, but the space has only {counted} combinations; {advice}"
+    total = (drawn + len(sweep.points)) * sweep.seeds
+    if total > MAX_TRIALS:
+        key = "space" if sweep.strategy == "grid" else "trials"
+        advice = 'use strategy = "random" with trials = …' if sweep.strategy == "grid" else "lower trials or seeds"
+        yield (key,), f"sweep: these are {_count(total)} trials, at most {MAX_TRIALS:,} are allowed; {advice}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 1e12 else f"about 1e{floor(log10(number))}"
+
+
+def _repeats(sweep: Sweep) -> Iterator[Finding]:
+    named = "seed" in sweep.space.axes or any("seed" in point.parameters for point in sweep.points)
+    if sweep.seeds > 1 and named:
+        yield (
+            ("seeds",),
+            "sweep.seeds repeats each point with seeds of its own, so no point may name a seed as well",
+        )
+
+
+def _judging(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
+    best = DIRECTIONS[sweep.metric]
+    if sweep.direction not in (None, best):
+        yield ("direction",), f'sweep.direction must be "{best}" for {sweep.metric}, or be left out'
+    if not _is_validated(job, sweep) and (sweep.stop is not None or not sweep.by_evaluation):
+        needs = f'sweep.metric "{sweep.metric}"' if sweep.stop is None else f'sweep.stop.rule "{sweep.stop.rule}"'
+        key = ("metric",) if sweep.stop is None else ("stop", "rule")
+        yield key, f"{needs} needs a validation file to be measured on; set data.validation_file"
+    if sweep.by_evaluation:
+        yield from _by_evaluation(job, sweep)
+    trials = _known_trials(sweep)
+    if isinstance(sweep.stop, Median) and trials is not None and trials <= sweep.stop.startup_trials:
+        yield (
+            ("stop", "startup_trials"),
+            f"sweep.stop can never judge: it waits until {sweep.stop.startup_trials} trials have finished "
+            f"(startup_trials), and there are {trials} in all",
+        )
+
+
+def _by_evaluation(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
+    if job.evaluation is None:
+        yield ("metric",), 'sweep.metric "evaluation" needs cases to ask; add [evaluation] with a file'
+    elif TUNED not in job.evaluation.models:
+        yield (
+            ("metric",),
+            'sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
+        )
+    elif job.evaluation.metric == "over_rejection":
+        yield (
+            ("metric",),
+            'sweep.metric "evaluation" can\'t rank by over_rejection, where rejecting nothing would win; '
+            'set evaluation.metric to another one, such as "accuracy"',
+        )
+    if sweep.strategy == "tpe":
+        yield (
+            ("strategy",),
+            'sweep.strategy "tpe" chooses by what came of the trials before, and "evaluation" is measured when all '
+            'are over; use "random", or metric = "valid_loss"',
+        )
+    if sweep.checkpoint == "best" and "checkpoint" in sweep.model_fields_set:
+        yield (
+            ("checkpoint",),
+            'sweep.checkpoint "best" goes with valid_loss and valid_accuracy; by evaluation a trial counts as its '
+            "final model",
+        )
+
+
+def _is_validated(job: JobFile, sweep: Sweep) -> bool:
+    if job.data.validation_file or "validation_file" in sweep.space.axes:
+        return True
+    return bool(sweep.points) and not sweep.space.axes and all(p.validation_file for p in sweep.points)
+
+
+def _known_trials(sweep: Sweep) -> int | None:
+    """How many trials there will be; None where that is not said here, or is told as a problem elsewhere."""
+    if sweep.strategy == "recommended":
+        return None
+    sizes = [axis.size for axis in sweep.space.axes.values()]
+    if sweep.strategy != "grid":
+        return None if sweep.trials is None else (sweep.trials + len(sweep.points)) * sweep.seeds
+    counted = [number for number in sizes if number is not None]
+    if len(counted) < len(sizes):
+        return None
+    return ((prod(counted) if counted else 0) + len(sweep.points)) * sweep.seeds
+
+
+def _files(sweep: Sweep, source: TomlSource) -> Iterator[Finding]:
+    for name, axis in sweep.space.axes.items():
+        if name in _FILES and isinstance(axis, Choices):
+            yield from _absences(("space", name), f"sweep.space.{name}", axis.values, source)
+    for number, point in enumerate(sweep.points, start=1):
+        paths = [value for name, value in point.parameters.items() if name in _FILES]
+        yield from _absences(("points",), f"sweep.points #{number}", paths, source)
+
+
+def _absences(key: KeyPath, shown: str, paths: Iterable[Value], source: TomlSource) -> Iterator[Finding]:
+    for value in paths:
+        path = source.path.parent / str(value)
+        if not os.path.exists(path):
+            yield key, f"{shown}: {absence(path)}"

@@ -2,14 +2,216 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from math import floor
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
-from orchestrator.jobfile.method import MAX_SEED
-from orchestrator.jobfile.space import Point, Space
-from orchestrator.jobfile.tables import Table
+from orchestrator.jobfile.tables import (
+    BATCH_SIZE,
+    BETA,
+    COMPUTE_MULTIPLIER,
+    EPOCHS,
+    INTERVAL,
+    MAX_SEED,
+    RATE_MULTIPLIER,
+    SEED,
+    Effort,
+    Number,
+    Table,
+)
+
+# --- What a sweep varies: the axes of its search space, and points picked by hand -----------------------------
+
+
+Value = int | float | str
+"""What a parameter of a trial may be: a number, "auto", or a name."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """An axis with these values and no others."""
+
+    values: tuple[Value, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Range:
+    """An axis from `low` to `high`, both included; on a logarithmic scale where `log`, in steps where `step`."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    whole: bool = False
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None for real numbers without a step."""
+        step = self.step or (1 if self.whole else None)
+        return None if step is None else floor((self.high - self.low) / step + 1e-9) + 1
+
+    @property
+    def top(self) -> float:
+        """The highest value: `high`, or the last step before it."""
+        if self.size is None or not self.step:
+            return self.high
+        return self.low + (self.size - 1) * self.step
+
+
+Axis = Choices | Range
+
+
+def _error(text: str, **facts: Any) -> PydanticCustomError:
+    return PydanticCustomError("axis", text, facts)
+
+
+def _axis(check: Callable[[Any], Value], value: Any) -> Axis:
+    """A validator: a list of values, each as `check` wants it, or where they are numbers a table of a range."""
+    if isinstance(value, list):
+        return _choices(check, value)
+    if isinstance(value, dict) and isinstance(check, Number):
+        return _range(check, value)
+    if isinstance(check, Number):
+        raise _error("must be a list of values, or a table such as {example}", example="{ low = 1, high = 4 }")
+    raise _error("must be a list of values")
+
+
+def _choices(check: Callable[[Any], Value], values: list[Any]) -> Choices:
+    if not values:
+        raise _error("must not be empty")
+    checked: list[Value] = []
+    for value in values:
+        try:
+            found = check(value)
+        except PydanticCustomError as error:
+            raise _error("must hold allowed values only: each {rule}", rule=error.message()) from error
+        if found in checked:
+            raise _error("must hold each value once")
+        checked.append(found)
+    return Choices(tuple(checked))
+
+
+_RANGE_KEYS = tuple(field.name for field in fields(Range) if field.name != "whole")
+
+
+def _range(check: Number, table: Mapping[str, Any]) -> Range:
+    if unknown := sorted(set(table) - set(_RANGE_KEYS)):
+        named = " and no ".join(unknown)
+        raise _error("must have the keys low, high, log and step only, and no {unknown}", unknown=named)
+    if missing := [key for key in ("low", "high") if key not in table]:
+        raise _error("must have both low and high; {missing} is missing", missing=missing[0])
+    log, step = table.get("log", False), table.get("step")
+    if not isinstance(log, bool):
+        raise _error("must have log = true or false")
+    if log and _is_number(table["low"]) and table["low"] <= 0:
+        raise _error("must have a low above 0, since log is true")
+    low, high = (_end(check, key, table[key]) for key in ("low", "high"))
+    if low >= high:
+        raise _error("must have a low below its high")
+    if step is not None:
+        _check_step(check, step, high - low, log)
+    return Range(low, high, log, None if step is None else check.kind(step), check.kind is int)
+
+
+def _end(check: Number, key: str, value: Any) -> float:
+    if value == "auto":
+        raise _error("must have numbers as low and high")
+    try:
+        return float(check(value)) if check.kind is float else int(check(value))
+    except PydanticCustomError as error:
+        raise _error("must have as {key} {rule}", key=key, rule=check.rule) from error
+
+
+def _check_step(check: Number, step: Any, width: float, log: bool) -> None:
+    if log:
+        raise _error("must not have both log and step: the one multiplies, the other adds")
+    if not _is_number(step) or not 0 < step <= width or (check.kind is int and not isinstance(step, int)):
+        kind = "a whole number" if check.kind is int else "a number"
+        raise _error("must have as step {kind} above 0 that fits between low and high", kind=kind)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value or any(c.isspace() or not c.isprintable() for c in value):
+        raise PydanticCustomError("name", "must be a name in quotes, without spaces")
+    return value
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise PydanticCustomError("path", "must be a path in quotes")
+    return value
+
+
+def _effort(value: Any) -> str:
+    known = get_args(Effort)
+    if value not in known:
+        raise PydanticCustomError("effort", "must be one of {known}", {"known": ", ".join(known)})
+    return str(value)
+
+
+def _of(check: Callable[[Any], Value]) -> PlainValidator:
+    return PlainValidator(partial(_axis, check))
+
+
+class Space(Table):
+    """The axes of a sweep. A parameter that is not among them is what the rest of the job file says."""
+
+    n_epochs: Annotated[Axis | None, _of(EPOCHS)] = None
+    batch_size: Annotated[Axis | None, _of(BATCH_SIZE)] = None
+    learning_rate_multiplier: Annotated[Axis | None, _of(RATE_MULTIPLIER)] = None
+    beta: Annotated[Axis | None, _of(BETA)] = None
+    reasoning_effort: Annotated[Axis | None, _of(_effort)] = None
+    compute_multiplier: Annotated[Axis | None, _of(COMPUTE_MULTIPLIER)] = None
+    eval_interval: Annotated[Axis | None, _of(INTERVAL)] = None
+    eval_samples: Annotated[Axis | None, _of(INTERVAL)] = None
+    seed: Annotated[Axis | None, _of(SEED)] = None
+    model: Annotated[Axis | None, _of(_name)] = None
+    training_file: Annotated[Axis | None, _of(_path)] = None
+    validation_file: Annotated[Axis | None, _of(_path)] = None
+
+    @property
+    def axes(self) -> dict[str, Axis]:
+        """The axes that are given, by parameter, always in the same order."""
+        return {name: axis for name in Space.model_fields if (axis := getattr(self, name)) is not None}
+
+
+class Point(Table):
+    """One combination picked by hand: any of the parameters that a space may have."""
+
+    n_epochs: Annotated[Value | None, PlainValidator(EPOCHS)] = None
+    batch_size: Annotated[Value | None, PlainValidator(BATCH_SIZE)] = None
+    learning_rate_multiplier: Annotated[Value | None, PlainValidator(RATE_MULTIPLIER)] = None
+    beta: Annotated[Value | None, PlainValidator(BETA)] = None
+    reasoning_effort: Annotated[Value | None, PlainValidator(_effort)] = None
+    compute_multiplier: Annotated[Value | None, PlainValidator(COMPUTE_MULTIPLIER)] = None
+    eval_interval: Annotated[Value | None, PlainValidator(INTERVAL)] = None
+    eval_samples: Annotated[Value | None, PlainValidator(INTERVAL)] = None
+    seed: Annotated[Value | None, PlainValidator(SEED)] = None
+    model: Annotated[Value | None, PlainValidator(_name)] = None
+    training_file: Annotated[Value | None, PlainValidator(_path)] = None
+    validation_file: Annotated[Value | None, PlainValidator(_path)] = None
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """The parameters that are given, always in the same order."""
+        return {name: value for name in Point.model_fields if (value := getattr(self, name)) is not None}
+
+
+# --------------------------------------------------------------------------------------------------------------
+
 
 MAX_TRIALS = 10_000
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
@@ -72,3 +75,149 @@ def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
 MetadataKey = Annotated[str, AfterValidator(_check_metadata_key)]
 MetadataValue = Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], AfterValidator(_check_metadata)]
+
+
+# --- A job file's `[evaluation]`: which questions are asked of which models, and what must come out -----------
+
+
+MOST_SAMPLES = 100
+MOST_AT_ONCE = 500
+
+BASE, TUNED, CHECKPOINTS = "base", "tuned", "checkpoints"
+"""Words for models that a job file can't know by name; everything else in `models` is a model's own name."""
+
+Variant = Literal["full", "no-descriptions", "no-parameters", "no-tools"]
+ScoreName = Literal[
+    "accuracy",
+    "call_accuracy",
+    "tool_accuracy",
+    "rejection_recall",
+    "over_rejection",
+    "schema_validity",
+    "argument_f1",
+]
+
+
+def _check_single(names: list[str]) -> list[str]:
+    repeated = [name for number, name in enumerate(names) if name in names[:number]]
+    if repeated:
+        raise PydanticCustomError("repeated", "names {name} twice", {"name": f'"{repeated[0]}"'})
+    return names
+
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Gate(Table):
+    """What the tuned model must reach; else the command ends with exit code 3."""
+
+    metric: ScoreName = "call_accuracy"
+    min: float | None = Field(default=None, ge=0, le=1)
+    """The least share, from 0 to 1; of over_rejection, which is better low, the most."""
+    no_regression: bool = False
+    """The tuned model must not be worse than the base by an established difference."""
+
+
+class Evaluation(Table):
+    """How a job's models are measured. `file` is relative to the job file."""
+
+    file: str = Field(min_length=1)
+    models: Annotated[list[Name], AfterValidator(_check_single)] = Field(default=[BASE, TUNED], min_length=1)
+    variants: Annotated[list[Variant], AfterValidator(_check_single), Field(min_length=1)] | None = None
+    """How the tools are defined; without it, as the file defines them."""
+    samples: int = Field(default=1, ge=1, le=MOST_SAMPLES)
+    """How often each question is asked."""
+    temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
+    max_concurrency: int = Field(default=16, ge=1, le=MOST_AT_ONCE)
+    """How many questions are under way at a time."""
+    rejection_tools: Annotated[list[Name], AfterValidator(_check_single)] = Field(default=[])
+    """Tools whose call means that a request is rejected."""
+    metric: ScoreName = "call_accuracy"
+    """What a sweep ranks by where it ranks by evaluation."""
+    auto: bool = False
+    """Evaluate by itself when a run has succeeded."""
+    allow_leak: bool = False
+    """Evaluate although cases stand in the training file."""
+    gate: Gate | None = None
+
+
+# --- How a model is trained: the methods and the ranges of their hyperparameters ------------------------------
+
+
+MAX_SEED = 2_147_483_647
+
+
+@dataclass(frozen=True)
+class Number:
+    """A validator for a number, or `"auto"`: one clear sentence instead of one error for each arm of a union."""
+
+    kind: type[int] | type[float]
+    rule: str
+    allowed: Callable[[float], bool]
+    may_be_auto: bool = True
+
+    def __call__(self, value: Any) -> Any:
+        is_number = isinstance(value, self.kind | int) and not isinstance(value, bool)
+        if self.may_be_auto and value == "auto":
+            return value
+        if is_number and self.allowed(value):
+            return self.kind(value)
+        text = 'must be "auto" or {rule}' if self.may_be_auto else "must be {rule}"
+        raise PydanticCustomError("number", text, {"rule": self.rule})
+
+
+def _whole(low: int, high: int, *, may_be_auto: bool = True) -> Number:
+    return Number(int, f"a whole number from {low} to {high}", lambda value: low <= value <= high, may_be_auto)
+
+
+# The ranges are those of CreateFineTuningJobRequest and FineTune*Hyperparameters in OpenAI's API description 2.3.0.
+EPOCHS = _whole(1, 50)
+BATCH_SIZE = _whole(1, 256)
+RATE_MULTIPLIER = Number(float, "a number above 0", lambda value: 0 < value <= sys.float_info.max)
+BETA = Number(float, "a number above 0 and at most 2", lambda value: 0 < value <= 2)
+COMPUTE_MULTIPLIER = Number(float, "a number above 0.00001 and at most 10", lambda value: 1e-5 < value <= 10)
+INTERVAL = _whole(1, MAX_SEED)
+SEED = _whole(0, MAX_SEED, may_be_auto=False)
+
+Whole = int | Literal["auto"]
+Real = float | Literal["auto"]
+Effort = Literal["default", "low", "medium", "high"]
+
+
+class _Method(Table):
+    n_epochs: Annotated[Whole, PlainValidator(EPOCHS)] = "auto"
+    batch_size: Annotated[Whole, PlainValidator(BATCH_SIZE)] = "auto"
+    learning_rate_multiplier: Annotated[Real, PlainValidator(RATE_MULTIPLIER)] = "auto"
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The numbers and "auto"s by their API names."""
+        return self.model_dump(exclude={"type", "grader"})
+
+
+class Supervised(_Method):
+    type: Literal["supervised"] = "supervised"
+
+
+class Preference(_Method):
+    """Direct preference optimisation."""
+
+    type: Literal["dpo"]
+    beta: Annotated[Real, PlainValidator(BETA)] = "auto"
+
+
+class Reinforcement(_Method):
+    type: Literal["reinforcement"]
+    reasoning_effort: Effort = "default"
+    compute_multiplier: Annotated[Real, PlainValidator(COMPUTE_MULTIPLIER)] = "auto"
+    eval_interval: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
+    eval_samples: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
+    grader: dict[str, Any]
+
+
+Method = Annotated[Supervised | Preference | Reinforcement, Field(discriminator="type")]
+METHODS: Mapping[str, type[_Method]] = {
+    "supervised": Supervised,
+    "dpo": Preference,
+    "reinforcement": Reinforcement,
+}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 
-from orchestrator.chat.api import Chat
+from orchestrator.api.chat import Chat
 from orchestrator.chat.conversation import Fate, Outcome, Reply
-from orchestrator.reports.console import print_wrapped
-from orchestrator.reports.formats import plural, printable
+from orchestrator.reports.text import plural, print_wrapped, printable
 from orchestrator.tools.calls import ReadyCall
 
 _REHEARSAL = (
@@ -104,3 +104,37 @@ def _shortened(text: str) -> str:
     if len(text) <= _LONGEST_SHOWN:
         return visible(text)
     return f"{visible(text[:_LONGEST_SHOWN])} … ({len(text):,} characters in all)"
+
+
+# --- The object behind `ftorch chat --json` -------------------------------------------------------------------
+
+
+def reply_object(chat: Chat, request: str, reply: Reply) -> dict[str, Any]:
+    """One request and how it ended."""
+    return {
+        "model": chat.partner.model,
+        "endpoint": chat.partner.config.name,
+        "run": chat.partner.run.id if chat.partner.run else None,
+        "variant": chat.terms.variant,
+        "request": request,
+        "answer": reply.text,
+        "rejected_by": reply.rejection.name if reply.rejection else None,
+        "refused": reply.refused,
+        "cut": reply.cut,
+        "calls": [_call_object(outcome) for outcome in reply.outcomes],
+        "requests": reply.requests,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "notes": list(chat.terms.notes),
+    }
+
+
+def _call_object(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.call.name,
+        "arguments": outcome.call.arguments,
+        "fate": outcome.fate,
+        "result": outcome.text if not outcome.problem else None,
+        "problem": outcome.problem or None,
+        "seconds": round(outcome.seconds, 3),
+    }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
-from orchestrator.deployments.account import Standing
+from orchestrator.deployments.account import Standing, Survey
 from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Planned
-from orchestrator.reports.console import print_wrapped
-from orchestrator.reports.formats import ago, duration, money, printable
+from orchestrator.reports.text import ago, duration, iso, money, print_wrapped, printable
 from orchestrator.store.deployments import Deployment
 
 STYLES = {
@@ -186,3 +186,33 @@ def _last_used(each: Standing, now: float) -> str:
 
 def _end(each: Standing, now: float) -> str:
     return "–" if each.ends_at is None else f"in {duration(each.ends_at - now)}"
+
+
+# --- Deployments as JSON objects ------------------------------------------------------------------------------
+
+
+def survey_object(found: Survey) -> dict[str, Any]:
+    """All deployments, and why an account could not be asked."""
+    return {"deployments": [_standing_object(each) for each in found.standings], "troubles": list(found.troubles)}
+
+
+def _standing_object(each: Standing) -> dict[str, Any]:
+    recorded = each.recorded
+    return {
+        "name": each.name,
+        "endpoint": each.endpoint,
+        "model": each.model,
+        "run": recorded.run_id if recorded else None,
+        "state": each.state,
+        "reason": each.reason,
+        "sku": each.sku,
+        "capacity": each.capacity,
+        "made_by_ftorch": recorded is not None and not recorded.made_elsewhere,
+        "temporary": recorded is not None and recorded.temporary,
+        "in_use": each.in_use,
+        "hosting_cost_usd": each.cost_usd,
+        "hosting_cost_usd_per_day": each.cost_usd_per_day,
+        "last_used_at": iso(each.last_used_at),
+        "ends_at": iso(each.ends_at),
+        "is_idle": each.is_idle,
+    }

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from orchestrator.evaluation.figures import Figures
-from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.comparison import p_shown
+from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.pricing import ASSUMED_ANSWER
-from orchestrator.evaluation.results import Results, Series
-from orchestrator.evaluation.shares import Distribution, Proportion
-from orchestrator.evaluation.verdicts import Decision, Level
-from orchestrator.reports.console import print_wrapped
-from orchestrator.reports.contrasts import print_contrasts
-from orchestrator.reports.formats import count, money, plural, printable
+from orchestrator.evaluation.results import Contrast, Results, Series
+from orchestrator.evaluation.scoring.verdicts import Decision, Level
+from orchestrator.evaluation.statistics import fewest_changes
+from orchestrator.reports.text import count, money, plural, print_wrapped, printable
 from orchestrator.store.evaluations import Evaluation
 
 REHEARSAL = (
@@ -59,7 +59,7 @@ def print_results(results: Results, console: Console) -> None:
         console.print()
         labels = {contrast.label for contrast in results.contrasts}
         who = f"{printable(labels.pop())} against base" if len(labels) == 1 else "Against the base"
-        print_contrasts(f"{who}, case by case", "base", results.contrasts, console)
+        print_comparisons(f"{who}, case by case", "base", results.contrasts, console)
 
 
 def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[tuple[str, Table]]:
@@ -132,9 +132,9 @@ def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
 
 
 def _accuracy(results: Results) -> Table:
-    table = _table(results, *(measure.title for name, measure in MEASURES.items() if name != "schema_validity"))
+    table = _table(results, *(measure.title for name, measure in METRICS.items() if name != "schema_validity"))
     for series in results.series:
-        measures = (measure for name, measure in MEASURES.items() if name != "schema_validity")
+        measures = (measure for name, measure in METRICS.items() if name != "schema_validity")
         table.add_row(*_who(results, series), *(share(measure.of(series.all)) for measure in measures))
     return table
 
@@ -169,7 +169,7 @@ def _tokens(results: Results) -> Table:
     return table
 
 
-def _tokens_of(found: Figures) -> list[str]:
+def _tokens_of(found: Metrics) -> list[str]:
     both = (found.prompt_tokens, found.completion_tokens)
     return [cell for each in both for cell in ([f"{each.mean:,.0f}", f"{each.p95:,.0f}"] if each else ["–", "–"])]
 
@@ -188,7 +188,7 @@ def _slices(results: Results) -> Table:
     return table
 
 
-def _of_group(found: Figures | None) -> str:
+def _of_group(found: Metrics | None) -> str:
     return share(found.accuracy[Level.TYPED]) if found else "–"
 
 
@@ -234,7 +234,7 @@ def _with_rest(table: Table, left: int) -> Table:
     return table
 
 
-def _value(found: Figures | None) -> float:
+def _value(found: Metrics | None) -> float:
     value = found.accuracy[Level.TYPED].value if found else None
     return 1.0 if value is None else value
 
@@ -277,3 +277,89 @@ def _table(results: Results, *columns: str) -> Table:
     for heading in columns:
         table.add_column(heading, justify="right", overflow="fold")
     return table
+
+
+# --- One model against another, measure by measure, and what that proves --------------------------------------
+
+
+def print_comparisons(title: str, first: str, contrasts: Sequence[Contrast], console: Console) -> None:
+    """What was compared and how, the table, and what to know of it."""
+    console.print(printable(title), style="bold", soft_wrap=True)
+    print_wrapped(method(contrasts), console, indent="", hanging="")
+    console.print(comparisons_table(first, contrasts))
+    if sentence := too_few(contrasts):
+        print_wrapped(sentence, console, indent="", hanging="")
+
+
+def method(contrasts: Sequence[Contrast]) -> str:
+    """How the numbers of these comparisons are made."""
+    several = max((contrast.of for contrast in contrasts), default=1)
+    holm = f"; p after Holm, for {several} comparisons" if several > 1 else ""
+    return f"exact McNemar test, paired bootstrap 95 % interval in points{holm}"
+
+
+def too_few(contrasts: Sequence[Contrast]) -> str:
+    """Why some of these comparisons could not come to anything; "" where all could."""
+    fewest = fewest_changes()
+    if not any(0 < _changed(contrast) < fewest and not contrast.is_established for contrast in contrasts):
+        return ""
+    return f"Where fewer than {fewest} answers changed, no test can establish a difference: ask more cases."
+
+
+def comparisons_table(first: str, contrasts: Sequence[Contrast]) -> Table:
+    """A row for each measure; of several models or variants a row each, under the name of the measure.
+
+    `first` heads the column of the model that the others are held against.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", overflow="fold", min_width=12)  # alone it may break, so no figure is cut off
+    for heading in (first, "then", "difference", "p", ""):
+        table.add_column(heading, no_wrap=True)
+    several = len({(contrast.label, contrast.variant) for contrast in contrasts}) > 1
+    for measure, found in groupby(contrasts, key=lambda contrast: contrast.measure):
+        if several:
+            table.add_row(Text(METRICS[measure].title, style="bold"))
+        for contrast in found:
+            table.add_row(
+                f"  {_compared(contrast, contrasts)}" if several else METRICS[measure].title, *_cells(contrast)
+            )
+    return table
+
+
+def p_cell(p_value: float) -> str:
+    """A p-value where there is little room: `0.013`, `<0.0001`."""
+    return p_shown(p_value).replace("below ", "<")
+
+
+def meaning(contrast: Contrast) -> Text:
+    """Better, worse, or that nothing is known."""
+    found = contrast.comparison
+    if _changed(contrast) == 0:
+        return Text("no difference")
+    if not contrast.is_established:
+        return Text("not established", style="yellow")
+    is_good = (found.better > found.worse) != METRICS[contrast.measure].better_low
+    return Text("better", style="green") if is_good else Text("worse", style="bold red")
+
+
+def _compared(contrast: Contrast, among: Sequence[Contrast]) -> str:
+    """The label and the variant, as far as they tell these comparisons apart."""
+    labels, variants = {each.label for each in among}, {each.variant for each in among}
+    parts = [*([contrast.label] if len(labels) > 1 else []), *([contrast.variant] if len(variants) > 1 else [])]
+    return printable(" ".join(parts))
+
+
+def _cells(contrast: Contrast) -> list[str | Text]:
+    found = contrast.comparison
+    shares = [f"{side.successes} of {side.count}" for side in (found.first, found.second)]
+    interval = found.difference
+    points = "" if interval is None else _points(interval.value, interval.low, interval.high)
+    return [*shares, points, p_cell(contrast.p_value), meaning(contrast)]
+
+
+def _points(value: float, low: float, high: float) -> str:
+    return f"{value * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
+
+
+def _changed(contrast: Contrast) -> int:
+    return contrast.comparison.better + contrast.comparison.worse

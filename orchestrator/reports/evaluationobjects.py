@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.evaluation.contest import Contest, Side
-from orchestrator.evaluation.figures import Figures
-from orchestrator.evaluation.leaderboard import Leaderboard
-from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.leaderboard import Leaderboard, ModelComparison, Side
+from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Contrast, Results, Series
-from orchestrator.evaluation.shares import Distribution, Proportion
-from orchestrator.evaluation.verdicts import Level
-from orchestrator.reports.formats import iso
-from orchestrator.reports.ownershipobjects import ownership_cells, ownership_object
+from orchestrator.evaluation.scoring.verdicts import Level
+from orchestrator.reports.ownership import ownership_cells, ownership_object
+from orchestrator.reports.text import iso
 
 
 def results_object(results: Results, ownership: Ownership | None = None) -> dict[str, Any]:
@@ -98,12 +95,12 @@ def _series_object(series: Series) -> dict[str, Any]:
     }
 
 
-def figures_object(found: Figures) -> dict[str, Any]:
+def figures_object(found: Metrics) -> dict[str, Any]:
     """All figures of one group of answers."""
     return {
         "answers": found.answers,
         "api_errors": found.api_errors,
-        **{name: share_object(measure.of(found)) for name, measure in MEASURES.items()},
+        **{name: share_object(measure.of(found)) for name, measure in METRICS.items()},
         "accuracy_by_level": {level: share_object(found.accuracy[level]) for level in Level},
         "call_accuracy_by_level": {level: share_object(found.call_accuracy[level]) for level in Level},
         "arguments": asdict(found.arguments),
@@ -145,9 +142,9 @@ def _rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any
         yield {**who, **_flat(found), **price, **(owning if group == "all" else dict.fromkeys(owning))}
 
 
-def _flat(found: Figures) -> dict[str, Any]:
+def _flat(found: Metrics) -> dict[str, Any]:
     row: dict[str, Any] = {"answers": found.answers, "api_errors": found.api_errors}
-    for name, measure in MEASURES.items():
+    for name, measure in METRICS.items():
         share = share_object(measure.of(found))
         row |= {name: share["count"], f"{name}_of": share["of"]}
         row |= {f"{name}_low": share["low"], f"{name}_high": share["high"]}
@@ -158,7 +155,7 @@ def _flat(found: Figures) -> dict[str, Any]:
     return row
 
 
-def contest_object(contest: Contest) -> dict[str, Any]:
+def contest_object(contest: ModelComparison) -> dict[str, Any]:
     """What `compare --json` prints."""
     return {
         "first": _side(contest.first),

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from orchestrator.dataset.newfiles import new_files
-from orchestrator.evaluation.contest import Changed, Side, changed_answers
-from orchestrator.evaluation.measures import MEASURES
+from orchestrator.dataset.files import new_files
+from orchestrator.evaluation.leaderboard import Changed, Side, changed_answers
+from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
-from orchestrator.evaluation.shares import Proportion
-from orchestrator.reports import contrasts, evaluation, ownership, ownershipplot
-from orchestrator.reports.confusion import confusion_table
-from orchestrator.reports.formats import plural, printable
-from orchestrator.reports.htmltables import Grid, grid_of
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
+from orchestrator.reports import evaluation, evaluation as contrasts, ownership, ownershipplot
+from orchestrator.reports.leaderboard import confusion_table
+from orchestrator.reports.text import plural, printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
 
 MOST_CHANGED = 200
 """Answers that are listed for one model; --json has every one."""
@@ -124,7 +126,7 @@ def _harmless(value: Any) -> Any:
 def _verdict(results: Results) -> Titled | None:
     if not results.contrasts:
         return None
-    grid = grid_of(contrasts.contrasts_table("base", results.contrasts))
+    grid = grid_of(contrasts.comparisons_table("base", results.contrasts))
     # On a phone the first columns are what is seen.
     rows = [[*row[:1], *row[-1:], *row[1:-1]] if len(row) > 1 else row for row in grid.rows]
     headings = ["", "verdict", *grid.headings[1:-1]]
@@ -132,7 +134,7 @@ def _verdict(results: Results) -> Titled | None:
 
 
 def _shares(results: Results) -> Iterator[Shares]:
-    for measure in MEASURES.values():
+    for measure in METRICS.values():
         shares = [(_named(results, series), measure.of(series.all)) for series in results.series]
         if any(share.count for _, share in shares):
             yield Shares(measure.title, measure.better_low, shares)
@@ -194,3 +196,45 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
 
 def _moment(then: float | None) -> str:
     return "unknown" if then is None else datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+# --- A table of the terminal as what a page needs of it, so that both say the same ----------------------------
+
+
+_MEANINGS: Mapping[str, str] = {"green": "good", "bold red": "bad", "yellow": "open"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`meaning` is good, bad, open or nothing; a page may show it by more than colour."""
+
+    text: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Headings, and rows whose first cell names them. A row with one cell is a heading for those below it."""
+
+    headings: Sequence[str]
+    numeric: Sequence[bool]
+    """Which columns are set to the right."""
+    rows: Sequence[Sequence[Cell]]
+    caption: str
+
+
+def grid_of(table: Table) -> Grid:
+    """The texts of a table, and what its colours mean."""
+    columns = [[_cell(each) for each in column.cells] for column in table.columns]
+    rows = [list(row) for row in zip_longest(*columns, fillvalue=Cell(""))]
+    return Grid(
+        headings=[str(column.header) for column in table.columns],
+        numeric=[column.justify == "right" for column in table.columns],
+        rows=[row[:1] if len(row) > 1 and not any(cell.text for cell in row[1:]) else row for row in rows],
+        caption=str(table.caption or ""),
+    )
+
+
+def _cell(found: RenderableType) -> Cell:
+    style = str(found.style) if isinstance(found, Text) else ""
+    return Cell(str(found).strip(), _MEANINGS.get(style, ""))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import EndpointConfig
-from orchestrator.reports.evaluationpreview import preview_object
-from orchestrator.reports.formats import iso
-from orchestrator.runs.ledger import RunDetails
+from orchestrator.ledger import RunDetails
+from orchestrator.reports.plans import preview_object
+from orchestrator.reports.text import iso
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
 
 if TYPE_CHECKING:
-    from orchestrator.dataset.addresses import ImportedFile
+    from orchestrator.dataset.files import ImportedFile
     from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.plan import CheckedFile, Plan  # loads pydantic, which status does not need
 

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.dataset.newfiles import new_files
+from orchestrator.dataset.files import new_files
 from orchestrator.errors import MatplotlibMissing
 from orchestrator.evaluation.ownership import Option, Ownership
-from orchestrator.reports.formats import plural
 from orchestrator.reports.ownership import named
+from orchestrator.reports.text import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

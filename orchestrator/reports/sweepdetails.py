@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.notices import notices
-from orchestrator.reports.console import print_wrapped
-from orchestrator.reports.effects import print_effects, print_suggestions
-from orchestrator.reports.formats import moment, money, plural, printable
-from orchestrator.reports.parameters import listed
-from orchestrator.reports.ranking import SHOWN_POINTS, number, print_ranking, print_unranked
-from orchestrator.reports.sweeplines import states
+from orchestrator.ledger import SweepStanding
+from orchestrator.reports.ranking import (
+    SHOWN_POINTS,
+    number,
+    print_effects,
+    print_ranking,
+    print_suggestions,
+    print_unranked,
+)
+from orchestrator.reports.runs import AT_WORK, STYLES, steps, validation_loss, why
 from orchestrator.reports.sweeps import judged_by
+from orchestrator.reports.text import ago, iso, listed, loss, moment, money, plural, print_wrapped, printable, short
+from orchestrator.store.records import Metric
+from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 from orchestrator.sweeps.overview import Overview, TrialRecord
 from orchestrator.sweeps.results import TrialState
 
@@ -123,3 +134,145 @@ def _print_removed(removed: tuple[TrialRecord, ...], console: Console, limit: in
         print_wrapped(f"trial {record.trial.number} ({parameters}): {_state(record)}{said}", console)
     if limit is not None and len(removed) > limit:
         console.print(f"  and {len(removed) - limit:,} more; --all shows every one", style="dim")
+
+
+# --- A sweep as one line: its name, a bar, and how many of its trials are where. Loads no job file ------------
+
+
+BAR = 12
+_WIDE_DISPLAY = 100
+OVER = ("succeeded", "pruned", "failed", "cancelled")
+"""The states of a trial that nothing follows."""
+_ORDER = (*AT_WORK, "failed", "pruned", "cancelled", "succeeded", "pending")
+"""What is at work, or went wrong, is said first: a narrow terminal cuts off the end."""
+
+
+def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> Table:
+    """One line for each sweep."""
+    is_wide = width >= _WIDE_DISPLAY
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("SWEEP", "ENDPOINT", "", "OVER"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("TRIALS", overflow="fold", ratio=1)
+    if is_wide:
+        table.add_column("CREATED", no_wrap=True)
+    for standing in standings:
+        sweep, counts = standing.sweep, standing.counts
+        over, expected = trials_over(counts), trials_expected(sweep, counts)
+        cells: list[RenderableType] = [
+            printable(sweep.name),
+            printable(sweep.endpoint),
+            bar(over, expected),
+            f"{over:,}/{expected:,}",
+            states(counts, expected) + ("; stopped" if sweep.stopped_at is not None else ""),
+        ]
+        table.add_row(*cells, *([ago(sweep.created_at, now)] if is_wide else []))
+    return table
+
+
+def sweeps_summary(total: int, shown: int) -> str:
+    """How to see more of a sweep, and the rest of them."""
+    rest = f"; the newest {shown} of {total:,} are shown, --all shows every one" if shown < total else ""
+    return f"ftorch status NAME shows the trials of a sweep, ftorch sweep show NAME its ranking{rest}"
+
+
+def bar(done: float, total: float) -> ProgressBar:
+    return ProgressBar(total=total or 1, completed=done, width=BAR)
+
+
+def states(counts: Mapping[str, int], expected: int) -> str:
+    """`2 running, 4 succeeded, 3 pending`; trials that are still to be drawn count as such."""
+    known = [f"{counts[state]:,} {state}" for state in _ORDER if counts.get(state)]
+    undrawn = expected - sum(counts.values())
+    return ", ".join([*known, *([f"{undrawn:,} not drawn yet"] if undrawn else [])])
+
+
+def trials_over(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in OVER)
+
+
+def trials_expected(sweep: RecordedSweep, counts: Mapping[str, int]) -> int:
+    """How many trials there will be in all: tpe draws them as it goes, the other strategies all at once."""
+    known = sum(counts.values())
+    return known if sweep.stopped_at is not None else max(known, sweep.trials)
+
+
+def sweep_object(standing: SweepStanding) -> dict[str, object]:
+    """One element of `sweep list --json`."""
+    sweep, counts = standing.sweep, standing.counts
+    return {
+        "sweep": sweep.id,
+        "name": sweep.name,
+        "endpoint": sweep.endpoint,
+        "job_file": sweep.job_file,
+        "trials": trials_expected(sweep, counts),
+        "over": trials_over(counts),
+        "states": dict(counts),
+        "created_at": iso(sweep.created_at),
+        "stopped_at": iso(sweep.stopped_at),
+    }
+
+
+# --- The trials of a sweep as runs, for `status NAME`. Loads no job file --------------------------------------
+
+
+_WIDE = 120
+"""From this many characters on there is room for model ids."""
+_SHOWN_REASONS = 5
+
+TrialRun = tuple[RecordedTrial, Run]
+
+
+def trials_table(
+    trials: Sequence[TrialRun], last: Mapping[str, Metric], now: float, width: int, limit: int | None
+) -> RenderableType:
+    """One line for each trial: its parameters, where it stands, and its model id or what it waits for.
+
+    Narrow terminals get the reasons below the table, each once. Of more than `limit` trials (None: no limit) those
+    at work come before those that are over.
+    """
+    shown = _worth_seeing(trials, limit)
+    is_wide = width >= _WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("TRIAL", justify="right", no_wrap=True)
+    table.add_column("PARAMETERS", overflow="fold")
+    for title in ("RUN", "STATE", "STEP", "VALID"):
+        table.add_column(title, no_wrap=True)
+    if is_wide:
+        table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
+    for trial, run in shown:
+        state, metric = _trial_state(trial, run), last.get(run.id)
+        numbers = (steps(metric), loss(validation_loss(metric)))
+        parameters = printable(short(trial.parameters, trial.repeat))
+        end = [printable(run.fine_tuned_model or _why(trial, run, now))] if is_wide else []
+        table.add_row(
+            str(trial.number), parameters, run.id, Text(state, style=STYLES.get(state, "")), *numbers, *end
+        )
+    left = len(trials) - len(shown)
+    rest = [f"and {plural(left, 'more trial')}; --all shows every one"] if left else []
+    return Group(table, *rest, *([] if is_wide else _reasons(trials, now)))
+
+
+def _reasons(trials: Sequence[TrialRun], now: float) -> list[str]:
+    """Why trials are where they are, as `11 pending: waiting for a slot`."""
+    reasons = Counter((_trial_state(trial, run), _why(trial, run, now)) for trial, run in trials)
+    said = [(state, why, number) for (state, why), number in reasons.most_common() if why]
+    lines = [f"{number:,} {state}: {printable(why)}" for state, why, number in said[:_SHOWN_REASONS]]
+    return ["", *lines] if lines else []
+
+
+def _trial_state(trial: RecordedTrial, run: Run) -> str:
+    return "pruned" if trial.pruned and run.state == "cancelled" else run.state
+
+
+def _why(trial: RecordedTrial, run: Run, now: float) -> str:
+    if run.state == "succeeded":
+        return ""
+    return trial.pruned or why(run, now)
+
+
+def _worth_seeing(trials: Sequence[TrialRun], limit: int | None) -> Sequence[TrialRun]:
+    if limit is None or len(trials) <= limit:
+        return trials
+    ordered = sorted(trials, key=lambda pair: (pair[1].state not in AT_WORK, not pair[1].is_over))
+    return sorted(ordered[:limit], key=lambda pair: pair[0].number)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.reports.evaluationpreview import preview_object
-from orchestrator.reports.formats import iso
 from orchestrator.reports.objects import checked_file_object
+from orchestrator.reports.plans import preview_object
+from orchestrator.reports.text import iso
 from orchestrator.sweeps.effects import Effect
 from orchestrator.sweeps.overview import Overview, TrialRecord
 from orchestrator.sweeps.plan import SweepPlan
-from orchestrator.sweeps.proposals import Suggestion
-from orchestrator.sweeps.ranking import PointResult, best_repeat
 from orchestrator.sweeps.recipes import PlannedTrial
-from orchestrator.sweeps.results import TrialResult
+from orchestrator.sweeps.results import PointResult, TrialResult, best_repeat
 from orchestrator.sweeps.submission import Changes
+from orchestrator.sweeps.tpe import Suggestion
 
 
 def overview_object(overview: Overview) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.jobfile import Asha, JobFile, Median, Stop
-from orchestrator.reports.evaluationpreview import evaluation_line, print_preview_notes
-from orchestrator.reports.formats import count, money, plural, printable
-from orchestrator.reports.parameters import heading, listed, value, varied
-from orchestrator.reports.plans import file_facts, not_held, print_concerns
+from orchestrator.reports.plans import evaluation_line, file_facts, not_held, print_concerns, print_preview_notes
+from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial

@@ -15,12 +15,12 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Endpoint, RemoteJob
 from orchestrator.errors import RequestRefused
+from orchestrator.ledger import Ledger
+from orchestrator.runs.context import Listener
 from orchestrator.runs.jobs import RUN_KEY, TOKEN_KEY
-from orchestrator.runs.ledger import Ledger
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, State, state_for
 from orchestrator.runs.submission import free_id
-from orchestrator.runs.world import Listener
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 

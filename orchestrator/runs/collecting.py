@@ -12,12 +12,12 @@ from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import EndpointUnreachable, PricesUnreadable, RequestRefused
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
 from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import State
-from orchestrator.runs.world import World
 from orchestrator.store import records, runs as store
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run
@@ -41,7 +41,7 @@ class Harvest:
         records.add_checkpoints(connection, self.checkpoints)
 
 
-async def collecting(run: Run, world: World) -> Outcome:
+async def collecting(run: Run, world: Context) -> Outcome:
     """Fetch everything, then write it all together with the move to succeeded."""
     crash_point("before-collection")
     await look_for_surplus(run, world)
@@ -57,7 +57,7 @@ async def collecting(run: Run, world: World) -> Outcome:
     return _succeed(run, job, harvest, model, world)
 
 
-async def _job(run: Run, world: World) -> RemoteJob:
+async def _job(run: Run, world: Context) -> RemoteJob:
     """The job as it is now, or as it was last seen where the endpoint gives it no more."""
     assert run.job_id is not None
     try:
@@ -67,7 +67,7 @@ async def _job(run: Run, world: World) -> RemoteJob:
         return read_job(run.remote_job or {"id": run.job_id})
 
 
-async def gather(run: Run, job: RemoteJob, world: World) -> Harvest:
+async def gather(run: Run, job: RemoteJob, world: Context) -> Harvest:
     """What the endpoint still has of this job; a part it refuses to give is warned about and left out."""
     endpoint = world.endpoint
     with world.database.read() as connection:
@@ -84,7 +84,7 @@ async def gather(run: Run, job: RemoteJob, world: World) -> Harvest:
     )
 
 
-async def _optional(run: Run, world: World, what: str, fetched: Awaitable[T]) -> T | None:
+async def _optional(run: Run, world: Context, what: str, fetched: Awaitable[T]) -> T | None:
     """What was fetched; None where it is refused, or can't be had for a whole settling window."""
     try:
         return await fetched
@@ -96,20 +96,20 @@ async def _optional(run: Run, world: World, what: str, fetched: Awaitable[T]) ->
         return None
 
 
-def _since(run: Run, world: World) -> float:
+def _since(run: Run, world: Context) -> float:
     """When the run came into this state."""
     with world.database.read() as connection:
         return store.history(connection, run.id)[-1].at
 
 
-def _late_model(run: Run, harvest: Harvest, world: World) -> str | None:
+def _late_model(run: Run, harvest: Harvest, world: Context) -> str | None:
     """Without a model id: None while it may still come, then the last checkpoint's, else ""."""
     if world.now() < _since(run, world) + _MODEL_PATIENCE_POLLS * world.config.poll_seconds:
         return None
     return harvest.checkpoints[-1].model if harvest.checkpoints else ""
 
 
-def _cost(run: Run, trained_tokens: int, world: World) -> float | None:
+def _cost(run: Run, trained_tokens: int, world: Context) -> float | None:
     """US dollars; a broken table of prices must not keep a model that is trained from being recorded."""
     method, tier = run.method["type"], run.method.get("training_type")
     try:
@@ -121,7 +121,7 @@ def _cost(run: Run, trained_tokens: int, world: World) -> float | None:
         return None
 
 
-def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, world: World) -> Move:
+def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, world: Context) -> Move:
     cost = None if job.trained_tokens is None else _cost(run, job.trained_tokens, world)
     recorded = Model(run.endpoint, model, run.id, run.model, world.now())
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointError, EndpointUnreachable, LostRun
+from orchestrator.runs.context import LEASE_SECONDS, Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Outcome, record
 from orchestrator.runs.polling import Pace, poll
@@ -18,7 +19,6 @@ from orchestrator.runs.states import POLLED, State
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.watching import Watch
 from orchestrator.runs.wishes import carry_out
-from orchestrator.runs.world import LEASE_SECONDS, World
 from orchestrator.store import leases, runs as store, uploads
 from orchestrator.store.runs import Run
 
@@ -31,7 +31,7 @@ _EASED = (*POLLED, State.COLLECTING)
 _MOVED_BY_US = tuple(STEPS)
 
 
-class Attendant(Protocol):
+class Supervisor(Protocol):
     """Looks after runs that belong together, between one cycle and the next: it may end some, and add others."""
 
     endpoint: str
@@ -56,10 +56,10 @@ class EndpointLoop:
 
     def __init__(
         self,
-        world: World,
+        world: Context,
         scope: Collection[str] | None,
         until: Callable[[], bool] | None = None,
-        attendants: Sequence[Attendant] = (),
+        attendants: Sequence[Supervisor] = (),
     ) -> None:
         self._world = world
         self._attendants = attendants

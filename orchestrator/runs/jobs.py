@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.endpoints.failedjobs import explained
+from orchestrator.endpoints.failures import explained
 from orchestrator.endpoints.interface import (
     Capabilities,
     JobRequest,

@@ -9,9 +9,9 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from orchestrator.config import EndpointConfig
+from orchestrator.runs.context import Context
 from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import SLOT_HOLDERS, State
-from orchestrator.runs.world import World
 from orchestrator.store import sweeps as sweep_store
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
@@ -109,7 +109,7 @@ def unpriced(run: Run) -> str:
     return f"; what it costs is unknown, so max_cost_usd (${run.max_cost_usd:.2f}) does not hold it back"
 
 
-def told_apart(run: Run, world: World) -> Callable[[Connection], Wait | None] | None:
+def told_apart(run: Run, world: Context) -> Callable[[Connection], Wait | None] | None:
     """The guard of an intent to create, where only a job's marks, not its metadata, tell whose it is."""
     if world.endpoint.capabilities.metadata:
         return None

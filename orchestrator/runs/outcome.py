@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.states import State, move
-from orchestrator.runs.world import World
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -45,7 +45,7 @@ class Move:
 Outcome = Move | Wait
 
 
-def record(world: World, run: Run, outcome: Outcome) -> Run:
+def record(world: Context, run: Run, outcome: Outcome) -> Run:
     """Write a step's outcome and tell the listener; returns the run as it is now. Raises LostRun."""
     durable = isinstance(outcome, Move) and outcome.to is State.CREATING
     with world.database.write(durable=durable) as connection:
@@ -80,7 +80,7 @@ def record(world: World, run: Run, outcome: Outcome) -> Run:
     return written
 
 
-def _wait(connection: Connection, world: World, run: Run, wait: Wait) -> Run:
+def _wait(connection: Connection, world: Context, run: Run, wait: Wait) -> Run:
     changes = {"reason": wait.reason, "due_at": wait.until, **wait.changes}
     store.note(connection, run, world.owner, world.now(), changes)
     return store.get(connection, run.id)

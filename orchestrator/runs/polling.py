@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.errors import LostRun, RequestRefused
 from orchestrator.runs.collecting import gather
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
 from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import POLLED, State, state_for
-from orchestrator.runs.world import World
 from orchestrator.store import leases, records, runs as store, sweeps
 from orchestrator.store.runs import Run
 
@@ -41,7 +41,7 @@ class Pace:
         return self.interval * self.random.uniform(0.8, 1.2)
 
 
-async def poll(world: World) -> bool:
+async def poll(world: Context) -> bool:
     """One cycle over all polled runs this worker holds; returns whether anything changed.
 
     Memory is one page and the ids of the runs not yet seen in this cycle.
@@ -66,7 +66,7 @@ async def poll(world: World) -> bool:
     return changed
 
 
-async def _look_for_late_landings(world: World) -> None:
+async def _look_for_late_landings(world: Context) -> None:
     """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
     with world.database.read() as connection:
         runs = leases.held_after_repeats(connection, world.owner, world.config.name, POLLED)
@@ -75,7 +75,7 @@ async def _look_for_late_landings(world: World) -> None:
             await look_for_surplus(run, world)
 
 
-async def _follow_all(jobs: dict[str, RemoteJob], world: World) -> bool:
+async def _follow_all(jobs: dict[str, RemoteJob], world: Context) -> bool:
     with world.database.read() as connection:
         runs = leases.held_by_job(connection, world.owner, world.config.name, list(jobs))
     changed = False
@@ -87,7 +87,7 @@ async def _follow_all(jobs: dict[str, RemoteJob], world: World) -> bool:
     return changed
 
 
-async def _follow_alone(job_id: str, world: World) -> bool:
+async def _follow_alone(job_id: str, world: Context) -> bool:
     try:
         job = await world.endpoint.job(job_id)
     except RequestRefused as error:
@@ -97,7 +97,7 @@ async def _follow_alone(job_id: str, world: World) -> bool:
     return await _follow_all({job_id: job}, world)
 
 
-def _gone(job_id: str, world: World) -> bool:
+def _gone(job_id: str, world: Context) -> bool:
     """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
     unknown for a whole settling window was deleted there."""
     with world.database.read() as connection:
@@ -116,7 +116,7 @@ def _gone(job_id: str, world: World) -> bool:
     return bool(found)
 
 
-async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
+async def follow(run: Run, job: RemoteJob, world: Context, why: str = "") -> bool:
     """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
     state = state_for(job.status)
     changed = state not in (None, run.state) or dict(job.raw) != dict(run.remote_job or {})
@@ -133,7 +133,7 @@ async def follow(run: Run, job: RemoteJob, world: World, why: str = "") -> bool:
     return changed
 
 
-async def _cancelled(run: Run, job: RemoteJob, world: World, why: str) -> Move:
+async def _cancelled(run: Run, job: RemoteJob, world: Context, why: str) -> Move:
     """What a cancelled job leaves is recorded as well: its checkpoints are models that may be of use."""
     harvest = await gather(run, job, world)
     move = move_to_status(job, why)
@@ -142,7 +142,7 @@ async def _cancelled(run: Run, job: RemoteJob, world: World, why: str) -> Move:
     return replace(move, reason=f"pruned: {evidence}" if evidence else move.reason, also=harvest.write)
 
 
-def _note(run: Run, job: RemoteJob, world: World) -> None:
+def _note(run: Run, job: RemoteJob, world: Context) -> None:
     reason = f"the endpoint says {job.status}"
     with world.database.write() as connection:
         store.note(
@@ -154,7 +154,7 @@ def _note(run: Run, job: RemoteJob, world: World) -> None:
     world.listener.noted(noted)
 
 
-async def _record_events(run: Run, job: RemoteJob, world: World) -> bool:
+async def _record_events(run: Run, job: RemoteJob, world: Context) -> bool:
     with world.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
     try:

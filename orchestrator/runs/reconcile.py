@@ -14,12 +14,12 @@ from collections.abc import Hashable
 from orchestrator.endpoints.interface import JobPage, RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import RequestRefused
+from orchestrator.runs.context import CLOCK_SKEW_SECONDS, Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.outcome import Move, Outcome, Wait
-from orchestrator.runs.states import FINAL, State, Wish, state_for
-from orchestrator.runs.world import CLOCK_SKEW_SECONDS, World
+from orchestrator.runs.states import FINAL, RequestedAction, State, state_for
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -30,7 +30,7 @@ _ANY_SKEW_SECONDS = 86_400.0
 """How far back a job with a seed of ftorch's own is looked for: no other job has it, whatever a clock says."""
 
 
-async def look_for_job(run: Run, world: World) -> Outcome:
+async def look_for_job(run: Run, world: Context) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
     crash_point("before-job-look")
     try:
@@ -48,7 +48,7 @@ async def look_for_job(run: Run, world: World) -> Outcome:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(world.now() + again, "create unconfirmed, looking for the job")
     nothing_found = f"no job found in {window:g} s of looking"
-    if run.wish == Wish.CANCEL:
+    if run.wish == RequestedAction.CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
     return next_attempt(run, world, nothing_found)
 
@@ -58,7 +58,7 @@ def search_for(run: Run) -> Hashable:
     return run.id, run.creation_attempts
 
 
-def next_attempt(run: Run, world: World, reason: str) -> Move:
+def next_attempt(run: Run, world: Context, reason: str) -> Move:
     """The intent of one more create request, with the same token."""
     attempt = run.creation_attempts + 1
     changes = {"creation_attempted_at": world.now(), "creation_attempts": attempt, "creation_open": True}
@@ -66,7 +66,7 @@ def next_attempt(run: Run, world: World, reason: str) -> Move:
     return Move(State.CREATING, text, changes, guard=told_apart(run, world))
 
 
-async def matching_jobs(run: Run, world: World) -> list[RemoteJob]:
+async def matching_jobs(run: Run, world: Context) -> list[RemoteJob]:
     """The jobs on the endpoint that this run's create request made and no other run owns, oldest first."""
     if world.endpoint.capabilities.metadata:
         page = await world.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
@@ -92,7 +92,7 @@ def _reaches_back(page: JobPage, since: float) -> bool:
     return bool(times) and times[-1] < since and times[-1] <= times[0]
 
 
-def _is_made_by(job: RemoteJob, run: Run, world: World) -> bool:
+def _is_made_by(job: RemoteJob, run: Run, world: Context) -> bool:
     """By token where the job has one; else by every mark that the endpoint echoes: never by hyperparameters,
     which come back resolved or not at all."""
     if TOKEN_KEY in job.metadata:
@@ -119,14 +119,14 @@ def _same_model(found: str | None, asked: str) -> bool:
     return found is None or found.startswith(asked) or asked.startswith(found)
 
 
-def _free(jobs: list[RemoteJob], run: Run, world: World) -> list[RemoteJob]:
+def _free(jobs: list[RemoteJob], run: Run, world: Context) -> list[RemoteJob]:
     with world.database.read() as connection:
         owners = store.owners_of_jobs(connection, world.config.name, [job.id for job in jobs])
     free = {job.id: job for job in jobs if owners.get(job.id, run.id) == run.id}  # a list may name a job twice
     return sorted(free.values(), key=lambda job: (job.created_at or 0.0, job.id))
 
 
-async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
+async def _adopt(run: Run, world: Context, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
     oldest, *others = found
     for other in others:
@@ -136,7 +136,7 @@ async def _adopt(run: Run, world: World, found: list[RemoteJob]) -> Move:
     return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
 
 
-async def look_for_surplus(run: Run, world: World) -> None:
+async def look_for_surplus(run: Run, world: Context) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other runs."""
     if run.creation_attempts < 2:
         return
@@ -149,7 +149,7 @@ async def look_for_surplus(run: Run, world: World) -> None:
             await _cancel_duplicate(job, run, world)
 
 
-async def disown(run: Run, outcome: Outcome, world: World) -> None:
+async def disown(run: Run, outcome: Outcome, world: Context) -> None:
     """What to do with a job that this process created for a run that it lost meanwhile.
 
     A run that is still looking will find it. One that is over, or follows another job, has no use for it.
@@ -163,7 +163,7 @@ async def disown(run: Run, outcome: Outcome, world: World) -> None:
         await _cancel_duplicate(job, run, world)
 
 
-async def _cancel_duplicate(job: RemoteJob, run: Run, world: World) -> None:
+async def _cancel_duplicate(job: RemoteJob, run: Run, world: Context) -> None:
     place = f"run {run.id}: {world.config.name} holds a second job for it, {job.id}"
     if state_for(job.status) in (*FINAL, State.COLLECTING):
         world.listener.warned(f"{place}, which is over ({job.status})")
@@ -178,7 +178,7 @@ async def _cancel_duplicate(job: RemoteJob, run: Run, world: World) -> None:
         world.listener.warned(f"{place}; it is being cancelled")
 
 
-def _is_certain(job: RemoteJob, run: Run, world: World) -> bool:
+def _is_certain(job: RemoteJob, run: Run, world: Context) -> bool:
     """By the token, or by a suffix that holds the run's id: an endpoint without metadata was sent such a one."""
     if job.metadata.get(TOKEN_KEY) == run.creation_token:
         return True

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import open_endpoint
 from orchestrator.errors import FtorchError
-from orchestrator.runs.engine import Attendant, EndpointLoop
-from orchestrator.runs.world import Clock, Listener, Silence, World, new_owner
+from orchestrator.runs.context import Clock, Context, Listener, NullListener, new_owner
+from orchestrator.runs.engine import EndpointLoop, Supervisor
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
 
@@ -29,7 +29,7 @@ async def drive(
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
     until: Callable[[], bool] | None = None,
-    attendants: Sequence[Attendant] = (),
+    attendants: Sequence[Supervisor] = (),
 ) -> None:
     """Drive the runs `ids` (None: all that are not over) until each is over, paused, or waits for the user.
 
@@ -40,13 +40,13 @@ async def drive(
     with database.read() as connection:
         names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in attendants)}
     stop = stop or asyncio.Event()
-    listener = listener or Silence()
+    listener = listener or NullListener()
 
     async def drive_one(name: str) -> None:
         config = workspace.endpoint(name)
         rng = random.SystemRandom()
         async with open_endpoint(config, workspace.home) as endpoint:
-            world = World(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
+            world = Context(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
             world.followed.update(followed)
             here = [each for each in attendants if each.endpoint == name]
             await EndpointLoop(world, ids, until, here).run(stop)

@@ -36,7 +36,7 @@ class State(StrEnum):
     """Over: as the user wished."""
 
 
-class Wish(StrEnum):
+class RequestedAction(StrEnum):
     """What a user wants of a run; kept with it until the loop has carried it out."""
 
     CANCEL = "cancel"
@@ -46,7 +46,11 @@ class Wish(StrEnum):
     @property
     def done(self) -> str:
         """As in "the run can't be cancelled"."""
-        return {Wish.CANCEL: "cancelled", Wish.PAUSE: "paused", Wish.UNPAUSE: "unpaused"}[self]
+        return {
+            RequestedAction.CANCEL: "cancelled",
+            RequestedAction.PAUSE: "paused",
+            RequestedAction.UNPAUSE: "unpaused",
+        }[self]
 
 
 _ENDS = {State.FAILED, State.CANCELLED}

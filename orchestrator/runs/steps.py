@@ -23,13 +23,13 @@ from orchestrator.errors import (
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import departures, move_to_status, request_for
 from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
 from orchestrator.runs.states import FINAL, State
 from orchestrator.runs.uploading import file_on_endpoint
-from orchestrator.runs.world import World
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -39,13 +39,13 @@ _WIND_DOWN = (
 )
 
 
-async def pending(run: Run, world: World) -> Outcome:
+async def pending(run: Run, world: Context) -> Outcome:
     """Begin, if a slot is free and the budget allows it."""
     guard = partial(limits.admission, run=run, config=world.config, now=world.now())
     return Move(State.UPLOADING, f"a slot is free{limits.unpriced(run)}", guard=guard)
 
 
-async def uploading(run: Run, world: World) -> Outcome:
+async def uploading(run: Run, world: Context) -> Outcome:
     """Bring the files up; when they are there, commit the intent to create."""
     ids: dict[str, str] = {}
     waits: list[Wait] = []  # while one file is being processed, the other can go up
@@ -79,7 +79,7 @@ def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
     return files
 
 
-async def creating(run: Run, world: World) -> Outcome:
+async def creating(run: Run, world: Context) -> Outcome:
     """Send the paid request only right after this process committed its intent; anything else is looked for."""
     intent = (run.id, run.creation_attempts)
     if run.creation_open and intent in world.fresh_intents:
@@ -90,7 +90,7 @@ async def creating(run: Run, world: World) -> Outcome:
     return next_attempt(run, world, "the last request was refused for now")
 
 
-async def _create(run: Run, world: World) -> Outcome:
+async def _create(run: Run, world: Context) -> Outcome:
     if not world.holds(run):
         return Wait(world.now(), "create unconfirmed, looking for the job")  # it slept past its lease
     try:
@@ -116,7 +116,7 @@ async def _create(run: Run, world: World) -> Outcome:
     return Move(to, created.reason, {**created.changes, "creation_open": False})
 
 
-async def _request(run: Run, world: World) -> RemoteJob:
+async def _request(run: Run, world: Context) -> RemoteJob:
     crash_point("before-create")
     try:
         return await world.endpoint.create(request_for(run, world.endpoint.capabilities))
@@ -138,7 +138,7 @@ def _refused(error: RequestRefused) -> Move:
     return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
 
 
-def _close_attempt(run: Run, world: World) -> None:
+def _close_attempt(run: Run, world: Context) -> None:
     """The request certainly created nothing (it never left, or the key or the account was refused)."""
     with world.database.write(durable=True) as connection:
         store.note(connection, run, world.owner, world.now(), {"creation_open": False})
@@ -155,7 +155,7 @@ def new_token(rng: random.Random, now: float) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-Step = Callable[[Run, World], Awaitable[Outcome]]
+Step = Callable[[Run, Context], Awaitable[Outcome]]
 
 STEPS: Mapping[State, Step] = {
     State.PENDING: pending,

@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.jobfile import MAX_SEED
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.plan import CheckedFile, Plan
-from orchestrator.runs.recipe import Recipe
+from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
 from orchestrator.store import datachecks, runs as store
 from orchestrator.store.database import Database

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
-from orchestrator.dataset.outgoing import Content
-from orchestrator.endpoints.interface import TRAINING, RemoteFile
+from orchestrator.dataset.outgoing import Content, cut
+from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
 from orchestrator.errors import (
     DataFileUnusable,
     EndpointBusy,
     EndpointError,
+    FtorchError,
     OutcomeUnknown,
     RequestRefused,
     UsageError,
 )
 from orchestrator.jobfile.addresses import Address
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Wait
-from orchestrator.runs.parts import send_in_parts
-from orchestrator.runs.world import World
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
@@ -34,7 +35,7 @@ _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
 
-async def file_on_endpoint(world: World, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
+async def file_on_endpoint(world: Context, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
     """The endpoint's id of the file with these bytes, uploading it where it is not there yet; or what to wait for.
 
     Files of another `purpose` than training must be small enough not to go up in parts.
@@ -57,11 +58,11 @@ async def file_on_endpoint(world: World, path: Place, sha256: str, purpose: str 
         return await _send(world, claimed, path)
 
 
-def _elsewhere(world: World, path: Place) -> Wait:
+def _elsewhere(world: Context, path: Place) -> Wait:
     return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
 
 
-async def _recorded(world: World, upload: Upload, path: Place) -> str | Wait:
+async def _recorded(world: Context, upload: Upload, path: Place) -> str | Wait:
     """A file recorded earlier may have been deleted or have expired since."""
     assert upload.file_id is not None
     try:
@@ -75,7 +76,7 @@ async def _recorded(world: World, upload: Upload, path: Place) -> str | Wait:
     return _ready(world, upload, remote, path)
 
 
-async def _send_again(world: World, gone: Upload, path: Place) -> str | Wait:
+async def _send_again(world: Context, gone: Upload, path: Place) -> str | Wait:
     claimed = await _claim(world, path, gone.sha256, gone.purpose)
     if claimed is None or claimed.file_id != gone.file_id:
         return _elsewhere(world, path)  # somebody else noticed first
@@ -85,7 +86,7 @@ async def _send_again(world: World, gone: Upload, path: Place) -> str | Wait:
     return await _send(world, forgotten, path)
 
 
-async def _claim(world: World, path: Place, sha256: str, purpose: str) -> Upload | None:
+async def _claim(world: Context, path: Place, sha256: str, purpose: str) -> Upload | None:
     file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases are to be kept
     with world.database.write() as connection:
         claimed = uploads.claim(
@@ -116,7 +117,7 @@ def _unchanged(path: Place, sha256: str) -> DataFile:
     return file
 
 
-async def _look_for(world: World, upload: Upload, path: Place) -> str | Wait:
+async def _look_for(world: Context, upload: Upload, path: Place) -> str | Wait:
     """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
     crash_point("before-file-look")
     named = await world.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
@@ -133,7 +134,7 @@ async def _look_for(world: World, upload: Upload, path: Place) -> str | Wait:
     return await _send(world, upload, path)
 
 
-async def _send(world: World, upload: Upload, path: Place) -> str | Wait:
+async def _send(world: Context, upload: Upload, path: Place) -> str | Wait:
     with world.database.write() as connection:
         intended = uploads.write(connection, upload, world.owner, world.now(), attempted_at=world.now())
         crash_point("before-commit-upload-intent")
@@ -163,7 +164,7 @@ async def _send(world: World, upload: Upload, path: Place) -> str | Wait:
     return _confirm(world, intended, remote, path)
 
 
-async def _request(world: World, intended: Upload, path: Place) -> RemoteFile:
+async def _request(world: Context, intended: Upload, path: Place) -> RemoteFile:
     if isinstance(path, Address):
         return await _import(world, intended, path)
     content, parts = Content(path, intended.sha256, intended.bytes), world.endpoint.capabilities.parts
@@ -181,7 +182,7 @@ async def _request(world: World, intended: Upload, path: Place) -> RemoteFile:
         crash_point("after-upload")
 
 
-async def _import(world: World, intended: Upload, address: Address) -> RemoteFile:
+async def _import(world: Context, intended: Upload, address: Address) -> RemoteFile:
     crash_point("before-upload")
     try:
         return await world.endpoint.import_file(address.whole, intended.sent_name)
@@ -192,7 +193,7 @@ async def _import(world: World, intended: Upload, address: Address) -> RemoteFil
         crash_point("after-upload")
 
 
-def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
+def _confirm(world: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
     with world.database.write() as connection:
         uploads.write(
             connection,
@@ -209,7 +210,7 @@ def _confirm(world: World, upload: Upload, remote: RemoteFile, path: Place) -> s
     return _ready(world, upload, remote, path)
 
 
-def _ready(world: World, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
+def _ready(world: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
     if remote.status in _FAILED_STATUSES:
         details = remote.status_details or str(remote.status)
         shown = path.hidden_in(details) if isinstance(path, Address) else details
@@ -222,3 +223,66 @@ def _ready(world: World, upload: Upload, remote: RemoteFile, path: Place) -> str
             raise DataFileUnusable(path=path, problem=f"{problem}; delete it there, then submit again")
         return Wait(world.now() + world.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
     return remote.id
+
+
+# --------------------------------------------------------------------------------------------------------------
+# A large file goes up in parts. Only completing the upload makes a file, so only that needs to be exactly once.
+
+
+async def send_in_parts(
+    world: Context, intended: Upload, content: Content, part_bytes: int, on_sent: OnSent
+) -> RemoteFile:
+    """Bring the file up and make it complete, as long as the lease on it is held.
+
+    An upload that was begun and then failed is cancelled; one whose process died expires on the endpoint within the
+    hour. Raises as `Endpoint.upload` does, and LostRun.
+    """
+    pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases are to be kept
+    upload_id = await _open(world, intended)
+    try:
+        part_ids = [await _send_part(world, upload_id, part, on_sent) for part in pieces.parts]
+        _require_lease(world, intended)
+        return await _complete(world, intended, upload_id, part_ids, pieces.md5)
+    except FtorchError:
+        await _give_up(world, upload_id)
+        raise
+
+
+async def _open(world: Context, intended: Upload) -> str:
+    crash_point("before-parts-open")
+    try:
+        return await world.endpoint.open_upload(intended.sent_name, intended.bytes)
+    finally:
+        crash_point("after-parts-open")
+
+
+async def _send_part(world: Context, upload_id: str, part: Content, on_sent: OnSent) -> str:
+    crash_point("before-part")
+    try:
+        return await world.endpoint.add_part(upload_id, part, lambda sent: on_sent(part.offset + sent))
+    finally:
+        crash_point("after-part")
+
+
+def _require_lease(world: Context, intended: Upload) -> None:
+    """The parts may have taken long: somebody else may have sent the file meanwhile."""
+    with world.database.write() as connection:
+        uploads.write(connection, intended, world.owner, world.now(), attempted_at=world.now())
+        crash_point("before-commit-parts-complete")
+    crash_point("after-commit-parts-complete")
+
+
+async def _complete(world: Context, intended: Upload, upload_id: str, part_ids: list[str], md5: str) -> RemoteFile:
+    crash_point("before-parts-complete")
+    try:
+        return await world.endpoint.complete_upload(upload_id, part_ids, md5, intended.bytes)
+    finally:
+        crash_point("after-parts-complete")
+
+
+async def _give_up(world: Context, upload_id: str) -> None:
+    """What is cancelled can't become a file later; if this fails, or comes too late, looking by name finds it."""
+    crash_point("before-parts-cancel")
+    with suppress(EndpointError):
+        await world.endpoint.cancel_upload(upload_id)
+    crash_point("after-parts-cancel")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.runs.world import World
+from orchestrator.runs.context import Context
 from orchestrator.store import records, runs as store
 from orchestrator.store.runs import Run
 
@@ -10,7 +10,7 @@ from orchestrator.store.runs import Run
 class Watch:
     """Compares the followed runs that this worker does not hold with what it saw of them last."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Context) -> None:
         self._world = world
         self._seen: dict[str, Run] = {}
         self._steps: dict[str, int] = {}

@@ -6,24 +6,24 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.endpoints.interface import Endpoint, RemoteJob
 from orchestrator.errors import RequestRefused
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Move, record
 from orchestrator.runs.polling import follow
-from orchestrator.runs.states import POLLED, State, Wish
-from orchestrator.runs.world import World
+from orchestrator.runs.states import POLLED, RequestedAction, State
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
 _BEFORE_CREATION = (State.PENDING, State.UPLOADING)
 
 
-async def carry_out(run: Run, world: World) -> bool:
+async def carry_out(run: Run, world: Context) -> bool:
     """Do what is wished, as far as it can be done now; returns whether the wish is settled.
 
     While a create is unconfirmed nothing can be cancelled: the job is found first.
     """
-    wish = Wish(run.wish or "")
-    if wish is Wish.CANCEL and (run.state in _BEFORE_CREATION or _nothing_sent(run, world)):
+    wish = RequestedAction(run.wish or "")
+    if wish is RequestedAction.CANCEL and (run.state in _BEFORE_CREATION or _nothing_sent(run, world)):
         record(world, run, Move(State.CANCELLED, "cancelled before a job was created"))
         return True
     if run.state not in POLLED:
@@ -41,16 +41,20 @@ async def carry_out(run: Run, world: World) -> bool:
     return True
 
 
-def _nothing_sent(run: Run, world: World) -> bool:
+def _nothing_sent(run: Run, world: Context) -> bool:
     intent = (run.id, run.creation_attempts)
     return run.state == State.CREATING and (not run.creation_open or intent in world.fresh_intents)
 
 
-def _request(wish: Wish, endpoint: Endpoint) -> Callable[[str], Awaitable[RemoteJob]]:
-    return {Wish.CANCEL: endpoint.cancel, Wish.PAUSE: endpoint.pause, Wish.UNPAUSE: endpoint.unpause}[wish]
+def _request(wish: RequestedAction, endpoint: Endpoint) -> Callable[[str], Awaitable[RemoteJob]]:
+    return {
+        RequestedAction.CANCEL: endpoint.cancel,
+        RequestedAction.PAUSE: endpoint.pause,
+        RequestedAction.UNPAUSE: endpoint.unpause,
+    }[wish]
 
 
-def _drop(run: Run, world: World) -> None:
+def _drop(run: Run, world: Context) -> None:
     with world.database.write() as connection:
         store.note(connection, run, world.owner, world.now(), {"wish": None})
         crash_point("before-commit-wish-done")

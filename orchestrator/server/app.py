@@ -15,16 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from orchestrator.errors import TrainerUnknown
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.batching import BatchRunner
-from orchestrator.server.batchwork import BatchWork
+from orchestrator.server.batchwork import BatchRunner, BatchWork
+from orchestrator.server.completion import LoadedModels
 from orchestrator.server.context import Context
 from orchestrator.server.dialect import Dialect
-from orchestrator.server.gate import Gate, KeyCheck
-from orchestrator.server.loaded import LoadedModels
-from orchestrator.server.profiles import PROFILES
+from orchestrator.server.middleware import ApiMiddleware, KeyCheck
 from orchestrator.server.routes import batches, chat, files, jobs, models, uploads
 from orchestrator.server.scheduler import Scheduler
-from orchestrator.server.settings import Settings
+from orchestrator.server.settings import PROFILES, Settings
 from orchestrator.server.store import Store
 from orchestrator.server.trainers import NAMES
 
@@ -58,7 +56,7 @@ def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
             Route("/health", _health),
             *_azure(context),
         ],
-        middleware=[Middleware(Gate, check=KeyCheck(settings.api_key, "/v1/"))],
+        middleware=[Middleware(ApiMiddleware, check=KeyCheck(settings.api_key, "/v1/"))],
         exception_handlers={ApiError: _refused, HTTPException: _unroutable},
         lifespan=_lifespan,
     )

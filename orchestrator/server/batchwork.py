@@ -5,20 +5,27 @@ Everything is recorded before the slice ends. Whoever goes on, in this process o
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeVar
 
-from orchestrator.server import chatobjects, chatspec, ids
+from starlette.concurrency import run_in_threadpool
+
+from orchestrator.server import chatrequest, completion, ids
 from orchestrator.server.apierror import ApiError, bad_request
-from orchestrator.server.batchlines import Inspection, Line, read_lines
-from orchestrator.server.completion import complete
-from orchestrator.server.loaded import LoadedModels
+from orchestrator.server.completion import LoadedModels, complete
+from orchestrator.server.jobrequest import read_metadata
+from orchestrator.server.locks import job_lock
+from orchestrator.server.requests import Fields
 from orchestrator.server.store import Store
 from orchestrator.server.store.batches import Batch, BatchProblem, BatchStatus, LineAnswer
 from orchestrator.server.store.records import File
@@ -93,10 +100,10 @@ class BatchWork:
 
     def _completion(self, line: Line) -> dict[str, Any]:
         try:
-            asked = chatspec.read(line.body)
+            asked = chatrequest.read(line.body)
             if asked.stream:
                 raise bad_request("A batch can't be streamed.", "stream", "unsupported_parameter")
-            return chatobjects.completion_object(complete(asked, self.models.get(asked.model), self._seconds()))
+            return completion.completion_object(complete(asked, self.models.get(asked.model), self._seconds()))
         except ApiError:
             raise
         except Exception as error:  # one line must not stop the others
@@ -179,3 +186,254 @@ def _response(status: int, body: dict[str, Any]) -> dict[str, Any]:
 def _not_in_time(line: Line) -> str:
     message = "This request could not be executed before the completion window expired."
     return _text(line, None, {"code": "batch_expired", "message": message})
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Works on the batches of a store in the background: a slice of each in turn, so that a long one delays no other.
+#
+# As with jobs, any number of processes may do so for the same store: a file lock says who works on which batch.
+
+
+IDLE_SECONDS = 1.0
+"""Between two looks while there is nothing to do; a batch created in this process is noticed at once."""
+
+
+class BatchRunner:
+    """Carries batches on while it is `running`."""
+
+    def __init__(self, work: BatchWork) -> None:
+        self._work = work
+        self._begun: dict[str, Generator[None, None, None]] = {}
+        self._news: asyncio.Event | None = None
+        self._is_leaving = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """For as long as the block lasts; what is not over by then goes on with the next who runs."""
+        self._news, self._is_leaving = asyncio.Event(), False
+        loop = asyncio.create_task(self._loop(self._news), name="ftorch endpoint batches")
+        try:
+            yield
+        finally:
+            self._is_leaving = True  # not cancelled: a thread at work would go on by itself
+            self.wake()
+            await loop
+
+    def wake(self) -> None:
+        """There is a new batch; call it on the event loop."""
+        if self._news is not None:
+            self._news.set()
+
+    async def _loop(self, news: asyncio.Event) -> None:
+        while not self._is_leaving:
+            try:
+                is_busy = await self._look()
+            except Exception:
+                log.exception("The batches of %s could not be carried on", self._work.store.folder)
+                self._leave()
+                is_busy = False
+            if not is_busy:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(news.wait(), IDLE_SECONDS)
+                news.clear()
+        self._leave()
+
+    async def _look(self) -> bool:
+        """One slice of every batch that nobody else works on; returns whether there was any."""
+        for batch_id in await run_in_threadpool(self._work.store.batches.unfinished):
+            if batch_id not in self._begun:
+                self._begin(batch_id)
+        ours = list(self._begun)
+        for batch_id in ours:
+            if self._is_leaving:
+                break
+            if await run_in_threadpool(next, self._begun[batch_id], _OVER) is _OVER:
+                del self._begun[batch_id]
+        return bool(ours)
+
+    def _begin(self, batch_id: str) -> None:
+        lock = job_lock(self._work.store.locks, batch_id)
+        if not lock.acquire():
+            return
+
+        def locked() -> Generator[None, None, None]:
+            try:
+                yield from self._work.slices(batch_id)
+                lock.discard()
+            finally:
+                lock.release()
+
+        self._begun[batch_id] = locked()
+
+    def _leave(self) -> None:
+        for work in self._begun.values():
+            work.close()
+        self._begun.clear()
+
+
+_OVER = object()
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The lines of a batch's input file: reading them, and what is wrong with them before anything is answered.
+#
+# The codes are those of Microsoft's page on Azure OpenAI batch deployments, which lists them; the limits are
+# those of OpenAI's API reference (batches, create).
+
+
+MAX_LINES = 50_000
+MAX_BYTES = 200_000_000
+PROBLEMS_TOLD = 100
+"""A file with more wrong lines than that is wrong in one way; the rest says nothing new."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request of the file; `number` counts from 1."""
+
+    number: int
+    custom_id: str
+    body: Mapping[str, Any]
+
+
+def read_lines(path: Path, after: int = 0) -> Iterator[Line]:
+    """The requests of a file that was found right, those behind line `after`."""
+    for number, text in _numbered(path):
+        if number > after:
+            values = json.loads(text)
+            yield Line(number, values["custom_id"], values["body"])
+
+
+@dataclass
+class Inspection:
+    """Looks at the lines of a file one by one, and keeps what is wrong."""
+
+    batch: Batch
+    models: LoadedModels
+    problems: list[BatchProblem] = field(default_factory=list)
+    lines: int = 0
+    model: str = ""
+    """That of the first request: the others must name the same."""
+    _ids: set[str] = field(default_factory=set)
+
+    def look_at(self, path: Path) -> Iterator[None]:
+        """Yields after each line, so that whoever looks may do something else between."""
+        if path.stat().st_size > MAX_BYTES:
+            self._note(None, "file_too_large", f"The file has more than {MAX_BYTES} bytes.")
+            return
+        for number, text in _numbered(path):
+            self.lines += 1
+            if self.lines > MAX_LINES:
+                self._note(number, "too_many_tasks", f"The file has more than {MAX_LINES} requests.")
+                return
+            self._check(number, text)
+            if len(self.problems) >= PROBLEMS_TOLD:
+                return
+            yield
+        if not self.lines:
+            self._note(None, "empty_file", "The file has no request.")
+
+    def _check(self, number: int, text: bytes) -> None:
+        try:
+            values = json.loads(text.decode("utf-8"))
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            self._note(number, "invalid_json_line", "This line is not a JSON object.")
+            return
+        self._check_id(number, values.get("custom_id"))
+        if values.get("method") != "POST":
+            self._note(number, "invalid_value", "The method must be 'POST'.", "method")
+        if values.get("url") != self.batch.endpoint:
+            message = f"The URL must be that of the batch, {self.batch.endpoint}."
+            self._note(number, "url_mismatch", message, "url")
+        self._check_body(number, values.get("body"))
+
+    def _check_id(self, number: int, custom_id: object) -> None:
+        if not isinstance(custom_id, str) or not custom_id:
+            self._note(number, "missing_required_parameter", "A custom_id is required.", "custom_id")
+        elif custom_id in self._ids:
+            message = f"The custom_id '{custom_id[:200]}' stands on an earlier line too."
+            self._note(number, "duplicate_custom_id", message, "custom_id")
+        else:
+            self._ids.add(custom_id)
+
+    def _check_body(self, number: int, body: object) -> None:
+        model = body.get("model") if isinstance(body, dict) else None
+        if not isinstance(model, str) or not model:
+            message = "A body with a model is required."
+            self._note(number, "missing_required_parameter", message, "body.model")
+        elif not self.model:
+            self.model = model
+            self._check_model(number, model)
+        elif model != self.model:
+            message = f"The model '{model[:200]}' is not that of the first request; a file has one model."
+            self._note(number, "model_mismatch", message, "body.model")
+
+    def _check_model(self, number: int, model: str) -> None:
+        try:
+            self.models.get(model)
+        except ApiError as error:
+            self._note(number, error.code or "invalid_value", error.message, "body.model")
+
+    def _note(self, line: int | None, code: str, message: str, param: str | None = None) -> None:
+        self.problems.append(BatchProblem(code, message, param, line))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines with something on them."""
+    with path.open("rb") as source:
+        for number, text in enumerate(source, start=1):
+            if text.strip():
+                yield number, text
+
+
+# --- Reads the request that creates a batch, with the rules of the official description -----------------------
+
+
+KNOWN = frozenset({"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"})
+ENDPOINT = "/v1/chat/completions"
+WINDOWS = {"24h": 24 * 3600}
+MIN_LIFETIME, MAX_LIFETIME = 3600, 2_592_000
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What is asked for; `window_seconds` is how long it may take."""
+
+    input_file: str
+    endpoint: str
+    completion_window: str
+    metadata: Mapping[str, str] | None
+    output_lifetime: int | None
+
+    @property
+    def window_seconds(self) -> int:
+        return WINDOWS[self.completion_window]
+
+
+def read(body: Mapping[str, Any]) -> BatchSpec:
+    """The batch that a create request asks for; ApiError 400 names the parameter that is wrong or not offered."""
+    fields = Fields(body)
+    fields.only(KNOWN)
+    fields.required("input_file_id", "endpoint", "completion_window")
+    endpoint = fields.text("endpoint") or ""
+    if endpoint != ENDPOINT:
+        message = f"The local endpoint takes batches for {ENDPOINT} only, not {endpoint[:100]!r}."
+        raise bad_request(message, "endpoint", "unsupported_parameter")
+    return BatchSpec(
+        input_file=fields.text("input_file_id") or "",
+        endpoint=endpoint,
+        completion_window=fields.choice("completion_window", WINDOWS) or "",
+        metadata=read_metadata(fields),
+        output_lifetime=_lifetime(fields),
+    )
+
+
+def _lifetime(fields: Fields) -> int | None:
+    table = fields.table("output_expires_after")
+    if table is None:
+        return None
+    table.required("anchor", "seconds")
+    table.choice("anchor", ("created_at",))
+    return table.integer("seconds", MIN_LIFETIME, MAX_LIFETIME)

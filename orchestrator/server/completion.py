@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.tokens import count_messages, count_text
 from orchestrator.server import ids
-from orchestrator.server.chatspec import ChatRequest
-from orchestrator.server.loaded import Loaded
-from orchestrator.server.trainers.interface import Answer
+from orchestrator.server.apierror import not_found
+from orchestrator.server.chatrequest import ChatRequest
+from orchestrator.server.jobrequest import check_model_name
+from orchestrator.server.store import Store
+from orchestrator.server.trainers import trainer
+from orchestrator.server.trainers.interface import Answer, Model
 
 FinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
@@ -128,3 +136,157 @@ def _first_tokens(text: str, tokens: int, model: str) -> str:
 
 def _with_new_ids(choice: Choice) -> Choice:
     return replace(choice, calls=[replace(call, id=ids.call_id()) for call in choice.calls])
+
+
+# --- A completion as JSON: one object, or the chunks of a stream ----------------------------------------------
+
+
+Json = dict[str, Any]
+
+WORD = re.compile(r"\s*\S+|\s+")
+
+
+def completion_object(completion: Completion) -> Json:
+    """The `chat.completion` object."""
+    return {
+        **_head(completion, "chat.completion"),
+        "choices": [_choice(number, choice, completion.legacy) for number, choice in enumerate(completion.choices)],
+        "usage": _usage(completion),
+    }
+
+
+def event_stream(completion: Completion, *, usage: bool) -> Iterator[str]:
+    """The server-sent events of a streamed completion; with `usage`, one more chunk brings it at the end."""
+    head = _head(completion, "chat.completion.chunk")
+    if usage:
+        head["usage"] = None
+    for number, choice in enumerate(completion.choices):
+        for delta in _deltas(choice, completion.legacy):
+            yield _event({**head, "choices": [_part(number, delta, None)]})
+        yield _event({**head, "choices": [_part(number, {}, choice.finish_reason)]})
+    if usage:
+        yield _event({**head, "choices": [], "usage": _usage(completion)})
+    yield "data: [DONE]\n\n"
+
+
+def _head(completion: Completion, kind: str) -> Json:
+    return {
+        "id": completion.id,
+        "object": kind,
+        "created": completion.created,
+        "model": completion.model,
+        "service_tier": "default",
+        "system_fingerprint": completion.fingerprint,
+    }
+
+
+def _choice(number: int, choice: Choice, legacy: bool) -> Json:
+    message: Json = {"role": "assistant", "content": choice.content, "refusal": None, "annotations": []}
+    if choice.calls and legacy:
+        message["function_call"] = _function(choice.calls[0])
+    elif choice.calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": _function(call)} for call in choice.calls
+        ]
+    return {"index": number, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}
+
+
+def _function(call: Call) -> Json:
+    return {"name": call.name, "arguments": call.arguments}
+
+
+def _usage(completion: Completion) -> Json:
+    prompt, answer = completion.prompt_tokens, completion.completion_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer,
+        "total_tokens": prompt + answer,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _deltas(choice: Choice, legacy: bool) -> Iterator[Json]:
+    """What a choice is streamed as: first the role, then text or calls word by word."""
+    yield {"role": "assistant", "content": None if choice.calls else "", "refusal": None}
+    for piece in WORD.findall(choice.content or ""):
+        yield {"content": piece}
+    for number, call in enumerate(choice.calls):
+        if legacy:
+            yield {"function_call": {"name": call.name, "arguments": ""}}
+        else:
+            start = {"index": number, "id": call.id, "type": "function"}
+            yield {"tool_calls": [{**start, "function": {"name": call.name, "arguments": ""}}]}
+        for piece in WORD.findall(call.arguments):
+            part = {"arguments": piece}
+            yield {"function_call": part} if legacy else {"tool_calls": [{"index": number, "function": part}]}
+
+
+def _part(number: int, delta: Json, finish_reason: str | None) -> Json:
+    return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _event(chunk: Json) -> str:
+    return f"data: {json.dumps(chunk)}\n\n"
+
+
+# --- Models in memory: the few used last stay loaded ----------------------------------------------------------
+
+
+CAPACITY = 4
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that answers, and the fingerprint of what answers: it changes when the weights do."""
+
+    model: Model
+    fingerprint: str
+
+
+class LoadedModels:
+    """Finds models by name and loads their weights once."""
+
+    def __init__(self, store: Store, base_trainer: str) -> None:
+        self._store = store
+        self._base_trainer = base_trainer
+        self._loaded: OrderedDict[tuple[str, str | None], Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Loaded:
+        """The fine-tuned model of this name; any other name is played by the untrained base model.
+
+        Raises ApiError 404 where there is no such fine-tuned model.
+        """
+        if not is_fine_tuned(name):
+            check_model_name(name)
+            return self._load(self._base_trainer, None)
+        model = self._store.models.get(name)
+        if model is None:
+            raise unknown_model(name)
+        return self._load(model.trainer, model.blob)
+
+    def _load(self, trainer_name: str, blob: str | None) -> Loaded:
+        key = (trainer_name, blob)
+        with self._lock:
+            if key not in self._loaded:
+                weights = None if blob is None else self._store.blobs.read(blob)
+                self._loaded[key] = Loaded(trainer(trainer_name).load(weights), _fingerprint(key))
+            self._loaded.move_to_end(key)
+            while len(self._loaded) > CAPACITY:
+                self._loaded.popitem(last=False)
+            return self._loaded[key]
+
+
+def unknown_model(name: str) -> Exception:
+    """The 404 for a model that is not there."""
+    return not_found(f"The model '{name[:200]}' does not exist.", "model", "model_not_found")
+
+
+def _fingerprint(key: tuple[str, str | None]) -> str:
+    return "fp_" + hashlib.sha256(repr(key).encode()).hexdigest()[:10]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from orchestrator.server.completion import LoadedModels
 from orchestrator.server.dialect import Dialect
-from orchestrator.server.loaded import LoadedModels
-from orchestrator.server.profiles import Profile
 from orchestrator.server.scheduler import Scheduler
-from orchestrator.server.settings import Settings
+from orchestrator.server.settings import Profile, Settings
 from orchestrator.server.store import Store
 
 

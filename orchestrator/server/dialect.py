@@ -13,10 +13,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from orchestrator.server import ids, jobspec, objects
-from orchestrator.server.jobspec import JobSpec
+from orchestrator.server import ids, jobrequest, objects
+from orchestrator.server.jobrequest import JobSpec
 from orchestrator.server.objects import Json
-from orchestrator.server.profiles import Profile
+from orchestrator.server.settings import Profile
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import JobRoom, NoJobRoomError
 from orchestrator.server.store.records import Checkpoint, DialectName, Event, File, Job, Upload
@@ -35,7 +35,7 @@ class Dialect:
 
     def read_job(self, body: Mapping[str, Any]) -> JobSpec:
         """The job that a create request asks for; ApiError 400 where it is wrong."""
-        return jobspec.read(body)
+        return jobrequest.read(body)
 
     def names(self, base: str, suffix: str | None) -> tuple[str, str]:
         """The id of a new job, and what its model will be called."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.server.resultfile import result_file
-from orchestrator.server.store.progress import Measured
+from orchestrator.server.store.jobs import Measured
 from orchestrator.server.store.records import Failure, Job
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.server.profiles import Profile
+from orchestrator.server.settings import Profile
 from orchestrator.server.store.batches import Batch
 from orchestrator.server.store.records import (
     Checkpoint,

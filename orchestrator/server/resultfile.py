@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from orchestrator.server.store.progress import Measured
+from orchestrator.server.store.jobs import Measured
 
 FILENAME = "step_metrics.csv"
 PURPOSE = "fine-tune-results"

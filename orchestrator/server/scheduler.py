@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from orchestrator.server.batching import BatchRunner
+from orchestrator.server.batchwork import BatchRunner
 from orchestrator.server.locks import FileLock, job_lock, slot_locks, take_any
 from orchestrator.server.settings import Settings
 from orchestrator.server.store import Store
-from orchestrator.server.store.progress import NoLongerRunningError
+from orchestrator.server.store.jobs import NoLongerRunningError
 from orchestrator.server.store.records import Failure, JobStatus
 
 BUSY_SECONDS = 0.05

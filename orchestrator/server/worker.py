@@ -7,21 +7,33 @@ checkpoint.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
+import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from orchestrator.server.lifeline import end_with_parent
+from orchestrator.dataset.basemodels import is_fine_tuned
+from orchestrator.dataset.checking.checks import CheckReport, check_file
+from orchestrator.dataset.files import open_as_sent
+from orchestrator.dataset.jsontext import parse_json
+from orchestrator.dataset.lines import numbered_lines
+from orchestrator.server import ids, resultfile
+from orchestrator.server.jobrules import rules_of
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
-from orchestrator.server.store.progress import NoLongerRunningError
-from orchestrator.server.store.records import ACTIVE, Failure, Job, JobStatus
-from orchestrator.server.training import train
-from orchestrator.server.validation import JobFailedError, validate_files
+from orchestrator.server.store.jobs import Measured, Metrics, NoLongerRunningError
+from orchestrator.server.store.records import ACTIVE, Checkpoint, Failure, File, Job, JobStatus
+from orchestrator.server.trainers import trainer
+from orchestrator.server.trainers.interface import Hyperparameters, Step, Trainer, Training
 
 Task = Callable[[Job], None]
 
@@ -78,3 +90,305 @@ def _failing_cleanly(store: Store, job: Job, task: Task) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Ties a trainer process to the process that started it: when that one is gone, however it went, so is this.
+
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h: the signal this process gets when its parent dies."""
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the parent closes its end of our standard input or dies.
+
+    The pipe alone is enough on every system; Linux's death signal also covers a pipe end that some other child of
+    the parent inherited.
+    """
+    threading.Thread(target=_exit_at_end_of_input, name="lifeline", daemon=True).start()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _exit_at_end_of_input() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    os._exit(0)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Writes what a training reports into the store, often enough to follow it and seldom enough not to slow it.
+
+
+WRITE_SECONDS = 0.05
+"""Steps are gathered this long: a request to stop is seen that fast, and a commit costs about as much as a step."""
+METRICS_EVENTS = 200
+"""About as many metrics events a job gets, however many steps it has; the result file has them all."""
+
+
+class Recorder:
+    """Takes the steps and checkpoints of one training. NoLongerRunningError ends the training from inside."""
+
+    def __init__(self, store: Store, job: Job, now: Callable[[], float]) -> None:
+        self._store = store
+        self._job = job
+        self._now = now
+        self._told_until = store.progress.last_step(job)
+        self._began = self._written = time.monotonic()
+        self._done = 0
+        self._waiting: list[Step] = []
+
+    def step(self, step: Step) -> None:
+        """Take one step; it is written within WRITE_SECONDS of the next ones."""
+        self._done += 1
+        self._waiting.append(step)
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def checkpoint(self, step: Step, weights: bytes) -> None:
+        """Write the steps so far, then the checkpoint: it never stands before what led to it."""
+        self.flush()
+        job, number = self._job, step.step
+        blob = self._store.blobs.put(weights)
+        name = f"{job.model_name}:ckpt-step-{number}"
+        metrics = {"step": number, **_numbers(step)}
+        checkpoint = Checkpoint(ids.checkpoint_id(), job.id, int(self._now()), number, name, metrics, blob)
+        try:
+            self._store.progress.add_checkpoint(job, checkpoint)
+        except BaseException:
+            self._store.blobs.delete(blob)
+            raise
+
+    def flush(self) -> None:
+        """Write the steps that wait."""
+        steps, self._waiting = self._waiting, []
+        self._written = time.monotonic()
+        if steps:
+            told = [_metrics(step) for step in steps if step.step > self._told_until and _is_told(step)]
+            finish = self._estimated_finish(steps[-1])
+            self._store.progress.add_steps(self._job, [_row(s) for s in steps], told, finish, int(self._now()))
+
+    def _estimated_finish(self, last: Step) -> int:
+        pace = (time.monotonic() - self._began) / self._done
+        return math.ceil(self._now() + pace * (last.total_steps - last.step))
+
+
+def _is_told(step: Step) -> bool:
+    every = math.ceil(step.total_steps / METRICS_EVENTS)
+    full = step.full_valid_loss is not None
+    return full or step.step in (1, step.total_steps) or step.step % every == 0
+
+
+def _metrics(step: Step) -> Metrics:
+    data = {"step": step.step, "total_steps": step.total_steps, **_numbers(step)}
+    told = [("training", step.train_loss), ("validation", step.valid_loss)]
+    told.append(("full validation", step.full_valid_loss))
+    losses = ", ".join(f"{name} loss={loss:.2f}" for name, loss in told if loss is not None)
+    return Metrics(f"Step {step.step}/{step.total_steps}: {losses}", data)
+
+
+def _numbers(step: Step) -> dict[str, float]:
+    """The measurements under their official names; one that is missing or not finite has no place in JSON."""
+    named = {
+        "train_loss": step.train_loss,
+        "train_mean_token_accuracy": step.train_accuracy,
+        "valid_loss": step.valid_loss,
+        "valid_mean_token_accuracy": step.valid_accuracy,
+        "full_valid_loss": step.full_valid_loss,
+        "full_valid_mean_token_accuracy": step.full_valid_accuracy,
+    }
+    return {name: value for name, value in named.items() if value is not None and math.isfinite(value)}
+
+
+def _row(step: Step) -> Measured:
+    numbers = _numbers(step)
+    return Measured(
+        step.step,
+        numbers.get("train_loss"),
+        numbers.get("train_mean_token_accuracy"),
+        numbers.get("valid_loss"),
+        numbers.get("valid_mean_token_accuracy"),
+    )
+
+
+# --- Trains one job from its files to its model ---------------------------------------------------------------
+
+
+def train(store: Store, job: Job, now: Callable[[], float]) -> None:
+    """Train the job, going on from its last checkpoint if it has one, and record its model.
+
+    Raises JobFailedError where it cannot succeed, NoLongerRunningError where it was paused or cancelled meanwhile.
+    """
+    training_rows = _rows(store.blobs.path(file_blob(store, job, "training_file", now())))
+    validation_rows = _validation_rows(store, job, now())
+    school = trainer(job.trainer)
+    numbers = _resolved(school, job, len(training_rows))
+    _check_size(job, numbers)
+    checkpoint = store.progress.last_checkpoint(job)
+    training = Training(
+        training=training_rows,
+        validation=validation_rows,
+        hyperparameters=numbers,
+        seed=job.seed,
+        parent=_parent_weights(store, job),
+        resume=store.blobs.read(checkpoint.blob) if checkpoint else None,
+    )
+    store.progress.begin(job, asdict(numbers), _opening(job, checkpoint), int(now()))
+    recorder = Recorder(store, job, now)
+    weights = school.train(training, recorder.step, recorder.checkpoint)
+    recorder.flush()
+    _record_outcome(store, job, numbers, weights, int(now()))
+
+
+def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
+    # A job that started before has its numbers already; resolving them again gives the same.
+    return school.resolve(
+        examples,
+        n_epochs=job.n_epochs if job.n_epochs == "auto" else int(job.n_epochs),
+        batch_size=job.batch_size if job.batch_size == "auto" else int(job.batch_size),
+        learning_rate_multiplier=job.learning_rate_multiplier,
+        beta=job.beta,
+    )
+
+
+def _check_size(job: Job, numbers: Hyperparameters) -> None:
+    most, wanted = rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
+    if most is not None and wanted > most:
+        message = (
+            f"{wanted:,} tokens (tokens of the file times epochs) are more than the {most:,} one job may train on."
+        )
+        raise JobFailedError(Failure("quotaExceeded", message, "training_file"))
+
+
+def _opening(job: Job, checkpoint: Checkpoint | None) -> str:
+    if job.started_at is None:
+        return "Fine-tuning job started"
+    place = (
+        f"from the checkpoint at step {checkpoint.step}"
+        if checkpoint
+        else "from the start, as it has no checkpoint yet"
+    )
+    if job.status is JobStatus.RUNNING:
+        return f"The process that trained this job ended before the job did; it goes on {place}"
+    return f"Fine-tuning job goes on {place}"
+
+
+def _validation_rows(store: Store, job: Job, now: float) -> list[dict[str, Any]]:
+    if job.validation_file is None:
+        return []
+    return _rows(store.blobs.path(file_blob(store, job, "validation_file", now)))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with open_as_sent(path) as stream:
+        return [parse_json(line.decode()) for _, line in numbered_lines(stream) if line is not None]
+
+
+def _parent_weights(store: Store, job: Job) -> bytes | None:
+    if not is_fine_tuned(job.model):
+        return None
+    parent = store.models.get(job.model)
+    if parent is None:
+        message = f"The model {job.model} was deleted before training could start from it."
+        raise JobFailedError(Failure("model_not_found", message, "model"))
+    return store.blobs.read(parent.blob)
+
+
+def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: bytes, now: int) -> None:
+    model_blob = store.blobs.put(weights)
+    result = rules_of(job).result_file(store.progress.steps(job))
+    result_blob = store.blobs.put(result)
+    file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
+    try:
+        tokens = (job.training_tokens or 0) * numbers.n_epochs
+        store.progress.succeed(job, model_blob, file, tokens, now)
+    except BaseException:
+        store.blobs.delete(model_blob)
+        store.blobs.delete(result_blob)
+        raise
+
+
+# --- Checks a job's files before anything is trained on them --------------------------------------------------
+
+
+SHOWN_NOTES = 5
+_ADVICE = "FT6"
+"""What only the whole file shows is for its author, before the upload; no service says such things of a job."""
+
+Role = Literal["training_file", "validation_file"]
+
+
+class JobFailedError(Exception):
+    """This job cannot succeed; `failure` is what its object will carry."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the checks found: tokens of one epoch, and notes for the owner."""
+
+    training_tokens: int
+    notes: Sequence[str]
+
+
+def validate_files(store: Store, job: Job, now: float) -> Validated:
+    """Check the training file and, where there is one, the validation file.
+
+    Raises JobFailedError with the first line that is wrong.
+    """
+    report = _check(store, job, "training_file", now)
+    notes = _notes("Training file", report)
+    if job.validation_file is not None:
+        notes += _notes("Validation file", _check(store, job, "validation_file", now))
+    return Validated(report.tokens or 0, notes)
+
+
+def file_blob(store: Store, job: Job, role: Role, now: float) -> str:
+    """The blob of the job's file; JobFailedError where the file was deleted after the job was created."""
+    file_id = job.training_file if role == "training_file" else job.validation_file
+    file = store.files.get(file_id or "", now)
+    if file is None:
+        message = f"The file {file_id} was deleted before it could be used."
+        raise JobFailedError(Failure("file_not_found", message, role))
+    return file.blob
+
+
+def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
+    path = store.blobs.path(file_blob(store, job, role, now))
+    report = check_file(
+        path, method=job.method, purpose="training" if role == "training_file" else "validation", model=job.base
+    )
+    if not report.ok:
+        raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
+    failure = rules_of(job).screen(path)
+    if failure is not None:
+        raise JobFailedError(failure)
+    return report
+
+
+def _complaint(role: Role, report: CheckReport, path: Path) -> str:
+    first = report.errors[0]
+    place = "" if first.line else f" (up to line {_lines(path)}, its last)"
+    others = report.total("error") - 1
+    more = f" ({others} more in this file.)" if others else ""
+    return f"The {role.replace('_', ' ')} is invalid. {first.message}{place}. {first.fix}{more}"
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _notes(name: str, report: CheckReport) -> list[str]:
+    told = [finding for finding in report.warnings if not finding.code.startswith(_ADVICE)]
+    notes = [f"{name}: {finding.message}" for finding in told[:SHOWN_NOTES]]
+    left = sum(report.counts[code] for code in {finding.code for finding in told}) - len(notes)
+    if left:
+        notes.append(f"{name}: {left} more warnings")
+    return notes

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from orchestrator.jobfile import Axis, Choices, Range, Value
 from orchestrator.jobfile.sweep import Direction
-from orchestrator.sweeps.ranking import PointResult
+from orchestrator.sweeps.results import PointResult
 from orchestrator.sweeps.study import distributions, quiet
 
 _MOST_LEVELS = 6

@@ -9,16 +9,15 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from orchestrator.evaluation.comparison import adjusted, p_shown, p_value
-from orchestrator.evaluation.gathering import Gathered, gather, pairs
-from orchestrator.evaluation.measures import MEASURES, value_of
+from orchestrator.evaluation.metrics import METRICS, value_of
+from orchestrator.evaluation.scores import SeriesScores, pairs, scores_of
 from orchestrator.evaluation.statistics import SIGNIFICANCE
 from orchestrator.jobfile import Evaluation as Settings, JobFile, ScoreName
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.sweeps import RecordedSweep
-from orchestrator.sweeps.ranking import Ranking, best_repeat
-from orchestrator.sweeps.results import Score
+from orchestrator.sweeps.results import Ranking, Score, best_repeat
 
 _TOLD_APART_BY: ScoreName = "call_accuracy"
 """What two models are compared by where the metric is no share of answers."""
@@ -30,7 +29,7 @@ class Evaluated:
 
     evaluation: Evaluation
     metric: ScoreName
-    gathered: Mapping[str, Gathered]
+    gathered: Mapping[str, SeriesScores]
     """By model."""
     questions: int
     """That each model was asked."""
@@ -41,7 +40,7 @@ class Evaluated:
         if found is None:
             return None
         figures = found.tally.all.figures()
-        value, measure = value_of(self.metric, figures), MEASURES.get(self.metric)
+        value, measure = value_of(self.metric, figures), METRICS.get(self.metric)
         if value is None:
             return None
         is_whole = figures.answers >= self.questions
@@ -50,7 +49,7 @@ class Evaluated:
     def p_values(self, model: str, others: Sequence[str]) -> dict[str, float]:
         """How likely each of the others differs from the model by chance: exact McNemar test on the same cases,
         adjusted after Holm for their number."""
-        name = self.metric if self.metric in MEASURES else _TOLD_APART_BY
+        name = self.metric if self.metric in METRICS else _TOLD_APART_BY
         ours = self.gathered[model]
         return adjusted({other: p_value(pairs(ours, self.gathered[other], name)) for other in others})
 
@@ -64,7 +63,7 @@ def evaluated(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Evaluated |
     if found is None:
         return None
     variant = found.settings["variants"][0]
-    gathered = {model: each for (model, its), each in gather(ledger, found).items() if its == variant}
+    gathered = {model: each for (model, its), each in scores_of(ledger, found).items() if its == variant}
     questions = max((len(each.kept) for each in gathered.values()), default=0)
     return Evaluated(found, job.evaluation.metric, gathered, questions)
 
@@ -107,7 +106,7 @@ def _told_apart(p_values: Mapping[str, float], found: Evaluated) -> str:
     if not p_values:
         return ""
     alike = sum(p >= SIGNIFICANCE for p in p_values.values())
-    by = "" if found.metric in MEASURES else f", by {_TOLD_APART_BY}"
+    by = "" if found.metric in METRICS else f", by {_TOLD_APART_BY}"
     test = f"(exact McNemar test{by}, Holm over {len(p_values)})"
     if not alike:
         return f"On these cases the first is ahead of each of the others by more than chance {test}."

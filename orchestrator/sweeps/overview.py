@@ -13,16 +13,15 @@ from sqlalchemy import Connection
 
 from orchestrator.errors import NoSuchSweep
 from orchestrator.jobfile import JobFile, Sweep, job_from_document
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.store import sweeps as store
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.effects import Effect, effects
-from orchestrator.sweeps.proposals import Suggestion, suggestions
-from orchestrator.sweeps.ranking import Ranking, rank
-from orchestrator.sweeps.results import TrialResult, TrialState, looks, score_of
+from orchestrator.sweeps.results import Ranking, TrialResult, TrialState, looks, rank, score_of
+from orchestrator.sweeps.tpe import Suggestion, suggestions
 from orchestrator.sweeps.trials import Trial
 
 if TYPE_CHECKING:

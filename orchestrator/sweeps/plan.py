@@ -14,10 +14,9 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import BudgetTooSmall, JobFileNotFitting
 from orchestrator.jobfile import Axis, Choices, JobFile, Sweep, Value
 from orchestrator.runs.plan import CheckedFile, Plan, facts_of, plan_job
-from orchestrator.sweeps.axes import contains
 from orchestrator.sweeps.overview import settings
+from orchestrator.sweeps.points import contains, known_points
 from orchestrator.sweeps.recipes import DataFacts, PlannedTrial, Recipes
-from orchestrator.sweeps.strategies import known_points
 from orchestrator.sweeps.study import require_optuna
 from orchestrator.sweeps.trials import Parameters, Trial, numbered, trial_job
 

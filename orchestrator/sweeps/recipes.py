@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.jobfile import JobFile
-from orchestrator.runs.recipe import FileFacts, Recipe, training_type
+from orchestrator.runs.plan import FileFacts, Recipe, training_type
 from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.trials import Trial, trial_job
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from orchestrator.errors import SweepNameTaken
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.states import State, Wish
+from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import free_id, keep_checks, new_run
 from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
@@ -217,13 +217,13 @@ def _write_trials(
 def _take_up_again(connection: Connection, trial: RecordedTrial) -> None:
     """It was removed or stopped, and is asked for again before that was carried out."""
     if trial.pruned is None:
-        run_store.withdraw(connection, trial.run_id, Wish.CANCEL)
+        run_store.withdraw(connection, trial.run_id, RequestedAction.CANCEL)
 
 
 def _leave(connection: Connection, trial: RecordedTrial) -> None:
     """What may have a job is left to it; what is not that far is not begun any more."""
     if run_store.get(connection, trial.run_id).state in (State.PENDING, State.UPLOADING):
-        run_store.set_wish(connection, trial.run_id, Wish.CANCEL)
+        run_store.set_wish(connection, trial.run_id, RequestedAction.CANCEL)
 
 
 def _free_numbers(connection: Connection, sweep: RecordedSweep) -> Iterator[int]:

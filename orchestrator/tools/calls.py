@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from orchestrator.dataset.checking.findings import named_type
+from orchestrator.dataset.findings import named_type
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.tools.functions import Tool
 

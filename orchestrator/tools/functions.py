@@ -20,8 +20,6 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
 from orchestrator.errors import FunctionUnusable
-from orchestrator.tools.docstrings import description_of
-from orchestrator.tools.schemas import Schema, plain_schemas, without_null
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """By OpenAI's reference of function definitions."""
@@ -147,3 +145,111 @@ def _property(schema: Schema, default: Any, description: str) -> Schema:
         with suppress(PydanticSerializationError):
             schema = {**schema, "default": to_jsonable_python(default)}
     return {**schema, "description": description} if description else schema
+
+
+# --------------------------------------------------------------------------------------------------------------
+# What a docstring says about its function and each parameter, in Google, NumPy, reST or Epydoc style.
+
+
+@dataclass(frozen=True)
+class Description:
+    """`text` is what the function does, "" where nothing is said; `parameters` has those that are described."""
+
+    text: str
+    parameters: Mapping[str, str]
+
+
+def description_of(function: Callable[..., Any]) -> Description:
+    """The description of a function, without what its docstring says about results and errors."""
+    docstring = inspect.getdoc(function) or ""
+    if not docstring:
+        return Description("", {})
+    from docstring_parser import ParseError, parse
+
+    try:
+        parsed = parse(docstring)
+    except ParseError:
+        return Description(_first_line_joined(docstring), {})
+    named = {each.arg_name: _joined(each.description or "") for each in parsed.params}
+    return Description(
+        _first_line_joined(parsed.description or ""), {key: text for key, text in named.items() if text}
+    )
+
+
+def _first_line_joined(text: str) -> str:
+    """The first paragraph on one line, as definitions are written by hand; further ones as they stand."""
+    first, *others = text.strip().split("\n\n", maxsplit=1)
+    return "\n\n".join([_joined(first), *others])
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The JSON Schema of Python types, as plain as definitions in training data: no titles, nothing by reference.
+
+
+Schema = dict[str, Any]
+
+_DEFS = "#/$defs/"
+_LITERALS = ("enum", "const", "default", "examples", "required")
+_SCHEMA_MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
+_LEFT_OUT = ("title", "discriminator")
+"""Pydantic makes titles of names, which says nothing new; the other one only speaks about references."""
+
+
+class _Recursive(Exception):
+    """A type contains itself, so it can't be written without references."""
+
+
+def plain_schemas(adapters: Mapping[str, TypeAdapter[Any]]) -> tuple[dict[str, Schema], Schema]:
+    """The schema of each type, and the definitions that they refer to: none, but for types that contain themselves.
+
+    Raises PydanticInvalidForJsonSchema for a type that JSON has nothing for.
+    """
+    found, shared = TypeAdapter.json_schemas([(name, "validation", each) for name, each in adapters.items()])
+    schemas = {name: found[name, "validation"] for name in adapters}
+    definitions = shared.get("$defs", {})
+    try:
+        return {name: _plain(schema, definitions, ()) for name, schema in schemas.items()}, {}
+    except _Recursive:
+        kept = {name: _plain(schema, None, ()) for name, schema in definitions.items()}
+        return {name: _plain(schema, None, ()) for name, schema in schemas.items()}, kept
+
+
+def without_null(schema: Schema) -> Schema:
+    """The schema of an optional argument that is better left out than sent as null."""
+    choices = schema.get("anyOf")
+    if not isinstance(choices, list) or {"type": "null"} not in choices:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    left = [choice for choice in choices if choice != {"type": "null"}]
+    return {**left[0], **rest} if len(left) == 1 else {"anyOf": left, **rest}
+
+
+def _plain(schema: Any, definitions: Mapping[str, Any] | None, above: tuple[str, ...]) -> Any:
+    """The schema with its references resolved, where `definitions` are given; `above` are those it stands in."""
+    if isinstance(schema, list):
+        return [_plain(entry, definitions, above) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {}
+    for key, value in schema.items():
+        if key in _LITERALS:
+            plain[key] = value
+        elif key in _SCHEMA_MAPS and isinstance(value, dict):
+            plain[key] = {name: _plain(inner, definitions, above) for name, inner in value.items()}
+        elif key not in _LEFT_OUT:
+            plain[key] = _plain(value, definitions, above)
+    if definitions is None or "$ref" not in plain:
+        return plain
+    return _resolved(plain, definitions, above)
+
+
+def _resolved(schema: Schema, definitions: Mapping[str, Any], above: tuple[str, ...]) -> Schema:
+    name = schema.pop("$ref").removeprefix(_DEFS)
+    if name in above:
+        raise _Recursive
+    # What stands beside a reference, such as the parameter's own description, says it better than the type.
+    return {**_plain(definitions[name], definitions, (*above, name)), **schema}

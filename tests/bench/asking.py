@@ -22,7 +22,7 @@ from openai import AsyncOpenAI
 
 from orchestrator.evaluation.plan import Plan, Wishes, all_questions, plan_evaluation
 from orchestrator.evaluation.session import ask_missing, begin, finish
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 
 CASES, CONCURRENCY, ANSWER_SECONDS = 1000, 50, 0.05
 IDEAL = CASES * ANSWER_SECONDS / CONCURRENCY

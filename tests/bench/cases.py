@@ -20,8 +20,8 @@ from typing import Any
 from orchestrator.evaluation.plan import Plan, Wishes, all_questions, asked_as, batches, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import begin, finish
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.html import page_of
-from orchestrator.runs.ledger import Ledger, open_ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import RecordedAnswer
 

@@ -66,7 +66,7 @@ def bare(path: Path, remember: bool = False) -> dict[str, Any]:
     import orjson
     from rs_bpe import openai
 
-    from orchestrator.dataset.signatures import rendered_functions
+    from orchestrator.dataset.tokens import rendered_functions
 
     watch = Watch()
     count = openai.o200k_base().count
@@ -98,7 +98,7 @@ def cookbook(path: Path) -> dict[str, Any]:
     """The way of the notebooks: the standard library, checks and counts message by message in Python."""
     from rs_bpe import openai
 
-    from orchestrator.dataset.signatures import rendered_functions
+    from orchestrator.dataset.tokens import rendered_functions
 
     watch = Watch()
     count = openai.o200k_base().count

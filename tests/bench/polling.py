@@ -86,7 +86,7 @@ def serve(home: Path, _url: str, size: int) -> None:
 
     from orchestrator.server.app import create_app
     from orchestrator.server.objects import job_object
-    from orchestrator.server.profiles import PROFILES
+    from orchestrator.server.settings import PROFILES
 
     app = create_app(home / "server")
     jobs = [active_job(number) for number in range(size)]
@@ -191,12 +191,12 @@ async def _poll(home: Path, url: str) -> None:
     from orchestrator.config import EndpointConfig
     from orchestrator.endpoints import open_endpoint
     from orchestrator.runs import polling
-    from orchestrator.runs.world import World
+    from orchestrator.runs.context import Context
 
     config = EndpointConfig("local", "compatible", base_url=f"{url}/v1")
     with closing(open_runs(home)) as database:
         async with open_endpoint(config, home) as endpoint:
-            world = World(database, endpoint, config, OWNER)
+            world = Context(database, endpoint, config, OWNER)
             start_mb, before, seconds = peak_mb(), requests_at(url), []
             for _ in range(REPEATS["poll"]):
                 start = time.perf_counter()

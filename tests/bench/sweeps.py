@@ -19,12 +19,11 @@ from typing import Any
 from orchestrator.jobfile import JobFile, Sweep
 from orchestrator.store.records import Metric
 from orchestrator.sweeps.effects import effects
-from orchestrator.sweeps.proposals import Proposer, suggestions
-from orchestrator.sweeps.ranking import PointResult, by_point, rank
-from orchestrator.sweeps.results import TrialResult, TrialState, looks, score_of
+from orchestrator.sweeps.points import known_points
+from orchestrator.sweeps.results import PointResult, TrialResult, TrialState, by_point, looks, rank, score_of
 from orchestrator.sweeps.stopping import Judge
-from orchestrator.sweeps.strategies import known_points
 from orchestrator.sweeps.study import distributions, quiet
+from orchestrator.sweeps.tpe import Proposer, suggestions
 from orchestrator.sweeps.trials import Parameters, Trial, numbered, trial_job
 
 TRIALS = 1_000

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.chat.partners import Partner
-from orchestrator.chat.terms import Terms, Wishes, agree
+from orchestrator.chat.terms import Target, Terms, Wishes, agree
 from orchestrator.config import find_workspace
 from orchestrator.dataset.files import inspect_file
 from orchestrator.dataset.shorten import in_variant
@@ -46,7 +45,7 @@ def agreed(home: Path, make_run: Callable[..., Run]) -> Callable[..., Terms]:
         path = home / "train.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in rows))
         run = make_run(training_path="train.jsonl", training_sha256=inspect_file(path).sha256)
-        partner = Partner("ft:x", find_workspace().endpoint("local"), run, frozenset({"reject"}))
+        partner = Target("ft:x", find_workspace().endpoint("local"), run, frozenset({"reject"}))
         return agree(partner, [tool_of(each) for each in functions or (get_price,)], Wishes(**wishes))
 
     return make
@@ -117,11 +116,11 @@ def test_a_training_file_that_changed_since_is_not_compared(
     agreed([row()])
     for path in ("train.jsonl", "gone.jsonl"):
         run = make_run(training_path=path)
-        partner = Partner("ft:x", find_workspace().endpoint("local"), run, frozenset())
+        partner = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
         terms = agree(partner, [tool_of(get_price)], Wishes())
         assert (terms.system, terms.variant) == (None, "full")
         assert f"the training file {path} is gone or changed" in terms.notes[0]
-    partner = Partner(
+    partner = Target(
         "ft:x", find_workspace().endpoint("local"), make_run(training_path="https://host/t"), frozenset()
     )
     [note] = agree(partner, [tool_of(get_price)], Wishes()).notes
@@ -129,7 +128,7 @@ def test_a_training_file_that_changed_since_is_not_compared(
 
 
 def test_a_model_that_nobody_recorded_is_asked_in_full(home: Path) -> None:
-    partner = Partner("gpt", find_workspace().endpoint("local"), None, frozenset())
+    partner = Target("gpt", find_workspace().endpoint("local"), None, frozenset())
     terms = agree(partner, [], Wishes())
     assert (terms.fields, terms.notes) == ({"model": "gpt"}, ())
 

@@ -10,7 +10,7 @@ import pytest
 from support.command import ftorch
 from support.project import make_project
 
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 from orchestrator.store import records, runs as store
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run

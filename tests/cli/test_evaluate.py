@@ -12,7 +12,7 @@ import pytest
 from support.command import ftorch
 from support.project import Project, make_project
 
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 from orchestrator.store import evaluations as store
 
 EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nauto = true\n'

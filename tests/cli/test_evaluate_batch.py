@@ -17,7 +17,7 @@ from support.project import FTORCH, Project, make_project
 from orchestrator.evaluation.batching.inputs import FOLDER
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import Wishes, plan_evaluation
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 
 CASES = 60
 COMMAND = ("evaluate", "jobs/greet.toml", "--batch", "--json")

@@ -10,7 +10,7 @@ import pytest
 from support.command import ftorch
 from support.project import Project, make_project
 
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 
 EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nauto = true\n'
 OWNING = ("--requests-per-day", "100,1000", "--price-as", "openai")

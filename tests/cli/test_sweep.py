@@ -13,8 +13,8 @@ from click.testing import Result
 from support import command
 from support.project import Project, Result as Done, make_project
 
-from orchestrator.cli import following
-from orchestrator.sweeps.attending import SweepAttendant
+from orchestrator.cli import terminal
+from orchestrator.sweeps.supervisor import SweepSupervisor
 
 RATE = "learning_rate_multiplier"
 
@@ -164,11 +164,11 @@ def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(
 ) -> None:
     pytest.importorskip("optuna")
 
-    async def interrupted(_1: object, _2: object, _3: object, attendants: list[SweepAttendant]) -> bool:
+    async def interrupted(_1: object, _2: object, _3: object, attendants: list[SweepSupervisor]) -> bool:
         attendants[0].attend(time.time())
         return True
 
-    monkeypatch.setattr(following, "_drive", interrupted)
+    monkeypatch.setattr(terminal, "_drive", interrupted)
     space = f"[sweep]\nstrategy = 'tpe'\ntrials = 3\n[sweep.space]\n{RATE} = {{ low = 0.1, high = 1.0 }}"
     done = ftorch("submit", write_sweep(project, "drawn", space))
     assert (done.exit_code, done.stdout) == (130, "")

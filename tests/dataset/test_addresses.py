@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from orchestrator.dataset.addresses import inspect_address
-from orchestrator.dataset.checking.sources import Wishes, gather
+from orchestrator.dataset.checking.filesets import CheckOptions, gather
+from orchestrator.dataset.files import inspect_address
 from orchestrator.errors import AddressUnreadable, DataBehindAddress
 from orchestrator.jobfile.addresses import Address
 
@@ -90,4 +90,4 @@ def test_data_check_says_that_it_can_not_look_there(tmp_path):
     with pytest.raises(
         DataBehindAddress, match=r"names data at https://host/train\.jsonl, which are not looked at"
     ):
-        gather([path], Wishes())
+        gather([path], CheckOptions())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.dataset.newfiles import json_line, new_files
+from orchestrator.dataset.files import json_line, new_files
 from orchestrator.errors import OutputExists, OutputUnwritable
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.dataset.pricetable import SHIPPED_PRICES, Price, find_price
+from orchestrator.dataset.pricing import SHIPPED_PRICES, Price, find_price
 from orchestrator.errors import PricesUnreadable
 
 ROWS = tomllib.loads(SHIPPED_PRICES.read_text())["price"]

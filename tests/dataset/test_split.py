@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.surveys import asks, call, says, survey_of, tool, write_rows
 
+from orchestrator.dataset.profile import leaks_between
 from orchestrator.dataset.split import Split, split_file
-from orchestrator.dataset.survey import leaks_between
 from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputExists, OutputIsSource
 
 TOOLS = [tool(name) for name in ("light", "lock", "open")]

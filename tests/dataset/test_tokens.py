@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.dataset.checking.toollists import Reader
-from orchestrator.dataset.signatures import rendered_functions
 from orchestrator.dataset.tokens import (
     _REMEMBERED_TEXTS,
     _remembered_text,
@@ -16,8 +14,10 @@ from orchestrator.dataset.tokens import (
     count_messages,
     count_text,
     encoding_for,
+    rendered_functions,
     sequence_lengths,
 )
+from orchestrator.dataset.toollists import Reader
 
 MODEL = "gpt-4.1-mini"
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from support.deploying import MODEL, Rig
 
-from orchestrator.deployments.api import find
-from orchestrator.deployments.naming import LONGEST, name_for, name_problem
-from orchestrator.deployments.recording import due, usual_sku, want
+from orchestrator.api.deployments import find
+from orchestrator.deployments.recording import LONGEST, due, name_for, name_problem, usual_sku, want
 from orchestrator.deployments.states import MOVES, State, move
 from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible, IllegalMove
 from orchestrator.jobfile import Deployment as Settings

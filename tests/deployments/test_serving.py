@@ -11,9 +11,8 @@ import pytest
 from support.deploying import MODEL, Rig
 from support.fake_account import FakeAccount
 
-from orchestrator.deployments import leftovers as leftovers_module, serving as serving_module
-from orchestrator.deployments.leftovers import leftovers
-from orchestrator.deployments.serving import notes, serving
+from orchestrator.deployments import serving as leftovers_module, serving as serving_module
+from orchestrator.deployments.serving import leftovers, notes, serving
 from orchestrator.deployments.uses import live_users
 from orchestrator.endpoints.management import WantedDeployment
 from orchestrator.errors import DeploymentFailed, DeploymentRefused

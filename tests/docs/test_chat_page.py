@@ -14,7 +14,7 @@ from support.command import ftorch
 from support.project import Project, make_project
 
 from orchestrator.cli.chat import chat
-from orchestrator.cli.data.tools import tools
+from orchestrator.cli.data.convert import tools
 from orchestrator.tools.functions import tool_of
 
 ROOT = Path(__file__).parents[2]

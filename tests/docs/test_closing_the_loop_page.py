@@ -12,7 +12,7 @@ from support.command import ftorch
 from support.project import make_project
 
 from orchestrator.cli.evaluate import evaluate
-from orchestrator.evaluation.logs.judgements import CORRECTIONS
+from orchestrator.evaluation.logs.entries import CORRECTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "closing-the-loop.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.evaluate import evaluate
-from orchestrator.dataset.pricetable import find_price
-from orchestrator.evaluation.breakeven import break_even
+from orchestrator.dataset.pricing import find_price
+from orchestrator.evaluation.ownership import break_even
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cost-of-ownership.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^(base|tuned) +([a-z-]+) +\d+ of 27 +(\d+) +(\d+) ", PAGE, flags=re.MULTILINE)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli import main
-from orchestrator.dataset.kinds import KINDS
+from orchestrator.dataset.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -28,7 +28,7 @@ def test_the_page_is_not_stale() -> None:
 
 
 def test_every_code_has_its_section() -> None:
-    for kind in KINDS.values():
+    for kind in RULES.values():
         assert f"### {kind.code} {kind.title}\n" in PAGE
 
 

@@ -8,9 +8,9 @@ from typing import get_args
 
 from orchestrator.cli.compare import SCORES, compare, leaderboard
 from orchestrator.cli.evaluate import evaluate
-from orchestrator.evaluation.measures import MEASURES
+from orchestrator.evaluation.metrics import METRICS
 from orchestrator.jobfile import Evaluation, ScoreName
-from orchestrator.jobfile.evaluation import Gate
+from orchestrator.jobfile.tables import Gate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 
@@ -26,7 +26,7 @@ def test_the_table_has_every_key_of_the_job_file() -> None:
 def test_every_metric_is_told_and_known_everywhere() -> None:
     line = PAGE[PAGE.index("- `metric` is one of") :].splitlines()[0]
     assert tuple(re.findall(r"`(\w+)`", line)[1:]) == SCORES == get_args(ScoreName)
-    assert {*MEASURES, "argument_f1"} == set(SCORES)
+    assert {*METRICS, "argument_f1"} == set(SCORES)
 
 
 def test_options_that_the_page_names_exist() -> None:

@@ -6,11 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator.evaluation.casekeys import CASE_KEYS
-from orchestrator.evaluation.cases import read_case
-from orchestrator.evaluation.rules import RULES, WORDS, parse_rules
-from orchestrator.evaluation.toolset import Toolsets
-from orchestrator.evaluation.verdicts import Level, Mistake
+from orchestrator.evaluation.cases import CASE_KEYS, read_case
+from orchestrator.evaluation.scoring.rules import RULES, WORDS, parse_rules
+from orchestrator.evaluation.scoring.tools import Toolsets
+from orchestrator.evaluation.scoring.verdicts import Level, Mistake
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from orchestrator.config import find_workspace
-from orchestrator.dataset.pricetable import Price, find_price
-from orchestrator.dataset.pricing import assumed_epochs, training_cost
+from orchestrator.dataset.pricing import Price, assumed_epochs, find_price, training_cost
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tokens-and-cost.md").read_text(encoding="utf-8")
 CONFIG, PRICES = re.findall(r"```toml\n(.+?)```", PAGE, flags=re.DOTALL)

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from support.project import FTORCH, Project, make_project
 
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 from orchestrator.server.app import create_app
 from orchestrator.store import evaluations as store
 

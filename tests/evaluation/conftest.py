@@ -11,7 +11,7 @@ import pytest
 from support.evaluation import TOOLS, MakeCase, MakeRow, Row
 
 from orchestrator.evaluation.cases import Case, read_case
-from orchestrator.evaluation.toolset import Toolsets
+from orchestrator.evaluation.scoring.tools import Toolsets
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from orchestrator.evaluation.breakeven import BreakEven, Cheaper, break_even
+from orchestrator.evaluation.ownership import BreakEven, Cheaper, break_even
 
 PRICES = st.floats(1e-6, 1.0)
 

@@ -14,7 +14,7 @@ from support.evaluation import MakeCase, MakeRow
 from orchestrator.errors import DataFileEmpty, DataFileNotFound, InvalidCases
 from orchestrator.evaluation.casefile import check_cases
 from orchestrator.evaluation.cases import read_cases
-from orchestrator.evaluation.expectations import Calls, Rejection, Rejections, Text
+from orchestrator.evaluation.scoring.expectations import Calls, Rejection, Rejections, Text
 
 Write = Callable[..., Path]
 

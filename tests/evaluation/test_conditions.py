@@ -9,9 +9,8 @@ import pytest
 from support.recording import BASE, TUNED, record_evaluation
 
 from orchestrator.errors import EvaluatedOtherwise
-from orchestrator.evaluation.contest import find_contest
-from orchestrator.evaluation.leaderboard import leaderboards
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.evaluation.leaderboard import compare_models, leaderboards
+from orchestrator.ledger import Ledger, open_ledger
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_one_evaluation_by_other_rules_does_not_take_the_leaderboard_over(ledger
 def test_two_models_scored_otherwise_are_not_compared_and_both_rules_are_named(ledger: Ledger) -> None:
     record_two(ledger)
     with pytest.raises(EvaluatedOtherwise) as caught:
-        find_contest(ledger, BASE, TUNED)
+        compare_models(ledger, BASE, TUNED)
     message = str(caught.value)
     assert "for the first, no tool is named that rejects (rules of version 1)" in message
     assert "for the second, calls of decline reject (rules of version 1)" in message
@@ -78,7 +77,7 @@ def test_two_models_scored_otherwise_are_not_compared_and_both_rules_are_named(l
 def test_two_models_are_compared_by_what_was_scored_alike_though_it_is_older(ledger: Ledger) -> None:
     record_two(ledger)
     record_evaluation(ledger, {(BASE, "full"): [1]}, id="eval0003", rejection_tools=["decline"], created_at=500.0)
-    contest = find_contest(ledger, BASE, TUNED)
+    contest = compare_models(ledger, BASE, TUNED)
     assert (contest.first.evaluation.id, contest.second.evaluation.id) == ("eval0003", "eval0002")
     assert [each.case for each in contest.fixed] == ["case-2", "case-3"]
 

@@ -11,11 +11,10 @@ import pytest
 from support.recording import BASE, TUNED, record_evaluation
 
 from orchestrator.errors import NoBaseToCompare, NothingCharged
-from orchestrator.evaluation.breakeven import Cheaper
-from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
+from orchestrator.evaluation.ownership import Cheaper, Ownership, Terms, ownership_of
+from orchestrator.evaluation.pricing import origin_of, training_of
 from orchestrator.evaluation.results import results_of
-from orchestrator.evaluation.training import origin_of, training_of
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import deployments, records, runs, sweeps
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.records import Checkpoint, Model

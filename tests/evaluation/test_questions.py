@@ -11,8 +11,8 @@ from support.evaluation import MakeCase, MakeRow
 
 from orchestrator.dataset.variants import Variant
 from orchestrator.errors import VariantNotThere
-from orchestrator.evaluation.questions import VARIANTS, Grid, chosen_variants, questions
-from orchestrator.jobfile.evaluation import Variant as VariantOfJobFile
+from orchestrator.evaluation.asking import VARIANTS, Grid, chosen_variants, questions
+from orchestrator.jobfile.tables import Variant as VariantOfJobFile
 
 BOOKING = ("book_table", {"place": "Roma"})
 

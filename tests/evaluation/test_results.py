@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import NotEvaluated
-from orchestrator.evaluation.contest import find_contest
 from orchestrator.evaluation.gate import failures
-from orchestrator.evaluation.leaderboard import leaderboards
+from orchestrator.evaluation.leaderboard import compare_models, leaderboards
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.jobfile import Gate
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import DONE, Evaluation, Score
 
@@ -116,7 +115,7 @@ def test_several_models_against_one_base_are_adjusted_after_holm(ledger: Ledger)
 def test_a_comparison_names_what_was_broken_and_what_was_mixed_up(ledger: Ledger) -> None:
     record(ledger, {"gpt": [1, 2, 3]})
     record(ledger, {"ft:gpt:a": [3, 4]}, identifier="eval0002")
-    contest = find_contest(ledger, "gpt", "ft:gpt:a")
+    contest = compare_models(ledger, "gpt", "ft:gpt:a")
     assert [each.case for each in contest.broken] == ["case-1", "case-2"]
     assert [each.case for each in contest.fixed] == ["case-4"]
     assert str(contest.broken[0].difference) == "wrong tool: expected land, found climb"
@@ -127,9 +126,9 @@ def test_models_that_share_no_file_are_not_compared(ledger: Ledger) -> None:
     record(ledger, {"gpt": [1]})
     record(ledger, {"ft:gpt:a": [1]}, identifier="eval0002", file_sha256="c" * 64)
     with pytest.raises(NotEvaluated, match="ftorch evaluate gpt ft:gpt:a --file"):
-        find_contest(ledger, "gpt", "ft:gpt:a")
+        compare_models(ledger, "gpt", "ft:gpt:a")
     with pytest.raises(NotEvaluated, match='"nobody" was not evaluated'):
-        find_contest(ledger, "nobody", "gpt")
+        compare_models(ledger, "nobody", "gpt")
 
 
 def test_the_leaderboard_has_each_model_once_for_each_file_by_its_newest_evaluation(ledger: Ledger) -> None:

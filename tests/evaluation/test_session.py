@@ -26,7 +26,7 @@ from orchestrator.errors import (
 from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.evaluation.session import ask_missing, begin, finish
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import evaluations as store
 
 BOOKING = ("book_table", {"place": "Roma"})

@@ -11,7 +11,7 @@ from support.project import Project, make_project
 
 import orchestrator
 from orchestrator.errors import CasesInTraining
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.ledger import open_ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 

@@ -38,12 +38,12 @@ from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import EndpointError
 from orchestrator.jobfile import load_job_file
 from orchestrator.runs import crashpoints, engine
+from orchestrator.runs.context import Clock, Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.submission import record_run
-from orchestrator.runs.world import Clock, World
 from orchestrator.server.app import create_app
-from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.azure.errors import AzureSettings
 from orchestrator.server.settings import Settings
 from orchestrator.server.store.records import Job
 from orchestrator.store import runs as store
@@ -177,7 +177,7 @@ class Bench:
         with self._alive(worker):
             try:
                 async with self._endpoint(worker) as endpoint:
-                    world = World(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
+                    world = Context(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
                     await EndpointLoop(world, None, until).run(asyncio.Event())
             except Killed:
                 pass

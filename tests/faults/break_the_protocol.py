@@ -19,9 +19,9 @@ from faults.dialects import DIALECTS
 from faults.product import Case, Verdict, prove_alone
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.runs import steps
+from orchestrator.runs.context import Context
 from orchestrator.runs.outcome import Move, Outcome
 from orchestrator.runs.states import State
-from orchestrator.runs.world import World
 from orchestrator.store.runs import Run
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -32,7 +32,7 @@ def send_before_the_intent(patch: pytest.MonkeyPatch) -> None:
     uploading, creating = steps.uploading, steps.creating
     sent: dict[str, Outcome] = {}
 
-    async def send_at_once(run: Run, world: World) -> Outcome:
+    async def send_at_once(run: Run, world: Context) -> Outcome:
         outcome = await uploading(run, world)
         if isinstance(outcome, Move) and outcome.to is State.CREATING:
             intended = replace(run, **outcome.changes, state=State.CREATING)
@@ -40,7 +40,7 @@ def send_before_the_intent(patch: pytest.MonkeyPatch) -> None:
             sent[run.id] = await creating(intended, world)
         return outcome
 
-    async def tell_what_was_sent(run: Run, world: World) -> Outcome:
+    async def tell_what_was_sent(run: Run, world: Context) -> Outcome:
         if run.id not in sent:
             return await creating(run, world)
         world.fresh_intents.discard((run.id, run.creation_attempts))
@@ -63,7 +63,7 @@ def retry_in_the_sdk(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_let_it_settle(patch: pytest.MonkeyPatch) -> None:
     """A job that is not in the list at the first look counts as never made."""
-    patch.setattr(World, "searched_seconds", lambda _world, _what: inf)
+    patch.setattr(Context, "searched_seconds", lambda _world, _what: inf)
 
 
 BREAKS: tuple[Break, ...] = (send_before_the_intent, retry_in_the_sdk, do_not_let_it_settle)

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.azure.opening import open_azure
+from orchestrator.endpoints.azure.endpoint import open_azure
 from orchestrator.endpoints.interface import Capabilities
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries

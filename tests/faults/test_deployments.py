@@ -14,8 +14,8 @@ from support.fake_endpoint import FakeClock, Fault, unreachable
 
 from orchestrator.deployments.states import State
 from orchestrator.runs import crashpoints
+from orchestrator.runs.context import LEASE_SECONDS
 from orchestrator.runs.crashpoints import DEPLOYMENT_POINTS
-from orchestrator.runs.world import LEASE_SECONDS
 from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment

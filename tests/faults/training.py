@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.server import ids
 from orchestrator.server.resultfile import FILENAME, PURPOSE, result_file
 from orchestrator.server.store import Store
-from orchestrator.server.store.progress import Measured, Metrics
+from orchestrator.server.store.jobs import Measured, Metrics
 from orchestrator.server.store.records import File, Job, JobStatus
 
 _HYPERPARAMETERS = {"n_epochs": 1, "batch_size": 1, "learning_rate_multiplier": 1.0}

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.jobfile.evaluation import Evaluation
+from orchestrator.jobfile.tables import Evaluation
 
 
 def read(text: str) -> Evaluation:

@@ -24,9 +24,9 @@ from typing import Any
 
 from orchestrator.evaluation.answers import Answer, AnsweredCall
 from orchestrator.evaluation.cases import Case, read_case
-from orchestrator.evaluation.scoring import score
-from orchestrator.evaluation.toolset import Toolsets
-from orchestrator.evaluation.verdicts import Level
+from orchestrator.evaluation.scoring.scoring import score
+from orchestrator.evaluation.scoring.tools import Toolsets
+from orchestrator.evaluation.scoring.verdicts import Level
 
 CATEGORIES = (
     "simple_python",

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
-from orchestrator.runs.ledger import open_ledger
+from orchestrator.api import sweeps
+from orchestrator.ledger import open_ledger
 from orchestrator.store.records import last_metrics
-from orchestrator.sweeps import api
 from orchestrator.sweeps.overview import Overview
 from orchestrator.sweeps.results import TrialState
 
@@ -87,7 +87,7 @@ def folder() -> Iterator[Path]:
 def swept(project: Path, name: str, sweep: str) -> Overview:
     path = project / f"{name}.toml"
     path.write_text(HEAD.format(name=name) + sweep + "\n")
-    return api.sweep(path)
+    return sweeps.sweep(path)
 
 
 def best(found: Overview) -> float:

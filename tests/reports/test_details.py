@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.config import EndpointConfig
-from orchestrator.reports.details import print_details
-from orchestrator.runs.ledger import RunDetails
+from orchestrator.ledger import RunDetails
+from orchestrator.reports.runs import print_details
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 from tests.reports.conftest import Screen, text_of

@@ -9,11 +9,10 @@ import pytest
 from rich.console import Console
 
 from orchestrator.jobfile import Point, Sweep
-from orchestrator.reports.effects import points_lines, print_effects, print_suggestions, reason
+from orchestrator.reports.ranking import points_lines, print_effects, print_suggestions, reason
 from orchestrator.sweeps.effects import Effect, effects
-from orchestrator.sweeps.proposals import suggestions
-from orchestrator.sweeps.ranking import rank
-from orchestrator.sweeps.results import TrialResult
+from orchestrator.sweeps.results import TrialResult, rank
+from orchestrator.sweeps.tpe import suggestions
 
 Make = Callable[..., TrialResult]
 Screen = Callable[..., Console]

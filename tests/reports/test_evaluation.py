@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.evaluation.results import results_of
+from orchestrator.ledger import open_ledger
 from orchestrator.reports.evaluation import print_results
-from orchestrator.runs.ledger import open_ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import DONE, Evaluation, Score
 

@@ -14,9 +14,9 @@ from support.recording import BASE, SHA256, TUNED, record_evaluation
 from orchestrator.errors import OutputUnwritable
 from orchestrator.evaluation.ownership import Terms, ownership_of
 from orchestrator.evaluation.results import results_of
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports import html
 from orchestrator.reports.html import page_of, write_page
-from orchestrator.runs.ledger import Ledger, open_ledger
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m\ud800{{ 7 * 7 }}"
 RIGHT = {

@@ -16,10 +16,10 @@ from support.recording import BASE, TUNED, record_evaluation
 from orchestrator.errors import MatplotlibMissing
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
 from orchestrator.evaluation.results import Results, results_of
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.evaluationobjects import results_csv, results_object
 from orchestrator.reports.ownership import print_ownership
 from orchestrator.reports.ownershipplot import inline_svg, is_installed, save_plot
-from orchestrator.runs.ledger import Ledger, open_ledger
 
 Screen = Callable[..., Console]
 LinesOf = Callable[[Console], list[str]]

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from orchestrator.jobfile import Sweep
 from orchestrator.reports.ranking import print_ranking, print_unranked
-from orchestrator.sweeps.ranking import rank
-from orchestrator.sweeps.results import TrialResult, TrialState
+from orchestrator.sweeps.results import TrialResult, TrialState, rank
 
 Make = Callable[..., TrialResult]
 Screen = Callable[..., Console]

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from orchestrator.reports.details import print_details
+from orchestrator.ledger import RunDetails
 from orchestrator.reports.objects import details_object
-from orchestrator.runs.ledger import RunDetails
+from orchestrator.reports.runs import print_details
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.reports.following import Lines
-from orchestrator.reports.transfers import TransferBars, TransferLines
+from orchestrator.reports.live import Lines, TransferBars, TransferLines
 
 PATH = Path("data/train\x1b[31m.jsonl")
 MB = 1_000_000

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.reports.details import print_details
-from orchestrator.reports.tables import status_table
-from orchestrator.runs.ledger import RunDetails
+from orchestrator.ledger import RunDetails
+from orchestrator.reports.runs import print_details, status_table
 from orchestrator.store.runs import Run
 
 NOW = 1_800_000_000.0

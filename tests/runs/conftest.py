@@ -29,12 +29,12 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file
 from orchestrator.endpoints.interface import TRAINING
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
+from orchestrator.runs.context import Clock, Context, new_owner
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.outcome import record
 from orchestrator.runs.states import State
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.uploading import file_on_endpoint
-from orchestrator.runs.world import Clock, World, new_owner
 from orchestrator.store import runs as store, uploads
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
@@ -108,7 +108,7 @@ def data_file(tmp_path: Path) -> Path:
     return path
 
 
-MakeWorld = Callable[..., World]
+MakeWorld = Callable[..., Context]
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def make_world(db: Database, endpoint: FakeEndpoint, config: EndpointConfig, clo
     """A worker of this process, or of an imaginary one: each call gives another owner."""
     numbers = itertools.count(1)
 
-    def make(**changes: Any) -> World:
+    def make(**changes: Any) -> Context:
         rng = random.Random(next(numbers))
         fields: dict[str, Any] = {
             "database": db,
@@ -127,13 +127,13 @@ def make_world(db: Database, endpoint: FakeEndpoint, config: EndpointConfig, clo
             "random": rng,
             "listener": Notes(),
         }
-        return World(**{**fields, **changes})
+        return Context(**{**fields, **changes})
 
     return make
 
 
 @pytest.fixture
-def world(make_world: MakeWorld) -> World:
+def world(make_world: MakeWorld) -> Context:
     return make_world()
 
 
@@ -145,7 +145,7 @@ def make_run(db: Database, data_file: Path, clock: FakeClock) -> MakeRun:
     """A recorded run, pending unless told otherwise; with `world` it is leased to that worker."""
     numbers = itertools.count(1)
 
-    def make(world: World | None = None, **changes: Any) -> Run:
+    def make(world: Context | None = None, **changes: Any) -> Run:
         number = next(numbers)
         fields: dict[str, Any] = {
             "id": f"run{number:05d}",
@@ -186,7 +186,7 @@ def make_run(db: Database, data_file: Path, clock: FakeClock) -> MakeRun:
 
 
 @pytest.fixture
-def unconfirmed(make_run: MakeRun, world: World, clock: FakeClock) -> Callable[..., Run]:
+def unconfirmed(make_run: MakeRun, world: Context, clock: FakeClock) -> Callable[..., Run]:
     """A run as a process leaves it that dies between the intent to create and the answer."""
 
     def make(**changes: Any) -> Run:
@@ -223,10 +223,10 @@ def history(db: Database) -> Callable[[Run], list[Transition]]:
 
 
 @pytest.fixture
-def step(world: World, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
+def step(world: Context, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
     """One step of the run as it is in the database, recorded; returns the run as it is then."""
 
-    async def step(run: Run, worker: World = world) -> Run:
+    async def step(run: Run, worker: Context = world) -> Run:
         current = reread(run)
         return record(worker, current, await STEPS[State(current.state)](current, worker))
 
@@ -234,10 +234,10 @@ def step(world: World, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
 
 
 @pytest.fixture
-def drive(world: World) -> Callable[..., Any]:
+def drive(world: Context) -> Callable[..., Any]:
     """Run the loop of a worker (default: `world`) over these runs until it ends by itself."""
 
-    async def drive(*runs: Run, worker: World = world, seconds: float = 20.0, **options: Any) -> None:
+    async def drive(*runs: Run, worker: Context = world, seconds: float = 20.0, **options: Any) -> None:
         loop = EndpointLoop(worker, [run.id for run in runs] or None, **options)
         await asyncio.wait_for(loop.run(asyncio.Event()), seconds)
 
@@ -259,10 +259,10 @@ def sha(data_file: Path) -> str:
 
 
 @pytest.fixture
-def send(world: World, data_file: Path, sha: str) -> Callable[..., Any]:
+def send(world: Context, data_file: Path, sha: str) -> Callable[..., Any]:
     """Brings the data file up, as this or another worker."""
 
-    async def send(worker: World = world) -> Any:
+    async def send(worker: Context = world) -> Any:
         return await file_on_endpoint(worker, data_file, sha)
 
     return send

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, QuotaExhausted
+from orchestrator.runs.context import LEASE_SECONDS, is_abandoned
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.states import State
-from orchestrator.runs.world import LEASE_SECONDS, is_abandoned
 from orchestrator.store import leases
 from orchestrator.store.schema import runs as table
 

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.config import find_workspace
 from orchestrator.errors import InvalidData
 from orchestrator.jobfile import load_job_file
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.submission import record_run
 from orchestrator.store.database import Database

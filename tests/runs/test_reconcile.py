@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.endpoints.interface import JobPage
+from orchestrator.runs.context import CLOCK_SKEW_SECONDS
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.runs.reconcile import matching_jobs
 from orchestrator.runs.states import State
-from orchestrator.runs.world import CLOCK_SKEW_SECONDS
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from orchestrator.runs.limits import admission
-from orchestrator.runs.states import State, Wish
+from orchestrator.runs.states import RequestedAction, State
 from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.schema import runs
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
@@ -65,7 +65,7 @@ async def test_a_stopped_trial_keeps_its_checkpoints_and_says_why(
     run = make_run(world, state=State.RUNNING, job_id=job["id"])
     trial(run, pruned="its validation loss was too high")
     with db.write() as connection:
-        run_store.set_wish(connection, run.id, Wish.CANCEL)
+        run_store.set_wish(connection, run.id, RequestedAction.CANCEL)
     await drive(run)
     ended = reread(run)
     assert (ended.state, ended.reason) == (State.CANCELLED, "pruned: its validation loss was too high")

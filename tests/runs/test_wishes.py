@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import EndpointBusy
-from orchestrator.runs.states import State, Wish
+from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.wishes import carry_out
 from orchestrator.store import runs as store
 
@@ -25,7 +25,7 @@ def wish(db, world, reread):
 
 @pytest.mark.parametrize("state", [State.PENDING, State.UPLOADING])
 async def test_before_a_job_exists_cancel_needs_no_request(state, make_run, world, wish, endpoint):
-    settled, run = await wish(make_run(world, state=state), Wish.CANCEL)
+    settled, run = await wish(make_run(world, state=state), RequestedAction.CANCEL)
     assert settled
     assert (run.state, run.wish) == (State.CANCELLED, None)
     assert endpoint.calls == []
@@ -33,7 +33,7 @@ async def test_before_a_job_exists_cancel_needs_no_request(state, make_run, worl
 
 async def test_an_intent_not_sent_yet_is_cancelled_without_sending_it(make_run, world, step, wish, endpoint):
     run = await step(make_run(world, state=State.UPLOADING))
-    settled, run = await wish(run, Wish.CANCEL)
+    settled, run = await wish(run, RequestedAction.CANCEL)
     assert settled
     assert run.state == State.CANCELLED
     assert endpoint.count("create") == 0
@@ -41,19 +41,19 @@ async def test_an_intent_not_sent_yet_is_cancelled_without_sending_it(make_run, 
 
 async def test_an_unconfirmed_create_is_found_first_and_cancelled_then(unconfirmed, wish, step, endpoint, clock):
     run = unconfirmed()
-    settled, kept = await wish(run, Wish.CANCEL)
+    settled, kept = await wish(run, RequestedAction.CANCEL)
     assert not settled
     assert (kept.state, kept.wish) == (State.CREATING, "cancel")
     endpoint.landed(run)
     await step(run)
-    settled, run = await wish(run, Wish.CANCEL)
+    settled, run = await wish(run, RequestedAction.CANCEL)
     assert (settled, run.state) == (True, State.CANCELLED)
     assert endpoint.count("cancel") == 1
 
 
 async def test_nothing_is_created_in_order_to_be_cancelled(unconfirmed, drive, wish, endpoint, reread):
     run = unconfirmed()
-    await wish(run, Wish.CANCEL)
+    await wish(run, RequestedAction.CANCEL)
     await drive(run)
     assert reread(run).state == State.CANCELLED
     assert endpoint.count("create") == 0
@@ -75,7 +75,7 @@ async def test_a_wish_during_the_upload_stops_the_create(make_run, drive, endpoi
 
     async def wished_meanwhile(*args, **fields):
         with db.write() as connection:
-            store.set_wish(connection, run.id, Wish.CANCEL)
+            store.set_wish(connection, run.id, RequestedAction.CANCEL)
         return await upload(*args, **fields)
 
     endpoint.upload = wished_meanwhile
@@ -87,11 +87,11 @@ async def test_a_wish_during_the_upload_stops_the_create(make_run, drive, endpoi
 @pytest.mark.parametrize(
     ("wished", "state", "after"),
     [
-        (Wish.CANCEL, State.QUEUED, State.CANCELLED),
-        (Wish.CANCEL, State.RUNNING, State.CANCELLED),
-        (Wish.CANCEL, State.PAUSED, State.CANCELLED),
-        (Wish.PAUSE, State.RUNNING, State.PAUSED),
-        (Wish.UNPAUSE, State.PAUSED, State.RUNNING),
+        (RequestedAction.CANCEL, State.QUEUED, State.CANCELLED),
+        (RequestedAction.CANCEL, State.RUNNING, State.CANCELLED),
+        (RequestedAction.CANCEL, State.PAUSED, State.CANCELLED),
+        (RequestedAction.PAUSE, State.RUNNING, State.PAUSED),
+        (RequestedAction.UNPAUSE, State.PAUSED, State.RUNNING),
     ],
 )
 async def test_a_job_on_the_endpoint_is_told(wished, state, after, make_run, world, wish, endpoint, history):
@@ -111,7 +111,7 @@ async def test_a_job_that_takes_its_time_to_stop_is_followed(make_run, world, wi
         return await endpoint.job(job_id)
 
     endpoint.cancel = cancel
-    settled, run = await wish(make_run(world, state=State.RUNNING, job_id=job["id"]), Wish.CANCEL)
+    settled, run = await wish(make_run(world, state=State.RUNNING, job_id=job["id"]), RequestedAction.CANCEL)
     assert settled
     assert (run.state, run.remote_status, run.wish) == (State.RUNNING, "cancelling", None)
 
@@ -119,7 +119,7 @@ async def test_a_job_that_takes_its_time_to_stop_is_followed(make_run, world, wi
 async def test_a_refused_wish_is_dropped_and_told(make_run, world, wish, endpoint, errors):
     job = endpoint.add_job(status="running")
     endpoint.fault("cancel", errors.refused(400, message="it is finished"))
-    settled, run = await wish(make_run(world, state=State.RUNNING, job_id=job["id"]), Wish.CANCEL)
+    settled, run = await wish(make_run(world, state=State.RUNNING, job_id=job["id"]), RequestedAction.CANCEL)
     assert settled
     assert (run.state, run.wish) == (State.RUNNING, None)
     assert world.listener.warnings == [f"run {run.id} can't be cancelled: it is finished (400)"]
@@ -130,14 +130,14 @@ async def test_a_wish_that_met_passing_trouble_stays(make_run, world, wish, endp
     run = make_run(world, state=State.RUNNING, job_id=job["id"])
     endpoint.fault("cancel", EndpointBusy(endpoint="fake", problem="busy", retry_after=1))
     with pytest.raises(EndpointBusy):
-        await wish(run, Wish.CANCEL)
+        await wish(run, RequestedAction.CANCEL)
     assert reread(run).wish == "cancel"
 
 
 async def test_a_wish_while_results_are_collected_waits_for_the_end(make_run, world, wish, endpoint, step):
     job = endpoint.add_job(status="succeeded", fine_tuned_model="ft:x")
     run = make_run(world, state=State.COLLECTING, job_id=job["id"])
-    settled, _ = await wish(run, Wish.CANCEL)
+    settled, _ = await wish(run, RequestedAction.CANCEL)
     assert not settled
     done = await step(run)
     assert (done.state, done.wish) == (State.SUCCEEDED, None)
@@ -146,7 +146,7 @@ async def test_a_wish_while_results_are_collected_waits_for_the_end(make_run, wo
 async def test_a_wish_of_a_run_that_is_over_is_not_taken(make_run, db, reread):
     run = make_run(state=State.SUCCEEDED, finished_at=1.0)
     with db.write() as connection:
-        assert not store.set_wish(connection, run.id, Wish.CANCEL)
+        assert not store.set_wish(connection, run.id, RequestedAction.CANCEL)
     assert reread(run).wish is None
 
 

@@ -120,10 +120,10 @@ async def test_files_that_are_no_batch_fail_as_a_whole(training, monkeypatch: py
     assert [error.code for error in gone.errors.data] == ["model_not_found"]
     empty = await ended(training, (await created(training, [""])).id)
     assert [(error.code, error.line) for error in empty.errors.data] == [("empty_file", None)]
-    monkeypatch.setattr("orchestrator.server.batchlines.MAX_LINES", 2)
+    monkeypatch.setattr("orchestrator.server.batchwork.MAX_LINES", 2)
     many = await ended(training, (await created(training, [line(number) for number in range(3)])).id)
     assert [error.code for error in many.errors.data] == ["too_many_tasks"]
-    monkeypatch.setattr("orchestrator.server.batchlines.MAX_BYTES", 10)
+    monkeypatch.setattr("orchestrator.server.batchwork.MAX_BYTES", 10)
     large = await ended(training, (await created(training, [line(1)])).id)
     assert [error.code for error in large.errors.data] == ["file_too_large"]
 

@@ -10,9 +10,8 @@ from typing import Any
 import httpx2
 
 from orchestrator.server.app import create_app
-from orchestrator.server.store.answers import KEPT_SECONDS, Answers, KeptAnswer
-from orchestrator.server.store.database import Database
-from orchestrator.server.store.schema import FIRST_TABLES
+from orchestrator.server.store.batches import KEPT_SECONDS, Answers, KeptAnswer
+from orchestrator.server.store.database import FIRST_TABLES, Database
 
 ASKED: dict[str, Any] = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Land"}]}
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.server.app import create_app
 from orchestrator.server.store import Store
-from orchestrator.server.store.progress import NoLongerRunningError
+from orchestrator.server.store.jobs import NoLongerRunningError
 from orchestrator.server.store.records import File
 
 

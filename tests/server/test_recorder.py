@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from orchestrator.server.recorder import Recorder
 from orchestrator.server.store import Store
-from orchestrator.server.store.progress import NoLongerRunningError
+from orchestrator.server.store.jobs import NoLongerRunningError
 from orchestrator.server.trainers.interface import Step
+from orchestrator.server.worker import Recorder
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from vcr.request import Request
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.azure.opening import open_azure
+from orchestrator.endpoints.azure.endpoint import open_azure
 from orchestrator.endpoints.interface import (
     JobPage,
     JobRequest,

@@ -10,12 +10,12 @@ from typing import Any
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.deployments import recording
+from orchestrator.deployments.context import Context
 from orchestrator.deployments.driving import drive
 from orchestrator.deployments.recording import Terms
 from orchestrator.deployments.subjects import Subject
-from orchestrator.deployments.world import World
-from orchestrator.runs.ledger import Ledger
-from orchestrator.runs.world import Clock, new_owner
+from orchestrator.ledger import Ledger
+from orchestrator.runs.context import Clock, new_owner
 from orchestrator.store import deployments as store, runs as run_store
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
@@ -51,12 +51,12 @@ class Rig:
     heard: Heard = field(default_factory=Heard)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    def world(self) -> World:
+    def world(self) -> Context:
         """Another worker of this process on each call."""
         owner = new_owner(random.Random(next(self.numbers)))
         clock = Clock(self.clock.now, self.clock.sleep, self.clock.now)
         endpoint: Any = self.account
-        return World(self.ledger.database, self.account, endpoint, self.config, owner, clock, self.heard)
+        return Context(self.ledger.database, self.account, endpoint, self.config, owner, clock, self.heard)
 
     def record(self, model: str = MODEL, run: Run | None = None, **terms: Any) -> Deployment:
         planned = recording.plan(Subject(self.config, model, run), Terms(**terms))
@@ -67,7 +67,7 @@ class Rig:
     def rng(self) -> random.Random:
         return random.Random(next(self.numbers))
 
-    async def drive(self, *deployments: Deployment, world: World | None = None) -> None:
+    async def drive(self, *deployments: Deployment, world: Context | None = None) -> None:
         await drive(world or self.world(), [each.id for each in deployments])
 
     async def deployed(self, **terms: Any) -> Deployment:
@@ -81,7 +81,7 @@ class Rig:
         return self.reread(deployment)
 
     def wish_removal(self, deployment: Deployment) -> None:
-        recording.wish_removal(self.ledger, deployment, now=self.clock.now(), rng=self.rng)
+        recording.request_removal(self.ledger, deployment, now=self.clock.now(), rng=self.rng)
 
     def reread(self, deployment: Deployment) -> Deployment:
         with self.ledger.database.read() as connection:

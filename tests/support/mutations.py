@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orchestrator.dataset.kinds import KINDS
+from orchestrator.dataset.rules import RULES
 
 _ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 10**400, "", " ", "\0", "\ud800", "x" * 5000, "\x1b[31mred", "\u202e", "💡"),
@@ -32,7 +32,7 @@ def mutated(number: int) -> bytes:
 
 
 def _seeds() -> Iterator[bytes]:
-    for kind in KINDS.values():
+    for kind in RULES.values():
         for text in (kind.wrong, kind.right):
             yield from (line.encode("utf-8", "surrogatepass") for line in text.split("\n") if line.strip())
 

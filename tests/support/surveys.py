@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.dataset.checking.findings import Notes
-from orchestrator.dataset.methods import Purpose
-from orchestrator.dataset.survey import Survey
+from orchestrator.dataset.basemodels import Purpose
+from orchestrator.dataset.findings import Notes
+from orchestrator.dataset.profile import Profile
 
 Row = dict[str, Any]
 
@@ -38,9 +38,9 @@ def says(prompt: str, text: str, *, tools: Sequence[Row] = (), system: str | Non
     return _row(prompt, {"role": "assistant", "content": text, **keys}, tools, system)
 
 
-def survey_of(rows: Sequence[Row], purpose: Purpose = "training") -> Survey:
+def survey_of(rows: Sequence[Row], purpose: Purpose = "training") -> Profile:
     """A survey of `rows`, which stand on lines 1 and following."""
-    survey = Survey(purpose)
+    survey = Profile(purpose)
     for line, row in enumerate(rows, 1):
         survey.add(line, row)
     return survey
@@ -51,7 +51,7 @@ def noted(rows: Sequence[Row], purpose: Purpose = "training") -> dict[str, str]:
     return reasons(survey_of(rows, purpose))
 
 
-def reasons(survey: Survey) -> dict[str, str]:
+def reasons(survey: Profile) -> dict[str, str]:
     notes = Notes()
     survey.note(notes)
     return {finding.code: finding.reason for finding in notes.findings}

@@ -12,16 +12,16 @@ from sqlalchemy import update
 
 from orchestrator.config import find_workspace
 from orchestrator.jobfile import load_job_file
-from orchestrator.runs.ledger import Ledger
+from orchestrator.ledger import Ledger
 from orchestrator.store import records, runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
 from orchestrator.store.sweeps import RecordedTrial
-from orchestrator.sweeps.attending import SweepAttendant, attendant_of
 from orchestrator.sweeps.plan import SweepPlan, plan_sweep
 from orchestrator.sweeps.submission import SubmittedSweep, record_sweep
+from orchestrator.sweeps.supervisor import SweepSupervisor, supervisor_of
 from support.project import Project
 
 NOW = 1_800_000_000.0
@@ -52,8 +52,8 @@ class Sweeping:
         planned = self.plan(sweep, endpoint, **replaced)
         return record_sweep(planned, self.database, now=NOW, rng=self.rng)
 
-    def attendant(self, submitted: SubmittedSweep) -> SweepAttendant:
-        return attendant_of(self.ledger, submitted.sweep)
+    def attendant(self, submitted: SubmittedSweep) -> SweepSupervisor:
+        return supervisor_of(self.ledger, submitted.sweep)
 
     def trials(self, submitted: SubmittedSweep) -> list[RecordedTrial]:
         with self.database.read() as connection:

@@ -11,8 +11,8 @@ from support.fake_endpoint import HAS_ALL, FakeClock, FakeEndpoint
 from support.sweeping import GRID, Sweeping
 
 from orchestrator.endpoints.interface import JobRequest, RemoteJob
+from orchestrator.runs.context import Clock, Context, new_owner
 from orchestrator.runs.engine import EndpointLoop
-from orchestrator.runs.world import Clock, World, new_owner
 from orchestrator.sweeps.submission import SubmittedSweep
 
 CONFIG = """
@@ -63,7 +63,7 @@ def drive(sweeping: Sweeping, endpoint: Watched) -> Callable[[SubmittedSweep], N
     def drive(submitted: SubmittedSweep) -> None:
         clock, rng = endpoint.clock, random.Random(3)
         config = sweeping.ledger.workspace.endpoint("fake")
-        world = World(
+        world = Context(
             sweeping.database, endpoint, config, new_owner(rng), Clock(clock.now, clock.sleep, clock.now), rng
         )
         loop = EndpointLoop(world, submitted.run_ids, attendants=[sweeping.attendant(submitted)])

@@ -7,8 +7,8 @@ import shutil
 import pytest
 from support.sweeping import GRID, Sweeping
 
+from orchestrator.api import runs
 from orchestrator.errors import BudgetTooSmall, InvalidData, JobFileIsSweep
-from orchestrator.runs import api
 
 PAID = """
 [endpoints.paid]
@@ -100,4 +100,4 @@ def test_recommended_points_fit_the_size_of_the_data(sweeping: Sweeping) -> None
 
 def test_a_sweep_is_not_trained_as_a_single_run(sweeping: Sweeping) -> None:
     with pytest.raises(JobFileIsSweep, match=r"orchestrator.sweep\("):
-        api.plan(sweeping.write())
+        runs.plan(sweeping.write())

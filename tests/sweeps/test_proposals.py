@@ -9,10 +9,9 @@ import pytest
 
 from orchestrator.errors import OptunaMissing
 from orchestrator.jobfile import JobFile, Sweep
-from orchestrator.sweeps.proposals import Proposer
-from orchestrator.sweeps.ranking import PointResult, by_point
-from orchestrator.sweeps.results import Score, TrialResult, TrialState
+from orchestrator.sweeps.results import PointResult, Score, TrialResult, TrialState, by_point
 from orchestrator.sweeps.study import require_optuna
+from orchestrator.sweeps.tpe import Proposer
 from orchestrator.sweeps.trials import Parameters, Trial, point_key
 
 RANGES = {"n_epochs": {"low": 1, "high": 9}, "learning_rate_multiplier": {"low": 0.1, "high": 2.0}}

@@ -4,9 +4,8 @@ import pytest
 
 from orchestrator.jobfile import Sweep
 from orchestrator.sweeps.effects import effects
-from orchestrator.sweeps.proposals import suggestions
-from orchestrator.sweeps.ranking import Ranking, rank
-from orchestrator.sweeps.results import Score, TrialResult, TrialState
+from orchestrator.sweeps.results import Ranking, Score, TrialResult, TrialState, rank
+from orchestrator.sweeps.tpe import suggestions
 from orchestrator.sweeps.trials import Parameters, Trial
 
 LOSS = Sweep()

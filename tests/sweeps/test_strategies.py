@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.jobfile import Axis, Choices, JobFile, Range, Sweep, load_job_file
-from orchestrator.sweeps.axes import at, combinations, contains, grid, walk
-from orchestrator.sweeps.recommended import is_open_weight
-from orchestrator.sweeps.strategies import draws, known_points
+from orchestrator.sweeps.points import at, combinations, contains, draws, grid, is_open_weight, known_points, walk
 from orchestrator.sweeps.trials import Trial, all_parameters, numbered, point_key, trial_job
 
 RATES = Range(0.1, 2.0, log=True)

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import click
 
-from orchestrator.cli.data.check import check
-from orchestrator.cli.data.convert import convert
-from orchestrator.cli.data.diff import diff
-from orchestrator.cli.data.explain import explain
-from orchestrator.cli.data.shorten import shorten
-from orchestrator.cli.data.split import split
-from orchestrator.cli.data.stats import stats
-from orchestrator.cli.data.tools import tools
+from orchestrator.cli.data.check import check, diff, explain, stats
+from orchestrator.cli.data.convert import convert, shorten, split, tools
 
 
 class _InOrderOfUse(click.Group):

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from orchestrator.cli.completion import complete_endpoint
 
 if TYPE_CHECKING:
-    from orchestrator.dataset.methods import Method, Purpose
+    from orchestrator.dataset.basemodels import Method, Purpose
+    from orchestrator.dataset.rules import Rule
 
 
 @click.command()
@@ -55,20 +57,140 @@ def check(
     together are compared with each other. Leaves with 0 where there is no error, 1 where there is one, and 2 where
     the command itself was wrong.
     """
-    from orchestrator.dataset.checking.filesets import check_files
-    from orchestrator.dataset.checking.sources import Wishes
-    from orchestrator.reports.checking import announced
+    from orchestrator.dataset.checking.filesets import CheckOptions, check_files
     from orchestrator.reports.findings import findings_json, print_findings, totals
+    from orchestrator.reports.progress import announced
 
-    wishes = Wishes(endpoint, model, purpose, method)
+    wishes = CheckOptions(endpoint, model, purpose, method)
     with announced() as announce:
         checked = check_files(files, wishes, keep_all=show_all or as_json, announce=announce)
     if as_json:
         sys.stdout.writelines(f"{line}\n" for line in findings_json(checked))
     else:
-        from orchestrator.reports.console import stdout
+        from orchestrator.reports.text import stdout
 
         print_findings(checked, stdout(), show_all=show_all)
     errors, warnings = totals(checked)
     if errors or (strict and warnings):
         ctx.exit(1)
+
+
+# --- `data diff`: what changed between two training files -----------------------------------------------------
+
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("before", metavar="A", type=_FILE)
+@click.argument("after", metavar="B", type=_FILE)
+@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--all", "show_all", is_flag=True, help="Print up to 1,000 examples of each change, not five.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.pass_context
+def diff(ctx: click.Context, before: Path, after: Path, model: str | None, show_all: bool, as_json: bool) -> None:
+    """Show what changed from A to B: examples, answers, tool definitions, tokens.
+
+    Examples are compared by what they say, not by how their JSON is written, and wherever they stand. Call ids make
+    no difference. Like diff, it leaves with 0 where nothing differs, 1 where something does; and with 2 where the
+    command itself was wrong.
+    """
+    from orchestrator.dataset.diff import diff_files
+    from orchestrator.reports.datasets import diff_object, print_diff
+
+    found = diff_files(before, after, model)
+    if as_json:
+        from orchestrator.cli.status import print_json
+
+        print_json(diff_object(found))
+    else:
+        from orchestrator.reports.text import stdout
+
+        print_diff(found, stdout(), show_all=show_all)
+    ctx.exit(0 if found.is_empty else 1)
+
+
+# --- `data explain`: what a code of `data check` means --------------------------------------------------------
+
+
+def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from orchestrator.dataset.rules import RULES
+
+    return [
+        CompletionItem(kind.code, help=kind.title)
+        for kind in RULES.values()
+        if kind.code.startswith(incomplete.upper())
+    ]
+
+
+@click.command()
+@click.argument("code", default="", shell_complete=_complete_code)
+@click.option("--json", "as_json", is_flag=True, help="Print one object, or a list of several.")
+def explain(code: str, as_json: bool) -> None:
+    """What the CODE of a finding means, how to put it right, a wrong and a right example.
+
+    The start of a code, such as FT3, lists those that begin so; without CODE all are listed.
+    """
+    from orchestrator.dataset.checking.examples import explain as explained
+    from orchestrator.reports.findings import explanation_object, kinds_table, print_explanation
+    from orchestrator.reports.text import stdout
+
+    kinds = _find(code.upper())
+    alone = kinds[0].code == code.upper()
+    if as_json:
+        from orchestrator.cli.status import print_json
+
+        objects = [explanation_object(explained(kind)) for kind in kinds]
+        print_json(objects[0] if alone else objects)
+    elif alone:
+        print_explanation(explained(kinds[0]), stdout())
+    else:
+        stdout().print(kinds_table(kinds))
+
+
+def _find(code: str) -> list[Rule]:
+    """The kinds whose codes begin so. Raises NoSuchKind where there are none."""
+    from difflib import get_close_matches
+
+    from orchestrator.dataset.rules import RULES
+    from orchestrator.errors import NoSuchKind
+
+    found = [RULES[each] for each in sorted(RULES) if each.startswith(code)]
+    if found:
+        return found
+    near = get_close_matches(code, RULES, n=1)
+    raise NoSuchKind(
+        code=code, advice=f"Did you mean {near[0]}?" if near else "ftorch data explain lists them all."
+    )
+
+
+# --- `data stats`: what training files hold, in figures -------------------------------------------------------
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--all", "show_all", is_flag=True, help="Print every function, not the 50 most called.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: bool) -> None:
+    """Count what FILEs hold: messages, tokens, and what their calls show of each function.
+
+    GIVEN says how often an argument was given and how often it could have been; a ? marks optional ones. VALUES
+    counts the different ones, and ENUM those of an enum's values that some call shows. Lines with errors are left
+    out.
+    """
+    from orchestrator.dataset.stats import statistics_of
+    from orchestrator.reports.datasets import print_statistics, statistics_object
+
+    if as_json:
+        from orchestrator.cli.status import print_json
+
+        print_json([statistics_object(statistics_of(file, model)) for file in files])
+        return
+    from orchestrator.reports.text import stdout
+
+    console = stdout()
+    for index, file in enumerate(files):
+        if index:
+            console.print()
+        print_statistics(statistics_of(file, model), console, show_all=show_all)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.dataset.convert import Container, Options, Shape
+    from orchestrator.dataset.variants import Variant
+
 
 _FROM = ("tools", "functions", "dpo", "single-call", "sharegpt", "columns", "csv", "parquet")
 _TO = ("tools", "functions", "dpo")
@@ -54,13 +59,13 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
 
     done = convert_file(source, output, _options(given), replace=force)
     if as_json:
-        from orchestrator.cli.records import print_json
-        from orchestrator.reports.conversions import conversion_object
+        from orchestrator.cli.status import print_json
+        from orchestrator.reports.datasets import conversion_object
 
         print_json(conversion_object(done, source, output))
     else:
-        from orchestrator.reports.console import stderr, stdout
-        from orchestrator.reports.conversions import print_conversion
+        from orchestrator.reports.datasets import print_conversion
+        from orchestrator.reports.text import stderr, stdout
 
         print_conversion(done, source, output, stdout(), stderr())
 
@@ -86,3 +91,144 @@ def _options(given: dict[str, Any]) -> Options:
         mark=given["bom"],
         skip_bad=given["skip_bad"],
     )
+
+
+# --- `data shorten`: shorter tool definitions, for fewer prompt tokens ----------------------------------------
+
+
+_LEVELS = ("descriptions", "parameters", "tools")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--level", type=click.Choice(_LEVELS), required=True, help="What to drop; each drops more.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    required=True,
+    help="The new file; for several FILEs, or with a / behind, a folder.",
+)
+@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def shorten(
+    files: tuple[Path, ...], level: str, output: str, model: str | None, force: bool, as_json: bool
+) -> None:
+    """Write FILEs with shorter tool definitions, and show what that saves.
+
+    \b
+    descriptions   drop what describes functions and their parameters
+    parameters     drop the parameters too; names remain
+    tools          drop the tools altogether
+
+    A model must be used with the definitions it was trained on: shorten training, validation and evaluation files
+    together, and send the same definitions when you call the model.
+    """
+    from orchestrator.dataset.shorten import shorten_files
+
+    done = shorten_files(_targets(files, output), level, model=model, replace=force)  # type: ignore[arg-type]
+    if as_json:
+        from orchestrator.cli.status import print_json
+        from orchestrator.reports.datasets import shortened_object
+
+        print_json([shortened_object(each) for each in done])
+    else:
+        from orchestrator.reports.datasets import print_shortened
+        from orchestrator.reports.text import stdout
+
+        print_shortened(done, stdout())
+
+
+def _targets(files: tuple[Path, ...], output: str) -> dict[Path, Path]:
+    folder = Path(output)
+    if len(files) == 1 and not output.endswith("/") and not folder.is_dir():
+        return {files[0]: folder}
+    name, count = Counter(file.name for file in files).most_common(1)[0]
+    if count > 1:
+        raise click.UsageError(f"{count} of the files are called {name}; shorten them one by one")
+    return {file: folder / file.name for file in files}
+
+
+# --- `data split`: one file into training, validation and evaluation files ------------------------------------
+
+
+_SHARE = click.FloatRange(0, 1, max_open=True)
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--validation", metavar="SHARE", type=_SHARE, default=0.1, show_default=True, help="The share to validate with."
+)
+@click.option(
+    "--evaluation", metavar="SHARE", type=_SHARE, default=0.1, show_default=True, help="The share to evaluate with."
+)
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="Another number gives another split."
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for train.jsonl, validation.jsonl, evaluation.jsonl.  [default: FILE without its ending]",
+)
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def split(
+    file: Path, validation: float, evaluation: float, seed: int, folder: Path | None, force: bool, as_json: bool
+) -> None:
+    """Divide FILE into training, validation and evaluation files.
+
+    Each called function is in all of them in the same proportion, as nearly as whole examples allow. Examples with
+    equal or nearly equal prompts stay in one file, so that a model is not measured on what it was trained on. Lines
+    are copied as they are. A share of 0 leaves a file out.
+    """
+    if not 0 < validation + evaluation < 1:
+        raise click.UsageError("--validation and --evaluation together must be above 0 and below 1")
+    from orchestrator.dataset.split import split_file
+
+    target = folder or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-split"))
+    done = split_file(file, target, validation=validation, evaluation=evaluation, seed=seed, replace=force)
+    if as_json:
+        from orchestrator.cli.status import print_json
+        from orchestrator.reports.datasets import split_object
+
+        print_json(split_object(done))
+    else:
+        from orchestrator.reports.datasets import print_split
+        from orchestrator.reports.text import stdout
+
+        print_split(done, stdout())
+
+
+# --- `data tools`: the definitions of Python functions, for training data -------------------------------------
+
+
+VARIANTS = ("full", "no-descriptions", "no-parameters")
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--variant", type=click.Choice(VARIANTS), default="full", show_default=True, help="How short.")
+@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+def tools(sources: tuple[str, ...], variant: Variant, model: str | None) -> None:
+    """Print the tool definitions of Python functions as JSON: the list under "tools" of a training example.
+
+    A SOURCE is FILE.py or package.module, either with :function. ftorch chat sends the same definitions, so a model
+    is trained on what it is used with. On stderr it says what they take of each request.
+    """
+    from orchestrator.cli.status import print_json
+    from orchestrator.dataset.shorten import in_variant
+    from orchestrator.dataset.tokens import count_messages
+    from orchestrator.reports.text import plural
+    from orchestrator.tools.sources import load_tools
+
+    with redirect_stdout(sys.stderr):  # what a file prints is no definition
+        found = load_tools(sources)
+    definitions = in_variant({"tools": [tool.definition for tool in found]}, variant)["tools"]
+    print_json(definitions)
+    tokens = count_messages([], definitions, model) - count_messages([], [], model)
+    click.echo(f"{plural(len(found), 'tool')}, about {plural(tokens, 'token')} of each request", err=True)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
+import signal
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from orchestrator.dataset.checking.findings import CheckReport, Finding, Notes
+from orchestrator.dataset.basemodels import Method, Purpose, training_context
 from orchestrator.dataset.checking.formats import HEAD_BYTES, note_foreign_file, shape_of
-from orchestrator.dataset.checking.parallel import pass_in_parts
-from orchestrator.dataset.checking.passes import Order, Pass, Shapes
+from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
 from orchestrator.dataset.files import open_as_sent
+from orchestrator.dataset.findings import CheckReport, Finding, Notes
 from orchestrator.dataset.jsontext import NotJson, parse_json
-from orchestrator.dataset.lines import NumberedLines
-from orchestrator.dataset.methods import Method, Purpose
-from orchestrator.dataset.survey import Survey
+from orchestrator.dataset.lines import LONGEST_LINE_BYTES, NumberedLines, parse_line, skip_line
+from orchestrator.dataset.profile import Profile
+from orchestrator.dataset.texts import check_texts
+from orchestrator.dataset.tokens import sequence_lengths
+from orchestrator.dataset.toollists import Reader
 
 __all__ = ["CheckReport", "Finding", "Method", "Purpose", "check_file"]
 
@@ -60,7 +69,7 @@ def check_file(
         foreign = note_foreign_file(stream.read(HEAD_BYTES), notes)
         found_method = method or _likely_method(stream, purpose)
     if foreign:
-        return CheckReport(found_method, 0, tuple(notes.findings), notes.counts, None, Survey(purpose=purpose))
+        return CheckReport(found_method, 0, tuple(notes.findings), notes.counts, None, Profile(purpose=purpose))
     found = pass_in_parts(Order(source, found_method, purpose, model, count_tokens, keep_all), size, processes)
     _check_whole(found)
     if size > LARGEST_FILE_BYTES and not any_size:
@@ -118,3 +127,213 @@ def _report(found: Pass) -> CheckReport:
         tokens=found.tokens if countable else None,
         survey=found.survey,
     )
+
+
+# --- A pass over a large file in several processes: parts that begin behind a newline, joined in order --------
+#
+# Each later part is done by a fresh interpreter that runs this module: it gets its order on stdin and answers on
+# stdout. `multiprocessing` would import the caller's main script once more, and a script that submits jobs
+# without guarding its main part would submit them twice.
+
+
+LEAST_PART_BYTES = 4 << 20
+"""Smaller parts are done before an interpreter to do them has started."""
+
+USUAL_PROCESSES = 2
+"""Each needs about 100 MB, most of it for the tokenizer."""
+
+_HEAD_START_BYTES = 6 << 20  # what this process checks while the others start
+
+
+def pass_in_parts(order: Order, size: int, processes: int | None) -> Pass:
+    """Check a file of `size` bytes in at most `processes` processes; None: as suits the file and the machine.
+
+    What is found is the same for any number.
+    """
+    most = _available() if processes is None else processes
+    parts = _parts(order, size, max(1, min(most, size // LEAST_PART_BYTES)))
+    workers = [_start(order, *part) for part in parts[1:]]
+    try:
+        found = pass_over(order, *parts[0])
+        for worker, part in zip(workers, parts[1:], strict=True):
+            found.merge(_answer(worker) or pass_over(order, *part))
+    finally:
+        for worker in workers:
+            with worker:  # which closes its pipe and waits for it
+                worker.kill()
+    return found
+
+
+def _available() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, USUAL_PROCESSES)
+
+
+def _parts(order: Order, size: int, count: int) -> list[tuple[int, int]]:
+    """The start and length of at most `count` parts that take about as long, each from the start of a line."""
+    ahead = min(_HEAD_START_BYTES, size // (4 * count))
+    positions = [ahead + (size - ahead) * index // count for index in range(1, count)]
+    starts = sorted({0, *_line_starts(order, positions)})
+    return [(start, end - start) for start, end in pairwise([*starts, size]) if end > start] or [(0, size)]
+
+
+def _line_starts(order: Order, positions: list[int]) -> Iterator[int]:
+    """The start of the first line that begins at or behind each position."""
+    if not positions:
+        return
+    with open_as_sent(order.path) as stream:
+        for position in positions:
+            stream.seek(position - 1, os.SEEK_SET)
+            skip_line(stream)
+            yield stream.tell()
+
+
+def _start(order: Order, start: int, length: int) -> subprocess.Popen[bytes]:
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert worker.stdin is not None
+    with contextlib.suppress(BrokenPipeError), worker.stdin as stdin:  # one that has ended has no answer either
+        stdin.write(pickle.dumps((order, start, length)))
+    return worker
+
+
+def _answer(worker: subprocess.Popen[bytes]) -> Pass | None:
+    """What a worker found; None where it was killed or could not start, so that its part is done here."""
+    assert worker.stdout is not None
+    with worker.stdout as stdout:
+        answer = stdout.read()
+    found = pickle.loads(answer) if worker.wait() == 0 else None
+    return found if isinstance(found, Pass) else None
+
+
+def _work() -> None:
+    # Ctrl-C reaches the whole group; what becomes of the check is for the process that asked for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    order, start, length = pickle.load(sys.stdin.buffer)
+    sys.stdout.buffer.write(pickle.dumps(pass_over(order, start, length)))
+
+
+if __name__ == "__main__":
+    _work()
+
+
+# --- One pass over the lines of a data file, or of a part of it, and the joining of such passes ---------------
+
+
+EXAMPLE_CHECKS: Mapping[Method, Callable[[Mapping[str, Any], Notes], None]] = {
+    "supervised": check_supervised,
+    "dpo": check_preference,
+    "reinforcement": check_reinforcement,
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a pass."""
+
+    path: Path
+    method: Method
+    purpose: Purpose
+    model: str | None
+    count_tokens: bool
+    keep_all: bool
+
+
+@dataclass
+class Shapes:
+    """How many rows look like the examples of each method, and the first line of each."""
+
+    counts: dict[Method, int] = field(default_factory=dict)
+    first_lines: dict[Method, int] = field(default_factory=dict)
+
+    def add(self, shape: Method, line: int) -> None:
+        self.counts[shape] = self.counts.get(shape, 0) + 1
+        self.first_lines.setdefault(shape, line)
+
+    def merge(self, later: Shapes, line_offset: int) -> None:
+        for shape, count in later.counts.items():
+            self.counts[shape] = self.counts.get(shape, 0) + count
+            self.first_lines.setdefault(shape, later.first_lines[shape] + line_offset)
+
+
+@dataclass
+class Pass:
+    """What was found so far. Line numbers count from the start of the part."""
+
+    order: Order
+    notes: Notes
+    survey: Profile
+    shapes: Shapes = field(default_factory=Shapes)
+    lines: int = 0
+    examples: int = 0
+    tokens: int = 0
+
+    def merge(self, later: Pass) -> None:
+        """Join the pass over the part that follows this one in the file."""
+        self.notes.merge(later.notes, self.lines)
+        self.survey.merge(later.survey, self.lines)
+        self.shapes.merge(later.shapes, self.lines)
+        self.lines += later.lines
+        self.examples += later.examples
+        self.tokens += later.tokens
+
+
+def pass_over(order: Order, start: int = 0, size: int | None = None) -> Pass:
+    """Check the lines of the file from byte `start` (as sent) on, up to the one that reaches byte `start + size`.
+
+    Raises DataFileNotFound or DataFileUnreadable.
+    """
+    found = Pass(order, Notes(order.keep_all), Profile(purpose=order.purpose))
+    checker = _LineChecker(order, found)
+    with open_as_sent(order.path) as stream:
+        stream.seek(start, os.SEEK_SET)
+        lines = NumberedLines(stream, LONGEST_LINE_BYTES, size)
+        for number, line in lines:
+            checker.check(number, line)
+        found.lines = lines.count
+    found.notes.at(None)
+    return found
+
+
+class _LineChecker:
+    """Checks line after line, adding to what was found."""
+
+    def __init__(self, order: Order, found: Pass) -> None:
+        self._order = order
+        self._found = found
+        self._notes = found.notes
+        self._reader = Reader()
+        self._check_example = EXAMPLE_CHECKS[order.method]
+        self._limit = training_context(order.model) if order.model else None
+
+    def check(self, number: int, line: bytes | None) -> None:
+        self._found.examples += 1
+        self._notes.at(number)
+        if line is None:
+            self._notes.add("FT108", problem=f"is longer than {LONGEST_LINE_BYTES >> 20} MiB")
+        elif (parsed := parse_line(line, self._reader, self._notes)) is not None:
+            self._check_row(number, *parsed)
+
+    def _check_row(self, number: int, row: dict[str, Any], text: bytes) -> None:
+        notes = self._notes
+        errors = notes.errors
+        notes.at(number, row)
+        if shape := shape_of(row):
+            self._found.shapes.add(shape, number)
+        check_texts(row, text, notes)
+        self._check_example(row, notes)
+        if notes.errors == errors and self._order.count_tokens:
+            self._count(row)
+        if notes.errors == errors:
+            self._found.survey.add(number, row)
+
+    def _count(self, row: Mapping[str, Any]) -> None:
+        lengths = sequence_lengths(row, self._order.model)
+        self._found.tokens += sum(lengths)
+        if self._limit is not None and max(lengths) > self._limit:
+            self._notes.add("FT501", tokens=max(lengths), model=self._order.model, limit=self._limit)

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.checking.findings import Finding
-from orchestrator.dataset.kinds import Kind
+from orchestrator.dataset.findings import Finding
+from orchestrator.dataset.rules import Rule
 
 
 @dataclass(frozen=True)
 class Explanation:
     """A kind in words: as its own wrong example is judged, or else with … where the facts of a file would stand."""
 
-    kind: Kind
+    kind: Rule
     reason: str
     fix: str
     place: str = ""
     """Where in a line of the wrong example; "" where it is no place inside a line."""
 
 
-def explain(kind: Kind) -> Explanation:
+def explain(kind: Rule) -> Explanation:
     """Check the kind's wrong example, and give what is said of it."""
     found = _finding(kind, kind.wrong) or _finding(kind, f"{kind.right}\n{kind.wrong}")
     if found is None:
@@ -32,7 +32,7 @@ def explain(kind: Kind) -> Explanation:
     return Explanation(kind, found.reason, found.fix, found.within)
 
 
-def _finding(kind: Kind, text: str) -> Finding | None:
+def _finding(kind: Rule, text: str) -> Finding | None:
     """The first of this kind in the text; None where there is none."""
     if not kind.wrong.strip():
         return None

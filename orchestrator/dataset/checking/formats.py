@@ -10,9 +10,9 @@ from io import StringIO
 from itertools import islice
 from typing import Any
 
-from orchestrator.dataset.checking.findings import Notes
+from orchestrator.dataset.basemodels import Method
+from orchestrator.dataset.findings import Notes
 from orchestrator.dataset.jsontext import NotJson, parse_json
-from orchestrator.dataset.methods import Method
 
 HEAD_BYTES = 4096
 

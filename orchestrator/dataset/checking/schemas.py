@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from orchestrator.dataset.checking.findings import named_type, shown
+from orchestrator.dataset.findings import named_type, shown
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from orchestrator.dataset.convert.calls import read_tools
 from orchestrator.dataset.convert.changes import BadRow, Change
-from orchestrator.dataset.convert.columns import ColumnNames
 from orchestrator.dataset.convert.conversion import Conversion, Options, Target, convert_file
-from orchestrator.dataset.convert.definitions import read_tools
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container
 from orchestrator.dataset.convert.shapes import SHAPES, Shape
+from orchestrator.dataset.convert.tables import ColumnNames
 
 __all__ = [
     "SHAPES",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from orchestrator.dataset.checking.findings import named_type, shown
-from orchestrator.dataset.convert.arguments import arguments_text
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.findings import named_type, shown
+from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.errors import ToolsFileUnusable
 
 Message = Mapping[str, Any]
 
@@ -153,3 +156,155 @@ def _modern_result(message: dict[str, Any], conversation: Conversation, changes:
 
 def _listed(calls: Any) -> list[Any]:
     return calls if isinstance(calls, list) else []
+
+
+# --- The arguments of a call, brought into their one right form: a string that holds a JSON object ------------
+
+
+_DEEPEST_ENCODING = 8
+
+
+def arguments_text(arguments: Any, changes: Changes) -> str:
+    """The arguments as JSON text. Text that holds an object already is given back as it stands.
+
+    Raises NotConvertible where they are no object, however they are written.
+    """
+    if isinstance(arguments, dict):
+        changes.note("arguments written as JSON text")
+        return json.dumps(arguments, ensure_ascii=False)
+    if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
+        changes.note("missing arguments written as {}")
+        return "{}"
+    if isinstance(arguments, str):
+        return _decoded(arguments, changes)
+    raise _no_object(arguments)
+
+
+def _decoded(text: str, changes: Changes) -> str:
+    for _ in range(_DEEPEST_ENCODING):
+        try:
+            value = parse_json(text)
+        except NotJson as error:
+            advice = "Write the arguments as a JSON object."
+            raise NotConvertible(f"the arguments are not valid JSON: {error.problem}", advice) from None
+        if isinstance(value, dict):
+            return text
+        if not isinstance(value, str):
+            raise _no_object(value)
+        changes.note("arguments that were encoded twice decoded once")
+        text = value
+    raise NotConvertible(
+        f"the arguments are encoded over {_DEEPEST_ENCODING} times", "Write them as a JSON object."
+    )
+
+
+def _no_object(value: Any) -> NotConvertible:
+    advice = 'Name each argument, as in {"altitude": 50}.'
+    return NotConvertible(f"the arguments must be a JSON object; they are {named_type(value)}", advice)
+
+
+# --- Lists of function definitions, in all the ways they are written, as `tools` ------------------------------
+
+
+def as_tools(definitions: Any, changes: Changes, *, what: str) -> list[Any]:
+    """The tools of a list of tools, of bare functions or of the flat form `{"type": "function", "name": …}`.
+
+    `what` is noted where a definition had to be wrapped. Raises NotConvertible where there is no list of objects.
+    """
+    listed = _definitions(definitions, changes)
+    tools = [_tool(entry) for entry in listed]
+    if tools != listed:
+        changes.note(what)
+    return tools
+
+
+def read_tools(path: Path) -> tuple[dict[str, Any], ...]:
+    """The tools that a JSON file lists. Raises ToolsFileUnusable."""
+    try:
+        tools = as_tools(parse_json(path.read_bytes()), Changes(), what="")
+    except OSError as error:
+        raise ToolsFileUnusable(path=path, problem=error.strerror or str(error)) from None
+    except (NotJson, NotConvertible) as error:
+        raise ToolsFileUnusable(path=path, problem=error.problem) from None
+    return tuple(tools)
+
+
+def _definitions(definitions: Any, changes: Changes) -> list[Any]:
+    if isinstance(definitions, str):
+        try:
+            definitions = parse_json(definitions)
+        except NotJson as error:
+            problem = f"the text of the tool definitions is not valid JSON: {error.problem}"
+            raise NotConvertible(problem, "Write the definitions as a JSON array.") from None
+        changes.note("tool definitions in a string decoded")
+    if not isinstance(definitions, list):
+        problem = f"the tool definitions must be an array; they are {named_type(definitions)}"
+        raise NotConvertible(problem, "Write a list of tools.")
+    return definitions
+
+
+def _tool(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        raise NotConvertible(f"a tool definition is {named_type(entry)}", "Write an object with a name.")
+    if "function" in entry or entry.get("type", "function") != "function":
+        return entry
+    if not isinstance(entry.get("name"), str):
+        raise NotConvertible("a function definition has no name", 'Give it a key "name".')
+    return {"type": "function", "function": {key: value for key, value in entry.items() if key != "type"}}
+
+
+# --- Tool calls written as the function calls that came before them, for hosts that know nothing newer --------
+
+
+_THERE_AND_BACK = (
+    ("functions written as tools", "tools written as functions"),
+    ("function_call written as tool_calls", "tool_calls written as function_call"),
+    ("function messages written as tool messages", "tool messages written as function messages"),
+    ("call ids added", "call ids left out"),
+)
+
+
+def with_functions(example: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """The example with `functions`, `function_call` and function messages in place of tools.
+
+    Raises NotConvertible for what the older format can't say: several calls in one message, tools that are no
+    functions. Call ids are left out: a result names its function instead.
+    """
+    legacy = {
+        key: value for key, value in example.items() if key not in ("tools", "parallel_tool_calls", "messages")
+    }
+    if "parallel_tool_calls" in example:
+        changes.note("parallel_tool_calls left out")
+    names: dict[str, str] = {}
+    messages = [_legacy(message, names, changes) for message in example["messages"]]
+    legacy = {"messages": messages, **legacy}
+    if example.get("tools") is not None:
+        legacy["functions"] = [_function(tool) for tool in example["tools"]]
+        changes.note("tools written as functions")
+    changes.take_back(*_THERE_AND_BACK)
+    return legacy
+
+
+def _function(tool: Any) -> Any:
+    if tool.get("type", "function") != "function":
+        problem = f"a tool of type {shown(tool['type'])} can't be written as a function"
+        raise NotConvertible(problem, "Take it out, or keep the tools.")
+    return tool["function"]
+
+
+def _legacy(message: dict[str, Any], names: dict[str, str], changes: Changes) -> dict[str, Any]:
+    if message.get("role") == "tool":
+        changes.note("tool messages written as function messages")
+        kept = {key: value for key, value in message.items() if key != "tool_call_id"}
+        return {**kept, "role": "function", "name": names[message["tool_call_id"]]}
+    calls = message.get("tool_calls")
+    if not calls:
+        return message
+    if len(calls) > 1:
+        problem = f"a message makes {len(calls)} calls at once, and a legacy message can make only one"
+        raise NotConvertible(problem, "Keep the tools, or write one call for each message.")
+    changes.note("tool_calls written as function_call")
+    changes.note("call ids left out")
+    function = _function(calls[0])
+    names[calls[0]["id"]] = function["name"]
+    return {**{key: value for key, value in message.items() if key != "tool_calls"}, "function_call": function}

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from orchestrator.dataset.checking.findings import named_type
+from orchestrator.dataset.convert.calls import with_functions
 from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Change, Changes, NotConvertible
-from orchestrator.dataset.convert.columns import ColumnNames
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container, Input, opened
-from orchestrator.dataset.convert.legacy import with_functions
 from orchestrator.dataset.convert.shapes import Shape, modern_example, preferred, shape_of
-from orchestrator.dataset.files import BYTE_ORDER_MARK
-from orchestrator.dataset.newfiles import json_line, new_files
+from orchestrator.dataset.convert.tables import ColumnNames
+from orchestrator.dataset.files import BYTE_ORDER_MARK, json_line, new_files
+from orchestrator.dataset.findings import named_type
 from orchestrator.errors import DataFileEmpty, RowsNotConverted
 
 Target = Literal["tools", "functions", "dpo"]

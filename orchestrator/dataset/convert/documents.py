@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.checking.findings import shown
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.findings import shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES
 

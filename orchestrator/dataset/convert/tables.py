@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.checking.findings import shown
-from orchestrator.dataset.convert.changes import NotConvertible
-from orchestrator.dataset.convert.columns import ColumnNames, missing_column
+from orchestrator.dataset.convert.changes import Changes, NotConvertible
 from orchestrator.dataset.convert.documents import Row
+from orchestrator.dataset.findings import shown
+from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.errors import ColumnsUnclear, DataFileUnreadable, ParquetMissing
 
 _DELIMITERS = ",;\t|"
@@ -105,3 +107,113 @@ def _without_fillers(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_fillers(entry) for key, entry in value.items() if entry is not None}
     return value
+
+
+# --- Flat rows, as tables hold them: a column for the prompt, and columns for the call or the answer ----------
+
+
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "prompt": ("prompt", "user", "question", "query", "instruction", "request", "utterance", "input"),
+    "call": ("call", "function_call", "tool_call", "tool_calls", "function", "tool"),
+    "arguments": ("arguments", "args"),
+    "answer": ("answer", "completion", "response", "assistant", "output"),
+}
+_BARE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Which column holds what. None: the usual names are looked for."""
+
+    prompt: str | None = None
+    call: str | None = None
+    """A call as JSON, several of them as a JSON array, or the function's name alone."""
+    arguments: str | None = None
+    """The arguments as JSON, where the call column holds the name alone."""
+    answer: str | None = None
+    """What is said in text: where there is no call, or beside it."""
+    system: str | None = None
+    """The text of the system message that every example gets; not a column."""
+    keep: tuple[str, ...] = ()
+    """Columns that stand in the examples as keys of their own."""
+
+
+def looks_like_columns(row: Mapping[str, Any], names: ColumnNames) -> bool:
+    """True where a row has a column for the prompt and one for what follows it."""
+    found = found_columns(row, names)
+    return found.prompt is not None and (found.call is not None or found.answer is not None)
+
+
+def found_columns(columns: Iterable[Any], names: ColumnNames) -> ColumnNames:
+    """The names with the usual ones filled in where `columns` has them, whatever their case; None for the rest."""
+    spelt = {str(column).strip().lower(): str(column) for column in reversed(list(columns))}
+    found: dict[str, Any] = {"system": names.system, "keep": names.keep}
+    for part, usual in _USUAL.items():
+        given = getattr(names, part)
+        found[part] = given or next((spelt[name] for name in usual if name in spelt), None)
+    return ColumnNames(**found)
+
+
+def missing_column(columns: Sequence[str], names: ColumnNames) -> str | None:
+    """What keeps a table with these columns from being read; None where nothing does."""
+    found = found_columns(columns, names)
+    for name in (found.prompt, found.call, found.arguments, found.answer, *found.keep):
+        if name is not None and name not in columns:
+            return f"there is no column {shown(name)}"
+    if found.prompt is None:
+        return "no column is named like a prompt"
+    if found.call is None and found.answer is None:
+        return "no column is named like a call or an answer"
+    return None
+
+
+def example_of_columns(row: Mapping[str, Any], names: ColumnNames, changes: Changes) -> dict[str, Any]:
+    """The row as messages. Raises NotConvertible where the prompt, or the call and the answer, are missing."""
+    found = found_columns(row, names)
+    prompt, answer = _cell(row, found.prompt), _cell(row, found.answer)
+    calls = _calls(_cell(row, found.call), _cell(row, found.arguments), found.call)
+    if not prompt:
+        raise NotConvertible("the prompt is empty", "Fill it in, or take the row out.")
+    if not calls and not answer:
+        raise NotConvertible("the call and the answer are empty", "Fill one of them in, or take the row out.")
+    system = [{"role": "system", "content": names.system}] if names.system else []
+    reply = {"role": "assistant", "content": answer or None, **({"tool_calls": calls} if calls else {})}
+    more = _kept(row, found, changes)
+    changes.note("columns written as messages")
+    return {**more, "messages": [*system, {"role": "user", "content": prompt}, reply], **_definitions(row)}
+
+
+def _cell(row: Mapping[str, Any], column: str | None) -> Any:
+    value = row.get(column) if column is not None else None
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _calls(call: Any, arguments: Any, column: str | None) -> list[Any]:
+    if call is None:
+        return []
+    if isinstance(call, str) and _BARE_NAME.fullmatch(call.strip()):
+        return [{"type": "function", "function": {"name": call.strip(), "arguments": arguments}}]
+    try:
+        value = parse_json(call) if isinstance(call, str) else call
+    except NotJson as error:
+        problem = f"the column {column} holds no call: {error.problem}"
+        advice = 'Write {"name": "…", "arguments": {…}}, or a function\'s name and the arguments in another column.'
+        raise NotConvertible(problem, advice) from None
+    listed = value if isinstance(value, list) else [value]
+    framed = [entry.get("function_call", entry) if isinstance(entry, dict) else entry for entry in listed]
+    return [
+        {"type": "function", "function": entry} if isinstance(entry, dict) and "function" not in entry else entry
+        for entry in framed
+    ]
+
+
+def _definitions(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("tools", "functions") if row.get(key)}
+
+
+def _kept(row: Mapping[str, Any], found: ColumnNames, changes: Changes) -> dict[str, Any]:
+    used = {found.prompt, found.call, found.arguments, found.answer, "tools", "functions", *found.keep}
+    for column in row:
+        if column not in used:
+            changes.note(f"column {shown(column, 24)} left out")
+    return {column: row[column] for column in found.keep if column in row}

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.dataset.methods import Method
+from orchestrator.dataset.basemodels import Method
 
 _METHODS_SINCE = "2025-04-01"
 """The first api-version whose jobs have a method, and which can pause them."""

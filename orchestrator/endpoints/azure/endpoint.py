@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from openai import AsyncOpenAI
+import httpx2
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.azure.advice import advised, is_full
-from orchestrator.endpoints.azure.dialects import Dialect
+from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, resource_url
+from orchestrator.endpoints.azure.fitting import spelled
 from orchestrator.endpoints.azure.signin import EntraSignIn
-from orchestrator.endpoints.azure.training import spelled
 from orchestrator.endpoints.failures import Unexplained
 from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
+from orchestrator.endpoints.keys import key_of
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import EndpointBusy, EndpointError, RequestRefused, SignInRefused
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    KeyRefused,
+    QuotaExhausted,
+    RequestRefused,
+    RoleMissing,
+    SignInRefused,
+)
 
 T = TypeVar("T")
 
@@ -111,3 +123,107 @@ class AzureEndpoint(OpenAIEndpoint):
 
 
 _WAITING = ("created", "pending", "queued", "validating_files")
+
+
+# --- What to do about Azure's refusals: their messages name a fault, and seldom the way out of it -------------
+
+
+_FULL = ("quotaexceeded", "toomanyjobs")
+_NO_ROLE = ("permissiondenied", "forbidden", "authorizationfailed")
+_NO_HOST = ("name or service not known", "nodename nor servname", "getaddrinfo", "name resolution", "no address")
+_MODELS = "learn.microsoft.com/azure/ai-foundry/openai/concepts/models"
+
+
+def is_full(error: EndpointError) -> bool:
+    """Whether the resource holds as many jobs or files as it may: that passes."""
+    return str(error.facts.get("code")).lower() in _FULL
+
+
+def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
+    """The error with the next step, where Azure's own text has none; another kind of error where that says more."""
+    if is_full(error):
+        return EndpointBusy(**{"retry_after": None, **error.facts})
+    if isinstance(error, EndpointUnreachable):
+        return _of_address(error, config)
+    if isinstance(error, QuotaExhausted):
+        return error
+    if _lacks_role(error):
+        return RoleMissing(**error.facts)
+    if isinstance(error, KeyRefused):
+        return SignInRefused(**error.facts) if config.auth == "entra" else error
+    if isinstance(error, RequestRefused) and (advice := _advice(error, config)):
+        return _with(error, advice)
+    return error
+
+
+def _of_address(error: EndpointUnreachable, config: EndpointConfig) -> EndpointError:
+    problem = str(error.facts["problem"])
+    if not any(sign in problem.lower() for sign in _NO_HOST):
+        return error
+    return _with(error, "there may be no resource of that name: look at base_url")
+
+
+def _lacks_role(error: EndpointError) -> bool:
+    """Azure answers 401 as well as 403 to a token whose identity has no role on the resource."""
+    code, message = str(error.facts.get("code")).lower(), str(error.facts.get("message")).lower()
+    if error.facts.get("status") not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or "firewall" in message:
+        return False
+    return code in _NO_ROLE or "data action" in message
+
+
+def _advice(error: RequestRefused, config: EndpointConfig) -> str | None:
+    code, message = str(error.facts["code"]).lower(), str(error.facts["message"]).lower()
+    if "api-version" in message or "api version" in message:
+        return f'look at api = "{config.api}": set "v1", or the date of a version that exists, such as "2024-10-21"'
+    if "does not support fine-tuning" in message:
+        return (
+            "not every region trains every model, and open-weight models are trained as GlobalStandard only: look "
+            f"for the model and the resource's region at {_MODELS}, or set training_type in the job file's [azure]"
+        )
+    if "firewall" in message:
+        return "let this machine's address in under Networking of the resource, or run ftorch inside its network"
+    if error.facts["status"] == HTTPStatus.NOT_FOUND and code in ("404", "none", "unknown_url"):
+        place = f'base_url = {config.base_url} and api = "{config.api}"'
+        return f"the resource answers, and has no such path: look at {place}"
+    return None
+
+
+def _with(error: EndpointError, advice: str) -> EndpointError:
+    facts = dict(error.facts)
+    for key in ("problem", "message"):
+        if facts.get(key):
+            facts[key] = f"{facts[key]}; {advice}"
+    return type(error)(**facts)
+
+
+# --- Connecting to an Azure resource, in the dialect and with the sign-in of its configuration ----------------
+
+
+@asynccontextmanager
+async def open_azure(
+    config: EndpointConfig, http: httpx2.AsyncClient, capabilities: Capabilities, retries: Retries
+) -> AsyncIterator[AzureEndpoint]:
+    """Connect over `http`. Raises EndpointNotUsable where the key can't be one."""
+    entra = EntraSignIn(config) if config.auth == "entra" else None
+    try:
+        async with _client(config, http, entra) as client:
+            yield AzureEndpoint(config, client, capabilities, dialect_of(config.api), entra, retries)
+    finally:
+        if entra is not None:
+            await entra.close()
+
+
+def _client(config: EndpointConfig, http: httpx2.AsyncClient, entra: EntraSignIn | None) -> AsyncOpenAI:
+    """AzureOpenAI's client adds an api-version to every request, and `/openai/v1/` refuses it."""
+    resource, timeout = resource_url(config.base_url or ""), config.timeout_seconds
+    if config.api == "v1":
+        key = entra or key_of(config)
+        return AsyncOpenAI(base_url=f"{resource}/openai/v1/", api_key=key, timeout=timeout, http_client=http)
+    return AsyncAzureOpenAI(
+        azure_endpoint=resource,
+        api_version=config.api,
+        api_key=None if entra else key_of(config),
+        azure_ad_token_provider=entra,
+        timeout=timeout,
+        http_client=http,
+    )

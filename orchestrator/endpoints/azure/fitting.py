@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.config import EndpointConfig
-from orchestrator.dataset.pricetable import find_price
+from orchestrator.dataset.pricing import find_price
 from orchestrator.endpoints.azure.dialects import dialect_of
-from orchestrator.endpoints.azure.training import USUAL, needs_global, training_type_for
+from orchestrator.endpoints.azure.models import model_format
 from orchestrator.endpoints.management import missing_keys
 
 if TYPE_CHECKING:
-    from orchestrator.jobfile import JobFile  # loads pydantic, which commands that plan nothing do not need
+    from orchestrator.jobfile import JobFile
+
 
 _HOURS_A_MONTH = 730
 _LEAVING = ("gpt-4.1",)
@@ -72,3 +73,27 @@ def _leaving(job: JobFile) -> str | None:
         "Azure trains gpt-4.1 models for customers who did so before, until 14 April 2027 at least, and deploys "
         "them until October 2027; new customers train open-weight models."
     )
+
+
+# --- How Azure trains: in one region or anywhere, and which models it trains in one way only ------------------
+
+
+TrainingType = Literal["Standard", "GlobalStandard", "DeveloperTier"]
+USUAL: TrainingType = "Standard"
+"""What is meant where nothing is said."""
+
+
+def needs_global(model: str) -> bool:
+    """Whether this model is trained as GlobalStandard only: Microsoft's notes on fine-tuning say so of all
+    open-weight models."""
+    return model_format(model) != "OpenAI"
+
+
+def training_type_for(model: str, asked: TrainingType | None) -> TrainingType | None:
+    """The training type to send: the one asked for, else the only one of the model, else None."""
+    return asked or ("GlobalStandard" if needs_global(model) else None)
+
+
+def spelled(training_type: str) -> str:
+    """As the API writes it: `globalStandard`."""
+    return training_type[:1].lower() + training_type[1:]

@@ -11,14 +11,39 @@ from pathlib import Path
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Endpoint
-from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, LostRun, RequestRefused
+from orchestrator.errors import (
+    BatchRefused,
+    DatabaseBusy,
+    EndpointBusy,
+    EndpointUnreachable,
+    LostRun,
+    RequestRefused,
+)
+from orchestrator.evaluation import session
 from orchestrator.evaluation.batching.inputs import FOLDER
-from orchestrator.evaluation.batching.outcome import Listener, Move, Outcome, Scene, Silence, Wait, record
-from orchestrator.evaluation.batching.states import State
+from orchestrator.evaluation.batching.states import (
+    BatchContext,
+    Listener,
+    Move,
+    NullListener,
+    Outcome,
+    State,
+    Wait,
+    record,
+)
 from orchestrator.evaluation.batching.steps import STEPS
+from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.session import Asking
+from orchestrator.ledger import Ledger
+from orchestrator.runs.context import (
+    LEASE_SECONDS,
+    Clock,
+    Context,
+    NullListener as SilentRuns,
+    is_abandoned,
+    new_owner,
+)
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.ledger import Ledger
-from orchestrator.runs.world import LEASE_SECONDS, Clock, Silence as SilentRuns, World, is_abandoned, new_owner
 from orchestrator.store import batches as store, uploads
 from orchestrator.store.batches import Batch
 from orchestrator.store.evaluations import Asked
@@ -41,24 +66,24 @@ async def drive(
     Setting `stop` ends it early, losing nothing. Raises EndpointNotUsable and EndpointError.
     """
     async with open_endpoint(config, ledger.workspace.home) as endpoint:
-        scene = scene_of(ledger, endpoint, config, listener or Silence())
+        scene = scene_of(ledger, endpoint, config, listener or NullListener())
         await BatchLoop(scene, ids).run(stop or asyncio.Event())
     return scene.errors
 
 
 def scene_of(
     ledger: Ledger, endpoint: Endpoint, config: EndpointConfig, listener: Listener, clock: Clock | None = None
-) -> Scene:
+) -> BatchContext:
     """This process as a worker on batches."""
     rng = random.SystemRandom()
-    world = World(ledger.database, endpoint, config, new_owner(rng), clock or Clock(), rng, _Warnings(listener))
-    return Scene(world, listener, ledger.workspace.home / FOLDER)
+    world = Context(ledger.database, endpoint, config, new_owner(rng), clock or Clock(), rng, _Warnings(listener))
+    return BatchContext(world, listener, ledger.workspace.home / FOLDER)
 
 
 class BatchLoop:
     """Steps the batches `ids` until each is over."""
 
-    def __init__(self, scene: Scene, ids: Collection[str]) -> None:
+    def __init__(self, scene: BatchContext, ids: Collection[str]) -> None:
         self._scene = scene
         self._ids = frozenset(ids)
         self._due: dict[str, float] = {}
@@ -236,3 +261,43 @@ class _Warnings(SilentRuns):
 
     def warned(self, text: str) -> None:
         self._listener.warned(text)
+
+
+# --- Waits for the answers to a plan's questions that were put into batches -----------------------------------
+
+
+async def answers_to_batches(
+    ledger: Ledger,
+    plan: Plan,
+    ids: Collection[str],
+    *,
+    listener: Listener | None = None,
+    waiting: session.Listener | None = None,
+    stop: asyncio.Event | None = None,
+) -> Asking:
+    """Carry on these batches of the plan's questions, and wait for all their answers.
+
+    Setting `stop` ends the waiting: the batches go on, and whoever asks for the same again finds them. Raises
+    BatchRefused where the endpoint refuses one as a whole, OutputUnwritable, EndpointNotUsable and EndpointError.
+    """
+    if not ids:
+        return Asking(0, {}, True)
+    stop = stop or asyncio.Event()
+    async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
+        await session.wait_for_new_models(endpoint, plan, waiting or session.NullListener(), stop)
+    errors = await drive(ledger, plan.config, ids, listener=listener, stop=stop)
+    ended = _read(ledger, ids)
+    _require_answers(ended)
+    return Asking(sum(batch.completed for batch in ended), errors, all(batch.is_over for batch in ended))
+
+
+def _read(ledger: Ledger, ids: Collection[str]) -> list[Batch]:
+    with ledger.database.read() as connection:
+        return store.by_ids(connection, ids)
+
+
+def _require_answers(ended: Collection[Batch]) -> None:
+    refused = [batch for batch in ended if batch.state == State.FAILED]
+    if refused:
+        names = ", ".join(batch.id for batch in refused)
+        raise BatchRefused(batches=f"Batch {names}", reason=refused[0].reason.rstrip("."))

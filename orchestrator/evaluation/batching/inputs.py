@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.survey.fingerprints import json_text
+from orchestrator.dataset.profile.fingerprints import json_text
 from orchestrator.errors import OutputUnwritable
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.plan import asked_as

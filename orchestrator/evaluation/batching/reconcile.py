@@ -10,11 +10,10 @@ from collections.abc import Hashable
 
 from orchestrator.endpoints.interface import BatchPage, RemoteBatch
 from orchestrator.errors import RequestRefused
-from orchestrator.evaluation.batching.outcome import Move, Outcome, Scene, Wait
-from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, State
+from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, BatchContext, Move, Outcome, State, Wait
+from orchestrator.runs.context import CLOCK_SKEW_SECONDS, Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import TOKEN_KEY
-from orchestrator.runs.world import CLOCK_SKEW_SECONDS, World
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 
@@ -23,7 +22,7 @@ _ANY_SKEW_SECONDS = 86_400.0
 """How far back a batch is looked for: no other has its token, whatever a clock says."""
 
 
-async def look_for_batch(batch: Batch, scene: Scene) -> Outcome:
+async def look_for_batch(batch: Batch, scene: BatchContext) -> Outcome:
     """One look for the batch of a create whose outcome is not known."""
     world = scene.world
     crash_point("before-batch-look")
@@ -68,7 +67,7 @@ def adopted(remote: RemoteBatch, reason: str) -> Move:
     return Move(State.WAITING, f"{reason}: {remote.status}", changes)
 
 
-async def look_for_surplus(batch: Batch, scene: Scene) -> None:
+async def look_for_surplus(batch: Batch, scene: BatchContext) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other batches."""
     if batch.creation_attempts < 2:
         return
@@ -77,7 +76,7 @@ async def look_for_surplus(batch: Batch, scene: Scene) -> None:
             await _cancel_surplus(remote, batch, scene)
 
 
-async def _matching(batch: Batch, world: World) -> list[RemoteBatch]:
+async def _matching(batch: Batch, world: Context) -> list[RemoteBatch]:
     """The batches on the endpoint that this one's create request made, oldest first."""
     assert batch.creation_started_at is not None
     since = batch.creation_started_at - _ANY_SKEW_SECONDS
@@ -110,7 +109,7 @@ def _is_made_by(remote: RemoteBatch, batch: Batch) -> bool:
     return remote.input_file == batch.input_file_id and not is_older
 
 
-async def _cancel_surplus(remote: RemoteBatch, batch: Batch, scene: Scene) -> None:
+async def _cancel_surplus(remote: RemoteBatch, batch: Batch, scene: BatchContext) -> None:
     world = scene.world
     place = f"batch {batch.id}: {world.config.name} holds a second one for it, {remote.id}"
     if remote.status in (*ENDED, REFUSED):

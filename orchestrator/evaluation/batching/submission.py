@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.batching.inputs import FOLDER, InputFile, write_inputs
 from orchestrator.evaluation.batching.states import State
+from orchestrator.evaluation.locks import Waiting, asking_lock_names, hold_locks, silent
 from orchestrator.evaluation.plan import BATCH, Plan, batches, open_questions
-from orchestrator.evaluation.turns import Waiting, asking_claims, silent, turn
+from orchestrator.ledger import Ledger
 from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.ledger import Ledger
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 
@@ -28,7 +28,7 @@ def record_batches(ledger: Ledger, plan: Plan, waiting: Waiting = silent) -> lis
     Files are written first and rows afterwards, in one transaction that looks again at what other processes have
     put under way meanwhile. Where one of them is asking these models it is waited for. Raises OutputUnwritable.
     """
-    with turn(ledger, asking_claims(plan), waiting):
+    with hold_locks(ledger, asking_lock_names(plan), waiting):
         return _recorded(ledger, plan)
 
 

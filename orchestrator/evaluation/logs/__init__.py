@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrator.evaluation.logs.conversion import LogConversion, Outputs, convert_log
-from orchestrator.evaluation.logs.known import KnownFiles
+from orchestrator.evaluation.logs.conversion import KnownFiles, LogConversion, Outputs, convert_log
 
 __all__ = ["KnownFiles", "LogConversion", "Outputs", "convert_log"]

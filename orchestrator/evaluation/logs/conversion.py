@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.checking.findings import Finding, Notes
+from orchestrator.dataset.basemodels import Purpose
+from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Changes, NotConvertible
-from orchestrator.dataset.convert.columns import ColumnNames
 from orchestrator.dataset.convert.inputs import opened
-from orchestrator.dataset.methods import Purpose
-from orchestrator.dataset.newfiles import json_line, new_files
-from orchestrator.dataset.survey import Survey
-from orchestrator.dataset.survey.answers import TEXT
+from orchestrator.dataset.convert.tables import ColumnNames
+from orchestrator.dataset.files import json_line, new_files
+from orchestrator.dataset.findings import Finding, Notes
+from orchestrator.dataset.profile import Profile
+from orchestrator.dataset.profile.answers import TEXT
+from orchestrator.dataset.profile.leaks import leaks_between
+from orchestrator.dataset.profile.prompts import Prompts
+from orchestrator.dataset.split import assign_parts, clusters_of
 from orchestrator.errors import DataFileUnreadable, LogOutputTaken, NothingInLog
-from orchestrator.evaluation.logs.division import divide
 from orchestrator.evaluation.logs.examples import Judged, Kind, LogReader
-from orchestrator.evaluation.logs.known import KnownFiles
+from orchestrator.evaluation.subjects import Subject
 
 CASE_SHARE = 0.3
 """How much of a log becomes cases where it is divided."""
@@ -97,7 +101,7 @@ def convert_log(
 @dataclass
 class _Reading:
     requests: int = 0
-    survey: Survey = field(default_factory=lambda: Survey("evaluation"))
+    survey: Profile = field(default_factory=lambda: Profile("evaluation"))
     answers: list[str] = field(default_factory=list)
     """For each usable request, its kind and what the right answer calls: each of these is divided alike."""
     left_out: list[BadRow] = field(default_factory=list)
@@ -179,7 +183,186 @@ def _named(judged: Judged, names: set[Any]) -> Judged:
     return replace(judged, row={"id": unique, **{key: each for key, each in judged.row.items() if key != "id"}})
 
 
-def _sensitive(survey: Survey) -> tuple[Finding, ...]:
+def _sensitive(survey: Profile) -> tuple[Finding, ...]:
     notes = Notes()
     survey.sensitive.note(notes)
     return tuple(notes.findings)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Which requests of a log become cases and which training examples, so that no side knows of the other.
+
+
+Cluster = Sequence[int]
+"""Indexes of requests that are equal or nearly so."""
+_NEARLY = "holds nearly the same request"
+
+
+@dataclass
+class Division:
+    """The requests of a log by their index: where each goes, or why it goes nowhere."""
+
+    parts: dict[int, Purpose] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def put(self, cluster: Cluster, part: Purpose) -> None:
+        self.parts |= dict.fromkeys(cluster, part)
+
+    def leave_out(self, cluster: Cluster, problem: str) -> None:
+        self.problems |= dict.fromkeys(cluster, problem)
+        for index in cluster:
+            self.parts.pop(index, None)
+
+    def of(self, part: Purpose) -> list[int]:
+        return [index for index, its in self.parts.items() if its == part]
+
+
+def divide(
+    prompts: Prompts,
+    answers: Sequence[str],
+    written: AbstractSet[Purpose],
+    known: KnownFiles,
+    case_share: float,
+    seed: int,
+) -> Division:
+    """Divide requests into the files that are `written`, clusters whole, about `case_share` of each of `answers`
+    into the cases; those that a known file holds nearly go into the file of its purpose.
+    """
+    near = alike(known, prompts)
+    found = Division(problems={**dict(_doubles(prompts)), **near.problems})
+    clusters = [[index for index in cluster if index not in found.problems] for cluster in clusters_of(prompts)]
+    free = []
+    for cluster in filter(None, clusters):
+        side, problem = _side(cluster, near, written)
+        if problem is not None:
+            found.leave_out(cluster, problem)
+        elif side is not None:
+            found.put(cluster, side)
+        else:
+            free.append(cluster)
+    if len(written) == 1:
+        [only] = written
+        found.put([index for cluster in free for index in cluster], only)
+    else:
+        _assign(free, answers, case_share, seed, found)
+        _keep_apart(clusters, prompts, near, found)
+    return found
+
+
+def _doubles(prompts: Prompts) -> Iterator[tuple[int, str]]:
+    """What comes again, with why it is left out: of equal requests the first stays, unless they contradict."""
+    first: dict[tuple[int, int], int] = {}
+    contradicted: dict[int, int] = {}
+    for index, key in enumerate(zip(prompts.prompts, prompts.instructions, strict=True)):
+        place = first.setdefault(key, index)
+        if place == index:
+            continue
+        if prompts.answers[place] == prompts.answers[index]:
+            yield index, f"it is line {prompts.lines[place]} again"
+        else:
+            contradicted.setdefault(place, index)
+            yield index, f"line {prompts.lines[place]} has the same request with another right answer"
+    for place, index in contradicted.items():
+        yield place, f"line {prompts.lines[index]} has the same request with another right answer"
+
+
+def _side(cluster: Cluster, near: Alike, written: Collection[Purpose]) -> tuple[Purpose | None, str | None]:
+    """Where paraphrases must go because of known files, None for anywhere; and why they can go nowhere."""
+    sides = {side for index in cluster for side in near.sides.get(index, ())}
+    if "validation" in sides:
+        return None, f"the validation file {_NEARLY}"
+    if len(sides) > 1:
+        return None, f"each of the training and the evaluation file {_NEARLY}"
+    side = next(iter(sides), None)
+    if side is not None and side not in written:
+        return None, f"the {side} file {_NEARLY}"
+    return side, None
+
+
+def _assign(free: Sequence[Cluster], answers: Sequence[str], case_share: float, seed: int, found: Division) -> None:
+    """Divide what may go anywhere, numbered anew: the share is one of these."""
+    indexes = [index for cluster in free for index in cluster]
+    place = {index: number for number, index in enumerate(indexes)}
+    clusters = [[place[index] for index in cluster] for cluster in free]
+    shares: dict[Purpose, float] = {"evaluation": case_share}
+    parts = assign_parts(clusters, [answers[index] for index in indexes], shares, Random(seed))
+    for index, part in zip(indexes, parts, strict=True):
+        found.put([index], part)
+
+
+def _keep_apart(clusters: Sequence[Cluster], prompts: Prompts, near: Alike, found: Division) -> None:
+    """Take cases back that are nearly training examples: between two files words of a template count as well, so
+    more is near than within one. Each round leaves fewer cases."""
+    while True:
+        training, cases = found.of("training"), found.of("evaluation")
+        leaks = leaks_between(prompts.taken(training), prompts.taken(cases))
+        leaking = {leak.line for leak in leaks}
+        touched = [
+            each
+            for each in clusters
+            if any(found.parts.get(index) == "evaluation" and prompts.lines[index] in leaking for index in each)
+        ]
+        if not touched:
+            return
+        for cluster in touched:
+            if any("evaluation" in near.sides.get(index, ()) for index in cluster):
+                found.leave_out(cluster, f"each of the training and the evaluation file {_NEARLY}")
+            else:
+                found.put(cluster, "training")
+
+
+# --------------------------------------------------------------------------------------------------------------
+# The files that a job has already: what stands in them is not written again, and never on the other side.
+
+
+KnownFiles = Mapping[Path, Purpose]
+"""Files that exist, and what they are for."""
+
+
+def known_files(subject: Subject) -> KnownFiles:
+    """The data files of what is evaluated: those of its job file, and those its runs were trained on."""
+    found: dict[Path, Purpose] = {}
+    if job := subject.job:
+        found |= {path: "training" for path in [job.training_path] if path}
+        found |= {path: "validation" for path in [job.validation_path] if path}
+        found |= {path: "evaluation" for path in [job.evaluation_path] if path}
+    for run in subject.runs:
+        found.setdefault(Path(run.training_path), "training")
+        if run.validation_path:
+            found.setdefault(Path(run.validation_path), "validation")
+    resolved = {path.resolve(): purpose for path, purpose in found.items() if path.exists()}
+    return {_shown(path): purpose for path, purpose in resolved.items()}
+
+
+def _shown(path: Path) -> Path:
+    """Relative to the current folder where it lies inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@dataclass
+class Alike:
+    """What the known files hold of the requests of a log, by their index."""
+
+    problems: dict[int, str] = field(default_factory=dict)
+    """Why a request is not written at all."""
+    sides: dict[int, set[Purpose]] = field(default_factory=dict)
+    """The files that hold nearly the same request: it may go nowhere else."""
+
+
+def alike(known: KnownFiles, log: Prompts) -> Alike:
+    """Compare the requests of a log with the known files. Raises DataFileUnreadable."""
+    found = Alike()
+    places = {line: index for index, line in enumerate(log.lines)}
+    for path, purpose in known.items():
+        prompts = check_file(path, method=None, purpose=purpose, count_tokens=False).survey.prompts
+        answers = {line: prompts.answers[index] for index, line in enumerate(prompts.lines)}
+        for leak in leaks_between(prompts, log):
+            index = places[leak.line]
+            if not leak.exact:
+                found.sides.setdefault(index, set()).add(purpose)
+            elif answers[leak.other_line] == log.answers[index]:
+                found.problems.setdefault(index, f"it stands in {path} already, on line {leak.other_line}")
+            else:
+                text = f"line {leak.other_line} of {path} answers the same request otherwise: correct it there"
+                found.problems[index] = text
+    return found

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orchestrator.dataset.checking.toollists import Reader
+from orchestrator.dataset.checking.rows import row_of_line
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
-from orchestrator.dataset.convert.columns import ColumnNames
 from orchestrator.dataset.convert.shapes import modern_example, shape_of
-from orchestrator.dataset.newfiles import json_line
-from orchestrator.dataset.rows import row_of_line
-from orchestrator.dataset.survey.examples import read_example
+from orchestrator.dataset.convert.tables import ColumnNames
+from orchestrator.dataset.files import json_line
+from orchestrator.dataset.profile.fingerprints import read_example
+from orchestrator.dataset.toollists import Reader
 from orchestrator.evaluation.casefile import case_problems
-from orchestrator.evaluation.casekeys import CASE_KEYS, MESSAGE_KEYS
-from orchestrator.evaluation.cases import read_case
-from orchestrator.evaluation.logs.entries import Entry, read_entry
-from orchestrator.evaluation.logs.judgements import read_judgement
-from orchestrator.evaluation.problems import InvalidCase
-from orchestrator.evaluation.toolset import Toolsets
+from orchestrator.evaluation.cases import CASE_KEYS, MESSAGE_KEYS, read_case
+from orchestrator.evaluation.logs.entries import Entry, read_entry, read_judgement
+from orchestrator.evaluation.scoring.rules import InvalidCase
+from orchestrator.evaluation.scoring.tools import Toolsets
 
 Kind = Literal["corrected", "confirmed"]
 UNJUDGED = "nobody said whether the answer is right"

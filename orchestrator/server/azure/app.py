@@ -16,20 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.azure import models
-from orchestrator.server.azure.access import DataAccess, ManagementAccess
+from orchestrator.server.azure.access import DataAccess, ManagementAccess, Tokens, TokenServer, oauth_body
 from orchestrator.server.azure.arm import Management, arm_body
-from orchestrator.server.azure.deployments import Deployments
+from orchestrator.server.azure.deployments import Deployments, Inference, RateLimits
 from orchestrator.server.azure.dialect import AzureDialect
-from orchestrator.server.azure.errors import AzureError, azure_body
+from orchestrator.server.azure.errors import AzureError, AzureSettings, azure_body
 from orchestrator.server.azure.imports import Imports
-from orchestrator.server.azure.inference import Inference
-from orchestrator.server.azure.ratelimits import RateLimits
-from orchestrator.server.azure.settings import AzureSettings
-from orchestrator.server.azure.tokens import Tokens
-from orchestrator.server.azure.tokenserver import TokenServer, oauth_body
 from orchestrator.server.azure.versions import DATED, V1, ApiVersion
 from orchestrator.server.context import Context
-from orchestrator.server.gate import Body, Check, Gate
+from orchestrator.server.middleware import ApiMiddleware, Body, Check
 from orchestrator.server.routes import files, jobs, uploads
 
 
@@ -123,7 +118,7 @@ def _application(routes: Sequence[BaseRoute], check: Check, body: Body) -> Starl
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Gate, check=check, body=body)],
+        middleware=[Middleware(ApiMiddleware, check=check, body=body)],
         exception_handlers={ApiError: refused, HTTPException: unroutable},
     )
     app.router.redirect_slashes = False

@@ -3,24 +3,127 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import requests
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.azure import armobjects, deploymentspec
-from orchestrator.server.azure.armobjects import PROVIDER, Json
-from orchestrator.server.azure.catalogue import SKUS, find_model, offered_in
+from orchestrator.server.azure.catalogue import (
+    DEVELOPER,
+    SKUS,
+    BaseModel,
+    find_model,
+    is_offered,
+    offered_in,
+    quota_text,
+)
 from orchestrator.server.azure.deployments import Deployments, State
-from orchestrator.server.azure.errors import AzureError
-from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.azure.errors import AzureError, AzureSettings
 from orchestrator.server.context import Context
-from orchestrator.server.fields import Fields
-from orchestrator.server.store.records import Deployment
+from orchestrator.server.requests import Fields
+from orchestrator.server.store import Store
+from orchestrator.server.store.records import Deployment, FineTunedModel
+
+# --- The JSON objects of the management API (Microsoft.CognitiveServices, 2025-09-01) -------------------------
+
+
+Json = dict[str, Any]
+
+PROVIDER = "Microsoft.CognitiveServices"
+
+
+def account_id(settings: AzureSettings) -> str:
+    """The resource's full id."""
+    group = f"/subscriptions/{settings.subscription}/resourceGroups/{settings.resource_group}"
+    return f"{group}/providers/{PROVIDER}/accounts/{settings.account}"
+
+
+def account_object(settings: AzureSettings, endpoint: str) -> Json:
+    return {
+        "id": account_id(settings),
+        "name": settings.account,
+        "type": f"{PROVIDER}/accounts",
+        "location": settings.location,
+        "kind": "AIServices",
+        "sku": {"name": "S0"},
+        "properties": {
+            "endpoint": endpoint,
+            "provisioningState": "Succeeded",
+            "disableLocalAuth": settings.signed_in_only,
+        },
+    }
+
+
+def deployment_object(deployment: Deployment, state: State, settings: AzureSettings) -> Json:
+    times = {"createdAt": deployment.created_at, "lastModifiedAt": deployment.changed_at}
+    return {
+        "id": f"{account_id(settings)}/deployments/{deployment.name}",
+        "name": deployment.name,
+        "type": f"{PROVIDER}/accounts/deployments",
+        "sku": {"name": deployment.sku, "capacity": deployment.capacity},
+        "properties": {
+            "model": _deployed_model(deployment),
+            "provisioningState": state.value,
+            "currentCapacity": deployment.capacity,
+            "rateLimits": [{"key": "token", "renewalPeriod": 60, "count": deployment.capacity * 1000}],
+        },
+        "systemData": {name: _time(seconds) for name, seconds in times.items()},
+    }
+
+
+def usage_object(sku: str, model: BaseModel, used: int, limit: int) -> Json:
+    """How much of a quota for fine-tuned models is used, in thousand tokens a minute."""
+    name = {"value": _quota(sku, model), "localizedValue": quota_text(sku, model)}
+    return {"name": name, "currentValue": used, "limit": limit, "unit": "Count"}
+
+
+def region_models(region: str) -> list[Json]:
+    """The base models that can be deployed there."""
+    return [{"kind": "AIServices", "skuName": "S0", "model": base_object(model)} for model in offered_in(region)]
+
+
+def base_object(model: BaseModel) -> Json:
+    skus = [{"name": sku, "usageName": _quota(sku, model)} for sku in SKUS]
+    more = {"capabilities": {"fineTune": "true"}, "skus": skus, "lifecycleStatus": "GenerallyAvailable"}
+    return {**_named(model), **more}
+
+
+def tuned_object(model: FineTunedModel, base: BaseModel) -> Json:
+    return {"format": base.format, "name": model.name, "version": "1", "baseModel": _named(base)}
+
+
+def _quota(sku: str, model: BaseModel) -> str:
+    return f"OpenAI.{sku}.{model.family}-finetune"
+
+
+def _named(model: BaseModel) -> Json:
+    return {"format": model.format, "name": model.family, "version": model.version}
+
+
+def _deployed_model(deployment: Deployment) -> Json:
+    shown = {
+        "format": deployment.model_format,
+        "name": deployment.model,
+        "version": deployment.model_version,
+        "source": deployment.model_source,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+# --------------------------------------------------------------------------------------------------------------
+
 
 _ACCOUNT = f"/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/accounts/{{account}}"
 _REGION = f"/{{subscription}}/providers/{PROVIDER}/locations/{{region}}"
@@ -60,7 +163,7 @@ class Management:
     def _show_account(self, request: Request) -> Response:
         self._check_scope(request)
         endpoint = f"{request.url.scheme}://{request.url.netloc}/"
-        return JSONResponse(armobjects.account_object(self._settings, endpoint))
+        return JSONResponse(account_object(self._settings, endpoint))
 
     def _list(self, request: Request) -> Response:
         self._check_scope(request)
@@ -77,7 +180,7 @@ class Management:
 
     def _make(self, request: Request, body: Fields) -> Response:
         name, now = request.path_params["name"], self._core.settings.now()
-        is_new = self._deployments.put(deploymentspec.read(name, body, self._store, self._settings, now))
+        is_new = self._deployments.put(read(name, body, self._store, self._settings, now))
         shown = self._shown(self._found(name))
         return JSONResponse(shown, 201 if is_new else 200, self._progress(request, "put", name))
 
@@ -103,7 +206,7 @@ class Management:
         self._check_scope(request)
         limit = self._settings.capacity
         usages = [
-            armobjects.usage_object(sku, model, self._deployments.used(sku, model), limit)
+            usage_object(sku, model, self._deployments.used(sku, model), limit)
             for model in offered_in(self._settings.location)
             for sku in SKUS
         ]
@@ -111,14 +214,14 @@ class Management:
 
     def _list_models(self, request: Request) -> Response:
         self._check_scope(request)
-        return JSONResponse({"value": armobjects.region_models(request.path_params["region"])})
+        return JSONResponse({"value": region_models(request.path_params["region"])})
 
     def _list_account_models(self, request: Request) -> Response:
         self._check_scope(request)
-        shown = [armobjects.base_object(model) for model in offered_in(self._settings.location)]
+        shown = [base_object(model) for model in offered_in(self._settings.location)]
         for model in self._store.models.all():
             base = find_model(model.name)
-            shown += [armobjects.tuned_object(model, base)] if base is not None else []
+            shown += [tuned_object(model, base)] if base is not None else []
         return JSONResponse({"value": shown})
 
     def _found(self, name: str) -> Deployment:
@@ -130,7 +233,7 @@ class Management:
     def _shown(self, deployment: Deployment) -> Json:
         named = self._store.models.checkpoint_id(deployment.model) or deployment.model
         state = self._deployments.state(deployment)
-        return armobjects.deployment_object(replace(deployment, model=named), state, self._settings)
+        return deployment_object(replace(deployment, model=named), state, self._settings)
 
     def _progress(self, request: Request, kind: str, name: str) -> dict[str, str]:
         """Where to ask how far it is, and when."""
@@ -162,3 +265,71 @@ class Management:
 
 def _deletion(state: State | None) -> str:
     return state.value if state is State.DELETING else "Succeeded"
+
+
+# --- Reads the request that makes a deployment ----------------------------------------------------------------
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MOST_CAPACITY = 100_000
+
+
+def read(name: str, body: Fields, store: Store, settings: AzureSettings, now: float) -> Deployment:
+    """The deployment that is asked for; ApiError 400 where there can't be one like that."""
+    if not _NAME.fullmatch(name):
+        raise _invalid(f"The name '{name[:100]}' must be up to 64 letters, digits, '-', '_' and '.'.")
+    sku, properties = body.table("sku"), body.table("properties")
+    model = properties.table("model") if properties is not None else None
+    if sku is None or model is None:
+        raise _invalid("A deployment needs 'sku' and 'properties.model'.")
+    sku.required("name")
+    model.required("format", "name")
+    asked = model.text("name") or ""
+    wanted = Deployment(
+        name=name,
+        created_at=now,
+        changed_at=now,
+        deleted_at=None,
+        last_used_at=None,
+        sku=sku.choice("name", SKUS) or "",
+        capacity=sku.integer("capacity", 1, _MOST_CAPACITY) or 1,
+        model_format=model.text("format") or "",
+        model=store.models.of_checkpoint(asked) or asked,
+        model_version=model.text("version") or _newest(asked),
+        model_source=model.text("source"),
+    )
+    if store.models.checkpoint_id(asked):
+        raise _unsupported(wanted)  # a checkpoint goes by its id
+    _check_model(wanted, store, settings)
+    return wanted
+
+
+def _newest(model: str) -> str:
+    base = find_model(model)
+    return "1" if base is None or is_fine_tuned(model) else base.version
+
+
+def _check_model(wanted: Deployment, store: Store, settings: AzureSettings) -> None:
+    base, is_tuned = find_model(wanted.model), is_fine_tuned(wanted.model)
+    is_there = not is_tuned or store.models.get(wanted.model) is not None
+    if (
+        base is None
+        or base.format != wanted.model_format
+        or not is_offered(base, settings.location)
+        or not is_there
+    ):
+        raise _unsupported(wanted)
+    if wanted.model_source not in (None, account_id(settings)):
+        raise _invalid(f"There is no account {wanted.model_source} to take the model from.")
+    if wanted.sku == DEVELOPER and not is_tuned:
+        raise _invalid(f"The sku {DEVELOPER} is for fine-tuned models alone.")
+
+
+def _unsupported(wanted: Deployment) -> AzureError:
+    named = f"Format:{wanted.model_format},Name:{wanted.model},Version:{wanted.model_version}"
+    message = f"The model '{named}' of account deployment is not supported."
+    return AzureError(400, "DeploymentModelNotSupported", message)
+
+
+def _invalid(message: str) -> AzureError:
+    return AzureError(400, "InvalidResourceProperties", message)

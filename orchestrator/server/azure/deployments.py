@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import math
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from orchestrator.dataset.basemodels import is_fine_tuned
+from orchestrator.server import requests
+from orchestrator.server.apierror import bad_request
 from orchestrator.server.azure.catalogue import DEVELOPER, BaseModel, find_model, offered_in, quota_text
-from orchestrator.server.azure.errors import AzureError
-from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.azure.errors import AzureError, AzureSettings
+from orchestrator.server.azure.jobrules import HARMFUL
+from orchestrator.server.routes import chat
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Deployment
 
@@ -153,3 +166,97 @@ def _conflict(message: str) -> AzureError:
 def _not_found() -> AzureError:
     message = "The API deployment for this resource does not exist. If it was made just now, wait a few minutes."
     return AzureError(404, "DeploymentNotFound", message)
+
+
+# --- Chat completions: a model answers by the name of its deployment and no other -----------------------------
+
+
+class Inference:
+    """Answers through the deployments of the resource."""
+
+    def __init__(self, deployments: Deployments, limits: RateLimits) -> None:
+        self._deployments = deployments
+        self._limits = limits
+
+    def routes(self, *, by_path: bool) -> list[BaseRoute]:
+        """The chat route of an API version: the deployment stands in the path, or in the body as `model`."""
+        if by_path:
+            return [Route("/deployments/{deployment}/chat/completions", self._by_path, methods=["POST"])]
+        return [Route("/chat/completions", self._by_model, methods=["POST"])]
+
+    async def _by_path(self, request: Request) -> Response:
+        body = await requests.json_object(request)
+        return await self._respond(request, request.path_params["deployment"], body)
+
+    async def _by_model(self, request: Request) -> Response:
+        body = await requests.json_object(request)
+        name = body.get("model")
+        if not isinstance(name, str) or not name:
+            raise bad_request("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+        return await self._respond(request, name, body)
+
+    async def _respond(self, request: Request, name: str, body: Mapping[str, Any]) -> Response:
+        deployment = await run_in_threadpool(self._deployments.serving, name)
+        if HARMFUL.search(json.dumps(body.get("messages")).encode()):
+            raise _filtered()
+        self._limits.admit(deployment, body)
+        return await chat.respond(request, {**body, "model": deployment.model})
+
+
+def _filtered() -> AzureError:
+    message = "The prompt triggered Azure OpenAI's content filter, so it was not answered."
+    return AzureError(400, "content_filter", message, inner="ResponsibleAIPolicyViolation")
+
+
+# --- How much a deployment answers: capacity is thousand tokens a minute, over a sliding minute ---------------
+
+
+MINUTE = 60.0
+TOKENS_PER_UNIT = 1000
+REQUESTS_PER_UNIT = 6
+"""For each thousand tokens a minute (Azure's page on quotas)."""
+CHARACTERS_PER_TOKEN = 4
+"""Azure estimates a request's tokens by its characters."""
+
+
+class RateLimits:
+    """What each deployment was asked in the last minute, in this process."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._asked: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def admit(self, deployment: Deployment, body: Mapping[str, Any]) -> None:
+        """Count the request; AzureError 429 says when to come back where the minute is used up.
+
+        A request that is larger than the capacity is let through when nothing else was asked for a minute.
+        """
+        tokens = _estimate(body)
+        with self._lock:
+            asked = self._asked[deployment.name]
+            while asked and asked[0][0] <= self._now() - MINUTE:
+                asked.popleft()
+            if asked and self._is_full(deployment, tokens):
+                raise _too_many(deployment, asked[0][0] + MINUTE - self._now())
+            asked.append((self._now(), tokens))
+
+    def _is_full(self, deployment: Deployment, tokens: int) -> bool:
+        asked = self._asked[deployment.name]
+        used = sum(each for _, each in asked)
+        too_many_tokens = used + tokens > deployment.capacity * TOKENS_PER_UNIT
+        return too_many_tokens or len(asked) >= deployment.capacity * REQUESTS_PER_UNIT
+
+
+def _estimate(body: Mapping[str, Any]) -> int:
+    text = json.dumps([body.get(part) for part in ("messages", "tools", "functions")])
+    answer = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+    return len(text) // CHARACTERS_PER_TOKEN + (answer if isinstance(answer, int) else 0)
+
+
+def _too_many(deployment: Deployment, seconds: float) -> AzureError:
+    message = (
+        f"Requests to the deployment {deployment.name} have exceeded its rate limit of {deployment.capacity} "
+        f"thousand tokens a minute. Please retry after {math.ceil(seconds)} seconds."
+    )
+    return AzureError(429, "429", message, retry_after=seconds)

@@ -15,10 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orchestrator.server import requests
-from orchestrator.server.azure.errors import refused
-from orchestrator.server.azure.settings import AzureSettings
+from orchestrator.server.azure.errors import AzureSettings, refused
 from orchestrator.server.context import Context, context
-from orchestrator.server.fields import Fields
+from orchestrator.server.requests import Fields
 from orchestrator.server.routes.files import PURPOSES
 from orchestrator.server.store.records import File
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.server.profiles import Profile
+from orchestrator.server.settings import Profile
 from orchestrator.server.store.records import JobStatus
 
 _HABITS = Profile(list_ends=False, events_newest_first=False, metadata=False)

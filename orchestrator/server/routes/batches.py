@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrator.server import batchspec, ids, objects, requests
+from orchestrator.server import batchwork, ids, objects, requests
 from orchestrator.server.apierror import bad_request, not_found
-from orchestrator.server.batchspec import BatchSpec
+from orchestrator.server.batchwork import BatchSpec
 from orchestrator.server.context import Context, context
 from orchestrator.server.store.batches import Batch, BatchStatus
 
@@ -19,7 +19,7 @@ INPUT_PURPOSE = "batch"
 
 async def create(request: Request) -> Response:
     """POST /batches."""
-    spec = batchspec.read(await requests.json_object(request))
+    spec = batchwork.read(await requests.json_object(request))
     at = context(request)
     batch = await run_in_threadpool(_create, at, spec)
     at.scheduler.wake()

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from orchestrator.server import chatobjects, chatspec, requests
+from orchestrator.server import chatrequest, completion as chatobjects, requests
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.chatspec import ChatRequest
+from orchestrator.server.chatrequest import ChatRequest
 from orchestrator.server.completion import Completion, complete
 from orchestrator.server.context import Context, context
-from orchestrator.server.store.answers import KeptAnswer
+from orchestrator.server.store.batches import KeptAnswer
 
 
 async def create(request: Request) -> Response:
@@ -27,7 +27,7 @@ async def create(request: Request) -> Response:
 
 async def respond(request: Request, body: Mapping[str, Any]) -> Response:
     """The answer to a chat request with this body."""
-    asked = chatspec.read(body)
+    asked = chatrequest.read(body)
     at, key = context(request), request.headers.get("idempotency-key")
     if key is not None and not asked.stream:
         answer = await run_in_threadpool(_answer_once, at, asked, key, _fingerprint(body))

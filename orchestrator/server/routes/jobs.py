@@ -14,11 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from orchestrator.dataset.basemodels import is_fine_tuned
-from orchestrator.server import jobspec, objects, requests
+from orchestrator.server import jobrequest, objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found
+from orchestrator.server.completion import unknown_model
 from orchestrator.server.context import Context, context
-from orchestrator.server.jobspec import JobSpec
-from orchestrator.server.loaded import unknown_model
+from orchestrator.server.jobrequest import JobSpec
 from orchestrator.server.store.jobs import NoJobRoomError
 from orchestrator.server.store.records import Job, JobStatus
 
@@ -163,7 +163,7 @@ def _new_job(at: Context, spec: JobSpec) -> Job:
         base=base,
         model_name=model_name,
         suffix=spec.suffix,
-        seed=secrets.randbelow(jobspec.MAX_SEED + 1) if spec.seed is None else spec.seed,
+        seed=secrets.randbelow(jobrequest.MAX_SEED + 1) if spec.seed is None else spec.seed,
         training_file=spec.training_file,
         validation_file=spec.validation_file,
         method=spec.method,

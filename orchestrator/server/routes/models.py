@@ -9,9 +9,9 @@ from starlette.routing import Route
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import objects
 from orchestrator.server.apierror import ApiError
+from orchestrator.server.completion import unknown_model
 from orchestrator.server.context import context
-from orchestrator.server.jobspec import check_model_name
-from orchestrator.server.loaded import unknown_model
+from orchestrator.server.jobrequest import check_model_name
 from orchestrator.server.store.records import FineTunedModel
 
 SINCE = 0

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from orchestrator.server import objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
 from orchestrator.server.context import context
-from orchestrator.server.fields import Fields
+from orchestrator.server.requests import Fields
 from orchestrator.server.routes.files import (
     MAX_LIFETIME,
     MIN_LIFETIME,

@@ -5,16 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.errors import EndpointStoreUnusable
-from orchestrator.server.store.answers import Answers
-from orchestrator.server.store.batches import Batches
-from orchestrator.server.store.blobs import Blobs
+from orchestrator.server.store.batches import Answers, Batches
+from orchestrator.server.store.blobs import Blobs, Files, Uploads
 from orchestrator.server.store.database import Database
-from orchestrator.server.store.deployments import Deployments
-from orchestrator.server.store.files import Files
-from orchestrator.server.store.jobs import Jobs
-from orchestrator.server.store.models import Models
-from orchestrator.server.store.progress import Progress
-from orchestrator.server.store.uploads import Uploads
+from orchestrator.server.store.jobs import Jobs, Progress
+from orchestrator.server.store.models import Deployments, Models
 
 TABLES_WITH_BLOBS = ("files", "parts", "checkpoints", "models")
 ORPHAN_SECONDS = 24 * 3600

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple
 
 from orchestrator.server.store.blobs import Blobs
 from orchestrator.server.store.database import Database
-from orchestrator.server.store.records import FineTunedModel, from_row
+from orchestrator.server.store.records import Deployment, FineTunedModel, from_row
 
 
 class Models:
@@ -49,3 +49,61 @@ def insert_model(connection: sqlite3.Connection, model: FineTunedModel) -> None:
     connection.execute(
         "INSERT INTO models (name, created_at, job, base, trainer, blob) VALUES (?,?,?,?,?,?)", astuple(model)
     )
+
+
+# --- Deployments: the names by which fine-tuned models answer, where an API asks for that ---------------------
+
+
+USED_SECONDS = 60.0
+"""The time of the last call is written no more often than this."""
+
+Check = Callable[[Sequence[Deployment]], None]
+
+
+class Deployments:
+    """The deployments of the store. A deleted one stays on record, so that its name can be kept for a while."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self, name: str) -> Deployment | None:
+        """The deployment of this name that was made last, deleted or not."""
+        sql = "SELECT * FROM deployments WHERE name = ? ORDER BY seq DESC LIMIT 1"
+        row = self._database.one(sql, (name,))
+        return from_row(Deployment, row) if row else None
+
+    def since(self, time: float) -> Sequence[Deployment]:
+        """Those that are there, or were deleted after that time; oldest first."""
+        sql = "SELECT * FROM deployments WHERE deleted_at IS NULL OR deleted_at > ? ORDER BY seq"
+        return [from_row(Deployment, row) for row in self._database.all(sql, (time,))]
+
+    def put(self, wanted: Deployment, check: Check) -> None:
+        """Make the deployment, or change the sku and capacity of the one of its name.
+
+        `check` gets the others that are there, inside the same transaction; what it raises leaves all as it was.
+        """
+        with self._database.write() as connection:
+            rows = connection.execute("SELECT * FROM deployments WHERE deleted_at IS NULL ORDER BY seq").fetchall()
+            there = [from_row(Deployment, row) for row in rows]
+            check([each for each in there if each.name != wanted.name])
+            sql = """UPDATE deployments SET sku = :sku, capacity = :capacity, changed_at = :changed_at
+                WHERE name = :name AND deleted_at IS NULL"""
+            values = asdict(wanted)
+            if connection.execute(sql, values).rowcount == 0:
+                columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+                connection.execute(f"INSERT INTO deployments ({columns}) VALUES ({marks})", values)
+
+    def delete(self, name: str, time: float) -> bool:
+        """Delete the deployment as of that time; False where there is none."""
+        with self._database.write() as connection:
+            sql = "UPDATE deployments SET deleted_at = ? WHERE name = ? AND deleted_at IS NULL"
+            return connection.execute(sql, (time, name)).rowcount == 1
+
+    def used(self, name: str, now: float) -> None:
+        """Note that the deployment was called."""
+        found = self.last(name)
+        if found is None or now - (found.last_used_at or 0) < USED_SECONDS:
+            return
+        with self._database.write() as connection:
+            sql = "UPDATE deployments SET last_used_at = ? WHERE name = ? AND deleted_at IS NULL"
+            connection.execute(sql, (now, name))

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from support.project import FTORCH
 
 from orchestrator.cli import main
-from orchestrator.dataset.kinds import KINDS
+from orchestrator.dataset.rules import RULES
 
 Check = Callable[..., Result]
 
@@ -59,7 +59,7 @@ def test_a_finding_has_path_line_code_reason_place_excerpt_and_fix(check: Check)
     assert first.startswith('bad-train.jsonl:11: FT204 error: the role is "pilot", but must be one of')
     assert place.startswith("    at /messages/1")
     assert "pilot" in place
-    assert f"    fix: {KINDS['FT204'].fix}" in check("bad-train.jsonl").stdout
+    assert f"    fix: {RULES['FT204'].fix}" in check("bad-train.jsonl").stdout
 
 
 def test_five_of_a_kind_are_shown_and_the_rest_counted(check: Check) -> None:
@@ -74,7 +74,7 @@ def test_five_of_a_kind_are_shown_and_the_rest_counted(check: Check) -> None:
 def test_errors_come_before_warnings_and_summaries_come_last(check: Check) -> None:
     shown = lines(check("bad-train.jsonl", "valid.jsonl"))
     found = [line.split()[1] for line in shown if re.search(r": FT\d+ (error|warning)", line)]
-    assert found == sorted(found, key=lambda code: (KINDS[code].severity, code))
+    assert found == sorted(found, key=lambda code: (RULES[code].severity, code))
     assert shown[-2].startswith("bad-train.jsonl: 7 errors, ")
     assert shown[-1] == "valid.jsonl: clean: 1 validation example, supervised, 14 tokens"
 
@@ -257,13 +257,13 @@ def explain(*arguments: str) -> Result:
 
 
 def test_explain_shows_reason_fix_and_both_examples() -> None:
-    kind, shown = KINDS["FT318"], explain("ft318").stdout
+    kind, shown = RULES["FT318"], explain("ft318").stdout
     for part in ("FT318", kind.title, "the function", kind.fix, kind.wrong.strip(), kind.right.strip()):
         assert part in shown
     assert "{" not in shown.split("wrong")[0]
 
 
-@pytest.mark.parametrize("code", sorted(KINDS))
+@pytest.mark.parametrize("code", sorted(RULES))
 def test_every_kind_can_be_explained(code: str) -> None:
     found = json.loads(explain(code, "--json").stdout)
     assert found["code"] == code
@@ -273,12 +273,12 @@ def test_every_kind_can_be_explained(code: str) -> None:
 
 def test_explain_lists_all_codes() -> None:
     listed = [line.split()[0] for line in explain().stdout.splitlines()[1:]]
-    assert listed == sorted(KINDS)
+    assert listed == sorted(RULES)
 
 
 def test_the_start_of_a_code_lists_those_that_begin_so() -> None:
     listed = [line.split()[0] for line in explain("ft4").stdout.splitlines()[1:]]
-    assert listed == [code for code in sorted(KINDS) if code.startswith("FT4")]
+    assert listed == [code for code in sorted(RULES) if code.startswith("FT4")]
 
 
 def test_an_unknown_code_is_told_with_the_nearest_one() -> None:

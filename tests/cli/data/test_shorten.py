@@ -8,7 +8,7 @@ from typing import get_args
 from support.project import Project
 from support.rows import EXAMPLE
 
-from orchestrator.cli.data.shorten import _LEVELS
+from orchestrator.cli.data.convert import _LEVELS
 from orchestrator.dataset.shorten import Level
 
 

@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 import pytest
 
-from orchestrator.dataset.checking.filesets import check_together
-from orchestrator.dataset.checking.findings import CheckReport
-from orchestrator.dataset.checking.sources import Source
+from orchestrator.dataset.checking.filesets import Source, check_together
+from orchestrator.dataset.findings import CheckReport
 
 DATA = Path(__file__).parents[2] / "data"
 BROKEN = sorted((DATA / "broken").iterdir())

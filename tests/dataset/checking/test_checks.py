@@ -27,10 +27,9 @@ from support.rows import (
     said,
 )
 
-from orchestrator.dataset import lines
-from orchestrator.dataset.checking import texts
+from orchestrator.dataset import lines, texts
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.checking.findings import STORED_PER_CODE
+from orchestrator.dataset.findings import STORED_PER_CODE
 from orchestrator.errors import DataFileNotFound, DataFileUnreadable
 
 
@@ -47,14 +46,14 @@ def test_training_needs_ten_examples_and_other_files_do_not(tmp_path: Path) -> N
 def test_a_line_beyond_the_limit_is_skipped_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.dataset.checking.passes.LONGEST_LINE_BYTES", len(GOOD_LINE) + 1)
+    monkeypatch.setattr("orchestrator.dataset.checking.checks.LONGEST_LINE_BYTES", len(GOOD_LINE) + 1)
     report = check(tmp_path, b"\n".join([GOOD_LINE, GOOD_LINE + b"  ", GOOD_LINE, b'{"a": 1}']))
     assert [(finding.line, finding.code) for finding in report.errors] == [(2, "FT108"), (4, "FT201")]
     assert report.examples == 4
 
 
 def test_lines_behind_a_huge_one_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.dataset.checking.passes.LONGEST_LINE_BYTES", 1000)
+    monkeypatch.setattr("orchestrator.dataset.checking.checks.LONGEST_LINE_BYTES", 1000)
     huge = b"x" * (3 << 20)
     report = check(tmp_path, b"\xef\xbb\xbf" + b"\n".join([GOOD_LINE, huge, b"", b"{", huge + huge, b"["]))
     assert [(finding.line, finding.code) for finding in report.errors] == [

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from support.rows import EXAMPLE, FUNCTION, GOOD_LINE, MISSING, PREFERENCE, changed, said
 
-from orchestrator.dataset.checking import parallel, passes
-from orchestrator.dataset.checking.checks import CheckReport, check_file
-from orchestrator.dataset.checking.passes import Order, Pass
+from orchestrator.dataset.checking import checks
+from orchestrator.dataset.checking.checks import CheckReport, Order, Pass, check_file
 
 LINES = [
     *[json.dumps(said(f"Climb to {metres} m.")).encode() for metres in range(40)],
@@ -42,7 +41,7 @@ def told(found: Pass) -> tuple[object, ...]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "LEAST_PART_BYTES", 100)
+    monkeypatch.setattr(checks, "LEAST_PART_BYTES", 100)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -75,14 +74,14 @@ def test_any_number_of_parts_joins_to_what_one_pass_finds(
     path.write_bytes(b"\n".join([LINES[0], *lines]) + b"\n" * final_newline)
     order = Order(path, "supervised", "training", None, count_tokens=False, keep_all=False)
     joined = None
-    for start, length in parallel._parts(order, path.stat().st_size, processes):
-        part = passes.pass_over(order, start, length)
+    for start, length in checks._parts(order, path.stat().st_size, processes):
+        part = checks.pass_over(order, start, length)
         if joined is None:
             joined = part
         else:
             joined.merge(part)
     assert joined is not None
-    assert told(joined) == told(passes.pass_over(order))
+    assert told(joined) == told(checks.pass_over(order))
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -90,14 +89,14 @@ def test_a_part_whose_process_is_killed_is_checked_here(tmp_path: Path, monkeypa
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"\n".join(LINES * 10))
     alone = check_file(path, method=None, purpose="training", processes=1)
-    start = parallel._start
+    start = checks._start
 
     def killed(*part: object) -> subprocess.Popen[bytes]:
         worker = start(*part)  # type: ignore[arg-type]
         worker.kill()
         return worker
 
-    monkeypatch.setattr(parallel, "_start", killed)
+    monkeypatch.setattr(checks, "_start", killed)
     assert compared(check_file(path, method=None, purpose="training", processes=2)) == compared(alone)
 
 
@@ -106,13 +105,13 @@ def test_no_process_outlives_a_check_that_is_interrupted(tmp_path: Path, monkeyp
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"\n".join(LINES * 10))
     workers: list[subprocess.Popen[bytes]] = []
-    start = parallel._start
-    monkeypatch.setattr(parallel, "_start", lambda *part: workers.append(start(*part)) or workers[-1])
+    start = checks._start
+    monkeypatch.setattr(checks, "_start", lambda *part: workers.append(start(*part)) or workers[-1])
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "pass_over", interrupted)
+    monkeypatch.setattr(checks, "pass_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         check_file(path, method="supervised", purpose="training", processes=2)
     assert [worker.returncode for worker in workers] == [-9]
@@ -124,14 +123,14 @@ def test_a_worker_takes_nothing_from_the_directory_it_is_started_in(tmp_path: Pa
     path.write_bytes(b"\n".join(LINES))
     program = (
         "from pathlib import Path; from orchestrator.dataset.checking import parallel\n"
-        "from orchestrator.dataset.checking.passes import Order\n"
+        "from orchestrator.dataset.checking.checks import Order\n"
         "order = Order(Path('train.jsonl'), 'supervised', 'training', None, False, False)\n"
         "print(parallel._answer(parallel._start(order, 0, 1)).examples)"
     )
     answer = subprocess.run(
         [sys.executable, "-P", "-c", program],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(parallel.__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(Path(checks.__file__).parents[3])},
         capture_output=True,
         text=True,
         check=True,
@@ -140,7 +139,7 @@ def test_a_worker_takes_nothing_from_the_directory_it_is_started_in(tmp_path: Pa
 
 
 def test_a_small_file_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_start", None)
+    monkeypatch.setattr(checks, "_start", None)
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"\n".join(LINES * 60))
     assert check_file(path, method=None, purpose="training", processes=8).examples == 46 * 60

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.dataset.checking import checks
-from orchestrator.dataset.checking.filesets import CheckedSource, check_together
-from orchestrator.dataset.checking.limits import Limits, limits_of
-from orchestrator.dataset.checking.sources import Source
+from orchestrator.dataset.checking.filesets import CheckedSource, Limits, Source, check_together, limits_of
 
 PLACES = [f"{colour} {thing}" for colour in ("red", "blue", "old") for thing in ("barn", "bridge", "tower", "mill")]
 Write = Callable[..., Source]

@@ -17,10 +17,8 @@ from rich.console import Console
 from support.mutations import mutated
 
 from orchestrator.dataset.checking.checks import CheckReport
-from orchestrator.dataset.checking.filesets import CheckedSource, check_together
-from orchestrator.dataset.checking.limits import ENDPOINT_TYPES, limits_of
-from orchestrator.dataset.checking.sources import Source
-from orchestrator.dataset.kinds import KINDS
+from orchestrator.dataset.checking.filesets import ENDPOINT_TYPES, CheckedSource, Source, check_together, limits_of
+from orchestrator.dataset.rules import RULES
 from orchestrator.reports.findings import findings_json, print_findings
 
 ALL = os.environ.get("FTORCH_FUZZ") == "all"
@@ -75,7 +73,7 @@ def assert_sound(report: CheckReport, text: bytes) -> None:
     """What a report says of itself is so, and a file it lets pass is JSONL for any other reader."""
     lines = text.count(b"\n") + 1
     for finding in report.findings:
-        assert finding.severity == KINDS[finding.code].severity
+        assert finding.severity == RULES[finding.code].severity
         assert finding.line is None or 1 <= finding.line <= lines
         assert finding.reason
         assert finding.fix
@@ -102,4 +100,4 @@ def test_the_mutations_reach_most_kinds(tmp_path: Path) -> None:
     found: set[str] = set()
     for number in range(400):
         found |= set(check(mutated(number), tmp_path / "train.jsonl", number).report.counts)
-    assert len({code for code in found if KINDS[code].severity == "error"}) >= 30
+    assert len({code for code in found if RULES[code].severity == "error"}) >= 30

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.dataset.checking.limits import limits_of
-from orchestrator.dataset.checking.sources import Wishes, gather, purpose_in_name
+from orchestrator.dataset.checking.filesets import CheckOptions, gather, limits_of, purpose_in_name
 from orchestrator.errors import (
     DataFileNotFound,
     InvalidJobFile,
@@ -66,20 +65,20 @@ def test_a_files_name_tells_what_it_is_for(name: str, purpose: str | None) -> No
 
 def test_a_file_whose_name_tells_nothing_is_taken_for_training_and_said_to_be(home: Path) -> None:
     (home / "drone.jsonl").write_text("{}\n")
-    [[source]] = gather([Path("drone.jsonl")], Wishes())
+    [[source]] = gather([Path("drone.jsonl")], CheckOptions())
     assert (source.purpose, source.purpose_is_guess) == ("training", True)
 
 
 def test_options_speak_for_bare_files(home: Path) -> None:
     (home / "train.jsonl").write_text("{}\n")
-    [[source]] = gather([Path("train.jsonl")], Wishes("azure", "gpt-4o", "validation", "dpo"))
+    [[source]] = gather([Path("train.jsonl")], CheckOptions("azure", "gpt-4o", "validation", "dpo"))
     assert (source.purpose, source.method, source.model) == ("validation", "dpo", "gpt-4o")
     assert source.limits == limits_of("azure")
     assert not source.purpose_is_guess
 
 
 def test_a_job_file_brings_its_files_with_roles_method_model_and_limits(job: Path) -> None:
-    [[training, validation]] = gather([job], Wishes())
+    [[training, validation]] = gather([job], CheckOptions())
     assert (training.path, training.purpose) == (job.parent / "data" / "train.jsonl", "training")
     assert (validation.path, validation.purpose) == (job.parent / "data" / "valid.jsonl", "validation")
     for source in (training, validation):
@@ -88,13 +87,13 @@ def test_a_job_file_brings_its_files_with_roles_method_model_and_limits(job: Pat
 
 
 def test_auto_epochs_count_as_the_one_that_is_certain(job: Path) -> None:
-    [[training, _]] = gather([write_job(job.parent, epochs='"auto"')], Wishes())
+    [[training, _]] = gather([write_job(job.parent, epochs='"auto"')], CheckOptions())
     assert training.epochs == 1
 
 
 def test_files_that_stand_alone_are_one_set_and_each_job_file_is_another(job: Path) -> None:
     alone = [job.parent / "data" / "valid.jsonl", job.parent / "data" / "train.jsonl"]
-    sets = gather([alone[0], job, alone[1], alone[0]], Wishes())
+    sets = gather([alone[0], job, alone[1], alone[0]], CheckOptions())
     assert [[source.path.name for source in one] for one in sets] == [
         ["train.jsonl", "valid.jsonl"],
         ["valid.jsonl", "train.jsonl"],
@@ -104,35 +103,35 @@ def test_files_that_stand_alone_are_one_set_and_each_job_file_is_another(job: Pa
 def test_for_takes_the_name_of_a_configured_endpoint_or_a_type(job: Path) -> None:
     (job.parent / "ftorch.toml").write_text('[endpoints.work]\ntype = "azure"\n')
     for name in ("work", "azure"):
-        [[training, _]] = gather([job], Wishes(endpoint=name))
+        [[training, _]] = gather([job], CheckOptions(endpoint=name))
         assert training.limits == limits_of("azure")
 
 
 def test_an_unknown_endpoint_is_refused_with_the_nearest_one(job: Path) -> None:
     with pytest.raises(NoSuchEndpoint, match="Did you mean azure"):
-        gather([job], Wishes(endpoint="azur"))
+        gather([job], CheckOptions(endpoint="azur"))
     with pytest.raises(NoSuchEndpoint, match="Choose one of: azure, compatible, local, openai"):
-        gather([job], Wishes(endpoint="zzz"))
+        gather([job], CheckOptions(endpoint="zzz"))
     with pytest.raises(UnknownEndpoint):
-        gather([write_job(job.parent, endpoint="nowhere")], Wishes())
+        gather([write_job(job.parent, endpoint="nowhere")], CheckOptions())
 
 
-@pytest.mark.parametrize("wishes", [Wishes(purpose="training"), Wishes(method="dpo")])
-def test_what_a_job_file_says_itself_is_not_overridden(wishes: Wishes, job: Path) -> None:
+@pytest.mark.parametrize("wishes", [CheckOptions(purpose="training"), CheckOptions(method="dpo")])
+def test_what_a_job_file_says_itself_is_not_overridden(wishes: CheckOptions, job: Path) -> None:
     with pytest.raises(WishAgainstJobFile, match=r"small\.toml"):
         gather([job], wishes)
 
 
 def test_a_file_that_is_not_there_is_told_with_the_nearest_one_before_anything_is_read(job: Path) -> None:
     with pytest.raises(DataFileNotFound, match=r"Did you mean .*train\.jsonl"):
-        gather([job.parent / "data" / "trian.jsonl"], Wishes())
+        gather([job.parent / "data" / "trian.jsonl"], CheckOptions())
     with pytest.raises(DataFileNotFound, match="no data file"):
-        gather([Path("nowhere/at-all.jsonl")], Wishes())
+        gather([Path("nowhere/at-all.jsonl")], CheckOptions())
     with pytest.raises(DataFileNotFound):
-        gather([Path("x" * 5000)], Wishes())
+        gather([Path("x" * 5000)], CheckOptions())
 
 
 def test_a_job_file_with_problems_is_told_as_submit_would(home: Path) -> None:
     (home / "bad.toml").write_text('name = "bad"\n')
     with pytest.raises(InvalidJobFile, match="model is missing"):
-        gather([Path("bad.toml")], Wishes())
+        gather([Path("bad.toml")], CheckOptions())

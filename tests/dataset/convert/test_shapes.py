@@ -16,7 +16,7 @@ from support.conversations import spoilt_rows
 from support.rows import EXAMPLE, LEGACY, TOOL
 
 from orchestrator.dataset.convert import SHAPES, ColumnNames, Conversion, Options, Target, convert_file
-from orchestrator.dataset.convert.definitions import read_tools
+from orchestrator.dataset.convert.calls import read_tools
 from orchestrator.errors import (
     ColumnsUnclear,
     DataFileEmpty,

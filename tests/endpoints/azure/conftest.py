@@ -13,8 +13,7 @@ import pytest
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.azure.endpoint import AzureEndpoint
-from orchestrator.endpoints.azure.opening import open_azure
+from orchestrator.endpoints.azure.endpoint import AzureEndpoint, open_azure
 from orchestrator.endpoints.interface import JobRequest
 from orchestrator.endpoints.retries import Retries
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.endpoints.azure.fitting import azure_notices, problem_with
-from orchestrator.endpoints.azure.training import training_type_for
+from orchestrator.endpoints.azure.fitting import azure_notices, problem_with, training_type_for
 from orchestrator.jobfile import job_from_document
 
 OLD, PREVIEW = "2024-10-21", "2025-04-01-preview"

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from support.contents import content_of
 
-from orchestrator.endpoints.azure import opening
+from orchestrator.endpoints.azure import endpoint as opening
 from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn
 from orchestrator.errors import (
     EndpointNotUsable,
@@ -184,7 +184,7 @@ async def test_a_missing_role_is_named_and_no_new_token_is_taken(status, signed_
 def test_without_the_library_the_extra_is_named(azure_config, monkeypatch):
     from dataclasses import replace
 
-    from orchestrator.config import endpoint
+    from orchestrator import config as endpoint
 
     monkeypatch.setattr(endpoint, "find_spec", lambda name: None)
     with pytest.raises(EndpointNotUsable, match=r"pip install 'ftorch\[azure\]'"):

@@ -10,8 +10,8 @@ from support.batching import Place, place_with_batches
 from support.evaluation import MakeRow
 
 from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
-from orchestrator.runs import world
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.runs import context
 
 MakePlan = Callable[..., Plan]
 
@@ -52,4 +52,4 @@ async def place(ledger: Ledger, tmp_path: Path) -> AsyncIterator[Place]:
 def leases_fall(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever died in this process counts as gone, as a process of its own would."""
     monkeypatch.setattr("orchestrator.evaluation.batching.driving.is_abandoned", lambda owner: True)
-    monkeypatch.setattr(world, "is_abandoned", lambda owner: True)
+    monkeypatch.setattr(context, "is_abandoned", lambda owner: True)

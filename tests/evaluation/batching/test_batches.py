@@ -27,15 +27,13 @@ from orchestrator.errors import (
     RequestRefused,
 )
 from orchestrator.evaluation.batching import inputs
-from orchestrator.evaluation.batching.asking import answers_to_batches
-from orchestrator.evaluation.batching.driving import BatchLoop, drive
-from orchestrator.evaluation.batching.outcome import Move, record
-from orchestrator.evaluation.batching.states import CANCEL, FINAL, MOVES, State
+from orchestrator.evaluation.batching.driving import BatchLoop, answers_to_batches, drive
+from orchestrator.evaluation.batching.states import CANCEL, FINAL, MOVES, Move, State, record
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import ask_missing, begin, finish
-from orchestrator.runs.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import batches as store
 
 MakePlan = Callable[..., Plan]
@@ -120,7 +118,7 @@ async def test_refused_lines_are_reported_apart_and_asked_again(
 async def test_what_an_expired_batch_did_not_answer_is_asked_by_the_next(
     place: Place, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.server.batchspec.WINDOWS", {"24h": 0})
+    monkeypatch.setattr("orchestrator.server.batchwork.WINDOWS", {"24h": 0})
     scene = await place.drive(record_batches(place.ledger, make_plan()))
     [batch] = place.recorded()
     assert (batch.state, batch.reason) == ("done", "expired on the endpoint; 0 of 5 answered")

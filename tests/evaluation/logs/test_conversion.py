@@ -9,12 +9,12 @@ import pytest
 from support.logs import Row, answer, asked, exchange, rows_of, write_log
 
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.survey.leaks import leaks_between
-from orchestrator.dataset.survey.prompts import Prompts
+from orchestrator.dataset.profile.leaks import leaks_between
+from orchestrator.dataset.profile.prompts import Prompts
 from orchestrator.errors import DataFileUnreadable, LogOutputTaken, NothingInLog
 from orchestrator.evaluation.casefile import check_cases
 from orchestrator.evaluation.logs import LogConversion, Outputs, convert_log
-from orchestrator.evaluation.logs.known import KnownFiles
+from orchestrator.evaluation.logs.conversion import KnownFiles
 
 WOODS = ("oak", "elm", "fir", "ash", "yew", "box", "bay", "fig", "gum", "nut")
 ROOMS = [" ".join(f"{wood}{number}" for wood in WOODS) for number in range(60)]

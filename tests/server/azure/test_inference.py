@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from orchestrator.server.azure.ratelimits import RateLimits
+from orchestrator.server.azure.deployments import RateLimits
 from orchestrator.server.store.records import Deployment
 
 QUESTION = [{"role": "user", "content": "Climb to 12 metres"}]

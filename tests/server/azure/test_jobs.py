@@ -13,8 +13,7 @@ import pytest
 from orchestrator.server.jobrules import rules_of
 from orchestrator.server.store.jobs import JobRoom
 from orchestrator.server.trainers.interface import Hyperparameters
-from orchestrator.server.training import _check_size
-from orchestrator.server.validation import JobFailedError
+from orchestrator.server.worker import JobFailedError, _check_size
 
 BASE = "gpt-4.1-mini-2025-04-14"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from orchestrator.server.store import Store
-from orchestrator.server.store.schema import STEPS
+from orchestrator.server.store.database import STEPS
 
 JOB = {
     "id": "ftjob-1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from orchestrator.server.azure.tokens import Tokens
+from orchestrator.server.azure.access import Tokens
 
 DATA = "https://cognitiveservices.azure.com"
 JOBS = {

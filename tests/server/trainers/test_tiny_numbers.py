@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from orchestrator.server.trainers.tiny.numbers import numbers
+from orchestrator.server.trainers.tiny.text import numbers
 
 
 @pytest.mark.parametrize(

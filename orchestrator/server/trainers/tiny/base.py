@@ -10,9 +10,8 @@ from itertools import pairwise
 from math import sqrt
 
 from orchestrator.server.trainers.tiny.conversation import Prompt
-from orchestrator.server.trainers.tiny.numbers import Number
 from orchestrator.server.trainers.tiny.schema import Slot, Tool, Toolbox
-from orchestrator.server.trainers.tiny.text import STOP_WORDS, content_stems, name_stems, stem, stems, words
+from orchestrator.server.trainers.tiny.text import STOP_WORDS, Number, content_stems, name_stems, stem, stems, words
 
 TEXT = 1.5
 """What an answer in text scores: a tool needs about one telling word in common to beat it."""

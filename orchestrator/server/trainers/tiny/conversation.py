@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.server.trainers.interface import Answer, Row, ToolCall
-from orchestrator.server.trainers.tiny.numbers import Number, numbers
 from orchestrator.server.trainers.tiny.text import (
     Chunk,
     Features,
+    Number,
     chunks,
     content_stems,
     group,
+    numbers,
     stems,
     text_features,
     word_features,

@@ -1,0 +1,116 @@
+"""Preparing a chat, and what a notebook calls to ask one thing."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from orchestrator.chat.conversation import Conversation, Outcome, Reply, open_connection
+from orchestrator.chat.terms import ROUNDS, Target, Terms, Wishes, agree, find_target
+from orchestrator.dataset.variants import Variant
+from orchestrator.errors import CallNotAllowed, NoSuchTool
+from orchestrator.ledger import open_ledger
+from orchestrator.tools.calls import ReadyCall
+from orchestrator.tools.functions import Tool
+from orchestrator.tools.sources import load_tools
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A chat that is ready to begin."""
+
+    partner: Target
+    terms: Terms
+    home: Path
+    """The state directory."""
+
+
+def prepare(
+    target: str | Path, tools: Sequence[Tool], wishes: Wishes, endpoint: str | None, yes_to: Collection[str]
+) -> Chat:
+    """Find the model, and agree on the terms. Raises what `find_partner` raises, NoSuchTool, EndpointNotUsable."""
+    _require_known(yes_to, [tool.name for tool in tools])
+    place = Path(target).parent if str(target).endswith(".toml") else None
+    with open_ledger(place) as ledger:
+        partner = find_target(ledger, str(target), endpoint)
+        partner.config.require_usable()
+        return Chat(partner, agree(partner, tools, wishes), ledger.workspace.home)
+
+
+def ask(
+    target: str | Path,
+    request: str,
+    *,
+    tools: Iterable[str | Callable[..., object]] = (),
+    yes_to: Collection[str] = (),
+    endpoint: str | None = None,
+    variant: Variant | None = None,
+    system: str | None = None,
+    rejection_tools: Collection[str] | None = None,
+    temperature: float | None = None,
+    rounds: int = ROUNDS,
+) -> Reply:
+    """Put one request to a model, let it call the functions that `yes_to` names, and return how it ended.
+
+    `target` is a job file, the id or name of a run, or a model. `tools` are Python functions with type hints,
+    FILE.py, or package.module:function. What is not given is as in training; where the tools are not as in
+    training, it warns. Raises CallNotAllowed before a function is executed that `yes_to` does not name,
+    StillCalling, NoAnswer, and what `load_tools` and `prepare` raise.
+    """
+    rejections = None if rejection_tools is None else frozenset(rejection_tools)
+    wishes = Wishes(variant, system, rejections, temperature, rounds)
+    chat = prepare(target, load_tools(tools), wishes, endpoint, yes_to)
+    for note in chat.terms.notes:
+        warnings.warn(note, stacklevel=2)
+
+    def answered() -> Reply:
+        with open_connection(chat.partner, chat.home) as line:
+            return Conversation(chat.terms, line.ask, Unattended(frozenset(yes_to)), line.wait).say(request)
+
+    return _outside_loops(answered)
+
+
+@dataclass(frozen=True)
+class Unattended:
+    """A host where nobody can be asked: what is not allowed beforehand is not executed."""
+
+    yes_to: frozenset[str]
+
+    def said(self, text: str) -> None:
+        pass
+
+    def allows(self, calls: list[ReadyCall]) -> list[bool]:
+        """All of them. Raises CallNotAllowed before any is executed."""
+        for call in calls:
+            if call.tool.name not in self.yes_to:
+                raise CallNotAllowed(call=call.written, name=call.tool.name)
+        return [True for _ in calls]
+
+    def saw(self, outcome: Outcome) -> None:
+        pass
+
+    def stops_functions(self) -> bool:
+        return False
+
+
+def _require_known(names: Collection[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f'; perhaps "{near[0]}" is meant' if near else ""
+            raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none; name them with --tools")
+
+
+def _outside_loops(work: Callable[[], Reply]) -> Reply:
+    """A notebook runs a loop already; the chat has one of its own, so it goes into a thread there."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(work).result()

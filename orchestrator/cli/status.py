@@ -1,0 +1,189 @@
+"""`status`, `show`, `logs` and `models`: what is recorded."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.autodeployment import warn_of_hosting
+from orchestrator.cli.completion import complete_run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.ledger import Ledger, SweepStanding
+    from orchestrator.store.runs import Run
+
+_ONE_SCREEN = 20
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))  # in ASCII: no control character reaches a terminal
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[NAME|RUN]", shell_complete=complete_run)
+@click.option("--watch", is_flag=True, help="Keep the table up to date until Ctrl-C.")
+@click.option("--all", "show_all", is_flag=True, help="Every run, not only one screen of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
+    """Where everything stands, newest first. A sweep is one line; its name unfolds it."""
+    from orchestrator.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        if as_json:
+            from orchestrator.reports.objects import run_object
+
+            runs = ledger.runs(run)
+            last = ledger.progress([each.id for each in runs])
+            print_json([run_object(each, last.get(each.id)) for each in runs])
+        elif watch:
+            _watch_status(ledger, run, show_all)
+        else:
+            from orchestrator.reports.text import stdout
+
+            console = stdout()
+            console.print(_status(ledger, run, show_all, console.width))
+            warn_of_hosting(ledger)
+
+
+def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> RenderableType:
+    sweeps = ledger.sweeps(key)
+    if key is None:
+        return _everything(ledger, sweeps, show_all, width)
+    if sweeps:
+        return _unfolded(ledger, sweeps, show_all, width)
+    runs = ledger.runs(key, limit=None if show_all else _ONE_SCREEN)
+    return _runs_table(ledger, runs, width)
+
+
+def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
+    """A line for each sweep, then one for each run that belongs to none."""
+    from rich.console import Group
+
+    from orchestrator.reports.runs import summary
+    from orchestrator.reports.sweepdetails import sweeps_summary, sweeps_table
+
+    runs = ledger.single_runs(limit=None if show_all else _ONE_SCREEN)
+    shown = sweeps if show_all else sweeps[:_ONE_SCREEN]
+    parts: list[RenderableType] = []
+    if shown:
+        parts += [sweeps_table(shown, time.time(), width), sweeps_summary(len(sweeps), len(shown))]
+    if runs:
+        parts += [*([""] if parts else []), _runs_table(ledger, runs, width), summary(ledger.counts(), len(runs))]
+    if batches := ledger.batches():
+        from orchestrator.reports.progress import batches_under_way
+
+        parts += [*([""] if parts else []), batches_under_way(batches)]
+    return Group(*parts) if parts else "No runs yet. Begin with: ftorch submit jobs/drone.toml"
+
+
+def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
+    """Each of these sweeps with its trials."""
+    from rich.console import Group
+
+    from orchestrator.reports.sweepdetails import sweeps_table, trials_table
+
+    limit = None if show_all else _ONE_SCREEN
+    now = time.time()
+    parts: list[RenderableType] = []
+    for standing in sweeps:
+        trials = ledger.trials(standing.sweep.id)
+        last = ledger.progress([run.id for _, run in trials])
+        parts += [sweeps_table([standing], now, width), "", trials_table(trials, last, now, width, limit)]
+    return Group(*parts)
+
+
+def _runs_table(ledger: Ledger, runs: list[Run], width: int) -> RenderableType:
+    from orchestrator.reports.runs import status_table
+
+    return status_table(runs, ledger.progress([run.id for run in runs]), time.time(), width)
+
+
+def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
+    from rich.live import Live
+
+    from orchestrator.reports.text import stdout
+
+    console = stdout()
+    with Live(console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(_status(ledger, key, show_all, console.width), refresh=True)
+                time.sleep(1)
+        except KeyboardInterrupt:
+            return
+
+
+@click.command()
+@click.argument("run", shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def show(run: str, as_json: bool) -> None:
+    """Everything about a RUN: history, hyperparameters, files, losses, cost, model id, how to call it."""
+    from orchestrator.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        details = ledger.details(run)
+        if as_json:
+            from orchestrator.reports.objects import details_object
+
+            print_json(details_object(details))
+            return
+        from orchestrator.reports.runs import print_details
+        from orchestrator.reports.text import stdout
+
+        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
+    if details.run.sweep_id is not None and run == details.run.name:
+        click.echo(f"\nThis is one trial of a sweep; all of them: ftorch sweep show {run}", err=True)
+
+
+@click.command()
+@click.argument("run", shell_complete=complete_run)
+@click.option("--follow", "keep_on", is_flag=True, help="Drive the run on and print its events until it is over.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object a line.")
+def logs(run: str, keep_on: bool, as_json: bool) -> None:
+    """The endpoint's events of a RUN, oldest first."""
+    from orchestrator.ledger import open_ledger
+    from orchestrator.reports.progress import EventLines
+    from orchestrator.reports.text import printable
+
+    with open_ledger() as ledger:
+        found = ledger.run(run)
+        lines = EventLines(ledger, found.id, click.echo, as_json=as_json)
+        lines.print_new()
+        if keep_on and not found.is_over:
+            _follow_events(ledger, found, lines)
+        elif not lines.count:
+            standing = printable(f"{found.state}: {found.reason}")
+            click.echo(f"No events are recorded for run {found.id} ({standing}).", err=True)
+
+
+def _follow_events(ledger: Ledger, run: Run, lines: Any) -> None:
+    from orchestrator.cli.terminal import follow
+
+    follow(ledger, [run], lines)
+    lines.print_new()
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def models(as_json: bool) -> None:
+    """The model ids that runs have yielded, newest first."""
+    from orchestrator.ledger import open_ledger
+
+    with open_ledger() as ledger:
+        found = ledger.models()
+    if as_json:
+        from orchestrator.reports.objects import model_object
+
+        print_json([model_object(model) for model in found])
+    elif found:
+        from orchestrator.reports.runs import models_table
+        from orchestrator.reports.text import stdout
+
+        stdout().print(models_table(found, time.time()))
+    else:
+        click.echo("No models yet. Begin with: ftorch submit jobs/drone.toml", err=True)

@@ -1,0 +1,264 @@
+"""What a check of a data file found, and how it says so."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.dataset.basemodels import Method
+from orchestrator.dataset.rules import RULES, Severity
+
+if TYPE_CHECKING:
+    from orchestrator.dataset.profile import Profile
+
+
+Pointer = tuple[str | int, ...]
+"""The keys and indexes (from 0) that lead from an example to the place."""
+
+STORED_PER_CODE = 1000
+
+_ENTRY_WORDS = {
+    "messages": "message",
+    "tools": "tool",
+    "functions": "function",
+    "tool_calls": "tool call",
+    "content": "content part",
+    "preferred_output": "preferred_output message",
+    "non_preferred_output": "non_preferred_output message",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong or doubtful. `line` counts from 1 and is None where the whole file is meant."""
+
+    code: str
+    severity: Severity
+    line: int | None
+    pointer: str
+    """JSON pointer (RFC 6901) into the line's object; "" is the object itself."""
+    reason: str
+    fix: str
+    within: str = ""
+    """The place inside the line for people, such as `message 3, key "content"`; "" for the whole line."""
+    excerpt: str = ""
+    """The text around the place, at most 80 printable characters; "" where there is none."""
+
+    @property
+    def place(self) -> str:
+        """The place for people, such as `Line 1, message 3, key "content"`; "" where the whole file is meant."""
+        if self.line is None:
+            return ""
+        return f"Line {self.line}, {self.within}" if self.within else f"Line {self.line}"
+
+    @property
+    def message(self) -> str:
+        """Place and reason in one sentence, without the fix."""
+        return f"{self.place}: {self.reason}" if self.place else self.reason
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check of one file yields."""
+
+    method: Method
+    """The method asked for, or the one that the rows show."""
+    examples: int
+    """Lines that are not blank, good or bad."""
+    findings: tuple[Finding, ...]
+    """In the order of the file, then what only the whole file shows; the first 1,000 of each code, or all."""
+    counts: Mapping[str, int]
+    """How often each code was found, stored or not."""
+    tokens: int | None
+    """Tokens that one epoch trains on (an estimate, see `tokens.count_example`); None where there are errors."""
+    survey: Profile
+    """What the rows without errors hold, for statistics and for comparing files."""
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    @property
+    def left_out(self) -> int:
+        """Findings beyond those stored."""
+        return sum(self.counts.values()) - len(self.findings)
+
+    @property
+    def ok(self) -> bool:
+        """True where an endpoint would take the file; warnings do not count."""
+        return self.total("error") == 0
+
+    def total(self, severity: Severity) -> int:
+        """How many findings of this severity there are, stored or not."""
+        return sum(count for code, count in self.counts.items() if RULES[code].severity == severity)
+
+
+@dataclass
+class Notes:
+    """Collects findings during a check, in bounded memory unless `keep_all`."""
+
+    keep_all: bool = False
+    line: int | None = None
+    """The line being checked, from 1; None for what the whole file shows."""
+    row: Any = None
+    """The value on that line, for excerpts; None where there is none."""
+    findings: list[Finding] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    errors: int = 0
+    _said: set[str] = field(default_factory=set)
+
+    def at(self, line: int | None, row: Any = None) -> None:
+        """Say where the findings that follow are."""
+        self.line = line
+        self.row = row
+
+    def add(self, code: str, pointer: Pointer = (), *, excerpt: str | None = None, **facts: object) -> None:
+        """Note a finding of the kind `code`; `facts` fill the fields of its reason and fix.
+
+        The excerpt is cut from the row at `pointer` unless one is given.
+        """
+        kind = RULES[code]
+        count = self.counts[code] = self.counts.get(code, 0) + 1
+        self.errors += kind.severity == "error"
+        if count > STORED_PER_CODE and not self.keep_all:
+            return
+        if excerpt is None:
+            excerpt = excerpt_at(self.row, pointer)
+        self.findings.append(
+            Finding(
+                code=code,
+                severity=kind.severity,
+                line=self.line,
+                pointer=_written(pointer),
+                reason=kind.reason.format(**facts),
+                fix=kind.fix.format(**facts),
+                within=_within(pointer),
+                excerpt=excerpt,
+            )
+        )
+
+    def add_once(self, code: str, pointer: Pointer = (), **facts: object) -> None:
+        """Like `add`, but only the first time in this file: for kinds that would fit every line."""
+        if code not in self._said:
+            self._said.add(code)
+            self.add(code, pointer, excerpt=None, **facts)
+
+    def merge(self, later: Notes, line_offset: int) -> None:
+        """Add the notes on the later part of the same file, which begins behind line `line_offset`."""
+        repeated = self._said & later._said
+        stored = Counter(finding.code for finding in self.findings)
+        for finding in later.findings:
+            if finding.code in repeated or (stored[finding.code] >= STORED_PER_CODE and not self.keep_all):
+                continue
+            stored[finding.code] += 1
+            line = None if finding.line is None else finding.line + line_offset
+            self.findings.append(replace(finding, line=line))
+        for code, count in later.counts.items():
+            if code not in repeated:
+                self.counts[code] = self.counts.get(code, 0) + count
+                self.errors += count * (RULES[code].severity == "error")
+        self._said |= later._said
+
+
+def shown(value: Any, characters: int = 60) -> str:
+    """A value from a file, short and printable on any terminal, for a finding's text."""
+    if isinstance(value, str):
+        text = f'"{value[: characters + 1]}"'
+    elif value is None or isinstance(value, bool):
+        text = "null" if value is None else str(value).lower()
+    elif isinstance(value, int | float):
+        text = str(value)
+    else:
+        return named_type(value)
+    text = printable(text)
+    return text if len(text) <= characters + 2 else f"{text[:characters]}…"
+
+
+def named_type(value: Any) -> str:
+    """The JSON type of a parsed value, with its article."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def _written(pointer: Pointer) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in pointer)
+    return printable("".join(f"/{part}" for part in parts))
+
+
+def _within(pointer: Pointer) -> str:
+    words: list[str] = []
+    keys: list[str] = []
+    for part, following in pairwise((*pointer, "")):
+        if isinstance(part, int):
+            words.append(f"{_ENTRY_WORDS.get(keys[-1], keys[-1]) if keys else 'entry'} {part + 1}")
+            keys = []
+        elif isinstance(following, int) or part != "input":
+            keys.append(part)
+    if keys:
+        words.append(f'key "{".".join(keys)}"')
+    return printable(", ".join(words))
+
+
+# --- The text around a place in a data file, short and safe to print on any terminal --------------------------
+
+
+EXCERPT_CHARACTERS = 80
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal could act on, or can't show, written as an escape."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def excerpt_at(row: Any, pointer: Sequence[str | int]) -> str:
+    """The start of the JSON text of the value at `pointer`; where there is none, of the value that lacks it."""
+    value = row
+    for part in pointer:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return "" if value is None and row is None else shortened(_json_start(value))
+
+
+def excerpt_around(text: str, position: int) -> str:
+    """The characters of `text` around `position`, with … where more was cut off."""
+    start = max(0, position - EXCERPT_CHARACTERS // 2)
+    piece = text[start : start + EXCERPT_CHARACTERS]
+    return shortened(("…" if start else "") + piece + ("…" if start + len(piece) < len(text) else ""))
+
+
+def shortened(text: str) -> str:
+    """At most EXCERPT_CHARACTERS printable characters of the text."""
+    text = printable(text[: EXCERPT_CHARACTERS + 1])
+    return text if len(text) <= EXCERPT_CHARACTERS else f"{text[: EXCERPT_CHARACTERS - 1]}…"
+
+
+def _json_start(value: Any) -> str:
+    """Enough of the value's JSON text for an excerpt, however large or deep the value is."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(_cut(value)):
+        text += piece
+        if len(text) > EXCERPT_CHARACTERS:
+            break
+    return text
+
+
+def _cut(value: Any) -> Any:
+    return value[:EXCERPT_CHARACTERS] if isinstance(value, str) else value

@@ -1,0 +1,22 @@
+"""Every kind of finding in one table: its code, what it says, and how to put it right.
+
+FT1 is the file and its lines, FT2 messages, FT3 tools and calls, FT4 the methods other than supervised, FT5 size,
+FT6 what only the file as a whole shows, FT7 what one endpoint refuses, FT8 what shows between
+files. A code is never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.dataset.rules.file import BETWEEN_FILES, ENDPOINTS, FILE
+from orchestrator.dataset.rules.messages import MESSAGES, METHODS
+from orchestrator.dataset.rules.profile import SURVEY
+from orchestrator.dataset.rules.rule import Rule, Severity
+from orchestrator.dataset.rules.tools import TOOLS
+
+__all__ = ["KINDS", "Kind", "Severity"]
+
+RULES: Mapping[str, Rule] = {
+    kind.code: kind for kind in (*FILE, *MESSAGES, *TOOLS, *METHODS, *SURVEY, *ENDPOINTS, *BETWEEN_FILES)
+}

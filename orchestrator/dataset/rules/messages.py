@@ -1,0 +1,190 @@
+"""FT2: messages."""
+
+from __future__ import annotations
+
+from orchestrator.dataset.rules.rule import ANSWER, USER, Rule, asked, error, preference, row, said, warning
+
+_GOOD = said(USER, ANSWER)
+_IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/field.png"}}
+_QUESTION = {"type": "text", "text": "Where can I land?"}
+
+MESSAGES: tuple[Rule, ...] = (
+    error(
+        "FT201",
+        "no messages",
+        'the key "messages" must hold the list of messages, but {found}',
+        'Write {{"messages": [{{"role": "user", "content": "…"}}, {{"role": "assistant", "content": "…"}}]}}.',
+        wrong=row(text="Climb to 50 m."),
+        right=_GOOD,
+    ),
+    error(
+        "FT202",
+        "empty messages",
+        "the list of messages is empty",
+        "Write at least one message.",
+        wrong=said(),
+        right=_GOOD,
+    ),
+    error(
+        "FT203",
+        "not a message",
+        "expected a message object, found {found}",
+        "Write an object with a role.",
+        wrong=said("Climb to 50 m.", ANSWER),
+        right=_GOOD,
+    ),
+    error(
+        "FT204",
+        "unknown role",
+        "the role is {found}, but must be one of {expected}",
+        "Give the message one of these roles.",
+        wrong=said({**USER, "role": "pilot"}, ANSWER),
+        right=_GOOD,
+    ),
+    error(
+        "FT205",
+        "wrong type of content",
+        "expected {expected}, found {found}",
+        "Write the content as a string.",
+        wrong=asked(50),
+        right=asked("50"),
+    ),
+    error(
+        "FT206",
+        "no content",
+        "a message of role {role} needs content{unless}",
+        'Add the key "content" with the text.',
+        wrong=said({"role": "user"}, ANSWER),
+        right=_GOOD,
+    ),
+    error(
+        "FT207",
+        "wrong content part",
+        "{problem}",
+        'Write {{"type": "text", "text": "…"}}; user messages may also hold '
+        '{{"type": "image_url", "image_url": {{"url": "…"}}}}.',
+        wrong=asked([_QUESTION, {**_IMAGE, "image_url": "https://example.org/field.png"}]),
+        right=asked([_QUESTION, _IMAGE]),
+    ),
+    error(
+        "FT208",
+        "no assistant message",
+        "the example has no message from the assistant, so there is nothing to learn",
+        "Add the answer that the model shall give.",
+        wrong=said(USER),
+        right=_GOOD,
+    ),
+    error(
+        "FT209",
+        "last message not from the assistant",
+        "the last message is from {found}, but must be from the assistant",
+        "End the example with the answer that the model shall give.",
+        wrong=said(USER, ANSWER, USER),
+        right=said(USER, ANSWER, USER, ANSWER),
+    ),
+    error(
+        "FT210",
+        "wrong weight",
+        "the weight is {found}, but must be 0 or 1",
+        "Write 0 to leave the message out of the training, 1 to train on it.",
+        wrong=asked("Climb.", weight=0.5),
+        right=asked("Climb.", weight=1),
+    ),
+    error(
+        "FT211",
+        "weight on another role",
+        "a message of role {role} has a weight, but only assistant messages may",
+        'Take the key "weight" out.',
+        wrong=said({**USER, "weight": 0}, ANSWER),
+        right=said(USER, {**ANSWER, "weight": 1}),
+    ),
+    error(
+        "FT212",
+        "wrong name",
+        "{problem}",
+        'Write the key "name" as a string, and always on messages of role function.',
+        wrong=said({**USER, "name": 7}, ANSWER),
+        right=said({**USER, "name": "ada"}, ANSWER),
+    ),
+    error(
+        "FT213",
+        "special token",
+        "the text holds the special token {token}, which services refuse",
+        "Take it out, or write it in another way.",
+        wrong=asked("Complete this: <|fim_suffix|>"),
+        right=asked("Complete this: <fim_suffix>"),
+    ),
+    error(
+        "FT214",
+        "another format",
+        "this looks like {found}",
+        "{advice}",
+        wrong=row(prompt="Climb to 50 m.", completion="Done."),
+        right=_GOOD,
+    ),
+    warning(
+        "FT215",
+        "two assistant messages in a row",
+        "the assistant speaks twice in a row; a service has refused a whole file for it, without naming a line",
+        "Join the two messages, or put the message between them that the second one answers.",
+        wrong=said(USER, {**ANSWER, "content": "Climbing."}, ANSWER),
+        right=said(USER, {**ANSWER, "content": "Climbing."}, USER, ANSWER),
+    ),
+    warning(
+        "FT216",
+        "many images",
+        "the example has {count} images; OpenAI takes at most {limit} in one example, Azure at most 64",
+        "Spread them over several examples.",
+        wrong=asked([_IMAGE] * 11),
+        right=asked([_IMAGE] * 10),
+    ),
+)
+
+
+# --- FT4: the training methods other than supervised ----------------------------------------------------------
+
+
+_GOOD_PREFERENCE = preference()
+
+METHODS: tuple[Rule, ...] = (
+    error(
+        "FT401",
+        "no input",
+        'the key "input" must hold an object with "messages", but {found}',
+        'Write {{"input": {{"messages": […]}}, "preferred_output": […], "non_preferred_output": […]}}.',
+        wrong=preference(input="Climb to 50 m."),
+        right=_GOOD_PREFERENCE,
+    ),
+    error(
+        "FT402",
+        "no output",
+        'the key "{key}" must hold a non-empty list of messages, but {found}',
+        'Write "{key}": [{{"role": "assistant", "content": "…"}}].',
+        wrong=preference(non_preferred_output=[]),
+        right=_GOOD_PREFERENCE,
+    ),
+    error(
+        "FT403",
+        "wrong role in an output",
+        "an output may only hold messages of role assistant and tool; found {found}",
+        'Move the message into "input".',
+        wrong=preference(preferred_output=[USER, ANSWER]),
+        right=preference(preferred_output=[ANSWER]),
+    ),
+    warning(
+        "FT404",
+        "both outputs alike",
+        "the preferred and the other output are the same, so there is nothing to prefer",
+        "Write two different outputs, or leave the example out.",
+        wrong=preference(preferred_output=[ANSWER], non_preferred_output=[ANSWER]),
+        right=preference(preferred_output=[ANSWER]),
+    ),
+    error(
+        "FT411",
+        "last message not from the user",
+        "the last message is from {found}, but in reinforcement data must be from the user",
+        "End the example with the prompt; what the grader needs goes into keys beside the messages.",
+        wrong=said(USER, ANSWER, altitude=50),
+        right=said(USER, altitude=50),
+    ),
+)

@@ -1,0 +1,152 @@
+"""Reading what is recorded. Loads the database and nothing else: no SDK, no server, no pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from orchestrator.config import Workspace, find_workspace
+from orchestrator.runs.context import is_abandoned
+from orchestrator.store import batches, datachecks, deployments, records, runs, sweeps
+from orchestrator.store.batches import Batch
+from orchestrator.store.database import Database
+from orchestrator.store.datachecks import DataCheck
+from orchestrator.store.deployments import Deployment
+from orchestrator.store.migrate import open_database
+from orchestrator.store.records import Checkpoint, Event, Metric, Model
+from orchestrator.store.runs import Run, Transition
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """Everything recorded about one run."""
+
+    run: Run
+    history: list[Transition]
+    events: list[Event]
+    metrics: list[Metric]
+    checkpoints: list[Checkpoint]
+    data_checks: Mapping[str, DataCheck] = field(default_factory=dict)
+    """The last check of its training and of its validation file, where one is recorded."""
+    deployment: Deployment | None = None
+    """The one under whose name its model answers, where one is recorded."""
+
+
+@dataclass(frozen=True)
+class SweepStanding:
+    """A sweep, and how many of its trials are in each state; "pruned" is one of them."""
+
+    sweep: RecordedSweep
+    counts: Mapping[str, int]
+
+
+def is_followed(run: Run, now: float) -> bool:
+    """Whether some process drives this run at the moment."""
+    if run.lease_owner is None or (run.lease_expires_at or 0.0) <= now:
+        return False
+    return not is_abandoned(run.lease_owner)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A workspace and its open database."""
+
+    workspace: Workspace
+    database: Database
+
+    def runs(self, key: str | None = None, *, limit: int | None = None, only_active: bool = False) -> list[Run]:
+        """Runs, newest first: all, those of a name, or the one whose id begins with `key`. Raises NoSuchRun."""
+        with self.database.read() as connection:
+            if key is None:
+                return runs.newest(connection, limit=limit, only_active=only_active)
+            named = runs.newest(connection, name=key, limit=limit, only_active=only_active)
+            is_sweep = not named and bool(sweeps.newest(connection, name=key))  # tpe may not have drawn a trial yet
+            return named if named or is_sweep else [runs.find(connection, key)]
+
+    def single_runs(self, *, limit: int | None = None) -> list[Run]:
+        """The runs that belong to no sweep, newest first."""
+        with self.database.read() as connection:
+            return runs.newest(connection, limit=limit, outside_sweeps=True)
+
+    def sweeps(self, name: str | None = None) -> list[SweepStanding]:
+        """All sweeps, or those of a name (one on each endpoint), newest first, with where their trials are."""
+        with self.database.read() as connection:
+            counts = sweeps.counts(connection)
+            return [SweepStanding(each, counts.get(each.id, {})) for each in sweeps.newest(connection, name=name)]
+
+    def trials(self, sweep_id: str) -> list[tuple[RecordedTrial, Run]]:
+        """The trials of a sweep that its job file asks for, by number, each with its last run."""
+        with self.database.read() as connection:
+            last = sweeps.runs_of(connection, sweep_id)
+            trials = sweeps.trials_of(connection, sweep_id)
+        return [(trial, last[trial.run_id]) for trial in trials if trial.listed]
+
+    def run(self, key: str) -> Run:
+        """The run whose id begins with `key`, or the newest of that name. Raises NoSuchRun and AmbiguousRun."""
+        with self.database.read() as connection:
+            return runs.find(connection, key)
+
+    def details(self, key: str) -> RunDetails:
+        """Raises NoSuchRun and AmbiguousRun."""
+        with self.database.read() as connection:
+            run = runs.find(connection, key)
+            return RunDetails(
+                run=run,
+                history=runs.history(connection, run.id),
+                events=records.events_of(connection, run.id),
+                metrics=records.metrics_of(connection, run.id),
+                checkpoints=records.checkpoints_of(connection, run.id),
+                data_checks=_data_checks(connection, run),
+                deployment=deployments.answering(connection, run.endpoint, run.fine_tuned_model or ""),
+            )
+
+    def counts(self) -> dict[str, int]:
+        """How many runs outside sweeps there are in each state."""
+        with self.database.read() as connection:
+            return runs.count_by_state(connection)
+
+    def progress(self, run_ids: list[str]) -> dict[str, Metric]:
+        """The last measured step of each run that has one."""
+        with self.database.read() as connection:
+            return records.last_metrics(connection, run_ids)
+
+    def hasten(self, waiting: Collection[Run]) -> None:
+        """Have these runs looked at again at once, whatever they wait for."""
+        with self.database.write() as connection:
+            runs.hasten(connection, [run.id for run in waiting])
+
+    def batches(self) -> list[Batch]:
+        """The batches of questions that are under way, oldest first."""
+        with self.database.read() as connection:
+            return batches.unfinished(connection)
+
+    def models(self, limit: int | None = None) -> list[Model]:
+        """The model ids that succeeded runs yielded, newest first."""
+        with self.database.read() as connection:
+            return records.models_newest(connection, limit)
+
+
+def _data_checks(connection: Connection, run: Run) -> dict[str, DataCheck]:
+    hashes = {"training": run.training_sha256, "validation": run.validation_sha256}
+    found = {purpose: datachecks.find(connection, sha256, purpose) for purpose, sha256 in hashes.items() if sha256}
+    return {purpose: check for purpose, check in found.items() if check}
+
+
+@contextmanager
+def open_ledger(start: Path | None = None, *, create: bool = False) -> Iterator[Ledger]:
+    """Open the workspace around `start` (default: the current directory), migrating its database where needed.
+
+    Without `create`, a workspace with no database yet reads as an empty one and stays as it is. Raises
+    InvalidConfig and DatabaseError.
+    """
+    workspace = find_workspace(start)
+    database = open_database(workspace.database_url, create=create)
+    try:
+        yield Ledger(workspace, database)
+    finally:
+        database.close()

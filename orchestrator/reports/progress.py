@@ -1,0 +1,241 @@
+"""How far the asking is: a bar with the time left on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from orchestrator.evaluation.asking import Reply
+from orchestrator.evaluation.batching.states import Listener as BatchListener
+from orchestrator.evaluation.session import Listener
+from orchestrator.ledger import Ledger
+from orchestrator.reports.objects import event_object
+from orchestrator.reports.text import count, duration, moment, plural, printable, stderr
+from orchestrator.store import records
+from orchestrator.store.batches import Batch
+from orchestrator.store.records import Event, Metric
+from orchestrator.store.runs import Run, Transition
+
+if TYPE_CHECKING:
+    from orchestrator.dataset.checking.filesets import Source
+
+
+_LINE_SECONDS = 10.0
+
+
+@contextmanager
+def asking_progress(total: int, console: Console) -> Iterator[Listener]:
+    """Yields what to tell of each reply."""
+    if not console.is_terminal:
+        yield _AskingLines(total, console)
+        return
+    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as progress:
+        yield _Bar(progress, total)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("asking", total=total, note="")
+        self._errors = 0
+
+    def replied(self, reply: Reply) -> None:
+        self._errors += reply.completion is None
+        note = f"{self._errors} without an answer" if self._errors else ""
+        self._progress.update(self._task, advance=1, note=note)
+
+    def waiting(self, model: str) -> None:
+        self._progress.update(self._task, note=f"waiting for {printable(model)}, which is new")
+
+
+class _AskingLines:
+    def __init__(self, total: int, console: Console) -> None:
+        self._total, self._console = total, console
+        self._done = 0
+        self._start = self._told = time.monotonic()
+
+    def replied(self, reply: Reply) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._told >= _LINE_SECONDS:
+            self._told = now
+            left = (now - self._start) / self._done * (self._total - self._done)
+            self._console.print(f"asked {self._done:,} of {self._total:,}; about {duration(left)} left")
+
+    def waiting(self, model: str) -> None:
+        self._console.print(f"waiting for {printable(model)}, which is new", soft_wrap=True)
+
+
+# --- How far batches are: a bar for each on a terminal, a line for each change elsewhere ----------------------
+
+
+@contextmanager
+def batch_progress(console: Console) -> Iterator[BatchListener]:
+    """Yields what to tell of each change."""
+    if not console.is_terminal:
+        yield _BatchLines(console)
+        return
+    columns = (TextColumn("batch {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as progress:
+        yield _Bars(progress, console)
+
+
+def batch_name(batch: Batch) -> str:
+    """Its id here, and on the endpoint where it has one."""
+    return f"{batch.id} ({printable(batch.remote_id)})" if batch.remote_id else batch.id
+
+
+class _Bars:
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress, self._console = progress, console
+        self._tasks: dict[str, TaskID] = {}
+        self._lines = _BatchLines(console, moves_only=True)
+
+    def changed(self, batch: Batch) -> None:
+        self._lines.changed(batch)
+        if batch.id not in self._tasks:
+            self._tasks[batch.id] = self._progress.add_task(batch.id, total=batch.questions, note="")
+        done = batch.completed + batch.failed
+        self._progress.update(self._tasks[batch.id], completed=done, note=printable(batch.reason))
+
+    def warned(self, text: str) -> None:
+        self._lines.warned(text)
+
+
+class _BatchLines:
+    """Moves are told at once; how much is answered, at most every ten seconds."""
+
+    def __init__(self, console: Console, *, moves_only: bool = False) -> None:
+        self._console = console
+        self._moves_only = moves_only
+        self._states: dict[str, str] = {}
+        self._told: dict[str, tuple[int, float]] = {}
+
+    def changed(self, batch: Batch) -> None:
+        if self._states.get(batch.id) != batch.state:
+            self._states[batch.id] = batch.state
+            self._told[batch.id] = (0, time.monotonic())
+            what = f"batch {batch_name(batch)}: {plural(batch.questions, 'question')}"
+            self._console.print(printable(f"{what}, {batch.state}: {batch.reason}"), soft_wrap=True)
+        elif not self._moves_only:
+            self._tell_progress(batch)
+
+    def _tell_progress(self, batch: Batch) -> None:
+        done, now = batch.completed + batch.failed, time.monotonic()
+        before, at = self._told[batch.id]
+        if done > before and now - at >= _LINE_SECONDS:
+            self._told[batch.id] = (done, now)
+            self._console.print(f"batch {batch.id}: {count(done)} of {count(batch.questions)} answered")
+
+    def warned(self, text: str) -> None:
+        self._console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
+
+
+# --- A line for each batch of questions that is under way; loads no SDK, as `status` asks ---------------------
+
+
+def batches_under_way(batches: Sequence[Batch]) -> Text:
+    """What each is asked, and how far it is."""
+    return Text("\n").join(Text(_batch_line(batch)) for batch in batches)
+
+
+def _batch_line(batch: Batch) -> str:
+    done = f"{count(batch.completed + batch.failed)} of {count(batch.questions)} answered"
+    what = f"batch {batch.id} on {batch.endpoint}, {batch.model}: {batch.state}, {done}"
+    return printable(f"{what}; ftorch resume follows it")
+
+
+# --- What a user sees while large files are checked -----------------------------------------------------------
+
+
+_SLOW_BYTES = 8 << 20
+"""Smaller files are checked before anybody wonders."""
+
+
+@contextmanager
+def announced() -> Iterator[Callable[[Source], None] | None]:
+    """Yields what a check tells of each file; on a terminal, a large one is named on stderr while it is read."""
+    console = stderr()
+    if not console.is_terminal:
+        yield None
+        return
+    status = console.status("")
+
+    def announce(source: Source) -> None:
+        size = os.path.getsize(source.path) if source.path.exists() else 0
+        if size < _SLOW_BYTES:
+            status.stop()
+            return
+        status.update(f"checking {printable(str(source.path))} ({size / 1e6:,.0f} MB)")
+        status.start()
+
+    try:
+        yield announce
+    finally:
+        status.stop()
+
+
+# --- The endpoint's events of one run, a line each, as they are recorded --------------------------------------
+
+
+class EventLines:
+    """A listener that writes every new event of one run through `write`."""
+
+    def __init__(self, ledger: Ledger, run_id: str, write: Callable[[str], None], *, as_json: bool) -> None:
+        self._ledger = ledger
+        self._run_id = run_id
+        self._write = write
+        self._as_json = as_json
+        self._printed: set[str] = set()
+
+    @property
+    def count(self) -> int:
+        """How many events were written."""
+        return len(self._printed)
+
+    def print_new(self) -> None:
+        """Write the events that are recorded and not written yet."""
+        with self._ledger.database.read() as connection:
+            events = records.events_of(connection, self._run_id)
+        for event in events:
+            if event.event_id not in self._printed:
+                self._printed.add(event.event_id)
+                self._write(json.dumps(event_object(event)) if self._as_json else _event_line(event))
+
+    def moved(self, run: Run, transition: Transition) -> None:
+        self.print_new()
+
+    def noted(self, run: Run) -> None:
+        self.print_new()
+
+    def measured(self, run: Run, metrics: list[Metric]) -> None:
+        self.print_new()
+
+    def sending(self, path: Path, sent: int | None, size: int) -> None:
+        """Uploads are not events of the endpoint."""
+
+    def warned(self, text: str) -> None:
+        """Nor are warnings."""
+
+
+def _event_line(event: Event) -> str:
+    level = "" if event.level == "info" else f"{printable(event.level).upper()}: "
+    return f"{moment(event.created_at)}  {level}{printable(event.message)}"

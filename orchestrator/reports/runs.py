@@ -1,0 +1,347 @@
+"""Tables for the terminal: runs, models, endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.azure.dialects import resource_url
+from orchestrator.ledger import RunDetails, is_followed
+from orchestrator.reports.findings import tallies
+from orchestrator.reports.text import ago, count, duration, loss, moment, money, printable, sparkline
+from orchestrator.runs.jobs import sent_suffix
+from orchestrator.store.records import Metric, Model
+from orchestrator.store.runs import Run
+
+STYLES: Mapping[str, str] = {
+    "pending": "dim",
+    "uploading": "cyan",
+    "creating": "cyan",
+    "queued": "cyan",
+    "running": "bold blue",
+    "paused": "yellow",
+    "collecting": "blue",
+    "succeeded": "green",
+    "failed": "bold red",
+    "cancelled": "dim",
+    "pruned": "dim yellow",
+}
+"""Of a run's states, and of a trial that its sweep's rule cancelled."""
+AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused")
+"""The states of runs that are seen first where there is no room for all."""
+
+
+_FULL_WIDTH = 110
+"""From this many characters on, every column of the status table has room."""
+
+
+def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, width: int) -> Table:
+    """One line for each run: where it stands, how far it is, and its model id or what it waits for."""
+    wide = width >= _FULL_WIDTH
+    more = ("ENDPOINT", "LOSS", "VALID", "UPDATED") if wide else ()
+    table = _table("RUN", "NAME", "STATE", "STEP", *more)
+    table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
+    for run in runs:
+        metric = last.get(run.id)
+        cells: list[str | Text] = [
+            run.id,
+            printable(run.name),
+            Text(run.state, style=STYLES.get(run.state, "")),
+            steps(metric),
+        ]
+        if wide:
+            training = loss(metric.train_loss if metric else None)
+            cells += [printable(run.endpoint), training, loss(validation_loss(metric)), ago(run.updated_at, now)]
+        table.add_row(*cells, printable(run.fine_tuned_model or why(run, now)))
+    return table
+
+
+def why(run: Run, now: float) -> str:
+    """What the run waits for, when that is looked at again, and whether anybody does."""
+    if run.is_over:
+        return run.reason
+    if run.state == "paused":
+        return f"{run.reason}; ftorch unpause {run.id} lets it go on"
+    if not is_followed(run, now):
+        return f"{run.reason}; nobody follows it now: ftorch resume"
+    if run.creation_open and run.due_at is not None:
+        return f"{run.reason} (next look in {duration(run.due_at - now)})"
+    return run.reason
+
+
+def steps(metric: Metric | None) -> str:
+    """`412/777`."""
+    if metric is None:
+        return "–"
+    return f"{metric.step}/{metric.total_steps}" if metric.total_steps else str(metric.step)
+
+
+def validation_loss(metric: Metric | None) -> float | None:
+    """On the whole validation file where that was measured, else on a part of it."""
+    if metric is None:
+        return None
+    return metric.full_valid_loss if metric.full_valid_loss is not None else metric.valid_loss
+
+
+def summary(counts: Mapping[str, int], shown: int) -> str:
+    """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts.get(state))
+    rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
+    return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
+
+
+def models_table(models: Iterable[Model], now: float) -> Table:
+    table = _table("RUN", "ENDPOINT", "BASE MODEL", "CREATED")
+    table.add_column("MODEL", overflow="fold", ratio=1)
+    for model in models:
+        base, name = printable(model.base_model), printable(model.model)
+        table.add_row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name)
+    return table
+
+
+def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
+    table = _table("NAME", "TYPE", "KEY FROM", "AT ONCE")
+    table.add_column("ADDRESS", overflow="fold")
+    table.add_column("USABLE", overflow="fold", ratio=1)
+    for config in configs:
+        table.add_row(
+            config.name,
+            f"{config.type} {config.api}" if config.type == "azure" else config.type,
+            "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
+            str(config.max_active),
+            printable(config.base_url or "in this process"),
+            Text("yes", style="green") if config.problem is None else printable(f"no: {config.problem}"),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+# --- Everything about one run, for `show` ---------------------------------------------------------------------
+
+
+_CURVE_WIDTH = 60
+_BESIDE_THE_CURVE = 61
+"""The characters of a curve's longest name and its three figures, with the space between."""
+_SERVE_PORT = 8000
+
+
+def print_details(details: RunDetails, config: EndpointConfig | None, console: Console) -> None:
+    """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
+    run = details.run
+    heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
+    console.print(heading.append(run.state, style=STYLES.get(run.state, "")))
+    console.print(f"  {printable(run.reason)}\n")
+    console.print(_facts(run, config))
+    _print_files(details, console)
+    _print_curve(details.metrics, console)
+    _print_checkpoints(details, console)
+    _print_history(details, console)
+    if run.fine_tuned_model:
+        _print_call(run, details.deployment.name if details.deployment else None, config, console)
+
+
+def _facts(run: Run, config: EndpointConfig | None) -> Table:
+    table = _grid()
+    rows = [
+        ("model", run.fine_tuned_model),
+        ("base model", run.model),
+        ("endpoint", f"{run.endpoint} ({run.endpoint_type})"),
+        ("job", f"{run.job_id} ({run.remote_status})" if run.job_id else None),
+        ("method", run.method["type"]),
+        ("hyperparameters", _hyperparameters(run)),
+        ("seed", f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"),
+        ("suffix", _suffix(run, config)),
+        ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
+        ("tokens", _tokens(run)),
+        ("cost", _cost(run)),
+        ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
+        ("wish", f"{run.wish} (not carried out yet)" if run.wish else None),
+        ("create request", _creation(run)),
+        ("error", _error(run)),
+        ("job file", run.job_file),
+    ]
+    for name, value in rows:
+        if value:
+            table.add_row(name, printable(value))
+    return table
+
+
+def _hyperparameters(run: Run) -> str:
+    resolved = run.resolved_hyperparameters
+    parts = []
+    for name, asked in run.hyperparameters.items():
+        used = resolved.get(name)
+        changed = used is not None and used not in (asked, -1)
+        parts.append(f"{name} {asked} → {used}" if changed else f"{name} {asked}")
+    return ", ".join(parts)
+
+
+def _suffix(run: Run, config: EndpointConfig | None) -> str | None:
+    """Both the user's and the one in the endpoint's own lists, where they differ."""
+    if config is None or not run.creation_attempts:
+        return run.suffix
+    sent = sent_suffix(run, capabilities_of(config))
+    if sent == run.suffix:
+        return sent
+    return f"{run.suffix}, sent as {sent}" if run.suffix else f"sent as {sent}"
+
+
+def _tokens(run: Run) -> str:
+    counted = f"{count(run.tokens_per_epoch)} an epoch (counted here)" if run.tokens_per_epoch else ""
+    trained = f"{count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
+    return ", ".join(part for part in (counted, trained) if part)
+
+
+def _cost(run: Run) -> str:
+    if run.cost_usd is not None:
+        return f"{money(run.cost_usd)} by the trained tokens (estimated {money(run.estimated_cost_usd)})"
+    return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
+
+
+def _creation(run: Run) -> str | None:
+    if not run.creation_attempts:
+        return None
+    times = f"{run.creation_attempts} attempt{'s' if run.creation_attempts > 1 else ''}"
+    if not run.creation_open:
+        return f"answered, {times}, token {run.creation_token}"
+    since = moment(run.creation_attempted_at or run.updated_at)
+    return (
+        f"unconfirmed since {since}, {times}, token {run.creation_token}: the request may have arrived, and its "
+        "answer is not recorded. The job is looked for on the endpoint; only when the settling window "
+        "(settling_seconds) has brought nothing is the request sent again, with the same token."
+    )
+
+
+def _error(run: Run) -> str | None:
+    if not (run.error_message or run.error_code):
+        return None
+    param = f" ({run.error_param})" if run.error_param else ""
+    return f"{run.error_code or 'error'}{param}: {run.error_message or 'no message'}"
+
+
+def _print_files(details: RunDetails, console: Console) -> None:
+    table, run = _grid(), details.run
+    files = [("training", run.training_path, run.training_sha256, run.training_file_id)]
+    if run.validation_path:
+        files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
+    for role, path, sha256, file_id in files:
+        identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
+        if path.startswith(("https://", "http://")):
+            identity = "fetched by the endpoint from there; its bytes were not seen here"
+        lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
+        table.add_row(f"{role} file", "\n".join(lines))
+    console.print(table)
+
+
+def _data_check(details: RunDetails, role: str) -> list[str]:
+    check = details.data_checks.get(role)
+    if check is None:
+        return []
+    definitions = "" if check.variant is None else f", tool definitions: {check.variant}"
+    found = ", ".join(tallies(check.findings)) or "clean"
+    held = f"{count(check.examples)} examples, {count(check.tokens)} tokens{definitions}"
+    return [held, f"checked {moment(check.checked_at)}: {found}"]
+
+
+def _near(path: str) -> str:
+    """Relative to the current directory where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
+    if not metrics:
+        return
+    console.print("\nLoss", style="bold")
+    table = _grid("", "", "first", "last", "lowest")
+    full = [(metric.step, metric.full_valid_loss) for metric in metrics if metric.full_valid_loss is not None]
+    width = max(1, min(_CURVE_WIDTH, console.width - _BESIDE_THE_CURVE))
+    _add_curve(table, "training", [metric.train_loss for metric in metrics], width)
+    _add_curve(table, "validation", [metric.valid_loss for metric in metrics], width)
+    _add_curve(table, "validation, whole file", [value for _, value in full], width)
+    console.print(table)
+    if full:
+        epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
+        console.print(f"  whole validation file: {epochs}")
+
+
+def _add_curve(table: Table, name: str, values: Sequence[float | None], width: int) -> None:
+    known = [value for value in values if value is not None]
+    if known:
+        curve = sparkline(known, width)
+        table.add_row(name, curve, loss(known[0]), loss(known[-1]), loss(min(known)))
+
+
+def _print_checkpoints(details: RunDetails, console: Console) -> None:
+    if not details.checkpoints:
+        return
+    console.print("\nCheckpoints", style="bold")
+    table = _grid("step", "validation loss", "model")
+    for checkpoint in details.checkpoints:
+        value = checkpoint.metrics.get("full_valid_loss", checkpoint.metrics.get("valid_loss"))
+        table.add_row(str(checkpoint.step), loss(value), printable(checkpoint.model))
+    console.print(table)
+
+
+def _print_history(details: RunDetails, console: Console) -> None:
+    console.print("\nHistory", style="bold")
+    table = _grid()
+    for transition in details.history:
+        state = Text(transition.to_state, style=STYLES.get(transition.to_state, ""))
+        table.add_row(moment(transition.at), state, printable(transition.reason))
+    console.print(table)
+
+
+def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
+    """On Azure a model is called by its deployment's name, and answers no other way."""
+    name = deployment or run.fine_tuned_model or ""
+    console.print("\nTo call it", style="bold")
+    if config is not None and config.type == "azure" and deployment is None:
+        console.print(
+            f"  ftorch deploy {run.id}    # it prints the name to ask it by; hosting is charged from then on"
+        )
+        name = "NAME"
+    if config is not None and config.type == "local":
+        console.print(f"  ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
+    console.print(f"  client = {_client(config)}", soft_wrap=True)
+    call = f"client.chat.completions.create(model={printable(name)!r}, messages=[…], tools=[…])"
+    console.print(f"  {call}", soft_wrap=True)
+
+
+def _client(config: EndpointConfig | None) -> str:
+    if config is None:
+        return "openai.OpenAI(…)"
+    if config.type == "local":
+        return f'openai.OpenAI(base_url="http://127.0.0.1:{_SERVE_PORT}/v1", api_key="local")'
+    key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
+    if config.auth == "entra":
+        key = 'get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")'
+    address = config.base_url or ""
+    if config.type == "azure":
+        address = f"{resource_url(address)}/openai/v1/"
+    return f'openai.OpenAI(base_url="{printable(address)}", api_key={key})'
+
+
+def _grid(*headings: str) -> Table:
+    table = Table(box=None, show_header=bool(headings), pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
+    for heading in headings or ("", ""):
+        table.add_column(heading, overflow="fold")
+    if not headings:
+        table.columns[0].no_wrap = True
+        table.add_column(overflow="fold")
+    return table
