@@ -490,7 +490,7 @@ class LostRun(FtorchError):
     """Another process took over run {run}; this one wrote nothing more to it."""
 
 
-class WishRefused(UsageError):
+class ActionRefused(UsageError):
     """Run {run} can't be {wish}: {problem}."""
 
 

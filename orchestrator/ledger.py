@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from orchestrator.config import Workspace, find_workspace
-from orchestrator.runs.context import is_abandoned
+from orchestrator.engine.worker import is_abandoned
 from orchestrator.store import batches, datachecks, deployments, records, runs, sweeps
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database

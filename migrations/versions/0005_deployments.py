@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.Float(), nullable=True),
-        sa.Column("wish", sa.String(length=16), nullable=True),
+        sa.Column("requested_action", sa.String(length=16), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.Column("requested_at", sa.Float(), nullable=True),

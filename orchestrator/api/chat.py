@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from orchestrator.chat.conversation import Conversation, Outcome, Reply, open_connection
-from orchestrator.chat.terms import ROUNDS, Target, Terms, Wishes, agree, find_target
+from orchestrator.chat.terms import ROUNDS, ChatOptions, Target, Terms, agree, find_target
 from orchestrator.dataset.variants import Variant
 from orchestrator.errors import CallNotAllowed, NoSuchTool
 from orchestrator.ledger import open_ledger
@@ -24,22 +24,22 @@ from orchestrator.tools.sources import load_tools
 class Chat:
     """A chat that is ready to begin."""
 
-    partner: Target
+    target: Target
     terms: Terms
     home: Path
     """The state directory."""
 
 
 def prepare(
-    target: str | Path, tools: Sequence[Tool], wishes: Wishes, endpoint: str | None, yes_to: Collection[str]
+    target: str | Path, tools: Sequence[Tool], options: ChatOptions, endpoint: str | None, yes_to: Collection[str]
 ) -> Chat:
-    """Find the model, and agree on the terms. Raises what `find_partner` raises, NoSuchTool, EndpointNotUsable."""
+    """Find the model, and agree on the terms. Raises what `find_target` raises, NoSuchTool, EndpointNotUsable."""
     _require_known(yes_to, [tool.name for tool in tools])
     place = Path(target).parent if str(target).endswith(".toml") else None
     with open_ledger(place) as ledger:
-        partner = find_target(ledger, str(target), endpoint)
-        partner.config.require_usable()
-        return Chat(partner, agree(partner, tools, wishes), ledger.workspace.home)
+        found = find_target(ledger, str(target), endpoint)
+        found.config.require_usable()
+        return Chat(found, agree(found, tools, options), ledger.workspace.home)
 
 
 def ask(
@@ -63,13 +63,13 @@ def ask(
     StillCalling, NoAnswer, and what `load_tools` and `prepare` raise.
     """
     rejections = None if rejection_tools is None else frozenset(rejection_tools)
-    wishes = Wishes(variant, system, rejections, temperature, rounds)
-    chat = prepare(target, load_tools(tools), wishes, endpoint, yes_to)
+    options = ChatOptions(variant, system, rejections, temperature, rounds)
+    chat = prepare(target, load_tools(tools), options, endpoint, yes_to)
     for note in chat.terms.notes:
         warnings.warn(note, stacklevel=2)
 
     def answered() -> Reply:
-        with open_connection(chat.partner, chat.home) as line:
+        with open_connection(chat.target, chat.home) as line:
             return Conversation(chat.terms, line.ask, Unattended(frozenset(yes_to)), line.wait).say(request)
 
     return _outside_loops(answered)

@@ -15,6 +15,7 @@ from orchestrator.deployments.recording import Planned, Recorded, Terms
 from orchestrator.deployments.states import State
 from orchestrator.deployments.subjects import find_subject
 from orchestrator.endpoints.management import manages, require_manageable
+from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import (
     AmbiguousDeployment,
     DeploymentFailed,
@@ -24,7 +25,6 @@ from orchestrator.errors import (
     NoSuchRun,
 )
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.runs.session import run_blocking
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 

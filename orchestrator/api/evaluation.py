@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.api import runs
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
-from orchestrator.evaluation.plan import Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
 from orchestrator.evaluation.preview import preview
 from orchestrator.evaluation.results import Results
 from orchestrator.evaluation.unattended import carry_out, carry_out_due
@@ -36,9 +36,9 @@ def submit(
     """
     planned = runs.plan(job_file, endpoint=endpoint)
     preview(planned.job, planned.config, [file.file.path for file in planned.files if file.role == "training"])
-    wish = evaluation_request(planned.job)
+    requested_action = evaluation_request(planned.job)
     with open_ledger(Path(job_file).parent, create=True) as ledger:
-        run = runs.record(planned, ledger, again=again, also=[wish] if wish else ()).run
+        run = runs.record(planned, ledger, again=again, also=[requested_action] if requested_action else ()).run
         if follow:
             runs.follow_runs(ledger, [run.id], listener)
             carry_out_due(ledger, [run.id])
@@ -62,7 +62,7 @@ def evaluate(
     Raises what `plan_evaluation`, `ask_plan` and `answers_to_batches` raise.
     """
     names = [str(target) for target in targets]
-    wishes = Wishes(
+    options = EvaluationOptions(
         file=Path(file) if file is not None else None,
         endpoint=endpoint,
         models=tuple(models) if models else None,
@@ -73,7 +73,7 @@ def evaluate(
     )
     start = Path(names[0]).parent if names[0].endswith(".toml") else None
     with open_ledger(start, create=True) as ledger:
-        return carry_out(ledger, plan_evaluation(ledger, names, wishes))
+        return carry_out(ledger, plan_evaluation(ledger, names, options))
 
 
 def cost_of_ownership(

@@ -11,13 +11,14 @@ from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import Announce, CheckedSource, CheckOptions, check_files
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import AmbiguousRun, JobFileIsSweep, NoSuchRun, WishRefused
+from orchestrator.engine.worker import run_blocking
+from orchestrator.errors import ActionRefused, AmbiguousRun, JobFileIsSweep, NoSuchRun
 from orchestrator.jobfile import load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.context import Listener
 from orchestrator.runs.engine import Supervisor
 from orchestrator.runs.plan import Plan, plan_job
-from orchestrator.runs.session import drive, run_blocking
+from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, RequestedAction, State
 from orchestrator.runs.submission import Also, Submitted, record_run
 from orchestrator.store import records, runs as store
@@ -67,17 +68,17 @@ def models() -> list[Model]:
 
 def cancel(key: str) -> Run:
     """Cancel a run, on the endpoint too, and return it. Raises WishRefused where it is over."""
-    return _wish_now(key, RequestedAction.CANCEL)
+    return _request_now(key, RequestedAction.CANCEL)
 
 
 def pause(key: str) -> Run:
     """Pause a run's job on the endpoint. Raises WishRefused where that can't be done."""
-    return _wish_now(key, RequestedAction.PAUSE)
+    return _request_now(key, RequestedAction.PAUSE)
 
 
 def unpause(key: str) -> Run:
     """Let a paused job go on. Raises WishRefused where it is not paused."""
-    return _wish_now(key, RequestedAction.UNPAUSE)
+    return _request_now(key, RequestedAction.UNPAUSE)
 
 
 # --- the parts that the commands use as well ----------------------------------------------------------------
@@ -110,7 +111,7 @@ def follow_runs(
     ledger: Ledger,
     ids: Collection[str],
     listener: Listener | None = None,
-    attendants: Sequence[Supervisor] = (),
+    supervisors: Sequence[Supervisor] = (),
 ) -> None:
     """Drive these runs to their ends, and those that the attendants add."""
     run_blocking(
@@ -120,19 +121,19 @@ def follow_runs(
             ids=ids,
             listener=listener,
             followed=ids,
-            attendants=attendants,
+            supervisors=supervisors,
         )
     )
 
 
-def request_action(ledger: Ledger, key: str, wished: RequestedAction) -> Run:
+def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
     """Record a wish of a run. Raises NoSuchRun, AmbiguousRun, and WishRefused where it can't come true."""
     run = ledger.run(key)
-    problem = _why_not(ledger, run, wished)
+    problem = _why_not(ledger, run, requested)
     if problem:
-        raise WishRefused(run=run.id, wish=wished.done, problem=problem)
+        raise ActionRefused(run=run.id, requested_action=requested.done, problem=problem)
     with ledger.database.write() as connection:
-        store.set_wish(connection, run.id, wished)
+        store.request_action(connection, run.id, requested)
     return run
 
 
@@ -158,7 +159,7 @@ def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:
     """Drive the endpoint until the recorded wish of the run is carried out, and return the run."""
 
     def is_carried_out() -> bool:
-        return ledger.run(run.id).wish is None
+        return ledger.run(run.id).requested_action is None
 
     run_blocking(
         lambda: drive(ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out)
@@ -166,22 +167,22 @@ def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:
     return ledger.run(run.id)
 
 
-def _wish_now(key: str, wished: RequestedAction) -> Run:
+def _request_now(key: str, requested: RequestedAction) -> Run:
     with open_ledger() as ledger:
-        return grant(ledger, request_action(ledger, key, wished))
+        return grant(ledger, request_action(ledger, key, requested))
 
 
-def _why_not(ledger: Ledger, run: Run, wished: RequestedAction) -> str | None:
+def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None:
     if run.is_over:
         return f"it is over ({run.state})"
-    if wished is RequestedAction.CANCEL:
+    if requested is RequestedAction.CANCEL:
         return None
     if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
         return f"{run.endpoint} can't pause jobs"
     if run.state in (State.PENDING, State.UPLOADING):
         return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
-    if wished is RequestedAction.UNPAUSE and run.state != State.PAUSED:
+    if requested is RequestedAction.UNPAUSE and run.state != State.PAUSED:
         return f"it is {run.state}, not paused"
-    if wished is RequestedAction.PAUSE and run.state == State.PAUSED:
+    if requested is RequestedAction.PAUSE and run.state == State.PAUSED:
         return "it is paused already"
     return None

@@ -10,12 +10,13 @@ from pathlib import Path
 from orchestrator.api.runs import follow_runs
 from orchestrator.config import find_workspace
 from orchestrator.dataset.checking.filesets import Announce
+from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
 from orchestrator.jobfile import JobFile, job_from_document, load_job_file
 from orchestrator.jobfile.sweep import MAX_TRIALS
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.context import Listener
-from orchestrator.runs.session import drive, run_blocking
+from orchestrator.runs.session import drive
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.runs import Run
@@ -100,19 +101,19 @@ def record(planned: SweepPlan, ledger: Ledger) -> SubmittedSweep:
     return submitted
 
 
-def start(ledger: Ledger, attendant: SweepSupervisor) -> None:
+def start(ledger: Ledger, supervisor: SweepSupervisor) -> None:
     """Drive a sweep until each of its trials has a job on the endpoint, is over, or waits for its turn."""
 
     def is_started() -> bool:
         with ledger.database.read() as connection:
-            trials = run_store.by_ids(connection, attendant.run_ids)
+            trials = run_store.by_ids(connection, supervisor.run_ids)
         return all(
             run.is_over or run.job_id or (run.state == State.PENDING and run.due_at is not None) for run in trials
         )
 
-    ids = attendant.run_ids
+    ids = supervisor.run_ids
     run_blocking(
-        lambda: drive(ledger.workspace, ledger.database, ids=ids, until=is_started, attendants=[attendant])
+        lambda: drive(ledger.workspace, ledger.database, ids=ids, until=is_started, supervisors=[supervisor])
     )
 
 
@@ -151,7 +152,7 @@ def stop(ledger: Ledger, name: str, *, endpoint: str | None = None, listener: Li
         store.stop(connection, recorded.id, time.time())
         ids = store.unfinished_runs(connection, recorded.id)
         for run_id in ids:
-            run_store.set_wish(connection, run_id, RequestedAction.CANCEL)
+            run_store.request_action(connection, run_id, RequestedAction.CANCEL)
     run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener))
     return overview(ledger, name, recorded.endpoint)
 

@@ -304,7 +304,7 @@ _NO_SUCH_MODEL = 404
 class Connection:
     """Requests to the partner's endpoint, one after another."""
 
-    partner: Target
+    target: Target
     home: Path
     """The state directory."""
     runner: asyncio.Runner
@@ -318,7 +318,7 @@ class Connection:
             return self.runner.run(self._asked(request))
         except EndpointError as error:
             problem = error.facts.get("problem", str(error))
-            facts = {"endpoint": self.partner.config.name, "problem": problem, "advice": self._advice(error)}
+            facts = {"endpoint": self.target.config.name, "problem": problem, "advice": self._advice(error)}
             raise NoAnswer(**facts) from error
 
     def wait(self, found: Awaitable[Any]) -> Any:
@@ -332,8 +332,8 @@ class Connection:
     async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         # Opened for each request: nothing that a person thinks about for an hour is still connected afterwards.
         once = token_hex(16)
-        request = {**request, "model": self.partner.deployment or request["model"]}
-        async with open_endpoint(self.partner.config, self.home) as endpoint:
+        request = {**request, "model": self.target.deployment or request["model"]}
+        async with open_endpoint(self.target.config, self.home) as endpoint:
             return await Retries()("chat", lambda: endpoint.chat(request, once))
 
     def _advice(self, error: EndpointError) -> str:
@@ -342,15 +342,15 @@ class Connection:
         if isinstance(error, EndpointUnreachable | EndpointBusy):
             return " Try again later."
         is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
-        if is_unknown and capabilities_of(self.partner.config).needs_deployment:
-            return f" There a model answers while it is deployed: ftorch deploy {self.partner.model}"
-        if is_unknown and self.partner.is_new:
+        if is_unknown and capabilities_of(self.target.config).needs_deployment:
+            return f" There a model answers while it is deployed: ftorch deploy {self.target.model}"
+        if is_unknown and self.target.is_new:
             return " A new model may be unknown to its endpoint for some minutes: try again later."
         return ""
 
 
 @contextmanager
-def open_connection(partner: Target, home: Path) -> Iterator[Connection]:
+def open_connection(target: Target, home: Path) -> Iterator[Connection]:
     """A line to the partner. Not for code inside a running event loop."""
     with asyncio.Runner() as runner:
-        yield Connection(partner, home, runner)
+        yield Connection(target, home, runner)

@@ -32,7 +32,7 @@ ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ChatOptions:
     """What the user says; None is as in training."""
 
     variant: Variant | None = None
@@ -62,21 +62,21 @@ class Terms:
     """In what the chat is unlike the training: such a model is not at its best."""
 
 
-def agree(partner: Target, tools: Sequence[Tool], wishes: Wishes) -> Terms:
+def agree(target: Target, tools: Sequence[Tool], options: ChatOptions) -> Terms:
     """The terms for a model: as it was trained, where that is known and nothing else is wished."""
-    training = trained_with(partner.run) if partner.run else None
-    variant = wishes.variant or (training.variant if training else "full")
-    fields = _fields(partner.model, tools, variant, training, wishes.temperature)
-    rejections = partner.rejection_tools if wishes.rejection_tools is None else wishes.rejection_tools
+    training = trained_with(target.run) if target.run else None
+    variant = options.variant or (training.variant if training else "full")
+    fields = _fields(target.model, tools, variant, training, options.temperature)
+    rejections = target.rejection_tools if options.rejection_tools is None else options.rejection_tools
     return Terms(
-        endpoint=partner.config.name,
+        endpoint=target.config.name,
         tools=tuple(tools),
         variant=variant,
-        system=_system(training, wishes.system),
+        system=_system(training, options.system),
         fields=fields,
         rejection_tools=rejections,
-        rounds=wishes.rounds,
-        notes=tuple(_notes(partner, training, tools, variant, fields)),
+        rounds=options.rounds,
+        notes=tuple(_notes(target, training, tools, variant, fields)),
     )
 
 
@@ -97,22 +97,22 @@ def _fields(
     return in_variant(fields, variant)
 
 
-def _system(training: TrainedWith | None, wished: str | None) -> Mapping[str, Any] | None:
-    if wished is None:
+def _system(training: TrainedWith | None, requested: str | None) -> Mapping[str, Any] | None:
+    if requested is None:
         return training.system if training else None
-    return {"role": "system", "content": wished} if wished else None
+    return {"role": "system", "content": requested} if requested else None
 
 
 def _notes(
-    partner: Target,
+    target: Target,
     training: TrainedWith | None,
     tools: Sequence[Tool],
     variant: Variant,
     fields: Mapping[str, Any],
 ) -> Iterator[str]:
     if training is None:
-        if partner.run is not None:
-            path = partner.run.training_path
+        if target.run is not None:
+            path = target.run.training_path
             why = "was not read here" if is_address(path) else "is gone or changed"
             yield f"the training file {path} {why}, so nobody can tell whether these tools are its own"
         return

@@ -72,21 +72,8 @@ def remove_leftovers(ledger: Ledger, run_ids: Sequence[str] | None = None) -> No
         return
     from orchestrator.deployments.serving import leftovers
 
-    if found := [each for each in leftovers(ledger, run_ids) if each.wish is not None]:
+    if found := [each for each in leftovers(ledger, run_ids) if each.requested_action is not None]:
         _settle(ledger, found)
-
-
-def warn_of_hosting(ledger: Ledger) -> None:
-    """One line on stderr where hosting is charged and ftorch has not used it for a day; by the records alone."""
-    if not _has_active(ledger):
-        return
-    import time
-
-    from orchestrator.deployments.account import recorded_standings
-    from orchestrator.reports.deployments import hosting_warning
-
-    if warning := hosting_warning(recorded_standings(ledger), time.time()):
-        click.echo(warning, err=True)
 
 
 def _settle(ledger: Ledger, found: Sequence[Deployment]) -> None:

@@ -86,7 +86,7 @@ def cancel_batch(ledger: Ledger, key: str) -> bool:
         batch = store.find(connection, key)
         if batch is None:
             return False
-        store.wish(connection, batch.id, CANCEL)
+        store.request_action(connection, batch.id, CANCEL)
     [ended] = _follow(ledger, batch.endpoint, [batch.id])
     click.echo(f"batch {ended.id} is {ended.state}: {printable(ended.reason)}", err=True)
     if not ended.is_over:

@@ -68,16 +68,16 @@ def chat(
     if request is None and as_json:
         raise click.UsageError("--json is for one request: give it with --ask")
     from orchestrator.api.chat import prepare
-    from orchestrator.chat.terms import Wishes
+    from orchestrator.chat.terms import ChatOptions
     from orchestrator.reports.chat import print_partner
     from orchestrator.reports.text import stderr
     from orchestrator.tools.sources import load_tools
 
-    wishes = Wishes(variant, system, frozenset(rejections) or None, temperature, max_rounds)
+    options = ChatOptions(variant, system, frozenset(rejections) or None, temperature, max_rounds)
     with redirect_stdout(sys.stderr):  # what the file prints is no answer
         found = load_tools(tools)
     allowed = yes_to or ()
-    prepared = prepare(target, found, wishes, endpoint, allowed)
+    prepared = prepare(target, found, options, endpoint, allowed)
     print_partner(prepared, stderr())
     if request is None:
         converse(prepared, allowed, with_traceback=traceback)
@@ -125,7 +125,7 @@ def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
 def answer_once(chat: Chat, request: str, yes_to: Collection[str], *, with_traceback: bool) -> Reply:
     """Put one request, showing the calls on stderr. Leaves with 130 after Ctrl-C."""
     host = Terminal(set(yes_to), stderr(), is_conversation=False, with_traceback=with_traceback)
-    with open_connection(chat.partner, chat.home) as line:
+    with open_connection(chat.target, chat.home) as line:
         try:
             return _said(Conversation(chat.terms, _with_sign(line.ask), host, line.wait), request)
         except KeyboardInterrupt:
@@ -139,7 +139,7 @@ def converse(chat: Chat, yes_to: Collection[str], *, with_traceback: bool) -> No
     host = Terminal(set(yes_to), console, is_conversation=True, with_traceback=with_traceback)
     console.print("Ctrl-D ends the chat, Ctrl-C what is under way.", style="dim")
     replies: list[Reply] = []
-    with open_connection(chat.partner, chat.home) as line:
+    with open_connection(chat.target, chat.home) as line:
         conversation = Conversation(chat.terms, _with_sign(line.ask), host, line.wait)
         for request in _requests():
             try:

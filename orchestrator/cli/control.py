@@ -52,7 +52,7 @@ def unpause(run: str) -> None:
     _carry_out(run, "unpause")
 
 
-def _carry_out(key: str, wish: str) -> None:
+def _carry_out(key: str, requested_action: str) -> None:
     from orchestrator.api import runs
     from orchestrator.errors import NoSuchRun
     from orchestrator.ledger import open_ledger
@@ -62,10 +62,10 @@ def _carry_out(key: str, wish: str) -> None:
 
     with open_ledger() as ledger:
         try:
-            wished = runs.request_action(ledger, key, RequestedAction(wish))
+            requested = runs.request_action(ledger, key, RequestedAction(requested_action))
         except NoSuchRun:
-            if wish != RequestedAction.CANCEL or not cancel_batch(ledger, key):
+            if requested_action != RequestedAction.CANCEL or not cancel_batch(ledger, key):
                 raise
             return
-        run = runs.grant(ledger, wished, Lines(stderr()))
+        run = runs.grant(ledger, requested, Lines(stderr()))
         click.echo(f"run {run.id} is {run.state}: {printable(run.reason)}", err=True)

@@ -135,10 +135,10 @@ def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> N
         raise click.UsageError("--undeploy goes with --idle; one deployment is removed with: ftorch undeploy NAME")
     from orchestrator.deployments.account import survey
     from orchestrator.deployments.hosting import IDLE_SECONDS
+    from orchestrator.engine.worker import run_blocking
     from orchestrator.ledger import open_ledger
     from orchestrator.reports.deployments import DeploymentLines
     from orchestrator.reports.text import stderr
-    from orchestrator.runs.session import run_blocking
 
     seconds = IDLE_SECONDS if idle is None else idle
     with open_ledger() as ledger:

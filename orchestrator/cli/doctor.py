@@ -26,10 +26,10 @@ def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
     """
     if bool(job_ids) == adopt_all:
         raise click.UsageError("give one or more job ids, or --all")
+    from orchestrator.engine.worker import run_blocking
     from orchestrator.ledger import open_ledger
     from orchestrator.reports.text import printable
     from orchestrator.runs.adoption import adopt_jobs
-    from orchestrator.runs.session import run_blocking
 
     with open_ledger(create=True) as ledger:
         config = ledger.workspace.endpoint(endpoint)
@@ -52,10 +52,10 @@ def doctor(endpoint: str, fix: bool) -> None:
 
     Leaves with 1 where something is left to mend.
     """
+    from orchestrator.engine.worker import run_blocking
     from orchestrator.ledger import open_ledger
     from orchestrator.reports.text import printable
     from orchestrator.runs.doctor import examine
-    from orchestrator.runs.session import run_blocking
 
     with open_ledger(create=fix) as ledger:
         config = ledger.workspace.endpoint(endpoint)
@@ -75,9 +75,9 @@ def doctor(endpoint: str, fix: bool) -> None:
 
 def _mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
     """Ask, and do it only after a yes; returns whether it was done."""
+    from orchestrator.engine.worker import run_blocking
     from orchestrator.reports.text import printable
     from orchestrator.runs.doctor import mend
-    from orchestrator.runs.session import run_blocking
 
     remedy = printable(finding.remedy)
     if not sys.stdin.isatty():

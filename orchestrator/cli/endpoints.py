@@ -37,7 +37,8 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
 def check(name: str) -> None:
     """Make one harmless request to the endpoint NAME."""
     from orchestrator.config import find_workspace
-    from orchestrator.runs.session import check_endpoint, run_blocking
+    from orchestrator.engine.worker import run_blocking
+    from orchestrator.runs.session import check_endpoint
 
     workspace = find_workspace()
     config = workspace.endpoint(name)

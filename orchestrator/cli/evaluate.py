@@ -84,16 +84,16 @@ def evaluate(
         file = take_log(log, targets, endpoint, as_json=output.as_json)
         if not targets or file is None:
             return
-    from orchestrator.evaluation.plan import Wishes, plan_evaluation
+    from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
     from orchestrator.ledger import open_ledger
     from orchestrator.reports.evaluation import print_evaluation_plan
     from orchestrator.reports.text import stderr
 
-    wishes = Wishes(
+    options = EvaluationOptions(
         file, endpoint, models, variants, samples, rejection_tools or None, allow_leak, batch, twice, keep
     )
     with open_ledger(_place(targets), create=not dry_run) as ledger:
-        plan = plan_evaluation(ledger, targets, wishes)
+        plan = plan_evaluation(ledger, targets, options)
         _check_wishes(plan, terms, output)
         print_evaluation_plan(plan, stderr())
         if dry_run:

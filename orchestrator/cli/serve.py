@@ -34,9 +34,8 @@ def serve(
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE
-    from orchestrator.server.azure.errors import AzureSettings
     from orchestrator.server.serve import serve as run_server
-    from orchestrator.server.settings import Settings
+    from orchestrator.server.settings import AzureSettings, Settings
 
     if not azure and (entra or region is not None):
         raise click.UsageError("--entra and --region say how a resource is set up; add --azure")

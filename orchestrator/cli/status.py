@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.autodeployment import warn_of_hosting
 from orchestrator.cli.completion import complete_run
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
 
             console = stdout()
             console.print(_status(ledger, run, show_all, console.width))
-            warn_of_hosting(ledger)
+            _warn_of_hosting(ledger)
 
 
 def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> RenderableType:
@@ -116,6 +115,21 @@ def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
                 time.sleep(1)
         except KeyboardInterrupt:
             return
+
+
+def _warn_of_hosting(ledger: Ledger) -> None:
+    """One line on stderr where hosting is charged and ftorch has not used it for a day; by the records alone."""
+    from orchestrator.store import deployments
+
+    with ledger.database.read() as connection:
+        if not deployments.newest(connection, only_active=True, limit=1):
+            return
+
+    from orchestrator.deployments.account import recorded_standings
+    from orchestrator.reports.deployments import hosting_warning
+
+    if warning := hosting_warning(recorded_standings(ledger), time.time()):
+        click.echo(warning, err=True)
 
 
 @click.command()

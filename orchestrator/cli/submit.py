@@ -81,12 +81,12 @@ def _submit_run(
 
 def _wishes(plan: Plan) -> list[Also]:
     """What is to follow the run by itself."""
-    wishes = [deployment_request(plan.config, plan.job)]
+    options = [deployment_request(plan.config, plan.job)]
     if plan.job.evaluation is not None:
         from orchestrator.evaluation.wanted import evaluation_request
 
-        wishes.append(evaluation_request(plan.job))
-    return [wish for wish in wishes if wish is not None]
+        options.append(evaluation_request(plan.job))
+    return [requested_action for requested_action in options if requested_action is not None]
 
 
 def _previewed(plan: Plan) -> Preview | None:

@@ -208,26 +208,26 @@ def submit_plan(ledger: Ledger, plan: SweepPlan, *, yes: bool, detach: bool = Fa
         confirm_cost(plan.may_cost, yes)
     submitted = sweeps.record(plan, ledger)
     _say_submitted(submitted)
-    attendant = supervisor_of(ledger, submitted.sweep)
+    supervisor = supervisor_of(ledger, submitted.sweep)
     if detach:
-        sweeps.start(ledger, attendant)
+        sweeps.start(ledger, supervisor)
         click.echo(f"sweep {plan.job.name} has begun; ftorch resume {plan.job.name} follows it", err=True)
     else:
-        drive_sweeps(ledger, [attendant])
+        drive_sweeps(ledger, [supervisor])
 
 
-def drive_sweeps(ledger: Ledger, attendants: Sequence[SweepSupervisor], others: Sequence[Run] = ()) -> None:
+def drive_sweeps(ledger: Ledger, supervisors: Sequence[SweepSupervisor], others: Sequence[Run] = ()) -> None:
     """Drive the trials of these sweeps, and other runs; then tell what they came to.
 
     Leaves with 1 where a sweep ends without any result, or another run failed.
     """
     from orchestrator.store import runs as store
 
-    ids = [run_id for each in attendants for run_id in each.run_ids]
+    ids = [run_id for each in supervisors for run_id in each.run_ids]
     with ledger.database.read() as connection:
         trials = store.by_ids(connection, ids)
-    ended = follow(ledger, [*others, *trials], attendants=attendants)
-    have_results = tell_sweeps(ledger, [each.sweep_id for each in attendants], others=ended[: len(others)])
+    ended = follow(ledger, [*others, *trials], supervisors=supervisors)
+    have_results = tell_sweeps(ledger, [each.sweep_id for each in supervisors], others=ended[: len(others)])
     if not have_results:
         click.get_current_context().exit(1)
 

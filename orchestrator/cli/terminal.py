@@ -25,7 +25,7 @@ def follow(
     ledger: Ledger,
     runs: Sequence[Run],
     listener: Listener | None = None,
-    attendants: Sequence[Supervisor] = (),
+    supervisors: Sequence[Supervisor] = (),
 ) -> list[Run]:
     """Drive these runs, and those that attendants add, showing them on stderr; return these as they ended.
 
@@ -38,11 +38,11 @@ def follow(
     from orchestrator.store import runs as store
 
     if listener is not None:
-        is_stopped = asyncio.run(_drive(ledger, runs, listener, attendants))
+        is_stopped = asyncio.run(_drive(ledger, runs, listener, supervisors))
     else:
         with following(ledger, runs, stderr()) as display:
-            is_stopped = asyncio.run(_drive(ledger, runs, display, attendants))
-    added = [run_id for each in attendants for run_id in each.run_ids]
+            is_stopped = asyncio.run(_drive(ledger, runs, display, supervisors))
+    added = [run_id for each in supervisors for run_id in each.run_ids]
     with ledger.database.read() as connection:
         ended = {run.id: run for run in store.by_ids(connection, sorted({*(run.id for run in runs), *added}))}
     left = [run for run in ended.values() if not run.is_over]
@@ -52,7 +52,9 @@ def follow(
     return [ended[run.id] for run in runs]
 
 
-async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener, attendants: Sequence[Supervisor]) -> bool:
+async def _drive(
+    ledger: Ledger, runs: Sequence[Run], listener: Listener, supervisors: Sequence[Supervisor]
+) -> bool:
     """Returns whether a signal ended it."""
     from orchestrator.runs.session import drive
 
@@ -65,7 +67,7 @@ async def _drive(ledger: Ledger, runs: Sequence[Run], listener: Listener, attend
         listener=listener,
         followed=ids,
         stop=stop,
-        attendants=attendants,
+        supervisors=supervisors,
     )
     return stop.is_set()
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.dataset.basemodels import Method
 from orchestrator.dataset.rules import RULES, Severity
 
 if TYPE_CHECKING:
-    from orchestrator.dataset.profile import Profile
+    pass
 
 
 Pointer = tuple[str | int, ...]
@@ -59,46 +58,6 @@ class Finding:
     def message(self) -> str:
         """Place and reason in one sentence, without the fix."""
         return f"{self.place}: {self.reason}" if self.place else self.reason
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What a check of one file yields."""
-
-    method: Method
-    """The method asked for, or the one that the rows show."""
-    examples: int
-    """Lines that are not blank, good or bad."""
-    findings: tuple[Finding, ...]
-    """In the order of the file, then what only the whole file shows; the first 1,000 of each code, or all."""
-    counts: Mapping[str, int]
-    """How often each code was found, stored or not."""
-    tokens: int | None
-    """Tokens that one epoch trains on (an estimate, see `tokens.count_example`); None where there are errors."""
-    survey: Profile
-    """What the rows without errors hold, for statistics and for comparing files."""
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.severity == "error")
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.severity == "warning")
-
-    @property
-    def left_out(self) -> int:
-        """Findings beyond those stored."""
-        return sum(self.counts.values()) - len(self.findings)
-
-    @property
-    def ok(self) -> bool:
-        """True where an endpoint would take the file; warnings do not count."""
-        return self.total("error") == 0
-
-    def total(self, severity: Severity) -> int:
-        """How many findings of this severity there are, stored or not."""
-        return sum(count for code, count in self.counts.items() if RULES[code].severity == severity)
 
 
 @dataclass

@@ -15,7 +15,8 @@ from orchestrator.deployments.driving import settle
 from orchestrator.deployments.states import State
 from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.uses import live_users
-from orchestrator.endpoints.management import RemoteDeployment, manages, open_management
+from orchestrator.endpoints import open_management
+from orchestrator.endpoints.management import RemoteDeployment, manages
 from orchestrator.errors import FtorchError
 from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store

@@ -8,7 +8,7 @@ from typing import Protocol
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.endpoints.management import Management
-from orchestrator.runs.context import LEASE_SECONDS, Clock
+from orchestrator.engine.worker import LEASE_SECONDS, Clock
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
 

@@ -15,11 +15,10 @@ from orchestrator.deployments.context import Context, Listener, NullListener
 from orchestrator.deployments.states import State, move
 from orchestrator.deployments.steps import STEPS, Move, Outcome, Rest, Wait
 from orchestrator.deployments.uses import live_users
-from orchestrator.endpoints import open_endpoint
-from orchestrator.endpoints.management import open_management
+from orchestrator.endpoints import open_endpoint, open_management
+from orchestrator.engine.worker import LEASE_SECONDS, Clock, is_abandoned, new_owner
 from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, FtorchError, LostDeployment
 from orchestrator.ledger import Ledger
-from orchestrator.runs.context import LEASE_SECONDS, Clock, is_abandoned, new_owner
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
@@ -32,7 +31,7 @@ IN_USE = "in use by an evaluation, so it stays for now"
 
 
 async def drive(
-    world: Context,
+    context: Context,
     ids: Collection[str],
     stop: asyncio.Event | None = None,
     until: Callable[[Deployment], bool] | None = None,
@@ -44,18 +43,18 @@ async def drive(
     Raises EndpointUnreachable and EndpointBusy where the account does not answer, and at once what the user must
     mend. Leases are given back in any case; setting `stop` ends it early, losing nothing.
     """
-    driver = _Driver(world, set(ids), stop or asyncio.Event(), until or is_settled)
+    driver = _Driver(context, set(ids), stop or asyncio.Event(), until or is_settled)
     try:
-        async with _leases_kept(world):
+        async with _leases_kept(context):
             await driver.run()
     finally:
-        with world.database.write() as connection:
-            store.release(connection, world.owner)
+        with context.database.write() as connection:
+            store.release(connection, context.owner)
 
 
 @dataclass
 class _Driver:
-    world: Context
+    context: Context
     left: set[str]
     stop: asyncio.Event
     until: Callable[[Deployment], bool]
@@ -73,15 +72,15 @@ class _Driver:
 
     def _due(self) -> list[Deployment]:
         """Those that this worker holds now and that may be looked at."""
-        world, now = self.world, self.world.now()
-        with world.database.write() as connection:
-            gone = [owner for owner in store.lease_owners(connection, world.config.name) if is_abandoned(owner)]
-            held = store.claim(connection, self.left, world.owner, world.lease_end(), now, gone)
+        context, now = self.context, self.context.now()
+        with context.database.write() as connection:
+            gone = [owner for owner in store.lease_owners(connection, context.config.name) if is_abandoned(owner)]
+            held = store.claim(connection, self.left, context.owner, context.lease_end(), now, gone)
         return [each for each in held if each.due_at is None or each.due_at <= now]
 
     async def _step(self, deployment: Deployment) -> None:
         try:
-            outcome = await STEPS[State(deployment.state)](deployment, self.world)
+            outcome = await STEPS[State(deployment.state)](deployment, self.context)
         except (EndpointUnreachable, EndpointBusy) as error:
             outcome = self._endured(deployment, error)
         else:
@@ -91,37 +90,37 @@ class _Driver:
 
     def _endured(self, deployment: Deployment, error: EndpointUnreachable | EndpointBusy) -> Wait:
         """An account that has answered before is waited for; one that never did is the user's to look at."""
-        now = self.world.clock.steady()
+        now = self.context.clock.steady()
         self.silent_since = now if self.silent_since is None else self.silent_since
-        if not self.world.has_answered and isinstance(error, EndpointUnreachable):
+        if not self.context.has_answered and isinstance(error, EndpointUnreachable):
             raise error
         if now - self.silent_since > _PATIENCE_SECONDS:
             raise error
         told = error.facts.get("retry_after") or 0.0
         pause = max(told, min(_LONGEST_PAUSE, 2 * self.pauses.get(deployment.id, _LOOK_UP_SECONDS)))
         self.pauses[deployment.id] = pause
-        return Wait(self.world.now() + pause, f"waiting for {self.world.config.name}: {error.facts['problem']}")
+        return Wait(self.context.now() + pause, f"waiting for {self.context.config.name}: {error.facts['problem']}")
 
     def _record(self, deployment: Deployment, outcome: Outcome) -> None:
         if isinstance(outcome, Rest):
             self.left.discard(deployment.id)
             return
-        world = self.world
-        with world.database.write() as connection:
-            outcome = _allowed(connection, deployment, outcome, world)
-            written = _write(connection, deployment, outcome, world)
+        context = self.context
+        with context.database.write() as connection:
+            outcome = _allowed(connection, deployment, outcome, context)
+            written = _write(connection, deployment, outcome, context)
             kind = outcome.to.value if isinstance(outcome, Move) else "wait"
             crash_point("before-commit-deployment", kind)
         crash_point("after-commit-deployment", kind)
         if isinstance(outcome, Move):
-            world.listener.moved(written)
+            context.listener.moved(written)
         elif written.reason != deployment.reason:
-            world.listener.noted(written)
+            context.listener.noted(written)
         if isinstance(outcome, Wait) and outcome.blocked:
             self.left.discard(deployment.id)
 
     def _drop_those_settled(self) -> None:
-        with self.world.database.read() as connection:
+        with self.context.database.read() as connection:
             current = [store.get(connection, deployment_id) for deployment_id in self.left]
         self.left -= {each.id for each in current if is_settled(each) or self.until(each)}
 
@@ -129,13 +128,13 @@ class _Driver:
         """Sleep until something is due, waking now and then for wishes and what other processes do."""
         if not self.left:
             return
-        with self.world.database.read() as connection:
+        with self.context.database.read() as connection:
             current = [store.get(connection, deployment_id) for deployment_id in self.left]
         waits = [
-            (each.due_at or 0.0) - self.world.now() for each in current if each.lease_owner == self.world.owner
+            (each.due_at or 0.0) - self.context.now() for each in current if each.lease_owner == self.context.owner
         ]
         pause = max(0.01, min([*waits, _LOOK_UP_SECONDS]))
-        sleeping = asyncio.ensure_future(self.world.clock.sleep(pause))
+        sleeping = asyncio.ensure_future(self.context.clock.sleep(pause))
         stopping = asyncio.ensure_future(self.stop.wait())
         await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (sleeping, stopping):
@@ -144,20 +143,20 @@ class _Driver:
 
 def is_settled(deployment: Deployment) -> bool:
     """Whether it is where it is wanted: over, or answering with no wish to remove it."""
-    return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.wish is None)
+    return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.requested_action is None)
 
 
-def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: Context) -> Move | Wait:
+def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, context: Context) -> Move | Wait:
     """The outcome, or a wait where somebody uses what would be removed: asked in the transaction of the move."""
     if not (isinstance(outcome, Move) and outcome.unless_used):
         return outcome
-    if not live_users(connection, deployment.id, world.now()):
+    if not live_users(connection, deployment.id, context.now()):
         return outcome
-    return Wait(world.now(), IN_USE, blocked=True)
+    return Wait(context.now(), IN_USE, blocked=True)
 
 
-def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, world: Context) -> Deployment:
-    owner, now = world.owner, world.now()
+def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, context: Context) -> Deployment:
+    owner, now = context.owner, context.now()
     if isinstance(outcome, Wait):
         changes = {"reason": outcome.reason, "due_at": outcome.until, **outcome.changes}
         return store.note(connection, deployment, owner, now, changes)
@@ -165,14 +164,14 @@ def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait,
 
 
 @asynccontextmanager
-async def _leases_kept(world: Context) -> AsyncIterator[None]:
+async def _leases_kept(context: Context) -> AsyncIterator[None]:
     """Renew this worker's leases in the background, however long a request takes."""
 
     async def keep() -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
-                store.renew(connection, world.owner, world.lease_end(), world.now())
+            with suppress(DatabaseBusy), context.database.write() as connection:  # the next turn is soon enough
+                store.renew(connection, context.owner, context.lease_end(), context.now())
 
     task = asyncio.create_task(keep())
     try:
@@ -187,7 +186,7 @@ async def _leases_kept(world: Context) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_world(
+async def open_context(
     ledger: Ledger, config: EndpointConfig, listener: Listener | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Context]:
     """Connect to an endpoint and to its account's management. Raises what both of these raise."""
@@ -220,8 +219,8 @@ async def settle(
     for name in sorted({each.endpoint for each in deployments}):
         here = [each.id for each in deployments if each.endpoint == name]
         try:
-            async with open_world(ledger, ledger.workspace.endpoint(name), listener) as world:
-                await drive(world, here, stop, None if wait else _is_asked_for)
+            async with open_context(ledger, ledger.workspace.endpoint(name), listener) as context:
+                await drive(context, here, stop, None if wait else _is_asked_for)
         except FtorchError as error:
             troubles.append(error)
     if troubles:

@@ -17,10 +17,10 @@ from orchestrator.deployments.states import RequestedAction, State, move
 from orchestrator.deployments.subjects import Subject
 from orchestrator.endpoints.azure.fitting import needs_global
 from orchestrator.endpoints.management import RemoteDeployment
+from orchestrator.engine.worker import LEASE_SECONDS, new_owner
 from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.ledger import Ledger
-from orchestrator.runs.context import LEASE_SECONDS, new_owner
 from orchestrator.runs.states import State as RunState
 from orchestrator.store import deployments as store, runs
 from orchestrator.store.deployments import Deployment
@@ -123,14 +123,14 @@ def _same(connection: Connection, planned: Planned) -> Deployment | None:
     for known in store.newest(connection, endpoint=config.name, name=planned.name, only_active=True):
         if known.state == State.WANTED:
             continue
-        if known.wish is not None or known.state == State.UNDEPLOYING:
-            raise DeploymentDiffers(name=known.name, found="being removed", wished="to stay")
+        if known.requested_action is not None or known.state == State.UNDEPLOYING:
+            raise DeploymentDiffers(name=known.name, found="being removed", requested="to stay")
         found = {"model": known.model, "sku": known.sku, "capacity": known.capacity}
-        wished = {"model": planned.subject.model, "sku": planned.sku, "capacity": planned.capacity}
-        if found == wished:
+        requested = {"model": planned.subject.model, "sku": planned.sku, "capacity": planned.capacity}
+        if found == requested:
             return known
-        other = [key for key in found if found[key] != wished[key]]
-        raise DeploymentDiffers(name=known.name, found=_said(found, other), wished=_said(wished, other))
+        other = [key for key in found if found[key] != requested[key]]
+        raise DeploymentDiffers(name=known.name, found=_said(found, other), requested=_said(requested, other))
     return None
 
 
@@ -202,7 +202,7 @@ def request_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: 
     run is withdrawn at once."""
     owner = new_owner(rng)
     with ledger.database.write() as connection:
-        store.set_wish(connection, deployment.id, RequestedAction.REMOVE)
+        store.request_action(connection, deployment.id, RequestedAction.REMOVE)
         if store.get(connection, deployment.id).state != State.WANTED:
             return
         for each in store.claim(connection, [deployment.id], owner, now + LEASE_SECONDS, now):

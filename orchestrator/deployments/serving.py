@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments import recording
 from orchestrator.deployments.context import Context, Listener
-from orchestrator.deployments.driving import drive, open_world
+from orchestrator.deployments.driving import drive, open_context
 from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Terms
 from orchestrator.deployments.states import RequestedAction, State
@@ -73,20 +73,22 @@ async def serving(
 
     Raises DeploymentFailed, DeploymentNotReady, and what `open_world` and `drive` raise.
     """
-    async with open_world(ledger, config, listener) as world:
-        remote = await world.management.all()
-        await drive(world, _vanished(ledger, config, models, remote))
-        names, ours = _found_or_made(ledger, world, models, remote, keep)
+    async with open_context(ledger, config, listener) as context:
+        remote = await context.management.all()
+        await drive(context, _vanished(ledger, config, models, remote))
+        names, ours = _found_or_made(ledger, context, models, remote, keep)
         try:
-            async with kept_in_use(ledger.database, [each.id for each in ours.values()], world.owner, world.now):
-                await _bring_up(world, ours, stop)
+            async with kept_in_use(
+                ledger.database, [each.id for each in ours.values()], context.owner, context.now
+            ):
+                await _bring_up(context, ours, stop)
                 names |= {model: each.name for model, each in ours.items()}
                 try:
                     yield names
                 finally:
-                    _note_use(world, ours)
+                    _note_use(context, ours)
         finally:
-            await _remove_unused(world, [each for each in ours.values() if each.temporary])
+            await _remove_unused(context, [each for each in ours.values() if each.temporary])
 
 
 def _vanished(
@@ -100,29 +102,29 @@ def _vanished(
 
 
 def _found_or_made(
-    ledger: Ledger, world: Context, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
+    ledger: Ledger, context: Context, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
 ) -> tuple[dict[str, str], dict[str, Deployment]]:
     """The names of deployments made elsewhere, and the recorded deployments, by model."""
     names: dict[str, str] = {}
     ours: dict[str, Deployment] = {}
     with ledger.database.write() as connection:
         for model in models:
-            known = _recorded(connection, world.config, model)
-            elsewhere = _elsewhere(connection, world.config, model, remote)
+            known = _recorded(connection, context.config, model)
+            elsewhere = _elsewhere(connection, context.config, model, remote)
             if known is not None:
                 ours[model] = known
             elif elsewhere is not None:
                 names[model] = elsewhere
                 continue
             else:
-                ours[model] = _made(connection, world, model, keep)
-            begin_using(connection, ours[model].id, world.owner, world.now())
+                ours[model] = _made(connection, context, model, keep)
+            begin_using(connection, ours[model].id, context.owner, context.now())
     return names, ours
 
 
 def _recorded(connection: Connection, config: EndpointConfig, model: str) -> Deployment | None:
     active = store.newest(connection, endpoint=config.name, model=model, only_active=True)
-    return next((each for each in active if each.state in _ANSWERING and each.wish is None), None)
+    return next((each for each in active if each.state in _ANSWERING and each.requested_action is None), None)
 
 
 def _is_there(connection: Connection, known: Deployment, there: Mapping[str, str]) -> bool:
@@ -145,12 +147,12 @@ def _elsewhere(
     return None
 
 
-def _made(connection: Connection, world: Context, model: str, keep: bool) -> Deployment:
-    subject = _subject(connection, world.config, model)
+def _made(connection: Connection, context: Context, model: str, keep: bool) -> Deployment:
+    subject = _subject(connection, context.config, model)
     planned = recording.plan(subject, Terms(temporary=True))
     if keep:
         planned = replace(planned, temporary=False)
-    return recording.record_in(connection, planned, now=world.now(), rng=random.SystemRandom()).deployment
+    return recording.record_in(connection, planned, now=context.now(), rng=random.SystemRandom()).deployment
 
 
 def _subject(connection: Connection, config: EndpointConfig, model: str) -> Subject:
@@ -161,11 +163,11 @@ def _subject(connection: Connection, config: EndpointConfig, model: str) -> Subj
     return Subject(config, model, None)
 
 
-async def _bring_up(world: Context, ours: Mapping[str, Deployment], stop: asyncio.Event | None) -> None:
-    await drive(world, [each.id for each in ours.values()], stop)
+async def _bring_up(context: Context, ours: Mapping[str, Deployment], stop: asyncio.Event | None) -> None:
+    await drive(context, [each.id for each in ours.values()], stop)
     if stop is not None and stop.is_set():
         return
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         for each in (store.get(connection, deployment.id) for deployment in ours.values()):
             if each.is_over:
                 raise DeploymentFailed(name=each.name, problem=each.error_message or each.reason)
@@ -173,23 +175,23 @@ async def _bring_up(world: Context, ours: Mapping[str, Deployment], stop: asynci
                 raise DeploymentNotReady(name=each.name, problem=each.reason)
 
 
-def _note_use(world: Context, ours: Mapping[str, Deployment]) -> None:
-    with world.database.write() as connection:
+def _note_use(context: Context, ours: Mapping[str, Deployment]) -> None:
+    with context.database.write() as connection:
         for each in ours.values():
-            store.used(connection, each.id, world.now())
+            store.used(connection, each.id, context.now())
 
 
-async def _remove_unused(world: Context, temporary: Sequence[Deployment]) -> None:
+async def _remove_unused(context: Context, temporary: Sequence[Deployment]) -> None:
     """Remove what was made for this, unless another process uses it too: then the last one does."""
-    unused = _wish_removal(world.database, temporary, world.now())
+    unused = _wish_removal(context.database, temporary, context.now())
     if unused:
-        await drive(world, unused)
+        await drive(context, unused)
 
 
 def _wish_removal(database: Database, temporary: Sequence[Deployment], now: float) -> list[str]:
     with database.write() as connection:
         unused = [each.id for each in temporary if not live_users(connection, each.id, now)]
-        return [each for each in unused if store.set_wish(connection, each, RequestedAction.REMOVE)]
+        return [each for each in unused if store.request_action(connection, each, RequestedAction.REMOVE)]
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -209,9 +211,9 @@ def leftovers(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[De
         found = []
         for each in store.newest(connection, run_ids=run_ids, only_active=True):
             if _is_abandoned(connection, each, now):
-                store.set_wish(connection, each.id, RequestedAction.REMOVE)
+                store.request_action(connection, each.id, RequestedAction.REMOVE)
                 found.append(store.get(connection, each.id))
-            elif each.state in _UNDER_WAY or each.wish is not None:
+            elif each.state in _UNDER_WAY or each.requested_action is not None:
                 found.append(each)
     return found
 

@@ -70,7 +70,7 @@ def move(
         )
     values = {"state": to.value, "reason": reason, "due_at": None, **(changes or {})}
     if to in FINAL:
-        values |= {"finished_at": now, "wish": None}
+        values |= {"finished_at": now, "requested_action": None}
     moved = store.swap(connection, deployment, owner, now, values)
     line = DeploymentMove(deployment.id, moved.version, deployment.state, to.value, reason, now, owner)
     store.add_move(connection, line)

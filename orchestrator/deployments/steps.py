@@ -66,55 +66,55 @@ class Rest:
 Outcome = Move | Wait | Rest
 
 
-async def deploying(deployment: Deployment, world: Context) -> Outcome:
+async def deploying(deployment: Deployment, context: Context) -> Outcome:
     """Ask for it, wait until Azure has provisioned it, then until it answers."""
-    if deployment.wish == RequestedAction.REMOVE:
+    if deployment.requested_action == RequestedAction.REMOVE:
         if deployment.requested_at is None:
             return Move(State.UNDEPLOYED, "withdrawn before anything was made")
         return Move(State.UNDEPLOYING, "as wished")
-    found = await _look(deployment, world)
+    found = await _look(deployment, context)
     if found is not None and found.state.lower() in _LEAVING:
-        return Wait(_next_look(world), "the account still removes the one that had this name before")
+        return Wait(_next_look(context), "the account still removes the one that had this name before")
     if deployment.requested_at is None and found is not None:
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found is None:
-        return await _ask_for(deployment, world)
-    if not _is_its_model(found, deployment, world):
+        return await _ask_for(deployment, context)
+    if not _is_its_model(found, deployment, context):
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found.state.lower() in _BROKEN:
         problem = f"Azure could not provision it ({found.state})"
         return Move(State.UNDEPLOYING, f"{problem}: removing what is left", _error("not_provisioned", problem))
     if found.state.lower() != _SUCCEEDED:
-        return Wait(_next_look(world), f"Azure says {found.state}")
-    return await _ask_it(deployment, world)
+        return Wait(_next_look(context), f"Azure says {found.state}")
+    return await _ask_it(deployment, context)
 
 
-async def deployed(deployment: Deployment, world: Context) -> Outcome:
+async def deployed(deployment: Deployment, context: Context) -> Outcome:
     """Carry out the wish to remove it; else see that it is still there."""
-    if deployment.wish == RequestedAction.REMOVE:
+    if deployment.requested_action == RequestedAction.REMOVE:
         return Move(State.UNDEPLOYING, "as wished", unless_used=True)
-    found = await _look(deployment, world)
+    found = await _look(deployment, context)
     if found is None:
         return Move(State.UNDEPLOYED, _gone(deployment))
-    return Rest() if _is_its_model(found, deployment, world) else Move(State.UNDEPLOYED, _replaced(found))
+    return Rest() if _is_its_model(found, deployment, context) else Move(State.UNDEPLOYED, _replaced(found))
 
 
-async def undeploying(deployment: Deployment, world: Context) -> Outcome:
+async def undeploying(deployment: Deployment, context: Context) -> Outcome:
     """Ask for its end until the account does not have it, and a request for it cannot arrive any more."""
-    found = await _look(deployment, world)
+    found = await _look(deployment, context)
     ended = State.FAILED if deployment.error_code else State.UNDEPLOYED
     if found is None:
-        if _may_arrive(deployment, world):
-            return Wait(_next_look(world), "a request for it may still arrive")
+        if _may_arrive(deployment, context):
+            return Wait(_next_look(context), "a request for it may still arrive")
         return Move(ended, deployment.error_message or "removed from the account")
-    if not _is_its_model(found, deployment, world):
+    if not _is_its_model(found, deployment, context):
         return Move(ended, _replaced(found))
     if found.state.lower() not in _LEAVING:
         crash_point("before-deployment-delete")
-        _require_held(deployment, world)
-        await world.management.delete(deployment.name)
+        _require_held(deployment, context)
+        await context.management.delete(deployment.name)
         crash_point("after-deployment-delete")
-    return Wait(_next_look(world), "the account removes it")
+    return Wait(_next_look(context), "the account removes it")
 
 
 Step = Callable[[Deployment, Context], Awaitable[Outcome]]
@@ -139,92 +139,92 @@ def is_model(connection: Connection, endpoint: str, found: str, wanted: str) -> 
 # --- the parts of the steps --------------------------------------------------------------------------------
 
 
-async def _look(deployment: Deployment, world: Context) -> RemoteDeployment | None:
+async def _look(deployment: Deployment, context: Context) -> RemoteDeployment | None:
     crash_point("before-deployment-look")
-    found = await world.management.get(deployment.name)
-    world.has_answered = True
+    found = await context.management.get(deployment.name)
+    context.has_answered = True
     crash_point("after-deployment-look")
     if found is not None and deployment.requested_at is not None:
-        world.arrived.add(deployment.id)
+        context.arrived.add(deployment.id)
     return found
 
 
-def _is_its_model(found: RemoteDeployment, deployment: Deployment, world: Context) -> bool:
-    with world.database.read() as connection:
+def _is_its_model(found: RemoteDeployment, deployment: Deployment, context: Context) -> bool:
+    with context.database.read() as connection:
         return is_model(connection, deployment.endpoint, found.model, str(deployment.model))
 
 
-def _may_arrive(deployment: Deployment, world: Context) -> bool:
+def _may_arrive(deployment: Deployment, context: Context) -> bool:
     """Whether a request whose answer nobody has seen may yet make it: what is not there now may come."""
-    if deployment.id in world.arrived or deployment.provisioned_at is not None or deployment.made_elsewhere:
+    if deployment.id in context.arrived or deployment.provisioned_at is not None or deployment.made_elsewhere:
         return False
     asked = deployment.requested_at
-    return asked is not None and world.now() < asked + world.config.settling_seconds
+    return asked is not None and context.now() < asked + context.config.settling_seconds
 
 
-async def _ask_for(deployment: Deployment, world: Context) -> Outcome:
+async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
     if deployment.provisioned_at is not None:
         return Move(State.UNDEPLOYED, _gone(deployment))
     is_first = deployment.requested_at is None
-    deployment = _intend(deployment, world)
-    wanted = _wanted(deployment, world)
+    deployment = _intend(deployment, context)
+    wanted = _wanted(deployment, context)
     crash_point("before-deployment-put")
-    _require_held(deployment, world)
+    _require_held(deployment, context)
     try:
-        await world.management.put(wanted)
+        await context.management.put(wanted)
     except (DeployQuotaFull, DeployRoleMissing, RequestRefused) as error:
         # An earlier request without an answer may have made it all the same.
         to = State.FAILED if is_first else State.UNDEPLOYING
         return Move(to, str(error), _error(str(error.facts["code"]), str(error)))
     finally:
         crash_point("after-deployment-put")
-    world.arrived.add(deployment.id)
-    return Wait(_next_look(world), "asked for; Azure provisions it")
+    context.arrived.add(deployment.id)
+    return Wait(_next_look(context), "asked for; Azure provisions it")
 
 
-def _wanted(deployment: Deployment, world: Context) -> WantedDeployment:
+def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:
     model = str(deployment.model)
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         checkpoint = records.checkpoint_id(connection, deployment.endpoint, model)
     return WantedDeployment(deployment.name, model, deployment.sku, deployment.capacity, checkpoint)
 
 
-def _require_held(deployment: Deployment, world: Context) -> None:
+def _require_held(deployment: Deployment, context: Context) -> None:
     """Who slept past its lease must not act on what it saw before: the name may be another deployment's by now."""
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         current = store.get(connection, deployment.id)
-    held_until = current.lease_expires_at if current.lease_owner == world.owner else None
-    if held_until is None or held_until <= world.now() or current.version != deployment.version:
+    held_until = current.lease_expires_at if current.lease_owner == context.owner else None
+    if held_until is None or held_until <= context.now() or current.version != deployment.version:
         raise LostDeployment(name=deployment.name)
 
 
-def _intend(deployment: Deployment, world: Context) -> Deployment:
+def _intend(deployment: Deployment, context: Context) -> Deployment:
     """From here on the account may hold it, whatever becomes of the request."""
-    with world.database.write(durable=True) as connection:
-        changes = {"requested_at": world.now(), "reason": "asking for it"}
-        noted = store.note(connection, deployment, world.owner, world.now(), changes)
+    with context.database.write(durable=True) as connection:
+        changes = {"requested_at": context.now(), "reason": "asking for it"}
+        noted = store.note(connection, deployment, context.owner, context.now(), changes)
         crash_point("before-commit-deployment-intent")
     crash_point("after-commit-deployment-intent")
     return noted
 
 
-async def _ask_it(deployment: Deployment, world: Context) -> Outcome:
+async def _ask_it(deployment: Deployment, context: Context) -> Outcome:
     """Azure calls a deployment Succeeded minutes before it answers."""
-    since = deployment.provisioned_at or world.now()
-    problem = await _no_answer(deployment, world)
+    since = deployment.provisioned_at or context.now()
+    problem = await _no_answer(deployment, context)
     if problem is None:
-        return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": world.now()})
-    waited = world.now() - since
+        return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": context.now()})
+    waited = context.now() - since
     reason = f"Azure says Succeeded, and it does not answer yet: {problem}"
-    return Wait(_next_look(world), reason, {"provisioned_at": since}, blocked=waited > READY_SECONDS)
+    return Wait(_next_look(context), reason, {"provisioned_at": since}, blocked=waited > READY_SECONDS)
 
 
-async def _no_answer(deployment: Deployment, world: Context) -> str | None:
+async def _no_answer(deployment: Deployment, context: Context) -> str | None:
     """Why a short chat request got no answer; None where it got one."""
     request = {"model": deployment.name, "messages": list(_PROBE)}
     crash_point("before-deployment-probe")
     try:
-        await world.endpoint.chat(request, f"probe-{time.time_ns()}")
+        await context.endpoint.chat(request, f"probe-{time.time_ns()}")
     except RequestRefused as error:
         return _said(error) if error.facts.get("status") in _NOT_THERE else None
     except (EndpointBusy, EndpointUnreachable) as error:
@@ -239,8 +239,8 @@ def _said(error: EndpointError) -> str:
     return str(error.facts.get("message") or error.facts["problem"])
 
 
-def _next_look(world: Context) -> float:
-    return world.now() + world.config.poll_seconds
+def _next_look(context: Context) -> float:
+    return context.now() + context.config.poll_seconds
 
 
 def _error(code: str, message: str) -> Mapping[str, Any]:

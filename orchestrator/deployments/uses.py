@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Connection
 
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import DatabaseBusy
-from orchestrator.runs.context import LEASE_SECONDS, is_abandoned
 from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
 

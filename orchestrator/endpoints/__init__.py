@@ -1,15 +1,19 @@
-"""Places that train. `open_endpoint` is the one way to reach one; the SDK is loaded only then."""
+"""Places that train. `open_endpoint` and `open_management` reach one, and load the SDK only then."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure import Dialect, dialect_of
 from orchestrator.endpoints.interface import Capabilities, Endpoint, Parts
 from orchestrator.endpoints.keys import key_of
+
+if TYPE_CHECKING:
+    from orchestrator.endpoints.management import Management
 
 LOCAL_STORE = "local"
 """The local endpoint's directory inside the state directory."""
@@ -45,6 +49,18 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         base_url=config.base_url, api_key=key_of(config), timeout=config.timeout_seconds, http_client=http
     ) as client:
         yield OpenAIEndpoint(config, client, capabilities, Retries())
+
+
+@asynccontextmanager
+async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
+    """Connect to the account's management. Raises what `require_manageable` raises."""
+    from orchestrator.endpoints.management import require_manageable
+
+    require_manageable(config)
+    from orchestrator.endpoints.azure.arm import open_arm
+
+    async with open_arm(config) as arm:
+        yield arm
 
 
 def capabilities_of(config: EndpointConfig) -> Capabilities:

@@ -1,4 +1,4 @@
-"""What ftorch needs from whoever manages deployments. `open_management` is the one way to reach it.
+"""What ftorch needs from whoever manages deployments.
 
 On Azure that is the Azure Resource Manager, which is another host than the one that trains and answers, and takes
 Entra ID's tokens only.
@@ -6,8 +6,6 @@ Entra ID's tokens only.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
@@ -95,16 +93,6 @@ def require_manageable(config: EndpointConfig) -> None:
         raise DeploymentsNotConfigured(endpoint=config.name, missing=f"{listed} {verb}", source=config.source)
     if not _is_installed():
         raise AzureMissing
-
-
-@asynccontextmanager
-async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
-    """Connect to the account's management. Raises what `require_manageable` raises."""
-    require_manageable(config)
-    from orchestrator.endpoints.azure.arm import open_arm
-
-    async with open_arm(config) as arm:
-        yield arm
 
 
 def missing_keys(config: EndpointConfig) -> list[str]:

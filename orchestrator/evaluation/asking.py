@@ -235,16 +235,16 @@ def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Questio
                     yield case, Question(case.id, model, variant, sample, body)
 
 
-def chosen_variants(path: Path, wished: Sequence[Variant] | None) -> Sequence[Variant]:
+def chosen_variants(path: Path, requested: Sequence[Variant] | None) -> Sequence[Variant]:
     """The variants to ask in: those wished for, else the one that the evaluation file itself has.
 
     Raises VariantNotThere where the file's definitions are shorter than a wish, DataFileNotFound or
     DataFileUnreadable.
     """
     found = variant_of_file(path)
-    if wished is None:
+    if requested is None:
         return [found]
-    for variant in wished:
+    for variant in requested:
         if VARIANTS.index(variant) < VARIANTS.index(found):
             raise VariantNotThere(path=path, found=found, variant=variant)
-    return wished
+    return requested

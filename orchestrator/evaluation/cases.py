@@ -27,11 +27,11 @@ from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import numbered_lines
 from orchestrator.evaluation.scoring.expectations import (
     Calls,
+    ExpectationOptions,
     Expected,
     Rejection,
     Rejections,
     Text,
-    Wishes,
     accepted_of,
     expected_of,
 )
@@ -99,9 +99,9 @@ def read_case(
     """The case that the row on line `number` (from 1) describes. Raises InvalidCase."""
     keys = read_keys(row)
     rules = tuple(map(parse_rules, keys.match)) if isinstance(keys.match, list) else parse_rules(keys.match)
-    wishes = Wishes(keys.expect, keys.ordered, keys.must_contain, rejection_tools, rules)
+    options = ExpectationOptions(keys.expect, keys.ordered, keys.must_contain, rejection_tools, rules)
     messages: Sequence[Any] = row["messages"]
-    accepted = (expected_of(messages[-1], wishes), *_further(keys.accept, wishes))
+    accepted = (expected_of(messages[-1], options), *_further(keys.accept, options))
     if keys.match and not any(isinstance(expected, Calls) for expected in accepted):
         raise InvalidCase('key "match": it is for arguments, but no call is expected')
     if keys.must_contain and not any(isinstance(expected, Text) for expected in accepted):
@@ -117,10 +117,10 @@ def read_case(
     )
 
 
-def _further(entries: Sequence[Any], wishes: Wishes) -> Iterator[Expected]:
+def _further(entries: Sequence[Any], options: ExpectationOptions) -> Iterator[Expected]:
     for index, entry in enumerate(entries, start=1):
         try:
-            yield accepted_of(entry, wishes)
+            yield accepted_of(entry, options)
         except InvalidCase as error:
             raise InvalidCase(f'key "accept", answer {index}: {error.problem}') from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.evaluation.metrics import METRICS, Metrics, value_of
-from orchestrator.evaluation.results import Contrast, Results, Series
+from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.jobfile import Gate, ScoreName
 
 _JUDGED_AS: ScoreName = "call_accuracy"
@@ -67,7 +67,7 @@ def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iter
         yield f"{who}: {name} is worse than the base's, and that is established"
 
 
-def is_worse(contrast: Contrast) -> bool:
+def is_worse(contrast: MetricComparison) -> bool:
     """True where the model is worse than the base by an established difference."""
     fell = contrast.comparison.worse > contrast.comparison.better
     is_bad = not fell if METRICS[contrast.measure].better_low else fell

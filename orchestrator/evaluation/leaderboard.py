@@ -11,7 +11,7 @@ from orchestrator.errors import EvaluatedOtherwise, FtorchError, NotEvaluated
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.comparison import compare
 from orchestrator.evaluation.metrics import METRICS, value_of
-from orchestrator.evaluation.results import Contrast, Series, contrasts, series_of
+from orchestrator.evaluation.results import MetricComparison, Series, contrasts, series_of
 from orchestrator.evaluation.scores import (
     Conditions,
     ScoredAnswer,
@@ -183,7 +183,7 @@ class ModelComparison:
 
     first: Side
     second: Side
-    contrasts: Sequence[Contrast]
+    contrasts: Sequence[MetricComparison]
     broken: Sequence[Changed]
     """Right with the first only."""
     fixed: Sequence[Changed]
@@ -249,23 +249,23 @@ def _require_same_conditions(
             if their_sha256 == sha256:
                 # No option takes a rejection tool away, so the side that names one is the model.
                 is_theirs = bool(our_rules.rejection_tools)
-                side, wished = (their_side, our_rules) if is_theirs else (our_side, their_rules)
+                side, requested = (their_side, our_rules) if is_theirs else (our_side, their_rules)
                 raise EvaluatedOtherwise(
                     first=first,
                     second=second,
                     path=our_side.evaluation.file_path,
                     first_rules=f"for the first, {our_rules}",
                     second_rules=f"for the second, {their_rules}",
-                    command=rescoring(side.evaluation, side.key[0], [side.key[1]], wished),
+                    command=rescoring(side.evaluation, side.key[0], [side.key[1]], requested),
                 )
 
 
 def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[_Where, Side]:
     """By file and conditions, newest first, the newest evaluation of what `name` means."""
-    wished, at, variant = name.rpartition(_AT)
+    requested, at, variant = name.rpartition(_AT)
     if not at or variant not in VARIANTS:
-        wished, variant = name, ""
-    model = _model(ledger, wished)
+        requested, variant = name, ""
+    model = _model(ledger, requested)
     found: dict[_Where, Side] = {}
     for evaluation in done:
         variants = evaluation.settings["variants"]

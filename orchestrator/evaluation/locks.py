@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
 from orchestrator.errors import DatabaseBusy
 from orchestrator.evaluation.plan import Plan
 from orchestrator.ledger import Ledger
-from orchestrator.runs.context import LEASE_SECONDS, is_abandoned, new_owner
 from orchestrator.store import locks
 
 LOOK_SECONDS = 0.5

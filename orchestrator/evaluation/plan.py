@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EvaluationOptions:
     """What the command line says beside the job file; None leaves the job file's word."""
 
     file: Path | None = None
@@ -97,35 +97,35 @@ class Wishes:
     """Leave the deployments that are made for it."""
 
 
-def plan_evaluation(ledger: Ledger, targets: Sequence[str], wishes: Wishes) -> Plan:
+def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationOptions) -> Plan:
     """Find the models, check the cases, compare them with the training file, and count what is not answered yet.
 
     Raises what `find_subject`, `check_cases` and `chosen_variants` raise, NoEvaluationFile, CasesInTraining,
     UnknownEndpoint, NoBatches.
     """
-    return plan_subject(ledger, find_subject(ledger, targets, wishes.endpoint), wishes)
+    return plan_subject(ledger, find_subject(ledger, targets, options.endpoint), options)
 
 
-def plan_subject(ledger: Ledger, subject: Subject, wishes: Wishes) -> Plan:
+def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -> Plan:
     """The same for a subject that is known."""
     config = ledger.workspace.endpoint(subject.endpoint)
-    if wishes.in_batches and not capabilities_of(config).batch:
+    if options.in_batches and not capabilities_of(config).batch:
         raise NoBatches(endpoint=config.name)
-    settings, path = _settings(subject, wishes)
+    settings, path = _settings(subject, options)
     asked = candidates(subject, settings.models, ledger)
     cases = check_cases(path, frozenset(settings.rejection_tools))
     variants = chosen_variants(path, settings.variants)
     grid = Grid([each.model for each in asked], variants, settings.samples, {"temperature": settings.temperature})
     notes = [
         *doubtful_names(settings, cases),
-        *compare_with_training(cases, subject, allow_leak=settings.allow_leak or wishes.allow_leak),
+        *compare_with_training(cases, subject, allow_leak=settings.allow_leak or options.allow_leak),
     ]
     price = Price() if capabilities_of(config).charges else None
     missing, batched = Counter[str](), Counter[str]()
     for question, batch_id in open_questions(ledger, config.name, path, settings, grid):
-        if batch_id is None or wishes.twice:
+        if batch_id is None or options.twice:
             missing[question.model] += 1
-            price = price.plus(price_of(question, config, batch=wishes.in_batches)) if price else None
+            price = price.plus(price_of(question, config, batch=options.in_batches)) if price else None
         else:
             batched[batch_id] += 1
     return Plan(
@@ -138,11 +138,11 @@ def plan_subject(ledger: Ledger, subject: Subject, wishes: Wishes) -> Plan:
         missing.total(),
         tuple(missing),
         price,
-        (*notes, *deployment_notes(ledger, config, tuple(missing), keep=wishes.keep)),
+        (*notes, *deployment_notes(ledger, config, tuple(missing), keep=options.keep)),
         batched,
-        in_batches=wishes.in_batches,
-        twice=wishes.twice,
-        keep=wishes.keep,
+        in_batches=options.in_batches,
+        twice=options.twice,
+        keep=options.keep,
     )
 
 
@@ -189,18 +189,18 @@ def batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _settings(subject: Subject, wishes: Wishes) -> tuple[Settings, Path]:
+def _settings(subject: Subject, options: EvaluationOptions) -> tuple[Settings, Path]:
     """The job file's `[evaluation]` with what the command line says instead, and where its cases are."""
     job = subject.job
     table = job.evaluation if job else None
-    path = wishes.file or (job.evaluation_path if job else None)
+    path = options.file or (job.evaluation_path if job else None)
     if path is None:
         raise NoEvaluationFile(what=job.source if job else subject.name)
     given: dict[str, Any] = {
-        "models": wishes.models or (None if subject.runs or job else ()),
-        "variants": wishes.variants,
-        "samples": wishes.samples,
-        "rejection_tools": wishes.rejection_tools,
+        "models": options.models or (None if subject.runs or job else ()),
+        "variants": options.variants,
+        "samples": options.samples,
+        "rejection_tools": options.rejection_tools,
     }
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     changes = {name: value for name, value in lists.items() if value is not None}

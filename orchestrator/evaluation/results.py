@@ -41,7 +41,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class MetricComparison:
     """A model against another one, mostly the base in the same variant, by one measure."""
 
     model: str
@@ -72,7 +72,7 @@ class Results:
     evaluation: Evaluation
     cases: int
     series: Sequence[Series]
-    contrasts: Sequence[Contrast]
+    contrasts: Sequence[MetricComparison]
 
 
 def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
@@ -99,15 +99,15 @@ def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Ser
     )
 
 
-def contrasts(first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]) -> list[Contrast]:
+def contrasts(first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]) -> list[MetricComparison]:
     """Each of the others, with its label, against the first by every measure that both have answers for.
 
     The p-values are adjusted for how many are compared with the same one.
     """
-    found: list[Contrast] = []
+    found: list[MetricComparison] = []
     for name in METRICS:
         compared = [
-            Contrast(*_named(key, label), name, comparison, comparison.p_value, len(others))
+            MetricComparison(*_named(key, label), name, comparison, comparison.p_value, len(others))
             for key, (label, other) in others.items()
             if (comparison := compare(pairs(first, other, name))).difference
         ]
@@ -138,7 +138,7 @@ def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Metrics) 
     return cost_per_thousand(figures, price.rates(fine_tuned=origin.is_tuned, batch=False))
 
 
-def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, SeriesScores]) -> list[Contrast]:
+def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, SeriesScores]) -> list[MetricComparison]:
     """Each model against each base in the same variant, by measure."""
     compared = []
     for base in (each for each in series if each.is_base):

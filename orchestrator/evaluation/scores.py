@@ -15,7 +15,7 @@ from orchestrator.evaluation.cases import Case
 from orchestrator.evaluation.comparison import PairedAnswer
 from orchestrator.evaluation.metrics import METRICS, Tally
 from orchestrator.evaluation.plan import Plan, all_questions, asked_as, batches
-from orchestrator.evaluation.scoring.scoring import score
+from orchestrator.evaluation.scorer import score
 from orchestrator.evaluation.scoring.verdicts import (
     ArgumentCounts,
     CallCounts,
@@ -206,11 +206,11 @@ def conditions_of(evaluation: Evaluation) -> Conditions:
     return Conditions(tuple(sorted(tools)), evaluation.scored_with)
 
 
-def rescoring(evaluation: Evaluation, model: str, variants: Sequence[str], wished: Conditions) -> str:
+def rescoring(evaluation: Evaluation, model: str, variants: Sequence[str], requested: Conditions) -> str:
     """The command that scores a model's recorded answers by the wished conditions, and asks nothing."""
     command = ["ftorch", "evaluate", model, "--endpoint", evaluation.endpoint, "--file", evaluation.file_path]
     command += ["--variants", ",".join(variants)] if evaluation.settings["variants"] != ["full"] else []
-    command += [word for tool in wished.rejection_tools for word in ("--rejection-tool", tool)]
+    command += [word for tool in requested.rejection_tools for word in ("--rejection-tool", tool)]
     return shlex.join([*command, "--rescore"])
 
 

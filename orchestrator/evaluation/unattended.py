@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from orchestrator.engine.worker import run_blocking
 from orchestrator.evaluation.batching.driving import answers_to_batches
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.locks import hold_locks, lock_names
@@ -12,7 +13,6 @@ from orchestrator.evaluation.results import Results, results_of
 from orchestrator.evaluation.session import Asking, ask_plan, begin, finish
 from orchestrator.evaluation.wanted import done_meanwhile, due, plan_wanted
 from orchestrator.ledger import Ledger
-from orchestrator.runs.session import run_blocking
 from orchestrator.store.evaluations import Evaluation
 
 

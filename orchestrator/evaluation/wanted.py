@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
-from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.evaluation.scores import SCORING
 from orchestrator.evaluation.session import new_id
 from orchestrator.jobfile import JobFile
@@ -55,7 +55,7 @@ def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluati
 
 def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
     """What the job file of a wanted evaluation's run asks today. Raises what `plan_evaluation` raises."""
-    return plan_evaluation(ledger, [str(wanted.run_id)], Wishes(file=Path(wanted.file_path)))
+    return plan_evaluation(ledger, [str(wanted.run_id)], EvaluationOptions(file=Path(wanted.file_path)))
 
 
 def done_meanwhile(ledger: Ledger, wanted: Evaluation) -> Evaluation | None:

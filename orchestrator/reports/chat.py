@@ -30,14 +30,14 @@ _FATES = {
 
 def print_partner(chat: Chat, console: Console) -> None:
     """Whom the chat is with, what it may call, and in what it is unlike the training."""
-    partner, terms = chat.partner, chat.terms
-    console.print(f"{printable(partner.model)} on {partner.config.name}", style="bold", soft_wrap=True)
+    target, terms = chat.target, chat.terms
+    console.print(f"{printable(target.model)} on {target.config.name}", style="bold", soft_wrap=True)
     if terms.tools:
         names = ", ".join(printable(tool.name) for tool in terms.tools)
         print_wrapped(f"tools   {names} ({terms.variant})", console, hanging=" " * 8)
     if terms.system is not None:
         print_wrapped(f"system  {printable(str(terms.system.get('content')))}", console, hanging=" " * 8)
-    if partner.config.type == "local":
+    if target.config.type == "local":
         print_wrapped(_REHEARSAL, console, hanging="")
     for note in terms.notes:
         console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
@@ -112,9 +112,9 @@ def _shortened(text: str) -> str:
 def reply_object(chat: Chat, request: str, reply: Reply) -> dict[str, Any]:
     """One request and how it ended."""
     return {
-        "model": chat.partner.model,
-        "endpoint": chat.partner.config.name,
-        "run": chat.partner.run.id if chat.partner.run else None,
+        "model": chat.target.model,
+        "endpoint": chat.target.config.name,
+        "run": chat.target.run.id if chat.target.run else None,
         "variant": chat.terms.variant,
         "request": request,
         "answer": reply.text,

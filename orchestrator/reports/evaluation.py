@@ -13,7 +13,7 @@ from orchestrator.evaluation.comparison import p_shown
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.pricing import ASSUMED_ANSWER
-from orchestrator.evaluation.results import Contrast, Results, Series
+from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
 from orchestrator.evaluation.statistics import fewest_changes
 from orchestrator.reports.text import count, money, plural, print_wrapped, printable
@@ -282,7 +282,7 @@ def _table(results: Results, *columns: str) -> Table:
 # --- One model against another, measure by measure, and what that proves --------------------------------------
 
 
-def print_comparisons(title: str, first: str, contrasts: Sequence[Contrast], console: Console) -> None:
+def print_comparisons(title: str, first: str, contrasts: Sequence[MetricComparison], console: Console) -> None:
     """What was compared and how, the table, and what to know of it."""
     console.print(printable(title), style="bold", soft_wrap=True)
     print_wrapped(method(contrasts), console, indent="", hanging="")
@@ -291,14 +291,14 @@ def print_comparisons(title: str, first: str, contrasts: Sequence[Contrast], con
         print_wrapped(sentence, console, indent="", hanging="")
 
 
-def method(contrasts: Sequence[Contrast]) -> str:
+def method(contrasts: Sequence[MetricComparison]) -> str:
     """How the numbers of these comparisons are made."""
     several = max((contrast.of for contrast in contrasts), default=1)
     holm = f"; p after Holm, for {several} comparisons" if several > 1 else ""
     return f"exact McNemar test, paired bootstrap 95 % interval in points{holm}"
 
 
-def too_few(contrasts: Sequence[Contrast]) -> str:
+def too_few(contrasts: Sequence[MetricComparison]) -> str:
     """Why some of these comparisons could not come to anything; "" where all could."""
     fewest = fewest_changes()
     if not any(0 < _changed(contrast) < fewest and not contrast.is_established for contrast in contrasts):
@@ -306,7 +306,7 @@ def too_few(contrasts: Sequence[Contrast]) -> str:
     return f"Where fewer than {fewest} answers changed, no test can establish a difference: ask more cases."
 
 
-def comparisons_table(first: str, contrasts: Sequence[Contrast]) -> Table:
+def comparisons_table(first: str, contrasts: Sequence[MetricComparison]) -> Table:
     """A row for each measure; of several models or variants a row each, under the name of the measure.
 
     `first` heads the column of the model that the others are held against.
@@ -331,7 +331,7 @@ def p_cell(p_value: float) -> str:
     return p_shown(p_value).replace("below ", "<")
 
 
-def meaning(contrast: Contrast) -> Text:
+def meaning(contrast: MetricComparison) -> Text:
     """Better, worse, or that nothing is known."""
     found = contrast.comparison
     if _changed(contrast) == 0:
@@ -342,14 +342,14 @@ def meaning(contrast: Contrast) -> Text:
     return Text("better", style="green") if is_good else Text("worse", style="bold red")
 
 
-def _compared(contrast: Contrast, among: Sequence[Contrast]) -> str:
+def _compared(contrast: MetricComparison, among: Sequence[MetricComparison]) -> str:
     """The label and the variant, as far as they tell these comparisons apart."""
     labels, variants = {each.label for each in among}, {each.variant for each in among}
     parts = [*([contrast.label] if len(labels) > 1 else []), *([contrast.variant] if len(variants) > 1 else [])]
     return printable(" ".join(parts))
 
 
-def _cells(contrast: Contrast) -> list[str | Text]:
+def _cells(contrast: MetricComparison) -> list[str | Text]:
     found = contrast.comparison
     shares = [f"{side.successes} of {side.count}" for side in (found.first, found.second)]
     interval = found.difference
@@ -361,5 +361,5 @@ def _points(value: float, low: float, high: float) -> str:
     return f"{value * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
 
 
-def _changed(contrast: Contrast) -> int:
+def _changed(contrast: MetricComparison) -> int:
     return contrast.comparison.better + contrast.comparison.worse

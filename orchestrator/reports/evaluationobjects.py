@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.evaluation.leaderboard import Leaderboard, ModelComparison, Side
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
 from orchestrator.evaluation.ownership import Ownership
-from orchestrator.evaluation.results import Contrast, Results, Series
+from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.evaluation.scoring.verdicts import Level
 from orchestrator.reports.ownership import ownership_cells, ownership_object
 from orchestrator.reports.text import iso
@@ -48,7 +48,7 @@ def results_csv(results: Results, ownership: Ownership | None = None) -> str:
     return text.getvalue()
 
 
-def contrast_object(contrast: Contrast) -> dict[str, Any]:
+def contrast_object(contrast: MetricComparison) -> dict[str, Any]:
     """One comparison; `before` is the base, or the first of two models."""
     found = contrast.comparison
     return {

@@ -17,7 +17,8 @@ from orchestrator.reports.text import count, printable, wrapped
 if TYPE_CHECKING:
     from orchestrator.dataset.checking.examples import Explanation
     from orchestrator.dataset.checking.filesets import CheckedSource
-    from orchestrator.dataset.findings import CheckReport, Finding
+    from orchestrator.dataset.checking.report import CheckReport
+    from orchestrator.dataset.findings import Finding
 
 
 _SHOWN_OF_EACH_KIND = 5

@@ -12,7 +12,7 @@ from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, Transition
 
 if TYPE_CHECKING:
-    from orchestrator.dataset.files import ImportedFile
+    from orchestrator.dataset.addresses import ImportedFile
     from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.plan import CheckedFile, Plan  # loads pydantic, which status does not need
 

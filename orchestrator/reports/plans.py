@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.dataset.files import ImportedFile
+from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.text import count, money, plural, printable
 from orchestrator.runs.plan import CheckedFile, Plan

@@ -168,7 +168,7 @@ def _facts(run: Run, config: EndpointConfig | None) -> Table:
         ("tokens", _tokens(run)),
         ("cost", _cost(run)),
         ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
-        ("wish", f"{run.wish} (not carried out yet)" if run.wish else None),
+        ("requested", f"{run.requested_action} (not carried out yet)" if run.requested_action else None),
         ("create request", _creation(run)),
         ("error", _error(run)),
         ("job file", run.job_file),

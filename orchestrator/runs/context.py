@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import socket
-import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +14,12 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Endpoint
+from orchestrator.engine.worker import LEASE_SECONDS, Clock, is_abandoned
 from orchestrator.store import leases, runs, uploads
 from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run, Transition
 
-LEASE_SECONDS = 30.0
 CLOCK_SKEW_SECONDS = 300.0
 """How far this machine's clock and an endpoint's may differ when a lost job is looked for by time."""
 
@@ -60,15 +57,6 @@ class NullListener:
 
     def warned(self, text: str) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Wall-clock seconds since the epoch; sleeping; and seconds from any start, by a clock that nobody sets."""
-
-    now: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    steady: Callable[[], float] = time.monotonic
 
 
 @dataclass
@@ -121,35 +109,3 @@ class Context:
         with self.database.read() as connection:
             current = runs.get(connection, run.id)
         return current.lease_owner == self.owner and (current.lease_expires_at or 0.0) > self.now() + seconds
-
-
-def new_owner(rng: random.Random) -> str:
-    """A name for this process as a worker: machine, process id, and a random part."""
-    return f"{_machine()}:{os.getpid()}:{rng.getrandbits(32):08x}"
-
-
-def is_abandoned(owner: str) -> bool:
-    """Whether the worker of that name certainly runs no more: it was a process here, and is gone.
-
-    Anything less certain (another machine, a process id in use again) counts as alive: its lease runs out.
-    """
-    machine, pid, _ = owner.rsplit(":", 2)
-    if machine != _machine() or int(pid) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _machine() -> str:
-    """This boot of this machine, and this process's view of process ids where the system tells it."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    except OSError:
-        return socket.gethostname()
-    return f"{socket.gethostname()[:64]}.{boot}.{namespace}"

@@ -24,7 +24,7 @@ _COMMITS = (
     "wait",
     "events",
     "note",
-    "wish-done",
+    "action-done",
     *(state.value for state in State if state is not State.PENDING),
 )
 _REQUESTS = (
@@ -39,7 +39,7 @@ _REQUESTS = (
     "surplus-cancel",
     "poll",
     "collection",
-    "wish",
+    "action",
 )
 POINTS = tuple(
     f"{edge}-{effect}"

@@ -12,10 +12,10 @@ from enum import StrEnum
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import TRAINING, Endpoint, RemoteFile, RemoteJob
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.adoption import adopt_jobs, all_jobs
-from orchestrator.runs.context import LEASE_SECONDS, is_abandoned
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
 from orchestrator.store import leases, runs as store, uploads

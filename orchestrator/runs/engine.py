@@ -9,8 +9,10 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
+from orchestrator.engine.worker import LEASE_SECONDS
 from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointError, EndpointUnreachable, LostRun
-from orchestrator.runs.context import LEASE_SECONDS, Context
+from orchestrator.runs.actions import carry_out
+from orchestrator.runs.context import Context
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.outcome import Outcome, record
 from orchestrator.runs.polling import Pace, poll
@@ -18,7 +20,6 @@ from orchestrator.runs.reconcile import disown
 from orchestrator.runs.states import POLLED, State
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.watching import Watch
-from orchestrator.runs.wishes import carry_out
 from orchestrator.store import leases, runs as store, uploads
 from orchestrator.store.runs import Run
 
@@ -56,22 +57,22 @@ class EndpointLoop:
 
     def __init__(
         self,
-        world: Context,
+        context: Context,
         scope: Collection[str] | None,
         until: Callable[[], bool] | None = None,
-        attendants: Sequence[Supervisor] = (),
+        supervisors: Sequence[Supervisor] = (),
     ) -> None:
-        self._world = world
-        self._attendants = attendants
+        self._context = context
+        self._supervisors = supervisors
         self._until = until or (lambda: False)
         self._scope = None if scope is None else set(scope)
-        self._pace = Pace(world.config.poll_seconds, world.random)
+        self._pace = Pace(context.config.poll_seconds, context.random)
         self._poll_at = 0.0  # these two by the steady clock, which nobody sets
         self._answered = False
         self._outage = 0.0
         self._claimed_at = inf
         self._quiet_until = 0.0
-        self._watch = Watch(world)
+        self._watch = Watch(context)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until every run of the scope is over, paused, or blocked until the user acts; or `until()` says so, or
@@ -91,9 +92,9 @@ class EndpointLoop:
             self._release()
 
     async def _cycle(self) -> None:
-        world = self._world
+        context = self._context
         self._claim()
-        if world.clock.steady() >= self._quiet_until:
+        if context.clock.steady() >= self._quiet_until:
             troubles = [await self._tried(part) for part in (self._grant_wishes, self._step_all, self._poll)]
             self._endure([trouble for trouble in troubles if trouble])
         self._watch.look()
@@ -109,44 +110,44 @@ class EndpointLoop:
     # --- the parts of a cycle ------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        world, now = self._world, self._world.now()
-        with world.database.write() as connection:
+        context, now = self._context, self._context.now()
+        with context.database.write() as connection:
             take = partial(
                 leases.claim,
                 connection,
-                world.owner,
-                world.lease_end(),
+                context.owner,
+                context.lease_end(),
                 now,
-                endpoint=world.config.name,
-                abandoned=world.abandoned(connection),
+                endpoint=context.config.name,
+                abandoned=context.abandoned(connection),
             )
             take(states=_EASED)
             take(states=_MOVED_BY_US, ids=self._scope)
             if now < self._claimed_at:  # the clock was set back, or this is the first look at it
-                store.end_future_waits(connection, world.config.name, now)
+                store.end_future_waits(connection, context.config.name, now)
             crash_point("before-commit-leases")
         crash_point("after-commit-leases")
         self._claimed_at = now
 
     async def _grant_wishes(self) -> None:
-        world = self._world
-        with world.database.read() as connection:
-            wished = leases.held_with_wish(connection, world.owner, world.config.name)
-        for run in wished:
+        context = self._context
+        with context.database.read() as connection:
+            requested = leases.held_with_request(connection, context.owner, context.config.name)
+        for run in requested:
             with suppress(LostRun):
-                if await carry_out(run, world):
+                if await carry_out(run, context):
                     self._poll_at = 0.0
 
     async def _step_all(self) -> None:
         """Step what is due, a few at a time, until each run waits, is followed by polling, or is over."""
-        world = self._world
-        with world.database.read() as connection:
+        context = self._context
+        with context.database.read() as connection:
             due = leases.held(
                 connection,
-                world.owner,
-                endpoint=world.config.name,
+                context.owner,
+                endpoint=context.config.name,
                 states=_MOVED_BY_US,
-                due_before=world.now(),
+                due_before=context.now(),
                 limit=4 * _AT_ONCE,
             )
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -161,49 +162,49 @@ class EndpointLoop:
                 raise error
 
     async def _drive(self, run: Run) -> None:
-        world = self._world
+        context = self._context
         with suppress(LostRun):
             while State(run.state) in STEPS:
-                if run.due_at is not None and run.due_at > world.now():
+                if run.due_at is not None and run.due_at > context.now():
                     return
                 before = run
                 try:
-                    outcome = await STEPS[State(run.state)](run, world)
+                    outcome = await STEPS[State(run.state)](run, context)
                 except EndpointError as error:
                     self._note_trouble(run, error)
                     raise
                 run = await self._record(run, outcome)
                 if run.state in POLLED:
                     self._poll_at = 0.0
-                if run.version == before.version or run.wish:
+                if run.version == before.version or run.requested_action:
                     return  # a wish comes first: what was not sent yet need not be
                 self._answered |= before.state != State.PENDING
 
     async def _record(self, run: Run, outcome: Outcome) -> Run:
         try:
-            return record(self._world, run, outcome)
+            return record(self._context, run, outcome)
         except LostRun:
-            await disown(run, outcome, self._world)
+            await disown(run, outcome, self._context)
             raise
 
     def _note_trouble(self, run: Run, error: EndpointError) -> None:
-        world = self._world
-        with world.database.write() as connection:
-            reason = f"waiting for {world.config.name}: {error.facts['problem']}"
-            store.note(connection, run, world.owner, world.now(), {"reason": reason})
+        context = self._context
+        with context.database.write() as connection:
+            reason = f"waiting for {context.config.name}: {error.facts['problem']}"
+            store.note(connection, run, context.owner, context.now(), {"reason": reason})
 
     async def _poll(self) -> None:
-        world = self._world
-        if world.clock.steady() < self._poll_at:
+        context = self._context
+        if context.clock.steady() < self._poll_at:
             return
-        changed = await poll(world)
+        changed = await poll(context)
         self._answered |= changed
-        with world.database.read() as connection:
-            finish = leases.next_finish(connection, world.owner, world.config.name)
-            asked = leases.shortest_poll(connection, world.owner, world.config.name)
-        self._pace.base = asked or world.config.poll_seconds
-        left = None if finish is None else finish - world.now()
-        self._poll_at = world.clock.steady() + self._pace.next(changed=changed, seconds_to_finish=left)
+        with context.database.read() as connection:
+            finish = leases.next_finish(connection, context.owner, context.config.name)
+            asked = leases.shortest_poll(connection, context.owner, context.config.name)
+        self._pace.base = asked or context.config.poll_seconds
+        left = None if finish is None else finish - context.now()
+        self._poll_at = context.clock.steady() + self._pace.next(changed=changed, seconds_to_finish=left)
 
     def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
         """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
@@ -215,14 +216,14 @@ class EndpointLoop:
             raise troubles[0]
         self._outage = min(60.0, max(1.0, 2 * self._outage))
         pause = max([self._outage, *(trouble.facts.get("retry_after") or 0.0 for trouble in troubles)])
-        self._quiet_until = self._world.clock.steady() + pause
-        self._world.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
+        self._quiet_until = self._context.clock.steady() + pause
+        self._context.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
 
     def _attend(self) -> bool:
         """Returns whether runs have joined, which are to be driven at once."""
-        found = {run_id for each in self._attendants for run_id in each.attend(self._world.now())}
-        joined = found - self._world.followed
-        self._world.followed |= found
+        found = {run_id for each in self._supervisors for run_id in each.attend(self._context.now())}
+        joined = found - self._context.followed
+        self._context.followed |= found
         if self._scope is not None:
             joined |= found - self._scope
             self._scope |= found
@@ -231,25 +232,27 @@ class EndpointLoop:
     # --- between cycles ------------------------------------------------------------------------------------
 
     def _is_done(self) -> bool:
-        world = self._world
-        if not all(each.is_done() for each in self._attendants):
+        context = self._context
+        if not all(each.is_done() for each in self._supervisors):
             return False
-        enough = len(world.blocked) + 1  # one of so many is not blocked
-        with world.database.read() as connection:
-            left = store.unfinished(connection, world.config.name, self._scope, resting=State.PAUSED, limit=enough)
-        return world.blocked.issuperset(left)
+        enough = len(context.blocked) + 1  # one of so many is not blocked
+        with context.database.read() as connection:
+            left = store.unfinished(
+                connection, context.config.name, self._scope, resting=State.PAUSED, limit=enough
+            )
+        return context.blocked.issuperset(left)
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Sleep until something is due, waking now and then for wishes."""
-        world, steady = self._world, self._world.clock.steady()
-        with world.database.read() as connection:
-            due = leases.next_due(connection, world.owner, world.config.name, _MOVED_BY_US)
-            follows = leases.holds_any(connection, world.owner, world.config.name, POLLED)
+        context, steady = self._context, self._context.clock.steady()
+        with context.database.read() as connection:
+            due = leases.next_due(connection, context.owner, context.config.name, _MOVED_BY_US)
+            follows = leases.holds_any(connection, context.owner, context.config.name, POLLED)
         waits = [_LOOK_UP_SECONDS]
-        waits += [] if due is None else [due - world.now()]
+        waits += [] if due is None else [due - context.now()]
         waits += [self._poll_at - steady] if follows else []
         pause = max(min(waits), min(_LOOK_UP_SECONDS, self._quiet_until - steady))
-        sleeping = asyncio.ensure_future(world.clock.sleep(max(pause, 0.005)))
+        sleeping = asyncio.ensure_future(context.clock.sleep(max(pause, 0.005)))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (sleeping, stopping):
@@ -258,14 +261,14 @@ class EndpointLoop:
     @asynccontextmanager
     async def _leases_kept(self) -> AsyncIterator[None]:
         """Renew this worker's leases in the background, however long a request takes."""
-        world = self._world
+        context = self._context
 
         async def keep() -> None:
             while True:
                 await asyncio.sleep(LEASE_SECONDS / 3)
-                with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
-                    leases.renew(connection, world.owner, world.lease_end(), world.now())
-                    uploads.renew(connection, world.owner, world.lease_end(), world.now())
+                with suppress(DatabaseBusy), context.database.write() as connection:  # the next turn is soon enough
+                    leases.renew(connection, context.owner, context.lease_end(), context.now())
+                    uploads.renew(connection, context.owner, context.lease_end(), context.now())
 
         task = asyncio.create_task(keep())
         try:
@@ -276,6 +279,6 @@ class EndpointLoop:
                 await task
 
     def _release(self) -> None:
-        with self._world.database.write() as connection:
-            leases.release(connection, self._world.owner)
-            uploads.release(connection, self._world.owner)
+        with self._context.database.write() as connection:
+            leases.release(connection, self._context.owner)
+            uploads.release(connection, self._context.owner)

@@ -109,11 +109,11 @@ def unpriced(run: Run) -> str:
     return f"; what it costs is unknown, so max_cost_usd (${run.max_cost_usd:.2f}) does not hold it back"
 
 
-def told_apart(run: Run, world: Context) -> Callable[[Connection], Wait | None] | None:
+def told_apart(run: Run, context: Context) -> Callable[[Connection], Wait | None] | None:
     """The guard of an intent to create, where only a job's marks, not its metadata, tell whose it is."""
-    if world.endpoint.capabilities.metadata:
+    if context.endpoint.capabilities.metadata:
         return None
-    return partial(lookalike, run=run, now=world.now())
+    return partial(lookalike, run=run, now=context.now())
 
 
 def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:

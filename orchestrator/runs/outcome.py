@@ -45,22 +45,22 @@ class Move:
 Outcome = Move | Wait
 
 
-def record(world: Context, run: Run, outcome: Outcome) -> Run:
+def record(context: Context, run: Run, outcome: Outcome) -> Run:
     """Write a step's outcome and tell the listener; returns the run as it is now. Raises LostRun."""
     durable = isinstance(outcome, Move) and outcome.to is State.CREATING
-    with world.database.write(durable=durable) as connection:
+    with context.database.write(durable=durable) as connection:
         if isinstance(outcome, Move) and outcome.guard:
             outcome = outcome.guard(connection) or outcome
         if isinstance(outcome, Wait):
-            written = _wait(connection, world, run, outcome)
+            written = _wait(connection, context, run, outcome)
         else:
             written = move(
                 connection,
                 run,
                 outcome.to,
                 outcome.reason,
-                owner=world.owner,
-                now=world.now(),
+                owner=context.owner,
+                now=context.now(),
                 changes=outcome.changes,
             )
             if outcome.also:
@@ -70,17 +70,17 @@ def record(world: Context, run: Run, outcome: Outcome) -> Run:
         crash_point("before-commit", kind)
     crash_point("after-commit", kind)
     if isinstance(outcome, Wait):
-        world.note_block(run, outcome.blocked)
-        world.listener.noted(written)
+        context.note_block(run, outcome.blocked)
+        context.listener.noted(written)
         return written
-    world.note_block(run, False)
+    context.note_block(run, False)
     if written.state == State.CREATING:
-        world.fresh_intents.add((written.id, written.creation_attempts))
-    world.listener.moved(written, last)
+        context.fresh_intents.add((written.id, written.creation_attempts))
+    context.listener.moved(written, last)
     return written
 
 
-def _wait(connection: Connection, world: Context, run: Run, wait: Wait) -> Run:
+def _wait(connection: Connection, context: Context, run: Run, wait: Wait) -> Run:
     changes = {"reason": wait.reason, "due_at": wait.until, **wait.changes}
-    store.note(connection, run, world.owner, world.now(), changes)
+    store.note(connection, run, context.owner, context.now(), changes)
     return store.get(connection, run.id)

@@ -9,9 +9,11 @@ from datetime import date
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.dataset.addresses import ImportedFile, inspect_address
 from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
-from orchestrator.dataset.files import DataFile, ImportedFile, inspect_address, inspect_file
-from orchestrator.dataset.findings import CheckReport, Finding
+from orchestrator.dataset.checking.report import CheckReport
+from orchestrator.dataset.files import DataFile, inspect_file
+from orchestrator.dataset.findings import Finding
 from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of

@@ -41,134 +41,134 @@ class Pace:
         return self.interval * self.random.uniform(0.8, 1.2)
 
 
-async def poll(world: Context) -> bool:
+async def poll(context: Context) -> bool:
     """One cycle over all polled runs this worker holds; returns whether anything changed.
 
     Memory is one page and the ids of the runs not yet seen in this cycle.
     """
-    with world.database.read() as connection:
-        missing = leases.held_job_ids(connection, world.owner, endpoint=world.config.name, states=POLLED)
+    with context.database.read() as connection:
+        missing = leases.held_job_ids(connection, context.owner, endpoint=context.config.name, states=POLLED)
     crash_point("before-poll")
     changed, after, fruitless = False, None, 0
     while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
-        page = await world.endpoint.jobs(after=after)
+        page = await context.endpoint.jobs(after=after)
         hits = {job.id: job for job in page.jobs if job.id in missing}
         missing -= hits.keys()
-        changed |= await _follow_all(hits, world)
+        changed |= await _follow_all(hits, context)
         fruitless = 0 if hits else fruitless + 1
         if page.next is None or page.next == after:
             break
         after = page.next
     for job_id in missing:
-        changed |= await _follow_alone(job_id, world)
-    await _look_for_late_landings(world)
+        changed |= await _follow_alone(job_id, context)
+    await _look_for_late_landings(context)
     crash_point("after-poll")
     return changed
 
 
-async def _look_for_late_landings(world: Context) -> None:
+async def _look_for_late_landings(context: Context) -> None:
     """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
-    with world.database.read() as connection:
-        runs = leases.held_after_repeats(connection, world.owner, world.config.name, POLLED)
+    with context.database.read() as connection:
+        runs = leases.held_after_repeats(connection, context.owner, context.config.name, POLLED)
     for run in runs:
-        if world.searched_seconds(("surplus", run.id)) <= world.config.settling_seconds:
-            await look_for_surplus(run, world)
+        if context.searched_seconds(("surplus", run.id)) <= context.config.settling_seconds:
+            await look_for_surplus(run, context)
 
 
-async def _follow_all(jobs: dict[str, RemoteJob], world: Context) -> bool:
-    with world.database.read() as connection:
-        runs = leases.held_by_job(connection, world.owner, world.config.name, list(jobs))
+async def _follow_all(jobs: dict[str, RemoteJob], context: Context) -> bool:
+    with context.database.read() as connection:
+        runs = leases.held_by_job(connection, context.owner, context.config.name, list(jobs))
     changed = False
     for run in runs:
         try:
-            changed |= await follow(run, jobs[run.job_id or ""], world)
+            changed |= await follow(run, jobs[run.job_id or ""], context)
         except LostRun:
             continue
     return changed
 
 
-async def _follow_alone(job_id: str, world: Context) -> bool:
+async def _follow_alone(job_id: str, context: Context) -> bool:
     try:
-        job = await world.endpoint.job(job_id)
+        job = await context.endpoint.job(job_id)
     except RequestRefused as error:
         if error.facts["status"] != 404:
             raise
-        return _gone(job_id, world)
-    return await _follow_all({job_id: job}, world)
+        return _gone(job_id, context)
+    return await _follow_all({job_id: job}, context)
 
 
-def _gone(job_id: str, world: Context) -> bool:
+def _gone(job_id: str, context: Context) -> bool:
     """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
     unknown for a whole settling window was deleted there."""
-    with world.database.read() as connection:
-        found = leases.held_by_job(connection, world.owner, world.config.name, [job_id])
-    message = f"{world.config.name} no longer knows job {job_id}"
+    with context.database.read() as connection:
+        found = leases.held_by_job(connection, context.owner, context.config.name, [job_id])
+    message = f"{context.config.name} no longer knows job {job_id}"
     outcome: Outcome
     for run in found:
         if run.due_at is None:
-            outcome = Wait(world.now() + world.config.settling_seconds, f"{message}; looking again")
-        elif world.now() < run.due_at:
+            outcome = Wait(context.now() + context.config.settling_seconds, f"{message}; looking again")
+        elif context.now() < run.due_at:
             continue
         else:
             outcome = Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message})
         with suppress(LostRun):
-            record(world, run, outcome)
+            record(context, run, outcome)
     return bool(found)
 
 
-async def follow(run: Run, job: RemoteJob, world: Context, why: str = "") -> bool:
+async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> bool:
     """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
     state = state_for(job.status)
     changed = state not in (None, run.state) or dict(job.raw) != dict(run.remote_job or {})
-    if changed or run.id in world.followed:
-        changed |= await _record_events(run, job, world)
+    if changed or run.id in context.followed:
+        changed |= await _record_events(run, job, context)
     if state is None and job.status != run.remote_status:
-        world.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
+        context.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is State.CANCELLED and state != run.state:
-        record(world, run, await _cancelled(run, job, world, why))
+        record(context, run, await _cancelled(run, job, context, why))
     elif state is not None and state != run.state:
-        record(world, run, move_to_status(job, why))
+        record(context, run, move_to_status(job, why))
     elif run.due_at is not None or dict(job.raw) != dict(run.remote_job or {}):
-        _note(run, job, world)
+        _note(run, job, context)
     return changed
 
 
-async def _cancelled(run: Run, job: RemoteJob, world: Context, why: str) -> Move:
+async def _cancelled(run: Run, job: RemoteJob, context: Context, why: str) -> Move:
     """What a cancelled job leaves is recorded as well: its checkpoints are models that may be of use."""
-    harvest = await gather(run, job, world)
+    harvest = await gather(run, job, context)
     move = move_to_status(job, why)
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         evidence = sweeps.evidence(connection, run.id)
     return replace(move, reason=f"pruned: {evidence}" if evidence else move.reason, also=harvest.write)
 
 
-def _note(run: Run, job: RemoteJob, world: Context) -> None:
+def _note(run: Run, job: RemoteJob, context: Context) -> None:
     reason = f"the endpoint says {job.status}"
-    with world.database.write() as connection:
+    with context.database.write() as connection:
         store.note(
-            connection, run, world.owner, world.now(), {**job_changes(job), "reason": reason, "due_at": None}
+            connection, run, context.owner, context.now(), {**job_changes(job), "reason": reason, "due_at": None}
         )
         noted = store.get(connection, run.id)
         crash_point("before-commit-note")
     crash_point("after-commit-note")
-    world.listener.noted(noted)
+    context.listener.noted(noted)
 
 
-async def _record_events(run: Run, job: RemoteJob, world: Context) -> bool:
-    with world.database.read() as connection:
+async def _record_events(run: Run, job: RemoteJob, context: Context) -> bool:
+    with context.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
     try:
-        found = await world.endpoint.events(job.id, known)
+        found = await context.endpoint.events(job.id, known)
     except RequestRefused:
         return False  # a host without events: the job object still tells its status
     if not found:
         return False
     metrics = metrics_of(run, [event.data for event in found if event.data])
-    with world.database.write() as connection:
+    with context.database.write() as connection:
         records.add_events(connection, [event_of(run, event) for event in found])
         records.add_metrics(connection, metrics)
         crash_point("before-commit-events")
     crash_point("after-commit-events")
     if metrics:
-        world.listener.measured(run, metrics)
+        context.listener.measured(run, metrics)
     return True

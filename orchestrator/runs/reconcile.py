@@ -30,27 +30,27 @@ _ANY_SKEW_SECONDS = 86_400.0
 """How far back a job with a seed of ftorch's own is looked for: no other job has it, whatever a clock says."""
 
 
-async def look_for_job(run: Run, world: Context) -> Outcome:
+async def look_for_job(run: Run, context: Context) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
     crash_point("before-job-look")
     try:
-        found = await matching_jobs(run, world)
+        found = await matching_jobs(run, context)
     except RequestRefused as error:
         problem = error.facts["problem"]
         reason = f"create unconfirmed, and the endpoint refuses to list its jobs: {problem}"
-        return Wait(world.now() + world.config.settling_seconds, reason, blocked=True)
+        return Wait(context.now() + context.config.settling_seconds, reason, blocked=True)
     crash_point("after-job-look")
     if found:
-        return await _adopt(run, world, found)
-    window = world.config.settling_seconds
-    left = window - world.searched_seconds(search_for(run))
+        return await _adopt(run, context, found)
+    window = context.config.settling_seconds
+    left = window - context.searched_seconds(search_for(run))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
-        return Wait(world.now() + again, "create unconfirmed, looking for the job")
+        return Wait(context.now() + again, "create unconfirmed, looking for the job")
     nothing_found = f"no job found in {window:g} s of looking"
-    if run.wish == RequestedAction.CANCEL:
+    if run.requested_action == RequestedAction.CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
-    return next_attempt(run, world, nothing_found)
+    return next_attempt(run, context, nothing_found)
 
 
 def search_for(run: Run) -> Hashable:
@@ -58,31 +58,31 @@ def search_for(run: Run) -> Hashable:
     return run.id, run.creation_attempts
 
 
-def next_attempt(run: Run, world: Context, reason: str) -> Move:
+def next_attempt(run: Run, context: Context, reason: str) -> Move:
     """The intent of one more create request, with the same token."""
     attempt = run.creation_attempts + 1
-    changes = {"creation_attempted_at": world.now(), "creation_attempts": attempt, "creation_open": True}
+    changes = {"creation_attempted_at": context.now(), "creation_attempts": attempt, "creation_open": True}
     text = f"{reason}; asking again (attempt {attempt})"
-    return Move(State.CREATING, text, changes, guard=told_apart(run, world))
+    return Move(State.CREATING, text, changes, guard=told_apart(run, context))
 
 
-async def matching_jobs(run: Run, world: Context) -> list[RemoteJob]:
+async def matching_jobs(run: Run, context: Context) -> list[RemoteJob]:
     """The jobs on the endpoint that this run's create request made and no other run owns, oldest first."""
-    if world.endpoint.capabilities.metadata:
-        page = await world.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
+    if context.endpoint.capabilities.metadata:
+        page = await context.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
         if by_token := [job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token]:
-            return _free(by_token, run, world)
+            return _free(by_token, run, context)
     assert run.creation_started_at is not None
     since = run.creation_started_at - (CLOCK_SKEW_SECONDS if run.seed_given else _ANY_SKEW_SECONDS)
     found: list[RemoteJob] = []
     seen: set[str] = set()
     after: str | None = None
     while True:
-        page = await world.endpoint.jobs(after=after)
-        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, world)]
+        page = await context.endpoint.jobs(after=after)
+        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, context)]
         seen.update(job.id for job in page.jobs)
         if page.next is None or page.next == after or _reaches_back(page, since):
-            return _free(found, run, world)
+            return _free(found, run, context)
         after = page.next
 
 
@@ -92,7 +92,7 @@ def _reaches_back(page: JobPage, since: float) -> bool:
     return bool(times) and times[-1] < since and times[-1] <= times[0]
 
 
-def _is_made_by(job: RemoteJob, run: Run, world: Context) -> bool:
+def _is_made_by(job: RemoteJob, run: Run, context: Context) -> bool:
     """By token where the job has one; else by every mark that the endpoint echoes: never by hyperparameters,
     which come back resolved or not at all."""
     if TOKEN_KEY in job.metadata:
@@ -101,7 +101,7 @@ def _is_made_by(job: RemoteJob, run: Run, world: Context) -> bool:
         return False
     if job.training_file != run.training_file_id or not _same_model(job.model, run.model):
         return False
-    suffix = sent_suffix(run, world.endpoint.capabilities)
+    suffix = sent_suffix(run, context.endpoint.capabilities)
     if job.suffix is not None and suffix is not None and job.suffix != suffix:
         return False
     return job.seed is None or job.seed == run.seed
@@ -119,37 +119,37 @@ def _same_model(found: str | None, asked: str) -> bool:
     return found is None or found.startswith(asked) or asked.startswith(found)
 
 
-def _free(jobs: list[RemoteJob], run: Run, world: Context) -> list[RemoteJob]:
-    with world.database.read() as connection:
-        owners = store.owners_of_jobs(connection, world.config.name, [job.id for job in jobs])
+def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
+    with context.database.read() as connection:
+        owners = store.owners_of_jobs(connection, context.config.name, [job.id for job in jobs])
     free = {job.id: job for job in jobs if owners.get(job.id, run.id) == run.id}  # a list may name a job twice
     return sorted(free.values(), key=lambda job: (job.created_at or 0.0, job.id))
 
 
-async def _adopt(run: Run, world: Context, found: list[RemoteJob]) -> Move:
+async def _adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
     oldest, *others = found
     for other in others:
-        if _is_certain(other, run, world):
-            await _cancel_duplicate(other, run, world)
+        if _is_certain(other, run, context):
+            await _cancel_duplicate(other, run, context)
     adopted = move_to_status(oldest, f"found job {oldest.id}: ")
     return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
 
 
-async def look_for_surplus(run: Run, world: Context) -> None:
+async def look_for_surplus(run: Run, context: Context) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other runs."""
     if run.creation_attempts < 2:
         return
     try:
-        found = await matching_jobs(run, world)
+        found = await matching_jobs(run, context)
     except RequestRefused:
         return  # a host that lists no jobs can't be asked
     for job in found:
-        if job.id != run.job_id and _is_certain(job, run, world):
-            await _cancel_duplicate(job, run, world)
+        if job.id != run.job_id and _is_certain(job, run, context):
+            await _cancel_duplicate(job, run, context)
 
 
-async def disown(run: Run, outcome: Outcome, world: Context) -> None:
+async def disown(run: Run, outcome: Outcome, context: Context) -> None:
     """What to do with a job that this process created for a run that it lost meanwhile.
 
     A run that is still looking will find it. One that is over, or follows another job, has no use for it.
@@ -157,32 +157,32 @@ async def disown(run: Run, outcome: Outcome, world: Context) -> None:
     if run.state != State.CREATING or not outcome.changes.get("job_id"):
         return
     job = read_job(outcome.changes["remote_job"])
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         current = store.get(connection, run.id)
     if current.job_id != job.id and (current.job_id is not None or current.is_over):
-        await _cancel_duplicate(job, run, world)
+        await _cancel_duplicate(job, run, context)
 
 
-async def _cancel_duplicate(job: RemoteJob, run: Run, world: Context) -> None:
-    place = f"run {run.id}: {world.config.name} holds a second job for it, {job.id}"
+async def _cancel_duplicate(job: RemoteJob, run: Run, context: Context) -> None:
+    place = f"run {run.id}: {context.config.name} holds a second job for it, {job.id}"
     if state_for(job.status) in (*FINAL, State.COLLECTING):
-        world.listener.warned(f"{place}, which is over ({job.status})")
+        context.listener.warned(f"{place}, which is over ({job.status})")
         return
     crash_point("before-surplus-cancel")
     try:
-        await world.endpoint.cancel(job.id)
+        await context.endpoint.cancel(job.id)
     except RequestRefused as error:
-        world.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
+        context.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
     else:
         crash_point("after-surplus-cancel")
-        world.listener.warned(f"{place}; it is being cancelled")
+        context.listener.warned(f"{place}; it is being cancelled")
 
 
-def _is_certain(job: RemoteJob, run: Run, world: Context) -> bool:
+def _is_certain(job: RemoteJob, run: Run, context: Context) -> bool:
     """By the token, or by a suffix that holds the run's id: an endpoint without metadata was sent such a one."""
     if job.metadata.get(TOKEN_KEY) == run.creation_token:
         return True
     if job.suffix is None or job.seed != run.seed:
         return False
-    capabilities = world.endpoint.capabilities
+    capabilities = context.endpoint.capabilities
     return not run.seed_given or (not capabilities.metadata and job.suffix == sent_suffix(run, capabilities))

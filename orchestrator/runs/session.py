@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import open_endpoint
+from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import FtorchError
-from orchestrator.runs.context import Clock, Context, Listener, NullListener, new_owner
+from orchestrator.runs.context import Context, Listener, NullListener
 from orchestrator.runs.engine import EndpointLoop, Supervisor
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
-
-T = TypeVar("T")
 
 
 async def drive(
@@ -29,7 +26,7 @@ async def drive(
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
     until: Callable[[], bool] | None = None,
-    attendants: Sequence[Supervisor] = (),
+    supervisors: Sequence[Supervisor] = (),
 ) -> None:
     """Drive the runs `ids` (None: all that are not over) until each is over, paused, or waits for the user.
 
@@ -38,7 +35,7 @@ async def drive(
     not stop the others; the first trouble is raised when all have ended.
     """
     with database.read() as connection:
-        names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in attendants)}
+        names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in supervisors)}
     stop = stop or asyncio.Event()
     listener = listener or NullListener()
 
@@ -46,10 +43,10 @@ async def drive(
         config = workspace.endpoint(name)
         rng = random.SystemRandom()
         async with open_endpoint(config, workspace.home) as endpoint:
-            world = Context(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
-            world.followed.update(followed)
-            here = [each for each in attendants if each.endpoint == name]
-            await EndpointLoop(world, ids, until, here).run(stop)
+            context = Context(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
+            context.followed.update(followed)
+            here = [each for each in supervisors if each.endpoint == name]
+            await EndpointLoop(context, ids, until, here).run(stop)
 
     results = await asyncio.gather(*map(drive_one, sorted(names)), return_exceptions=True)
     _raise_first([result for result in results if isinstance(result, BaseException)], listener)
@@ -69,13 +66,3 @@ async def check_endpoint(config: EndpointConfig, workspace: Workspace) -> str:
     """Make one harmless request; a sentence on what answered. Raises EndpointNotUsable and EndpointError."""
     async with open_endpoint(config, workspace.home) as endpoint:
         return await endpoint.check()
-
-
-def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end from plain code, also inside a notebook, where a loop is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, work()).result()

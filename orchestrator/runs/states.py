@@ -117,7 +117,7 @@ def move(
         raise IllegalMove(run=run.id, from_state=run.state, to_state=to)
     values = {"state": to.value, "reason": reason, "due_at": None, **(changes or {})}
     if to in FINAL:
-        values |= {"finished_at": now, "wish": None}
+        values |= {"finished_at": now, "requested_action": None}
     moved = store.swap(connection, run, owner, now, values)
     store.add_transition(connection, Transition(run.id, moved.version, run.state, to.value, reason, now, owner))
     return moved

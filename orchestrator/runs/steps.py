@@ -39,19 +39,19 @@ _WIND_DOWN = (
 )
 
 
-async def pending(run: Run, world: Context) -> Outcome:
+async def pending(run: Run, context: Context) -> Outcome:
     """Begin, if a slot is free and the budget allows it."""
-    guard = partial(limits.admission, run=run, config=world.config, now=world.now())
+    guard = partial(limits.admission, run=run, config=context.config, now=context.now())
     return Move(State.UPLOADING, f"a slot is free{limits.unpriced(run)}", guard=guard)
 
 
-async def uploading(run: Run, world: Context) -> Outcome:
+async def uploading(run: Run, context: Context) -> Outcome:
     """Bring the files up; when they are there, commit the intent to create."""
     ids: dict[str, str] = {}
     waits: list[Wait] = []  # while one file is being processed, the other can go up
     for role, place, sha256 in _files(run):
         try:
-            found = await file_on_endpoint(world, place, sha256)
+            found = await file_on_endpoint(context, place, sha256)
         except (DataFileUnusable, RequestRefused, UsageError) as error:
             return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
         if isinstance(found, Wait):
@@ -60,15 +60,15 @@ async def uploading(run: Run, world: Context) -> Outcome:
             ids[f"{role}_file_id"] = found
     if waits:
         return waits[0]
-    now = world.now()
+    now = context.now()
     intent = {
-        "creation_token": run.creation_token or new_token(world.random, now),
+        "creation_token": run.creation_token or new_token(context.random, now),
         "creation_started_at": now,
         "creation_attempted_at": now,
         "creation_attempts": run.creation_attempts + 1,
         "creation_open": True,
     }
-    guard = limits.told_apart(run, world)
+    guard = limits.told_apart(run, context)
     return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)
 
 
@@ -79,47 +79,47 @@ def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
     return files
 
 
-async def creating(run: Run, world: Context) -> Outcome:
+async def creating(run: Run, context: Context) -> Outcome:
     """Send the paid request only right after this process committed its intent; anything else is looked for."""
     intent = (run.id, run.creation_attempts)
-    if run.creation_open and intent in world.fresh_intents:
-        world.fresh_intents.discard(intent)
-        return await _create(run, world)
+    if run.creation_open and intent in context.fresh_intents:
+        context.fresh_intents.discard(intent)
+        return await _create(run, context)
     if run.creation_open:
-        return await look_for_job(run, world)
-    return next_attempt(run, world, "the last request was refused for now")
+        return await look_for_job(run, context)
+    return next_attempt(run, context, "the last request was refused for now")
 
 
-async def _create(run: Run, world: Context) -> Outcome:
-    if not world.holds(run):
-        return Wait(world.now(), "create unconfirmed, looking for the job")  # it slept past its lease
+async def _create(run: Run, context: Context) -> Outcome:
+    if not context.holds(run):
+        return Wait(context.now(), "create unconfirmed, looking for the job")  # it slept past its lease
     try:
-        job = await _request(run, world)
+        job = await _request(run, context)
     except OutcomeUnknown as error:
-        given_up = world.now()
-        world.begin_search(search_for(run))  # a request that was given up late can still land
+        given_up = context.now()
+        context.begin_search(search_for(run))  # a request that was given up late can still land
         reason = f"create unconfirmed ({error.facts['problem']}), looking for the job"
         return Wait(given_up, reason, {"creation_attempted_at": given_up})
     except EndpointBusy as error:
-        pause = error.facts["retry_after"] or world.config.poll_seconds
-        return Wait(world.now() + pause, str(error), {"creation_open": False})
+        pause = error.facts["retry_after"] or context.config.poll_seconds
+        return Wait(context.now() + pause, str(error), {"creation_open": False})
     except RequestRefused as error:
         return _refused(error)
     except EndpointError:
-        _close_attempt(run, world)
+        _close_attempt(run, context)
         raise
     for departure in departures(run, job):
-        world.listener.warned(f"run {run.id}: {departure} (job {job.id})")
+        context.listener.warned(f"run {run.id}: {departure} (job {job.id})")
     created = move_to_status(job, f"job {job.id} created: ")
     # A job that is over already is moved on by polling, which fetches the events that say why.
     to = State.QUEUED if created.to in FINAL else created.to
     return Move(to, created.reason, {**created.changes, "creation_open": False})
 
 
-async def _request(run: Run, world: Context) -> RemoteJob:
+async def _request(run: Run, context: Context) -> RemoteJob:
     crash_point("before-create")
     try:
-        return await world.endpoint.create(request_for(run, world.endpoint.capabilities))
+        return await context.endpoint.create(request_for(run, context.endpoint.capabilities))
     finally:
         crash_point("after-create")
 
@@ -138,10 +138,10 @@ def _refused(error: RequestRefused) -> Move:
     return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
 
 
-def _close_attempt(run: Run, world: Context) -> None:
+def _close_attempt(run: Run, context: Context) -> None:
     """The request certainly created nothing (it never left, or the key or the account was refused)."""
-    with world.database.write(durable=True) as connection:
-        store.note(connection, run, world.owner, world.now(), {"creation_open": False})
+    with context.database.write(durable=True) as connection:
+        store.note(connection, run, context.owner, context.now(), {"creation_open": False})
         crash_point("before-commit-attempt-closed")
     crash_point("after-commit-attempt-closed")
 

@@ -35,7 +35,7 @@ _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
 
-async def file_on_endpoint(world: Context, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
+async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
     """The endpoint's id of the file with these bytes, uploading it where it is not there yet; or what to wait for.
 
     Files of another `purpose` than training must be small enough not to go up in parts.
@@ -44,62 +44,64 @@ async def file_on_endpoint(world: Context, path: Place, sha256: str, purpose: st
     """
     if isinstance(path, Address) and path.unset:
         reason = f"the environment variable {path.unset[0]} is not set, which {path} needs; export it, then resume"
-        return Wait(world.now() + _PATIENCE_SECONDS, reason, blocked=True)
-    async with world.upload_locks[sha256]:
-        with world.database.read() as connection:
-            known = uploads.find(connection, world.config.name, purpose, sha256)
+        return Wait(context.now() + _PATIENCE_SECONDS, reason, blocked=True)
+    async with context.upload_locks[sha256]:
+        with context.database.read() as connection:
+            known = uploads.find(connection, context.config.name, purpose, sha256)
         if known is not None and known.file_id is not None:
-            return await _recorded(world, known, path)
-        claimed = await _claim(world, path, sha256, purpose)
+            return await _recorded(context, known, path)
+        claimed = await _claim(context, path, sha256, purpose)
         if claimed is None or claimed.file_id is not None:
-            return _elsewhere(world, path)
+            return _elsewhere(context, path)
         if claimed.attempted_at is not None:
-            return await _look_for(world, claimed, path)
-        return await _send(world, claimed, path)
+            return await _look_for(context, claimed, path)
+        return await _send(context, claimed, path)
 
 
-def _elsewhere(world: Context, path: Place) -> Wait:
-    return Wait(world.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
+def _elsewhere(context: Context, path: Place) -> Wait:
+    return Wait(context.now() + _LOOK_AGAIN_SECONDS, f"another process is uploading {path.name}")
 
 
-async def _recorded(world: Context, upload: Upload, path: Place) -> str | Wait:
+async def _recorded(context: Context, upload: Upload, path: Place) -> str | Wait:
     """A file recorded earlier may have been deleted or have expired since."""
     assert upload.file_id is not None
     try:
-        remote = await world.endpoint.file(upload.file_id)
+        remote = await context.endpoint.file(upload.file_id)
     except RequestRefused as error:
         if error.facts["status"] != 404:
             raise
-        return await _send_again(world, upload, path)
+        return await _send_again(context, upload, path)
     if remote.status in _DELETED_STATUSES:
-        return await _send_again(world, upload, path)
-    return _ready(world, upload, remote, path)
+        return await _send_again(context, upload, path)
+    return _ready(context, upload, remote, path)
 
 
-async def _send_again(world: Context, gone: Upload, path: Place) -> str | Wait:
-    claimed = await _claim(world, path, gone.sha256, gone.purpose)
+async def _send_again(context: Context, gone: Upload, path: Place) -> str | Wait:
+    claimed = await _claim(context, path, gone.sha256, gone.purpose)
     if claimed is None or claimed.file_id != gone.file_id:
-        return _elsewhere(world, path)  # somebody else noticed first
-    world.listener.warned(f"{path.name} is no longer on {world.config.name}; uploading it again")
-    with world.database.write() as connection:
-        forgotten = uploads.write(connection, claimed, world.owner, world.now(), file_id=None, attempted_at=None)
-    return await _send(world, forgotten, path)
+        return _elsewhere(context, path)  # somebody else noticed first
+    context.listener.warned(f"{path.name} is no longer on {context.config.name}; uploading it again")
+    with context.database.write() as connection:
+        forgotten = uploads.write(
+            connection, claimed, context.owner, context.now(), file_id=None, attempted_at=None
+        )
+    return await _send(context, forgotten, path)
 
 
-async def _claim(world: Context, path: Place, sha256: str, purpose: str) -> Upload | None:
+async def _claim(context: Context, path: Place, sha256: str, purpose: str) -> Upload | None:
     file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases are to be kept
-    with world.database.write() as connection:
+    with context.database.write() as connection:
         claimed = uploads.claim(
             connection,
-            endpoint=world.config.name,
+            endpoint=context.config.name,
             purpose=purpose,
             sha256=sha256,
             sent_name=sent_name(file),
             size=file.size,
-            owner=world.owner,
-            expires_at=world.lease_end() + world.config.timeout_seconds,
-            now=world.now(),
-            abandoned=world.abandoned(connection),
+            owner=context.owner,
+            expires_at=context.lease_end() + context.config.timeout_seconds,
+            now=context.now(),
+            abandoned=context.abandoned(connection),
         )
         crash_point("before-commit-upload-claim")
     crash_point("after-commit-upload-claim")
@@ -117,75 +119,75 @@ def _unchanged(path: Place, sha256: str) -> DataFile:
     return file
 
 
-async def _look_for(world: Context, upload: Upload, path: Place) -> str | Wait:
+async def _look_for(context: Context, upload: Upload, path: Place) -> str | Wait:
     """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
     crash_point("before-file-look")
-    named = await world.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
+    named = await context.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
     found = [file for file in named if isinstance(path, Address) or file.bytes in (None, upload.bytes)]
     crash_point("after-file-look")
     usable = [file for file in found if file.status not in _FAILED_STATUSES]
     if usable:
-        return _confirm(world, upload, usable[-1], path)
-    left = world.config.settling_seconds - world.searched_seconds(upload.id)
+        return _confirm(context, upload, usable[-1], path)
+    left = context.config.settling_seconds - context.searched_seconds(upload.id)
     if left > 0:
-        pause = min(left, max(_LOOK_AGAIN_SECONDS, _LOOK_AGAIN_SHARE * world.config.settling_seconds))
-        return Wait(world.now() + pause, f"upload unconfirmed, looking for {path.name}")
-    del world.searches[upload.id]
-    return await _send(world, upload, path)
+        pause = min(left, max(_LOOK_AGAIN_SECONDS, _LOOK_AGAIN_SHARE * context.config.settling_seconds))
+        return Wait(context.now() + pause, f"upload unconfirmed, looking for {path.name}")
+    del context.searches[upload.id]
+    return await _send(context, upload, path)
 
 
-async def _send(world: Context, upload: Upload, path: Place) -> str | Wait:
-    with world.database.write() as connection:
-        intended = uploads.write(connection, upload, world.owner, world.now(), attempted_at=world.now())
+async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
+    with context.database.write() as connection:
+        intended = uploads.write(connection, upload, context.owner, context.now(), attempted_at=context.now())
         crash_point("before-commit-upload-intent")
     crash_point("after-commit-upload-intent")
     try:
-        remote = await _request(world, intended, path)
+        remote = await _request(context, intended, path)
     except OutcomeUnknown as error:
-        world.begin_search(intended.id)  # a request that was given up late can still land
-        with world.database.write() as connection:
-            uploads.write(connection, intended, world.owner, world.now(), attempted_at=world.now())
+        context.begin_search(intended.id)  # a request that was given up late can still land
+        with context.database.write() as connection:
+            uploads.write(connection, intended, context.owner, context.now(), attempted_at=context.now())
             crash_point("before-commit-upload-failure")
         crash_point("after-commit-upload-failure")
         reason = f"upload unconfirmed ({error.facts['problem']}), looking for {path.name}"
-        return Wait(world.now() + _LOOK_AGAIN_SECONDS, reason)
+        return Wait(context.now() + _LOOK_AGAIN_SECONDS, reason)
     except (EndpointError, DataFileUnusable, UsageError) as error:
-        with world.database.write() as connection:
-            uploads.write(connection, intended, world.owner, world.now(), attempted_at=None, lease_owner=None)
+        with context.database.write() as connection:
+            uploads.write(connection, intended, context.owner, context.now(), attempted_at=None, lease_owner=None)
             crash_point("before-commit-upload-failure")
         crash_point("after-commit-upload-failure")
         if isinstance(error, EndpointBusy):
-            return Wait(world.now() + (error.facts["retry_after"] or world.config.poll_seconds), str(error))
+            return Wait(context.now() + (error.facts["retry_after"] or context.config.poll_seconds), str(error))
         if isinstance(error, RequestRefused):
             raise DataFileUnusable(
                 path=path, problem=f"the upload was refused: {error.facts['problem']}"
             ) from error
         raise
-    return _confirm(world, intended, remote, path)
+    return _confirm(context, intended, remote, path)
 
 
-async def _request(world: Context, intended: Upload, path: Place) -> RemoteFile:
+async def _request(context: Context, intended: Upload, path: Place) -> RemoteFile:
     if isinstance(path, Address):
-        return await _import(world, intended, path)
-    content, parts = Content(path, intended.sha256, intended.bytes), world.endpoint.capabilities.parts
+        return await _import(context, intended, path)
+    content, parts = Content(path, intended.sha256, intended.bytes), context.endpoint.capabilities.parts
 
     def on_sent(sent: int) -> None:
-        world.listener.sending(path, sent, content.size)
+        context.listener.sending(path, sent, content.size)
 
     crash_point("before-upload")
     try:
         if parts and content.size > parts.above:
-            return await send_in_parts(world, intended, content, parts.size, on_sent)
-        return await world.endpoint.upload(content, intended.sent_name, on_sent, purpose=intended.purpose)
+            return await send_in_parts(context, intended, content, parts.size, on_sent)
+        return await context.endpoint.upload(content, intended.sent_name, on_sent, purpose=intended.purpose)
     finally:
-        world.listener.sending(path, None, content.size)
+        context.listener.sending(path, None, content.size)
         crash_point("after-upload")
 
 
-async def _import(world: Context, intended: Upload, address: Address) -> RemoteFile:
+async def _import(context: Context, intended: Upload, address: Address) -> RemoteFile:
     crash_point("before-upload")
     try:
-        return await world.endpoint.import_file(address.whole, intended.sent_name)
+        return await context.endpoint.import_file(address.whole, intended.sent_name)
     except EndpointError as error:
         spoken = {key: address.hidden_in(fact) for key, fact in error.facts.items() if isinstance(fact, str)}
         raise type(error)(**{**error.facts, **spoken}) from None
@@ -193,13 +195,13 @@ async def _import(world: Context, intended: Upload, address: Address) -> RemoteF
         crash_point("after-upload")
 
 
-def _confirm(world: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
-    with world.database.write() as connection:
+def _confirm(context: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
+    with context.database.write() as connection:
         uploads.write(
             connection,
             upload,
-            world.owner,
-            world.now(),
+            context.owner,
+            context.now(),
             file_id=remote.id,
             status=remote.status,
             lease_owner=None,
@@ -207,21 +209,21 @@ def _confirm(world: Context, upload: Upload, remote: RemoteFile, path: Place) ->
         )
         crash_point("before-commit-upload")
     crash_point("after-commit-upload")
-    return _ready(world, upload, remote, path)
+    return _ready(context, upload, remote, path)
 
 
-def _ready(world: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
+def _ready(context: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
     if remote.status in _FAILED_STATUSES:
         details = remote.status_details or str(remote.status)
         shown = path.hidden_in(details) if isinstance(path, Address) else details
         problem = f"the endpoint could not process it ({shown})"
         raise DataFileUnusable(path=path, problem=problem)
-    if world.endpoint.capabilities.needs_processed_files and remote.status not in (None, "processed"):
-        if world.now() > (upload.attempted_at or upload.created_at) + _PATIENCE_SECONDS:
+    if context.endpoint.capabilities.needs_processed_files and remote.status not in (None, "processed"):
+        if context.now() > (upload.attempted_at or upload.created_at) + _PATIENCE_SECONDS:
             hours = f"{_PATIENCE_SECONDS / 3600:g} hours"
             problem = f"the endpoint has it as {remote.id} and is not done with it ({remote.status}) after {hours}"
             raise DataFileUnusable(path=path, problem=f"{problem}; delete it there, then submit again")
-        return Wait(world.now() + world.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
+        return Wait(context.now() + context.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
     return remote.id
 
 
@@ -230,7 +232,7 @@ def _ready(world: Context, upload: Upload, remote: RemoteFile, path: Place) -> s
 
 
 async def send_in_parts(
-    world: Context, intended: Upload, content: Content, part_bytes: int, on_sent: OnSent
+    context: Context, intended: Upload, content: Content, part_bytes: int, on_sent: OnSent
 ) -> RemoteFile:
     """Bring the file up and make it complete, as long as the lease on it is held.
 
@@ -238,51 +240,53 @@ async def send_in_parts(
     hour. Raises as `Endpoint.upload` does, and LostRun.
     """
     pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases are to be kept
-    upload_id = await _open(world, intended)
+    upload_id = await _open(context, intended)
     try:
-        part_ids = [await _send_part(world, upload_id, part, on_sent) for part in pieces.parts]
-        _require_lease(world, intended)
-        return await _complete(world, intended, upload_id, part_ids, pieces.md5)
+        part_ids = [await _send_part(context, upload_id, part, on_sent) for part in pieces.parts]
+        _require_lease(context, intended)
+        return await _complete(context, intended, upload_id, part_ids, pieces.md5)
     except FtorchError:
-        await _give_up(world, upload_id)
+        await _give_up(context, upload_id)
         raise
 
 
-async def _open(world: Context, intended: Upload) -> str:
+async def _open(context: Context, intended: Upload) -> str:
     crash_point("before-parts-open")
     try:
-        return await world.endpoint.open_upload(intended.sent_name, intended.bytes)
+        return await context.endpoint.open_upload(intended.sent_name, intended.bytes)
     finally:
         crash_point("after-parts-open")
 
 
-async def _send_part(world: Context, upload_id: str, part: Content, on_sent: OnSent) -> str:
+async def _send_part(context: Context, upload_id: str, part: Content, on_sent: OnSent) -> str:
     crash_point("before-part")
     try:
-        return await world.endpoint.add_part(upload_id, part, lambda sent: on_sent(part.offset + sent))
+        return await context.endpoint.add_part(upload_id, part, lambda sent: on_sent(part.offset + sent))
     finally:
         crash_point("after-part")
 
 
-def _require_lease(world: Context, intended: Upload) -> None:
+def _require_lease(context: Context, intended: Upload) -> None:
     """The parts may have taken long: somebody else may have sent the file meanwhile."""
-    with world.database.write() as connection:
-        uploads.write(connection, intended, world.owner, world.now(), attempted_at=world.now())
+    with context.database.write() as connection:
+        uploads.write(connection, intended, context.owner, context.now(), attempted_at=context.now())
         crash_point("before-commit-parts-complete")
     crash_point("after-commit-parts-complete")
 
 
-async def _complete(world: Context, intended: Upload, upload_id: str, part_ids: list[str], md5: str) -> RemoteFile:
+async def _complete(
+    context: Context, intended: Upload, upload_id: str, part_ids: list[str], md5: str
+) -> RemoteFile:
     crash_point("before-parts-complete")
     try:
-        return await world.endpoint.complete_upload(upload_id, part_ids, md5, intended.bytes)
+        return await context.endpoint.complete_upload(upload_id, part_ids, md5, intended.bytes)
     finally:
         crash_point("after-parts-complete")
 
 
-async def _give_up(world: Context, upload_id: str) -> None:
+async def _give_up(context: Context, upload_id: str) -> None:
     """What is cancelled can't become a file later; if this fails, or comes too late, looking by name finds it."""
     crash_point("before-parts-cancel")
     with suppress(EndpointError):
-        await world.endpoint.cancel_upload(upload_id)
+        await context.endpoint.cancel_upload(upload_id)
     crash_point("after-parts-cancel")

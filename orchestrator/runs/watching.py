@@ -10,34 +10,34 @@ from orchestrator.store.runs import Run
 class Watch:
     """Compares the followed runs that this worker does not hold with what it saw of them last."""
 
-    def __init__(self, world: Context) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._seen: dict[str, Run] = {}
         self._steps: dict[str, int] = {}
 
     def look(self) -> None:
         """Report the moves and measurements since the last look."""
-        world = self._world
-        with world.database.read() as connection:
-            current = store.by_ids(connection, list(world.followed))
+        context = self._context
+        with context.database.read() as connection:
+            current = store.by_ids(connection, list(context.followed))
         for run in current:
             before = self._seen.get(run.id)
             self._seen[run.id] = run
-            if run.lease_owner == world.owner:
+            if run.lease_owner == context.owner:
                 continue  # whoever drives a run tells of it as it goes
-            if before is None or before.lease_owner == world.owner:
+            if before is None or before.lease_owner == context.owner:
                 self._mark(run)
             elif run != before:
                 self._report(run, before)
 
     def _mark(self, run: Run) -> None:
-        with self._world.database.read() as connection:
+        with self._context.database.read() as connection:
             last = records.last_metrics(connection, [run.id]).get(run.id)
         self._steps[run.id] = last.step if last else 0
 
     def _report(self, run: Run, before: Run) -> None:
-        listener = self._world.listener
-        with self._world.database.read() as connection:
+        listener = self._context.listener
+        with self._context.database.read() as connection:
             moves = [move for move in store.history(connection, run.id) if move.version > before.version]
             metrics = [m for m in records.metrics_of(connection, run.id) if m.step > self._steps[run.id]]
         if metrics:

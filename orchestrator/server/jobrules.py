@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.server.resultfile import result_file
 from orchestrator.server.store.jobs import Measured
-from orchestrator.server.store.records import Failure, Job
+from orchestrator.server.store.records import Failure
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,3 @@ class JobRules:
 
 
 OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)
-
-
-def rules_of(job: Job) -> JobRules:
-    """The rules of the API that created the job."""
-    if job.dialect == "openai":
-        return OPENAI
-    from orchestrator.server.azure.jobrules import AZURE
-
-    return AZURE

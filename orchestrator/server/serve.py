@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import AddressUnusable, ServerMissing
 from orchestrator.server.app import create_app
-from orchestrator.server.azure.errors import AzureSettings
-from orchestrator.server.settings import Settings
+from orchestrator.server.settings import AzureSettings, Settings
 
 if TYPE_CHECKING:
     import uvicorn

@@ -27,7 +27,7 @@ from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import numbered_lines
 from orchestrator.server import ids, resultfile
-from orchestrator.server.jobrules import rules_of
+from orchestrator.server.jobrules import OPENAI, JobRules
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import Measured, Metrics, NoLongerRunningError
@@ -255,7 +255,7 @@ def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
 
 
 def _check_size(job: Job, numbers: Hyperparameters) -> None:
-    most, wanted = rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
+    most, wanted = _rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
     if most is not None and wanted > most:
         message = (
             f"{wanted:,} tokens (tokens of the file times epochs) are more than the {most:,} one job may train on."
@@ -299,7 +299,7 @@ def _parent_weights(store: Store, job: Job) -> bytes | None:
 
 def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: bytes, now: int) -> None:
     model_blob = store.blobs.put(weights)
-    result = rules_of(job).result_file(store.progress.steps(job))
+    result = _rules_of(job).result_file(store.progress.steps(job))
     result_blob = store.blobs.put(result)
     file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
     try:
@@ -366,7 +366,7 @@ def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
     )
     if not report.ok:
         raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
-    failure = rules_of(job).screen(path)
+    failure = _rules_of(job).screen(path)
     if failure is not None:
         raise JobFailedError(failure)
     return report
@@ -392,3 +392,12 @@ def _notes(name: str, report: CheckReport) -> list[str]:
     if left:
         notes.append(f"{name}: {left} more warnings")
     return notes
+
+
+def _rules_of(job: Job) -> JobRules:
+    """The rules of the API that created the job."""
+    if job.dialect == "openai":
+        return OPENAI
+    from orchestrator.server.azure.jobrules import AZURE
+
+    return AZURE

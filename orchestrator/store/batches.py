@@ -32,7 +32,7 @@ class Batch:
     version: int
     created_at: float
     updated_at: float
-    wish: str | None = None
+    requested_action: str | None = None
     finished_at: float | None = None
     lease_owner: str | None = None
     lease_expires_at: float | None = None
@@ -220,9 +220,9 @@ def note(connection: Connection, batch: Batch, owner: str, now: float, changes: 
         raise LostRun(run=f"(batch {batch.id})")
 
 
-def wish(connection: Connection, batch_id: str, wished: str) -> None:
+def request_action(connection: Connection, batch_id: str, requested: str) -> None:
     """Record what the user wants of a batch that is not over. Needs no lease."""
-    connection.execute(update(batches).where(batches.c.id == batch_id, _OPEN).values(wish=wished))
+    connection.execute(update(batches).where(batches.c.id == batch_id, _OPEN).values(requested_action=requested))
 
 
 def let_go(connection: Connection, batch_id: str) -> int:

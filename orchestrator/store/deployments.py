@@ -35,7 +35,7 @@ class Deployment:
     updated_at: float
     made_elsewhere: bool = False
     due_at: float | None = None
-    wish: str | None = None
+    requested_action: str | None = None
     requested_at: float | None = None
     provisioned_at: float | None = None
     deployed_at: float | None = None
@@ -106,7 +106,7 @@ def newest(
 def answering(connection: Connection, endpoint: str, model: str) -> Deployment | None:
     """The model's deployment that answers, the lasting one first; None where none is recorded."""
     active = newest(connection, endpoint=endpoint, model=model, only_active=True)
-    there = [each for each in active if each.state == "deployed" and each.wish is None]
+    there = [each for each in active if each.state == "deployed" and each.requested_action is None]
     return min(there, key=lambda each: each.temporary, default=None)
 
 
@@ -224,10 +224,15 @@ def _write(
         raise LostDeployment(name=deployment.name)
 
 
-def set_wish(connection: Connection, deployment_id: str, wish: str) -> bool:
+def request_action(connection: Connection, deployment_id: str, requested_action: str) -> bool:
     """Record what is wished of a deployment that is not over; False when it is over. Needs no lease."""
     active = and_(deployments.c.id == deployment_id, deployments.c.finished_at.is_(None))
-    return connection.execute(update(deployments).where(active).values(wish=wish, due_at=None)).rowcount == 1
+    return (
+        connection.execute(
+            update(deployments).where(active).values(requested_action=requested_action, due_at=None)
+        ).rowcount
+        == 1
+    )
 
 
 def use(connection: Connection, deployment_id: str, owner: str, expires_at: float) -> None:

@@ -76,12 +76,12 @@ def held(
     return [run_of(row) for row in connection.execute(query)]
 
 
-def held_with_wish(connection: Connection, owner: str, endpoint: str) -> list[Run]:
+def held_with_request(connection: Connection, owner: str, endpoint: str) -> list[Run]:
     """The runs that `owner` holds and whose user wishes something of them."""
     query = select(*COLUMNS).where(
         runs.c.lease_owner == owner,
         runs.c.endpoint == endpoint,
-        runs.c.wish.is_not(None),
+        runs.c.requested_action.is_not(None),
         runs.c.finished_at.is_(None),
     )
     return [run_of(row) for row in connection.execute(query)]

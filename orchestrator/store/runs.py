@@ -48,7 +48,7 @@ class Run:
     created_at: float
     updated_at: float
     due_at: float | None = None
-    wish: str | None = None
+    requested_action: str | None = None
     finished_at: float | None = None
     lease_owner: str | None = None
     lease_expires_at: float | None = None
@@ -229,7 +229,7 @@ def unfinished(
     query = select(runs.c.id).where(
         runs.c.endpoint == endpoint,
         runs.c.finished_at.is_(None),
-        or_(runs.c.state != resting, runs.c.wish.is_not(None)),
+        or_(runs.c.state != resting, runs.c.requested_action.is_not(None)),
     )
     if ids is not None:
         query = query.where(runs.c.id.in_(ids))
@@ -280,15 +280,19 @@ def _write(connection: Connection, run: Run, owner: str, now: float, changes: Ma
         raise LostRun(run=run.id)
 
 
-def set_wish(connection: Connection, run_id: str, wish: str | None) -> bool:
+def request_action(connection: Connection, run_id: str, requested_action: str | None) -> bool:
     """Record what the user wants of a run that is not over; False when it is over. Needs no lease."""
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
-    return connection.execute(statement.values(wish=wish, due_at=None)).rowcount == 1
+    return connection.execute(statement.values(requested_action=requested_action, due_at=None)).rowcount == 1
 
 
-def withdraw(connection: Connection, run_id: str, wish: str) -> None:
+def withdraw(connection: Connection, run_id: str, requested_action: str) -> None:
     """Take back this wish where it is not carried out yet; another one stays. Needs no lease."""
-    connection.execute(update(runs).where(runs.c.id == run_id, runs.c.wish == wish).values(wish=None))
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.requested_action == requested_action)
+        .values(requested_action=None)
+    )
 
 
 def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, poll_seconds: float | None) -> None:

@@ -78,7 +78,7 @@ runs = Table(
     Column("reason", Text, nullable=False),  # why it is in this state, or what it waits for
     Column("version", Integer, nullable=False),
     Column("due_at", Float),  # nothing is tried before
-    Column("wish", String(16)),  # cancel, pause or unpause, until the loop has carried it out
+    Column("requested_action", String(16)),  # cancel, pause or unpause, until the loop has carried it out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("finished_at", Float),
@@ -291,7 +291,7 @@ deployments = Table(
     Column("reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("due_at", Float),  # nothing is tried before
-    Column("wish", String(16)),  # remove, until the loop has carried it out
+    Column("requested_action", String(16)),  # remove, until the loop has carried it out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("requested_at", Float),  # the last request: once there was one, the account may hold it
@@ -342,7 +342,7 @@ batches = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Column("wish", String(16)),  # cancel, until it is carried out
+    Column("requested_action", String(16)),  # cancel, until it is carried out
     Column("finished_at", Float),
     Column("lease_owner", String(160)),
     Column("lease_expires_at", Float),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
 from orchestrator.evaluation import unattended
-from orchestrator.evaluation.plan import Plan, Wishes, plan_subject
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_subject
 from orchestrator.evaluation.results import Results
 from orchestrator.evaluation.scores import SCORING
 from orchestrator.evaluation.session import new_id
@@ -80,7 +80,7 @@ def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
     `plan_subject` raises."""
     with ledger.database.read() as connection:
         sweep = sweeps.get(connection, str(wanted.sweep_id))
-    return plan_subject(ledger, of_sweep(ledger, sweep, job_of(sweep)), Wishes())
+    return plan_subject(ledger, of_sweep(ledger, sweep, job_of(sweep)), EvaluationOptions())
 
 
 def carry_out(ledger: Ledger, wanted: Evaluation) -> Results:

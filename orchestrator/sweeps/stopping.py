@@ -205,7 +205,7 @@ class Pruner:
         with self._database.write() as connection:
             is_pruned = store.prune(connection, standing.trial, evidence)
             if is_pruned:
-                run_store.set_wish(connection, standing.trial.run_id, RequestedAction.CANCEL)
+                run_store.request_action(connection, standing.trial.run_id, RequestedAction.CANCEL)
 
     def _number(self, run_id: str) -> int:
         return self._numbers.setdefault(run_id, len(self._numbers))

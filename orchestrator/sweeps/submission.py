@@ -223,7 +223,7 @@ def _take_up_again(connection: Connection, trial: RecordedTrial) -> None:
 def _leave(connection: Connection, trial: RecordedTrial) -> None:
     """What may have a job is left to it; what is not that far is not begun any more."""
     if run_store.get(connection, trial.run_id).state in (State.PENDING, State.UPLOADING):
-        run_store.set_wish(connection, trial.run_id, RequestedAction.CANCEL)
+        run_store.request_action(connection, trial.run_id, RequestedAction.CANCEL)
 
 
 def _free_numbers(connection: Connection, sweep: RecordedSweep) -> Iterator[int]:

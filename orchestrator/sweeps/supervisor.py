@@ -42,7 +42,7 @@ def supervisors(ledger: Ledger, name: str | None = None) -> list[SweepSupervisor
     if name is None:
         sweeps = [each for each in sweeps if each.endpoint in ledger.workspace.endpoints]
     found = [supervisor_of(ledger, each) for each in sweeps if _may_be_unfinished(each, counts.get(each.id, {}))]
-    return [attendant for attendant in found if attendant.has_work()]
+    return [supervisor for supervisor in found if supervisor.has_work()]
 
 
 def supervisor_of(ledger: Ledger, sweep: RecordedSweep) -> SweepSupervisor:

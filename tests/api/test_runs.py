@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.api.runs import request_action
 from orchestrator.config import EndpointConfig, Workspace
-from orchestrator.errors import WishRefused
+from orchestrator.errors import ActionRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import FINAL, RequestedAction, State
 
@@ -21,11 +21,11 @@ def ledger(db, tmp_path):
 def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, make_run, reread):
     run = make_run(state=state)
     request_action(ledger, run.id, RequestedAction.CANCEL)
-    assert reread(run).wish == "cancel"
+    assert reread(run).requested_action == "cancel"
 
 
 @pytest.mark.parametrize(
-    ("state", "wished", "because"),
+    ("state", "requested", "because"),
     [
         (State.SUCCEEDED, RequestedAction.CANCEL, "can't be cancelled: it is over"),
         (State.PENDING, RequestedAction.PAUSE, "there is no job yet"),
@@ -35,15 +35,15 @@ def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, make_run, rere
     ],
 )
 def test_a_wish_that_can_not_come_true_is_refused_and_not_recorded(
-    state, wished, because, ledger, make_run, reread
+    state, requested, because, ledger, make_run, reread
 ):
     run = make_run(state=state, finished_at=1.0 if state in FINAL else None)
-    with pytest.raises(WishRefused, match=because):
-        request_action(ledger, run.id, wished)
-    assert reread(run).wish is None
+    with pytest.raises(ActionRefused, match=because):
+        request_action(ledger, run.id, requested)
+    assert reread(run).requested_action is None
 
 
 def test_what_the_endpoint_can_not_do_is_refused(ledger, make_run):
     run = make_run(state=State.RUNNING, endpoint="plain")
-    with pytest.raises(WishRefused, match="plain can't pause jobs"):
+    with pytest.raises(ActionRefused, match="plain can't pause jobs"):
         request_action(ledger, run.id, RequestedAction.PAUSE)

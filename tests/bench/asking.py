@@ -20,7 +20,7 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from orchestrator.evaluation.plan import Plan, Wishes, all_questions, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, all_questions, plan_evaluation
 from orchestrator.evaluation.session import ask_missing, begin, finish
 from orchestrator.ledger import open_ledger
 
@@ -51,7 +51,7 @@ def measure(root: Path, port: int) -> None:
     head = f'name = "asked"\nendpoint = "slow"\nmodel = "any"\n[data]\ntraining_file = "{cases.name}"\n'
     job.write_text(f"{head}[evaluation]\n{table}")
     with open_ledger(root, create=True) as ledger:
-        plan = plan_evaluation(ledger, [str(job)], Wishes())
+        plan = plan_evaluation(ledger, [str(job)], EvaluationOptions())
         evaluation = begin(ledger, plan)
         bodies = bodies_of(plan)
         script = asyncio.run(asked_by_a_script(port, bodies))

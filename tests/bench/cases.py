@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.evaluation.plan import Plan, Wishes, all_questions, asked_as, batches, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, all_questions, asked_as, batches, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import begin, finish
 from orchestrator.ledger import Ledger, open_ledger
@@ -45,7 +45,7 @@ def evaluate(folder: Path, size: int) -> None:
     (folder / "ftorch.toml").write_text("")
     with open_ledger(folder, create=True) as ledger:
         with measured("checked and planned"):
-            plan = plan_evaluation(ledger, ["some-model"], Wishes(file=path, endpoint="local"))
+            plan = plan_evaluation(ledger, ["some-model"], EvaluationOptions(file=path, endpoint="local"))
         evaluation = begin(ledger, plan)
         record_answers(ledger, plan)
         with measured("scored"):

@@ -196,11 +196,11 @@ async def _poll(home: Path, url: str) -> None:
     config = EndpointConfig("local", "compatible", base_url=f"{url}/v1")
     with closing(open_runs(home)) as database:
         async with open_endpoint(config, home) as endpoint:
-            world = Context(database, endpoint, config, OWNER)
+            context = Context(database, endpoint, config, OWNER)
             start_mb, before, seconds = peak_mb(), requests_at(url), []
             for _ in range(REPEATS["poll"]):
                 start = time.perf_counter()
-                assert not await polling.poll(world), "nothing changes on this server"
+                assert not await polling.poll(context), "nothing changes on this server"
                 seconds.append(time.perf_counter() - start)
             report("poll", url, before, seconds, start_mb)
 

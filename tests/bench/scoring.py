@@ -20,7 +20,7 @@ from orchestrator.evaluation.answers import Answer, AnsweredCall
 from orchestrator.evaluation.casefile import check_cases
 from orchestrator.evaluation.cases import Case, read_cases
 from orchestrator.evaluation.metrics import Tally
-from orchestrator.evaluation.scoring.scoring import score
+from orchestrator.evaluation.scorer import score
 
 CASES = Path(__file__).parents[2] / "jobs" / "drone" / "evaluation.jsonl"
 REJECTING = frozenset({"reject_request"})

@@ -45,8 +45,8 @@ def ask(home: Path, monkeypatch: pytest.MonkeyPatch, make_run: Callable[..., Run
         monkeypatch.setattr(lines, "open_endpoint", opened)
         monkeypatch.setattr(lines, "Retries", lambda: Retries(sleep=no_sleep))
         run = make_run(finished_at=finished_at)
-        partner = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
-        with open_connection(partner, home) as line:
+        target = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
+        with open_connection(target, home) as line:
             return line.ask({"model": "ft:x"}), keys
 
     return make

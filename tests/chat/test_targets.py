@@ -41,8 +41,8 @@ def test_run_model_and_job_file_lead_to_the_same_partner(made: Sweeping, make_ru
 def test_a_model_that_nobody_trained_needs_its_endpoint(made: Sweeping) -> None:
     with pytest.raises(NothingToEvaluate, match="--endpoint NAME"):
         find_target(made.ledger, "gpt-4.1-mini")
-    partner = find_target(made.ledger, "gpt-4.1-mini", "local")
-    assert (partner.model, partner.config.name, partner.run) == ("gpt-4.1-mini", "local", None)
+    target = find_target(made.ledger, "gpt-4.1-mini", "local")
+    assert (target.model, target.config.name, target.run) == ("gpt-4.1-mini", "local", None)
 
 
 def test_a_job_without_a_model_is_to_be_trained_first(made: Sweeping) -> None:

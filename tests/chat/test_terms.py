@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.chat.terms import Target, Terms, Wishes, agree
+from orchestrator.chat.terms import ChatOptions, Target, Terms, agree
 from orchestrator.config import find_workspace
 from orchestrator.dataset.files import inspect_file
 from orchestrator.dataset.shorten import in_variant
@@ -41,12 +41,12 @@ def row(**changes: Any) -> dict[str, Any]:
 def agreed(home: Path, make_run: Callable[..., Run]) -> Callable[..., Terms]:
     """The terms with a model that was trained with these rows."""
 
-    def make(rows: list[dict[str, Any]], *functions: Any, **wishes: Any) -> Terms:
+    def make(rows: list[dict[str, Any]], *functions: Any, **options: Any) -> Terms:
         path = home / "train.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in rows))
         run = make_run(training_path="train.jsonl", training_sha256=inspect_file(path).sha256)
-        partner = Target("ft:x", find_workspace().endpoint("local"), run, frozenset({"reject"}))
-        return agree(partner, [tool_of(each) for each in functions or (get_price,)], Wishes(**wishes))
+        target = Target("ft:x", find_workspace().endpoint("local"), run, frozenset({"reject"}))
+        return agree(target, [tool_of(each) for each in functions or (get_price,)], ChatOptions(**options))
 
     return make
 
@@ -116,20 +116,20 @@ def test_a_training_file_that_changed_since_is_not_compared(
     agreed([row()])
     for path in ("train.jsonl", "gone.jsonl"):
         run = make_run(training_path=path)
-        partner = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
-        terms = agree(partner, [tool_of(get_price)], Wishes())
+        target = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
+        terms = agree(target, [tool_of(get_price)], ChatOptions())
         assert (terms.system, terms.variant) == (None, "full")
         assert f"the training file {path} is gone or changed" in terms.notes[0]
-    partner = Target(
+    target = Target(
         "ft:x", find_workspace().endpoint("local"), make_run(training_path="https://host/t"), frozenset()
     )
-    [note] = agree(partner, [tool_of(get_price)], Wishes()).notes
+    [note] = agree(target, [tool_of(get_price)], ChatOptions()).notes
     assert "https://host/t was not read here" in note
 
 
 def test_a_model_that_nobody_recorded_is_asked_in_full(home: Path) -> None:
-    partner = Target("gpt", find_workspace().endpoint("local"), None, frozenset())
-    terms = agree(partner, [], Wishes())
+    target = Target("gpt", find_workspace().endpoint("local"), None, frozenset())
+    terms = agree(target, [], ChatOptions())
     assert (terms.fields, terms.notes) == ({"model": "gpt"}, ())
 
 

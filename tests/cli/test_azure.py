@@ -41,7 +41,7 @@ def recorded(home: Path, make_run: Callable[..., Run]) -> Callable[..., Run]:
 
 def wish_of(home: Path, run: Run) -> str | None:
     with open_ledger(home) as ledger:
-        return ledger.run(run.id).wish
+        return ledger.run(run.id).requested_action
 
 
 def test_endpoints_tells_the_dialect_and_the_sign_in() -> None:

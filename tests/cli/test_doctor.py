@@ -14,7 +14,7 @@ from support.project import FTORCH, Project
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import JobRequest, RemoteJob
-from orchestrator.runs.session import run_blocking
+from orchestrator.engine.worker import run_blocking
 
 LOCAL = EndpointConfig("local", "local", poll_seconds=0.05)
 

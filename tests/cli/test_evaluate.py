@@ -133,8 +133,8 @@ def test_cases_from_training_are_refused_unless_it_is_wished(inside: Project) ->
 
 
 def test_names_that_are_probably_misspelt_are_noted_before_anything_is_asked(inside: Project) -> None:
-    wishes = ("--models", "base,tned", "--rejection-tool", "light_rom", "--dry-run")
-    plan = ftorch("evaluate", "jobs/greet.toml", *wishes)
+    options = ("--models", "base,tned", "--rejection-tool", "light_rom", "--dry-run")
+    plan = ftorch("evaluate", "jobs/greet.toml", *options)
     assert plan.exit_code == 0, plan.stderr
     assert '"tned" is taken for the name of a model; did you mean "tuned"?' in plan.stderr
     assert 'no case declares or expects the rejection tool "light_rom"; did you mean "light_room"?' in plan.stderr

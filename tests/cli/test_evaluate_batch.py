@@ -16,7 +16,7 @@ from support.project import FTORCH, Project, make_project
 
 from orchestrator.evaluation.batching.inputs import FOLDER
 from orchestrator.evaluation.batching.submission import record_batches
-from orchestrator.evaluation.plan import Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
 from orchestrator.ledger import open_ledger
 
 CASES = 60
@@ -67,7 +67,7 @@ def test_a_batch_that_is_left_and_killed_asks_each_question_once(
 def test_a_batch_is_cancelled_by_its_id(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.root)
     with open_ledger(project.root, create=True) as ledger:
-        plan = plan_evaluation(ledger, ["jobs/greet.toml"], Wishes(in_batches=True))
+        plan = plan_evaluation(ledger, ["jobs/greet.toml"], EvaluationOptions(in_batches=True))
         [batch_id] = record_batches(ledger, plan)
     cancelled = ftorch("cancel", batch_id)
     assert cancelled.exit_code == 0, cancelled.stderr
@@ -83,7 +83,7 @@ def test_resume_does_not_say_that_a_batch_without_answers_has_some(
 ) -> None:
     monkeypatch.chdir(project.root)
     with open_ledger(project.root, create=True) as ledger:
-        plan = plan_evaluation(ledger, ["jobs/greet.toml"], Wishes(in_batches=True))
+        plan = plan_evaluation(ledger, ["jobs/greet.toml"], EvaluationOptions(in_batches=True))
         [batch_id] = record_batches(ledger, plan)
         (ledger.workspace.home / FOLDER / f"{batch_id}.jsonl").unlink()
     resumed = ftorch("resume")

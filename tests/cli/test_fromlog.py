@@ -36,8 +36,8 @@ def test_without_a_job_file_the_files_are_written_and_nothing_is_asked(project: 
 
 
 def test_with_a_job_file_its_data_is_respected_and_its_models_are_asked(project: Project) -> None:
-    wishes = ("--models", "base", "--out-cases", "new.jsonl", "--json")
-    done = ftorch("evaluate", "jobs/greet.toml", "--from-log", "log.jsonl", *wishes)
+    options = ("--models", "base", "--out-cases", "new.jsonl", "--json")
+    done = ftorch("evaluate", "jobs/greet.toml", "--from-log", "log.jsonl", *options)
     assert done.exit_code == 0, done.stderr
     assert "log.jsonl:7: it stands in jobs/train.jsonl already, on line 1" in done.stderr
     assert len(rows_of(project.root / "new.jsonl")) == 6

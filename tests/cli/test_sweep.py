@@ -164,8 +164,8 @@ def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(
 ) -> None:
     pytest.importorskip("optuna")
 
-    async def interrupted(_1: object, _2: object, _3: object, attendants: list[SweepSupervisor]) -> bool:
-        attendants[0].attend(time.time())
+    async def interrupted(_1: object, _2: object, _3: object, supervisors: list[SweepSupervisor]) -> bool:
+        supervisors[0].attend(time.time())
         return True
 
     monkeypatch.setattr(terminal, "_drive", interrupted)

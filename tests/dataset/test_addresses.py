@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from orchestrator.dataset.addresses import inspect_address
 from orchestrator.dataset.checking.filesets import CheckOptions, gather
-from orchestrator.dataset.files import inspect_address
 from orchestrator.errors import AddressUnreadable, DataBehindAddress
 from orchestrator.jobfile.addresses import Address
 

@@ -140,7 +140,7 @@ async def test_a_request_on_its_way_when_its_process_died_is_waited_for_and_remo
     with rig.ledger.database.write() as connection:
         values = {"requested_at": rig.clock.now()}
         connection.execute(deployments.update().where(deployments.c.id == recorded.id).values(**values))
-    rig.wish_removal(recorded)
+    rig.request_removal(recorded)
     driving = asyncio.create_task(rig.drive(recorded))
     while account.count("get") < 2:
         assert not driving.done()
@@ -248,14 +248,14 @@ async def test_another_model_under_our_name_is_not_removed(rig: Rig, account: Fa
 
 async def test_a_base_model_without_a_version_is_known_again(rig: Rig, account: FakeAccount) -> None:
     recorded = rig.record(model="gpt-4.1-mini")
-    world = rig.world()
+    context = rig.context()
     put = account.put
 
     async def with_version(wanted: WantedDeployment) -> None:
         await put(WantedDeployment(wanted.name, "gpt-4.1-mini-2025-04-14", wanted.sku, wanted.capacity))
 
     account.put = with_version  # type: ignore[method-assign]
-    await rig.drive(recorded, world=world)
+    await rig.drive(recorded, context=context)
     assert rig.reread(recorded).state == "deployed"
 
 
@@ -282,7 +282,7 @@ async def test_a_wish_to_remove_wins_over_the_wait_for_an_answer(rig: Rig, accou
     work = asyncio.ensure_future(rig.drive(recorded))
     while account.count("chat") < 2:
         await asyncio.sleep(0)
-    rig.wish_removal(recorded)
+    rig.request_removal(recorded)
     await work
     assert rig.reread(recorded).state == "undeployed"
     assert account.there == {}
@@ -328,7 +328,7 @@ async def test_stopping_early_loses_nothing(rig: Rig, account: FakeAccount, monk
         stop.set()
 
     monkeypatch.setattr(account, "put", then_stop)
-    await drive(rig.world(), [recorded.id], stop)
+    await drive(rig.context(), [recorded.id], stop)
     assert rig.reread(recorded).state == "deploying"
     monkeypatch.setattr(account, "put", put)
     await rig.drive(recorded)
@@ -338,7 +338,7 @@ async def test_stopping_early_loses_nothing(rig: Rig, account: FakeAccount, monk
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(rig: Rig, account: FakeAccount) -> None:
     recorded = rig.record()
-    sleeper = rig.world()
+    sleeper = rig.context()
     put: Callable[..., Any] = account.put
 
     async def oversleep(wanted: WantedDeployment) -> None:
@@ -349,7 +349,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(rig: Rig, account: Fa
             store.claim(connection, [recorded.id], "another:1:0", now + 30, now)
 
     account.put = oversleep  # type: ignore[method-assign]
-    work = asyncio.ensure_future(rig.drive(recorded, world=sleeper))
+    work = asyncio.ensure_future(rig.drive(recorded, context=sleeper))
     while not account.made:
         await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -34,7 +34,7 @@ def test_another_deployment_of_that_name_is_not_changed(rig: Rig, other: dict[st
 
 
 async def test_a_deployment_that_is_being_removed_is_not_found_again(rig: Rig) -> None:
-    rig.wish_removal(rig.record(name="mine"))
+    rig.request_removal(rig.record(name="mine"))
     with pytest.raises(DeploymentDiffers, match="being removed"):
         rig.record(name="mine")
 
@@ -125,7 +125,7 @@ def wanted_by(rig: Rig, settings: Settings | None, run: Run) -> Deployment:
 def test_a_wanted_deployment_can_be_withdrawn(rig: Rig, run_of_azure: Callable[..., Run]) -> None:
     run = run_of_azure(state="running", fine_tuned_model=None, finished_at=None)
     wanted = wanted_by(rig, Settings(), run)
-    rig.wish_removal(wanted)
+    rig.request_removal(wanted)
     assert rig.reread(wanted).state == "undeployed"
 
 

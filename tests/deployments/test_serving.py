@@ -28,10 +28,10 @@ def _in_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The account in memory, in the place of a connection."""
 
     @asynccontextmanager
-    async def open_world(*_: Any) -> AsyncIterator[Any]:
-        yield rig.world()
+    async def open_context(*_: Any) -> AsyncIterator[Any]:
+        yield rig.context()
 
-    monkeypatch.setattr(serving_module, "open_world", open_world)
+    monkeypatch.setattr(serving_module, "open_world", open_context)
     monkeypatch.setattr(leftovers_module.time, "time", rig.clock.now)
 
 
@@ -166,7 +166,7 @@ async def test_what_a_dead_evaluation_left_is_to_be_removed(rig: Rig, account: F
     assert leftovers(rig.ledger) == []
     rig.clock.pass_(31)
     found = leftovers(rig.ledger)
-    assert [(each.id, each.wish) for each in found] == [(deployed.id, "remove")]
+    assert [(each.id, each.requested_action) for each in found] == [(deployed.id, "remove")]
     await rig.drive(*found)
     assert account.there == {}
 

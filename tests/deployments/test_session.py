@@ -21,7 +21,7 @@ async def test_an_endpoint_that_is_gone_keeps_no_other_from_its_turn(
 ) -> None:
     @asynccontextmanager
     async def in_memory(*_: Any) -> AsyncIterator[Context]:
-        yield rig.world()
+        yield rig.context()
 
     monkeypatch.setattr(driving, "open_world", in_memory)
     here = rig.record()

@@ -250,10 +250,12 @@ async def test_a_host_without_checkpoints_has_none(status, connect, wire):
 # --- wishes -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("wish", "path"), [("cancel", "cancel"), ("pause", "pause"), ("unpause", "resume")])
-async def test_a_wish_is_one_request(wish, path, connect, wire):
+@pytest.mark.parametrize(
+    ("requested_action", "path"), [("cancel", "cancel"), ("pause", "pause"), ("unpause", "resume")]
+)
+async def test_a_wish_is_one_request(requested_action, path, connect, wire):
     wire.answers(ok(JOB))
-    await getattr(await connect(), wish)("ftjob-1")
+    await getattr(await connect(), requested_action)("ftjob-1")
     assert wire.requests[0].url.path == f"/v1/fine_tuning/jobs/ftjob-1/{path}"
 
 

@@ -11,8 +11,8 @@ from orchestrator.dataset.pricing import Rates
 from orchestrator.evaluation.answers import Answer
 from orchestrator.evaluation.cases import Case
 from orchestrator.evaluation.metrics import NO_CALL, Metrics, Proportion, Tally, cost_per_thousand
+from orchestrator.evaluation.scorer import score
 from orchestrator.evaluation.scoring.expectations import Rejections
-from orchestrator.evaluation.scoring.scoring import score
 from orchestrator.evaluation.scoring.verdicts import Decision, Level, Mistake
 
 REJECTING = frozenset({"decline"})

@@ -46,8 +46,8 @@ def test_a_variant_sends_shorter_definitions_and_leaves_the_case_as_it_is(make_c
 
 def test_a_file_gives_no_fuller_variant_than_its_own(make_row: MakeRow, write_cases: Callable[..., Path]) -> None:
     path = write_cases(make_row(BOOKING))
-    wished: list[Variant] = ["no-descriptions", "no-parameters", "no-tools"]
-    assert chosen_variants(path, wished) == wished
+    requested: list[Variant] = ["no-descriptions", "no-parameters", "no-tools"]
+    assert chosen_variants(path, requested) == requested
     assert chosen_variants(path, None) == ["no-descriptions"]
     with pytest.raises(VariantNotThere, match="has the variant no-descriptions, so full can't be made"):
         chosen_variants(path, ["full"])

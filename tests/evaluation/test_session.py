@@ -23,7 +23,7 @@ from orchestrator.errors import (
     QuotaExhausted,
     RequestRefused,
 )
-from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.evaluation.session import ask_missing, begin, finish
 from orchestrator.ledger import Ledger, open_ledger
@@ -48,8 +48,8 @@ def cases(make_row: MakeRow, write_cases: Callable[..., Path]) -> Path:
     return write_cases(*rows)
 
 
-def plan(ledger: Ledger, file: Path, *models: str, **wishes: object) -> Plan:
-    return plan_evaluation(ledger, models or ("gpt-x",), replace(Wishes(file, "local"), **wishes))
+def plan(ledger: Ledger, file: Path, *models: str, **options: object) -> Plan:
+    return plan_evaluation(ledger, models or ("gpt-x",), replace(EvaluationOptions(file, "local"), **options))
 
 
 def carried_out(ledger: Ledger, planned: Plan) -> Results:
@@ -197,14 +197,14 @@ def test_a_notebook_asks_with_one_call(ledger: Ledger, cases: Path) -> None:
 
 def test_names_that_mean_nothing_are_said(ledger: Ledger, cases: Path, home: Path) -> None:
     with pytest.raises(NothingToEvaluate, match='no run "dron"'):
-        plan_evaluation(ledger, ["dron"], Wishes(cases))
+        plan_evaluation(ledger, ["dron"], EvaluationOptions(cases))
     with pytest.raises(NoEvaluationFile, match="gpt-x does not say which cases to ask"):
-        plan_evaluation(ledger, ["gpt-x"], Wishes(endpoint="local"))
+        plan_evaluation(ledger, ["gpt-x"], EvaluationOptions(endpoint="local"))
     job = home / "greet.toml"
     job.write_text(f'name = "greet"\nmodel = "gpt-x"\n[data]\ntraining_file = "{cases}"\n')
     with pytest.raises(NoTunedModel, match=r"ftorch submit .*greet\.toml"):
-        plan_evaluation(ledger, [str(job)], Wishes(cases))
-    assert plan_evaluation(ledger, [str(job)], Wishes(cases, models=("base",))).missing == 3
+        plan_evaluation(ledger, [str(job)], EvaluationOptions(cases))
+    assert plan_evaluation(ledger, [str(job)], EvaluationOptions(cases, models=("base",))).missing == 3
 
 
 def test_a_misspelt_model_is_named_with_the_nearest_before_anything_is_asked(

@@ -35,16 +35,16 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.interface import Capabilities, Parts
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
+from orchestrator.engine.worker import Clock
 from orchestrator.errors import EndpointError
 from orchestrator.jobfile import load_job_file
 from orchestrator.runs import crashpoints, engine
-from orchestrator.runs.context import Clock, Context
+from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.submission import record_run
 from orchestrator.server.app import create_app
-from orchestrator.server.azure.errors import AzureSettings
-from orchestrator.server.settings import Settings
+from orchestrator.server.settings import AzureSettings, Settings
 from orchestrator.server.store.records import Job
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
@@ -164,10 +164,10 @@ class Bench:
             except Killed:
                 return None
 
-    def wish(self, run_id: str, wish: str) -> None:
+    def request(self, run_id: str, requested_action: str) -> None:
         """As `ftorch cancel`, `pause` and `unpause` record it."""
         with self.database.write() as connection:
-            store.set_wish(connection, run_id, wish)
+            store.request_action(connection, run_id, requested_action)
 
     async def work(self, worker: Worker, *, until: Callable[[], bool] | None = None) -> EndpointError | None:
         """Drive all runs as one `ftorch resume` does, until they are over or the worker dies."""
@@ -177,8 +177,8 @@ class Bench:
         with self._alive(worker):
             try:
                 async with self._endpoint(worker) as endpoint:
-                    world = Context(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
-                    await EndpointLoop(world, None, until).run(asyncio.Event())
+                    context = Context(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
+                    await EndpointLoop(context, None, until).run(asyncio.Event())
             except Killed:
                 pass
             except EndpointError as error:

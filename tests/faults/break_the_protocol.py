@@ -32,18 +32,18 @@ def send_before_the_intent(patch: pytest.MonkeyPatch) -> None:
     uploading, creating = steps.uploading, steps.creating
     sent: dict[str, Outcome] = {}
 
-    async def send_at_once(run: Run, world: Context) -> Outcome:
-        outcome = await uploading(run, world)
+    async def send_at_once(run: Run, context: Context) -> Outcome:
+        outcome = await uploading(run, context)
         if isinstance(outcome, Move) and outcome.to is State.CREATING:
             intended = replace(run, **outcome.changes, state=State.CREATING)
-            world.fresh_intents.add((intended.id, intended.creation_attempts))
-            sent[run.id] = await creating(intended, world)
+            context.fresh_intents.add((intended.id, intended.creation_attempts))
+            sent[run.id] = await creating(intended, context)
         return outcome
 
-    async def tell_what_was_sent(run: Run, world: Context) -> Outcome:
+    async def tell_what_was_sent(run: Run, context: Context) -> Outcome:
         if run.id not in sent:
-            return await creating(run, world)
-        world.fresh_intents.discard((run.id, run.creation_attempts))
+            return await creating(run, context)
+        context.fresh_intents.discard((run.id, run.creation_attempts))
         return sent.pop(run.id)
 
     patch.setitem(_steps(), State.UPLOADING, send_at_once)
@@ -63,7 +63,7 @@ def retry_in_the_sdk(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_let_it_settle(patch: pytest.MonkeyPatch) -> None:
     """A job that is not in the list at the first look counts as never made."""
-    patch.setattr(Context, "searched_seconds", lambda _world, _what: inf)
+    patch.setattr(Context, "searched_seconds", lambda _context, _what: inf)
 
 
 BREAKS: tuple[Break, ...] = (send_before_the_intent, retry_in_the_sdk, do_not_let_it_settle)

@@ -34,7 +34,7 @@ class Case:
     on_create: str = "none"
     on_upload: str = "none"
     route: str = "upload"
-    wish: str = ""
+    requested_action: str = ""
     crash: str = ""
     passing: int = 1
 
@@ -42,7 +42,7 @@ class Case:
     def end(self) -> State:
         if ON_CREATE[self.on_create].refuses or ON_UPLOAD[self.on_upload].refuses:
             return State.FAILED
-        return State.CANCELLED if self.wish == "cancel" else State.SUCCEEDED
+        return State.CANCELLED if self.requested_action == "cancel" else State.SUCCEEDED
 
     @property
     def number(self) -> int:
@@ -54,7 +54,11 @@ def bases(dialect: Dialect, *, pairs: bool) -> list[Case]:
     """Every fault on create, every one on upload, every wish; with `pairs` both faults at once. No crash yet."""
     found = [Case(dialect, on_create=fault) for fault in ON_CREATE]
     found += [Case(dialect, on_upload=fault) for fault in ON_UPLOAD]
-    found += [Case(dialect, wish=wish) for wish in ("cancel", "pause") if wish != "pause" or can_pause(dialect)]
+    found += [
+        Case(dialect, requested_action=requested_action)
+        for requested_action in ("cancel", "pause")
+        if requested_action != "pause" or can_pause(dialect)
+    ]
     if dialect != "marks":  # hosts of that dialect take no parts
         found += [Case(dialect, on_upload=fault, route=route) for fault in ON_UPLOAD for route in IN_PARTS]
     if pairs:
@@ -123,17 +127,17 @@ async def _submitted(bench: Bench, first: Worker) -> str:
 
 async def _worked_on(case: Case, run_id: str, first: Worker, bench: Bench) -> None:
     """One process drives the run, and the same one carries out the wish, as far as it lives."""
-    if not case.wish:
+    if not case.requested_action:
         await bench.work(first)
         return
     bench.holds_training = True
     await bench.work(first, until=lambda: bench.run(run_id).state == State.RUNNING)
     if bench.run(run_id).state == State.RUNNING:
-        bench.wish(run_id, case.wish)
-        await bench.work(first, until=lambda: bench.run(run_id).wish is None)
+        bench.request(run_id, case.requested_action)
+        await bench.work(first, until=lambda: bench.run(run_id).requested_action is None)
     bench.holds_training = False
-    if case.wish == "cancel":
-        bench.wish(run_id, "cancel")
+    if case.requested_action == "cancel":
+        bench.request(run_id, "cancel")
     else:
-        await bench.work(bench.new_worker(), until=lambda: bench.run(run_id).wish is None)
-        bench.wish(run_id, "unpause")
+        await bench.work(bench.new_worker(), until=lambda: bench.run(run_id).requested_action is None)
+        bench.request(run_id, "unpause")

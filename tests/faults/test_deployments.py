@@ -13,8 +13,8 @@ from support.fake_account import FakeAccount
 from support.fake_endpoint import FakeClock, Fault, unreachable
 
 from orchestrator.deployments.states import State
+from orchestrator.engine.worker import LEASE_SECONDS
 from orchestrator.runs import crashpoints
-from orchestrator.runs.context import LEASE_SECONDS
 from orchestrator.runs.crashpoints import DEPLOYMENT_POINTS
 from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
@@ -101,7 +101,7 @@ async def test_a_kill_anywhere_makes_and_removes_a_deployment_once(
     deployed = await _drive_through_a_kill(rig, armed, rig.record(name="mine"))
     assert (deployed.state, account.made) == (State.DEPLOYED, ["mine"])
 
-    rig.wish_removal(deployed)
+    rig.request_removal(deployed)
     removed = await _drive_through_a_kill(rig, armed, deployed)
     assert (removed.state, account.removed) == (State.UNDEPLOYED, ["mine"])
     assert armed.has_killed, "this place was never passed"
@@ -133,7 +133,7 @@ async def test_a_kill_never_takes_over_what_somebody_made_meanwhile(rig: Rig, ki
 async def test_a_sleeper_that_wakes_up_removes_nothing_that_was_made_anew(rig: Rig) -> None:
     """It slept in the middle of a removal; meanwhile another process removed it, and made it again."""
     deployed = await rig.deployed(name="mine")
-    rig.wish_removal(deployed)
+    rig.request_removal(deployed)
     look, has_slept = rig.account.get, asyncio.Event()
 
     async def sleep_once(name: str) -> object:
@@ -159,7 +159,7 @@ async def test_a_sleeper_that_wakes_up_sends_nothing(rig: Rig, monkeypatch: pyte
     """It slept right before its request until its lease had run out, and another one took its work over."""
     deployed = await rig.deployed(name="mine") if "delete" in place else rig.record(name="mine")
     if "delete" in place:
-        rig.wish_removal(deployed)
+        rig.request_removal(deployed)
 
     def oversleep(name: str) -> None:
         if name == place:

@@ -21,7 +21,16 @@ FEW = (
     ("after-commit-creating", "arrives-late", "dropped"),
 )
 """What `make test` takes: crash point, fault on create, fault on upload."""
-UNREACHED = ("wish", "surplus", "attempt-closed", "paused", "cancelled", "failed", "upload-failure", "part")
+UNREACHED = (
+    "requested_action",
+    "surplus",
+    "attempt-closed",
+    "paused",
+    "cancelled",
+    "failed",
+    "upload-failure",
+    "part",
+)
 CREATE_FAULTS = ("none", "answer-lost")
 
 

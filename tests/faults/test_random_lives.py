@@ -86,10 +86,10 @@ class Lives(RuleBasedStateMachine):
     def the_clock_jumps(self, by: float) -> None:
         self.bench.jump = by
 
-    @rule(which=runs, wish=st.sampled_from(["cancel", "pause", "unpause"]))
-    def wish(self, which: int, wish: str) -> None:
+    @rule(which=runs, requested_action=st.sampled_from(["cancel", "pause", "unpause"]))
+    def request(self, which: int, requested_action: str) -> None:
         if which < len(self.submitted):
-            self.bench.wish(self.submitted[which], wish)
+            self.bench.request(self.submitted[which], requested_action)
 
     @rule(holds=st.booleans())
     def training_takes_its_time(self, holds: bool) -> None:
@@ -125,7 +125,7 @@ class Lives(RuleBasedStateMachine):
             await self.bench.resume_until_over()
             for run in self.bench.runs():
                 if run.state == State.PAUSED:
-                    self.bench.wish(run.id, "unpause")
+                    self.bench.request(run.id, "unpause")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -24,7 +24,7 @@ from typing import Any
 
 from orchestrator.evaluation.answers import Answer, AnsweredCall
 from orchestrator.evaluation.cases import Case, read_case
-from orchestrator.evaluation.scoring.scoring import score
+from orchestrator.evaluation.scorer import score
 from orchestrator.evaluation.scoring.tools import Toolsets
 from orchestrator.evaluation.scoring.verdicts import Level
 

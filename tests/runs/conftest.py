@@ -28,8 +28,9 @@ from support.fake_endpoint import (
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file
 from orchestrator.endpoints.interface import TRAINING
+from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
-from orchestrator.runs.context import Clock, Context, new_owner
+from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.outcome import record
 from orchestrator.runs.states import State
@@ -133,7 +134,7 @@ def make_world(db: Database, endpoint: FakeEndpoint, config: EndpointConfig, clo
 
 
 @pytest.fixture
-def world(make_world: MakeWorld) -> Context:
+def context(make_world: MakeWorld) -> Context:
     return make_world()
 
 
@@ -145,7 +146,7 @@ def make_run(db: Database, data_file: Path, clock: FakeClock) -> MakeRun:
     """A recorded run, pending unless told otherwise; with `world` it is leased to that worker."""
     numbers = itertools.count(1)
 
-    def make(world: Context | None = None, **changes: Any) -> Run:
+    def make(context: Context | None = None, **changes: Any) -> Run:
         number = next(numbers)
         fields: dict[str, Any] = {
             "id": f"run{number:05d}",
@@ -176,7 +177,7 @@ def make_run(db: Database, data_file: Path, clock: FakeClock) -> MakeRun:
             "created_at": clock.now(),
             "updated_at": clock.now(),
         }
-        lease = {} if world is None else {"lease_owner": world.owner, "lease_expires_at": clock.now() + 1e9}
+        lease = {} if context is None else {"lease_owner": context.owner, "lease_expires_at": clock.now() + 1e9}
         run = Run(**{**fields, **lease, **changes})
         with db.write() as connection:
             store.add(connection, run, "submitted")
@@ -186,7 +187,7 @@ def make_run(db: Database, data_file: Path, clock: FakeClock) -> MakeRun:
 
 
 @pytest.fixture
-def unconfirmed(make_run: MakeRun, world: Context, clock: FakeClock) -> Callable[..., Run]:
+def unconfirmed(make_run: MakeRun, context: Context, clock: FakeClock) -> Callable[..., Run]:
     """A run as a process leaves it that dies between the intent to create and the answer."""
 
     def make(**changes: Any) -> Run:
@@ -199,7 +200,7 @@ def unconfirmed(make_run: MakeRun, world: Context, clock: FakeClock) -> Callable
             "creation_attempts": 1,
             "creation_open": True,
         }
-        return make_run(world, **{**intent, **changes})
+        return make_run(context, **{**intent, **changes})
 
     return make
 
@@ -223,10 +224,10 @@ def history(db: Database) -> Callable[[Run], list[Transition]]:
 
 
 @pytest.fixture
-def step(world: Context, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
+def step(context: Context, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
     """One step of the run as it is in the database, recorded; returns the run as it is then."""
 
-    async def step(run: Run, worker: Context = world) -> Run:
+    async def step(run: Run, worker: Context = context) -> Run:
         current = reread(run)
         return record(worker, current, await STEPS[State(current.state)](current, worker))
 
@@ -234,10 +235,10 @@ def step(world: Context, reread: Callable[[Run], Run]) -> Callable[[Run], Any]:
 
 
 @pytest.fixture
-def drive(world: Context) -> Callable[..., Any]:
+def drive(context: Context) -> Callable[..., Any]:
     """Run the loop of a worker (default: `world`) over these runs until it ends by itself."""
 
-    async def drive(*runs: Run, worker: Context = world, seconds: float = 20.0, **options: Any) -> None:
+    async def drive(*runs: Run, worker: Context = context, seconds: float = 20.0, **options: Any) -> None:
         loop = EndpointLoop(worker, [run.id for run in runs] or None, **options)
         await asyncio.wait_for(loop.run(asyncio.Event()), seconds)
 
@@ -259,10 +260,10 @@ def sha(data_file: Path) -> str:
 
 
 @pytest.fixture
-def send(world: Context, data_file: Path, sha: str) -> Callable[..., Any]:
+def send(context: Context, data_file: Path, sha: str) -> Callable[..., Any]:
     """Brings the data file up, as this or another worker."""
 
-    async def send(worker: Context = world) -> Any:
+    async def send(worker: Context = context) -> Any:
         return await file_on_endpoint(worker, data_file, sha)
 
     return send

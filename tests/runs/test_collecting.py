@@ -13,15 +13,15 @@ from orchestrator.store import records
 
 
 @pytest.fixture
-def ended(make_run, world, endpoint, step):
+def ended(make_run, context, endpoint, step):
     """A run whose job has just succeeded."""
 
     async def ended(**fields):
         endpoint.life = ()
         job = endpoint.add_job(status="running")
-        run = make_run(world, state=State.RUNNING, job_id=job["id"])
+        run = make_run(context, state=State.RUNNING, job_id=job["id"])
         endpoint.raw_jobs[job["id"]] |= {"status": "succeeded", "fine_tuned_model": "ft:x", **fields}
-        await poll(world)
+        await poll(context)
         return run
 
     return ended
@@ -53,20 +53,20 @@ async def test_an_unknown_price_is_not_taken_for_nothing(ended, step):
     assert (await step(run)).cost_usd is None
 
 
-async def test_the_cost_is_that_of_the_trained_tokens_by_the_table_of_the_endpoint(ended, step, world, tmp_path):
+async def test_the_cost_is_that_of_the_trained_tokens_by_the_table_of_the_endpoint(ended, step, context, tmp_path):
     prices = tmp_path / "prices.toml"
     prices.write_text('[[price]]\nendpoint_type = "compatible"\nmodel = "gpt-4.1-mini"\ntraining = 4\n')
-    world.config = replace(world.config, prices=prices)
+    context.config = replace(context.config, prices=prices)
     run = await ended(trained_tokens=500_000)
     assert (await step(run)).cost_usd == 2.0
 
 
-async def test_a_broken_table_of_prices_keeps_no_model_from_being_recorded(ended, step, world, tmp_path):
-    world.config = replace(world.config, prices=tmp_path / "none.toml")
+async def test_a_broken_table_of_prices_keeps_no_model_from_being_recorded(ended, step, context, tmp_path):
+    context.config = replace(context.config, prices=tmp_path / "none.toml")
     run = await ended(trained_tokens=500_000)
     done = await step(run)
     assert (done.state, done.cost_usd) == (State.SUCCEEDED, None)
-    assert "none.toml" in world.listener.warnings[0]
+    assert "none.toml" in context.listener.warnings[0]
 
 
 async def test_a_model_that_comes_late_is_waited_for(ended, step, endpoint, clock):
@@ -95,11 +95,11 @@ async def test_a_job_without_any_model_fails_clearly(ended, step, clock):
 
 
 @pytest.mark.parametrize("kind", ["events", "checkpoints", "result_rows"])
-async def test_a_part_that_is_refused_is_told_and_left_out(kind, ended, step, endpoint, errors, world):
+async def test_a_part_that_is_refused_is_told_and_left_out(kind, ended, step, endpoint, errors, context):
     run = await ended(result_files=["file-r"])
     endpoint.fault(kind, errors.refused(404))
     assert (await step(run)).state == State.SUCCEEDED
-    assert len(world.listener.warnings) == 1
+    assert len(context.listener.warnings) == 1
 
 
 @pytest.mark.parametrize("kind", ["events", "checkpoints", "result_rows"])
@@ -114,12 +114,12 @@ async def test_a_part_that_never_comes_is_not_waited_for_for_ever(
     assert (await step(run)).state == State.SUCCEEDED
 
 
-async def test_a_job_deleted_after_its_end_still_yields_its_model(ended, step, endpoint, world):
+async def test_a_job_deleted_after_its_end_still_yields_its_model(ended, step, endpoint, context):
     run = await ended()
     endpoint.raw_jobs.clear()
     done = await step(run)
     assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, "ft:x")
-    assert run.job_id in world.listener.warnings[0]
+    assert run.job_id in context.listener.warnings[0]
 
 
 async def test_a_crash_between_collecting_and_the_end_repeats_nothing_wrong(ended, step, endpoint, db, monkeypatch):

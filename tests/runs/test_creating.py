@@ -14,9 +14,9 @@ from orchestrator.store.schema import runs
 
 
 @pytest.fixture
-async def intended(make_run, world, step):
+async def intended(make_run, context, step):
     """A run whose intent to create this process has just committed."""
-    run = await step(make_run(world, state=State.UPLOADING))
+    run = await step(make_run(context, state=State.UPLOADING))
     assert (run.state, run.creation_open, run.creation_attempts) == (State.CREATING, True, 1)
     return run
 
@@ -34,8 +34,8 @@ async def test_the_request_carries_the_token_the_run_and_the_seed(intended, step
     assert (request.seed, request.suffix, request.training_file) == (run.seed, "drone", run.training_file_id)
 
 
-async def test_without_metadata_the_suffix_carries_the_run(no_metadata, make_run, world, step):
-    run = await step(make_run(world, state=State.UPLOADING, suffix="s" * 64))
+async def test_without_metadata_the_suffix_carries_the_run(no_metadata, make_run, context, step):
+    run = await step(make_run(context, state=State.UPLOADING, suffix="s" * 64))
     await step(run)
     (request,) = [detail for kind, detail in no_metadata.calls if kind == "create"]
     assert request.metadata == {}
@@ -43,8 +43,8 @@ async def test_without_metadata_the_suffix_carries_the_run(no_metadata, make_run
     assert len(request.suffix) <= 64
 
 
-async def test_the_intent_is_committed_before_anything_is_sent(make_run, world, step, endpoint, reread, history):
-    run = make_run(world, state=State.UPLOADING)
+async def test_the_intent_is_committed_before_anything_is_sent(make_run, context, step, endpoint, reread, history):
+    run = make_run(context, state=State.UPLOADING)
     seen = []
 
     async def create(request):
@@ -70,7 +70,9 @@ async def test_a_refusal_fails_the_run_with_the_endpoints_words(intended, step, 
     assert not run.creation_open
 
 
-async def test_a_job_that_failed_in_the_very_answer_brings_its_events(intended, drive, world, endpoint, reread, db):
+async def test_a_job_that_failed_in_the_very_answer_brings_its_events(
+    intended, drive, context, endpoint, reread, db
+):
     async def create(request):
         job = await type(endpoint).create(endpoint, request)
         endpoint.raw_jobs[job.id] |= {
@@ -212,10 +214,10 @@ async def test_a_worker_that_slept_past_its_lease_does_not_send(intended, step, 
 
 
 async def test_alike_runs_are_created_one_after_another_where_only_marks_tell_them_apart(
-    no_metadata, make_run, world, step, errors
+    no_metadata, make_run, context, step, errors
 ):
-    first = await step(make_run(world, state=State.UPLOADING, seed=7, seed_given=True))
-    second = make_run(world, state=State.UPLOADING, seed=7, seed_given=True)
+    first = await step(make_run(context, state=State.UPLOADING, seed=7, seed_given=True))
+    second = make_run(context, state=State.UPLOADING, seed=7, seed_given=True)
     waiting = await step(second)
     assert waiting.state == State.UPLOADING
     assert first.id in waiting.reason
@@ -223,27 +225,27 @@ async def test_alike_runs_are_created_one_after_another_where_only_marks_tell_th
     assert (await step(second)).state == State.CREATING
 
 
-async def test_a_repeated_attempt_keeps_the_same_order(no_metadata, make_run, world, step, clock):
+async def test_a_repeated_attempt_keeps_the_same_order(no_metadata, make_run, context, step, clock):
     """The first was told to wait; meanwhile an alike run went out and is not confirmed."""
-    first = await step(make_run(world, state=State.UPLOADING, seed=7, seed_given=True))
+    first = await step(make_run(context, state=State.UPLOADING, seed=7, seed_given=True))
     no_metadata.fault("create", EndpointBusy(endpoint="fake", problem="busy", retry_after=1))
     await step(first)
-    second = await step(make_run(world, state=State.UPLOADING, seed=7, seed_given=True))
+    second = await step(make_run(context, state=State.UPLOADING, seed=7, seed_given=True))
     assert second.state == State.CREATING
     waiting = await step(first)
     assert not waiting.creation_open
     assert second.id in waiting.reason
 
 
-async def test_with_metadata_alike_runs_are_created_at_once(make_run, world, step):
+async def test_with_metadata_alike_runs_are_created_at_once(make_run, context, step):
     for _ in range(2):
-        assert (await step(make_run(world, state=State.UPLOADING, seed=7))).state == State.CREATING
+        assert (await step(make_run(context, state=State.UPLOADING, seed=7))).state == State.CREATING
 
 
-def test_a_token_is_a_ulid(world):
-    tokens = [new_token(world.random, 1_800_000_000 + n) for n in range(50)]
+def test_a_token_is_a_ulid(context):
+    tokens = [new_token(context.random, 1_800_000_000 + n) for n in range(50)]
     assert tokens == sorted(tokens)
     assert len(set(tokens)) == 50
     assert all(len(token) == 26 and set(token) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for token in tokens)
     # the example of the ULID specification for this time: 01ARYZ6S41…
-    assert new_token(world.random, 1469918176.385).startswith("01ARYZ6S41")
+    assert new_token(context.random, 1469918176.385).startswith("01ARYZ6S41")

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, QuotaExhausted
-from orchestrator.runs.context import LEASE_SECONDS, is_abandoned
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.states import State
 from orchestrator.store import leases
@@ -72,12 +72,12 @@ async def test_an_endpoint_that_never_answered_is_told_and_the_leases_are_given_
     assert reread(run).state == State.SUCCEEDED
 
 
-async def test_an_endpoint_that_answered_before_is_waited_for(make_run, drive, reread, endpoint, errors, world):
+async def test_an_endpoint_that_answered_before_is_waited_for(make_run, drive, reread, endpoint, errors, context):
     endpoint.fault("job", *[errors.unreachable()] * 5)
     run = make_run()
     await drive(run)
     assert reread(run).state == State.SUCCEEDED
-    pauses = [text.rsplit(" in ")[1] for text in world.listener.warnings]
+    pauses = [text.rsplit(" in ")[1] for text in context.listener.warnings]
     assert pauses == ["1 s", "2 s", "4 s", "8 s", "16 s"]
 
 
@@ -137,11 +137,11 @@ async def test_what_the_user_must_mend_ends_the_loop_at_once_and_keeps_the_run(
 # --- stopping --------------------------------------------------------------------------------------------------
 
 
-async def test_stopping_ends_the_loop_and_not_the_job(make_run, world, endpoint, reread):
+async def test_stopping_ends_the_loop_and_not_the_job(make_run, context, endpoint, reread):
     stop = asyncio.Event()
     endpoint.life = ("queued", "running")
     run = make_run()
-    loop = asyncio.create_task(EndpointLoop(world, [run.id]).run(stop))
+    loop = asyncio.create_task(EndpointLoop(context, [run.id]).run(stop))
     async with asyncio.timeout(5):
         while reread(run).state != State.RUNNING:
             await asyncio.sleep(0)
@@ -229,22 +229,22 @@ async def test_a_dead_workers_run_is_taken_at_once(make_run, drive, reread, cloc
     assert clock.now() < 1_800_000_000 + 60
 
 
-def test_a_worker_counts_as_dead_only_where_that_is_certain(dead_owner, world):
+def test_a_worker_counts_as_dead_only_where_that_is_certain(dead_owner, context):
     assert is_abandoned(dead_owner)
-    assert not is_abandoned(world.owner)
+    assert not is_abandoned(context.owner)
     machine, _, rest = dead_owner.rsplit(":", 2)
     assert not is_abandoned(f"{machine}:{os.getppid()}:{rest}")
     assert not is_abandoned(dead_owner.replace(machine, "another.machine"))
     assert not is_abandoned(f"{machine}:1:{rest}")
 
 
-async def test_a_lease_run_out_is_not_revived(make_run, world, db, clock, reread):
-    run = make_run(world, lease_expires_at=clock.now() + 5)
+async def test_a_lease_run_out_is_not_revived(make_run, context, db, clock, reread):
+    run = make_run(context, lease_expires_at=clock.now() + 5)
     with db.write() as connection:
-        assert leases.renew(connection, world.owner, clock.now() + 30, clock.now()) == 1
+        assert leases.renew(connection, context.owner, clock.now() + 30, clock.now()) == 1
     clock.pass_(31)
     with db.write() as connection:
-        assert leases.renew(connection, world.owner, clock.now() + 30, clock.now()) == 0
+        assert leases.renew(connection, context.owner, clock.now() + 30, clock.now()) == 0
     assert reread(run).lease_expires_at < clock.now()
 
 

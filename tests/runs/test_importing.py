@@ -23,8 +23,8 @@ def sas(monkeypatch):
 
 
 @pytest.fixture
-def by_address(make_run, world):
-    return make_run(world, state=State.UPLOADING, training_path=URL, training_sha256=SHA)
+def by_address(make_run, context):
+    return make_run(context, state=State.UPLOADING, training_path=URL, training_sha256=SHA)
 
 
 def recorded(db):
@@ -32,9 +32,11 @@ def recorded(db):
         return uploads.find(connection, "fake", TRAINING, SHA)
 
 
-async def test_the_endpoint_is_asked_to_fetch_it_once_for_all_runs(by_address, make_run, world, step, endpoint, db):
+async def test_the_endpoint_is_asked_to_fetch_it_once_for_all_runs(
+    by_address, make_run, context, step, endpoint, db
+):
     first = await step(by_address)
-    second = await step(make_run(world, state=State.UPLOADING, training_path=URL, training_sha256=SHA))
+    second = await step(make_run(context, state=State.UPLOADING, training_path=URL, training_sha256=SHA))
     [(address, sent_name)] = [detail for kind, detail in endpoint.calls if kind == "import"]
     assert address == f"https://acme.blob.core.windows.net/data/train.jsonl?{SECRET}"
     assert sent_name == "ftorch-abababababababab-train.jsonl"
@@ -51,12 +53,12 @@ async def test_a_lost_answer_is_looked_for_by_name_and_not_asked_again(by_addres
     assert endpoint.count("import") == 1
 
 
-async def test_without_the_variable_the_run_waits_for_the_user(by_address, step, endpoint, world, monkeypatch):
+async def test_without_the_variable_the_run_waits_for_the_user(by_address, step, endpoint, context, monkeypatch):
     monkeypatch.delenv("SAS")
     waiting = await step(by_address)
     assert waiting.state == State.UPLOADING
     assert "the environment variable SAS is not set" in waiting.reason
-    assert world.blocked == {by_address.id}
+    assert context.blocked == {by_address.id}
     assert endpoint.calls == []
 
 
@@ -72,7 +74,7 @@ async def test_a_refusal_that_quotes_the_address_is_recorded_without_the_secret(
 
 
 async def test_a_file_that_could_not_be_fetched_fails_the_run_with_the_endpoints_words(
-    world, endpoint, monkeypatch
+    context, endpoint, monkeypatch
 ):
     file = await endpoint.import_file("x", "y")
     endpoint.raw_files[file.id] |= {"status": "error", "status_details": f"404 for ...?{SECRET}"}
@@ -82,29 +84,31 @@ async def test_a_file_that_could_not_be_fetched_fails_the_run_with_the_endpoints
 
     monkeypatch.setattr(endpoint, "import_file", import_file)
     with pytest.raises(DataFileUnusable, match=r"could not process it \(404 for \.\.\.\?\$\{SAS\}\)"):
-        await file_on_endpoint(world, Address(URL), SHA)
+        await file_on_endpoint(context, Address(URL), SHA)
 
 
 # --- processing --------------------------------------------------------------------------------------------
 
 
-async def test_a_job_waits_for_its_files_and_not_for_ever(world, data_file, sha, endpoint, clock):
+async def test_a_job_waits_for_its_files_and_not_for_ever(context, data_file, sha, endpoint, clock):
     from dataclasses import replace
 
     endpoint.capabilities = replace(endpoint.capabilities, needs_processed_files=True)
-    file_id = await file_on_endpoint(world, data_file, sha)
+    file_id = await file_on_endpoint(context, data_file, sha)
     endpoint.raw_files[file_id]["status"] = "pending"
-    waiting = await file_on_endpoint(world, data_file, sha)
+    waiting = await file_on_endpoint(context, data_file, sha)
     assert isinstance(waiting, Wait)
     assert waiting.reason == "train.jsonl is being processed: pending"
     clock.pass_(7201)
     with pytest.raises(DataFileUnusable, match=r"is not done with it \(pending\) after 2 hours; delete it there"):
-        await file_on_endpoint(world, data_file, sha)
+        await file_on_endpoint(context, data_file, sha)
     endpoint.raw_files[file_id]["status"] = "processed"
-    assert await file_on_endpoint(world, data_file, sha) == file_id
+    assert await file_on_endpoint(context, data_file, sha) == file_id
 
 
-async def test_both_files_go_up_while_the_first_is_being_processed(make_run, world, step, endpoint, tmp_path, sha):
+async def test_both_files_go_up_while_the_first_is_being_processed(
+    make_run, context, step, endpoint, tmp_path, sha
+):
     from dataclasses import replace
 
     from orchestrator.dataset.files import inspect_file
@@ -120,7 +124,7 @@ async def test_both_files_go_up_while_the_first_is_being_processed(make_run, wor
 
     endpoint.upload = unprocessed
     facts = {"validation_path": str(validation), "validation_sha256": inspect_file(validation).sha256}
-    run = make_run(world, state=State.UPLOADING, **facts)
+    run = make_run(context, state=State.UPLOADING, **facts)
     waiting = await step(run)
     assert (waiting.state, endpoint.count("upload")) == (State.UPLOADING, 2)
     assert (await step(run)).state == State.CREATING

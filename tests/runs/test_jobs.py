@@ -58,9 +58,9 @@ def test_what_a_host_changes_or_drops_without_a_word_is_told(answer, told, make_
 
 
 async def test_a_dropped_hyperparameter_is_warned_about_when_the_job_is_made(
-    make_run, world, step, endpoint, monkeypatch
+    make_run, context, step, endpoint, monkeypatch
 ):
-    run = await step(make_run(world, state=State.UPLOADING))
+    run = await step(make_run(context, state=State.UPLOADING))
     create = endpoint.create
 
     async def forgetful(request):
@@ -69,7 +69,7 @@ async def test_a_dropped_hyperparameter_is_warned_about_when_the_job_is_made(
 
     monkeypatch.setattr(endpoint, "create", forgetful)
     await step(run)
-    [warning] = world.listener.warnings
+    [warning] = context.listener.warnings
     assert warning.startswith(f"run {run.id}: n_epochs 3 was asked for, and it says nothing of it")
 
 

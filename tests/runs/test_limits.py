@@ -109,19 +109,19 @@ def test_a_failed_job_that_existed_still_counts(make_run, admit):
     assert admit(make_run(max_cost_usd=5.0)).blocked
 
 
-async def test_a_limit_that_cannot_be_held_is_said_aloud(make_run, world, step):
-    run = await step(make_run(world, max_cost_usd=20.0, estimated_cost_usd=None))
+async def test_a_limit_that_cannot_be_held_is_said_aloud(make_run, context, step):
+    run = await step(make_run(context, max_cost_usd=20.0, estimated_cost_usd=None))
     assert run.state == State.UPLOADING
     assert "unknown" in run.reason
     assert "max_cost_usd" in run.reason
 
 
-async def test_a_run_begins_when_a_slot_gets_free(make_run, world, step, config, reread):
-    world.config = replace(config, max_active=1)
-    first, second = make_run(world), make_run(world)
+async def test_a_run_begins_when_a_slot_gets_free(make_run, context, step, config, reread):
+    context.config = replace(config, max_active=1)
+    first, second = make_run(context), make_run(context)
     assert (await step(first)).state == State.UPLOADING
     assert (await step(second)).state == State.PENDING
-    record(world, reread(first), Move(State.CANCELLED, "as wished"))
+    record(context, reread(first), Move(State.CANCELLED, "as wished"))
     assert (await step(second)).state == State.UPLOADING
 
 

@@ -34,9 +34,9 @@ async def test_a_file_goes_up_whole_up_to_the_size_that_asks_for_parts(send, end
     assert (endpoint.count("upload"), endpoint.count("open_upload")) == (1, 0)
 
 
-async def test_its_course_is_told_and_ends(send, world, data_file):
+async def test_its_course_is_told_and_ends(send, context, data_file):
     await send()
-    *course, end = world.listener.sent
+    *course, end = context.listener.sent
     assert course == sorted(course)
     assert course[-1] == data_file.stat().st_size
     assert end is None

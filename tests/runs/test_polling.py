@@ -14,73 +14,73 @@ from orchestrator.store.schema import runs as table
 
 
 @pytest.fixture
-def followed(make_run, world, endpoint):
+def followed(make_run, context, endpoint):
     """So many runs with a running job each."""
     endpoint.life = ("running",)
 
     def followed(count, **fields):
         jobs = [endpoint.add_job(**{"status": "running", **fields}) for _ in range(count)]
-        return [make_run(world, state=State.RUNNING, job_id=job["id"], remote_job=dict(job)) for job in jobs]
+        return [make_run(context, state=State.RUNNING, job_id=job["id"], remote_job=dict(job)) for job in jobs]
 
     return followed
 
 
-async def test_a_hundred_runs_cost_one_request_a_cycle(followed, world, endpoint):
+async def test_a_hundred_runs_cost_one_request_a_cycle(followed, context, endpoint):
     followed(100)
-    await poll(world)
+    await poll(context)
     assert [kind for kind, _ in endpoint.calls] == ["jobs"]
 
 
-async def test_more_runs_cost_one_request_for_each_hundred(followed, world, endpoint):
+async def test_more_runs_cost_one_request_for_each_hundred(followed, context, endpoint):
     followed(301)
-    await poll(world)
+    await poll(context)
     assert (endpoint.count("jobs"), endpoint.count("job"), len(endpoint.calls)) == (3, 1, 4)
 
 
-async def test_a_few_runs_are_fetched_alone(followed, world, endpoint):
+async def test_a_few_runs_are_fetched_alone(followed, context, endpoint):
     followed(2)
-    await poll(world)
+    await poll(context)
     assert [kind for kind, _ in endpoint.calls] == ["job", "job"]
 
 
-async def test_a_run_missing_from_the_pages_is_fetched_alone(followed, world, endpoint, reread):
+async def test_a_run_missing_from_the_pages_is_fetched_alone(followed, context, endpoint, reread):
     runs = followed(4)
     endpoint.hidden_lists = 1
     for job in endpoint.raw_jobs.values():
         job["status"] = "paused"
-    await poll(world)
+    await poll(context)
     assert [kind for kind, _ in endpoint.calls].count("job") == 4
     assert {reread(run).state for run in runs} == {State.PAUSED}
 
 
-async def test_old_runs_behind_pages_of_strangers_are_not_searched_for_ever(followed, world, endpoint):
+async def test_old_runs_behind_pages_of_strangers_are_not_searched_for_ever(followed, context, endpoint):
     followed(3)
     for _ in range(1000):
         endpoint.add_job()
-    await poll(world)
+    await poll(context)
     assert endpoint.count("jobs") == 2
     assert endpoint.count("job") == 3
 
 
-async def test_no_runs_cost_no_request(world, endpoint):
-    assert await poll(world) is False
+async def test_no_runs_cost_no_request(context, endpoint):
+    assert await poll(context) is False
     assert endpoint.calls == []
 
 
-async def test_nothing_new_is_no_change_and_writes_nothing(followed, world, reread, clock):
+async def test_nothing_new_is_no_change_and_writes_nothing(followed, context, reread, clock):
     (run,) = followed(1)
     clock.pass_(10)
-    assert await poll(world) is False
+    assert await poll(context) is False
     assert reread(run) == run
 
 
-async def test_what_changed_in_the_job_is_noted(followed, world, endpoint, reread):
+async def test_what_changed_in_the_job_is_noted(followed, context, endpoint, reread):
     (run,) = followed(1)
     endpoint.raw_jobs[run.job_id]["estimated_finish"] = 1_900_000_000
-    assert await poll(world) is True
+    assert await poll(context) is True
     noted = reread(run)
     assert (noted.estimated_finish, noted.state, noted.version) == (1_900_000_000, State.RUNNING, run.version)
-    assert world.listener.noted_runs == [run.id]
+    assert context.listener.noted_runs == [run.id]
 
 
 @pytest.mark.parametrize(
@@ -93,58 +93,60 @@ async def test_what_changed_in_the_job_is_noted(followed, world, endpoint, rerea
         ("cancelled", State.CANCELLED),
     ],
 )
-async def test_a_run_follows_the_status_of_its_job(status, state, followed, world, endpoint, reread, history):
+async def test_a_run_follows_the_status_of_its_job(status, state, followed, context, endpoint, reread, history):
     (run,) = followed(1)
     endpoint.raw_jobs[run.job_id]["status"] = status
-    await poll(world)
+    await poll(context)
     assert (reread(run).state, reread(run).remote_status) == (state, status)
     assert history(run)[-1].to_state == state
 
 
-async def test_an_unknown_status_is_kept_verbatim_and_warned_about_once(followed, world, endpoint, reread):
+async def test_an_unknown_status_is_kept_verbatim_and_warned_about_once(followed, context, endpoint, reread):
     (run,) = followed(1)
     endpoint.raw_jobs[run.job_id]["status"] = "Being Born"
-    await poll(world)
-    await poll(world)
+    await poll(context)
+    await poll(context)
     assert (reread(run).state, reread(run).remote_status) == (State.RUNNING, "Being Born")
-    assert [text for text in world.listener.warnings if "Being Born" in text] == [
+    assert [text for text in context.listener.warnings if "Being Born" in text] == [
         f'run {run.id}: unknown status "Being Born"; it counts as active'
     ]
 
 
-async def test_a_job_that_failed_brings_its_error(followed, world, endpoint, reread):
+async def test_a_job_that_failed_brings_its_error(followed, context, endpoint, reread):
     (run,) = followed(1)
     error = {"code": "invalid_training_file", "message": "line 4 is broken", "param": "training_file"}
     endpoint.raw_jobs[run.job_id] |= {"status": "failed", "error": error}
-    await poll(world)
+    await poll(context)
     failed = reread(run)
     assert (failed.error_code, failed.error_message, failed.error_param) == tuple(error.values())
     assert failed.reason == "line 4 is broken"
 
 
-async def test_a_job_that_is_gone_fails_after_a_settling_window_of_looks(followed, world, endpoint, reread, clock):
+async def test_a_job_that_is_gone_fails_after_a_settling_window_of_looks(
+    followed, context, endpoint, reread, clock
+):
     """A key of another project gives the same answer: the run is not given up at the first look."""
     (run,) = followed(1)
     job = endpoint.raw_jobs.pop(run.job_id)
     clock.pass_(99_999)
-    await poll(world)
+    await poll(context)
     assert reread(run).state == State.RUNNING
     assert "no longer knows" in reread(run).reason
     endpoint.raw_jobs[run.job_id] = job
-    await poll(world)
+    await poll(context)
     assert "no longer knows" not in reread(run).reason
     endpoint.raw_jobs.pop(run.job_id)
-    await poll(world)
+    await poll(context)
     clock.pass_(119)
-    await poll(world)
+    await poll(context)
     assert reread(run).state == State.RUNNING
     clock.pass_(2)
-    await poll(world)
+    await poll(context)
     assert (reread(run).state, reread(run).error_code) == (State.FAILED, "job_gone")
 
 
 async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to_it(
-    followed, world, endpoint, reread, db, monkeypatch
+    followed, context, endpoint, reread, db, monkeypatch
 ):
     (run,) = followed(1)
     endpoint.raw_jobs.clear()
@@ -157,18 +159,18 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
         return found
 
     monkeypatch.setattr(leases, "held_by_job", look_then_lose)
-    await poll(world)
+    await poll(context)
     assert reread(run).reason == run.reason
 
 
-async def test_a_refused_look_is_the_users_to_see(followed, world, endpoint, errors):
+async def test_a_refused_look_is_the_users_to_see(followed, context, endpoint, errors):
     followed(1)
     endpoint.fault("job", errors.refused(403))
     with pytest.raises(RequestRefused):
-        await poll(world)
+        await poll(context)
 
 
-async def test_a_run_that_another_worker_took_meanwhile_is_left_to_it(followed, world, endpoint, reread, db):
+async def test_a_run_that_another_worker_took_meanwhile_is_left_to_it(followed, context, endpoint, reread, db):
     """Its lease goes between the worker's look at the database and its write."""
     lost, *kept = followed(3)
     events = endpoint.events
@@ -182,12 +184,12 @@ async def test_a_run_that_another_worker_took_meanwhile_is_left_to_it(followed, 
     endpoint.events = events_while_it_is_taken
     for raw in endpoint.raw_jobs.values():
         raw["status"] = "paused"
-    await poll(world)
+    await poll(context)
     assert reread(lost).state == State.RUNNING
     assert {reread(run).state for run in kept} == {State.PAUSED}
 
 
-async def test_events_and_metrics_are_recorded_once(followed, world, endpoint, db):
+async def test_events_and_metrics_are_recorded_once(followed, context, endpoint, db):
     (run,) = followed(1)
     endpoint.events_of[run.job_id] = [
         {"id": "e1", "created_at": 1, "message": "Job started"},
@@ -195,27 +197,27 @@ async def test_events_and_metrics_are_recorded_once(followed, world, endpoint, d
     ]
     for status in ("queued", "running", "queued"):
         endpoint.raw_jobs[run.job_id]["status"] = status
-        await poll(world)
+        await poll(context)
     with db.read() as connection:
         assert len(records.events_of(connection, run.id)) == 2
         (metric,) = records.metrics_of(connection, run.id)
     assert (metric.step, metric.train_loss, metric.total_steps) == (1, 0.5, 9)
-    assert world.listener.steps == [1]
+    assert context.listener.steps == [1]
 
 
-async def test_events_are_fetched_for_what_changed_or_is_looked_at(followed, world, endpoint):
+async def test_events_are_fetched_for_what_changed_or_is_looked_at(followed, context, endpoint):
     watched, changed, _still = followed(3)
-    world.followed.add(watched.id)
+    context.followed.add(watched.id)
     endpoint.raw_jobs[changed.job_id]["trained_tokens"] = 5
-    await poll(world)
+    await poll(context)
     assert {detail for kind, detail in endpoint.calls if kind == "events"} == {watched.job_id, changed.job_id}
 
 
-async def test_a_host_without_events_is_followed_all_the_same(followed, world, endpoint, errors, reread):
+async def test_a_host_without_events_is_followed_all_the_same(followed, context, endpoint, errors, reread):
     (run,) = followed(1)
     endpoint.fault("events", errors.refused(404))
     endpoint.raw_jobs[run.job_id]["status"] = "paused"
-    await poll(world)
+    await poll(context)
     assert reread(run).state == State.PAUSED
 
 

@@ -82,9 +82,9 @@ class Moves(RuleBasedStateMachine):
             assert allowed
 
     @rule(owner=owners)
-    def wish(self, owner: str) -> None:
+    def request(self, owner: str) -> None:
         with self.db.write() as connection:
-            assert store.set_wish(connection, "r", "cancel") == (self._state() not in FINAL)
+            assert store.request_action(connection, "r", "cancel") == (self._state() not in FINAL)
 
     @invariant()
     def history_explains_the_state(self) -> None:

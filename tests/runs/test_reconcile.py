@@ -12,9 +12,9 @@ from orchestrator.runs.states import State
 
 
 @pytest.fixture
-def found(world):
+def found(context):
     async def found(run):
-        return [job.id for job in await matching_jobs(run, world)]
+        return [job.id for job in await matching_jobs(run, context)]
 
     return found
 
@@ -159,15 +159,17 @@ async def test_a_host_that_repeats_its_page_for_ever_is_left(unconfirmed, found,
 # --- several matches ----------------------------------------------------------------------------------------
 
 
-async def test_of_two_jobs_the_oldest_is_adopted_and_the_other_cancelled(unconfirmed, endpoint, step, clock, world):
+async def test_of_two_jobs_the_oldest_is_adopted_and_the_other_cancelled(
+    unconfirmed, endpoint, step, clock, context
+):
     run = unconfirmed()
     younger = endpoint.landed(run, created_at=clock.now() + 50)
     oldest = endpoint.landed(run, created_at=clock.now() + 2)
     adopted = await step(run)
     assert adopted.job_id == oldest["id"]
     assert [detail for kind, detail in endpoint.calls if kind == "cancel"] == [younger["id"]]
-    assert younger["id"] in world.listener.warnings[0]
-    assert younger["id"] in world.listener.warnings[0]
+    assert younger["id"] in context.listener.warnings[0]
+    assert younger["id"] in context.listener.warnings[0]
 
 
 async def test_a_second_job_by_seed_and_suffix_of_ours_is_cancelled_too(unconfirmed, marked, step, no_metadata):
@@ -195,24 +197,24 @@ async def test_a_match_that_is_not_certainly_ours_is_never_cancelled(doubt, unco
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
-async def test_a_second_job_that_is_over_is_told_and_left(status, unconfirmed, endpoint, step, world):
+async def test_a_second_job_that_is_over_is_told_and_left(status, unconfirmed, endpoint, step, context):
     run = unconfirmed()
     first = endpoint.landed(run)
     endpoint.landed(run, status=status)
     assert (await step(run)).job_id == first["id"]
     assert endpoint.count("cancel") == 0
-    assert status in world.listener.warnings[0]
+    assert status in context.listener.warnings[0]
 
 
 async def test_a_second_job_that_can_not_be_cancelled_does_not_stop_the_adoption(
-    unconfirmed, endpoint, step, world, errors
+    unconfirmed, endpoint, step, context, errors
 ):
     run = unconfirmed()
     first = endpoint.landed(run)
     endpoint.landed(run)
     endpoint.fault("cancel", errors.refused(400, message="it is finished"))
     assert (await step(run)).job_id == first["id"]
-    assert "it is finished" in world.listener.warnings[0]
+    assert "it is finished" in context.listener.warnings[0]
 
 
 async def test_an_adopted_job_may_be_over_already(unconfirmed, endpoint, step):
@@ -224,7 +226,7 @@ async def test_an_adopted_job_may_be_over_already(unconfirmed, endpoint, step):
 
 
 async def test_an_endpoint_that_refuses_its_list_blocks_the_run_and_nothing_is_sent(
-    unconfirmed, endpoint, step, errors, world, clock
+    unconfirmed, endpoint, step, errors, context, clock
 ):
     run = unconfirmed()
     endpoint.fault("jobs", errors.refused(403, message="list is not allowed"))
@@ -232,5 +234,5 @@ async def test_an_endpoint_that_refuses_its_list_blocks_the_run_and_nothing_is_s
     waiting = await step(run)
     assert (waiting.state, waiting.creation_open) == (State.CREATING, True)
     assert "list is not allowed" in waiting.reason
-    assert world.blocked == {run.id}
+    assert context.blocked == {run.id}
     assert endpoint.count("create") == 0

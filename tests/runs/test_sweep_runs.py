@@ -56,16 +56,16 @@ def test_the_endpoints_cap_holds_for_a_sweep_that_would_take_more(db, sweep, mak
 
 
 async def test_a_stopped_trial_keeps_its_checkpoints_and_says_why(
-    db, trial, make_run, world, endpoint, drive, reread
+    db, trial, make_run, context, endpoint, drive, reread
 ):
     endpoint.life = ("running",)
     job = endpoint.add_job(status="running")
     checkpoint = {"id": "ckpt-1", "step_number": 40, "fine_tuned_model_checkpoint": "ft:m:ckpt-step-40"}
     endpoint.checkpoints_of[job["id"]] = [{**checkpoint, "metrics": {"valid_loss": 0.7}, "created_at": 1.0}]
-    run = make_run(world, state=State.RUNNING, job_id=job["id"])
+    run = make_run(context, state=State.RUNNING, job_id=job["id"])
     trial(run, pruned="its validation loss was too high")
     with db.write() as connection:
-        run_store.set_wish(connection, run.id, RequestedAction.CANCEL)
+        run_store.request_action(connection, run.id, RequestedAction.CANCEL)
     await drive(run)
     ended = reread(run)
     assert (ended.state, ended.reason) == (State.CANCELLED, "pruned: its validation loss was too high")
@@ -74,7 +74,7 @@ async def test_a_stopped_trial_keeps_its_checkpoints_and_says_why(
     assert (kept.step, kept.model) == (40, "ft:m:ckpt-step-40")
 
 
-async def test_runs_that_an_attendant_adds_are_driven_until_it_is_done(db, make_run, world, drive, reread):
+async def test_runs_that_an_attendant_adds_are_driven_until_it_is_done(db, make_run, context, drive, reread):
     first, second = make_run(), make_run()
     with db.write() as connection:
         connection.execute(update(runs).where(runs.c.id == second.id).values(created_at=first.created_at + 1))
@@ -93,9 +93,9 @@ async def test_runs_that_an_attendant_adds_are_driven_until_it_is_done(db, make_
         def is_done(self):
             return bool(self.named)
 
-    await drive(first, attendants=[AddsOne()])
+    await drive(first, supervisors=[AddsOne()])
     assert {reread(first).state, reread(second).state} == {State.SUCCEEDED}
-    assert second.id in world.followed
+    assert second.id in context.followed
 
 
 def test_a_trial_is_found_by_its_run(db, trial, make_run):

@@ -23,7 +23,7 @@ async def test_a_file_goes_up_once_and_is_found_again(send, endpoint, row):
     assert row().lease_owner is None
 
 
-async def test_runs_that_need_the_same_bytes_at_once_share_one_upload(world, endpoint, make_run, drive, reread):
+async def test_runs_that_need_the_same_bytes_at_once_share_one_upload(context, endpoint, make_run, drive, reread):
     runs = [make_run(), make_run(), make_run()]
     await drive(*runs)
     assert endpoint.count("upload") == 1
@@ -31,8 +31,8 @@ async def test_runs_that_need_the_same_bytes_at_once_share_one_upload(world, end
     assert len({reread(run).training_file_id for run in runs}) == 1
 
 
-async def test_two_workers_at_once_share_one_upload(send, world, make_world, endpoint):
-    found = await asyncio.gather(send(world), send(make_world()))
+async def test_two_workers_at_once_share_one_upload(send, context, make_world, endpoint):
+    found = await asyncio.gather(send(context), send(make_world()))
     assert endpoint.count("upload") == 1
     assert sum(isinstance(each, Wait) for each in found) == 1
 
@@ -100,12 +100,12 @@ async def test_what_a_dead_process_began_is_looked_for_at_once(
     assert endpoint.count("upload") == 1
 
 
-async def test_a_file_deleted_there_is_uploaded_again(send, endpoint, world):
+async def test_a_file_deleted_there_is_uploaded_again(send, endpoint, context):
     endpoint.raw_files.pop(await send())
     again = await send()
     assert again in endpoint.raw_files
     assert endpoint.count("upload") == 2
-    assert "no longer" in world.listener.warnings[0]
+    assert "no longer" in context.listener.warnings[0]
 
 
 async def test_a_file_marked_deleted_is_uploaded_again(send, endpoint):
@@ -115,7 +115,7 @@ async def test_a_file_marked_deleted_is_uploaded_again(send, endpoint):
 
 
 async def test_a_file_that_another_worker_has_just_uploaded_again_is_not_sent_a_third_time(
-    send, world, make_world, endpoint
+    send, context, make_world, endpoint
 ):
     gone = await send()
     endpoint.raw_files.pop(gone)
@@ -123,7 +123,7 @@ async def test_a_file_that_another_worker_has_just_uploaded_again_is_not_sent_a_
 
     async def look_too_late(file_id):
         endpoint.file = look
-        await send(world)
+        await send(context)
         return await look(file_id)
 
     endpoint.file = look_too_late
@@ -156,16 +156,16 @@ async def test_a_file_that_is_spoilt_between_its_check_and_its_sending_is_not_up
     assert (row().file_id, row().attempted_at, row().lease_owner) == (None, None, None)
 
 
-async def test_the_course_of_an_upload_is_told_and_ends(send, world, data_file):
+async def test_the_course_of_an_upload_is_told_and_ends(send, context, data_file):
     await send()
-    assert world.listener.sent[-2:] == [data_file.stat().st_size, None]
+    assert context.listener.sent[-2:] == [data_file.stat().st_size, None]
 
 
 @pytest.mark.parametrize("spoil", ["changed", "deleted", "refused"])
 async def test_a_run_whose_file_can_not_be_used_fails_with_the_reason(
-    spoil, make_run, world, step, data_file, endpoint, errors
+    spoil, make_run, context, step, data_file, endpoint, errors
 ):
-    run = make_run(world, state=State.UPLOADING)
+    run = make_run(context, state=State.UPLOADING)
     if spoil == "changed":
         data_file.write_text("other\n")
     elif spoil == "deleted":
@@ -194,7 +194,7 @@ async def test_an_upload_that_never_left_is_free_to_be_sent_again_at_once(send, 
     assert isinstance(await send(), str)
 
 
-async def test_a_host_that_processes_files_first_is_waited_for(send, endpoint, world):
+async def test_a_host_that_processes_files_first_is_waited_for(send, endpoint, context):
     endpoint.capabilities = replace(endpoint.capabilities, needs_processed_files=True)
     file_id = await send()
     endpoint.raw_files[file_id]["status"] = "pending"
@@ -216,19 +216,19 @@ async def test_a_worker_that_slept_past_its_lease_records_nothing(send, endpoint
 
 
 async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(
-    db, world, clock, sha, make_world, send, data_file
+    db, context, clock, sha, make_world, send, data_file
 ):
     with db.write() as connection:
         uploads.claim(
-            connection, endpoint="fake", purpose=TRAINING, sha256=sha, sent_name="n", owner=world.owner,
+            connection, endpoint="fake", purpose=TRAINING, sha256=sha, sent_name="n", owner=context.owner,
             size=data_file.stat().st_size, expires_at=clock.now() + 30, now=clock.now(), abandoned=[],
         )  # fmt: skip
     for _ in range(10):
         clock.pass_(10)
         with db.write() as connection:
-            uploads.renew(connection, world.owner, clock.now() + 30, clock.now())
+            uploads.renew(connection, context.owner, clock.now() + 30, clock.now())
     assert isinstance(await send(make_world()), Wait)
     clock.pass_(31)
     with db.write() as connection:
-        uploads.renew(connection, world.owner, clock.now() + 30, clock.now())
+        uploads.renew(connection, context.owner, clock.now() + 30, clock.now())
     assert isinstance(await send(make_world()), str)

@@ -31,9 +31,9 @@ async def test_what_another_worker_writes_is_reported_once(make_run, make_world,
     assert (watcher.listener.moves, watcher.listener.steps) == (["running"], [3, 4])
 
 
-async def test_to_look_at_ones_own_runs_costs_one_query_however_many_they_are(make_run, world, db):
-    world.followed.update(make_run(world, state=State.RUNNING, job_id=f"ftjob-{n}").id for n in range(20))
-    watch, queries = Watch(world), []
+async def test_to_look_at_ones_own_runs_costs_one_query_however_many_they_are(make_run, context, db):
+    context.followed.update(make_run(context, state=State.RUNNING, job_id=f"ftjob-{n}").id for n in range(20))
+    watch, queries = Watch(context), []
     event.listen(db.engine, "before_cursor_execute", lambda *arguments: queries.append(arguments[2]))
     watch.look()
     watch.look()

@@ -108,9 +108,9 @@ def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_r
     add(
         database,
         held(make_run, job_id="ftjob-1", estimated_finish=70.0),
-        held(make_run, job_id="ftjob-2", wish="cancel", estimated_finish=60.0),
-        held(make_run, job_id="ftjob-3", wish="cancel", finished_at=1.0, estimated_finish=50.0),
-        held(make_run, job_id="ftjob-4", wish="cancel", lease_owner="other"),
+        held(make_run, job_id="ftjob-2", requested_action="cancel", estimated_finish=60.0),
+        held(make_run, job_id="ftjob-3", requested_action="cancel", finished_at=1.0, estimated_finish=50.0),
+        held(make_run, job_id="ftjob-4", requested_action="cancel", lease_owner="other"),
     )
     with database.read() as connection:
         job_ids = ["ftjob-1", "ftjob-3", "ftjob-4", "ftjob-9"]
@@ -118,7 +118,7 @@ def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_r
             "run00001",
             "run00003",
         }
-        assert [run.id for run in leases.held_with_wish(connection, "me", "local")] == ["run00002"]
+        assert [run.id for run in leases.held_with_request(connection, "me", "local")] == ["run00002"]
         known = leases.held_job_ids(connection, "me", endpoint="local", states=["pending"])
         assert known == {"ftjob-1", "ftjob-2", "ftjob-3"}
         assert leases.next_finish(connection, "me", "local") == 60.0

@@ -150,7 +150,12 @@ def test_runs_are_listed_newest_first(database: Database, make_run: MakeRun) -> 
 
 
 def test_runs_are_counted_by_state_and_endpoint(database: Database, make_run: MakeRun) -> None:
-    add(database, make_run(), make_run(endpoint="openai", wish="pause"), make_run(state="failed", finished_at=1.0))
+    add(
+        database,
+        make_run(),
+        make_run(endpoint="openai", requested_action="pause"),
+        make_run(state="failed", finished_at=1.0),
+    )
     with database.read() as connection:
         assert runs.count_by_state(connection) == {"pending": 2, "failed": 1}
         assert runs.busy_endpoints(connection) == ["local", "openai"]
@@ -160,7 +165,13 @@ def test_runs_are_counted_by_state_and_endpoint(database: Database, make_run: Ma
 
 
 def test_a_run_that_rests_is_left_until_somebody_wishes_something(database: Database, make_run: MakeRun) -> None:
-    add(database, make_run(state="paused"), make_run(state="paused", wish="unpause"), make_run(), make_run())
+    add(
+        database,
+        make_run(state="paused"),
+        make_run(state="paused", requested_action="unpause"),
+        make_run(),
+        make_run(),
+    )
     with database.read() as connection:
         left = runs.unfinished(connection, "local", None, resting="paused", limit=9)
         assert sorted(left) == ["run00002", "run00003", "run00004"]
@@ -184,12 +195,12 @@ def test_a_wish_is_recorded_without_a_lease_while_the_run_is_not_over(
 ) -> None:
     add(database, held(make_run, due_at=NOW), make_run(finished_at=1.0))
     with database.write() as connection:
-        assert runs.set_wish(connection, "run00001", "cancel") is True
-        assert runs.set_wish(connection, "run00002", "cancel") is False
+        assert runs.request_action(connection, "run00001", "cancel") is True
+        assert runs.request_action(connection, "run00002", "cancel") is False
     with database.read() as connection:
-        wished = runs.get(connection, "run00001")
-        assert (wished.wish, wished.due_at, wished.version) == ("cancel", None, 1)
-        assert runs.get(connection, "run00002").wish is None
+        requested = runs.get(connection, "run00001")
+        assert (requested.requested_action, requested.due_at, requested.version) == ("cancel", None, 1)
+        assert runs.get(connection, "run00002").requested_action is None
 
 
 # --- what a run knows --------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from azure.core.credentials import AccessToken
 from vcr.request import Request
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import open_management
 from orchestrator.endpoints.azure import arm
-from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment, open_management
+from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
 
 CASSETTES = Path(__file__).parent.parent / "endpoints" / "cassettes"
 MODEL = "gpt-4.1-mini-2025-04-14"

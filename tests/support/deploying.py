@@ -14,8 +14,8 @@ from orchestrator.deployments.context import Context
 from orchestrator.deployments.driving import drive
 from orchestrator.deployments.recording import Terms
 from orchestrator.deployments.subjects import Subject
+from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.ledger import Ledger
-from orchestrator.runs.context import Clock, new_owner
 from orchestrator.store import deployments as store, runs as run_store
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
@@ -51,7 +51,7 @@ class Rig:
     heard: Heard = field(default_factory=Heard)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    def world(self) -> Context:
+    def context(self) -> Context:
         """Another worker of this process on each call."""
         owner = new_owner(random.Random(next(self.numbers)))
         clock = Clock(self.clock.now, self.clock.sleep, self.clock.now)
@@ -67,8 +67,8 @@ class Rig:
     def rng(self) -> random.Random:
         return random.Random(next(self.numbers))
 
-    async def drive(self, *deployments: Deployment, world: Context | None = None) -> None:
-        await drive(world or self.world(), [each.id for each in deployments])
+    async def drive(self, *deployments: Deployment, context: Context | None = None) -> None:
+        await drive(context or self.context(), [each.id for each in deployments])
 
     async def deployed(self, **terms: Any) -> Deployment:
         recorded = self.record(**terms)
@@ -76,11 +76,11 @@ class Rig:
         return self.reread(recorded)
 
     async def remove(self, deployment: Deployment) -> Deployment:
-        self.wish_removal(deployment)
+        self.request_removal(deployment)
         await self.drive(deployment)
         return self.reread(deployment)
 
-    def wish_removal(self, deployment: Deployment) -> None:
+    def request_removal(self, deployment: Deployment) -> None:
         recording.request_removal(self.ledger, deployment, now=self.clock.now(), rng=self.rng)
 
     def reread(self, deployment: Deployment) -> Deployment:

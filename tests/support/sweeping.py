@@ -52,7 +52,7 @@ class Sweeping:
         planned = self.plan(sweep, endpoint, **replaced)
         return record_sweep(planned, self.database, now=NOW, rng=self.rng)
 
-    def attendant(self, submitted: SubmittedSweep) -> SweepSupervisor:
+    def supervisor(self, submitted: SubmittedSweep) -> SweepSupervisor:
         return supervisor_of(self.ledger, submitted.sweep)
 
     def trials(self, submitted: SubmittedSweep) -> list[RecordedTrial]:
@@ -69,7 +69,13 @@ class Sweeping:
 
     def end(self, trial: RecordedTrial, state: str = "succeeded", **columns: Any) -> None:
         """What a worker would write in the end."""
-        values: Mapping[str, Any] = {"state": state, "finished_at": NOW, "version": 9, "wish": None, **columns}
+        values: Mapping[str, Any] = {
+            "state": state,
+            "finished_at": NOW,
+            "version": 9,
+            "requested_action": None,
+            **columns,
+        }
         with self.database.write() as connection:
             connection.execute(update(runs).where(runs.c.id == trial.run_id).values(**values))
 

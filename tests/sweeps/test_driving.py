@@ -11,7 +11,8 @@ from support.fake_endpoint import HAS_ALL, FakeClock, FakeEndpoint
 from support.sweeping import GRID, Sweeping
 
 from orchestrator.endpoints.interface import JobRequest, RemoteJob
-from orchestrator.runs.context import Clock, Context, new_owner
+from orchestrator.engine.worker import Clock, new_owner
+from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.sweeps.submission import SubmittedSweep
 
@@ -63,10 +64,10 @@ def drive(sweeping: Sweeping, endpoint: Watched) -> Callable[[SubmittedSweep], N
     def drive(submitted: SubmittedSweep) -> None:
         clock, rng = endpoint.clock, random.Random(3)
         config = sweeping.ledger.workspace.endpoint("fake")
-        world = Context(
+        context = Context(
             sweeping.database, endpoint, config, new_owner(rng), Clock(clock.now, clock.sleep, clock.now), rng
         )
-        loop = EndpointLoop(world, submitted.run_ids, attendants=[sweeping.attendant(submitted)])
+        loop = EndpointLoop(context, submitted.run_ids, supervisors=[sweeping.supervisor(submitted)])
         asyncio.run(asyncio.wait_for(loop.run(asyncio.Event()), 20))
 
     return drive

@@ -62,8 +62,8 @@ def test_a_removed_point_that_has_not_begun_is_not_begun_any_more_and_one_with_a
     waiting, training, _ = sweeping.trials(submitted)
     sweeping.train(training, {1: 2.0}, total=10)
     sweeping.submit("[sweep.space]\nn_epochs = [3]")
-    assert sweeping.run(waiting).wish == "cancel"
-    assert sweeping.run(training).wish is None
+    assert sweeping.run(waiting).requested_action == "cancel"
+    assert sweeping.run(training).requested_action is None
 
 
 def test_a_removed_point_whose_files_are_going_up_is_not_begun_any_more(sweeping: Sweeping) -> None:
@@ -71,7 +71,11 @@ def test_a_removed_point_whose_files_are_going_up_is_not_begun_any_more(sweeping
     with sweeping.database.write() as connection:
         connection.exec_driver_sql("UPDATE runs SET state = 'uploading'")
     sweeping.submit("[sweep.space]\nn_epochs = [3]")
-    assert [sweeping.run(trial).wish for trial in sweeping.trials(submitted)] == ["cancel", "cancel", None]
+    assert [sweeping.run(trial).requested_action for trial in sweeping.trials(submitted)] == [
+        "cancel",
+        "cancel",
+        None,
+    ]
 
 
 def test_what_is_asked_for_again_before_it_was_cancelled_goes_on_but_not_what_the_rule_stopped(
@@ -81,10 +85,14 @@ def test_what_is_asked_for_again_before_it_was_cancelled_goes_on_but_not_what_th
     stopped, losing, paused = sweeping.trials(submitted)
     with sweeping.database.write() as connection:
         store.prune(connection, losing, "it was losing")
-        for trial, wish in ((stopped, "cancel"), (losing, "cancel"), (paused, "pause")):
-            run_store.set_wish(connection, trial.run_id, wish)
+        for trial, requested_action in ((stopped, "cancel"), (losing, "cancel"), (paused, "pause")):
+            run_store.request_action(connection, trial.run_id, requested_action)
     sweeping.submit()
-    assert [sweeping.run(trial).wish for trial in (stopped, losing, paused)] == [None, "cancel", "pause"]
+    assert [sweeping.run(trial).requested_action for trial in (stopped, losing, paused)] == [
+        None,
+        "cancel",
+        "pause",
+    ]
 
 
 def test_other_data_makes_other_trials(sweeping: Sweeping) -> None:

@@ -76,7 +76,7 @@ def test_only_what_failed_by_the_endpoints_fault_is_tried_again(
     state: str, columns: dict[str, str], is_tried_again: bool, sweeping: Sweeping
 ) -> None:
     submitted = sweeping.submit()
-    worker, first = sweeping.attendant(submitted), sweeping.trials(submitted)[0]
+    worker, first = sweeping.supervisor(submitted), sweeping.trials(submitted)[0]
     sweeping.end(first, state, **columns)
     worker.attend(NOW)
     now = sweeping.trials(submitted)[0]
@@ -89,7 +89,7 @@ def test_only_what_failed_by_the_endpoints_fault_is_tried_again(
 
 def test_a_trial_is_tried_again_only_so_often(sweeping: Sweeping) -> None:
     submitted = sweeping.submit(f"[sweep]\nmax_retries = 2\n{GRID}")
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     for _ in range(5):
         sweeping.end(sweeping.trials(submitted)[0], "failed", error_code="server_error", job_id=None)
         with sweeping.database.write() as connection:
@@ -105,13 +105,13 @@ def test_a_trial_that_failed_while_it_was_being_stopped_is_not_tried_again(sweep
     with sweeping.database.write() as connection:
         store.prune(connection, first, "it was losing")
     sweeping.end(first, "failed", error_code="server_error", job_id="job-1")
-    sweeping.attendant(submitted).attend(NOW)
+    sweeping.supervisor(submitted).attend(NOW)
     assert len(sweeping.runs()) == 3
 
 
 def test_two_processes_try_a_trial_again_once(sweeping: Sweeping) -> None:
     submitted = sweeping.submit()
-    workers = [sweeping.attendant(submitted) for _ in range(2)]
+    workers = [sweeping.supervisor(submitted) for _ in range(2)]
     for worker in workers:
         worker.attend(NOW)
     sweeping.end(sweeping.trials(submitted)[0], "failed", error_code="server_error", job_id="job-1")
@@ -124,7 +124,7 @@ def test_nothing_is_tried_again_in_a_sweep_that_was_stopped_at_that_moment(
     sweeping: Sweeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = sweeping.submit()
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     sweeping.end(sweeping.trials(submitted)[0], "failed", error_code="server_error", job_id="job-1")
     stop_at(monkeypatch, sweeping, submitted, Recipes, "plan")
     worker.attend(NOW)
@@ -132,7 +132,7 @@ def test_nothing_is_tried_again_in_a_sweep_that_was_stopped_at_that_moment(
 
 
 def test_a_trial_is_tried_again_with_the_data_that_was_submitted_last(sweeping: Sweeping) -> None:
-    worker = sweeping.attendant(sweeping.submit())
+    worker = sweeping.supervisor(sweeping.submit())
     worker.attend(NOW)
     path = sweeping.project.root / "jobs" / "train.jsonl"
     path.write_text(path.read_text().replace("Switch on", "Put on"))
@@ -162,7 +162,7 @@ def test_a_sweep_on_an_endpoint_that_is_gone_keeps_no_other_from_going_on(sweepi
 def test_tpe_draws_the_next_point_when_one_is_over_until_there_are_enough(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     worker.attend(NOW)
     assert len(sweeping.trials(submitted)) == 1
     worker.attend(NOW)
@@ -176,21 +176,21 @@ def test_tpe_draws_the_next_point_when_one_is_over_until_there_are_enough(sweepi
 def test_a_tpe_sweep_that_goes_on_in_another_process_draws_the_same_points(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    play(sweeping, submitted, [sweeping.attendant(submitted)], 20)
+    play(sweeping, submitted, [sweeping.supervisor(submitted)], 20)
     whole = points(sweeping, submitted)
     with sweeping.database.write() as connection:
         for table in ("trials", "metrics", "transitions", "runs", "sweeps"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     again = sweeping.submit(TPE)
     for _ in range(20):
-        play(sweeping, again, [sweeping.attendant(again)], 1)
+        play(sweeping, again, [sweeping.supervisor(again)], 1)
     assert points(sweeping, again) == whole
 
 
 def test_two_processes_that_look_after_one_sweep_draw_each_point_once(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    workers = [sweeping.attendant(submitted) for _ in range(2)]
+    workers = [sweeping.supervisor(submitted) for _ in range(2)]
     play(sweeping, submitted, workers, 20)
     trials = sweeping.trials(submitted)
     assert [trial.number for trial in trials] == list(range(1, 15))
@@ -202,7 +202,7 @@ def test_a_process_that_was_overtaken_while_it_drew_records_nothing(
 ) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    other, slow, propose = sweeping.attendant(submitted), sweeping.attendant(submitted), Proposer.propose
+    other, slow, propose = sweeping.supervisor(submitted), sweeping.supervisor(submitted), Proposer.propose
 
     def overtaken(*arguments: object) -> object:
         monkeypatch.setattr(Proposer, "propose", propose)
@@ -220,7 +220,7 @@ def test_nothing_is_drawn_in_a_sweep_that_was_stopped_at_that_moment(
 ) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     stop_at(monkeypatch, sweeping, submitted, Proposer, "propose")
     worker.attend(NOW)
     assert sweeping.runs() == []
@@ -238,12 +238,12 @@ def test_more_repeats_go_to_the_points_that_were_drawn_and_no_trial_is_added_bey
     pytest.importorskip("optuna")
     sweep = TPE.replace("trials = 14", "trials = 2")
     submitted = sweeping.submit(sweep)
-    play(sweeping, submitted, [sweeping.attendant(submitted)], 4)
+    play(sweeping, submitted, [sweeping.supervisor(submitted)], 4)
     assert len(sweeping.trials(submitted)) == 2
     repeated = sweep.replace("trials = 2", "trials = 2\nseeds = 3")
     again = sweeping.submit(repeated)
     assert (len(again.changes.found), len(again.changes.new), again.changes.drawn) == (2, 4, 0)
-    play(sweeping, again, [sweeping.attendant(again)], 8)
+    play(sweeping, again, [sweeping.supervisor(again)], 8)
     trials = sweeping.trials(again)
     assert len(trials) == again.sweep.trials == 6
     assert len({str(trial.parameters) for trial in trials}) == 2
@@ -255,7 +255,7 @@ def test_a_space_without_more_points_ends_the_sweep(sweeping: Sweeping) -> None:
         '[sweep]\nstrategy = "tpe"\ntrials = 3\npoints = [{ n_epochs = 1 }]\n[sweep.space]\nn_epochs = [1, 2, 3]'
     )
     submitted = sweeping.submit(sweep)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     for _ in range(6):
         worker.attend(NOW)
         for trial in sweeping.trials(submitted):
@@ -268,7 +268,7 @@ def test_a_space_without_more_points_ends_the_sweep(sweeping: Sweeping) -> None:
 def test_nothing_is_drawn_while_nothing_but_failures_come_back(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     for _ in range(8):
         worker.attend(NOW)
         for trial in sweeping.trials(submitted):
@@ -281,7 +281,7 @@ def test_a_drawn_run_has_the_files_that_were_checked(sweeping: Sweeping) -> None
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
     planned = sweeping.plan(TPE).plans[0].recipe
-    sweeping.attendant(submitted).attend(NOW)
+    sweeping.supervisor(submitted).attend(NOW)
     [run] = sweeping.runs()
     assert (run.training_sha256, run.training_path) == (planned.training.sha256, str(planned.training.path))
     assert planned.validation is not None
@@ -291,7 +291,7 @@ def test_a_drawn_run_has_the_files_that_were_checked(sweeping: Sweeping) -> None
 def test_points_drawn_before_an_edit_stay_where_they_still_fit(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(TPE)
-    play(sweeping, submitted, [sweeping.attendant(submitted)], 20)
+    play(sweeping, submitted, [sweeping.supervisor(submitted)], 20)
     narrower = TPE.replace("high = 40", "high = 20")
     inside = [point for point in points(sweeping, submitted) if int(str(point["n_epochs"])) <= 20]
     again = sweeping.submit(narrower)
@@ -307,7 +307,7 @@ def test_points_drawn_before_an_edit_stay_where_they_still_fit(sweeping: Sweepin
 def test_a_losing_trial_is_stopped_with_its_evidence(sweeping: Sweeping) -> None:
     pytest.importorskip("optuna")
     submitted = sweeping.submit(MEDIAN)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     good, better, loser, winner, *_ = sweeping.trials(submitted)
     falling = {step: 2.0 - step / 100 for step in range(1, 101)}
     for trial in (good, better):
@@ -318,10 +318,10 @@ def test_a_losing_trial_is_stopped_with_its_evidence(sweeping: Sweeping) -> None
     sweeping.train(winner, dict.fromkeys(range(1, 60), 0.5), total=100)
     worker.attend(NOW)
     stopped = sweeping.trials(submitted)[2]
-    assert sweeping.run(loser).wish == "cancel"
+    assert sweeping.run(loser).requested_action == "cancel"
     assert stopped.pruned is not None
     assert "the median of the 2 finished trials" in stopped.pruned
-    assert (sweeping.trials(submitted)[3].pruned, sweeping.run(winner).wish) == (None, None)
+    assert (sweeping.trials(submitted)[3].pruned, sweeping.run(winner).requested_action) == (None, None)
     sweeping.end(loser, "cancelled")
     found = overview(sweeping.ledger, "greet")
     assert found.trials[2].result.state is TrialState.PRUNED
@@ -334,7 +334,7 @@ def test_a_rule_without_optuna_says_what_to_install(sweeping: Sweeping, monkeypa
     sweeping.train(sweeping.trials(submitted)[0], {1: 2.0}, total=100)
     monkeypatch.setattr(study, "find_spec", lambda name: None)
     with pytest.raises(OptunaMissing, match="median"):
-        sweeping.attendant(submitted).attend(NOW)
+        sweeping.supervisor(submitted).attend(NOW)
 
 
 def test_a_trial_that_was_faster_than_its_stop_counts_as_it_ended(sweeping: Sweeping) -> None:
@@ -353,7 +353,7 @@ def test_every_process_looks_at_the_same_steps(sweeping: Sweeping) -> None:
     submitted = sweeping.submit(MEDIAN)
     shortest, *_ = sweeping.trials(submitted)
     sweeping.train(shortest, {1: 2.0}, total=100)
-    sweeping.attendant(submitted).attend(NOW)
+    sweeping.supervisor(submitted).attend(NOW)
     assert overview(sweeping.ledger, "greet").sweep.spec["interval"] == 15, "3 epochs of 100 steps each"
     assert sweeping.submit(MEDIAN).sweep.spec["interval"] == 15
 
@@ -363,7 +363,7 @@ def test_a_sweep_that_was_stopped_is_left_alone(sweeping: Sweeping) -> None:
     submitted = sweeping.submit(TPE)
     with sweeping.database.write() as connection:
         store.stop(connection, submitted.sweep.id, NOW)
-    worker = sweeping.attendant(submitted)
+    worker = sweeping.supervisor(submitted)
     assert not worker.attend(NOW)
     assert worker.is_done()
     assert supervisors(sweeping.ledger) == []

@@ -61,9 +61,9 @@ def check(
     from orchestrator.reports.findings import findings_json, print_findings, totals
     from orchestrator.reports.progress import announced
 
-    wishes = CheckOptions(endpoint, model, purpose, method)
+    options = CheckOptions(endpoint, model, purpose, method)
     with announced() as announce:
-        checked = check_files(files, wishes, keep_all=show_all or as_json, announce=announce)
+        checked = check_files(files, options, keep_all=show_all or as_json, announce=announce)
     if as_json:
         sys.stdout.writelines(f"{line}\n" for line in findings_json(checked))
     else:

@@ -18,8 +18,9 @@ from typing import Any, BinaryIO
 from orchestrator.dataset.basemodels import Method, Purpose, training_context
 from orchestrator.dataset.checking.formats import HEAD_BYTES, note_foreign_file, shape_of
 from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
+from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.findings import CheckReport, Finding, Notes
+from orchestrator.dataset.findings import Finding, Notes
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, NumberedLines, parse_line, skip_line
 from orchestrator.dataset.profile import Profile

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.findings import CheckReport, Notes
+from orchestrator.dataset.checking.report import CheckReport
+from orchestrator.dataset.findings import Notes
 from orchestrator.dataset.profile import Profile, note_leaks
 from orchestrator.dataset.variants import Definitions, Variant, disagreement
 from orchestrator.errors import (
@@ -104,7 +105,7 @@ class CheckOptions:
     method: Method | None = None
 
 
-def gather(paths: Iterable[Path], wishes: CheckOptions) -> list[tuple[Source, ...]]:
+def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, ...]]:
     """The files to check, in sets that belong together: those of each job file (.toml), and all that stand alone.
 
     Raises DataFileNotFound before anything is read, the errors of job files and configuration, and NoSuchEndpoint
@@ -115,10 +116,10 @@ def gather(paths: Iterable[Path], wishes: CheckOptions) -> list[tuple[Source, ..
     alone = [path for path in paths if path.suffix != JOB_SUFFIX]
     for path in alone:
         _require_existing(path)
-    limits = _limits_wished(wishes.endpoint)
-    sets = [_of_job(path, wishes, limits) for path in jobs]
+    limits = _limits_wished(options.endpoint)
+    sets = [_of_job(path, options, limits) for path in jobs]
     if alone:
-        sets.append(tuple(replace(_of_path(path, wishes), limits=limits) for path in alone))
+        sets.append(tuple(replace(_of_path(path, options), limits=limits) for path in alone))
     return sets
 
 
@@ -145,31 +146,31 @@ def purpose_in_name(path: Path) -> Purpose | None:
     return found[0] if len(found) == 1 else None
 
 
-def _of_path(path: Path, wishes: CheckOptions) -> Source:
-    purpose = wishes.purpose or purpose_in_name(path)
+def _of_path(path: Path, options: CheckOptions) -> Source:
+    purpose = options.purpose or purpose_in_name(path)
     return Source(
         path,
         purpose or "training",
-        wishes.method,
-        wishes.model,
+        options.method,
+        options.model,
         group=str(path.parent),
         purpose_is_guess=purpose is None,
     )
 
 
-def _of_job(path: Path, wishes: CheckOptions, limits: Limits | None) -> tuple[Source, ...]:
+def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[Source, ...]:
     from orchestrator.config import find_workspace
     from orchestrator.jobfile import load_job_file
 
-    if wishes.purpose or wishes.method:
-        raise WishAgainstJobFile(path=path, option="purpose" if wishes.purpose else "method")
+    if options.purpose or options.method:
+        raise WishAgainstJobFile(path=path, option="purpose" if options.purpose else "method")
     job = load_job_file(path)
     for place in (job.training_place, job.validation_place):
         if place is not None and not isinstance(place, Path):
             raise DataBehindAddress(path=path, address=place)
     if limits is None:
         limits = limits_of(find_workspace(path.parent).endpoint(job.endpoint).type)
-    return tuple(replace(source, model=wishes.model or job.model) for source in sources_of(job, limits))
+    return tuple(replace(source, model=options.model or job.model) for source in sources_of(job, limits))
 
 
 def _limits_wished(endpoint: str | None) -> Limits | None:
@@ -237,10 +238,10 @@ class CheckedSource:
 
 
 def check_files(
-    paths: Iterable[Path], wishes: CheckOptions, *, keep_all: bool = False, announce: Announce | None = None
+    paths: Iterable[Path], options: CheckOptions, *, keep_all: bool = False, announce: Announce | None = None
 ) -> list[CheckedSource]:
     """Check data files, and the data files of job files. Raises what `gather` and `check_together` raise."""
-    sets = gather(paths, wishes)
+    sets = gather(paths, options)
     return [each for one in sets for each in check_together(one, keep_all=keep_all, announce=announce)]
 
 

@@ -15,8 +15,8 @@ from orchestrator.dataset.rules.profile import SURVEY
 from orchestrator.dataset.rules.rule import Rule, Severity
 from orchestrator.dataset.rules.tools import TOOLS
 
-__all__ = ["KINDS", "Kind", "Severity"]
+__all__ = ["RULES", "Rule", "Severity"]
 
 RULES: Mapping[str, Rule] = {
-    kind.code: kind for kind in (*FILE, *MESSAGES, *TOOLS, *METHODS, *SURVEY, *ENDPOINTS, *BETWEEN_FILES)
+    rule.code: rule for rule in (*FILE, *MESSAGES, *TOOLS, *METHODS, *SURVEY, *ENDPOINTS, *BETWEEN_FILES)
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Endpoint
+from orchestrator.engine.worker import LEASE_SECONDS, Clock, is_abandoned, new_owner
 from orchestrator.errors import (
     BatchRefused,
     DatabaseBusy,
@@ -35,14 +36,7 @@ from orchestrator.evaluation.batching.steps import STEPS
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.session import Asking
 from orchestrator.ledger import Ledger
-from orchestrator.runs.context import (
-    LEASE_SECONDS,
-    Clock,
-    Context,
-    NullListener as SilentRuns,
-    is_abandoned,
-    new_owner,
-)
+from orchestrator.runs.context import Context, NullListener as SilentRuns
 from orchestrator.runs.crashpoints import crash_point
 from orchestrator.store import batches as store, uploads
 from orchestrator.store.batches import Batch
@@ -76,8 +70,8 @@ def scene_of(
 ) -> BatchContext:
     """This process as a worker on batches."""
     rng = random.SystemRandom()
-    world = Context(ledger.database, endpoint, config, new_owner(rng), clock or Clock(), rng, _Warnings(listener))
-    return BatchContext(world, listener, ledger.workspace.home / FOLDER)
+    context = Context(ledger.database, endpoint, config, new_owner(rng), clock or Clock(), rng, _Warnings(listener))
+    return BatchContext(context, listener, ledger.workspace.home / FOLDER)
 
 
 class BatchLoop:
@@ -108,11 +102,11 @@ class BatchLoop:
 
     def _left(self) -> Sequence[Batch]:
         """What is not over; the listener hears what others have changed."""
-        with self._scene.world.database.read() as connection:
+        with self._scene.context.database.read() as connection:
             found = store.by_ids(connection, self._ids)
         for batch in found:
             seen = self._seen.get(batch.id)
-            if seen is not None and seen.wish != batch.wish:
+            if seen is not None and seen.requested_action != batch.requested_action:
                 self._due.pop(batch.id, None)  # a wish does not wait for the next poll
             if self._is_news(batch):
                 self._tell(batch)
@@ -127,14 +121,14 @@ class BatchLoop:
         self._scene.listener.changed(batch)
 
     def _claim(self) -> None:
-        world = self._scene.world
-        with world.database.write() as connection:
-            owners = store.owners(connection, world.config.name)
+        context = self._scene.context
+        with context.database.write() as connection:
+            owners = store.owners(connection, context.config.name)
             store.claim(
                 connection,
-                world.owner,
-                world.lease_end(),
-                world.now(),
+                context.owner,
+                context.lease_end(),
+                context.now(),
                 ids=self._ids,
                 abandoned=[owner for owner in owners if is_abandoned(owner)],
             )
@@ -142,12 +136,12 @@ class BatchLoop:
         crash_point("after-commit-batch-leases")
 
     async def _step_all(self, stop: asyncio.Event) -> None:
-        world = self._scene.world
-        with world.database.read() as connection:
+        context = self._scene.context
+        with context.database.read() as connection:
             ours = [
                 each
-                for each in store.unfinished(connection, world.config.name, self._ids)
-                if each.lease_owner == world.owner
+                for each in store.unfinished(connection, context.config.name, self._ids)
+                if each.lease_owner == context.owner
             ]
         troubles = []
         for batch in ours:
@@ -155,23 +149,23 @@ class BatchLoop:
                 try:
                     await self._drive(batch)
                 except (EndpointUnreachable, EndpointBusy) as error:
-                    self._due[batch.id] = world.clock.steady() + world.config.poll_seconds
+                    self._due[batch.id] = context.clock.steady() + context.config.poll_seconds
                     troubles.append(error)
         self._endure(troubles)
 
     def _is_due(self, batch: Batch) -> bool:
-        return self._due.get(batch.id, 0.0) <= self._scene.world.clock.steady()
+        return self._due.get(batch.id, 0.0) <= self._scene.context.clock.steady()
 
     async def _drive(self, batch: Batch) -> None:
         """Step it until it waits, or is over."""
         with suppress(LostRun):
             while State(batch.state) in STEPS:
-                outcome, wish = await self._outcome(batch), batch.wish
+                outcome, requested_action = await self._outcome(batch), batch.requested_action
                 batch = record(batch, outcome, self._scene)
                 self._seen[batch.id] = batch
                 self._answered = True
-                if isinstance(outcome, Wait) and outcome.seconds > 0 and batch.wish == wish:
-                    self._due[batch.id] = self._scene.world.clock.steady() + outcome.seconds
+                if isinstance(outcome, Wait) and outcome.seconds > 0 and batch.requested_action == requested_action:
+                    self._due[batch.id] = self._scene.context.clock.steady() + outcome.seconds
                     return
             Path(batch.input_path).unlink(missing_ok=True)
 
@@ -182,14 +176,14 @@ class BatchLoop:
             if error.facts.get("status") == _GONE and batch.state in (State.WAITING, State.COLLECTING):
                 return self._gone(batch, error.facts["problem"])
             raise
-        self._scene.world.searches.pop(_looking_for(batch), None)
+        self._scene.context.searches.pop(_looking_for(batch), None)
         return outcome
 
     def _gone(self, batch: Batch, problem: str) -> Outcome:
         """What was made a moment ago may not be shown yet; to give it up at once would be to pay for it twice."""
-        world = self._scene.world
-        if world.searched_seconds(_looking_for(batch)) < world.config.settling_seconds:
-            return Wait(world.config.poll_seconds, f"the endpoint does not show it: {problem}")
+        context = self._scene.context
+        if context.searched_seconds(_looking_for(batch)) < context.config.settling_seconds:
+            return Wait(context.config.poll_seconds, f"the endpoint does not show it: {problem}")
         return Move(State.FAILED, f"the endpoint no longer has it: {problem}")
 
     def _endure(self, troubles: Sequence[EndpointUnreachable | EndpointBusy]) -> None:
@@ -201,13 +195,13 @@ class BatchLoop:
             raise troubles[0]
         self._outage = min(60.0, max(1.0, 2 * self._outage))
         pause = max([self._outage, *(error.facts.get("retry_after") or 0.0 for error in troubles)])
-        steady = self._scene.world.clock.steady()
+        steady = self._scene.context.clock.steady()
         self._due = {batch_id: max(self._due.get(batch_id, 0.0), steady + pause) for batch_id in self._ids}
         self._scene.listener.warned(f"{troubles[0].facts['problem']}; trying again in {pause:.0f} s")
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Sleep until something is due, waking now and then for what others have changed."""
-        clock, left = self._scene.world.clock, self._left()
+        clock, left = self._scene.context.clock, self._left()
         if not left:
             return
         steady = clock.steady()
@@ -221,14 +215,14 @@ class BatchLoop:
     @asynccontextmanager
     async def _leases_kept(self) -> AsyncIterator[None]:
         """Renew this worker's leases in the background, however long a request takes."""
-        world = self._scene.world
+        context = self._scene.context
 
         async def keep() -> None:
             while True:
                 await asyncio.sleep(LEASE_SECONDS / 3)
-                with suppress(DatabaseBusy), world.database.write() as connection:  # the next turn is soon enough
-                    store.renew(connection, world.owner, world.lease_end(), world.now())
-                    uploads.renew(connection, world.owner, world.lease_end(), world.now())
+                with suppress(DatabaseBusy), context.database.write() as connection:  # the next turn is soon enough
+                    store.renew(connection, context.owner, context.lease_end(), context.now())
+                    uploads.renew(connection, context.owner, context.lease_end(), context.now())
 
         task = asyncio.create_task(keep())
         try:
@@ -239,10 +233,10 @@ class BatchLoop:
                 await task
 
     def _release(self) -> None:
-        world = self._scene.world
-        with world.database.write() as connection:
-            store.release(connection, world.owner)
-            uploads.release(connection, world.owner)
+        context = self._scene.context
+        with context.database.write() as connection:
+            store.release(connection, context.owner)
+            uploads.release(connection, context.owner)
 
 
 def _looking_for(batch: Batch) -> Hashable:
@@ -250,7 +244,7 @@ def _looking_for(batch: Batch) -> Hashable:
 
 
 def _as_told(batch: Batch) -> tuple[object, ...]:
-    return batch.version, batch.updated_at, batch.wish
+    return batch.version, batch.updated_at, batch.requested_action
 
 
 class _Warnings(SilentRuns):

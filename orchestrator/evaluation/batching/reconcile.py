@@ -24,22 +24,22 @@ _ANY_SKEW_SECONDS = 86_400.0
 
 async def look_for_batch(batch: Batch, scene: BatchContext) -> Outcome:
     """One look for the batch of a create whose outcome is not known."""
-    world = scene.world
+    context = scene.context
     crash_point("before-batch-look")
-    found = await _matching(batch, world)
+    found = await _matching(batch, context)
     crash_point("after-batch-look")
     if found:
         oldest, *others = found
         for other in others:
             await _cancel_surplus(other, batch, scene)
         return adopted(oldest, f"found batch {oldest.id}")
-    window = world.config.settling_seconds
-    left = window - world.searched_seconds(search_for(batch))
+    window = context.config.settling_seconds
+    left = window - context.searched_seconds(search_for(batch))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(again, "create unconfirmed, looking for the batch")
     nothing_found = f"no batch found in {window:g} s of looking"
-    if batch.wish == CANCEL:
+    if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
     return next_attempt(batch, nothing_found)
 
@@ -71,24 +71,24 @@ async def look_for_surplus(batch: Batch, scene: BatchContext) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other batches."""
     if batch.creation_attempts < 2:
         return
-    for remote in await _matching(batch, scene.world):
+    for remote in await _matching(batch, scene.context):
         if remote.id != batch.remote_id:
             await _cancel_surplus(remote, batch, scene)
 
 
-async def _matching(batch: Batch, world: Context) -> list[RemoteBatch]:
+async def _matching(batch: Batch, context: Context) -> list[RemoteBatch]:
     """The batches on the endpoint that this one's create request made, oldest first."""
     assert batch.creation_started_at is not None
     since = batch.creation_started_at - _ANY_SKEW_SECONDS
     found: dict[str, RemoteBatch] = {}
     after: str | None = None
     while True:
-        page = await world.endpoint.batches.page(after)
+        page = await context.endpoint.batches.page(after)
         found |= {each.id: each for each in page.batches if _is_made_by(each, batch)}
         if page.next is None or page.next == after or _reaches_back(page, since):
             break
         after = page.next
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         owners = store.owners_of_remotes(connection, batch.endpoint, list(found))
     free = (each for each in found.values() if owners.get(each.id, batch.id) == batch.id)
     return sorted(free, key=lambda each: (each.created_at or 0.0, each.id))
@@ -110,14 +110,14 @@ def _is_made_by(remote: RemoteBatch, batch: Batch) -> bool:
 
 
 async def _cancel_surplus(remote: RemoteBatch, batch: Batch, scene: BatchContext) -> None:
-    world = scene.world
-    place = f"batch {batch.id}: {world.config.name} holds a second one for it, {remote.id}"
+    context = scene.context
+    place = f"batch {batch.id}: {context.config.name} holds a second one for it, {remote.id}"
     if remote.status in (*ENDED, REFUSED):
         scene.listener.warned(f"{place}, which is over ({remote.status})")
         return
     crash_point("before-batch-surplus-cancel")
     try:
-        await world.endpoint.batches.cancel(remote.id)
+        await context.endpoint.batches.cancel(remote.id)
     except RequestRefused as error:
         scene.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
     else:

@@ -76,7 +76,7 @@ def move(
         raise IllegalMove(run=f"(batch {batch.id})", from_state=batch.state, to_state=to)
     values = {"state": to.value, "reason": reason, **(changes or {})}
     if to in FINAL:
-        values |= {"finished_at": now, "wish": None}
+        values |= {"finished_at": now, "requested_action": None}
         store.let_go(connection, batch.id)
     moved = store.swap(connection, batch, owner, now, values)
     transition = BatchTransition(batch.id, moved.version, batch.state, to.value, reason, now, owner)
@@ -110,7 +110,7 @@ class NullListener:
 class BatchContext:
     """The world as a step on batches sees it, and what this process has heard so far."""
 
-    world: Context
+    context: Context
     listener: Listener
     folder: Path
     """Where output files are read: this process's own, as a batch may have been begun on another machine."""
@@ -142,30 +142,30 @@ Outcome = Move | Wait
 
 def record(batch: Batch, outcome: Outcome, scene: BatchContext) -> Batch:
     """Write a step's outcome and tell the listener; returns the batch as it is now. Raises LostRun."""
-    world = scene.world
+    context = scene.context
     is_intent = isinstance(outcome, Move) and outcome.to is State.CREATING
     kind = f"batch-{outcome.to}" if isinstance(outcome, Move) else "batch-wait"
-    with world.database.write(durable=is_intent) as connection:
-        written = _write(connection, batch, outcome, world)
+    with context.database.write(durable=is_intent) as connection:
+        written = _write(connection, batch, outcome, context)
         crash_point("before-commit", kind)
     crash_point("after-commit", kind)
     if is_intent:
-        world.fresh_intents.add((written.id, written.creation_attempts))
+        context.fresh_intents.add((written.id, written.creation_attempts))
     scene.listener.changed(written)
     return written
 
 
-def _write(connection: Connection, batch: Batch, outcome: Outcome, world: Context) -> Batch:
+def _write(connection: Connection, batch: Batch, outcome: Outcome, context: Context) -> Batch:
     if isinstance(outcome, Wait):
-        store.note(connection, batch, world.owner, world.now(), {"reason": outcome.reason, **outcome.changes})
+        store.note(connection, batch, context.owner, context.now(), {"reason": outcome.reason, **outcome.changes})
         return store.get(connection, batch.id)
     moved = move(
         connection,
         batch,
         outcome.to,
         outcome.reason,
-        owner=world.owner,
-        now=world.now(),
+        owner=context.owner,
+        now=context.now(),
         changes=outcome.changes,
     )
     if outcome.also:

@@ -64,7 +64,7 @@ async def collecting(batch: Batch, scene: BatchContext) -> Outcome:
     """Record every answer, and why the other questions have none. The files are read anew each time: an answer that
     is recorded already stays as it is."""
     await look_for_surplus(batch, scene)
-    with scene.world.database.read() as connection:
+    with scene.context.database.read() as connection:
         expected = {custom_id(asked): asked for asked in store.questions_of(connection, batch.id)}
     errors = dict.fromkeys(expected.values(), f"its batch is {batch.remote_status}, without an answer to it")
     answered = 0
@@ -107,7 +107,7 @@ async def _download(scene: BatchContext, file_id: str, path: Path) -> None:
     crash_point("before-batch-download")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await scene.world.endpoint.batches.download(file_id, path)
+        await scene.context.endpoint.batches.download(file_id, path)
     except OSError as error:
         raise OutputUnwritable(path=path, problem=error.strerror or str(error)) from error
     crash_point("after-batch-download")
@@ -121,7 +121,7 @@ def _record(
     errors: dict[Asked, str],
 ) -> int:
     """Record these answers, and take what they settle out of `errors`; returns how many there were."""
-    world, found = scene.world, []
+    context, found = scene.context, []
     for line in lines:
         asked = expected.get(line.custom_id)
         if asked is None:
@@ -129,9 +129,9 @@ def _record(
         if line.completion is None:
             errors[asked] = line.error
         elif errors.pop(asked, None) is not None:
-            found.append(RecordedAnswer(batch.endpoint, *asked, line.completion, None, world.now()))
-    with world.database.write() as connection:
-        store.note(connection, batch, world.owner, world.now(), {})
+            found.append(RecordedAnswer(batch.endpoint, *asked, line.completion, None, context.now()))
+    with context.database.write() as connection:
+        store.note(connection, batch, context.owner, context.now(), {})
         evaluations.add_answers(connection, found)
         crash_point("before-commit-batch-answers")
     crash_point("after-commit-batch-answers")
@@ -161,19 +161,19 @@ _POLLS_BY_AGE = 60
 
 async def uploading(batch: Batch, scene: BatchContext) -> Outcome:
     """Bring the file up; when it is there, commit the intent to create."""
-    world = scene.world
-    if batch.wish == CANCEL:
+    context = scene.context
+    if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, "cancelled before it was sent")
     try:
-        found = await file_on_endpoint(world, Path(batch.input_path), batch.input_sha256, BATCH)
+        found = await file_on_endpoint(context, Path(batch.input_path), batch.input_sha256, BATCH)
     except (DataFileUnusable, RequestRefused, UsageError) as error:
         return Move(State.FAILED, str(error))
     if isinstance(found, runs_outcome.Wait):
-        return Wait(found.until - world.now(), found.reason)
-    now = world.now()
+        return Wait(found.until - context.now(), found.reason)
+    now = context.now()
     intent = {
         "input_file_id": found,
-        "creation_token": batch.creation_token or new_token(world.random, now),
+        "creation_token": batch.creation_token or new_token(context.random, now),
         "creation_started_at": now,
         "creation_attempts": batch.creation_attempts + 1,
         "creation_open": True,
@@ -183,68 +183,68 @@ async def uploading(batch: Batch, scene: BatchContext) -> Outcome:
 
 async def creating(batch: Batch, scene: BatchContext) -> Outcome:
     """Send the paid request only right after this process committed its intent; anything else is looked for."""
-    world, intent = scene.world, (batch.id, batch.creation_attempts)
-    if batch.creation_open and intent in world.fresh_intents:
-        world.fresh_intents.discard(intent)
-        return await _create(batch, world)
+    context, intent = scene.context, (batch.id, batch.creation_attempts)
+    if batch.creation_open and intent in context.fresh_intents:
+        context.fresh_intents.discard(intent)
+        return await _create(batch, context)
     if batch.creation_open:
         return await look_for_batch(batch, scene)
-    if batch.wish == CANCEL:
+    if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, "cancelled before it was sent")
     return next_attempt(batch, "the last request was refused for now")
 
 
-async def _create(batch: Batch, world: Context) -> Outcome:
-    if not _holds(batch, world):
+async def _create(batch: Batch, context: Context) -> Outcome:
+    if not _holds(batch, context):
         return Wait(0.0, "create unconfirmed, looking for the batch")  # it slept past its lease
     try:
-        made = await _request(batch, world)
+        made = await _request(batch, context)
     except OutcomeUnknown as error:
-        world.begin_search(search_for(batch))  # a request that was given up late can still land
+        context.begin_search(search_for(batch))  # a request that was given up late can still land
         return Wait(0.0, f"create unconfirmed ({error.facts['problem']}), looking for the batch")
     except EndpointBusy as error:
-        pause = error.facts["retry_after"] or world.config.poll_seconds
+        pause = error.facts["retry_after"] or context.config.poll_seconds
         return Wait(pause, str(error), {"creation_open": False})
     except RequestRefused as error:
         message = error.facts["message"]
         return Move(State.FAILED, f"the endpoint refused the batch: {message}", {"creation_open": False})
     except EndpointError:
-        _close_attempt(batch, world)
+        _close_attempt(batch, context)
         raise
     return adopted(made, f"batch {made.id} created")
 
 
-async def _request(batch: Batch, world: Context) -> RemoteBatch:
+async def _request(batch: Batch, context: Context) -> RemoteBatch:
     assert batch.input_file_id is not None
     assert batch.creation_token is not None
     crash_point("before-batch-create")
     try:
-        return await world.endpoint.batches.create(batch.input_file_id, {TOKEN_KEY: batch.creation_token})
+        return await context.endpoint.batches.create(batch.input_file_id, {TOKEN_KEY: batch.creation_token})
     finally:
         crash_point("after-batch-create")
 
 
-def _close_attempt(batch: Batch, world: Context) -> None:
+def _close_attempt(batch: Batch, context: Context) -> None:
     """The request certainly created nothing (it never left, or the key or the account was refused)."""
-    with world.database.write(durable=True) as connection:
-        store.note(connection, batch, world.owner, world.now(), {"creation_open": False})
+    with context.database.write(durable=True) as connection:
+        store.note(connection, batch, context.owner, context.now(), {"creation_open": False})
         crash_point("before-commit-batch-attempt-closed")
     crash_point("after-commit-batch-attempt-closed")
 
 
-def _holds(batch: Batch, world: Context) -> bool:
+def _holds(batch: Batch, context: Context) -> bool:
     """Whether this worker's lease on the batch still lasts, by the database."""
-    with world.database.read() as connection:
+    with context.database.read() as connection:
         current = store.get(connection, batch.id)
-    return current.lease_owner == world.owner and (current.lease_expires_at or 0.0) > world.now()
+    return current.lease_owner == context.owner and (current.lease_expires_at or 0.0) > context.now()
 
 
 async def waiting(batch: Batch, scene: BatchContext) -> Outcome:
     """Look how far the endpoint is; tell it first what the user wishes."""
-    world = scene.world
+    context = scene.context
     assert batch.remote_id is not None
     crash_point("before-batch-poll")
-    remote = await _wished(batch, scene) or await world.endpoint.batches.get(batch.remote_id)
+    remote = await _wished(batch, scene) or await context.endpoint.batches.get(batch.remote_id)
     crash_point("after-batch-poll")
     changes = {
         "remote_status": remote.status,
@@ -256,17 +256,17 @@ async def waiting(batch: Batch, scene: BatchContext) -> Outcome:
         return Move(State.FAILED, f"the endpoint refused the batch: {_problems(remote)}", changes)
     if remote.status in ENDED:
         return Move(State.COLLECTING, f"{remote.status} on the endpoint", changes)
-    pause = max(world.config.poll_seconds, min(_SLOWEST_POLL, (world.now() - batch.created_at) / _POLLS_BY_AGE))
-    return Wait(pause * world.random.uniform(0.9, 1.1), f"{remote.status} on the endpoint", changes)
+    pause = max(context.config.poll_seconds, min(_SLOWEST_POLL, (context.now() - batch.created_at) / _POLLS_BY_AGE))
+    return Wait(pause * context.random.uniform(0.9, 1.1), f"{remote.status} on the endpoint", changes)
 
 
 async def _wished(batch: Batch, scene: BatchContext) -> RemoteBatch | None:
     """Cancel it, where that is wished and has not been asked for yet; None where there is nothing to ask."""
-    if batch.wish != CANCEL or batch.remote_status == "cancelling":
+    if batch.requested_action != CANCEL or batch.remote_status == "cancelling":
         return None
     assert batch.remote_id is not None
     try:
-        return await scene.world.endpoint.batches.cancel(batch.remote_id)
+        return await scene.context.endpoint.batches.cancel(batch.remote_id)
     except RequestRefused as error:
         scene.listener.warned(f"batch {batch.id} can't be cancelled: {error.facts['problem']}")
         return None

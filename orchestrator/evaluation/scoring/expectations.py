@@ -67,7 +67,7 @@ class Rejections:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ExpectationOptions:
     """What the keys of a case, and the whole file's settings, say about how its answers are meant."""
 
     expect: str | None = None
@@ -86,40 +86,40 @@ class Wishes:
         return self.rules
 
 
-def expected_of(message: Mapping[str, Any], wishes: Wishes) -> Expected:
+def expected_of(message: Mapping[str, Any], options: ExpectationOptions) -> Expected:
     """What an assistant message says as an expected answer. Raises InvalidCase."""
     functions = _functions(message)
     calls = [
-        _call(function, rules) for function, rules in zip(functions, wishes.rules_of(len(functions)), strict=True)
+        _call(function, rules) for function, rules in zip(functions, options.rules_of(len(functions)), strict=True)
     ]
-    is_rejection = wishes.expect == "rejection" or (
-        len(calls) == 1 and wishes.expect is None and calls[0].name in wishes.rejection_tools
+    is_rejection = options.expect == "rejection" or (
+        len(calls) == 1 and options.expect is None and calls[0].name in options.rejection_tools
     )
     if is_rejection:
         if len(calls) > 1:
             raise InvalidCase("a rejection is one call or a text, but the expected answer has several calls")
         return Rejection(calls[0].name if calls else None)
-    if wishes.expect == "call" and not calls:
+    if options.expect == "call" and not calls:
         raise InvalidCase('key "expect": it says "call", but the expected answer calls nothing')
-    if wishes.expect == "text" and calls:
+    if options.expect == "text" and calls:
         raise InvalidCase('key "expect": it says "text", but the expected answer calls a tool')
     if calls:
-        return Calls(tuple(calls), wishes.ordered)
+        return Calls(tuple(calls), options.ordered)
     if message.get("content") is None and message.get("refusal") is None:
         raise InvalidCase("there is no expected answer: the last message neither calls a tool nor says anything")
-    return Text(wishes.must_contain)
+    return Text(options.must_contain)
 
 
-def accepted_of(entry: Any, wishes: Wishes) -> Expected:
+def accepted_of(entry: Any, options: ExpectationOptions) -> Expected:
     """One entry of `accept`: an assistant message, a call `{"name": …, "arguments": {…}}`, or a list of calls.
 
     Raises InvalidCase.
     """
     short = entry if isinstance(entry, list) else [entry]
     if short and all(isinstance(call, dict) and "name" in call for call in short):
-        return expected_of({"tool_calls": [{"function": call} for call in short]}, wishes)
+        return expected_of({"tool_calls": [{"function": call} for call in short]}, options)
     if isinstance(entry, dict):
-        return expected_of(entry, wishes)
+        return expected_of(entry, options)
     raise InvalidCase("write an assistant message, a call with name and arguments, or a list of such calls")
 
 

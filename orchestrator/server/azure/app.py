@@ -20,12 +20,13 @@ from orchestrator.server.azure.access import DataAccess, ManagementAccess, Token
 from orchestrator.server.azure.arm import Management, arm_body
 from orchestrator.server.azure.deployments import Deployments, Inference, RateLimits
 from orchestrator.server.azure.dialect import AzureDialect
-from orchestrator.server.azure.errors import AzureError, AzureSettings, azure_body
+from orchestrator.server.azure.errors import AzureError, azure_body
 from orchestrator.server.azure.imports import Imports
 from orchestrator.server.azure.versions import DATED, V1, ApiVersion
 from orchestrator.server.context import Context
 from orchestrator.server.middleware import ApiMiddleware, Body, Check
 from orchestrator.server.routes import files, jobs, uploads
+from orchestrator.server.settings import AzureSettings
 
 
 def azure_routes(core: Context, settings: AzureSettings) -> list[BaseRoute]:

@@ -26,9 +26,10 @@ from orchestrator.server.azure.catalogue import (
     quota_text,
 )
 from orchestrator.server.azure.deployments import Deployments, State
-from orchestrator.server.azure.errors import AzureError, AzureSettings
+from orchestrator.server.azure.errors import AzureError
 from orchestrator.server.context import Context
 from orchestrator.server.requests import Fields
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Deployment, FineTunedModel
 

@@ -19,9 +19,10 @@ from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import requests
 from orchestrator.server.apierror import bad_request
 from orchestrator.server.azure.catalogue import DEVELOPER, BaseModel, find_model, offered_in, quota_text
-from orchestrator.server.azure.errors import AzureError, AzureSettings
+from orchestrator.server.azure.errors import AzureError
 from orchestrator.server.azure.jobrules import HARMFUL
 from orchestrator.server.routes import chat
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Deployment
 

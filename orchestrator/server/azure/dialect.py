@@ -17,12 +17,13 @@ from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.lines import numbered_lines
 from orchestrator.server import jobrequest, objects
 from orchestrator.server.azure.catalogue import TRAINING_TYPES, find_model
-from orchestrator.server.azure.errors import AzureError, AzureSettings, quota_exceeded, refused
+from orchestrator.server.azure.errors import AzureError, quota_exceeded, refused
 from orchestrator.server.azure.versions import ApiVersion
 from orchestrator.server.dialect import Dialect
 from orchestrator.server.jobrequest import JobSpec
 from orchestrator.server.objects import Json
 from orchestrator.server.requests import Fields
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import NoJobRoomError
 from orchestrator.server.store.records import DialectName, Event, File, Job, Number

@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orchestrator.server import requests
-from orchestrator.server.azure.errors import AzureSettings, refused
+from orchestrator.server.azure.errors import refused
 from orchestrator.server.context import Context, context
 from orchestrator.server.requests import Fields
 from orchestrator.server.routes.files import PURPOSES
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store.records import File
 
 NAME_LENGTH, URL_LENGTH = 1024, 8192

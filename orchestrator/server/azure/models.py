@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from orchestrator.server.azure.catalogue import offered_in
-from orchestrator.server.azure.errors import AzureError, AzureSettings
+from orchestrator.server.azure.errors import AzureError
 from orchestrator.server.context import context
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store.records import FineTunedModel
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from orchestrator.dataset.checking.filesets import Source, check_together
-from orchestrator.dataset.findings import CheckReport
+from orchestrator.dataset.checking.report import CheckReport
 
 DATA = Path(__file__).parents[2] / "data"
 BROKEN = sorted((DATA / "broken").iterdir())

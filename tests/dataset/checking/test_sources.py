@@ -117,9 +117,9 @@ def test_an_unknown_endpoint_is_refused_with_the_nearest_one(job: Path) -> None:
 
 
 @pytest.mark.parametrize("wishes", [CheckOptions(purpose="training"), CheckOptions(method="dpo")])
-def test_what_a_job_file_says_itself_is_not_overridden(wishes: CheckOptions, job: Path) -> None:
+def test_what_a_job_file_says_itself_is_not_overridden(options: CheckOptions, job: Path) -> None:
     with pytest.raises(WishAgainstJobFile, match=r"small\.toml"):
-        gather([job], wishes)
+        gather([job], options)
 
 
 def test_a_file_that_is_not_there_is_told_with_the_nearest_one_before_anything_is_read(job: Path) -> None:

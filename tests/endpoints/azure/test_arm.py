@@ -10,9 +10,9 @@ import pytest
 from support.azure_resource import BASE, SUBSCRIPTION, AzureResource, azure_resource
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints import management
+from orchestrator.endpoints import management, open_management
 from orchestrator.endpoints.azure.models import arm_model, model_format, model_name
-from orchestrator.endpoints.management import Management, WantedDeployment, manages, open_management
+from orchestrator.endpoints.management import Management, WantedDeployment, manages
 from orchestrator.errors import (
     AzureMissing,
     DeploymentRefused,

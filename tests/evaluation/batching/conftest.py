@@ -9,7 +9,7 @@ import pytest
 from support.batching import Place, place_with_batches
 from support.evaluation import MakeRow
 
-from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs import context
 
@@ -35,9 +35,9 @@ def cases(make_row: MakeRow, write_cases: Callable[..., Path]) -> Path:
 def make_plan(ledger: Ledger, cases: Path) -> MakePlan:
     """Plans the questions of the file for a model, to be asked in batches."""
 
-    def make(*models: str, **wishes: object) -> Plan:
-        given = {"file": cases, "endpoint": "local", "in_batches": True, **wishes}
-        return plan_evaluation(ledger, models or ("gpt-x",), Wishes(**given))  # type: ignore[arg-type]
+    def make(*models: str, **options: object) -> Plan:
+        given = {"file": cases, "endpoint": "local", "in_batches": True, **options}
+        return plan_evaluation(ledger, models or ("gpt-x",), EvaluationOptions(**given))  # type: ignore[arg-type]
 
     return make
 

@@ -30,7 +30,7 @@ from orchestrator.evaluation.batching import inputs
 from orchestrator.evaluation.batching.driving import BatchLoop, answers_to_batches, drive
 from orchestrator.evaluation.batching.states import CANCEL, FINAL, MOVES, Move, State, record
 from orchestrator.evaluation.batching.submission import record_batches
-from orchestrator.evaluation.plan import Plan, Wishes, plan_evaluation
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import ask_missing, begin, finish
 from orchestrator.ledger import Ledger, open_ledger
@@ -159,7 +159,7 @@ async def test_a_cancelled_batch_keeps_its_answers_and_lets_the_others_go(
     while not place.batches("gpt-x"):
         await asyncio.sleep(0.01)
     with place.ledger.database.write() as connection:
-        store.wish(connection, ids[0], CANCEL)
+        store.request_action(connection, ids[0], CANCEL)
     while place.batches("gpt-x")[0].status != "cancelling":
         await asyncio.sleep(0.01)
     async with place.app.state.context.scheduler._batches.running():
@@ -169,7 +169,7 @@ async def test_a_cancelled_batch_keeps_its_answers_and_lets_the_others_go(
     assert make_plan().missing == 5
     again = record_batches(place.ledger, make_plan())
     with place.ledger.database.write() as connection:
-        store.wish(connection, again[0], CANCEL)
+        store.request_action(connection, again[0], CANCEL)
     await place.drive(again)
     assert place.recorded()[1].reason == "cancelled before it was sent"
 
@@ -190,7 +190,7 @@ async def test_a_refused_cancel_is_told_at_the_pace_of_the_polls(
     while notes.states[-1:] != ["waiting"]:
         await asyncio.sleep(0.01)
     with place.ledger.database.write() as connection:
-        store.wish(connection, ids[0], CANCEL)
+        store.request_action(connection, ids[0], CANCEL)
     while not notes.warnings:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
@@ -367,7 +367,7 @@ def test_an_endpoint_without_batches_says_so(ledger: Ledger, make_plan: MakePlan
     cases = make_plan().cases.path
     (home / "ftorch.toml").write_text('[endpoints.host]\ntype = "compatible"\nbase_url = "https://host/v1"\n')
     with open_ledger(home) as reopened, pytest.raises(NoBatches, match="host has no Batch API"):
-        plan_evaluation(reopened, ["gpt-x"], Wishes(cases, "host", in_batches=True))
+        plan_evaluation(reopened, ["gpt-x"], EvaluationOptions(cases, "host", in_batches=True))
 
 
 def test_input_files_are_for_their_owner_and_a_full_disk_is_said(

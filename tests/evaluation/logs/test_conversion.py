@@ -20,9 +20,9 @@ WOODS = ("oak", "elm", "fir", "ash", "yew", "box", "bay", "fig", "gum", "nut")
 ROOMS = [" ".join(f"{wood}{number}" for wood in WOODS) for number in range(60)]
 
 
-def convert(log: Path, known: KnownFiles | None = None, **wishes: float) -> LogConversion:
+def convert(log: Path, known: KnownFiles | None = None, **options: float) -> LogConversion:
     outputs = Outputs(log.with_name("cases.jsonl"), log.with_name("training.jsonl"))
-    return convert_log(log, outputs, known=known, **wishes)
+    return convert_log(log, outputs, known=known, **options)
 
 
 def paraphrased(rooms: list[str], words: str = "Light the {0} {1}") -> list[Row]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.evaluation import MakeCase, call
 
+from orchestrator.evaluation.scorer import score
 from orchestrator.evaluation.scoring.rules import InvalidCase, parse_rules
-from orchestrator.evaluation.scoring.scoring import score
 from orchestrator.evaluation.scoring.verdicts import Level
 
 PLACE = {"place": "Roma"}

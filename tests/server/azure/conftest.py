@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from orchestrator.server import worker
 from orchestrator.server.app import Settings, create_app
-from orchestrator.server.azure.errors import AzureSettings
+from orchestrator.server.settings import AzureSettings
 
 BASE = "gpt-4.1-mini-2025-04-14"
 ACCOUNT = (

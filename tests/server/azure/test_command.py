@@ -88,8 +88,8 @@ def test_what_only_a_resource_has_wants_one(home, option):
 
 def test_the_page_names_every_identity_limit_and_version():
     from orchestrator.server.azure.access import IDENTITIES
-    from orchestrator.server.azure.errors import AzureSettings
     from orchestrator.server.azure.versions import DATED
+    from orchestrator.server.settings import AzureSettings
 
     page = (ROOT / "docs" / "azure-simulator.md").read_text()
     at = AzureSettings()

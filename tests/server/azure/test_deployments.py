@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from orchestrator.server import worker
 from orchestrator.server.app import Settings, create_app
 from orchestrator.server.azure.access import Tokens
-from orchestrator.server.azure.errors import AzureSettings
+from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 
 BASE = "gpt-4.1-mini-2025-04-14"

@@ -10,9 +10,9 @@ from hypothesis import given, strategies as st
 from support.evaluation import MakeCase, call, calls
 
 from orchestrator.evaluation.answers import Answer
+from orchestrator.evaluation.scorer import score
 from orchestrator.evaluation.scoring.arguments import accepts_leniently, compare_arguments
 from orchestrator.evaluation.scoring.expectations import Rejections
-from orchestrator.evaluation.scoring.scoring import score
 from orchestrator.evaluation.scoring.verdicts import ArgumentCounts, Decision, Level, Mistake, Verdict
 
 BOOKING = ("book_table", {"place": "Da Mario", "guests": 4})
