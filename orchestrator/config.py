@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# --- One endpoint's settings, and whether it can be used with them --------------------------------------------
+# --- One endpoint ------------------------------------------------------------------------------------------------
 
 
 EndpointType = Literal["local", "openai", "compatible", "azure"]
@@ -137,7 +137,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-# --- Reading `[endpoints.NAME]` tables: what each key may hold, and sentences on what does not fit ------------
+# --- Reading [endpoints.NAME] ------------------------------------------------------------------------------------
 
 
 _MAX_NAME = 64
@@ -268,7 +268,7 @@ _RULES: Mapping[str, _Rule] = {
 }
 
 
-# --- A project's place: where its state lies, and the endpoints that its files and the user's name ------------
+# --- The workspace -----------------------------------------------------------------------------------------------
 
 
 PROJECT_FILE = "ftorch.toml"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from inspect import cleandoc
 from typing import Any
 
-# --- What every error is, and how its message is made ---------------------------------------------------------
+# --- Base classes ------------------------------------------------------------------------------------------------
 
 
 class FtorchError(Exception):
@@ -40,7 +40,7 @@ class InvalidFile(UsageError):
         super().__init__("\n".join(problems), path=path, problems=problems)
 
 
-# --- Talking to a model that calls functions ------------------------------------------------------------------
+# --- Tools and chat ----------------------------------------------------------------------------------------------
 
 
 class FunctionUnusable(UsageError):
@@ -195,7 +195,7 @@ class DatabaseCorrupt(DatabaseError):
     """The file {place} is damaged or no database ({problem}). {restore}"""
 
 
-# --- Endpoints: what they refuse, and what keeps them from being reached --------------------------------------
+# --- Endpoints ---------------------------------------------------------------------------------------------------
 
 
 class EndpointNotUsable(FtorchError):
@@ -308,7 +308,7 @@ class DeploymentNotPossible(UsageError):
 
 
 class DeploymentDiffers(UsageError):
-    """{name} is there already: {found}, and not {wished}. Nothing was changed. Remove it first (ftorch undeploy
+    """{name} is there already: {found}, and not {requested}. Nothing was changed. Remove it first (ftorch undeploy
     {name}), or give another --name."""
 
 
@@ -334,7 +334,7 @@ class AzureMissing(FtorchError):
     """Deployments need Azure's management library, which is not installed. Run: pip install 'ftorch[azure]'"""
 
 
-# --- Evaluations: cases, models, batches, reports -------------------------------------------------------------
+# --- Evaluations -------------------------------------------------------------------------------------------------
 
 
 class InvalidCases(InvalidFile):
@@ -462,7 +462,7 @@ class NoSuchEndpoint(UsageError):
     """There is no endpoint or type of endpoint "{name}" to check for. {advice}"""
 
 
-class WishAgainstJobFile(UsageError):
+class OptionAgainstJobFile(UsageError):
     """The job file {path} says itself what its files are for; leave --{option} out, or give the data files."""
 
 
@@ -491,14 +491,14 @@ class LostRun(FtorchError):
 
 
 class ActionRefused(UsageError):
-    """Run {run} can't be {wish}: {problem}."""
+    """Run {run} can't be {requested_action}: {problem}."""
 
 
 class DataFileUnusable(FtorchError):
     """The file {path} can't be used: {problem}."""
 
 
-# --- The endpoint we ship, and its trainers -------------------------------------------------------------------
+# --- The server and its trainers ---------------------------------------------------------------------------------
 
 
 class UnreadableWeights(FtorchError):

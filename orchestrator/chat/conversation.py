@@ -222,7 +222,7 @@ def _without_result(call: ReadyCall, fate: Fate, problem: str, trace: str = "") 
     return Outcome(call.call, fate, error_text(problem), call.arguments, problem, traceback=trace)
 
 
-# --- One answer of the model, as a chat needs it: to be shown, to be carried out, and to be sent back ---------
+# --- One answer --------------------------------------------------------------------------------------------------
 
 
 class NotAnswered(Exception):
@@ -293,8 +293,7 @@ def _ids(entries: Any, count: int, number: int) -> Sequence[str]:
     return [f"call_{number}_{index}" for index in range(count)]
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The line to an endpoint, for plain code: one event loop for all requests of a chat and its functions.
+# --- The connection: one event loop for all requests of a chat ---------------------------------------------------
 
 
 _NO_SUCH_MODEL = 404

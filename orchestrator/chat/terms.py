@@ -151,7 +151,7 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-# --- Whom a chat is with: from a job file, a run or a model's name to one model of one endpoint ---------------
+# --- The model to talk to ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,7 @@ def _deployment(ledger: Ledger, config: EndpointConfig, model: str) -> str | Non
     return found.name if found else None
 
 
-# --------------------------------------------------------------------------------------------------------------
-# What a model saw in training and should see again in use: definitions, system message, one call or several.
+# --- What the model was trained with -----------------------------------------------------------------------------
 
 
 MOST_EXAMPLES = 1000

@@ -58,7 +58,7 @@ def training_context(model: str) -> int | None:
     return next(limits, None)
 
 
-# --- The training methods a data file can serve, and what a file is for ---------------------------------------
+# --- Methods and purposes of a data file -------------------------------------------------------------------------
 
 
 Method = Literal["supervised", "dpo", "reinforcement"]

@@ -155,14 +155,7 @@ def _problem(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Looking at a data file behind an address without fetching it: whether it is there, and which one it is.
-
-
-_SECONDS = 30.0
-
-
-# --- Data files that are written whole or not at all ----------------------------------------------------------
+# --- Writing a data file: whole or not at all --------------------------------------------------------------------
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -173,7 +173,7 @@ def _within(pointer: Pointer) -> str:
     return printable(", ".join(words))
 
 
-# --- The text around a place in a data file, short and safe to print on any terminal --------------------------
+# --- Excerpts, safe to print on any terminal ---------------------------------------------------------------------
 
 
 EXCERPT_CHARACTERS = 80

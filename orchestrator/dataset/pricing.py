@@ -154,7 +154,7 @@ def _read_at(price: Price) -> str:
     return f"seen {price.seen} at {price.source}"
 
 
-# --- The table of prices: rows of `prices.toml`, and those of a user's file before them -----------------------
+# --- The price table ---------------------------------------------------------------------------------------------
 
 
 SHIPPED_PRICES = Path(__file__).with_name("prices.toml")

@@ -184,7 +184,7 @@ def _counter(model: str | None) -> Callable[[str], int]:
     return count
 
 
-# --- Function definitions as the TypeScript-like text that OpenAI's models read them as -----------------------
+# --- Function definitions as OpenAI's models read them -----------------------------------------------------------
 
 
 _DEEPEST = 20

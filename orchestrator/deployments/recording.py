@@ -145,7 +145,7 @@ def _free_from(connection: Connection, planned: Planned, now: float) -> float | 
     return None if ended is None or ended + SAME_NAME_SECONDS <= now else ended + SAME_NAME_SECONDS
 
 
-# --- deployments that follow their run ---------------------------------------------------------------------
+# --- Deployments requested by a job file -------------------------------------------------------------------------
 
 
 def want(
@@ -194,7 +194,7 @@ def due(ledger: Ledger, run_ids: Collection[str] | None, *, now: float, rng: ran
     return begun
 
 
-# --- ends --------------------------------------------------------------------------------------------------
+# --- Removal -----------------------------------------------------------------------------------------------------
 
 
 def request_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
@@ -248,7 +248,7 @@ def _new(
     )
 
 
-# --- What a deployment is called: after its run, so that whoever deploys it again asks for the same one -------
+# --- Names -------------------------------------------------------------------------------------------------------
 
 
 LONGEST = 64

@@ -194,8 +194,7 @@ def _wish_removal(database: Database, temporary: Sequence[Deployment], now: floa
         return [each for each in unused if store.request_action(connection, each, RequestedAction.REMOVE)]
 
 
-# --------------------------------------------------------------------------------------------------------------
-# What a process that died left behind: deployments on their way, and those that an evaluation no longer needs.
+# --- Leftovers of a process that died ----------------------------------------------------------------------------
 
 
 _UNDER_WAY = (State.DEPLOYING, State.UNDEPLOYING)

@@ -123,7 +123,7 @@ def _cause(error: openai.APIConnectionError) -> str:
     return str(error.__cause__ or error) or type(error.__cause__ or error).__name__
 
 
-# --- What to do about a fine-tuning job that failed: the reasons of services seldom name the way on -----------
+# --- Failed jobs: what to do next --------------------------------------------------------------------------------
 
 
 _FILTER_CODES = ("contentfilter", "content_filter", "unsafe_file")

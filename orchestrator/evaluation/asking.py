@@ -199,7 +199,7 @@ class _Asking:
         return min(self.patience.longest, doubled * self.rng.uniform(0.5, 1.5))
 
 
-# --- From cases to questions: each case for each model, in each variant, as often as asked for ----------------
+# --- Questions: every case, model, variant and sample ------------------------------------------------------------
 
 
 VARIANTS: tuple[Variant, ...] = get_args(Variant)

@@ -125,7 +125,7 @@ def _further(entries: Sequence[Any], options: ExpectationOptions) -> Iterator[Ex
             raise InvalidCase(f'key "accept", answer {index}: {error.problem}') from None
 
 
-# --- The keys that a line of an evaluation file has beside those of the training format -----------------------
+# --- Keys of an evaluation line ----------------------------------------------------------------------------------
 
 
 MESSAGE_KEYS = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_call", "response_format")

@@ -203,7 +203,7 @@ def _joined(names: tuple[str, ...]) -> str:
     return " + ".join(sorted(names)) or NO_CALL
 
 
-# --- The shares that a gate may ask for, that a sweep ranks by, and that two models are compared by -----------
+# --- The metrics a gate or a sweep can name ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def value_of(name: ScoreName, figures: Metrics) -> float | None:
     return figures.arguments.f1 if name == "argument_f1" else METRICS[name].of(figures).value
 
 
-# --- Shares and means, counted value by value, in which a cluster of cases counts once ------------------------
+# --- Proportions and means, clustered by case --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

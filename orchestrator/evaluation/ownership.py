@@ -231,7 +231,7 @@ def _hosting(price: Price | None) -> float | None:
     return None if price is None or price.hosting_per_hour is None else HOURS_A_DAY * price.hosting_per_hour
 
 
-# --- From how many requests a day on a dearer start is worth it -----------------------------------------------
+# --- Break-even --------------------------------------------------------------------------------------------------
 
 
 class Cheaper(StrEnum):
@@ -279,7 +279,7 @@ def break_even(
     return BreakEven(Cheaper.FROM, fixed_per_day / saved)
 
 
-# --- What to know of a cost of ownership before believing it --------------------------------------------------
+# --- Caveats -----------------------------------------------------------------------------------------------------
 
 
 def caveats(

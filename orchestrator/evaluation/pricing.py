@@ -49,7 +49,7 @@ def price_of(question: Question, config: EndpointConfig, *, batch: bool = False)
     return Price(tokens, usd)
 
 
-# --- Where a model comes from, and what training it has cost, by what is recorded of its run ------------------
+# --- Training cost -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _unless(difference: Difference | None, names: tuple[str, ...]) -> _Outcome:
     return _Outcome(Level.EXACT if difference is None else None, difference, names)
 
 
-# --- calls ---------------------------------------------------------------------------------------------------
+# --- Calls -------------------------------------------------------------------------------------------------------
 
 
 def _calls_outcome(expected: Calls, attempts: Sequence[Attempt], answer: Answer) -> _Outcome:
@@ -146,7 +146,7 @@ def _call_counts(attempts: Sequence[Attempt]) -> CallCounts:
     return CallCounts(len(attempts), declared, valid, hallucinated, arguments)
 
 
-# --- text and rejection --------------------------------------------------------------------------------------
+# --- Text and rejection ------------------------------------------------------------------------------------------
 
 
 def _text_difference(expected: Text, attempts: Sequence[Attempt], answer: Answer) -> Difference | None:
@@ -183,7 +183,7 @@ def _needless(attempts: Sequence[Attempt], expected: str = "") -> Difference:
     return Difference(Mistake.CALLED_NEEDLESSLY, expected=expected, found=names)
 
 
-# --- decisions -----------------------------------------------------------------------------------------------
+# --- Decisions ---------------------------------------------------------------------------------------------------
 
 
 def _rejects(case: Case, attempts: Sequence[Attempt], answer: Answer, rejections: Rejections) -> bool:

@@ -182,7 +182,7 @@ def _read(row: Score) -> ScoredAnswer:
     )
 
 
-# --- By what rules an evaluation was scored: only what was scored alike can be compared -----------------------
+# --- Scoring conditions ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,7 @@ def rescoring(evaluation: Evaluation, model: str, variants: Sequence[str], reque
     return shlex.join([*command, "--rescore"])
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The scored answers of an evaluation, put together by model and variant: counted, and kept for comparing.
+# --- Scores by model and variant ---------------------------------------------------------------------------------
 
 
 SeriesKey = tuple[str, str]

@@ -243,8 +243,7 @@ class _Recorder:
             self._held.clear()
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Asking models that answer only while they are deployed: each is deployed for it where it is not already.
+# --- Models that need a deployment -------------------------------------------------------------------------------
 
 
 _AT_ONCE = 3
@@ -277,7 +276,7 @@ async def ask_plan(
     return Asking(answered, errors, True)
 
 
-# --- Models that were named by hand: whether they are there, before anything is asked of any ------------------
+# --- Models given by name ----------------------------------------------------------------------------------------
 
 
 _WORDS = (BASE, TUNED, CHECKPOINTS)

@@ -198,7 +198,7 @@ def _toml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-# --- What in a job file's `[sweep]` contradicts itself, the method, or the files that are there ---------------
+# --- Contradictions in [sweep] -----------------------------------------------------------------------------------
 
 
 _OF_ANY_METHOD = ("seed", "model", "training_file", "validation_file")

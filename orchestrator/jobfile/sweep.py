@@ -25,7 +25,7 @@ from orchestrator.jobfile.tables import (
     Table,
 )
 
-# --- What a sweep varies: the axes of its search space, and points picked by hand -----------------------------
+# --- The search space --------------------------------------------------------------------------------------------
 
 
 Value = int | float | str
@@ -210,7 +210,7 @@ class Point(Table):
         return {name: value for name in Point.model_fields if (value := getattr(self, name)) is not None}
 
 
-# --------------------------------------------------------------------------------------------------------------
+# --- [sweep] -----------------------------------------------------------------------------------------------------
 
 
 MAX_TRIALS = 10_000

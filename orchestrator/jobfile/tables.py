@@ -77,7 +77,7 @@ MetadataValue = Annotated[str, Field(max_length=MAX_METADATA_VALUE)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], AfterValidator(_check_metadata)]
 
 
-# --- A job file's `[evaluation]`: which questions are asked of which models, and what must come out -----------
+# --- [evaluation] ------------------------------------------------------------------------------------------------
 
 
 MOST_SAMPLES = 100
@@ -141,7 +141,7 @@ class Evaluation(Table):
     gate: Gate | None = None
 
 
-# --- How a model is trained: the methods and the ranges of their hyperparameters ------------------------------
+# --- [method] ----------------------------------------------------------------------------------------------------
 
 
 MAX_SEED = 2_147_483_647

@@ -76,7 +76,7 @@ async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
     return "deleted"
 
 
-# --- jobs --------------------------------------------------------------------------------------------------
+# --- Jobs --------------------------------------------------------------------------------------------------------
 
 
 def _job_findings(ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJob]) -> list[Finding]:
@@ -156,7 +156,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
     return "marked as failed"
 
 
-# --- files -------------------------------------------------------------------------------------------------
+# --- Files -------------------------------------------------------------------------------------------------------
 
 
 def _file_findings(

@@ -191,7 +191,7 @@ def _sentence(checked: CheckedFile, finding: Finding) -> str:
     return f"{checked.file.path}{line}: {finding.code}{within} {finding.reason} {finding.fix}"
 
 
-# --- What a run is made of: a job file, the endpoint, and the bytes of its data files -------------------------
+# --- What identifies a run ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -227,8 +227,7 @@ def _ready(context: Context, upload: Upload, remote: RemoteFile, path: Place) ->
     return remote.id
 
 
-# --------------------------------------------------------------------------------------------------------------
-# A large file goes up in parts. Only completing the upload makes a file, so only that needs to be exactly once.
+# --- Uploads in parts: only completing one makes a file, and only that must happen once --------------------------
 
 
 async def send_in_parts(

@@ -255,7 +255,7 @@ def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
 
 
 def _check_size(job: Job, numbers: Hyperparameters) -> None:
-    most, wanted = _rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
+    most, wanted = rules_of(job).most_tokens, (job.training_tokens or 0) * numbers.n_epochs
     if most is not None and wanted > most:
         message = (
             f"{wanted:,} tokens (tokens of the file times epochs) are more than the {most:,} one job may train on."
@@ -299,7 +299,7 @@ def _parent_weights(store: Store, job: Job) -> bytes | None:
 
 def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: bytes, now: int) -> None:
     model_blob = store.blobs.put(weights)
-    result = _rules_of(job).result_file(store.progress.steps(job))
+    result = rules_of(job).result_file(store.progress.steps(job))
     result_blob = store.blobs.put(result)
     file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
     try:
@@ -366,7 +366,7 @@ def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
     )
     if not report.ok:
         raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
-    failure = _rules_of(job).screen(path)
+    failure = rules_of(job).screen(path)
     if failure is not None:
         raise JobFailedError(failure)
     return report
@@ -394,7 +394,7 @@ def _notes(name: str, report: CheckReport) -> list[str]:
     return notes
 
 
-def _rules_of(job: Job) -> JobRules:
+def rules_of(job: Job) -> JobRules:
     """The rules of the API that created the job."""
     if job.dialect == "openai":
         return OPENAI

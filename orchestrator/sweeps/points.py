@@ -73,7 +73,7 @@ def _stepped(axis: Range, index: int) -> Value:
     return round(axis.low + index * (axis.step or 1.0), 12)  # 0.1 + 2 × 0.1 is 0.3, whatever binary says
 
 
-# --- A small first sweep for a size of data, as practitioners begin -------------------------------------------
+# --- Recommended points ------------------------------------------------------------------------------------------
 #
 # From Microsoft's notes on fine-tuning in Azure AI Foundry (2026): fewer passes the more examples there are,
 # learning rates lower for small sets and for open-weight models, and one look to each side of the middle.
@@ -123,7 +123,7 @@ def _rates(examples: int, model: str) -> _Rates:
     return _SMALL_SET if examples < 100 else _USUAL
 
 
-# --- Which points a sweep tries, as far as that is known before any of them has been trained ------------------
+# --- Points known before anything is trained ---------------------------------------------------------------------
 
 
 _LISTED = 100_000

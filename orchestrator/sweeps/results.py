@@ -135,7 +135,7 @@ def _of_checkpoint(sweep: Sweep, checkpoint: Checkpoint) -> Score | None:
     return None
 
 
-# --- The ranking of a sweep's points, with the noise between repeats, and how sure the first place is ---------
+# --- Ranking -----------------------------------------------------------------------------------------------------
 
 
 _SURE = 2.0

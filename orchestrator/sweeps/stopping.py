@@ -146,8 +146,7 @@ def _pruner(stop: Stop, interval: int) -> BasePruner:
         return PatientPruner(None, stop.patience - 1, stop.min_delta)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Judging the active trials of a sweep by what is recorded of them, and ending those that are clearly losing.
+# --- Pruning -----------------------------------------------------------------------------------------------------
 
 
 class Pruner:

@@ -118,7 +118,7 @@ def add_run(
     return run.id
 
 
-# --- looking -----------------------------------------------------------------------------------------------
+# --- Reading -----------------------------------------------------------------------------------------------------
 
 
 def _require_name(plan: SweepPlan, connection: Connection) -> None:
@@ -176,7 +176,7 @@ def _is_to_be_tried_again(standing: Standing) -> bool:
     return standing.state == State.FAILED or (standing.state == State.CANCELLED and not standing.trial.pruned)
 
 
-# --- writing -----------------------------------------------------------------------------------------------
+# --- Writing -----------------------------------------------------------------------------------------------------
 
 
 def _write_sweep(connection: Connection, plan: SweepPlan, now: float, rng: random.Random) -> RecordedSweep:

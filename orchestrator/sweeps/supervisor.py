@@ -169,7 +169,7 @@ class SweepSupervisor:
                 add_run(connection, trial, planned, now, self._rng, retries=trial.retries + 1, reason=reason)
 
 
-# --- Drawing the next points of a tpe sweep from what its trials came to, and recording them ------------------
+# --- Sampling the next points ------------------------------------------------------------------------------------
 
 
 class Sampler:

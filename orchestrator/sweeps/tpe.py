@@ -222,7 +222,7 @@ def _sampler_class() -> Callable[[dict[str, BaseDistribution], int], BaseSampler
     return KnownSpace
 
 
-# --- The points that a sweep draws as it goes, and those that would be worth a try after it -------------------
+# --- Proposals ---------------------------------------------------------------------------------------------------
 
 
 class Proposer:

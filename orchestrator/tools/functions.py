@@ -147,8 +147,7 @@ def _property(schema: Schema, default: Any, description: str) -> Schema:
     return {**schema, "description": description} if description else schema
 
 
-# --------------------------------------------------------------------------------------------------------------
-# What a docstring says about its function and each parameter, in Google, NumPy, reST or Epydoc style.
+# --- Docstrings: Google, NumPy, reST, Epydoc ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,7 @@ def _joined(text: str) -> str:
     return " ".join(text.split())
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The JSON Schema of Python types, as plain as definitions in training data: no titles, nothing by reference.
+# --- JSON Schema of Python types ---------------------------------------------------------------------------------
 
 
 Schema = dict[str, Any]

@@ -130,7 +130,7 @@ def _report(found: Pass) -> CheckReport:
     )
 
 
-# --- A pass over a large file in several processes: parts that begin behind a newline, joined in order --------
+# --- Large files: several processes, joined in order -------------------------------------------------------------
 #
 # Each later part is done by a fresh interpreter that runs this module: it gets its order on stdin and answers on
 # stdout. `multiprocessing` would import the caller's main script once more, and a script that submits jobs
@@ -223,7 +223,7 @@ if __name__ == "__main__":
     _work()
 
 
-# --- One pass over the lines of a data file, or of a part of it, and the joining of such passes ---------------
+# --- One pass over a file, or over a part of it ------------------------------------------------------------------
 
 
 EXAMPLE_CHECKS: Mapping[Method, Callable[[Mapping[str, Any], Notes], None]] = {

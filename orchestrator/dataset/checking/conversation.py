@@ -120,7 +120,7 @@ def _check_weight(weight: Any, role: str, where: Pointer, notes: Notes) -> None:
         notes.add("FT210", where, found=shown(weight))
 
 
-# --- Checks the parts of a message's content: texts, refusals and images --------------------------------------
+# --- Content parts: text, refusals, images -----------------------------------------------------------------------
 
 
 # OpenAI's guide to vision fine-tuning, November 2026: at most 10 images an example, 10 MB each; JPEG, PNG or WEBP.

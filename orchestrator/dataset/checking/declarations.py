@@ -138,8 +138,7 @@ def _check_outline(schema: Any, where: Pointer, notes: Notes) -> None:
         notes.add("FT304", (*where, "required"), problem='"required" must be a list of names')
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Checks the calls of an example and what they need: a declaration, sound arguments, an id, a result that fits.
+# --- Calls: declared, well-formed, answered ----------------------------------------------------------------------
 
 
 @dataclass

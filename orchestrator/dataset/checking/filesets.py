@@ -22,14 +22,14 @@ from orchestrator.errors import (
     DataFileNotFound,
     DataFileUnreadable,
     NoSuchEndpoint,
-    WishAgainstJobFile,
+    OptionAgainstJobFile,
 )
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
 
 
-# --- What the kinds of endpoints refuse beyond what all of them refuse ----------------------------------------
+# --- Limits per endpoint -----------------------------------------------------------------------------------------
 
 
 _ALL: frozenset[Method] = frozenset({"supervised", "dpo", "reinforcement"})
@@ -63,7 +63,7 @@ def limits_of(endpoint_type: str) -> Limits:
     return _LIMITS[endpoint_type]
 
 
-# --- Which files a check is about, and what each is for -------------------------------------------------------
+# --- Which files are checked -------------------------------------------------------------------------------------
 
 
 JOB_SUFFIX = ".toml"
@@ -163,7 +163,7 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
     from orchestrator.jobfile import load_job_file
 
     if options.purpose or options.method:
-        raise WishAgainstJobFile(path=path, option="purpose" if options.purpose else "method")
+        raise OptionAgainstJobFile(path=path, option="purpose" if options.purpose else "method")
     job = load_job_file(path)
     for place in (job.training_place, job.validation_place):
         if place is not None and not isinstance(place, Path):
@@ -203,7 +203,7 @@ def _require_existing(path: Path) -> None:
     raise DataFileNotFound(path=path)
 
 
-# --------------------------------------------------------------------------------------------------------------
+# --- The check ---------------------------------------------------------------------------------------------------
 
 
 Announce = Callable[[Source], None]

@@ -28,7 +28,7 @@ def check_supervised(row: Mapping[str, Any], notes: Notes) -> None:
         check_ends_with_answer(roles, ("messages",), notes)
 
 
-# --- The shape of a DPO example: one input, an answer that is preferred and one that is not -------------------
+# --- DPO: one input, a preferred output and another --------------------------------------------------------------
 
 
 OUTPUTS = ("preferred_output", "non_preferred_output")
@@ -75,8 +75,7 @@ def _check_output(row: Mapping[str, Any], key: str, calls: Calls, notes: Notes) 
     check_ends_with_answer(roles, (key,), notes)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The shape of a reinforcement example: a conversation that ends with a prompt; other keys are the grader's.
+# --- Reinforcement: a conversation that ends with the user's prompt ----------------------------------------------
 
 
 def check_reinforcement(row: Mapping[str, Any], notes: Notes) -> None:

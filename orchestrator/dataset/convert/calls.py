@@ -158,7 +158,7 @@ def _listed(calls: Any) -> list[Any]:
     return calls if isinstance(calls, list) else []
 
 
-# --- The arguments of a call, brought into their one right form: a string that holds a JSON object ------------
+# --- Arguments ---------------------------------------------------------------------------------------------------
 
 
 _DEEPEST_ENCODING = 8
@@ -203,7 +203,7 @@ def _no_object(value: Any) -> NotConvertible:
     return NotConvertible(f"the arguments must be a JSON object; they are {named_type(value)}", advice)
 
 
-# --- Lists of function definitions, in all the ways they are written, as `tools` ------------------------------
+# --- Tool definitions --------------------------------------------------------------------------------------------
 
 
 def as_tools(definitions: Any, changes: Changes, *, what: str) -> list[Any]:
@@ -253,7 +253,7 @@ def _tool(entry: Any) -> Any:
     return {"type": "function", "function": {key: value for key, value in entry.items() if key != "type"}}
 
 
-# --- Tool calls written as the function calls that came before them, for hosts that know nothing newer --------
+# --- Legacy function calls ---------------------------------------------------------------------------------------
 
 
 _THERE_AND_BACK = (

@@ -126,8 +126,7 @@ def _spoken(value: Any) -> Row:
     return value if isinstance(value, dict) else {"content": value}
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The ShareGPT format: turns with `from` and `value`, as collections of open conversations are shared.
+# --- ShareGPT: turns with `from` and `value` ---------------------------------------------------------------------
 
 
 _ROLES: Mapping[str, str] = {

@@ -109,7 +109,7 @@ def _without_fillers(value: Any) -> Any:
     return value
 
 
-# --- Flat rows, as tables hold them: a column for the prompt, and columns for the call or the answer ----------
+# --- Flat rows: a column for the prompt, columns for the call or the answer --------------------------------------
 
 
 _USUAL: Mapping[str, tuple[str, ...]] = {

@@ -140,7 +140,7 @@ def _note_places(code: str, places: Places, notes: Notes) -> None:
         notes.add(code, count=f"{places.count:,}", where=places)
 
 
-# --- What should not be taught to a model or sent away: keys of services, and people's e-mail addresses -------
+# --- Keys and e-mail addresses -----------------------------------------------------------------------------------
 
 
 # What the issuers document, or what their keys have in common. Letters and digits on either side would make it a
@@ -230,7 +230,7 @@ def _is_nobodys(address: re.Match[str]) -> bool:
     return _NOBODYS.search(address.group(2)) is not None
 
 
-# --- The instructions that examples begin with: system and developer messages ---------------------------------
+# --- System messages ---------------------------------------------------------------------------------------------
 
 
 _KEPT = 200

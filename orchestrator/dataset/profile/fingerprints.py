@@ -101,7 +101,7 @@ def _word_hash(word: bytes) -> int:
     return found if found != NO_WORD else 0
 
 
-# --- One row as the survey sees it, whatever training method it serves ----------------------------------------
+# --- One example, in the same shape for every training method ----------------------------------------------------
 
 
 Turn = tuple[Any, ...]
@@ -210,7 +210,7 @@ def _text(message: Mapping[str, Any]) -> str | None:
     return content if isinstance(content, str) and not called else None
 
 
-# --- Where something was seen in a file: how often, and on which lines first ----------------------------------
+# --- Line numbers of what was seen -------------------------------------------------------------------------------
 
 
 _KEPT = 5

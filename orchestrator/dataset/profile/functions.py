@@ -143,7 +143,7 @@ class Function:
                 self._add_argument(f"{path}.{name}", inner, depth + 1)
 
 
-# --- What a function's definition says of its parameters, as far as examples can be held against it -----------
+# --- Parameters of a definition ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _items(schema: Mapping[str, Any], path: str, depth: int) -> Iterator[Paramet
         yield from _inside(items, f"{path}[].", depth + 1)
 
 
-# --- The functions of a file: which are declared, in which forms, and what calls show of them -----------------
+# --- All functions of a file -------------------------------------------------------------------------------------
 
 
 MOST_FUNCTIONS = 5000

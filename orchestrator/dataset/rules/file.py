@@ -109,7 +109,7 @@ FILE: tuple[Rule, ...] = (
 )
 
 
-# --- FT7: what one endpoint refuses and another takes; FT8: what shows between files --------------------------
+# --- FT7: refused by one endpoint only; FT8: between files -------------------------------------------------------
 
 
 ENDPOINTS: tuple[Rule, ...] = (

@@ -141,7 +141,7 @@ MESSAGES: tuple[Rule, ...] = (
 )
 
 
-# --- FT4: the training methods other than supervised ----------------------------------------------------------
+# --- FT4: methods other than supervised --------------------------------------------------------------------------
 
 
 _GOOD_PREFERENCE = preference()

@@ -35,7 +35,7 @@ def warning(code: str, title: str, reason: str, fix: str, *, wrong: str = "", ri
     return Rule(code, "warning", title, reason, fix, wrong, right)
 
 
-# --- The pieces of which the kinds' small examples are made: one drone, told to climb -------------------------
+# --- Parts for the rules' examples -------------------------------------------------------------------------------
 
 
 Piece = Mapping[str, Any]

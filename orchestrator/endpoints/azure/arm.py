@@ -163,7 +163,7 @@ def _read(found: Any) -> RemoteDeployment:
     )
 
 
-# --- From the management library's exceptions to errors that say what may be done next ------------------------
+# --- Errors of the management API --------------------------------------------------------------------------------
 
 
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)

@@ -125,7 +125,7 @@ class AzureEndpoint(OpenAIEndpoint):
 _WAITING = ("created", "pending", "queued", "validating_files")
 
 
-# --- What to do about Azure's refusals: their messages name a fault, and seldom the way out of it -------------
+# --- Refusals, and the way out -----------------------------------------------------------------------------------
 
 
 _FULL = ("quotaexceeded", "toomanyjobs")
@@ -196,7 +196,7 @@ def _with(error: EndpointError, advice: str) -> EndpointError:
     return type(error)(**facts)
 
 
-# --- Connecting to an Azure resource, in the dialect and with the sign-in of its configuration ----------------
+# --- Connecting --------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager

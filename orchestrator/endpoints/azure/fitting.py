@@ -75,7 +75,7 @@ def _leaving(job: JobFile) -> str | None:
     )
 
 
-# --- How Azure trains: in one region or anywhere, and which models it trains in one way only ------------------
+# --- Training types and models -----------------------------------------------------------------------------------
 
 
 TrainingType = Literal["Standard", "GlobalStandard", "DeveloperTier"]

@@ -189,8 +189,7 @@ def _sensitive(survey: Profile) -> tuple[Finding, ...]:
     return tuple(notes.findings)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Which requests of a log become cases and which training examples, so that no side knows of the other.
+# --- Dividing a log: cases on one side, training examples on the other -------------------------------------------
 
 
 Cluster = Sequence[int]
@@ -311,8 +310,7 @@ def _keep_apart(clusters: Sequence[Cluster], prompts: Prompts, near: Alike, foun
                 found.put(cluster, "training")
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The files that a job has already: what stands in them is not written again, and never on the other side.
+# --- The job's existing files ------------------------------------------------------------------------------------
 
 
 KnownFiles = Mapping[Path, Purpose]

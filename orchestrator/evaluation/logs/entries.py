@@ -124,7 +124,7 @@ def _role(message: Message) -> Any:
     return message.get("role")
 
 
-# --- What people said of a logged answer: that it was good or bad, or what it should have been ----------------
+# --- Feedback on a logged answer ---------------------------------------------------------------------------------
 
 
 CORRECTIONS = ("correction", "corrected", "expected")

@@ -121,7 +121,7 @@ def _fill(
             chosen[number] = next(fitting, None)
 
 
-# --- A call as it was answered, read once, and what is wrong with it in words ---------------------------------
+# --- One answered call -------------------------------------------------------------------------------------------
 
 
 LONGEST_SHOWN = 60

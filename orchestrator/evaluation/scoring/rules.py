@@ -273,7 +273,7 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
         raise InvalidCase(f"the regular expression {shown(pattern)} can't be used: {problem}") from None
 
 
-# --- What is wrong with a line of an evaluation file ----------------------------------------------------------
+# --- Errors in an evaluation file --------------------------------------------------------------------------------
 
 
 class InvalidCase(Exception):
@@ -284,7 +284,7 @@ class InvalidCase(Exception):
         super().__init__(problem)
 
 
-# --- When two JSON values are the same: typed, or leniently ---------------------------------------------------
+# --- Equality of JSON values -------------------------------------------------------------------------------------
 
 
 class _Absent:

@@ -11,8 +11,8 @@ from orchestrator.errors import (
     DataFileNotFound,
     InvalidJobFile,
     NoSuchEndpoint,
+    OptionAgainstJobFile,
     UnknownEndpoint,
-    WishAgainstJobFile,
 )
 
 JOB = """
@@ -116,9 +116,9 @@ def test_an_unknown_endpoint_is_refused_with_the_nearest_one(job: Path) -> None:
         gather([write_job(job.parent, endpoint="nowhere")], CheckOptions())
 
 
-@pytest.mark.parametrize("wishes", [CheckOptions(purpose="training"), CheckOptions(method="dpo")])
+@pytest.mark.parametrize("options", [CheckOptions(purpose="training"), CheckOptions(method="dpo")])
 def test_what_a_job_file_says_itself_is_not_overridden(options: CheckOptions, job: Path) -> None:
-    with pytest.raises(WishAgainstJobFile, match=r"small\.toml"):
+    with pytest.raises(OptionAgainstJobFile, match=r"small\.toml"):
         gather([job], options)
 
 

@@ -10,10 +10,9 @@ from dataclasses import replace
 import openai
 import pytest
 
-from orchestrator.server.jobrules import rules_of
 from orchestrator.server.store.jobs import JobRoom
 from orchestrator.server.trainers.interface import Hyperparameters
-from orchestrator.server.worker import JobFailedError, _check_size
+from orchestrator.server.worker import JobFailedError, _check_size, rules_of
 
 BASE = "gpt-4.1-mini-2025-04-14"
 
