@@ -178,6 +178,13 @@ class DatabaseTooNew(DatabaseError):
     Upgrade ftorch, or set FTORCH_HOME to another directory."""
 
 
+class DatabaseUnreleased(DatabaseError):
+    """The database {place} was made by an unreleased version of ftorch (its schema is {found}). This version can't
+    read it, and has changed nothing. Let that version finish what is under way. Then start a new database
+    ({start}), in which submitting an earlier job file trains once more, and record the jobs of each endpoint:
+    ftorch adopt --all --endpoint NAME"""
+
+
 class DatabaseBusy(DatabaseError):
     """The database {place} was locked by another program for {seconds:.0f} s. Nothing was lost: try again."""
 

@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shlex import quote
 
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.errors import DatabaseReadOnly, DatabaseTooNew
+from orchestrator.errors import DatabaseReadOnly, DatabaseTooNew, DatabaseUnreleased
 from orchestrator.store.database import Database, explain, parse_url, sqlite_file
 from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
+_UNRELEASED = {f"000{number}" for number in range(1, 8)}
+"""Revisions from before the first release. No script leads from them to a released one."""
 
 
 def open_database(url: str, *, create: bool = True) -> Database:
@@ -24,7 +27,8 @@ def open_database(url: str, *, create: bool = True) -> Database:
 
     One small query tells whether there is anything to do; only then is Alembic loaded. Without `create`, a SQLite
     file that is not there yet reads as an empty database and is not made. Raises DatabaseTooNew where a newer
-    ftorch wrote it, and the other DatabaseErrors where it can't be used.
+    ftorch wrote it, DatabaseUnreleased where one from before the first release did, and the other DatabaseErrors
+    where it can't be used.
     """
     if not create and _is_absent(url):
         database = Database("sqlite://")
@@ -32,7 +36,10 @@ def open_database(url: str, *, create: bool = True) -> Database:
         return database
     database = Database(url)
     try:
-        if _revision(database) != REVISION:
+        found = _revision(database)
+        if found in _UNRELEASED:
+            raise DatabaseUnreleased(place=database.place, found=found, start=_how_to_start_anew(database.path))
+        if found != REVISION:
             _migrate_alone(database)
     except BaseException:
         database.close()
@@ -50,6 +57,12 @@ def migrations_dir() -> Path:
 def _is_absent(url: str) -> bool:
     path = sqlite_file(parse_url(url))
     return path is not None and not path.exists()
+
+
+def _how_to_start_anew(path: Path | None) -> str:
+    if path is None:
+        return "set FTORCH_DATABASE_URL to an empty one"
+    return f"mv -i {quote(str(path))} {quote(f'{path}.unreleased')}"
 
 
 def _revision(database: Database) -> str | None:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0007"
+REVISION = "v1"
 """The migration that builds exactly these tables."""
 
 metadata = MetaData(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -176,6 +177,24 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Projec
     assert done.code == 1
     assert "written by a newer ftorch" in done.err
     assert _rows(path) == before
+
+
+def test_a_database_of_an_unreleased_version_is_refused_with_a_remedy_that_works(project: Project) -> None:
+    submitted = project.ftorch("submit", "jobs/greet.toml")
+    path = project.root / ".ftorch" / "ftorch.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0007'")
+    before = _rows(path)
+    refused = project.ftorch("status")
+    assert (refused.code, refused.out) == (1, "")
+    [move] = re.findall(r"\((mv .*?)\)", refused.err)
+    assert "ftorch adopt --all --endpoint NAME" in refused.err
+    subprocess.run(move, shell=True, check=True)
+    adopted = project.ftorch("adopt", "--all", "--endpoint", "local")
+    assert adopted.code == 0, adopted.err
+    [run] = project.status()
+    assert (run["state"], run["fine_tuned_model"]) == ("succeeded", submitted.out.strip())
+    assert _rows(path.with_name("ftorch.db.unreleased")) == before
 
 
 def _rows(path: Path) -> list[tuple[object, ...]]:

@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_migrations_prices_and_types(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "orchestrator/migrations/env.py" in names
-    assert any(name.startswith("orchestrator/migrations/versions/0001") for name in names)
+    assert any(name.startswith("orchestrator/migrations/versions/v1_") for name in names)
     assert {"orchestrator/dataset/prices.toml", "orchestrator/py.typed"} <= set(names)
 
 

@@ -1,18 +1,12 @@
-"""What the last check of a data file found, and the migration that made room for it."""
+"""What the last check of a data file found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from alembic import command
-from alembic.config import Config
-
-from orchestrator.store import datachecks, runs
+from orchestrator.store import datachecks
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
-from orchestrator.store.migrate import migrations_dir, open_database
-from orchestrator.store.runs import Run
 
 CHECK = DataCheck(
     sha256="a" * 64,
@@ -51,26 +45,3 @@ def test_the_same_bytes_are_judged_apart_as_training_and_as_validation_data(data
     with database.read() as connection:
         assert datachecks.find(connection, CHECK.sha256, "training") == CHECK
         assert datachecks.find(connection, CHECK.sha256, "validation") == validation
-
-
-def test_a_database_of_before_gains_the_table_and_keeps_its_runs(
-    database_url: str, make_run: Callable[..., Run]
-) -> None:
-    _make_first_schema(database_url, make_run())
-    database = open_database(database_url)
-    with database.write() as connection:
-        datachecks.keep(connection, CHECK)
-        assert runs.exists(connection, "run00001")
-    database.close()
-
-
-def _make_first_schema(url: str, run: Run) -> None:
-    """A database as the first release left it, with one run."""
-    database = Database(url)
-    config = Config()
-    config.set_main_option("script_location", str(migrations_dir()))
-    config.attributes["engine"] = database.engine
-    command.upgrade(config, "0001")
-    with database.write() as connection:
-        runs.add(connection, run, run.reason)
-    database.close()

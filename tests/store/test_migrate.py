@@ -15,9 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Connection, create_engine, inspect, make_url, text
 
-from orchestrator.errors import DatabaseFull, DatabaseTooNew
+from orchestrator.errors import DatabaseFull, DatabaseTooNew, DatabaseUnreleased
 from orchestrator.store import migrate, runs
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import migrations_dir, open_database
@@ -97,12 +97,44 @@ def tables(url: str) -> set[str]:
     return found
 
 
+def shape(connection: Connection) -> dict[str, list[str]]:
+    """Each table's columns, keys and indexes with their names, also of those that `compare_metadata` leaves out."""
+    found = inspect(connection)
+    return {
+        table: sorted(
+            repr(sorted(part.items(), key=str))
+            for part in (
+                *found.get_columns(table),
+                found.get_pk_constraint(table),
+                *found.get_foreign_keys(table),
+                *found.get_unique_constraints(table),
+                *found.get_indexes(table),
+            )
+        )
+        for table in found.get_table_names()
+        if table != "alembic_version"
+    }
+
+
 def revision(url: str) -> str | None:
     engine = create_engine(url)
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
     return found
+
+
+def set_revision(url: str, to: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": to})
+    engine.dispose()
+
+
+def content(url: str) -> bytes | None:
+    """All bytes of a SQLite file; None on a server."""
+    path = Path(url.removeprefix("sqlite:///"))
+    return path.read_bytes() if path.exists() else None
 
 
 def copies(url: str) -> list[Path]:
@@ -126,6 +158,15 @@ def test_the_migrations_build_exactly_the_tables(database: Database) -> None:
         )
         assert context.get_current_revision() == REVISION
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_migrations_name_columns_keys_and_indexes_as_the_tables_do(database: Database) -> None:
+    with database.write() as connection:
+        migrated = shape(connection)
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+        assert shape(connection) == migrated
+    assert migrated.keys() == metadata.tables.keys()
 
 
 @pytest.mark.parametrize("arguments", [["upgrade", "head"], ["check"], ["downgrade", "base"]])
@@ -155,13 +196,14 @@ def test_an_empty_database_gets_the_schema_and_no_copy(database_url: str) -> Non
 def test_an_older_database_is_upgraded_with_its_rows(
     database_url: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run = make_run()
     with monkeypatch.context() as older:
         older.setattr(migrate, "REVISION", REVISION)
         older.setattr(migrate, "migrations_dir", migrations_dir)
-        record(database_url, make_run())
+        record(database_url, run)
     database = open_database(database_url)
     with database.read() as connection:
-        assert runs.exists(connection, "run00001")
+        assert runs.get(connection, "run00001") == run
     database.close()
     assert revision(database_url) == "next"
     assert {"first_new", "second_new"} <= tables(database_url)
@@ -205,19 +247,37 @@ def test_a_copy_that_does_not_fit_stops_the_upgrade_and_leaves_nothing(
 
 def test_a_newer_database_is_refused_and_left_untouched(database_url: str, make_run: MakeRun) -> None:
     record(database_url, make_run())
-    engine = create_engine(database_url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'from_the_future'")
-    engine.dispose()
-    path = Path(database_url.removeprefix("sqlite:///"))
-    before = path.read_bytes() if path.exists() else None
+    set_revision(database_url, "from_the_future")
+    before = content(database_url)
     with pytest.raises(DatabaseTooNew) as caught:
         open_database(database_url)
     assert f"its schema is from_the_future, this program knows {REVISION}" in str(caught.value)
     assert "Upgrade ftorch" in str(caught.value)
     assert copies(database_url) == []
-    assert (path.read_bytes() if path.exists() else None) == before
+    assert content(database_url) == before
     assert revision(database_url) == "from_the_future"
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_database_from_before_the_first_release_is_refused_and_left_untouched(
+    database_url: str, make_run: MakeRun, number: int
+) -> None:
+    record(database_url, make_run())
+    set_revision(database_url, f"000{number}")
+    before = content(database_url)
+    for create in (True, False):
+        with pytest.raises(DatabaseUnreleased) as caught:
+            open_database(database_url, create=create)
+    url = make_url(database_url)
+    place = url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+    assert f"The database {place} was made by an unreleased version" in str(caught.value)
+    assert f"its schema is 000{number}" in str(caught.value)
+    move = f"mv -i {url.database} {url.database}.unreleased"
+    remedy = move if url.get_backend_name() == "sqlite" else "set FTORCH_DATABASE_URL to an empty one"
+    assert f"start a new database ({remedy})," in str(caught.value)
+    assert copies(database_url) == []
+    assert content(database_url) == before
+    assert revision(database_url) == f"000{number}"
 
 
 # --- crashes and crowds ------------------------------------------------------------------------------------

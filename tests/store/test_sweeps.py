@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import insert
-
 from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
-from orchestrator.store.migrate import migrations_dir, open_database
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
@@ -68,22 +63,3 @@ def test_the_mark_tells_that_a_run_moved_or_a_trial_came(database: Database, mak
         store.stop(connection, SWEEP.id, 5.0)
         marks.append(store.mark(connection, SWEEP.id))
     assert [earlier == later for earlier, later in pairwise(marks)] == [False, True, False, False]
-
-
-def test_runs_recorded_before_there_were_sweeps_are_kept(database_url: str, make_run: MakeRun) -> None:
-    older = Database(database_url)
-    config = Config()
-    config.set_main_option("script_location", str(migrations_dir()))
-    config.attributes["engine"] = older.engine
-    command.upgrade(config, "0002")
-    run = make_run()
-    with older.write() as connection:
-        values = {column.name: getattr(run, column.name) for column in runs.columns if hasattr(run, column.name)}
-        connection.execute(insert(runs).values(values))
-    older.close()
-    database = open_database(database_url)
-    with database.write() as connection:
-        assert run_store.get(connection, run.id) == run
-        store.add(connection, SWEEP)
-        connection.execute(runs.update().values(sweep_id=SWEEP.id))
-    database.close()

@@ -1,0 +1,382 @@
+"""the first tables
+
+Revision: v1, after None
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "v1"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sweeps",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("job_file", sa.Text(), nullable=False),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("trials", sa.Integer(), nullable=False),
+        sa.Column("max_active", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("stopped_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sweeps")),
+        sa.UniqueConstraint("name", "endpoint", name=op.f("uq_sweeps_name_endpoint")),
+    )
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("sweep_id", sa.String(length=16), nullable=True),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("job_file", sa.Text(), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_type", sa.String(length=16), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("suffix", sa.String(length=64), nullable=True),
+        sa.Column("method", sa.JSON(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed_given", sa.Boolean(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("training_path", sa.Text(), nullable=False),
+        sa.Column("training_sha256", sa.String(length=64), nullable=False),
+        sa.Column("validation_path", sa.Text(), nullable=True),
+        sa.Column("validation_sha256", sa.String(length=64), nullable=True),
+        sa.Column("examples", sa.Integer(), nullable=True),
+        sa.Column("tokens_per_epoch", sa.BigInteger(), nullable=True),
+        sa.Column("estimated_cost_usd", sa.Float(), nullable=True),
+        sa.Column("max_cost_usd", sa.Float(), nullable=True),
+        sa.Column("poll_seconds", sa.Float(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=True),
+        sa.Column("requested_action", sa.String(length=16), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=160), nullable=True),
+        sa.Column("lease_expires_at", sa.Float(), nullable=True),
+        sa.Column("creation_token", sa.String(length=26), nullable=True),
+        sa.Column("creation_started_at", sa.Float(), nullable=True),
+        sa.Column("creation_attempted_at", sa.Float(), nullable=True),
+        sa.Column("creation_attempts", sa.Integer(), nullable=False),
+        sa.Column("creation_open", sa.Boolean(), nullable=False),
+        sa.Column("training_file_id", sa.Text(), nullable=True),
+        sa.Column("validation_file_id", sa.Text(), nullable=True),
+        sa.Column("job_id", sa.Text(), nullable=True),
+        sa.Column("remote_status", sa.Text(), nullable=True),
+        sa.Column("remote_job", sa.JSON(), nullable=True),
+        sa.Column("estimated_finish", sa.Float(), nullable=True),
+        sa.Column("fine_tuned_model", sa.Text(), nullable=True),
+        sa.Column("trained_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("cost_usd", sa.Float(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("error_param", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["sweep_id"], ["sweeps.id"], name=op.f("fk_runs_sweep_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
+        sa.UniqueConstraint("endpoint", "job_id", name=op.f("uq_runs_endpoint_job_id")),
+    )
+    op.create_index("ix_runs_created_at", "runs", ["created_at"])
+    op.create_index("ix_runs_fingerprint", "runs", ["fingerprint"])
+    op.create_index("ix_runs_state_endpoint", "runs", ["state", "endpoint"])
+    op.create_index("ix_runs_sweep_id", "runs", ["sweep_id"])
+    op.create_table(
+        "transitions",
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("from_state", sa.String(length=16), nullable=True),
+        sa.Column("to_state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("owner", sa.String(length=160), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_transitions_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "version", name=op.f("pk_transitions")),
+    )
+    op.create_table(
+        "trials",
+        sa.Column("sweep_id", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("repeat", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("retries", sa.Integer(), nullable=False),
+        sa.Column("pruned", sa.Text(), nullable=True),
+        sa.Column("listed", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_trials_run_id")),
+        sa.ForeignKeyConstraint(["sweep_id"], ["sweeps.id"], name=op.f("fk_trials_sweep_id")),
+        sa.PrimaryKeyConstraint("sweep_id", "number", name=op.f("pk_trials")),
+        sa.UniqueConstraint("sweep_id", "fingerprint", name=op.f("uq_trials_sweep_id_fingerprint")),
+    )
+    op.create_index("ix_trials_run_id", "trials", ["run_id"])
+    op.create_table(
+        "uploads",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sent_name", sa.String(length=128), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("file_id", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.Column("attempted_at", sa.Float(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=160), nullable=True),
+        sa.Column("lease_expires_at", sa.Float(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_uploads")),
+        sa.UniqueConstraint("endpoint", "purpose", "sha256", name=op.f("uq_uploads_endpoint_purpose_sha256")),
+    )
+    op.create_table(
+        "data_checks",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("examples", sa.Integer(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=True),
+        sa.Column("variant", sa.String(length=32), nullable=True),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("checked_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "purpose", name=op.f("pk_data_checks")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_events_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "event_id", name=op.f("pk_events")),
+    )
+    op.create_table(
+        "metrics",
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("total_steps", sa.Integer(), nullable=True),
+        sa.Column("train_loss", sa.Float(), nullable=True),
+        sa.Column("train_accuracy", sa.Float(), nullable=True),
+        sa.Column("valid_loss", sa.Float(), nullable=True),
+        sa.Column("valid_accuracy", sa.Float(), nullable=True),
+        sa.Column("full_valid_loss", sa.Float(), nullable=True),
+        sa.Column("full_valid_accuracy", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_metrics_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_metrics")),
+    )
+    op.create_table(
+        "checkpoints",
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("checkpoint_id", sa.Text(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("metrics", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_checkpoints_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "checkpoint_id", name=op.f("pk_checkpoints")),
+    )
+    op.create_table(
+        "models",
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("base_model", sa.String(length=256), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_models_run_id")),
+        sa.PrimaryKeyConstraint("endpoint", "model", name=op.f("pk_models")),
+    )
+    op.create_table(
+        "evaluations",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("job_file", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.String(length=16), nullable=True),
+        sa.Column("sweep_id", sa.String(length=16), nullable=True),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_type", sa.String(length=16), nullable=False),
+        sa.Column("file_path", sa.Text(), nullable=False),
+        sa.Column("file_sha256", sa.String(length=64), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("scored_with", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_evaluations_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_evaluations")),
+    )
+    op.create_index("ix_evaluations_file_sha256", "evaluations", ["file_sha256"])
+    op.create_index("ix_evaluations_run_id", "evaluations", ["run_id"])
+    op.create_index("ix_evaluations_sweep_id", "evaluations", ["sweep_id"])
+    op.create_table(
+        "claims",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner", sa.String(length=160), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_claims")),
+    )
+    op.create_table(
+        "answers",
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("request_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sample", sa.Integer(), nullable=False),
+        sa.Column("completion", sa.JSON(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("answered_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", "model", "request_sha256", "sample", name=op.f("pk_answers")),
+    )
+    op.create_table(
+        "scores",
+        sa.Column("evaluation_id", sa.String(length=16), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("variant", sa.String(length=32), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("sample", sa.Integer(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("level", sa.String(length=16), nullable=True),
+        sa.Column("mistake", sa.String(length=32), nullable=True),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["evaluation_id"], ["evaluations.id"], name=op.f("fk_scores_evaluation_id")),
+        sa.PrimaryKeyConstraint("evaluation_id", "model", "variant", "case_id", "sample", name=op.f("pk_scores")),
+    )
+    op.create_table(
+        "deployments",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.String(length=16), nullable=True),
+        sa.Column("sku", sa.String(length=32), nullable=False),
+        sa.Column("capacity", sa.Integer(), nullable=False),
+        sa.Column("temporary", sa.Boolean(), nullable=False),
+        sa.Column("made_elsewhere", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=True),
+        sa.Column("requested_action", sa.String(length=16), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("requested_at", sa.Float(), nullable=True),
+        sa.Column("provisioned_at", sa.Float(), nullable=True),
+        sa.Column("deployed_at", sa.Float(), nullable=True),
+        sa.Column("last_used_at", sa.Float(), nullable=True),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=160), nullable=True),
+        sa.Column("lease_expires_at", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_deployments_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
+    )
+    op.create_index("ix_deployments_endpoint_name", "deployments", ["endpoint", "name"])
+    op.create_index("ix_deployments_run_id", "deployments", ["run_id"])
+    op.create_table(
+        "deployment_moves",
+        sa.Column("deployment_id", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("from_state", sa.String(length=16), nullable=True),
+        sa.Column("to_state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("owner", sa.String(length=160), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"], ["deployments.id"], name=op.f("fk_deployment_moves_deployment_id")
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", "version", name=op.f("pk_deployment_moves")),
+    )
+    op.create_table(
+        "deployment_uses",
+        sa.Column("deployment_id", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=160), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"], ["deployments.id"], name=op.f("fk_deployment_uses_deployment_id")
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", "owner", name=op.f("pk_deployment_uses")),
+    )
+    op.create_table(
+        "batches",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("input_path", sa.Text(), nullable=False),
+        sa.Column("input_sha256", sa.String(length=64), nullable=False),
+        sa.Column("questions", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("requested_action", sa.String(length=16), nullable=True),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=160), nullable=True),
+        sa.Column("lease_expires_at", sa.Float(), nullable=True),
+        sa.Column("creation_token", sa.String(length=26), nullable=True),
+        sa.Column("creation_started_at", sa.Float(), nullable=True),
+        sa.Column("creation_attempts", sa.Integer(), nullable=False),
+        sa.Column("creation_open", sa.Boolean(), nullable=False),
+        sa.Column("input_file_id", sa.Text(), nullable=True),
+        sa.Column("remote_id", sa.Text(), nullable=True),
+        sa.Column("remote_status", sa.Text(), nullable=True),
+        sa.Column("remote_batch", sa.JSON(), nullable=True),
+        sa.Column("completed", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sa.UniqueConstraint("endpoint", "remote_id", name=op.f("uq_batches_endpoint_remote_id")),
+    )
+    op.create_index("ix_batches_finished_at", "batches", ["finished_at"])
+    op.create_table(
+        "batch_transitions",
+        sa.Column("batch_id", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("from_state", sa.String(length=16), nullable=True),
+        sa.Column("to_state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("owner", sa.String(length=160), nullable=True),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_batch_transitions_batch_id")),
+        sa.PrimaryKeyConstraint("batch_id", "version", name=op.f("pk_batch_transitions")),
+    )
+    op.create_table(
+        "batched_questions",
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("request_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sample", sa.Integer(), nullable=False),
+        sa.Column("batch_id", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_batched_questions_batch_id")),
+        sa.PrimaryKeyConstraint("endpoint", "model", "request_sha256", "sample", name=op.f("pk_batched_questions")),
+    )
+    op.create_index("ix_batched_questions_batch_id", "batched_questions", ["batch_id"])
+
+
+def downgrade() -> None:
+    for table in (
+        "batched_questions",
+        "batch_transitions",
+        "batches",
+        "deployment_uses",
+        "deployment_moves",
+        "deployments",
+        "scores",
+        "answers",
+        "claims",
+        "evaluations",
+        "models",
+        "checkpoints",
+        "metrics",
+        "events",
+        "data_checks",
+        "uploads",
+        "trials",
+        "transitions",
+        "runs",
+        "sweeps",
+    ):
+        op.drop_table(table)
