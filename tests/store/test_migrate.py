@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, make_url, text
 
-from orchestrator.errors import DatabaseFull, DatabaseTooNew, DatabaseUnreleased
+from orchestrator.errors import DatabaseError, DatabaseFull, DatabaseTooNew, DatabaseUnreleased
 from orchestrator.store import migrate, runs
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import migrations_dir, open_database
@@ -42,6 +42,19 @@ def upgrade():
     if "KILL_IN_MIGRATION" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
     op.create_table("second_new", sa.Column("id", sa.Integer, primary_key=True))
+    with op.batch_alter_table("runs") as runs:  # SQLite rebuilds the table, to which rows of others refer
+        runs.alter_column("poll_seconds", type_=sa.Numeric)
+"""
+
+ORPHANS = """
+from alembic import op
+
+revision = "next"
+down_revision = "{0}"
+
+
+def upgrade():
+    op.execute("DELETE FROM runs")
 """
 
 OPEN_AS_NEXT = """
@@ -204,6 +217,8 @@ def test_an_older_database_is_upgraded_with_its_rows(
     database = open_database(database_url)
     with database.read() as connection:
         assert runs.get(connection, "run00001") == run
+        if database.is_sqlite:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     database.close()
     assert revision(database_url) == "next"
     assert {"first_new", "second_new"} <= tables(database_url)
@@ -278,6 +293,22 @@ def test_a_database_from_before_the_first_release_is_refused_and_left_untouched(
     assert copies(database_url) == []
     assert content(database_url) == before
     assert revision(database_url) == f"000{number}"
+
+
+def test_an_upgrade_that_would_leave_rows_without_their_run_is_undone(
+    tmp_path: Path, make_run: MakeRun, next_migrations: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/ftorch.db"
+    record(url, make_run())
+    (next_migrations / "versions" / "next.py").write_text(ORPHANS.format(REVISION))
+    request.getfixturevalue("newer_program")
+    with pytest.raises(
+        DatabaseError, match="the upgrade to next would leave rows of transitions without their runs"
+    ):
+        open_database(url)
+    assert revision(url) == REVISION
+    with closing(sqlite3.connect(tmp_path / "ftorch.db")) as connection:
+        assert connection.execute("SELECT id FROM runs").fetchall() == [("run00001",)]
 
 
 # --- crashes and crowds ------------------------------------------------------------------------------------
