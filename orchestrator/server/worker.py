@@ -88,10 +88,6 @@ def _failing_cleanly(store: Store, job: Job, task: Task) -> None:
         store.progress.fail(job, Failure("server_error", message, None), int(time.time()))
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-
-
 # --------------------------------------------------------------------------------------------------------------
 # Ties a trainer process to the process that started it: when that one is gone, however it went, so is this.
 
@@ -401,3 +397,7 @@ def rules_of(job: Job) -> JobRules:
     from orchestrator.server.azure.jobrules import AZURE
 
     return AZURE
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
