@@ -191,7 +191,8 @@ def _line_starts(order: Order, positions: list[int]) -> Iterator[int]:
 
 def _start(order: Order, start: int, length: int) -> subprocess.Popen[bytes]:
     worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__],
+        # Imported, not run with -m: a class of __main__ could not be unpickled here.
+        [sys.executable, "-P", "-c", f"from {__name__} import _work; _work()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -217,10 +218,6 @@ def _work() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order, start, length = pickle.load(sys.stdin.buffer)
     sys.stdout.buffer.write(pickle.dumps(pass_over(order, start, length)))
-
-
-if __name__ == "__main__":
-    _work()
 
 
 # --- One pass over a file, or over a part of it ------------------------------------------------------------------

@@ -122,10 +122,10 @@ def test_a_worker_takes_nothing_from_the_directory_it_is_started_in(tmp_path: Pa
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"\n".join(LINES))
     program = (
-        "from pathlib import Path; from orchestrator.dataset.checking import parallel\n"
+        "from pathlib import Path; from orchestrator.dataset.checking import checks\n"
         "from orchestrator.dataset.checking.checks import Order\n"
         "order = Order(Path('train.jsonl'), 'supervised', 'training', None, False, False)\n"
-        "print(parallel._answer(parallel._start(order, 0, 1)).examples)"
+        "print(checks._answer(checks._start(order, 0, 1)).examples)"
     )
     answer = subprocess.run(
         [sys.executable, "-P", "-c", program],
