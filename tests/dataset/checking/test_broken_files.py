@@ -90,8 +90,7 @@ def test_a_long_repetitive_text_is_checked_in_no_time(unit: str, tmp_path: Path)
 PROGRAM = """
 import json, re, resource, sys
 from pathlib import Path
-from orchestrator.dataset.checking.filesets import check_together
-from orchestrator.dataset.checking.sources import Source
+from orchestrator.dataset.checking.filesets import Source, check_together
 [checked] = check_together([Source(Path(sys.argv[1]), "training", model="gpt-4.1-mini")])
 status = Path("/proc/self/status")
 if status.exists():  # on Linux, ru_maxrss begins with what the process had that started this one
