@@ -13,7 +13,7 @@ from rich.console import Console
 from orchestrator.api.chat import Chat, Unattended
 from orchestrator.chat.conversation import Ask, Conversation, Outcome, Reply, open_connection
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.evaluationoptions import Names
+from orchestrator.cli.evaluationoptions import parse_names
 from orchestrator.cli.terminal import INTERRUPTED
 from orchestrator.errors import FtorchError
 from orchestrator.reports.chat import answer_text, doubts, print_call, print_outcome, print_spent, visible
@@ -30,7 +30,7 @@ VARIANTS = ("full", "no-descriptions", "no-parameters", "no-tools")
 @click.command()
 @click.argument("target", metavar="MODEL|RUN|JOBFILE", shell_complete=complete_run)
 @click.option("--tools", multiple=True, metavar="SOURCE", help="FILE.py or package.module, either with :function.")
-@click.option("--yes-to", type=Names(), help="Execute these functions without asking.")
+@click.option("--yes-to", type=parse_names, metavar="NAME,…", help="Execute these functions without asking.")
 @click.option("--ask", "request_text", metavar="TEXT", help="One request; without it, what is piped in.")
 @click.option(
     "--endpoint",

@@ -21,16 +21,12 @@ SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
 _UNITS = {"h": 3600.0, "d": 86_400.0}
 
 
-class _Span(click.ParamType[float]):
+def _parse_span(text: str) -> float:
     """A time such as 24h or 3d, in seconds."""
-
-    name = "24h"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", str(value).strip().lower())
-        if found is None:
-            self.fail(f'"{value}" is no time such as 24h or 3d', param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text.strip().lower())
+    if found is None:
+        raise click.BadParameter(f'"{text}" is no time such as 24h or 3d')
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @click.command()
@@ -119,7 +115,7 @@ def undeploy(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
 @click.command()
 @click.option(
     "--idle",
-    type=_Span(),
+    type=_parse_span,
     metavar="TIME",
     help="Only those that ftorch has not used for so long, such as 24h or 3d.",
 )

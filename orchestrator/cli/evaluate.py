@@ -11,12 +11,12 @@ from orchestrator.cli.batches import ask_by_batch
 from orchestrator.cli.completion import complete_endpoint
 from orchestrator.cli.evaluationoptions import (
     Log,
-    Names,
     Output,
-    Variants,
     log_options,
     output_options,
     ownership_options,
+    parse_names,
+    parse_variants,
     take_log,
 )
 from orchestrator.cli.terminal import INTERRUPTED, confirm_cost, stop_at_signals
@@ -35,8 +35,12 @@ GATE_NOT_MET = 3
 @click.command()
 @click.argument("targets", nargs=-1, metavar="JOBFILE|RUN|MODEL...")
 @click.option("--file", type=click.Path(path_type=Path), help="The evaluation file, instead of the job file's.")
-@click.option("--models", type=Names(), help="base, tuned, checkpoints, or models' own names.")
-@click.option("--variants", type=Variants(), help="full, no-descriptions, no-parameters, no-tools.")
+@click.option(
+    "--models", type=parse_names, metavar="NAME,…", help="base, tuned, checkpoints, or models' own names."
+)
+@click.option(
+    "--variants", type=parse_variants, metavar="NAME,…", help="full, no-descriptions, no-parameters, no-tools."
+)
 @click.option("--samples", type=click.IntRange(1, 100), help="How often each question is asked.")
 @click.option(
     "--rejection-tool", "rejection_tools", multiple=True, metavar="TOOL", help="Its call rejects a request."

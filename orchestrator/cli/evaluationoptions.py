@@ -21,67 +21,54 @@ _USUAL_LIFE = 365
 _PAGES, _PLOTS = (".html", ".htm"), (".svg", ".png")
 
 
-class Names(click.ParamType[tuple[str, ...]]):
-    """Names with commas between them."""
-
-    name = "NAME,…"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-        return names or self.fail("give at least one name", param, ctx)
+# Types of options are plain functions: `click.ParamType[...]` can be written only from Click 8.4 on.
 
 
-class Variants(Names):
-    """Names of variants with commas between them."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from orchestrator.evaluation.asking import VARIANTS
-
-        names = super().convert(value, param, ctx)
-        for name in names:
-            if name not in VARIANTS:
-                self.fail(f'"{name}" is none of {", ".join(VARIANTS)}', param, ctx)
-        return names
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once. Raises click.BadParameter where there is none."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("give at least one name")
+    return names
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
+def parse_variants(text: str) -> tuple[str, ...]:
+    """Names of variants with commas between them. Raises click.BadParameter for another name."""
+    from orchestrator.evaluation.asking import VARIANTS
+
+    names = parse_names(text)
+    for name in names:
+        if name not in VARIANTS:
+            raise click.BadParameter(f'"{name}" is none of {", ".join(VARIANTS)}')
+    return names
+
+
+def _parse_counts(text: str) -> tuple[int, ...]:
     """Whole numbers from 1 with commas between them, in their order."""
-
-    name = "N,…"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        parts = [part.strip() for part in value.split(",") if part.strip()]
-        # Python reads 1_000 and digits of other scripts too, which nobody means here.
-        if not parts or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
-            self.fail(f'"{value}" is no list of whole numbers from 1, such as 100,1000,10000', param, ctx)
-        return tuple(sorted({int(part) for part in parts}))
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    # Python reads 1_000 and digits of other scripts too, which nobody means here.
+    if not parts or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
+        raise click.BadParameter(f'"{text}" is no list of whole numbers from 1, such as 100,1000,10000')
+    return tuple(sorted({int(part) for part in parts}))
 
 
-class _PricedAs(click.ParamType[tuple[str, str | None]]):
+def _parse_price_as(text: str) -> tuple[str, str | None]:
     """An endpoint type, and a tier behind a colon."""
-
-    name = "TYPE[:TIER]"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str | None]:
-        kind, _, tier = value.partition(":")
-        if kind not in ("openai", "azure", "compatible"):
-            self.fail(f'"{kind}" is none of openai, azure, compatible', param, ctx)
-        return kind, tier or None
+    kind, _, tier = text.partition(":")
+    if kind not in ("openai", "azure", "compatible"):
+        raise click.BadParameter(f'"{kind}" is none of openai, azure, compatible')
+    return kind, tier or None
 
 
-class _Usd(click.ParamType[float]):
-    """An amount from 0."""
-
-    name = "USD"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            usd = float(value)
-        except ValueError:
-            usd = math.nan
-        return usd if 0 <= usd < math.inf else self.fail(f'"{value}" is no amount from 0', param, ctx)
+def _parse_usd(text: str) -> float:
+    """An amount in USD, from 0."""
+    try:
+        usd = float(text)
+    except ValueError:
+        usd = math.nan
+    if not 0 <= usd < math.inf:
+        raise click.BadParameter(f'"{text}" is no amount from 0')
+    return usd
 
 
 @dataclass(frozen=True)
@@ -119,10 +106,20 @@ def output_options(command: Command) -> Command:
 def ownership_options(command: Command) -> Command:
     """Add what the cost of ownership is reckoned by, given to the command as `terms`; None where nobody asks."""
 
-    @click.option("--requests-per-day", type=_Counts(), help="What owning the tuned model costs at so many.")
+    @click.option(
+        "--requests-per-day",
+        type=_parse_counts,
+        metavar="N,…",
+        help="What owning the tuned model costs at so many.",
+    )
     @click.option("--life-days", type=click.IntRange(1, 3650), help="Spread training over these. [default: 365]")
-    @click.option("--price-as", type=_PricedAs(), help="By the prices of openai, azure or azure:GlobalStandard.")
-    @click.option("--training-cost", type=_Usd(), help="What training was billed.")
+    @click.option(
+        "--price-as",
+        type=_parse_price_as,
+        metavar="TYPE[:TIER]",
+        help="By the prices of openai, azure or azure:GlobalStandard.",
+    )
+    @click.option("--training-cost", type=_parse_usd, metavar="USD", help="What training was billed.")
     @wraps(command)
     def with_terms(
         *args: Any,
