@@ -1,13 +1,15 @@
 """Token counts, near to what is billed.
 
-Text is encoded as OpenAI's models encode it (rs-bpe's bundled o200k_base and cl100k_base). What services put around
-the text is only partly published, so every count of messages is an estimate; each function says how near.
+Text is encoded as OpenAI's models encode it (the o200k_base and cl100k_base that rs-bpe bundles, or toktok
+from Python 3.14 on). What services put around the text is only partly published, so every count of messages is an
+estimate; each function says how near.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
@@ -177,9 +179,14 @@ def _mappings(entries: Any) -> list[Any]:
 @cache
 def _counter(model: str | None) -> Callable[[str], int]:
     """The one place that knows the tokenizer: another counter takes its place here."""
+    encoding = encoding_for(model)
+    if sys.version_info >= (3, 14):  # rs-bpe has no wheels from here on; this one counts alike, and loads slower
+        from toktok import batch_count
+
+        return lambda text: batch_count([text], encoding, threads=1)[0]
     from rs_bpe import openai
 
-    tokenizer = openai.cl100k_base() if encoding_for(model) == "cl100k_base" else openai.o200k_base()
+    tokenizer = openai.cl100k_base() if encoding == "cl100k_base" else openai.o200k_base()
     count: Callable[[str], int] = tokenizer.count
     return count
 
