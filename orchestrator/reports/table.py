@@ -1,0 +1,319 @@
+"""One table for every output: reports build it; a terminal, a page, a spreadsheet or a program shows it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.reports.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table as RichTable
+
+
+class Meaning(StrEnum):
+    """What a cell or a row says beside its text. Each output shows it in its own way."""
+
+    NONE = ""
+    GOOD = "good"
+    BAD = "bad"
+    ERROR = "error"
+    WARNING = "warning"
+    """Nothing is wrong yet, or nothing is known for sure."""
+    MUTED = "muted"
+    STRONG = "strong"
+    """Headings and totals."""
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHING = "finishing"
+    STOPPED = "stopped"
+    """Ended early on purpose."""
+
+
+class Fit(Enum):
+    """What becomes of a text that is longer than its column is wide on a terminal."""
+
+    WORDS = "wrapped between words"
+    FOLD = "wrapped, inside words too"
+    LINE = "cut, with an ellipsis"
+    CROP = "cut, without a mark"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`key` names the column for programs; without one the heading does, in lower case."""
+
+    heading: str = ""
+    key: str = ""
+    fit: Fit = Fit.WORDS
+    is_number: bool = False
+    """Set to the right."""
+    takes_rest: bool = False
+    """Takes the width that the other columns leave, where the table is wide."""
+    least_width: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text and its meaning; `note` follows the text in muted letters."""
+
+    text: str
+    meaning: Meaning = Meaning.NONE
+    note: str = ""
+
+    @property
+    def data(self) -> str | float | None:
+        """What programs get."""
+        return f"{self.text}{self.note}".strip()
+
+
+@dataclass(frozen=True)
+class Number(Cell):
+    """A number beside the text that shows it, in `unit` ("USD", "s", "tokens"); None where it is not known."""
+
+    value: float | None = None
+    unit: str = ""
+
+    @property
+    def data(self) -> str | float | None:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Bar(Cell):
+    """How much of `total` is done, drawn. Programs get the share, 0..1."""
+
+    text: str = ""
+    done: float = 0.0
+    total: float = 1.0
+
+    @property
+    def data(self) -> str | float | None:
+        return self.done / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells from the left; missing ones are empty. A heading is one cell over the rows below it."""
+
+    cells: Sequence[Cell]
+    meaning: Meaning = Meaning.NONE
+    is_heading: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows, a title that stands above them and notes that stand below."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    title: str = ""
+    notes: Sequence[str] = ()
+    footer: Row | None = None
+    has_headings: bool = True
+    headings: Meaning = Meaning.STRONG
+    gap: tuple[int, int] = (1, 1)
+    """The blanks before and behind a cell on a terminal, but at the table's edges."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The name of each column for programs; no two are equal."""
+        found: list[str] = []
+        for place, column in enumerate(self.columns, 1):
+            slug = re.sub(r"\W+", "_", column.heading.lower()).strip("_")
+            key = column.key or slug or ("name" if place == 1 else f"column_{place}")
+            found.append(key if key not in found else f"{key}_{place}")
+        return found
+
+    def to_dicts(self) -> list[dict[str, str | float | None]]:
+        """A dict for each row, as a data frame takes them; `group` holds the heading above it, if there is any."""
+        keys, group = self.keys, ""
+        has_groups = any(row.is_heading for row in self.rows)
+        found = []
+        for row in self.rows:
+            if row.is_heading:
+                group = str(row.cells[0].data)
+                continue
+            first: dict[str, str | float | None] = {"group": group} if has_groups else {}
+            found.append(first | dict(zip(keys, (cell.data for cell in self._filled(row)), strict=True)))
+        return found
+
+    def to_json(self) -> str:
+        """The rows as a JSON array of objects."""
+        return json.dumps(self.to_dicts(), indent=2)
+
+    def to_csv(self) -> str:
+        """The rows under a line of keys. No text in it can be taken for a formula by a spreadsheet."""
+        has_groups = any(row.is_heading for row in self.rows)
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(map(_harmless, [*(["group"] if has_groups else []), *self.keys]))
+        writer.writerows([_harmless(data) for data in row.values()] for row in self.to_dicts())
+        return stream.getvalue()
+
+    def to_html(self, *, has_caption: bool = True) -> str:
+        """A `table` element. All texts are escaped; what they mean is a class: `<td class="number good">`."""
+        return "\n".join(_html_lines(self, has_caption=has_caption))
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return self.to_html()
+
+    def __rich__(self) -> RichTable:
+        """For a terminal: `console.print(table)`."""
+        return _drawn(self)
+
+    def _filled(self, row: Row) -> list[Cell]:
+        return [*row.cells, *(Cell("") for _ in range(len(self.columns) - len(row.cells)))]
+
+
+def row(*cells: Cell | str, meaning: Meaning = Meaning.NONE) -> Row:
+    """A row of cells, some of which are texts that mean nothing further."""
+    return Row(tuple(Cell(each) if isinstance(each, str) else each for each in cells), meaning)
+
+
+def heading_row(text: str) -> Row:
+    """A heading over the rows below it."""
+    return Row((Cell(text, Meaning.STRONG),), is_heading=True)
+
+
+# --- On a terminal --------------------------------------------------------------------------------------------
+
+
+TERMINAL_STYLES: Mapping[Meaning, str] = {
+    Meaning.NONE: "",
+    Meaning.GOOD: "green",
+    Meaning.BAD: "bold red",
+    Meaning.ERROR: "red",
+    Meaning.WARNING: "yellow",
+    Meaning.MUTED: "dim",
+    Meaning.STRONG: "bold",
+    Meaning.STARTING: "cyan",
+    Meaning.RUNNING: "bold blue",
+    Meaning.FINISHING: "blue",
+    Meaning.STOPPED: "dim yellow",
+}
+_BAR_WIDTH = 12
+_FITS: Mapping[Fit, Mapping[str, Any]] = {
+    Fit.WORDS: {},
+    Fit.FOLD: {"overflow": "fold"},
+    Fit.LINE: {"no_wrap": True},
+    Fit.CROP: {"no_wrap": True, "overflow": "fold"},
+}
+
+
+def _drawn(table: Table) -> RichTable:
+    from rich.table import Table as RichTable
+
+    before, behind = table.gap
+    drawn = RichTable(
+        box=None,
+        pad_edge=False,
+        padding=(0, behind, 0, before),
+        header_style=TERMINAL_STYLES[table.headings],
+        show_header=table.has_headings,
+        show_footer=table.footer is not None,
+        caption="\n".join(table.notes) or None,
+        caption_justify="left",
+    )
+    footer = table._filled(table.footer or Row(()))
+    for column, last in zip(table.columns, footer, strict=True):
+        drawn.add_column(
+            column.heading,
+            footer=terminal_cell(last),
+            justify="right" if column.is_number else "left",
+            ratio=1 if column.takes_rest else None,
+            min_width=column.least_width,
+            **_FITS[column.fit],
+        )
+    for each in table.rows:
+        drawn.add_row(*map(terminal_cell, each.cells), style=TERMINAL_STYLES[each.meaning])
+    return drawn
+
+
+def terminal_cell(cell: Cell) -> RenderableType:
+    """The cell as a terminal shows it, alone or in a table."""
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    if isinstance(cell, Bar):
+        return ProgressBar(total=cell.total or 1, completed=cell.done, width=_BAR_WIDTH)
+    text = Text(cell.text, style=TERMINAL_STYLES[cell.meaning])
+    return text.append(cell.note, style="dim") if cell.note else text
+
+
+# --- On a page ------------------------------------------------------------------------------------------------
+
+
+def _html_lines(table: Table, *, has_caption: bool) -> Iterator[str]:
+    yield "<table>"
+    if has_caption and table.title:
+        yield f"<caption>{_escaped(table.title)}</caption>"
+    if table.has_headings:
+        yield f"<thead><tr>{''.join(map(_html_heading, table.columns))}</tr></thead>"
+    yield "<tbody>"
+    for each in table.rows:
+        yield _html_row(table, each)
+    yield "</tbody>"
+    if table.footer:
+        yield f"<tfoot>{_html_row(table, table.footer)}</tfoot>"
+    yield "</table>"
+    for note in table.notes:
+        yield f'<p class="note">{_escaped(note)}</p>'
+
+
+def _html_heading(column: Column) -> str:
+    if not column.heading:
+        return "<td></td>"
+    return f'<th scope="col"{_classes("number" if column.is_number else "")}>{_escaped(column.heading)}</th>'
+
+
+def _html_row(table: Table, given: Row) -> str:
+    if given.is_heading:
+        text = _escaped(given.cells[0].text)
+        return f'<tr class="group"><th colspan="{len(table.columns)}" scope="colgroup">{text}</th></tr>'
+    pairs = list(zip(table.columns, table._filled(given), strict=True))
+    first, *others = [_html_cell(column, cell, is_first=place == 0) for place, (column, cell) in enumerate(pairs)]
+    return f"<tr{_classes(given.meaning)}>{first}{''.join(others)}</tr>"
+
+
+def _html_cell(column: Column, cell: Cell, *, is_first: bool) -> str:
+    classes = _classes("number" if column.is_number else "", cell.meaning)
+    if isinstance(cell, Bar):
+        text = f'<progress max="{cell.total or 1:g}" value="{cell.done:g}"></progress>'
+    else:
+        note = f'<span class="muted">{_escaped(cell.note)}</span>' if cell.note else ""
+        text = f"{_escaped(cell.text.strip())}{note}"
+    return f'<th scope="row"{classes}>{text}</th>' if is_first else f"<td{classes}>{text}</td>"
+
+
+def _classes(*names: str) -> str:
+    known = " ".join(filter(None, names))
+    return f' class="{known}"' if known else ""
+
+
+def _escaped(text: str) -> str:
+    """Without control characters and half surrogates, which a model may answer with and no page may hold."""
+    return "<br>".join(escape(printable(line)) for line in text.splitlines())
+
+
+# --- In a spreadsheet -----------------------------------------------------------------------------------------
+
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _harmless(data: str | float | None) -> str | float | None:
+    """An apostrophe keeps a text from being run: OWASP, "CSV Injection". A bare CR would begin a row."""
+    if not isinstance(data, str):
+        return data
+    text = f"'{data}" if data.startswith(_FORMULA_STARTS) else data
+    return text.replace("\r", "\n")
