@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.dataset.checking.checks import LEAST_TRAINING_EXAMPLES
@@ -20,6 +19,7 @@ from orchestrator.dataset.shorten import Shortened
 from orchestrator.dataset.split import PARTS, Split
 from orchestrator.dataset.stats import ArgumentCoverage, Distribution, FunctionCoverage, Statistics
 from orchestrator.evaluation.logs import LogConversion
+from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import count, plural, printable
 
 _SHOWN = 5
@@ -47,16 +47,13 @@ def diff_object(found: Difference) -> dict[str, Any]:
 
 
 def _sides(found: Difference) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
-    table.add_column("FILE", overflow="fold")
-    for heading in ("EXAMPLES", "TOKENS"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for sign, side in (("-", found.before), ("+", found.after)):
-        table.add_row(sign, printable(f"{side.path}{_left_out(side)}"), count(side.examples), count(side.tokens))
-    examples = found.after.examples - found.before.examples
-    table.add_row("", "difference", f"{examples:+,}", f"{found.after.tokens - found.before.tokens:+,}")
-    return table
+    rows = [
+        row(sign, printable(f"{side.path}{_left_out(side)}"), _count(side.examples), _count(side.tokens))
+        for sign, side in (("-", found.before), ("+", found.after))
+    ]
+    changes = (found.after.examples - found.before.examples, found.after.tokens - found.before.tokens)
+    rows.append(row("", "difference", *(Number(f"{change:+,}", value=change) for change in changes)))
+    return Table([Column(key="side", fit=Fit.LINE), *_columns("FILE", "EXAMPLES", "TOKENS")], rows)
 
 
 def _left_out(side: Side) -> str:
@@ -174,20 +171,17 @@ def conversion_object(done: Conversion, source: Path, target: Path) -> dict[str,
 
 
 def _changes(changes: Sequence[Change]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("CHANGED", overflow="fold")
-    table.add_column("TIMES", justify="right", no_wrap=True)
-    table.add_column("FIRST AT LINE")
+    rows = []
     for change in changes:
         more = ", …" if change.lines > len(change.first) else ""
         first = ", ".join(str(line) for line in change.first)
-        table.add_row(printable(change.what), count(change.lines), first + more)
-    return table
+        rows.append(row(printable(change.what), _count(change.lines), first + more))
+    return Table([*_columns("CHANGED", "TIMES"), Column("FIRST AT LINE")], rows)
 
 
 def _print_left_out(done: Conversion, source: Path, errors: Console) -> None:
-    for row in done.bad[:_SHOWN_BAD_ROWS]:
-        errors.print(f"Left out: {_named(source)}:{row.line}: {_reason(row)}", style="yellow", soft_wrap=True)
+    for bad in done.bad[:_SHOWN_BAD_ROWS]:
+        errors.print(f"Left out: {_named(source)}:{bad.line}: {_reason(bad)}", style="yellow", soft_wrap=True)
     if done.bad_count > _SHOWN_BAD_ROWS:
         errors.print(
             f"Left out: {count(done.bad_count - _SHOWN_BAD_ROWS)} more (--json names them)", style="yellow"
@@ -216,8 +210,8 @@ def print_log(done: LogConversion, console: Console) -> None:
         said = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
         wrote = f"Wrote {path}: {plural(done.count(purpose), _WORDS[purpose])}{f' ({said})' if said else ''}"
         console.print(printable(wrote), soft_wrap=True)
-    for row in done.left_out[:_SHOWN_LINES]:
-        text = f"Left out: {done.source}:{row.line}: {_with_advice(row.problem, row.advice)}"
+    for bad in done.left_out[:_SHOWN_LINES]:
+        text = f"Left out: {done.source}:{bad.line}: {_with_advice(bad.problem, bad.advice)}"
         console.print(printable(text), style="yellow", soft_wrap=True)
     if more := done.left_out_count - len(done.left_out[:_SHOWN_LINES]):
         console.print(f"Left out: {count(more)} more; --json without a job file names them", style="yellow")
@@ -266,19 +260,17 @@ def print_shortened(done: Sequence[Shortened], console: Console) -> None:
     """Print one line for each file: its prompt tokens before and after, and the share saved."""
     variants = f"{done[0].variant_before} → {done[0].variant}"
     console.print(f"Prompt tokens of a request (an estimate), with definitions {variants}")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("WROTE", overflow="fold")
-    for heading in ("EXAMPLES", "MEAN", "P95", "SAVED"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in done:
-        table.add_row(
+    rows = [
+        row(
             printable(str(each.target)),
-            count(each.examples),
+            _count(each.examples),
             f"{each.before.mean:,.1f} → {each.after.mean:,.1f}",
             f"{each.before.p95:,} → {each.after.p95:,}",
-            f"{each.saved:.1%}",
+            Number(f"{each.saved:.1%}", value=each.saved),
         )
-    console.print(table)
+        for each in done
+    ]
+    console.print(Table(_columns("WROTE", "EXAMPLES", "MEAN", "P95", "SAVED"), rows))
 
 
 def shortened_object(done: Shortened) -> dict[str, Any]:
@@ -332,13 +324,11 @@ def split_object(split: Split) -> dict[str, Any]:
 
 def _split_table(split: Split) -> Table:
     parts = [part for part in PARTS if part in split.targets]
-    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
-    table.add_column("ANSWER", footer="all", overflow="fold")
-    for part in parts:
-        table.add_column(part.upper(), footer=count(split.examples(part)), justify="right", no_wrap=True)
-    for answer, counts in split.counts.items():
-        table.add_row(printable(answer), *(count(counts[part]) for part in parts))
-    return table
+    rows = [
+        row(printable(answer), *(_count(counts[part]) for part in parts)) for answer, counts in split.counts.items()
+    ]
+    footer = row("all", *(_count(split.examples(part)) for part in parts))
+    return Table(_columns("ANSWER", *(part.upper() for part in parts)), rows, footer=footer)
 
 
 def _split_warnings(split: Split) -> list[str]:
@@ -401,16 +391,17 @@ def _lengths(found: Statistics) -> str:
 
 
 def _numbers(found: Statistics) -> Table:
-    table = _table("FOR EACH EXAMPLE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL")
-    _add(table, "messages", found.messages)
-    _add(table, "prompt tokens", found.prompt_tokens)
-    _add(table, "completion tokens", found.completion_tokens)
-    return table
+    rows = [
+        _spread("messages", found.messages),
+        _spread("prompt tokens", found.prompt_tokens),
+        _spread("completion tokens", found.completion_tokens),
+    ]
+    return Table(_columns("FOR EACH EXAMPLE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL"), rows)
 
 
-def _add(table: Table, name: str, values: Distribution) -> None:
+def _spread(name: str, values: Distribution) -> Row:
     numbers = (values.minimum, values.median, values.p95, values.maximum, values.total)
-    table.add_row(name, *map(count, numbers))
+    return row(name, *map(_count, numbers))
 
 
 def _tokens(found: Statistics) -> str:
@@ -420,16 +411,16 @@ def _tokens(found: Statistics) -> str:
 
 def _coverage(found: Statistics, show_all: bool) -> Table:
     functions = found.functions if show_all else found.functions[:_FUNCTIONS_SHOWN]
-    table = _table("FUNCTION, ARGUMENTS", "CALLS", "GIVEN", "VALUES", "ENUM")
-    table.add_column("REMARKS", overflow="fold", ratio=1)
+    rows = []
     for function in functions:
-        table.add_row(printable(function.name), count(function.called), "", "", "", _remark(function, found))
-        for argument in function.arguments:
-            table.add_row(*_cells(argument))
-    if left := len(found.functions) - len(functions):
-        table.caption = f"… and {count(left)} functions more, called less often (--all)"
-        table.caption_justify = "left"
-    return table
+        remark = _remark(function, found)
+        rows.append(row(printable(function.name), _count(function.called), "", "", "", remark))
+        rows += [row(*_cells(argument)) for argument in function.arguments]
+    names = ("FUNCTION, ARGUMENTS", "CALLS", "GIVEN", "VALUES", "ENUM")
+    columns = [*_columns(*names), Column("REMARKS", fit=Fit.FOLD, takes_rest=True)]
+    left = len(found.functions) - len(functions)
+    notes = [f"… and {count(left)} functions more, called less often (--all)"] if left else []
+    return Table(columns, rows, notes=notes)
 
 
 def _remark(function: FunctionCoverage, found: Statistics) -> str:
@@ -458,9 +449,13 @@ def _cells(argument: ArgumentCoverage) -> tuple[str, ...]:
     )
 
 
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
+# --- Columns and cells of these tables ------------------------------------------------------------------------
+
+
+def _columns(first: str, *numbers: str) -> list[Column]:
+    """A column of texts, then columns of numbers."""
+    return [Column(first, fit=Fit.FOLD), *(Column(name, fit=Fit.LINE, is_number=True) for name in numbers)]
+
+
+def _count(number: int) -> Cell:
+    return Number(count(number), value=number)

@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments.account import Standing, Survey
 from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Planned
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row, terminal_text
 from orchestrator.reports.text import ago, duration, iso, money, print_wrapped, printable
 from orchestrator.store.deployments import Deployment
 
-STYLES = {
-    "wanted": "dim",
-    "deploying": "cyan",
-    "deployed": "green",
-    "undeploying": "cyan",
-    "undeployed": "dim",
-    "failed": "bold red",
+_MEANINGS = {
+    "wanted": Meaning.MUTED,
+    "deploying": Meaning.STARTING,
+    "deployed": Meaning.GOOD,
+    "undeploying": Meaning.STARTING,
+    "undeployed": Meaning.MUTED,
+    "failed": Meaning.BAD,
 }
 _FULL_WIDTH = 150
 """From this many characters on, a deployment fits into one line."""
@@ -34,13 +34,12 @@ def print_deployment_plan(planned: Planned, known: Deployment | None, console: C
     """What will be deployed where, for how much."""
     subject = planned.subject
     console.print(f"Deployment: {printable(planned.name)} on {subject.config.name}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("model", printable(subject.model))
-    table.add_row("hosting", f"{planned.sku}: {hosting_words(subject.config, subject.model, planned.sku)}")
-    table.add_row("capacity", f"{planned.capacity},000 tokens a minute")
-    console.print(table)
+    said = [
+        ("model", printable(subject.model)),
+        ("hosting", f"{planned.sku}: {hosting_words(subject.config, subject.model, planned.sku)}"),
+        ("capacity", f"{planned.capacity},000 tokens a minute"),
+    ]
+    console.print(facts(said))
     if known is not None:
         print_wrapped(f"It is there already ({known.state}): found again, not made again.", console)
 
@@ -94,7 +93,7 @@ def print_standings(standings: Sequence[Standing], console: Console) -> None:
     """All deployments with their costs, as a table where there is room, else one below the other."""
     now = time.time()
     if console.width >= _FULL_WIDTH:
-        console.print(_table(standings, now))
+        console.print(standings_table(standings, now))
     else:
         for each in standings:
             _print_block(each, now, console)
@@ -120,26 +119,35 @@ def hosting_warning(standings: Sequence[Standing], now: float) -> str | None:
     return f"Charged and not used by ftorch for a day: {named}. Remove: ftorch undeploy NAME"
 
 
-def _table(standings: Sequence[Standing], now: float) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for column in ("NAME", "STATE", "SKU", "CAPACITY", "COST", "A DAY", "LAST USED", "ENDS"):
-        table.add_column(column, overflow="fold", no_wrap=column != "NAME")
-    table.add_column("MODEL", overflow="fold", ratio=1)
-    for each in standings:
-        cells = [each.sku or "–", str(each.capacity or "–"), _so_far(each), money(each.cost_usd_per_day)]
-        table.add_row(
-            printable(each.name),
-            _state(each),
-            *cells,
-            _last_used(each, now),
-            _end(each, now),
-            printable(each.model or "its run's"),
-        )
-    return table
+def standings_table(standings: Sequence[Standing], now: float) -> Table:
+    """A row for each deployment."""
+    names = ("STATE", "SKU", "CAPACITY", "COST", "A DAY", "LAST USED", "ENDS")
+    columns = [
+        Column("NAME", fit=Fit.FOLD),
+        *(Column(name, fit=Fit.CROP) for name in names),
+        Column("MODEL", fit=Fit.FOLD, takes_rest=True),
+    ]
+    return Table(columns, [_row(each, now) for each in standings])
+
+
+def _row(each: Standing, now: float) -> Row:
+    cost = None if each.recorded is None else each.cost_usd
+    return row(
+        printable(each.name),
+        _state(each),
+        each.sku or "–",
+        Number(str(each.capacity or "–"), value=each.capacity, unit="thousand tokens a minute"),
+        Number(_so_far(each), value=cost, unit="USD"),
+        Number(money(each.cost_usd_per_day), value=each.cost_usd_per_day, unit="USD a day"),
+        _last_used(each, now),
+        _end(each, now),
+        printable(each.model or "its run's"),
+    )
 
 
 def _print_block(each: Standing, now: float, console: Console) -> None:
-    console.print(Text.assemble((printable(each.name), "bold"), "  ", _state(each), f" on {each.endpoint}"))
+    state = terminal_text(_state(each))
+    console.print(Text.assemble((printable(each.name), "bold"), "  ", state, f" on {each.endpoint}"))
     print_wrapped(printable(each.model or "waits for its run's model"), console)
     parts = [f"{each.sku or 'sku unknown'}, capacity {each.capacity or 'unknown'}", _cost(each)]
     if each.recorded is not None and each.recorded.deployed_at is not None:
@@ -152,13 +160,13 @@ def _print_block(each: Standing, now: float, console: Console) -> None:
         print_wrapped(printable(each.reason), console)
 
 
-def _state(each: Standing) -> Text:
-    text = Text(each.state, style=STYLES.get(each.state, ""))
+def _state(each: Standing) -> Cell:
+    note = ""
     if each.recorded is None or each.recorded.made_elsewhere:
-        text.append(", made elsewhere", style="dim")
+        note = ", made elsewhere"
     elif each.recorded.temporary:
-        text.append(", for an evaluation", style="dim")
-    return text
+        note = ", for an evaluation"
+    return Cell(each.state, _MEANINGS.get(each.state, Meaning.NONE), note)
 
 
 def _so_far(each: Standing) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from orchestrator.evaluation.comparison import p_shown
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
@@ -16,6 +14,7 @@ from orchestrator.evaluation.pricing import ASSUMED_ANSWER
 from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
 from orchestrator.evaluation.statistics import fewest_changes
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Table, facts, heading_row, row
 from orchestrator.reports.text import count, money, plural, print_wrapped, printable
 from orchestrator.store.evaluations import Evaluation
 
@@ -23,6 +22,7 @@ REHEARSAL = (
     "local: the tiny trainer stands in for the model you name. This is a rehearsal of the pipeline; "
     "its numbers say nothing about other models."
 )
+_BY_TOOL = "By expected tool: answers right"
 _TOOLS_SHOWN = 30
 _COLUMNS_SHOWN = 6
 _SIDE_BY_SIDE = 3
@@ -32,17 +32,7 @@ _MISTAKES_SHOWN = 6
 def print_evaluation_plan(plan: Plan, console: Console) -> None:
     """Whom, what and how often is asked, how much of it is answered already, and what the rest may cost."""
     console.print(f"Evaluation: {printable(plan.subject.name)} on {plan.config.name}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for candidate in plan.candidates:
-        named = candidate.label != candidate.model
-        table.add_row(printable(candidate.label) if named else "model", printable(candidate.model))
-    table.add_row("cases", printable(f"{plan.cases.path}: {_contents(plan)}"))
-    table.add_row("questions", _questions(plan))
-    if plan.price is not None:
-        table.add_row("cost", _price(plan))
-    console.print(table)
+    console.print(facts(_facts(plan)))
     for note in plan.notes:
         console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
 
@@ -50,10 +40,10 @@ def print_evaluation_plan(plan: Plan, console: Console) -> None:
 def print_results(results: Results, console: Console) -> None:
     """All figures of an evaluation, with their intervals, and each model against the base."""
     _print_head(results, console)
-    for title, table in (("How often right, with 95 % intervals", _accuracy(results)), *result_tables(results)):
-        if table.row_count:
+    for table in (accuracy_table(results), *result_tables(results)):
+        if table.rows:
             console.print()
-            console.print(title, style="bold")
+            console.print(table.title, style="bold")
             console.print(table)
     if results.contrasts:
         console.print()
@@ -62,17 +52,38 @@ def print_results(results: Results, console: Console) -> None:
         print_comparisons(f"{who}, case by case", "base", results.contrasts, console)
 
 
-def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[tuple[str, Table]]:
-    """The further tables with their titles; `is_wide` where there is room for every tool."""
-    yield "What the models decided to do", _decisions(results)
-    yield "How the calls are made", _calls(results)
-    yield "Tokens and time", _tokens(results)
-    yield "By slice: answers right", _slices(results)
-    yield "By expected tool: answers right", _by_row(results, _worst_first(results)) if is_wide else _tools(results)
-    yield "What was wrong first", _mistakes(results)
+def accuracy_table(results: Results) -> Table:
+    """A row for each model in a variant: how often it is right, by each measure."""
+    measures = [measure for name, measure in METRICS.items() if name != "schema_validity"]
+    rows = [
+        row(*_who(results, series), *(share_cell(measure.of(series.all)) for measure in measures))
+        for series in results.series
+    ]
+    columns = _columns(results, *(measure.title for measure in measures))
+    return Table(columns, rows, "How often right, with 95 % intervals")
+
+
+def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]:
+    """The further tables; `is_wide` where there is room for every tool."""
+    yield _decisions(results)
+    yield _calls(results)
+    yield _tokens(results)
+    yield _slices(results)
+    yield _by_row(results, _worst_first(results)) if is_wide else _tools(results)
+    yield _mistakes(results)
 
 
 # --- before ------------------------------------------------------------------------------------------------
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    for candidate in plan.candidates:
+        is_named = candidate.label != candidate.model
+        yield printable(candidate.label) if is_named else "model", printable(candidate.model)
+    yield "cases", printable(f"{plan.cases.path}: {_contents(plan)}")
+    yield "questions", _questions(plan)
+    if plan.price is not None:
+        yield "cost", _price(plan)
 
 
 def _contents(plan: Plan) -> str:
@@ -131,65 +142,62 @@ def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
         print_wrapped(REHEARSAL, console, indent="", hanging="")
 
 
-def _accuracy(results: Results) -> Table:
-    table = _table(results, *(measure.title for name, measure in METRICS.items() if name != "schema_validity"))
-    for series in results.series:
-        measures = (measure for name, measure in METRICS.items() if name != "schema_validity")
-        table.add_row(*_who(results, series), *(share(measure.of(series.all)) for measure in measures))
-    return table
-
-
 def _decisions(results: Results) -> Table:
-    table = _table(results, *(decision.replace("_", " ") for decision in Decision), "no answer")
+    rows = []
     for series in results.series:
-        counts = [str(series.all.decisions[decision]) for decision in Decision]
-        table.add_row(*_who(results, series), *counts, str(series.all.api_errors))
-    return table
+        counts = [*(series.all.decisions[decision] for decision in Decision), series.all.api_errors]
+        rows.append(row(*_who(results, series), *(Number(str(each), value=each) for each in counts)))
+    columns = _columns(results, *(decision.replace("_", " ") for decision in Decision), "no answer")
+    return Table(columns, rows, "What the models decided to do")
 
 
 def _calls(results: Results) -> Table:
-    levels = (f"right, {level}" for level in Level)
-    table = _table(results, *levels, "F1", "unknown tool", "unknown argument", "keeps to schema")
+    rows = []
     for series in results.series:
         found = series.all
-        shares = [found.call_accuracy[level] for level in Level]
-        made = (found.hallucinated_tools, found.hallucinated_arguments, found.schema_validity)
-        f1 = "–" if found.arguments.f1 is None else f"{found.arguments.f1:.2f}"
-        table.add_row(*_who(results, series), *map(plain_share, shares), f1, *map(plain_share, made))
-    return table
+        shares = [_plain_cell(found.call_accuracy[level]) for level in Level]
+        made = map(_plain_cell, (found.hallucinated_tools, found.hallucinated_arguments, found.schema_validity))
+        f1 = Number("–" if found.arguments.f1 is None else f"{found.arguments.f1:.2f}", value=found.arguments.f1)
+        rows.append(row(*_who(results, series), *shares, f1, *made))
+    levels = (f"right, {level}" for level in Level)
+    columns = _columns(results, *levels, "F1", "unknown tool", "unknown argument", "keeps to schema")
+    return Table(columns, rows, "How the calls are made")
 
 
 def _tokens(results: Results) -> Table:
-    columns = ("prompt: mean", "p95", "answer: mean", "p95", "seconds: median", "p95", "1,000 requests")
-    table = _table(results, *columns)
+    rows = []
     for series in results.series:
         found = series.all
-        cost = "no charge" if results.evaluation.endpoint_type == "local" else money(series.usd_per_thousand)
-        table.add_row(*_who(results, series), *_tokens_of(found), *_seconds(found.seconds), cost)
-    return table
+        is_free = results.evaluation.endpoint_type == "local"
+        cost = "no charge" if is_free else money(series.usd_per_thousand)
+        usd = Number(cost, value=0.0 if is_free else series.usd_per_thousand, unit="USD")
+        rows.append(row(*_who(results, series), *_tokens_of(found), *_seconds(found.seconds), usd))
+    names = ("prompt: mean", "p95", "answer: mean", "p95", "seconds: median", "p95", "1,000 requests")
+    return Table(_columns(results, *names), rows, "Tokens and time")
 
 
-def _tokens_of(found: Metrics) -> list[str]:
-    both = (found.prompt_tokens, found.completion_tokens)
-    return [cell for each in both for cell in ([f"{each.mean:,.0f}", f"{each.p95:,.0f}"] if each else ["–", "–"])]
+def _tokens_of(found: Metrics) -> Iterator[Number]:
+    for each in (found.prompt_tokens, found.completion_tokens):
+        for value in (each.mean, each.p95) if each else (None, None):
+            yield Number("–" if value is None else f"{value:,.0f}", value=value, unit="tokens")
 
 
-def _seconds(found: Distribution | None) -> list[str]:
-    return [f"{found.median:.3f}", f"{found.p95:.3f}"] if found else ["–", "–"]
+def _seconds(found: Distribution | None) -> Iterator[Number]:
+    for value in (found.median, found.p95) if found else (None, None):
+        yield Number("–" if value is None else f"{value:.3f}", value=value, unit="s")
 
 
 def _slices(results: Results) -> Table:
     names = dict.fromkeys(name for series in results.series for name in series.slices)
-    table = _table(results, *map(printable, names))
-    if names:
-        for series in results.series:
-            cells = (_of_group(series.slices.get(name)) for name in names)
-            table.add_row(*_who(results, series), *cells)
-    return table
+    rows = [
+        row(*_who(results, series), *(_of_group(series.slices.get(name)) for name in names))
+        for series in (results.series if names else ())
+    ]
+    return Table(_columns(results, *map(printable, names)), rows, "By slice: answers right")
 
 
-def _of_group(found: Metrics | None) -> str:
-    return share(found.accuracy[Level.TYPED]) if found else "–"
+def _of_group(found: Metrics | None) -> Number:
+    return share_cell(found.accuracy[Level.TYPED]) if found else Number("–")
 
 
 def _tools(results: Results) -> Table:
@@ -205,33 +213,32 @@ def _worst_first(results: Results) -> list[str]:
 
 
 def _by_row(results: Results, names: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", overflow="fold")
-    for series in results.series:
-        table.add_column(printable(" ".join(_who(results, series))), justify="right", no_wrap=True)
-    for name in names[:_TOOLS_SHOWN]:
-        table.add_row(printable(name), *(_of_tool(series, name) for series in results.series))
-    return _with_rest(table, len(names) - _TOOLS_SHOWN)
+    heads = (printable(" ".join(_who(results, series))) for series in results.series)
+    columns = [Column("", "tool", Fit.FOLD), *(Column(head, fit=Fit.LINE, is_number=True) for head in heads)]
+    rows = [
+        row(printable(name), *(_of_tool(series, name) for series in results.series))
+        for name in names[:_TOOLS_SHOWN]
+    ]
+    return Table(columns, rows, _BY_TOOL, _left_out(len(names) - _TOOLS_SHOWN))
 
 
 def _by_column(results: Results, names: Sequence[str]) -> Table:
-    table = _table(results, *map(printable, names[:_COLUMNS_SHOWN]))
-    for series in results.series if names else ():
-        cells = (_of_tool(series, name) for name in names[:_COLUMNS_SHOWN])
-        table.add_row(*_who(results, series), *cells)
-    return _with_rest(table, len(names) - _COLUMNS_SHOWN)
+    shown = names[:_COLUMNS_SHOWN]
+    rows = [
+        row(*_who(results, series), *(_of_tool(series, name) for name in shown))
+        for series in (results.series if names else ())
+    ]
+    columns = _columns(results, *map(printable, shown))
+    return Table(columns, rows, _BY_TOOL, _left_out(len(names) - _COLUMNS_SHOWN))
 
 
-def _of_tool(series: Series, name: str) -> str:
+def _of_tool(series: Series, name: str) -> Number:
     found = series.tools.get(name)
-    return plain_share(found.accuracy[Level.TYPED]) if found else "–"
+    return _plain_cell(found.accuracy[Level.TYPED]) if found else Number("–")
 
 
-def _with_rest(table: Table, left: int) -> Table:
-    if left > 0:
-        table.caption = f"… and {left} tools more, which fare no worse (--json has them)"
-        table.caption_justify = "left"
-    return table
+def _left_out(left: int) -> list[str]:
+    return [f"… and {left} tools more, which fare no worse (--json has them)"] if left > 0 else []
 
 
 def _value(found: Metrics | None) -> float:
@@ -240,12 +247,14 @@ def _value(found: Metrics | None) -> float:
 
 
 def _mistakes(results: Results) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
+    rows = []
     for series in results.series:
         found = list(series.all.mistakes.items())[:_MISTAKES_SHOWN]
         text = ", ".join(f"{mistake.replace('_', ' ')} {number}" for mistake, number in found)
-        table.add_row(*_who(results, series), text or "nothing")
-    return table
+        rows.append(row(*_who(results, series), text or "nothing"))
+    names = ("model", "variant") if _has_variants(results) else ("model",)
+    columns = [Column(key=key) for key in (*names, "mistakes")]
+    return Table(columns, rows, "What was wrong first", has_headings=False)
 
 
 # --- cells -------------------------------------------------------------------------------------------------
@@ -259,24 +268,29 @@ def share(found: Proportion) -> str:
     return f"{found.successes} of {found.count}, {found.interval.value:.0%} ({low:.0f}-{high:.0f})"
 
 
-def plain_share(found: Proportion) -> str:
-    """`22 of 27`."""
-    return f"{found.successes} of {found.count}" if found.count else "–"
+def share_cell(found: Proportion, *, has_interval: bool = True) -> Number:
+    """As `share` says it, or only as `22 of 27`; the share, 0..1, for programs."""
+    plain = f"{found.successes} of {found.count}" if found.count else "–"
+    value = found.interval.value if found.interval else None
+    return Number(share(found) if has_interval else plain, value=value)
+
+
+def _plain_cell(found: Proportion) -> Number:
+    return share_cell(found, has_interval=False)
+
+
+def _has_variants(results: Results) -> bool:
+    return len(results.evaluation.settings["variants"]) > 1
 
 
 def _who(results: Results, series: Series) -> list[str]:
-    several = len(results.evaluation.settings["variants"]) > 1
-    return [printable(series.label), *([series.variant] if several else [])]
+    return [printable(series.label), *([series.variant] if _has_variants(results) else [])]
 
 
-def _table(results: Results, *columns: str) -> Table:
-    several = len(results.evaluation.settings["variants"]) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", *(["variant"] if several else [])):
-        table.add_column(heading, no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right", overflow="fold")
-    return table
+def _columns(results: Results, *numbers: str) -> list[Column]:
+    """Those that say who, then columns of numbers under these headings."""
+    who = [Column("", "model", Fit.LINE), *([Column("variant", fit=Fit.LINE)] if _has_variants(results) else [])]
+    return [*who, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]
 
 
 # --- One model against another, measure by measure, and what that proves --------------------------------------
@@ -311,35 +325,36 @@ def comparisons_table(first: str, contrasts: Sequence[MetricComparison]) -> Tabl
 
     `first` heads the column of the model that the others are held against.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", overflow="fold", min_width=12)  # alone it may break, so no figure is cut off
-    for heading in (first, "then", "difference", "p", ""):
-        table.add_column(heading, no_wrap=True)
     several = len({(contrast.label, contrast.variant) for contrast in contrasts}) > 1
+    columns = [
+        Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
+        *(Column(heading, fit=Fit.LINE) for heading in (first, "then", "difference", "p")),
+        Column("", "verdict", Fit.LINE),
+    ]
+    rows = []
     for measure, found in groupby(contrasts, key=lambda contrast: contrast.measure):
-        if several:
-            table.add_row(Text(METRICS[measure].title, style="bold"))
-        for contrast in found:
-            table.add_row(
-                f"  {_compared(contrast, contrasts)}" if several else METRICS[measure].title, *_cells(contrast)
-            )
-    return table
+        title = METRICS[measure].title
+        rows += [heading_row(title)] if several else []
+        rows += [
+            row(f"  {_compared(each, contrasts)}" if several else title, *_comparison_cells(each)) for each in found
+        ]
+    return Table(columns, rows)
 
 
-def p_cell(p_value: float) -> str:
+def p_shown_short(p_value: float) -> str:
     """A p-value where there is little room: `0.013`, `<0.0001`."""
     return p_shown(p_value).replace("below ", "<")
 
 
-def meaning(contrast: MetricComparison) -> Text:
+def verdict(contrast: MetricComparison) -> Cell:
     """Better, worse, or that nothing is known."""
     found = contrast.comparison
     if _changed(contrast) == 0:
-        return Text("no difference")
+        return Cell("no difference")
     if not contrast.is_established:
-        return Text("not established", style="yellow")
+        return Cell("not established", Meaning.WARNING)
     is_good = (found.better > found.worse) != METRICS[contrast.measure].better_low
-    return Text("better", style="green") if is_good else Text("worse", style="bold red")
+    return Cell("better", Meaning.GOOD) if is_good else Cell("worse", Meaning.BAD)
 
 
 def _compared(contrast: MetricComparison, among: Sequence[MetricComparison]) -> str:
@@ -349,12 +364,20 @@ def _compared(contrast: MetricComparison, among: Sequence[MetricComparison]) -> 
     return printable(" ".join(parts))
 
 
-def _cells(contrast: MetricComparison) -> list[str | Text]:
-    found = contrast.comparison
-    shares = [f"{side.successes} of {side.count}" for side in (found.first, found.second)]
-    interval = found.difference
+def _comparison_cells(contrast: MetricComparison) -> list[Cell]:
+    found, interval = contrast.comparison, contrast.comparison.difference
     points = "" if interval is None else _points(interval.value, interval.low, interval.high)
-    return [*shares, points, p_cell(contrast.p_value), meaning(contrast)]
+    return [
+        *(_of_side(side) for side in (found.first, found.second)),
+        Number(points, value=interval.value if interval else None),
+        Number(p_shown_short(contrast.p_value), value=contrast.p_value),
+        verdict(contrast),
+    ]
+
+
+def _of_side(side: Proportion) -> Number:
+    value = side.interval.value if side.interval else None
+    return Number(f"{side.successes} of {side.count}", value=value)
 
 
 def _points(value: float, low: float, high: float) -> str:

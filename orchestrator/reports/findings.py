@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.dataset.rules import RULES, Rule, Severity
+from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Table, row
 from orchestrator.reports.text import count, printable, wrapped
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _print_kind(checked: CheckedSource, code: str, console: Console, show_all: b
 
 def _print_finding(checked: CheckedSource, finding: Finding, console: Console) -> None:
     place = _place(checked, finding)
-    styles = ((place, "bold"), (f"{finding.code} {finding.severity}", SEVERITY_STYLES[finding.severity]))
+    styles = ((place, "bold"), (f"{finding.code} {finding.severity}", TERMINAL_STYLES[_MEANINGS[finding.severity]]))
     _print_headed(styles, printable(finding.reason), console)
     pointer, excerpt = printable(finding.pointer), printable(finding.excerpt)
     room = console.width - len(_INDENT) if console.is_terminal else None
@@ -188,14 +188,14 @@ def _finding_object(checked: CheckedSource, finding: Finding) -> dict[str, Any]:
 # --- The kinds of findings: one explained, all listed, and how often each was found ---------------------------
 
 
-SEVERITY_STYLES: Mapping[Severity, str] = {"error": "red", "warning": "yellow"}
+_MEANINGS: Mapping[Severity, Meaning] = {"error": Meaning.ERROR, "warning": Meaning.WARNING}
 
 
 def print_explanation(explained: Explanation, console: Console) -> None:
     """One kind: what is said, how to put it right, and an example of each."""
     kind = explained.kind
     heading = Text(f"{kind.code} {kind.title} ", style="bold")
-    console.print(heading.append(f"({kind.severity})", style=SEVERITY_STYLES[kind.severity]))
+    console.print(heading.append(f"({kind.severity})", style=TERMINAL_STYLES[_MEANINGS[kind.severity]]))
     for name, text in (("reason", explained.reason), ("fix", explained.fix)):
         console.print(f"\n{name}", style="bold")
         for line in wrapped(text, console, indent="  ", hanging=""):
@@ -220,13 +220,9 @@ def _tally(code: str, number: int) -> str:
 
 def kinds_table(kinds: Iterable[Rule]) -> Table:
     """One line for each kind."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("CODE", "SEVERITY"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("TITLE")
-    for kind in kinds:
-        table.add_row(kind.code, Text(kind.severity, style=SEVERITY_STYLES[kind.severity]), kind.title)
-    return table
+    columns = [Column("CODE", fit=Fit.LINE), Column("SEVERITY", fit=Fit.LINE), Column("TITLE")]
+    rows = [row(kind.code, Cell(kind.severity, _MEANINGS[kind.severity]), kind.title) for kind in kinds]
+    return Table(columns, rows)
 
 
 def explanation_object(explained: Explanation) -> dict[str, Any]:

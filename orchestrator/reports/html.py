@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from orchestrator.dataset.files import new_files
 from orchestrator.evaluation.leaderboard import Changed, Side, changed_answers
@@ -22,6 +17,7 @@ from orchestrator.evaluation.results import Results, Series
 from orchestrator.ledger import Ledger
 from orchestrator.reports import evaluation, evaluation as contrasts, ownership, ownershipplot
 from orchestrator.reports.leaderboard import confusion_table
+from orchestrator.reports.table import Row, Table
 from orchestrator.reports.text import plural, printable
 
 if TYPE_CHECKING:
@@ -32,14 +28,6 @@ MOST_CHANGED = 200
 """Answers that are listed for one model; --json has every one."""
 _TEMPLATES = Path(__file__).with_name("templates")
 _WITHOUT_PLOT = "A drawing of this needs matplotlib: pip install 'ftorch[plots]', then write the page again."
-
-
-@dataclass(frozen=True)
-class Titled:
-    """A table under its heading."""
-
-    title: str
-    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,7 @@ class Owning:
     """The cost of ownership."""
 
     sentences: Sequence[str]
-    tables: Sequence[Titled]
+    tables: Sequence[Table]
     notes: Sequence[str]
     svg: str | None
     without_plot: str
@@ -93,7 +81,7 @@ def page_of(ledger: Ledger, results: Results, owned: Ownership | None) -> str:
         verdict=_verdict(results),
         too_few=contrasts.too_few(results.contrasts),
         shares=list(_shares(results)),
-        tables=[Titled(title, grid_of(table)) for title, table in _tables(results) if table.row_count],
+        tables=[table for table in _tables(results) if table.rows],
         owning=_owning(owned) if owned else None,
         changes=list(_changes(ledger, results)),
         most_changed=MOST_CHANGED,
@@ -123,14 +111,20 @@ def _harmless(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
-def _verdict(results: Results) -> Titled | None:
+def _verdict(results: Results) -> Table | None:
+    """With the verdicts in the second column: on a phone the first ones are what is seen."""
     if not results.contrasts:
         return None
-    grid = grid_of(contrasts.comparisons_table("base", results.contrasts))
-    # On a phone the first columns are what is seen.
-    rows = [[*row[:1], *row[-1:], *row[1:-1]] if len(row) > 1 else row for row in grid.rows]
-    headings = ["", "verdict", *grid.headings[1:-1]]
-    return Titled(contrasts.method(results.contrasts), replace(grid, headings=headings, rows=rows))
+    table = contrasts.comparisons_table("base", results.contrasts)
+    first, *others, last = table.columns
+    rows = [each if each.is_heading else _with_last_second(each) for each in table.rows]
+    columns = [first, replace(last, heading="verdict"), *others]
+    return replace(table, columns=columns, rows=rows, title=contrasts.method(results.contrasts))
+
+
+def _with_last_second(row: Row) -> Row:
+    first, *others, last = row.cells
+    return replace(row, cells=[first, last, *others])
 
 
 def _shares(results: Results) -> Iterator[Shares]:
@@ -145,17 +139,16 @@ def _named(results: Results, series: Series) -> str:
     return f"{series.label} {series.variant}" if several else series.label
 
 
-def _tables(results: Results) -> Iterator[tuple[str, Table]]:
+def _tables(results: Results) -> Iterator[Table]:
     yield from evaluation.result_tables(results, is_wide=True)
-    yield "Tools mixed up", confusion_table(results)
+    yield confusion_table(results)
 
 
 def _owning(owned: Ownership) -> Owning:
-    tables = ((ownership.PARTS, ownership.parts_table(owned)), (ownership.MONTHS, ownership.months_table(owned)))
     can_draw = ownershipplot.is_installed()
     return Owning(
         sentences=list(ownership.basis(owned)),
-        tables=[Titled(title, grid_of(table)) for title, table in tables],
+        tables=[ownership.parts_table(owned), ownership.months_table(owned)],
         notes=list(ownership.notes(owned)),
         svg=ownershipplot.inline_svg(owned) if can_draw else None,
         without_plot="" if can_draw else _WITHOUT_PLOT,
@@ -196,45 +189,3 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
 
 def _moment(then: float | None) -> str:
     return "unknown" if then is None else datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-# --- A table of the terminal as what a page needs of it, so that both say the same ----------------------------
-
-
-_MEANINGS: Mapping[str, str] = {"green": "good", "bold red": "bad", "yellow": "open"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """`meaning` is good, bad, open or nothing; a page may show it by more than colour."""
-
-    text: str
-    meaning: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Headings, and rows whose first cell names them. A row with one cell is a heading for those below it."""
-
-    headings: Sequence[str]
-    numeric: Sequence[bool]
-    """Which columns are set to the right."""
-    rows: Sequence[Sequence[Cell]]
-    caption: str
-
-
-def grid_of(table: Table) -> Grid:
-    """The texts of a table, and what its colours mean."""
-    columns = [[_cell(each) for each in column.cells] for column in table.columns]
-    rows = [list(row) for row in zip_longest(*columns, fillvalue=Cell(""))]
-    return Grid(
-        headings=[str(column.header) for column in table.columns],
-        numeric=[column.justify == "right" for column in table.columns],
-        rows=[row[:1] if len(row) > 1 and not any(cell.text for cell in row[1:]) else row for row in rows],
-        caption=str(table.caption or ""),
-    )
-
-
-def _cell(found: RenderableType) -> Cell:
-    style = str(found.style) if isinstance(found, Text) else ""
-    return Cell(str(found).strip(), _MEANINGS.get(style, ""))

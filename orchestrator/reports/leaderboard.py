@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.evaluation.leaderboard import Changed, Leaderboard, ModelComparison, Place, Side
 from orchestrator.evaluation.metrics import METRICS
 from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import ScoreName
-from orchestrator.reports.evaluation import p_cell, print_comparisons, print_rehearsal, share
+from orchestrator.reports.evaluation import p_shown_short, print_comparisons, print_rehearsal, share_cell
+from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import ago, money, plural, printable
 
 _COLUMNS: tuple[ScoreName, ...] = ("call_accuracy", "rejection_recall", "over_rejection")
@@ -25,23 +25,30 @@ def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -
     local = [place.evaluation for place in board.places if place.evaluation.endpoint_type == "local"]
     if local:
         print_rehearsal(local[0], console)
-    measures = [name for name in dict.fromkeys((metric, *_COLUMNS)) if name in METRICS]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", justify="right", no_wrap=True)
-    for name in measures:
-        table.add_column(METRICS[name].title, justify="right", overflow="fold")  # may wrap
-    for heading in ("F1", "p to 1st", "tokens"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("1,000 calls", justify="right", overflow="fold")
-    table.add_column("when", justify="right", no_wrap=True)
-    for rank, place in enumerate(board.places, start=1):
-        shares = (share(METRICS[name].of(place.series.all)) for name in measures)
-        table.add_row(str(rank), *shares, *_rest(place))
-    console.print(table)
+    console.print(places_table(board, metric))
     for rank, place in enumerate(board.places, start=1):
         console.print(f"{rank}  {_place_name(place)}", soft_wrap=True)
     _print_others(board, console)
     console.print()
+
+
+def places_table(board: Leaderboard, metric: ScoreName) -> Table:
+    """A row for each model, by its rank; what is long may wrap."""
+    measures = [name for name in dict.fromkeys((metric, *_COLUMNS)) if name in METRICS]
+    columns = [
+        Column("", "rank", Fit.LINE, is_number=True),
+        *(Column(METRICS[name].title, name, Fit.FOLD, is_number=True) for name in measures),
+        *(Column(heading, fit=Fit.LINE, is_number=True) for heading in ("F1", "p to 1st", "tokens")),
+        Column("1,000 calls", fit=Fit.FOLD, is_number=True),
+        Column("when", fit=Fit.LINE, is_number=True),
+    ]
+    return Table(columns, [_place_row(rank, place, measures) for rank, place in enumerate(board.places, start=1)])
+
+
+def _place_row(rank: int, place: Place, measures: Sequence[ScoreName]) -> Row:
+    found = place.series.all
+    shares = (share_cell(METRICS[name].of(found)) for name in measures if name in METRICS)
+    return row(Number(str(rank), value=rank), *shares, *_rest(place))
 
 
 def _print_others(board: Leaderboard, console: Console) -> None:
@@ -57,16 +64,16 @@ def _print_others(board: Leaderboard, console: Console) -> None:
         console.print(printable(f"   to rank it, without asking: {other.command}"), soft_wrap=True)
 
 
-def _rest(place: Place) -> list[str]:
+def _rest(place: Place) -> list[Cell]:
     found = place.series.all
-    f1, tokens = found.arguments.f1, found.prompt_tokens
-    is_local = place.evaluation.endpoint_type == "local"
+    f1, tokens, usd = found.arguments.f1, found.prompt_tokens, place.series.usd_per_thousand
+    is_free = place.evaluation.endpoint_type == "local"
     return [
-        "–" if f1 is None else f"{f1:.2f}",
-        "–" if place.p_value is None else p_cell(place.p_value),
-        f"{tokens.mean:,.0f}" if tokens else "–",
-        "no charge" if is_local else money(place.series.usd_per_thousand),
-        ago(place.evaluation.created_at, time.time()),
+        Number("–" if f1 is None else f"{f1:.2f}", value=f1),
+        Number("–" if place.p_value is None else p_shown_short(place.p_value), value=place.p_value),
+        Number(f"{tokens.mean:,.0f}" if tokens else "–", value=tokens.mean if tokens else None, unit="tokens"),
+        Number("no charge" if is_free else money(usd), value=0.0 if is_free else usd, unit="USD"),
+        Cell(ago(place.evaluation.created_at, time.time())),
     ]
 
 
@@ -86,22 +93,23 @@ MOST_SHOWN = 40
 def confusion_table(results: Results) -> Table:
     """A row for each pair of tools that was mixed up, the most frequent first; a column for each model."""
     several = len(results.evaluation.settings["variants"]) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("expected", "called"):
-        table.add_column(heading, overflow="fold")
-    for series in results.series:
-        named = f"{series.label} {series.variant}" if several else series.label
-        table.add_column(printable(named), justify="right", overflow="fold")
+    labels = (f"{series.label} {series.variant}" if several else series.label for series in results.series)
+    columns = [
+        *(Column(heading, fit=Fit.FOLD) for heading in ("expected", "called")),
+        *(Column(printable(label), fit=Fit.FOLD, is_number=True) for label in labels),
+    ]
     counted = [series.all.confusion for series in results.series]
     mixed = dict.fromkeys(pair for each in counted for pair in each if pair[0] != pair[1])
     ordered = sorted(mixed, key=lambda pair: -max(each.get(pair, 0) for each in counted))
-    for expected, called in ordered[:MOST_SHOWN]:
-        counts = (str(each.get((expected, called), 0)) for each in counted)
-        table.add_row(printable(expected), printable(called), *counts)
-    if len(ordered) > MOST_SHOWN:
-        table.caption = f"… and {len(ordered) - MOST_SHOWN:,} pairs more, which are rarer (--json has them)"
-        table.caption_justify = "left"
-    return table
+    rows = [_pair_row(pair, [each.get(pair, 0) for each in counted]) for pair in ordered[:MOST_SHOWN]]
+    left = len(ordered) - MOST_SHOWN
+    notes = [f"… and {left:,} pairs more, which are rarer (--json has them)"] if left > 0 else []
+    return Table(columns, rows, "Tools mixed up", notes)
+
+
+def _pair_row(pair: tuple[str, str], counts: Iterable[int]) -> Row:
+    expected, called = pair
+    return row(printable(expected), printable(called), *(Number(str(each), value=each) for each in counts))
 
 
 # --- What `compare` prints: regressions first -----------------------------------------------------------------
@@ -134,16 +142,19 @@ def _print_changed(title: str, meaning: str, changed: Sequence[Changed], console
     console.print(f"{title}: {plural(len(changed), 'answer')} {meaning}", style="bold")
     if not changed:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("case", no_wrap=True)
-    table.add_column("line", justify="right", no_wrap=True)
-    table.add_column("asked", overflow="fold", ratio=1)
-    table.add_column("what is wrong then", overflow="fold", ratio=1)
-    for each in changed[:_SHOWN_CASES]:
-        table.add_row(printable(each.case), str(each.line), printable(each.request), printable(each.difference))
-    console.print(table)
+    columns = [
+        Column("case", fit=Fit.LINE),
+        Column("line", fit=Fit.LINE, is_number=True),
+        *(Column(heading, fit=Fit.FOLD, takes_rest=True) for heading in ("asked", "what is wrong then")),
+    ]
+    console.print(Table(columns, [_changed_row(each) for each in changed[:_SHOWN_CASES]]))
     if len(changed) > _SHOWN_CASES:
         console.print(f"… and {len(changed) - _SHOWN_CASES:,} more; --json has all of them")
+
+
+def _changed_row(each: Changed) -> Row:
+    line = Number(str(each.line), value=each.line)
+    return row(printable(each.case), line, printable(each.request), printable(each.difference))
 
 
 def _print_confusion(contest: ModelComparison, console: Console) -> None:
@@ -151,11 +162,9 @@ def _print_confusion(contest: ModelComparison, console: Console) -> None:
         return
     console.print()
     console.print("Tools mixed up", style="bold")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("expected", "called"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("first", "second"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for (expected, called), (first, second) in list(contest.confusion.items())[:_SHOWN_CASES]:
-        table.add_row(printable(expected), printable(called), str(first), str(second))
-    console.print(table)
+    columns = [
+        *(Column(heading, fit=Fit.FOLD) for heading in ("expected", "called")),
+        *(Column(heading, fit=Fit.LINE, is_number=True) for heading in ("first", "second")),
+    ]
+    shown = list(contest.confusion.items())[:_SHOWN_CASES]
+    console.print(Table(columns, [_pair_row(pair, counts) for pair, counts in shown]))

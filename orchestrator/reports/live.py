@@ -28,8 +28,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.ledger import Ledger
-from orchestrator.reports.runs import AT_WORK, STYLES, steps, validation_loss
-from orchestrator.reports.sweepdetails import BAR, OVER, bar, states, trials_expected
+from orchestrator.reports.runs import AT_WORK, state_style, steps, validation_loss
+from orchestrator.reports.sweepdetails import OVER, bar, states, trials_expected
+from orchestrator.reports.table import BAR_WIDTH
 from orchestrator.reports.text import clock, duration, listed, loss, printable, short, sparkline
 from orchestrator.runs.context import Listener
 from orchestrator.store import records, sweeps as store
@@ -137,7 +138,7 @@ class Display:
         shown = list(self._labels.sweeps.items())[:_SWEEPS_SHOWN]
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, min_width=max((len(sweep.name) for _, sweep in shown), default=0))
-        table.add_column(no_wrap=True, min_width=BAR)
+        table.add_column(no_wrap=True, min_width=BAR_WIDTH)
         table.add_column(no_wrap=True)
         for sweep_id, sweep in shown:
             counts, expected = self._counts(sweep_id)
@@ -310,7 +311,7 @@ class Labels:
 # --- A run as one line of the live display, in whatever width there is ----------------------------------------
 
 
-_SHORTEST_SPARK, _LONGEST_SPARK, _BAR = 4, 24, 12
+_SHORTEST_SPARK, _LONGEST_SPARK = 4, 24
 _WIDE = 104
 """From this width on there is room for a bar, and for a run's id beside its label."""
 _LABEL_SHARE = 0.44
@@ -393,7 +394,7 @@ class RunLines:
         label_width = min(max((len(line.label) for line in self._lines), default=0), round(width * _LABEL_SHARE))
         has_id = is_wide or not label_width
         widths = [_MARK, *([_ID] if has_id else []), *([label_width] if label_width else []), _STATE]
-        widths += [_BAR] if is_wide else []
+        widths += [BAR_WIDTH] if is_wide else []
         room = width - sum(widths) - len(widths)
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
         for each in (*widths, room):
@@ -401,8 +402,8 @@ class RunLines:
         for line in self._lines:
             row: list[RenderableType] = [self._spinner if line.mark is None else line.mark]
             row += [*([line.run.id] if has_id else []), *([line.label] if label_width else [])]
-            row.append(Text(line.state, style=STYLES.get(line.state, "")))
-            row += [ProgressBar(total=1.0, completed=line.progress, width=_BAR)] if is_wide else []
+            row.append(Text(line.state, style=state_style(line.state)))
+            row += [ProgressBar(total=1.0, completed=line.progress, width=BAR_WIDTH)] if is_wide else []
             table.add_row(*row, self._course(line, room))
         yield table
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.evaluation.metrics import METRICS, value_of
 from orchestrator.evaluation.ownership import DAYS_A_MONTH, BreakEven, Cheaper, Option, Owned, Ownership
 from orchestrator.evaluation.results import Series
-from orchestrator.reports.evaluation import plain_share
+from orchestrator.reports.evaluation import share_cell
+from orchestrator.reports.table import Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import money, plural, print_wrapped, printable
 
-PARTS = "What a request costs, and what is paid without any"
-MONTHS = f"US dollars a month of {DAYS_A_MONTH} days, by requests a day"
+_PARTS = "What a request costs, and what is paid without any"
+_MONTHS = f"US dollars a month of {DAYS_A_MONTH} days, by requests a day"
 
 
 def print_ownership(ownership: Ownership, console: Console) -> None:
@@ -25,9 +25,9 @@ def print_ownership(ownership: Ownership, console: Console) -> None:
     console.print("Cost of ownership", style="bold")
     for sentence in basis(ownership):
         print_wrapped(sentence, console, indent="", hanging="")
-    for title, table in ((PARTS, parts_table(ownership)), (MONTHS, months_table(ownership))):
+    for table in (parts_table(ownership), months_table(ownership)):
         console.print()
-        console.print(title, style="bold")
+        console.print(table.title, style="bold")
         console.print(table)
     console.print()
     for sentence in notes(ownership):
@@ -51,31 +51,20 @@ def basis(ownership: Ownership) -> Iterator[str]:
 def parts_table(ownership: Ownership) -> Table:
     """A row for each model in a variant: how often it is right, its tokens, and the parts of its price."""
     metric = METRICS.get(ownership.metric)  # type: ignore[call-overload]
-    table = _table(metric.title if metric else "argument F1", "prompt", "answer", "1,000 calls", "training")
-    table.add_column("hosting a month", justify="right", overflow="fold")
-    for option in ownership.options:
-        table.add_row(
-            *_who(option),
-            _quality(ownership, option),
-            *_tokens(option),
-            money(None if option.usd_per_request is None else 1000 * option.usd_per_request),
-            _training(option),
-            _hosting(option),
-        )
-    return table
+    quality = metric.title if metric else "argument F1"
+    columns = _columns(quality, "prompt", "answer", "1,000 calls", "training", "hosting a month")
+    return Table(columns, [_parts(ownership, option) for option in ownership.options], _PARTS)
 
 
 def months_table(ownership: Ownership) -> Table:
     """A row for each model in a variant: a month at each number of requests a day, and where it becomes cheaper."""
     requests = ownership.terms.requests_per_day
-    table = _table(*(f"{number:,}" for number in requests))
-    table.add_column("cheaper than the base", justify="right", no_wrap=True)
-    for base in ownership.bases:
-        table.add_row(*_who(base), *_months(ownership, base, requests), "")
+    cheaper = Column("cheaper than the base", fit=Fit.LINE, is_number=True)
+    rows = [row(*_who(base), *_months(ownership, base, requests), "") for base in ownership.bases]
     for owned in ownership.owned:
         months = _months(ownership, owned.option, requests)
-        table.add_row(*_who(owned.option), *months, turning_point(owned.break_even))
-    return table
+        rows.append(row(*_who(owned.option), *months, turning_point(owned.break_even)))
+    return Table([*_columns(*(f"{number:,}" for number in requests)), cheaper], rows, _MONTHS)
 
 
 def notes(ownership: Ownership) -> Iterator[str]:
@@ -107,44 +96,61 @@ def turning_point(found: BreakEven) -> str:
 # --- cells -------------------------------------------------------------------------------------------------
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "variant"):
-        table.add_column(heading, no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right", overflow="fold")
-    return table
+def _columns(*numbers: str) -> list[Column]:
+    names = [Column("", "model", Fit.LINE), Column("variant", fit=Fit.LINE)]
+    return [*names, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]
+
+
+def _parts(ownership: Ownership, option: Option) -> Row:
+    thousand = None if option.usd_per_request is None else 1000 * option.usd_per_request
+    return row(
+        *_who(option),
+        _quality(ownership, option),
+        *_tokens(option),
+        Number(money(thousand), value=thousand, unit="USD"),
+        _training(option),
+        _hosting(option),
+    )
 
 
 def _who(option: Option) -> list[str]:
     return [printable(option.series.label), option.series.variant]
 
 
-def _quality(ownership: Ownership, option: Option) -> str:
+def _quality(ownership: Ownership, option: Option) -> Number:
     figures = option.series.all
     for name, measure in METRICS.items():
         if name == ownership.metric:
-            return plain_share(measure.of(figures))
+            return share_cell(measure.of(figures), has_interval=False)
     value = value_of("argument_f1", figures)
-    return "–" if value is None else f"{value:.2f}"
+    return Number("–" if value is None else f"{value:.2f}", value=value)
 
 
-def _tokens(option: Option) -> list[str]:
+def _tokens(option: Option) -> list[Number]:
     found = (option.series.all.prompt_tokens, option.series.all.completion_tokens)
-    return [f"{each.mean:,.0f}" if each else "–" for each in found]
+    return [
+        Number(f"{each.mean:,.0f}", value=each.mean, unit="tokens") if each else Number("–", unit="tokens")
+        for each in found
+    ]
 
 
-def _training(option: Option) -> str:
-    return amount(option.training.usd) if option.training else "–"
+def _training(option: Option) -> Number:
+    return _usd(option.training.usd) if option.training else Number("–", value=0.0, unit="USD")
 
 
-def _hosting(option: Option) -> str:
+def _hosting(option: Option) -> Number:
     per_day = option.hosting_per_day
-    return "none" if per_day == 0 else amount(None if per_day is None else DAYS_A_MONTH * per_day)
+    if per_day == 0:
+        return Number("none", value=0.0, unit="USD")
+    return _usd(None if per_day is None else DAYS_A_MONTH * per_day)
 
 
-def _months(ownership: Ownership, option: Option, requests: Sequence[int]) -> list[str]:
-    return [amount(ownership.usd_per_month(option, number)) for number in requests]
+def _months(ownership: Ownership, option: Option, requests: Sequence[int]) -> list[Number]:
+    return [_usd(ownership.usd_per_month(option, number)) for number in requests]
+
+
+def _usd(usd: float | None) -> Number:
+    return Number(amount(usd), value=usd, unit="USD")
 
 
 def _trainings(ownership: Ownership) -> Iterator[str]:

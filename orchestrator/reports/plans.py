@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.reports.findings import tallies
+from orchestrator.reports.table import facts
 from orchestrator.reports.text import count, money, plural, printable
 from orchestrator.runs.plan import CheckedFile, Plan
 
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 
 def print_plan(plan: Plan, console: Console, evaluation: Preview | None = None) -> None:
     """What will be trained where, on which bytes, for how much, and what will be asked of it by itself."""
-    job = plan.job
-    console.print(f"Plan: {job.name} on {plan.config.name}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("model", printable(job.model))
-    numbers = ", ".join(f"{name} {value}" for name, value in job.method.hyperparameters.items())
-    table.add_row("method", f"{job.method.type}: {numbers}")
-    for checked in plan.files:
-        table.add_row(checked.role, file_facts(checked))
-    for imported in plan.imports:
-        table.add_row(imported.role, import_facts(imported))
-    table.add_row("cost", _cost(plan))
-    if line := _deployment(plan):
-        table.add_row("deployment", line)
-    if evaluation is not None:
-        table.add_row("evaluation", evaluation_line(evaluation))
-    console.print(table)
+    console.print(f"Plan: {plan.job.name} on {plan.config.name}", style="bold")
+    console.print(facts(_facts(plan, evaluation)))
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if evaluation is not None:
         print_preview_notes(evaluation, console)
+
+
+def _facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
+    method = plan.job.method
+    numbers = ", ".join(f"{name} {value}" for name, value in method.hyperparameters.items())
+    yield "model", printable(plan.job.model)
+    yield (
+        "method",
+        f"{method.type}: {numbers}",
+    )
+    yield from ((checked.role, file_facts(checked)) for checked in plan.files)
+    yield from ((imported.role, import_facts(imported)) for imported in plan.imports)
+    yield "cost", _cost(plan)
+    if line := _deployment(plan):
+        yield "deployment", line
+    if evaluation is not None:
+        yield "evaluation", evaluation_line(evaluation)
 
 
 def file_facts(checked: CheckedFile) -> str:

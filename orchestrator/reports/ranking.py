@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.evaluation.comparison import p_shown
 from orchestrator.evaluation.statistics import Interval
 from orchestrator.jobfile import Sweep
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import (
     count,
     duration,
@@ -70,7 +70,7 @@ def print_ranking(
         console.print("  No trial has a result yet.")
         return
     shown = [_Line(point, best_repeat(point, sweep.goal)) for point in ranking.ranked[:limit]]
-    console.print(_table(shown, ranking, console.width))
+    console.print(_ranked(shown, ranking, console.width))
     if left := len(ranking.ranked) - len(shown):
         hint = "; --all shows every one" if title else ""
         console.print(f"  and {plural(left, 'worse point')}{hint}", style="dim")
@@ -128,26 +128,46 @@ class _Line:
         return self.step is not None and self.best.final_step is not None and self.step < self.best.final_step
 
 
-def _table(lines: Sequence[_Line], ranking: Ranking, width: int) -> Table:
+def _ranked(lines: Sequence[_Line], ranking: Ranking, width: int) -> Table:
     """Narrow terminals show parameters by short names, and leave out what they have no room for."""
     names = varied(line.point.parameters for line in lines)
     is_wide = width >= _wide(lines) + _PARAMETER_WIDTH * len(names)
     before, after = _titles(lines, is_wide)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("  #", ranking.metric.upper().replace("_", "\n"), *before):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name in names:
-        is_text = any(isinstance(line.point.parameters.get(name), str) for line in lines)
-        table.add_column(heading(name, is_wide), overflow="fold", no_wrap=not is_text)
-    table.add_column("RUN", no_wrap=True)
-    for title in after:
-        table.add_column(title, justify="right", no_wrap=True)
+    first = (Column("  #", "rank"), Column(ranking.metric.upper().replace("_", "\n"), ranking.metric))
+    columns = [
+        *(replace(each, fit=Fit.LINE, is_number=True) for each in (*first, *map(Column, before))),
+        *(_parameter_column(name, lines, is_wide) for name in names),
+        Column("RUN", fit=Fit.LINE),
+        *(Column(title, fit=Fit.LINE, is_number=True) for title in after),
+    ]
+    rows = []
     for place, line in enumerate(lines, 1):
-        facts, given = _facts(line, ranking), line.point.parameters
-        cells = [f"{place:>3}", _mean(line), *(facts[title] for title in before)]
-        cells += [*(value(given[name]) if name in given else "–" for name in names), _run(line)]
-        table.add_row(*cells, *(facts[title] for title in after), style="green" if place == 1 else "")
-    return table
+        found = _facts(line, ranking)
+        rows.append(
+            row(
+                Number(f"{place:>3}", value=place),
+                Number(_mean(line), value=line.point.mean),
+                *(found[title] for title in before),
+                *(_parameter(line.point.parameters, name) for name in names),
+                _run(line),
+                *(found[title] for title in after),
+                meaning=Meaning.GOOD if place == 1 else Meaning.NONE,
+            )
+        )
+    return Table(columns, rows, gap=(0, 2))
+
+
+def _parameter_column(name: str, lines: Sequence[_Line], is_wide: bool) -> Column:
+    """Numbers are never broken over two lines."""
+    is_text = any(isinstance(line.point.parameters.get(name), str) for line in lines)
+    return Column(heading(name, is_wide), name, Fit.FOLD if is_text else Fit.CROP)
+
+
+def _parameter(given: Parameters, name: str) -> Cell:
+    if name not in given:
+        return Cell("–")
+    found = given[name]
+    return Cell(value(found)) if isinstance(found, str) else Number(value(found), value=found)
 
 
 def _wide(lines: Sequence[_Line]) -> int:
@@ -169,17 +189,19 @@ def _titles(lines: Sequence[_Line], is_wide: bool) -> tuple[list[str], list[str]
     return [*before, *(["STEP"] if any(line.is_earlier for line in lines) else [])], ["TOKENS", "COST", "TIME"]
 
 
-def _facts(line: _Line, ranking: Ranking) -> dict[str, str]:
+def _facts(line: _Line, ranking: Ranking) -> dict[str, Cell]:
     point = line.point
     p_value = ranking.p_to_first.get(line.best.run_id)
+    tokens = "–" if point.trained_tokens is None else count(round(point.trained_tokens))
+    seconds = "–" if point.seconds is None else duration(point.seconds)
     return {
-        "95 %": _interval(line),
-        "P TO\n1ST": "–" if p_value is None else p_shown(p_value),
-        "SPREAD": number(point.spread),
-        "STEP": "–" if line.step is None else f"{line.step}/{line.best.final_step or '?'}",
-        "TOKENS": "–" if point.trained_tokens is None else count(round(point.trained_tokens)),
-        "COST": money(point.cost_usd),
-        "TIME": "–" if point.seconds is None else duration(point.seconds),
+        "95 %": Cell(_interval(line)),
+        "P TO\n1ST": Number("–" if p_value is None else p_shown(p_value), value=p_value),
+        "SPREAD": Number(number(point.spread), value=point.spread),
+        "STEP": Cell("–" if line.step is None else f"{line.step}/{line.best.final_step or '?'}"),
+        "TOKENS": Number(tokens, value=point.trained_tokens, unit="tokens"),
+        "COST": Number(money(point.cost_usd), value=point.cost_usd, unit="USD"),
+        "TIME": Number(seconds, value=point.seconds, unit="s"),
     }
 
 
@@ -284,16 +306,24 @@ def _toml(given: float | str) -> str:
 
 
 def _levels(effect: Effect, metric: str) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(min_width=_LEVEL_WIDTH, overflow="fold")
-    for _ in range(3):
-        table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
+    columns = [
+        Column(key=effect.parameter, fit=Fit.FOLD, least_width=_LEVEL_WIDTH),
+        *(Column(key=key, fit=Fit.LINE, is_number=True) for key in ("points", "measure", "mean")),
+        Column(key="bar", fit=Fit.LINE),
+    ]
     longest = max(abs(level.mean) for level in effect.levels)
-    for level in effect.levels:
-        name, points = f"    {printable(level.label)}", plural(level.points, "point")
-        table.add_row(name, points, f"mean {metric}", number(level.mean), _bar(level, longest))
-    return table
+    rows = [_level(level, metric, longest) for level in effect.levels]
+    return Table(columns, rows, has_headings=False, gap=(0, 2))
+
+
+def _level(level: Level, metric: str, longest: float) -> Row:
+    return row(
+        f"    {printable(level.label)}",
+        Number(plural(level.points, "point"), value=level.points),
+        f"mean {metric}",
+        Number(number(level.mean), value=level.mean),
+        _bar(level, longest),
+    )
 
 
 def _share(effect: Effect) -> str:

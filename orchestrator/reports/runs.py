@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
@@ -14,23 +13,34 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.dialects import resource_url
 from orchestrator.ledger import RunDetails, is_followed
 from orchestrator.reports.findings import tallies
+from orchestrator.reports.table import (
+    TERMINAL_STYLES,
+    Cell,
+    Column,
+    Fit,
+    Meaning,
+    Number,
+    Row,
+    Table,
+    row,
+)
 from orchestrator.reports.text import ago, count, duration, loss, moment, money, printable, sparkline
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run
 
-STYLES: Mapping[str, str] = {
-    "pending": "dim",
-    "uploading": "cyan",
-    "creating": "cyan",
-    "queued": "cyan",
-    "running": "bold blue",
-    "paused": "yellow",
-    "collecting": "blue",
-    "succeeded": "green",
-    "failed": "bold red",
-    "cancelled": "dim",
-    "pruned": "dim yellow",
+_MEANINGS: Mapping[str, Meaning] = {
+    "pending": Meaning.MUTED,
+    "uploading": Meaning.STARTING,
+    "creating": Meaning.STARTING,
+    "queued": Meaning.STARTING,
+    "running": Meaning.RUNNING,
+    "paused": Meaning.WARNING,
+    "collecting": Meaning.FINISHING,
+    "succeeded": Meaning.GOOD,
+    "failed": Meaning.BAD,
+    "cancelled": Meaning.MUTED,
+    "pruned": Meaning.STOPPED,
 }
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused")
@@ -45,21 +55,32 @@ def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, wi
     """One line for each run: where it stands, how far it is, and its model id or what it waits for."""
     wide = width >= _FULL_WIDTH
     more = ("ENDPOINT", "LOSS", "VALID", "UPDATED") if wide else ()
-    table = _table("RUN", "NAME", "STATE", "STEP", *more)
-    table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
-    for run in runs:
-        metric = last.get(run.id)
-        cells: list[str | Text] = [
-            run.id,
-            printable(run.name),
-            Text(run.state, style=STYLES.get(run.state, "")),
-            steps(metric),
-        ]
-        if wide:
-            training = loss(metric.train_loss if metric else None)
-            cells += [printable(run.endpoint), training, loss(validation_loss(metric)), ago(run.updated_at, now)]
-        table.add_row(*cells, printable(run.fine_tuned_model or why(run, now)))
-    return table
+    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "NAME", "STATE", "STEP", *more)]
+    columns = [*names, Column("MODEL, OR WHY", fit=Fit.FOLD, takes_rest=True)]
+    return Table(columns, [_status_row(run, last.get(run.id), now, wide) for run in runs])
+
+
+def _status_row(run: Run, metric: Metric | None, now: float, wide: bool) -> Row:
+    more: list[Cell] = []
+    if wide:
+        training, valid = loss_cell(metric.train_loss if metric else None), loss_cell(validation_loss(metric))
+        more = [Cell(printable(run.endpoint)), training, valid, Cell(ago(run.updated_at, now))]
+    model = printable(run.fine_tuned_model or why(run, now))
+    return row(run.id, printable(run.name), state_cell(run.state), steps(metric), *more, model)
+
+
+def state_cell(state: str) -> Cell:
+    """The state of a run or of a trial, with what it means."""
+    return Cell(state, _MEANINGS.get(state, Meaning.NONE))
+
+
+def state_style(state: str) -> str:
+    """Its style on a terminal."""
+    return TERMINAL_STYLES[_MEANINGS.get(state, Meaning.NONE)]
+
+
+def loss_cell(value: float | None) -> Number:
+    return Number(loss(value), value=value)
 
 
 def why(run: Run, now: float) -> str:
@@ -92,41 +113,42 @@ def validation_loss(metric: Metric | None) -> float | None:
 def summary(counts: Mapping[str, int], shown: int) -> str:
     """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
     total = sum(counts.values())
-    parts = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts.get(state))
+    parts = ", ".join(f"{counts[state]} {state}" for state in _MEANINGS if counts.get(state))
     rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
     return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
 
 
 def models_table(models: Iterable[Model], now: float) -> Table:
-    table = _table("RUN", "ENDPOINT", "BASE MODEL", "CREATED")
-    table.add_column("MODEL", overflow="fold", ratio=1)
+    """One line for each tuned model."""
+    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "ENDPOINT", "BASE MODEL", "CREATED")]
+    columns = [*names, Column("MODEL", fit=Fit.FOLD, takes_rest=True)]
+    rows = []
     for model in models:
         base, name = printable(model.base_model), printable(model.model)
-        table.add_row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name)
-    return table
+        rows.append(row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name))
+    return Table(columns, rows)
 
 
 def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
-    table = _table("NAME", "TYPE", "KEY FROM", "AT ONCE")
-    table.add_column("ADDRESS", overflow="fold")
-    table.add_column("USABLE", overflow="fold", ratio=1)
-    for config in configs:
-        table.add_row(
-            config.name,
-            f"{config.type} {config.api}" if config.type == "azure" else config.type,
-            "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
-            str(config.max_active),
-            printable(config.base_url or "in this process"),
-            Text("yes", style="green") if config.problem is None else printable(f"no: {config.problem}"),
-        )
-    return table
+    """One line for each endpoint, and whether it can be used."""
+    columns = [
+        *(Column(name, fit=Fit.LINE) for name in ("NAME", "TYPE", "KEY FROM", "AT ONCE")),
+        Column("ADDRESS", fit=Fit.FOLD),
+        Column("USABLE", fit=Fit.FOLD, takes_rest=True),
+    ]
+    return Table(columns, [_endpoint_row(config) for config in configs])
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
+def _endpoint_row(config: EndpointConfig) -> Row:
+    usable = Cell("yes", Meaning.GOOD) if config.problem is None else Cell(printable(f"no: {config.problem}"))
+    return row(
+        config.name,
+        f"{config.type} {config.api}" if config.type == "azure" else config.type,
+        "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
+        Number(str(config.max_active), value=config.max_active),
+        printable(config.base_url or "in this process"),
+        usable,
+    )
 
 
 # --- Everything about one run, for `show` ---------------------------------------------------------------------
@@ -142,9 +164,9 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
     run = details.run
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
-    console.print(heading.append(run.state, style=STYLES.get(run.state, "")))
+    console.print(heading.append(run.state, style=state_style(run.state)))
     console.print(f"  {printable(run.reason)}\n")
-    console.print(_facts(run, config))
+    console.print(_run_facts(run, config))
     _print_files(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
@@ -153,8 +175,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
         _print_call(run, details.deployment.name if details.deployment else None, config, console)
 
 
-def _facts(run: Run, config: EndpointConfig | None) -> Table:
-    table = _grid()
+def _run_facts(run: Run, config: EndpointConfig | None) -> Table:
     rows = [
         ("model", run.fine_tuned_model),
         ("base model", run.model),
@@ -173,10 +194,7 @@ def _facts(run: Run, config: EndpointConfig | None) -> Table:
         ("error", _error(run)),
         ("job file", run.job_file),
     ]
-    for name, value in rows:
-        if value:
-            table.add_row(name, printable(value))
-    return table
+    return _facts_of((name, printable(value)) for name, value in rows if value)
 
 
 def _hyperparameters(run: Run) -> str:
@@ -233,7 +251,8 @@ def _error(run: Run) -> str | None:
 
 
 def _print_files(details: RunDetails, console: Console) -> None:
-    table, run = _grid(), details.run
+    run = details.run
+    rows = []
     files = [("training", run.training_path, run.training_sha256, run.training_file_id)]
     if run.validation_path:
         files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
@@ -242,8 +261,8 @@ def _print_files(details: RunDetails, console: Console) -> None:
         if path.startswith(("https://", "http://")):
             identity = "fetched by the endpoint from there; its bytes were not seen here"
         lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
-        table.add_row(f"{role} file", "\n".join(lines))
-    console.print(table)
+        rows.append((f"{role} file", "\n".join(lines)))
+    console.print(_facts_of(rows))
 
 
 def _data_check(details: RunDetails, role: str) -> list[str]:
@@ -268,43 +287,47 @@ def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
     if not metrics:
         return
     console.print("\nLoss", style="bold")
-    table = _grid("", "", "first", "last", "lowest")
     full = [(metric.step, metric.full_valid_loss) for metric in metrics if metric.full_valid_loss is not None]
     width = max(1, min(_CURVE_WIDTH, console.width - _BESIDE_THE_CURVE))
-    _add_curve(table, "training", [metric.train_loss for metric in metrics], width)
-    _add_curve(table, "validation", [metric.valid_loss for metric in metrics], width)
-    _add_curve(table, "validation, whole file", [value for _, value in full], width)
-    console.print(table)
+    curves: dict[str, list[float | None]] = {
+        "training": [metric.train_loss for metric in metrics],
+        "validation": [metric.valid_loss for metric in metrics],
+        "validation, whole file": [value for _, value in full],
+    }
+    rows = [_curve(name, values, width) for name, values in curves.items()]
+    console.print(_grid(("", "", "first", "last", "lowest"), [each for each in rows if each]))
     if full:
         epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
         console.print(f"  whole validation file: {epochs}")
 
 
-def _add_curve(table: Table, name: str, values: Sequence[float | None], width: int) -> None:
+def _curve(name: str, values: Sequence[float | None], width: int) -> Row | None:
     known = [value for value in values if value is not None]
-    if known:
-        curve = sparkline(known, width)
-        table.add_row(name, curve, loss(known[0]), loss(known[-1]), loss(min(known)))
+    if not known:
+        return None
+    return row(name, sparkline(known, width), loss_cell(known[0]), loss_cell(known[-1]), loss_cell(min(known)))
 
 
 def _print_checkpoints(details: RunDetails, console: Console) -> None:
     if not details.checkpoints:
         return
     console.print("\nCheckpoints", style="bold")
-    table = _grid("step", "validation loss", "model")
+    rows = []
     for checkpoint in details.checkpoints:
         value = checkpoint.metrics.get("full_valid_loss", checkpoint.metrics.get("valid_loss"))
-        table.add_row(str(checkpoint.step), loss(value), printable(checkpoint.model))
-    console.print(table)
+        step = Number(str(checkpoint.step), value=checkpoint.step)
+        rows.append(row(step, loss_cell(value), printable(checkpoint.model)))
+    console.print(_grid(("step", "validation loss", "model"), rows))
 
 
 def _print_history(details: RunDetails, console: Console) -> None:
     console.print("\nHistory", style="bold")
-    table = _grid()
-    for transition in details.history:
-        state = Text(transition.to_state, style=STYLES.get(transition.to_state, ""))
-        table.add_row(moment(transition.at), state, printable(transition.reason))
-    console.print(table)
+    rows = [
+        row(moment(transition.at), state_cell(transition.to_state), printable(transition.reason))
+        for transition in details.history
+    ]
+    columns = [Column(key="at", fit=Fit.CROP), Column(key="state", fit=Fit.FOLD), Column(key="why", fit=Fit.FOLD)]
+    console.print(Table(columns, rows, has_headings=False, gap=(2, 2)))
 
 
 def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
@@ -337,11 +360,12 @@ def _client(config: EndpointConfig | None) -> str:
     return f'openai.OpenAI(base_url="{printable(address)}", api_key={key})'
 
 
-def _grid(*headings: str) -> Table:
-    table = Table(box=None, show_header=bool(headings), pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
-    for heading in headings or ("", ""):
-        table.add_column(heading, overflow="fold")
-    if not headings:
-        table.columns[0].no_wrap = True
-        table.add_column(overflow="fold")
-    return table
+def _grid(headings: Iterable[str], rows: Sequence[Row]) -> Table:
+    columns = [Column(heading, fit=Fit.FOLD) for heading in headings]
+    return Table(columns, rows, headings=Meaning.MUTED, gap=(2, 2))
+
+
+def _facts_of(rows: Iterable[tuple[str, str]]) -> Table:
+    """A blank column keeps long values off the edge of the terminal."""
+    columns = [Column(key="name", fit=Fit.CROP), Column(key="value", fit=Fit.FOLD), Column(fit=Fit.FOLD)]
+    return Table(columns, [row(name, value) for name, value in rows], has_headings=False, gap=(2, 2))

@@ -8,8 +8,6 @@ from datetime import date
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.notices import notices
@@ -22,9 +20,10 @@ from orchestrator.reports.ranking import (
     print_suggestions,
     print_unranked,
 )
-from orchestrator.reports.runs import AT_WORK, STYLES, steps, validation_loss, why
+from orchestrator.reports.runs import AT_WORK, loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.sweeps import judged_by
-from orchestrator.reports.text import ago, iso, listed, loss, moment, money, plural, print_wrapped, printable, short
+from orchestrator.reports.table import BAR_WIDTH, Bar, Column, Fit, Number, Row, Table, facts, row
+from orchestrator.reports.text import ago, iso, listed, moment, money, plural, print_wrapped, printable, short
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
@@ -76,9 +75,6 @@ def _state(record: TrialRecord) -> str:
 def _print_heading(overview: Overview, console: Console) -> None:
     sweep, job, settings = overview.sweep, overview.job, overview.settings
     console.print(f"sweep {printable(sweep.name)}  {standing(overview)}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     rule = f", stopping by {settings.stop.rule}" if settings.stop else ""
     rows = [
         ("base model", job.model),
@@ -89,9 +85,7 @@ def _print_heading(overview: Overview, console: Console) -> None:
         ("submitted", moment(sweep.created_at)),
         ("job file", sweep.job_file),
     ]
-    for name, text in rows:
-        table.add_row(name, printable(text))
-    console.print(table)
+    console.print(facts(((name, printable(text)) for name, text in rows), gap=(2, 2)))
 
 
 def _cost(overview: Overview) -> str:
@@ -139,7 +133,6 @@ def _print_removed(removed: tuple[TrialRecord, ...], console: Console, limit: in
 # --- A sweep as one line: its name, a bar, and how many of its trials are where. Loads no job file ------------
 
 
-BAR = 12
 _WIDE_DISPLAY = 100
 OVER = ("succeeded", "pruned", "failed", "cancelled")
 """The states of a trial that nothing follows."""
@@ -150,24 +143,28 @@ _ORDER = (*AT_WORK, "failed", "pruned", "cancelled", "succeeded", "pending")
 def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> Table:
     """One line for each sweep."""
     is_wide = width >= _WIDE_DISPLAY
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("SWEEP", "ENDPOINT", "", "OVER"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("TRIALS", overflow="fold", ratio=1)
-    if is_wide:
-        table.add_column("CREATED", no_wrap=True)
-    for standing in standings:
-        sweep, counts = standing.sweep, standing.counts
-        over, expected = trials_over(counts), trials_expected(sweep, counts)
-        cells: list[RenderableType] = [
-            printable(sweep.name),
-            printable(sweep.endpoint),
-            bar(over, expected),
-            f"{over:,}/{expected:,}",
-            states(counts, expected) + ("; stopped" if sweep.stopped_at is not None else ""),
-        ]
-        table.add_row(*cells, *([ago(sweep.created_at, now)] if is_wide else []))
-    return table
+    columns = [
+        *(Column(title, fit=Fit.LINE) for title in ("SWEEP", "ENDPOINT")),
+        Column("", "share_over", Fit.LINE),
+        Column("OVER", fit=Fit.LINE),
+        Column("TRIALS", fit=Fit.FOLD, takes_rest=True),
+        *([Column("CREATED", fit=Fit.LINE)] if is_wide else []),
+    ]
+    return Table(columns, [_sweep_row(standing, now if is_wide else None) for standing in standings])
+
+
+def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
+    """Without its age where `now` is None."""
+    sweep, counts = standing.sweep, standing.counts
+    over, expected = trials_over(counts), trials_expected(sweep, counts)
+    return row(
+        printable(sweep.name),
+        printable(sweep.endpoint),
+        Bar(done=over, total=expected),
+        f"{over:,}/{expected:,}",
+        states(counts, expected) + ("; stopped" if sweep.stopped_at is not None else ""),
+        *([] if now is None else [ago(sweep.created_at, now)]),
+    )
 
 
 def sweeps_summary(total: int, shown: int) -> str:
@@ -177,7 +174,7 @@ def sweeps_summary(total: int, shown: int) -> str:
 
 
 def bar(done: float, total: float) -> ProgressBar:
-    return ProgressBar(total=total or 1, completed=done, width=BAR)
+    return ProgressBar(total=total or 1, completed=done, width=BAR_WIDTH)
 
 
 def states(counts: Mapping[str, int], expected: int) -> str:
@@ -233,24 +230,29 @@ def trials_table(
     """
     shown = _worth_seeing(trials, limit)
     is_wide = width >= _WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("TRIAL", justify="right", no_wrap=True)
-    table.add_column("PARAMETERS", overflow="fold")
-    for title in ("RUN", "STATE", "STEP", "VALID"):
-        table.add_column(title, no_wrap=True)
-    if is_wide:
-        table.add_column("MODEL, OR WHY", overflow="fold", ratio=1)
-    for trial, run in shown:
-        state, metric = _trial_state(trial, run), last.get(run.id)
-        numbers = (steps(metric), loss(validation_loss(metric)))
-        parameters = printable(short(trial.parameters, trial.repeat))
-        end = [printable(run.fine_tuned_model or _why(trial, run, now))] if is_wide else []
-        table.add_row(
-            str(trial.number), parameters, run.id, Text(state, style=STYLES.get(state, "")), *numbers, *end
-        )
+    columns = [
+        Column("TRIAL", fit=Fit.LINE, is_number=True),
+        Column("PARAMETERS", fit=Fit.FOLD),
+        *(Column(title, fit=Fit.LINE) for title in ("RUN", "STATE", "STEP", "VALID")),
+        *([Column("MODEL, OR WHY", fit=Fit.FOLD, takes_rest=True)] if is_wide else []),
+    ]
+    rows = [_trial_row(trial, run, last.get(run.id), now if is_wide else None) for trial, run in shown]
     left = len(trials) - len(shown)
     rest = [f"and {plural(left, 'more trial')}; --all shows every one"] if left else []
-    return Group(table, *rest, *([] if is_wide else _reasons(trials, now)))
+    return Group(Table(columns, rows), *rest, *([] if is_wide else _reasons(trials, now)))
+
+
+def _trial_row(trial: RecordedTrial, run: Run, metric: Metric | None, now: float | None) -> Row:
+    """Without its model or its reason where `now` is None."""
+    return row(
+        Number(str(trial.number), value=trial.number),
+        printable(short(trial.parameters, trial.repeat)),
+        run.id,
+        state_cell(_trial_state(trial, run)),
+        steps(metric),
+        loss_cell(validation_loss(metric)),
+        *([] if now is None else [printable(run.fine_tuned_model or _why(trial, run, now))]),
+    )
 
 
 def _reasons(trials: Sequence[TrialRun], now: float) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.jobfile import Asha, JobFile, Median, Stop
 from orchestrator.reports.plans import evaluation_line, file_facts, not_held, print_concerns, print_preview_notes
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
@@ -27,17 +27,7 @@ def print_sweep_plan(
     At most `limit` combinations are listed (None: all of them).
     """
     console.print(f"Plan: sweep {plan.job.name} on {plan.config.name}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in _facts(plan):
-        table.add_row(name, printable(text))
-    for checked in plan.files:
-        table.add_row(checked.role, file_facts(checked))
-    table.add_row("cost", _cost(plan))
-    if plan.evaluation is not None:
-        table.add_row("evaluation", evaluation_line(plan.evaluation))
-    console.print(table)
+    console.print(facts(_facts(plan)))
     console.print(_trials(plan, console.width, limit))
     if changes is not None:
         _print_changes(changes, console)
@@ -48,17 +38,26 @@ def print_sweep_plan(
         print_preview_notes(plan.evaluation, console)
 
 
-def _facts(plan: SweepPlan) -> list[tuple[str, str]]:
+def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    yield from ((name, printable(text)) for name, text in _settings(plan))
+    yield from ((checked.role, file_facts(checked)) for checked in plan.files)
+    yield "cost", _cost(plan)
+    if plan.evaluation is not None:
+        yield "evaluation", evaluation_line(plan.evaluation)
+
+
+def _settings(plan: SweepPlan) -> list[tuple[str, str]]:
     job, sweep = plan.job, plan.settings
     axes = varied(planned.trial.parameters for planned in (*plan.trials, *plan.corners))
     fixed = {name: given for name, given in job.method.hyperparameters.items() if name not in axes}
-    facts = [("model", job.model)] if "model" not in axes else []
-    facts.append(("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"))
-    facts.append(("trials", _trials_said(plan)))
-    facts.append(("judged by", judged_by(job)))
-    if sweep.stop is not None:
-        facts.append(("stopping", _rule(sweep.stop)))
-    return [*facts, ("at once", _at_once(plan))]
+    return [
+        *([("model", job.model)] if "model" not in axes else []),
+        ("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"),
+        ("trials", _trials_said(plan)),
+        ("judged by", judged_by(job)),
+        *([("stopping", _rule(sweep.stop))] if sweep.stop is not None else []),
+        ("at once", _at_once(plan)),
+    ]
 
 
 def _trials_said(plan: SweepPlan) -> str:
@@ -139,24 +138,32 @@ def _trials(plan: SweepPlan, width: int, limit: int | None) -> Table:
     points = [planned for planned in plan.trials if planned.trial.repeat == 0]
     names = varied(planned.trial.parameters for planned in (*points, *plan.corners))
     is_wide = width >= _WIDTH_BESIDE_PARAMETERS + _PARAMETER_WIDTH * len(names)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("  trial", justify="right", no_wrap=True)
-    for name in names:
-        table.add_column(heading(name, is_wide), overflow="fold")
-    table.add_column("tokens", justify="right", no_wrap=True)
-    table.add_column("cost", justify="right", no_wrap=True)
-    for planned in points[:limit]:
-        given = planned.trial.parameters
-        cells = [value(given[name]) if name in given else "–" for name in names]
-        table.add_row(str(planned.trial.number), *cells, count(_tokens(planned)), money(planned.cost.usd))
+    columns = [
+        Column("  trial", fit=Fit.LINE, is_number=True),
+        *(Column(heading(name, is_wide), name, Fit.FOLD) for name in names),
+        *(Column(title, fit=Fit.LINE, is_number=True) for title in ("tokens", "cost")),
+    ]
+    rows = [_trial(planned, names) for planned in points[:limit]]
     blanks = [""] * max(0, len(names) - 1)
     if limit is not None and len(points) > limit:
-        table.add_row("…", *([f"{len(points) - limit:,} more"] if names else []), *blanks, "", "", style="dim")
+        more = [f"{len(points) - limit:,} more"] if names else []
+        rows.append(row("…", *more, *blanks, "", "", meaning=Meaning.MUTED))
     if plan.drawn:
-        table.add_row("…", f"{plan.drawn:,} to be drawn", *blanks, *_span(plan.corners), style="dim")
+        rows.append(row("…", f"{plan.drawn:,} to be drawn", *blanks, *_span(plan.corners), meaning=Meaning.MUTED))
     total = f"all {len(plan.trials) + plan.drawn:,}"
-    table.add_row("", total, *blanks, count(_all_tokens(plan)), money(plan.cost_usd), style="bold")
-    return table
+    rows.append(row("", total, *blanks, *_numbers(_all_tokens(plan), plan.cost_usd), meaning=Meaning.STRONG))
+    return Table(columns, rows, headings=Meaning.MUTED, gap=(0, 2))
+
+
+def _trial(planned: PlannedTrial, names: Sequence[str]) -> Row:
+    given = planned.trial.parameters
+    cells = (Cell(value(given[name]) if name in given else "–") for name in names)
+    number = Number(str(planned.trial.number), value=planned.trial.number)
+    return row(number, *cells, *_numbers(_tokens(planned), planned.cost.usd))
+
+
+def _numbers(tokens: int | None, usd: float | None) -> tuple[Number, Number]:
+    return Number(count(tokens), value=tokens, unit="tokens"), Number(money(usd), value=usd, unit="USD")
 
 
 def _tokens(planned: PlannedTrial) -> int | None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from html import escape
@@ -17,6 +17,7 @@ from orchestrator.reports.text import printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 
 class Meaning(StrEnum):
@@ -185,6 +186,12 @@ def heading_row(text: str) -> Row:
     return Row((Cell(text, Meaning.STRONG),), is_heading=True)
 
 
+def facts(rows: Iterable[tuple[str, Cell | str]], gap: tuple[int, int] = (2, 1)) -> Table:
+    """What is known of one thing: a name and a value in each row, under no headings."""
+    columns = [Column(key="name", fit=Fit.LINE), Column(key="value", fit=Fit.FOLD)]
+    return Table(columns, [row(name, value) for name, value in rows], has_headings=False, gap=gap)
+
+
 # --- On a terminal --------------------------------------------------------------------------------------------
 
 
@@ -201,7 +208,7 @@ TERMINAL_STYLES: Mapping[Meaning, str] = {
     Meaning.FINISHING: "blue",
     Meaning.STOPPED: "dim yellow",
 }
-_BAR_WIDTH = 12
+BAR_WIDTH = 12
 _FITS: Mapping[Fit, Mapping[str, Any]] = {
     Fit.WORDS: {},
     Fit.FOLD: {"overflow": "fold"},
@@ -228,24 +235,29 @@ def _drawn(table: Table) -> RichTable:
     for column, last in zip(table.columns, footer, strict=True):
         drawn.add_column(
             column.heading,
-            footer=terminal_cell(last),
+            footer=terminal_text(last),
             justify="right" if column.is_number else "left",
             ratio=1 if column.takes_rest else None,
             min_width=column.least_width,
             **_FITS[column.fit],
         )
     for each in table.rows:
-        drawn.add_row(*map(terminal_cell, each.cells), style=TERMINAL_STYLES[each.meaning])
+        drawn.add_row(*map(_drawn_cell, each.cells), style=TERMINAL_STYLES[each.meaning])
     return drawn
 
 
-def terminal_cell(cell: Cell) -> RenderableType:
-    """The cell as a terminal shows it, alone or in a table."""
+def _drawn_cell(cell: Cell) -> RenderableType:
     from rich.progress_bar import ProgressBar
-    from rich.text import Text
 
     if isinstance(cell, Bar):
-        return ProgressBar(total=cell.total or 1, completed=cell.done, width=_BAR_WIDTH)
+        return ProgressBar(total=cell.total or 1, completed=cell.done, width=BAR_WIDTH)
+    return terminal_text(cell)
+
+
+def terminal_text(cell: Cell) -> Text:
+    """The text of a cell as a terminal shows it, in a table or in a line."""
+    from rich.text import Text
+
     text = Text(cell.text, style=TERMINAL_STYLES[cell.meaning])
     return text.append(cell.note, style="dim") if cell.note else text
 
