@@ -31,17 +31,17 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
     from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
-        contest = compare_models(ledger, first, second, file)
+        comparison = compare_models(ledger, first, second, file)
     if as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.evaluationobjects import contest_object
+        from orchestrator.reports.evaluationobjects import model_comparison_object
 
-        print_json(contest_object(contest))
+        print_json(model_comparison_object(comparison))
     else:
         from orchestrator.reports.leaderboard import print_model_comparison
         from orchestrator.reports.text import stdout
 
-        print_model_comparison(contest, stdout())
+        print_model_comparison(comparison, stdout())
 
 
 @click.command()

@@ -60,15 +60,15 @@ def _at_worst(name: ScoreName, figures: Metrics, value: float) -> float:
 
 def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iterator[str]:
     name = gate.metric if gate.metric in METRICS else _JUDGED_AS
-    its = [each for each in results.contrasts if (each.model, each.variant, each.measure) == (*series.key, name)]
+    its = [each for each in results.comparisons if (each.model, each.variant, each.measure) == (*series.key, name)]
     if not its:
         yield f"{who}: {name} can't be held against the base's, which was not asked the same"
     if any(map(is_worse, its)):
         yield f"{who}: {name} is worse than the base's, and that is established"
 
 
-def is_worse(contrast: MetricComparison) -> bool:
+def is_worse(found: MetricComparison) -> bool:
     """True where the model is worse than the base by an established difference."""
-    fell = contrast.comparison.worse > contrast.comparison.better
-    is_bad = not fell if METRICS[contrast.measure].better_low else fell
-    return contrast.is_established and is_bad
+    fell = found.comparison.worse > found.comparison.better
+    is_bad = not fell if METRICS[found.measure].better_low else fell
+    return found.is_established and is_bad

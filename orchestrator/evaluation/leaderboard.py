@@ -11,7 +11,7 @@ from orchestrator.errors import EvaluatedOtherwise, FtorchError, NotEvaluated
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.comparison import compare
 from orchestrator.evaluation.metrics import METRICS, value_of
-from orchestrator.evaluation.results import MetricComparison, Series, contrasts, series_of
+from orchestrator.evaluation.results import MetricComparison, Series, compare_series, series_of
 from orchestrator.evaluation.scores import (
     Conditions,
     ScoredAnswer,
@@ -183,7 +183,7 @@ class ModelComparison:
 
     first: Side
     second: Side
-    contrasts: Sequence[MetricComparison]
+    metrics: Sequence[MetricComparison]
     broken: Sequence[Changed]
     """Right with the first only."""
     fixed: Sequence[Changed]
@@ -200,7 +200,7 @@ def compare_models(ledger: Ledger, first: str, second: str, file: Path | None = 
     sides = _sides(ledger, first, second, inspect_file(file).sha256 if file else None)
     ours, theirs = (_gathered(ledger, side) for side in sides)
     broken, fixed = changed_answers(ledger, *sides)
-    found = contrasts(ours, {sides[1].key: ("second", theirs)})
+    found = compare_series(ours, {sides[1].key: ("second", theirs)})
     return ModelComparison(*sides, found, broken, fixed, _confusion(ours, theirs))
 
 

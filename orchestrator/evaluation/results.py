@@ -72,7 +72,7 @@ class Results:
     evaluation: Evaluation
     cases: int
     series: Sequence[Series]
-    contrasts: Sequence[MetricComparison]
+    comparisons: Sequence[MetricComparison]
 
 
 def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
@@ -99,7 +99,9 @@ def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Ser
     )
 
 
-def contrasts(first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]) -> list[MetricComparison]:
+def compare_series(
+    first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]
+) -> list[MetricComparison]:
     """Each of the others, with its label, against the first by every measure that both have answers for.
 
     The p-values are adjusted for how many are compared with the same one.
@@ -147,5 +149,5 @@ def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, SeriesScor
             for each in series
             if each.variant == base.variant and not each.is_base
         }
-        compared += contrasts(found[base.key], others)
-    return sorted(compared, key=lambda contrast: list(METRICS).index(contrast.measure))
+        compared += compare_series(found[base.key], others)
+    return sorted(compared, key=lambda each: list(METRICS).index(each.measure))

@@ -45,11 +45,11 @@ def print_results(results: Results, console: Console) -> None:
             console.print()
             console.print(table.title, style="bold")
             console.print(table)
-    if results.contrasts:
+    if results.comparisons:
         console.print()
-        labels = {contrast.label for contrast in results.contrasts}
+        labels = {each.label for each in results.comparisons}
         who = f"{printable(labels.pop())} against base" if len(labels) == 1 else "Against the base"
-        print_comparisons(f"{who}, case by case", "base", results.contrasts, console)
+        print_comparisons(f"{who}, case by case", "base", results.comparisons, console)
 
 
 def accuracy_table(results: Results) -> Table:
@@ -296,47 +296,48 @@ def _columns(results: Results, *numbers: str) -> list[Column]:
 # --- One model against another, measure by measure, and what that proves --------------------------------------
 
 
-def print_comparisons(title: str, first: str, contrasts: Sequence[MetricComparison], console: Console) -> None:
+def print_comparisons(title: str, first: str, comparisons: Sequence[MetricComparison], console: Console) -> None:
     """What was compared and how, the table, and what to know of it."""
     console.print(printable(title), style="bold", soft_wrap=True)
-    print_wrapped(method(contrasts), console, indent="", hanging="")
-    console.print(comparisons_table(first, contrasts))
-    if sentence := too_few(contrasts):
+    print_wrapped(method(comparisons), console, indent="", hanging="")
+    console.print(comparisons_table(first, comparisons))
+    if sentence := too_few(comparisons):
         print_wrapped(sentence, console, indent="", hanging="")
 
 
-def method(contrasts: Sequence[MetricComparison]) -> str:
+def method(comparisons: Sequence[MetricComparison]) -> str:
     """How the numbers of these comparisons are made."""
-    several = max((contrast.of for contrast in contrasts), default=1)
+    several = max((each.of for each in comparisons), default=1)
     holm = f"; p after Holm, for {several} comparisons" if several > 1 else ""
     return f"exact McNemar test, paired bootstrap 95 % interval in points{holm}"
 
 
-def too_few(contrasts: Sequence[MetricComparison]) -> str:
+def too_few(comparisons: Sequence[MetricComparison]) -> str:
     """Why some of these comparisons could not come to anything; "" where all could."""
     fewest = fewest_changes()
-    if not any(0 < _changed(contrast) < fewest and not contrast.is_established for contrast in contrasts):
+    if not any(0 < _changed(each) < fewest and not each.is_established for each in comparisons):
         return ""
     return f"Where fewer than {fewest} answers changed, no test can establish a difference: ask more cases."
 
 
-def comparisons_table(first: str, contrasts: Sequence[MetricComparison]) -> Table:
+def comparisons_table(first: str, comparisons: Sequence[MetricComparison]) -> Table:
     """A row for each measure; of several models or variants a row each, under the name of the measure.
 
     `first` heads the column of the model that the others are held against.
     """
-    several = len({(contrast.label, contrast.variant) for contrast in contrasts}) > 1
+    several = len({(each.label, each.variant) for each in comparisons}) > 1
     columns = [
         Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
         *(Column(heading, fit=Fit.LINE) for heading in (first, "then", "difference", "p")),
         Column("", "verdict", Fit.LINE),
     ]
     rows = []
-    for measure, found in groupby(contrasts, key=lambda contrast: contrast.measure):
+    for measure, found in groupby(comparisons, key=lambda each: each.measure):
         title = METRICS[measure].title
         rows += [heading_row(title)] if several else []
         rows += [
-            row(f"  {_compared(each, contrasts)}" if several else title, *_comparison_cells(each)) for each in found
+            row(f"  {_compared(each, comparisons)}" if several else title, *_comparison_cells(each))
+            for each in found
         ]
     return Table(columns, rows)
 
@@ -346,32 +347,32 @@ def p_shown_short(p_value: float) -> str:
     return p_shown(p_value).replace("below ", "<")
 
 
-def verdict(contrast: MetricComparison) -> Cell:
+def verdict(each: MetricComparison) -> Cell:
     """Better, worse, or that nothing is known."""
-    found = contrast.comparison
-    if _changed(contrast) == 0:
+    found = each.comparison
+    if _changed(each) == 0:
         return Cell("no difference")
-    if not contrast.is_established:
+    if not each.is_established:
         return Cell("not established", Meaning.WARNING)
-    is_good = (found.better > found.worse) != METRICS[contrast.measure].better_low
+    is_good = (found.better > found.worse) != METRICS[each.measure].better_low
     return Cell("better", Meaning.GOOD) if is_good else Cell("worse", Meaning.BAD)
 
 
-def _compared(contrast: MetricComparison, among: Sequence[MetricComparison]) -> str:
+def _compared(each: MetricComparison, among: Sequence[MetricComparison]) -> str:
     """The label and the variant, as far as they tell these comparisons apart."""
     labels, variants = {each.label for each in among}, {each.variant for each in among}
-    parts = [*([contrast.label] if len(labels) > 1 else []), *([contrast.variant] if len(variants) > 1 else [])]
+    parts = [*([each.label] if len(labels) > 1 else []), *([each.variant] if len(variants) > 1 else [])]
     return printable(" ".join(parts))
 
 
-def _comparison_cells(contrast: MetricComparison) -> list[Cell]:
-    found, interval = contrast.comparison, contrast.comparison.difference
+def _comparison_cells(each: MetricComparison) -> list[Cell]:
+    found, interval = each.comparison, each.comparison.difference
     points = "" if interval is None else _points(interval.value, interval.low, interval.high)
     return [
         *(_of_side(side) for side in (found.first, found.second)),
         Number(points, value=interval.value if interval else None),
-        Number(p_shown_short(contrast.p_value), value=contrast.p_value),
-        verdict(contrast),
+        Number(p_shown_short(each.p_value), value=each.p_value),
+        verdict(each),
     ]
 
 
@@ -384,5 +385,5 @@ def _points(value: float, low: float, high: float) -> str:
     return f"{value * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
 
 
-def _changed(contrast: MetricComparison) -> int:
-    return contrast.comparison.better + contrast.comparison.worse
+def _changed(each: MetricComparison) -> int:
+    return each.comparison.better + each.comparison.worse

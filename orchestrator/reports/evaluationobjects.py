@@ -33,7 +33,7 @@ def results_object(results: Results, ownership: Ownership | None = None) -> dict
         "created_at": iso(found.created_at),
         "finished_at": iso(found.finished_at),
         "models": [_series_object(series) for series in results.series],
-        "against_base": [contrast_object(contrast) for contrast in results.contrasts],
+        "against_base": [comparison_object(each) for each in results.comparisons],
         **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
     }
 
@@ -48,23 +48,23 @@ def results_csv(results: Results, ownership: Ownership | None = None) -> str:
     return text.getvalue()
 
 
-def contrast_object(contrast: MetricComparison) -> dict[str, Any]:
+def comparison_object(each: MetricComparison) -> dict[str, Any]:
     """One comparison; `before` is the base, or the first of two models."""
-    found = contrast.comparison
+    found = each.comparison
     return {
-        "model": contrast.model,
-        "label": contrast.label,
-        "variant": contrast.variant,
-        "measure": contrast.measure,
+        "model": each.model,
+        "label": each.label,
+        "variant": each.variant,
+        "measure": each.measure,
         "before": share_object(found.first),
         "after": share_object(found.second),
         "difference": asdict(found.difference) if found.difference else None,
         "better": found.better,
         "worse": found.worse,
         "p_value": found.p_value,
-        "p_value_adjusted": contrast.p_value,
-        "models_compared": contrast.of,
-        "is_established": contrast.is_established,
+        "p_value_adjusted": each.p_value,
+        "models_compared": each.of,
+        "is_established": each.is_established,
         "broken": list(found.broken),
         "fixed": list(found.fixed),
     }
@@ -155,18 +155,18 @@ def _flat(found: Metrics) -> dict[str, Any]:
     return row
 
 
-def contest_object(contest: ModelComparison) -> dict[str, Any]:
+def model_comparison_object(comparison: ModelComparison) -> dict[str, Any]:
     """What `compare --json` prints."""
     return {
-        "first": _side(contest.first),
-        "second": _side(contest.second),
-        "file_sha256": contest.first.evaluation.file_sha256,
-        "second_against_first": [contrast_object(contrast) for contrast in contest.contrasts],
-        "broken": [asdict(changed) for changed in contest.broken],
-        "fixed": [asdict(changed) for changed in contest.fixed],
+        "first": _side(comparison.first),
+        "second": _side(comparison.second),
+        "file_sha256": comparison.first.evaluation.file_sha256,
+        "second_against_first": [comparison_object(each) for each in comparison.metrics],
+        "broken": [asdict(changed) for changed in comparison.broken],
+        "fixed": [asdict(changed) for changed in comparison.fixed],
         "confusion": [
             {"expected": expected, "called": called, "first": first, "second": second}
-            for (expected, called), (first, second) in contest.confusion.items()
+            for (expected, called), (first, second) in comparison.confusion.items()
         ],
     }
 

@@ -15,7 +15,7 @@ from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.ledger import Ledger
-from orchestrator.reports import evaluation, evaluation as contrasts, ownership, ownershipplot
+from orchestrator.reports import evaluation, ownership, ownershipplot
 from orchestrator.reports.leaderboard import confusion_table
 from orchestrator.reports.table import Row, Table
 from orchestrator.reports.text import plural, printable
@@ -79,7 +79,7 @@ def page_of(ledger: Ledger, results: Results, owned: Ownership | None) -> str:
         rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
         unanswered=sum(series.all.api_errors for series in results.series),
         verdict=_verdict(results),
-        too_few=contrasts.too_few(results.contrasts),
+        too_few=evaluation.too_few(results.comparisons),
         shares=list(_shares(results)),
         tables=[table for table in _tables(results) if table.rows],
         owning=_owning(owned) if owned else None,
@@ -113,13 +113,13 @@ def _harmless(value: Any) -> Any:
 
 def _verdict(results: Results) -> Table | None:
     """With the verdicts in the second column: on a phone the first ones are what is seen."""
-    if not results.contrasts:
+    if not results.comparisons:
         return None
-    table = contrasts.comparisons_table("base", results.contrasts)
+    table = evaluation.comparisons_table("base", results.comparisons)
     first, *others, last = table.columns
     rows = [each if each.is_heading else _with_last_second(each) for each in table.rows]
     columns = [first, replace(last, heading="verdict"), *others]
-    return replace(table, columns=columns, rows=rows, title=contrasts.method(results.contrasts))
+    return replace(table, columns=columns, rows=rows, title=evaluation.method(results.comparisons))
 
 
 def _with_last_second(row: Row) -> Row:

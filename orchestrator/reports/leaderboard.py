@@ -118,18 +118,18 @@ def _pair_row(pair: tuple[str, str], counts: Iterable[int]) -> Row:
 _SHOWN_CASES = 20
 
 
-def print_model_comparison(contest: ModelComparison, console: Console) -> None:
+def print_model_comparison(comparison: ModelComparison, console: Console) -> None:
     """The measures, the cases that changed, and the tools that were mixed up."""
-    evaluation = contest.second.evaluation
+    evaluation = comparison.second.evaluation
     console.print(printable(f"On {evaluation.file_path}"), style="bold", soft_wrap=True)
     print_rehearsal(evaluation, console)
-    for word, side in (("first", contest.first), ("second", contest.second)):
+    for word, side in (("first", comparison.first), ("second", comparison.second)):
         console.print(printable(f"  {word:7} {_side_name(side)}"), soft_wrap=True)
     console.print()
-    print_comparisons("The second against the first, case by case", "first", contest.contrasts, console)
-    _print_changed("Broken", "right with the first only", contest.broken, console)
-    _print_changed("Fixed", "right with the second only", contest.fixed, console)
-    _print_confusion(contest, console)
+    print_comparisons("The second against the first, case by case", "first", comparison.metrics, console)
+    _print_changed("Broken", "right with the first only", comparison.broken, console)
+    _print_changed("Fixed", "right with the second only", comparison.fixed, console)
+    _print_confusion(comparison, console)
 
 
 def _side_name(side: Side) -> str:
@@ -157,8 +157,8 @@ def _changed_row(each: Changed) -> Row:
     return row(printable(each.case), line, printable(each.request), printable(each.difference))
 
 
-def _print_confusion(contest: ModelComparison, console: Console) -> None:
-    if not contest.confusion:
+def _print_confusion(comparison: ModelComparison, console: Console) -> None:
+    if not comparison.confusion:
         return
     console.print()
     console.print("Tools mixed up", style="bold")
@@ -166,5 +166,5 @@ def _print_confusion(contest: ModelComparison, console: Console) -> None:
         *(Column(heading, fit=Fit.FOLD) for heading in ("expected", "called")),
         *(Column(heading, fit=Fit.LINE, is_number=True) for heading in ("first", "second")),
     ]
-    shown = list(contest.confusion.items())[:_SHOWN_CASES]
+    shown = list(comparison.confusion.items())[:_SHOWN_CASES]
     console.print(Table(columns, [_pair_row(pair, counts) for pair, counts in shown]))

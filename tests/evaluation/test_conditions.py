@@ -77,9 +77,9 @@ def test_two_models_scored_otherwise_are_not_compared_and_both_rules_are_named(l
 def test_two_models_are_compared_by_what_was_scored_alike_though_it_is_older(ledger: Ledger) -> None:
     record_two(ledger)
     record_evaluation(ledger, {(BASE, "full"): [1]}, id="eval0003", rejection_tools=["decline"], created_at=500.0)
-    contest = compare_models(ledger, BASE, TUNED)
-    assert (contest.first.evaluation.id, contest.second.evaluation.id) == ("eval0003", "eval0002")
-    assert [each.case for each in contest.fixed] == ["case-2", "case-3"]
+    comparison = compare_models(ledger, BASE, TUNED)
+    assert (comparison.first.evaluation.id, comparison.second.evaluation.id) == ("eval0003", "eval0002")
+    assert [each.case for each in comparison.fixed] == ["case-2", "case-3"]
 
 
 def test_rules_of_another_version_are_other_rules(ledger: Ledger) -> None:

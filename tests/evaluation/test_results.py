@@ -90,7 +90,7 @@ def score(evaluation_id: str, model: str, number: int, *, is_right: bool, reject
 
 
 def against_base(results: Results, model: str) -> Any:
-    return next(each for each in results.contrasts if (each.model, each.measure) == (model, "call_accuracy"))
+    return next(each for each in results.comparisons if (each.model, each.measure) == (model, "call_accuracy"))
 
 
 def test_a_tuned_model_is_held_against_the_base_case_by_case(ledger: Ledger) -> None:
@@ -115,11 +115,11 @@ def test_several_models_against_one_base_are_adjusted_after_holm(ledger: Ledger)
 def test_a_comparison_names_what_was_broken_and_what_was_mixed_up(ledger: Ledger) -> None:
     record(ledger, {"gpt": [1, 2, 3]})
     record(ledger, {"ft:gpt:a": [3, 4]}, identifier="eval0002")
-    contest = compare_models(ledger, "gpt", "ft:gpt:a")
-    assert [each.case for each in contest.broken] == ["case-1", "case-2"]
-    assert [each.case for each in contest.fixed] == ["case-4"]
-    assert str(contest.broken[0].difference) == "wrong tool: expected land, found climb"
-    assert contest.confusion == {("land", "climb"): (7, 8)}
+    comparison = compare_models(ledger, "gpt", "ft:gpt:a")
+    assert [each.case for each in comparison.broken] == ["case-1", "case-2"]
+    assert [each.case for each in comparison.fixed] == ["case-4"]
+    assert str(comparison.broken[0].difference) == "wrong tool: expected land, found climb"
+    assert comparison.confusion == {("land", "climb"): (7, 8)}
 
 
 def test_models_that_share_no_file_are_not_compared(ledger: Ledger) -> None:
@@ -199,7 +199,7 @@ def test_missing_answers_that_could_change_it_do_not_meet_a_gate(ledger: Ledger)
 
 def test_what_rose_and_is_better_low_is_called_worse(ledger: Ledger) -> None:
     more = results_of(ledger, record(ledger, {"gpt": range(1, 11), "ft:gpt:a": []}, rejected_if_wrong=True))
-    found = next(each for each in more.contrasts if each.measure == "over_rejection")
+    found = next(each for each in more.comparisons if each.measure == "over_rejection")
     assert found.comparison.better == 10
     assert found.sentence.startswith("The second is worse: 10 of 10 against 0 of 10")
 

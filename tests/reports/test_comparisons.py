@@ -37,7 +37,7 @@ def test_four_variants_have_a_line_each_under_every_measure(
     ledger: Ledger, screen: Screen, lines_of: LinesOf
 ) -> None:
     console = screen(80)
-    print_comparisons("tuned against base", "base", compared(ledger, *VARIANTS).contrasts, console)
+    print_comparisons("tuned against base", "base", compared(ledger, *VARIANTS).comparisons, console)
     lines = lines_of(console)
     first = lines.index("calls right")
     assert [line.split()[0] for line in lines[first + 1 : first + 5]] == list(VARIANTS)
@@ -49,14 +49,14 @@ def test_four_variants_have_a_line_each_under_every_measure(
 
 def test_one_model_has_one_line_for_each_measure(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:
     console = screen(80)
-    print_comparisons("tuned against base", "base", compared(ledger, "full").contrasts, console)
+    print_comparisons("tuned against base", "base", compared(ledger, "full").comparisons, console)
     [line] = [line for line in lines_of(console) if line.startswith("calls right")]
     assert line.split()[:6] == ["calls", "right", "4", "of", "20", "19"]
 
 
 def test_too_few_changes_are_explained_once(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:
     console = screen(80)
-    print_comparisons("tuned against base", "base", compared(ledger, "full", cases=5).contrasts, console)
+    print_comparisons("tuned against base", "base", compared(ledger, "full", cases=5).comparisons, console)
     text = " ".join(" ".join(lines_of(console)).split())
     assert "not established" in text
     assert text.count("fewer than 6 answers changed") == 1
