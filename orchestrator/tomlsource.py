@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import TomlSyntaxError, TomlUnreadable
+from orchestrator.spelling import did_you_mean
 
 KeyPath = tuple[str, ...]
 
@@ -46,8 +46,8 @@ class TomlSource:
         kind = "table" if isinstance(self._value(key), dict) else "key"
         where = f" in [{'.'.join(key[:-1])}]" if len(key) > 1 else ""
         choices = sorted(known)
-        near = difflib.get_close_matches(key[-1], choices, n=1, cutoff=0.5)
-        advice = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(choices)}"
+        otherwise = f"known here: {', '.join(choices)}"
+        advice = did_you_mean(key[-1], choices, 'did you mean "{}"?', otherwise=otherwise, cutoff=0.5)
         return f'{self.place(*key)}: unknown {kind} "{key[-1]}"{where}; {advice}'
 
     def _value(self, key: KeyPath) -> Any:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from orchestrator.chat.conversation import Conversation, Outcome, Reply, open_connection
@@ -15,6 +14,7 @@ from orchestrator.chat.terms import ROUNDS, ChatOptions, Target, Terms, agree, f
 from orchestrator.dataset.variants import Variant
 from orchestrator.errors import CallNotAllowed, NoSuchTool
 from orchestrator.ledger import open_ledger
+from orchestrator.spelling import did_you_mean
 from orchestrator.tools.calls import ReadyCall
 from orchestrator.tools.functions import Tool
 from orchestrator.tools.sources import load_tools
@@ -101,8 +101,7 @@ class Unattended:
 def _require_known(names: Collection[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f'; perhaps "{near[0]}" is meant' if near else ""
+            hint = did_you_mean(name, known, '; perhaps "{}" is meant')
             raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none; name them with --tools")
 
 

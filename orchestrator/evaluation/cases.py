@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from orchestrator.evaluation.scoring.expectations import (
 from orchestrator.evaluation.scoring.rules import InvalidCase, parse_rules
 from orchestrator.evaluation.scoring.tools import Toolset, Toolsets
 from orchestrator.evaluation.scoring.verdicts import Expectation
+from orchestrator.spelling import nearest
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ def read_keys(row: Mapping[str, Any]) -> CaseKeys:
 
 def _refuse_misspelt(row: Mapping[str, Any]) -> None:
     for key in row:
-        if key not in _KNOWN and (near := get_close_matches(key, CASE_KEYS, n=1, cutoff=0.8)):
-            raise InvalidCase(f"key {shown(key)}: there is no such key; did you mean {shown(near[0])}?")
+        if key not in _KNOWN and (near := nearest(key, CASE_KEYS, cutoff=0.8)):
+            raise InvalidCase(f"key {shown(key)}: there is no such key; did you mean {shown(near)}?")
 
 
 def _name(row: Mapping[str, Any], key: str) -> str | None:

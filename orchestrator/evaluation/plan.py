@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from orchestrator.evaluation.subjects import Candidate, Subject, candidates, fin
 from orchestrator.jobfile import Evaluation as Settings
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
+from orchestrator.spelling import did_you_mean, nearest
 from orchestrator.store import evaluations as store
 from orchestrator.store.batches import under_way
 
@@ -210,11 +210,10 @@ def _settings(subject: Subject, options: EvaluationOptions) -> tuple[Settings, P
 def doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
     """Names that are taken as they stand, and would quietly give other figures where they are misspelt."""
     for model in settings.models:
-        near = get_close_matches(model, (BASE, TUNED, CHECKPOINTS), n=1, cutoff=0.8)
-        if near and near[0] != model:
-            yield f'"{model}" is taken for the name of a model; did you mean "{near[0]}"?'
+        near = nearest(model, (BASE, TUNED, CHECKPOINTS), cutoff=0.8)
+        if near and near != model:
+            yield f'"{model}" is taken for the name of a model; did you mean "{near}"?'
     for tool in settings.rejection_tools:
         if tool not in cases.tools:
-            near = get_close_matches(tool, cases.tools, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            hint = did_you_mean(tool, cases.tools, '; did you mean "{}"?')
             yield f'no case declares or expects the rejection tool "{tool}"{hint}'

@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from orchestrator.deployments.context import Listener as DeploymentListener
@@ -33,6 +32,7 @@ from orchestrator.evaluation.plan import Plan, asked_as, batches, open_questions
 from orchestrator.evaluation.scores import SCORING, score_answers
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
+from orchestrator.spelling import did_you_mean
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer
 
@@ -291,6 +291,7 @@ async def require_models(endpoint: Endpoint, plan: Plan, known: Collection[str] 
         if name in _WORDS or name in known or name not in plan.unanswered:
             continue
         if await endpoint.has_model(name) is False:
-            near = get_close_matches(name, [*_WORDS, *await endpoint.models()], n=1, cutoff=0.5)
-            advice = f'Did you mean "{near[0]}"?' if near else "Leave it out, or give a name that it lists."
+            known = [*_WORDS, *await endpoint.models()]
+            otherwise = "Leave it out, or give a name that it lists."
+            advice = did_you_mean(name, known, 'Did you mean "{}"?', otherwise=otherwise, cutoff=0.5)
             raise NoSuchModel(endpoint=endpoint.name, model=name, advice=advice)

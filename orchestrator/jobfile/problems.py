@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from orchestrator.jobfile.tables import (
     Poll,
     Table,
 )
+from orchestrator.spelling import did_you_mean
 from orchestrator.tomlsource import KeyPath, TomlSource
 
 
@@ -64,8 +64,7 @@ def absence(path: Path) -> str:
         names = os.listdir(path.parent)
     except (OSError, ValueError):
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"there is no file {path}" + (f"; did you mean {near[0]}?" if near else "")
+    return f"there is no file {path}" + did_you_mean(path.name, names, "; did you mean {}?")
 
 
 def explain(source: TomlSource, details: ErrorDetails) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from orchestrator.errors import NoSuchSweep
 from orchestrator.jobfile import JobFile, Sweep, job_from_document
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
+from orchestrator.spelling import did_you_mean
 from orchestrator.store import sweeps as store
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.store.runs import Run
@@ -140,13 +140,9 @@ def find(connection: Connection, name: str, endpoint: str | None = None) -> Reco
         return found[0]
     known = store.newest(connection)
     elsewhere = [sweep.endpoint for sweep in known if sweep.name == name]
-    near = difflib.get_close_matches(name, [sweep.name for sweep in known], n=1)
+    advice = did_you_mean(name, [sweep.name for sweep in known], otherwise="See: ftorch sweep list")
     if elsewhere:
         advice = f"It was run on {', '.join(elsewhere)}."
-    elif near:
-        advice = f"Did you mean {near[0]}?"
-    else:
-        advice = "See: ftorch sweep list"
     raise NoSuchSweep(name=name, place=f" on {endpoint}" if endpoint else "", advice=advice)
 
 

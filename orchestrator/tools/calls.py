@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from inspect import BoundArguments, isawaitable
 from typing import Any
 
@@ -18,6 +17,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from orchestrator.dataset.findings import named_type
 from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.spelling import did_you_mean
 from orchestrator.tools.functions import Tool
 
 LONGEST_RESULT = 100_000
@@ -90,8 +90,8 @@ def _json(value: Any) -> str:
 def _tool(name: str, tools: Mapping[str, Tool]) -> Tool:
     if name in tools:
         return tools[name]
-    near = get_close_matches(name, tools, n=1)
-    known = f"did you mean {near[0]}?" if near else f"there are {', '.join(tools)}" if tools else "there are none"
+    otherwise = f"there are {', '.join(tools)}" if tools else "there are none"
+    known = did_you_mean(name, tools, "did you mean {}?", otherwise=otherwise)
     raise CallRefused(f'there is no tool "{name[:100]}"; {known}')
 
 

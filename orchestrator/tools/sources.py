@@ -8,12 +8,12 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from orchestrator.errors import ToolsUnusable
+from orchestrator.spelling import did_you_mean
 from orchestrator.tools.functions import Tool, tool_of
 
 _FILE = ".py"
@@ -64,9 +64,9 @@ def _named(module: ModuleType, name: str, source: str) -> Callable[..., Any]:
     if callable(found) and not isinstance(found, type):
         return found
     known = [each for each, value in vars(module).items() if inspect.isfunction(value)]
-    near = get_close_matches(name, known, n=1)
     problem = f"there is no function {name}" if found is None else f"{name} is no function"
-    fix = f"Perhaps {near[0]} is meant" if near else f"It has {', '.join(known)}" if known else "Define it there"
+    otherwise = f"It has {', '.join(known)}" if known else "Define it there"
+    fix = did_you_mean(name, known, "Perhaps {} is meant", otherwise=otherwise)
     raise ToolsUnusable(source=source, problem=problem, fix=fix)
 
 

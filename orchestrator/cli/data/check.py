@@ -150,18 +150,15 @@ def explain(code: str, as_json: bool) -> None:
 
 def _find(code: str) -> list[Rule]:
     """The kinds whose codes begin so. Raises NoSuchKind where there are none."""
-    from difflib import get_close_matches
-
     from orchestrator.dataset.rules import RULES
     from orchestrator.errors import NoSuchKind
+    from orchestrator.spelling import did_you_mean
 
     found = [RULES[each] for each in sorted(RULES) if each.startswith(code)]
     if found:
         return found
-    near = get_close_matches(code, RULES, n=1)
-    raise NoSuchKind(
-        code=code, advice=f"Did you mean {near[0]}?" if near else "ftorch data explain lists them all."
-    )
+    advice = did_you_mean(code, RULES, otherwise="ftorch data explain lists them all.")
+    raise NoSuchKind(code=code, advice=advice)
 
 
 # --- `data stats`: what training files hold, in figures -------------------------------------------------------

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from orchestrator.errors import (
     NoSuchEndpoint,
     OptionAgainstJobFile,
 )
+from orchestrator.spelling import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
@@ -185,8 +185,7 @@ def _limits_wished(endpoint: str | None) -> Limits | None:
     if endpoint in ENDPOINT_TYPES:
         return limits_of(endpoint)
     known = sorted({*configured, *ENDPOINT_TYPES})
-    near = get_close_matches(endpoint, known, n=1)
-    advice = f"Did you mean {near[0]}?" if near else f"Choose one of: {', '.join(known)}."
+    advice = did_you_mean(endpoint, known, otherwise=f"Choose one of: {', '.join(known)}.")
     raise NoSuchEndpoint(name=endpoint, advice=advice)
 
 
@@ -197,9 +196,8 @@ def _require_existing(path: Path) -> None:
         names = os.listdir(path.parent)
     except (OSError, ValueError):
         names = []
-    near = get_close_matches(path.name, names, n=1)
-    if near:
-        raise DataFileNotFound(f"There is no file {path}. Did you mean {path.with_name(near[0])}?")
+    if near := nearest(path.name, names):
+        raise DataFileNotFound(f"There is no file {path}. Did you mean {path.with_name(near)}?")
     raise DataFileNotFound(path=path)
 
 
