@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-fuzz test-postgres lint bench cassettes docs format clean
+.PHONY: help demo test test-faults test-fuzz test-postgres lint bench cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -50,18 +50,34 @@ test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway
 docs: $(VENV)/.installed-base  ## Write docs/data-checks.md from the table of checks
 	$(BIN)/python docs/generate.py
 
-format: $(VENV)/.installed-lint  ## Format the sources
+check: lint test  ## Check a change: style, types, imports, and the fast tests
+
+fix: $(VENV)/.installed-lint  ## Fix what can be fixed by itself, and format the sources
 	$(BIN)/ruff check --fix-only $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+test-lowest: $(VENV)/.installed-uv  ## Run the fast tests with the lowest versions that pyproject.toml states
+	rm -rf .venv-lowest
+	$(MAKE) test VENV=.venv-lowest PIP='$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct'
+
+test-newest: $(VENV)/.installed-uv  ## Run the fast tests with the newest versions of everything
+	rm -rf .venv-newest
+	$(MAKE) test VENV=.venv-newest PIP='$(BIN)/uv pip install --quiet --python .venv-newest --upgrade'
+
+dist: $(VENV)/.installed-test  ## Build the wheel and the source archive; TAG=v1.2.3 has to name their version
+	@version=$$($(BIN)/hatchling version) && case "$(TAG)" in "" | v$$version) ;; \
+		*) echo "the tag is $(TAG), but pyproject.toml says version $$version" >&2; exit 1;; esac
+	rm -rf dist
+	$(BIN)/hatchling build
+
 clean:  ## Remove .venv and everything that was built; .ftorch, your runs, stays
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-newest build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- installing ------------------------------------------------------------------------------------------
 
 $(BIN)/python:
-	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
 		command -v $$python >/dev/null 2>&1 || continue; \
 		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 		$$python -m venv $(VENV) && exit 0; \
@@ -81,4 +97,8 @@ $(VENV)/.installed-test: $(VENV)/.installed-base
 
 $(VENV)/.installed-lint: $(VENV)/.installed-base
 	$(PIP) --editable '.[serve,lint]'
+	@touch $@
+
+$(VENV)/.installed-uv: $(BIN)/python
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
 	@touch $@
