@@ -1,4 +1,4 @@
-"""A project folder of its own for a test, and the command as a process in it."""
+"""A project folder of its own for a test, and the command in it: inside this process, or as one of its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from support import command
 
 FTORCH = str(Path(sys.executable).with_name("ftorch"))
 
@@ -28,6 +33,25 @@ class Project:
     environment: Mapping[str, str]
 
     def ftorch(self, *arguments: str, **environment: str) -> Result:
+        """Run the command inside this process: importing what it needs costs more than most commands do."""
+        with self.entered(**environment):
+            done = command.ftorch(*arguments)
+        return Result(done.exit_code, done.stdout, done.stderr)
+
+    @contextmanager
+    def entered(self, **environment: str) -> Iterator[None]:
+        """The project's folder as the current one, and its environment as that of this process."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.root)
+            patch.setattr(sys, "path", list(sys.path))
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            for name, value in {**self.environment, **environment}.items():
+                patch.setenv(name, value)
+            yield
+
+    def process(self, *arguments: str, **environment: str) -> Result:
+        """Run the command as a process: where one is killed, or several run at the same time."""
         done = subprocess.run(
             [FTORCH, *arguments],
             cwd=self.root,
