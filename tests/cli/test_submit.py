@@ -42,7 +42,7 @@ def test_again_trains_once_more(project: Project) -> None:
 
 def test_two_processes_at_once_make_one_run(project: Project) -> None:
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: project.ftorch("submit", "jobs/greet.toml"), range(3)))
+        done = list(pool.map(lambda _: project.process("submit", "jobs/greet.toml"), range(3)))
     assert [each.code for each in done] == [0, 0, 0]
     assert len({each.out for each in done}) == 1
     assert len(project.status()) == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import command
+from support.training import train_in_threads
 
 FTORCH = str(Path(sys.executable).with_name("ftorch"))
 
@@ -40,10 +41,11 @@ class Project:
 
     @contextmanager
     def entered(self, **environment: str) -> Iterator[None]:
-        """The project's folder as the current one, and its environment as that of this process."""
+        """The project's folder as the current one, its environment as that of this process, training in threads."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.root)
             patch.setattr(sys, "path", list(sys.path))
+            train_in_threads(patch)
             for name in os.environ.keys() - self.environment.keys():
                 patch.delenv(name)
             for name, value in {**self.environment, **environment}.items():
