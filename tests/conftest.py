@@ -13,7 +13,10 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url
+from support.places import is_slow
+from support.ready import new_databases_are_copies
 
+from orchestrator.store import migrate
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run
@@ -26,6 +29,35 @@ POSTGRES = os.environ.get("FTORCH_TEST_POSTGRES")
 """The URL of a server where databases may be made; without it the tests run on SQLite alone."""
 
 _FOREIGN_SETTINGS = ("FTORCH_", "OPENAI_", "AZURE_", "XDG_")
+_MEMORY = Path("/dev/shm")
+_ENOUGH_MEMORY = 2 << 30
+
+
+def pytest_configure() -> None:
+    """Keep the folders of tests in memory where there is enough: a commit that waits for a disk proves no more."""
+    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK | os.X_OK):
+        free = os.statvfs(_MEMORY)
+        if free.f_bavail * free.f_frsize >= _ENOUGH_MEMORY:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Database, str | None], None]]:
+    """What brings a database to the current schema. During tests a new SQLite file is a copy in its place."""
+    with new_databases_are_copies(tmp_path_factory.mktemp("migrated")) as really:
+        yield really
+
+
+@pytest.fixture
+def really_migrated(migrating: Callable[[Database, str | None], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """New databases are made by the migrations, as they are for users."""
+    monkeypatch.setattr(migrate, "_migrate", migrating)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])

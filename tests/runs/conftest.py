@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -73,17 +72,8 @@ def config() -> EndpointConfig:
     )
 
 
-@pytest.fixture(scope="session")
-def empty_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database without rows: copying it is quicker than migrating for every test."""
-    path = tmp_path_factory.mktemp("empty") / "ftorch.db"
-    open_database(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
-def db(tmp_path: Path, empty_db: Path) -> Iterator[Database]:
-    shutil.copy(empty_db, tmp_path / "ftorch.db")
+def db(tmp_path: Path) -> Iterator[Database]:
     database = open_database(f"sqlite:///{tmp_path / 'ftorch.db'}")
     yield database
     database.close()

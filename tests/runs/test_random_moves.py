@@ -26,12 +26,11 @@ owners = st.sampled_from(OWNERS)
 class Moves(RuleBasedStateMachine):
     """Two workers with their own, perhaps outdated, view of one run."""
 
-    template: Path
+    parent: Path
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(self.template, self.folder / "ftorch.db")
+        self.folder = Path(tempfile.mkdtemp(dir=self.parent))
         self.db = open_database(f"sqlite:///{self.folder / 'ftorch.db'}")
         self.now = 1000.0
         fields = dict.fromkeys(Run.__dataclass_fields__)
@@ -116,8 +115,8 @@ class Moves(RuleBasedStateMachine):
 
 
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
-def test_history_explains_every_state_and_ends_are_final(empty_db):
-    Moves.template = empty_db
+def test_history_explains_every_state_and_ends_are_final(tmp_path):
+    Moves.parent = tmp_path
     quick = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )

@@ -26,6 +26,8 @@ from orchestrator.store.schema import REVISION, metadata
 
 MakeRun = Callable[..., Run]
 
+pytestmark = pytest.mark.usefixtures("really_migrated")
+
 NEXT = """
 import os
 import signal

@@ -1,0 +1,30 @@
+"""Which tests are slow, by where they are: `make test` leaves them out, `make test-all` runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+
+SLOW = (
+    "e2e/",  # real processes, killed and raced
+    "faults/",  # lives and deaths in virtual time; a sample of the product stays among the fast ones
+    "docs/test_examples.py",  # a server and a notebook, trained on the whole drone data
+    "docs/test_readme.py",  # every command of the README, sweep included
+    "docs/test_chat_page.py",  # trains on the stock data
+    "docs/test_convert_page.py",  # every command of the page as a process
+    "docs/test_closing_the_loop_page.py",  # checks and splits the stock data
+    "jobs/",  # trains the shipped jobs
+    "server/test_killed.py",  # trainers and hosts that are killed
+    "server/trainers/test_cross_validation.py",  # trains the drone data many times over
+    "store/test_recovery.py",  # full disks, killed processes, locks held by other programs
+)
+
+FAST = ("faults/test_product.py",)
+"""Exceptions inside slow folders."""
+
+
+def is_slow(path: Path) -> bool:
+    """Whether the tests of this file are slow."""
+    place = path.resolve().relative_to(TESTS).as_posix()
+    return place.startswith(SLOW) and place not in FAST
