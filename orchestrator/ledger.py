@@ -79,6 +79,11 @@ class Ledger:
             counts = sweeps.counts(connection)
             return [SweepStanding(each, counts.get(each.id, {})) for each in sweeps.newest(connection, name=name)]
 
+    def sweep(self, sweep_id: str) -> tuple[RecordedSweep, list[RecordedTrial]]:
+        """A sweep with all its trials, those included that its job file no longer asks for."""
+        with self.database.read() as connection:
+            return sweeps.get(connection, sweep_id), sweeps.trials_of(connection, sweep_id)
+
     def trials(self, sweep_id: str) -> list[tuple[RecordedTrial, Run]]:
         """The trials of a sweep that its job file asks for, by number, each with its last run."""
         with self.database.read() as connection:
@@ -114,6 +119,16 @@ class Ledger:
         """The last measured step of each run that has one."""
         with self.database.read() as connection:
             return records.last_metrics(connection, run_ids)
+
+    def metrics(self, run_id: str) -> list[Metric]:
+        """All measured steps of a run, in their order."""
+        with self.database.read() as connection:
+            return records.metrics_of(connection, run_id)
+
+    def events(self, run_id: str) -> list[Event]:
+        """The endpoint's events of a run, oldest first."""
+        with self.database.read() as connection:
+            return records.events_of(connection, run_id)
 
     def hasten(self, waiting: Collection[Run]) -> None:
         """Have these runs looked at again at once, whatever they wait for."""

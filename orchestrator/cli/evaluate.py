@@ -221,9 +221,10 @@ def _check_wishes(plan: Plan, terms: Terms | None, output: Output) -> None:
 
 def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
     if output.html:
+        from orchestrator.evaluation.leaderboard import changes_against_base
         from orchestrator.reports.html import write_page
 
-        write_page(ledger, results, ownership, output.html)
+        write_page(results, ownership, changes_against_base(ledger, results), output.html)
         click.echo(f"wrote {output.html}", err=True)
     if output.plot and ownership:
         from orchestrator.reports.ownershipplot import save_plot

@@ -166,7 +166,7 @@ def logs(run: str, keep_on: bool, as_json: bool) -> None:
 
     with open_ledger() as ledger:
         found = ledger.run(run)
-        lines = EventLines(ledger, found.id, click.echo, as_json=as_json)
+        lines = EventLines(lambda: ledger.events(found.id), click.echo, as_json=as_json)
         lines.print_new()
         if keep_on and not found.is_over:
             _follow_events(ledger, found, lines)

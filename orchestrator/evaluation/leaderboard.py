@@ -11,7 +11,7 @@ from orchestrator.errors import EvaluatedOtherwise, FtorchError, NotEvaluated
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.comparison import compare
 from orchestrator.evaluation.metrics import METRICS, value_of
-from orchestrator.evaluation.results import MetricComparison, Series, compare_series, series_of
+from orchestrator.evaluation.results import MetricComparison, Results, Series, compare_series, series_of
 from orchestrator.evaluation.scores import (
     Conditions,
     ScoredAnswer,
@@ -222,6 +222,18 @@ def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Cha
         elif wrong is not None and after.verdict.right():
             fixed.append(wrong)
     return broken, fixed
+
+
+def changes_against_base(ledger: Ledger, results: Results) -> dict[SeriesKey, tuple[list[Changed], list[Changed]]]:
+    """For each model in a variant what it broke and what it fixed, held against the first base in that variant."""
+    bases = {series.variant: series for series in reversed(results.series) if series.is_base}
+    return {
+        series.key: changed_answers(
+            ledger, Side(results.evaluation, bases[series.variant].key), Side(results.evaluation, series.key)
+        )
+        for series in results.series
+        if series.variant in bases and not series.is_base
+    }
 
 
 def _sides(ledger: Ledger, first: str, second: str, sha256: str | None) -> tuple[Side, Side]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.dataset.files import new_files
-from orchestrator.evaluation.leaderboard import Changed, Side, changed_answers
+from orchestrator.evaluation.leaderboard import Changed
 from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
-from orchestrator.ledger import Ledger
+from orchestrator.evaluation.scores import SeriesKey
 from orchestrator.reports import evaluation, ownership, ownershipplot
 from orchestrator.reports.leaderboard import confusion_table
 from orchestrator.reports.table import Row, Table
@@ -28,6 +28,10 @@ MOST_CHANGED = 200
 """Answers that are listed for one model; --json has every one."""
 _TEMPLATES = Path(__file__).with_name("templates")
 _WITHOUT_PLOT = "A drawing of this needs matplotlib: pip install 'ftorch[plots]', then write the page again."
+
+
+ChangesOfEach = Mapping[SeriesKey, tuple[Sequence[Changed], Sequence[Changed]]]
+"""What each model in a variant broke and what it fixed."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,19 @@ class Owning:
     without_plot: str
 
 
-def write_page(ledger: Ledger, results: Results, owned: Ownership | None, path: Path) -> None:
+def write_page(results: Results, owned: Ownership | None, changes: ChangesOfEach, path: Path) -> None:
     """Write the page of an evaluation, with the cost of ownership where it was asked for; a file there is replaced.
+
+    `changes` are those of `evaluation.leaderboard.changes_against_base`.
 
     Raises OutputUnwritable.
     """
-    page = page_of(ledger, results, owned)
+    page = page_of(results, owned, changes)
     with new_files([path], replace=True) as [stream]:
         stream.write(page.encode())
 
 
-def page_of(ledger: Ledger, results: Results, owned: Ownership | None) -> str:
+def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -> str:
     """The page as text. Whatever models and files say stands in it as text, never as markup."""
     found = results.evaluation
     return _template().render(
@@ -83,7 +89,7 @@ def page_of(ledger: Ledger, results: Results, owned: Ownership | None) -> str:
         shares=list(_shares(results)),
         tables=[table for table in _tables(results) if table.rows],
         owning=_owning(owned) if owned else None,
-        changes=list(_changes(ledger, results)),
+        changes=list(_changes(results, changes)),
         most_changed=MOST_CHANGED,
         facts=list(_facts(results)),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -155,16 +161,12 @@ def _owning(owned: Ownership) -> Owning:
     )
 
 
-def _changes(ledger: Ledger, results: Results) -> Iterator[Changes]:
-    bases = {series.variant: series for series in reversed(results.series) if series.is_base}
+def _changes(results: Results, changes: ChangesOfEach) -> Iterator[Changes]:
     for series in results.series:
-        base = bases.get(series.variant)
-        if base is None or series.is_base:
-            continue
-        sides = (Side(results.evaluation, base.key), Side(results.evaluation, series.key))
-        broken, fixed = changed_answers(ledger, *sides)
-        counts = (len(broken), len(fixed))
-        yield Changes(_named(results, series), broken[:MOST_CHANGED], fixed[:MOST_CHANGED], counts)
+        if series.key in changes:
+            broken, fixed = changes[series.key]
+            counts = (len(broken), len(fixed))
+            yield Changes(_named(results, series), broken[:MOST_CHANGED], fixed[:MOST_CHANGED], counts)
 
 
 def _facts(results: Results) -> Iterator[tuple[str, str]]:

@@ -1,40 +1,30 @@
-"""The live display of runs on a terminal: a line for each, as many as fit, and the rest summed up."""
+"""Following runs as they happen: a live display on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.ledger import Ledger
-from orchestrator.reports.runs import AT_WORK, state_style, steps, validation_loss
+from orchestrator.reports.runlines import RunLine, RunLines
+from orchestrator.reports.runs import validation_loss
 from orchestrator.reports.sweepdetails import OVER, bar, states, trials_expected
 from orchestrator.reports.table import BAR_WIDTH
-from orchestrator.reports.text import clock, duration, listed, loss, printable, short, sparkline
+from orchestrator.reports.text import clock, duration, listed, loss, printable, short
+from orchestrator.reports.transfers import TransferBars, TransferLines
 from orchestrator.runs.context import Listener
-from orchestrator.store import records, sweeps as store
-from orchestrator.store.database import Database
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
@@ -45,6 +35,38 @@ _SWEEPS_SHOWN = 3
 _ENOUGH_TO_TELL = 0.02
 """The share of a sweep after which its pace tells how long the rest takes."""
 _TRAINING = ("running", "collecting", "paused")
+_LINES_PER_RUN = 10
+"""About how many lines of measurements a run prints where there is no terminal; of a sweep each prints its last."""
+
+_FEW, _REFRESH, _REFRESH_OF_MANY = 4, 8, 3
+"""How often a second is drawn: a screenful takes tens of milliseconds, which training on this machine could use."""
+
+
+class Records(Protocol):
+    """Where runs are looked up that a display hears of: the ledger."""
+
+    def sweep(self, sweep_id: str) -> tuple[RecordedSweep, list[RecordedTrial]]: ...
+
+    def trials(self, sweep_id: str) -> list[tuple[RecordedTrial, Run]]: ...
+
+    def progress(self, run_ids: list[str]) -> Mapping[str, Metric]: ...
+
+    def metrics(self, run_id: str) -> list[Metric]: ...
+
+
+@contextmanager
+def following(records: Records, runs: Sequence[Run], console: Console) -> Iterator[Listener]:
+    """A listener that shows these runs on `console` while the context is open."""
+    if not console.is_terminal:
+        yield Lines(console, Labels(records, runs))
+        return
+    display = Display(records, runs, console)
+    per_second = _REFRESH if len(display.lines) <= _FEW else _REFRESH_OF_MANY
+    with Live(display, console=console, refresh_per_second=per_second, transient=True):
+        yield display
+
+
+# --- On a terminal: a line for each run, as many as fit, and the rest summed up --------------------------------
 
 
 class Display:
@@ -53,30 +75,28 @@ class Display:
     A run of a sweep brings all trials of that sweep into view, also those that are drawn later.
     """
 
-    def __init__(self, ledger: Ledger, runs: Sequence[Run], console: Console) -> None:
+    def __init__(self, records: Records, runs: Sequence[Run], console: Console) -> None:
         self._console = console
-        self._labels = Labels(ledger.database, runs)
+        self._labels = Labels(records, runs)
         self._lines: dict[str, RunLine] = {}
         self._runs: dict[tuple[str, int], str] = {}
         """The last run of each trial."""
         self._places = count()
         self._spinner = Spinner("dots")
         self._transfers = TransferBars(console)
-        self._read(ledger, runs)
+        self._read(records, runs)
         shares = {each: self._share(each, self._counts(each)[1]) for each in self._labels.sweeps}
         self._paces = {sweep_id: _Pace(share, time.time()) for sweep_id, share in shares.items()}
 
-    def _read(self, ledger: Ledger, runs: Sequence[Run]) -> None:
-        trials = [run for each in self._labels.sweeps for _, run in ledger.trials(each)]
+    def _read(self, records: Records, runs: Sequence[Run]) -> None:
+        trials = [run for each in self._labels.sweeps for _, run in records.trials(each)]
         known = sorted({run.id: run for run in (*trials, *runs)}.values(), key=self._order)
-        with ledger.database.read() as connection:
-            last = records.last_metrics(connection, [run.id for run in known])
-            for run in known:
-                is_training = run.state in _TRAINING
-                metrics = records.metrics_of(connection, run.id) if is_training else []
-                line = self._add(run)
-                line.measure(metrics or ([last[run.id]] if run.id in last else []))
-                line.update(run, self._labels.state(run))
+        last = records.progress([run.id for run in known])
+        for run in known:
+            metrics = records.metrics(run.id) if run.state in _TRAINING else []
+            line = self._add(run)
+            line.measure(metrics or ([last[run.id]] if run.id in last else []))
+            line.update(run, self._labels.state(run))
 
     def _order(self, run: Run) -> tuple[str, int, float]:
         trial = self._labels.trial(run)
@@ -184,26 +204,7 @@ def _fitting(lines: list[RunLine], room: int) -> tuple[list[RunLine], list[RunLi
     return visible, [line for line in lines if line.run.id not in seen]
 
 
-# --- Following runs as they happen: a live display on a terminal, a line for each change elsewhere ------------
-
-
-_LINES_PER_RUN = 10
-"""About how many lines of measurements a run prints where there is no terminal; of a sweep each prints its last."""
-
-_FEW, _REFRESH, _REFRESH_OF_MANY = 4, 8, 3
-"""How often a second is drawn: a screenful takes tens of milliseconds, which training on this machine could use."""
-
-
-@contextmanager
-def following(ledger: Ledger, runs: Sequence[Run], console: Console) -> Iterator[Listener]:
-    """A listener that shows these runs on `console` while the context is open."""
-    if not console.is_terminal:
-        yield Lines(console, Labels(ledger.database, runs))
-        return
-    display = Display(ledger, runs, console)
-    per_second = _REFRESH if len(display.lines) <= _FEW else _REFRESH_OF_MANY
-    with Live(display, console=console, refresh_per_second=per_second, transient=True):
-        yield display
+# --- Elsewhere: a line for each change -------------------------------------------------------------------------
 
 
 class Lines:
@@ -260,14 +261,14 @@ def _measurement(metric: Metric) -> str:
     return f"{step}: loss {loss(metric.train_loss)}, validation loss {valid}"
 
 
-# --- Which trial of a sweep a run is, for displays that hear of runs only -------------------------------------
+# --- Which trial of a sweep a run is ---------------------------------------------------------------------------
 
 
 class Labels:
     """The sweeps that these runs belong to, and their trials; read again where a run is new, or was cancelled."""
 
-    def __init__(self, database: Database, runs: Iterable[Run]) -> None:
-        self._database = database
+    def __init__(self, records: Records, runs: Iterable[Run]) -> None:
+        self._records = records
         self._trials: dict[str, RecordedTrial] = {}
         """By run id."""
         self._asked: set[tuple[str, str]] = set()
@@ -301,229 +302,6 @@ class Labels:
         return is_news and (run.id, run.state) not in self._asked
 
     def _read(self, sweep_id: str) -> None:
-        with self._database.read() as connection:
-            self.sweeps[sweep_id] = store.get(connection, sweep_id)
-            trials = store.trials_of(connection, sweep_id)
+        self.sweeps[sweep_id], trials = self._records.sweep(sweep_id)
         others = {run_id: trial for run_id, trial in self._trials.items() if trial.sweep_id != sweep_id}
         self._trials = others | {trial.run_id: trial for trial in trials}
-
-
-# --- A run as one line of the live display, in whatever width there is ----------------------------------------
-
-
-_SHORTEST_SPARK, _LONGEST_SPARK = 4, 24
-_WIDE = 104
-"""From this width on there is room for a bar, and for a run's id beside its label."""
-_LABEL_SHARE = 0.44
-"""How much of the width a label may take at most."""
-_MARK, _ID, _STATE = 1, 8, 10
-
-
-@dataclass
-class RunLine:
-    """What is shown of one run: `place` is its order, and `label`, which is printable, says which trial it is."""
-
-    run: Run
-    place: int
-    label: str = ""
-    state: str = "pending"
-    metrics: dict[int, Metric] = field(default_factory=dict)
-    """By step. Of a run that is over only the last is kept: there may be thousands of runs."""
-    last: Metric | None = None
-    started_at: float | None = None
-    """When its job began to run, where this process has seen it."""
-
-    def update(self, run: Run, state: str) -> None:
-        """`state` is the run's, or "pruned"."""
-        self.run, self.state = run, state
-        if run.is_over and self.last is not None:
-            self.metrics = {self.last.step: self.last}
-
-    def measure(self, metrics: Iterable[Metric]) -> None:
-        self.metrics.update((metric.step, metric) for metric in metrics)
-        self.last = self.metrics[max(self.metrics)] if self.metrics else None
-
-    @property
-    def progress(self) -> float:
-        """The share of its steps that is done, 0..1."""
-        if self.state == "succeeded":
-            return 1.0
-        last = self.last
-        return last.step / last.total_steps if last and last.total_steps else 0.0
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """The lowest ones are shown where there is no room for all; of what is over, what ended last."""
-        if self.run.finished_at is not None:
-            return len(AT_WORK), -self.run.finished_at
-        return AT_WORK.index(self.state) if self.state in AT_WORK else len(AT_WORK) + 1, self.place
-
-    @property
-    def mark(self) -> str | None:
-        """The sign before it; None where it turns."""
-        return "•" if self.run.is_over else None if self.state in AT_WORK else ""
-
-    def seconds(self, now: float) -> float:
-        """How long it takes, or took, without the wait for a slot."""
-        run = self.run
-        return (run.finished_at or now) - (self.started_at or run.creation_started_at or run.created_at)
-
-    def seconds_left(self, now: float) -> float | None:
-        """By the endpoint's own estimate, else by the pace so far."""
-        last = self.last
-        if self.run.is_over:
-            return None
-        if self.run.estimated_finish is not None:
-            return max(0.0, self.run.estimated_finish - now)
-        if self.started_at is None or last is None or not last.total_steps or not last.step:
-            return None
-        return (now - self.started_at) / last.step * (last.total_steps - last.step)
-
-
-class RunLines:
-    """Lines under each other, none of them broken, whatever the width."""
-
-    def __init__(self, lines: Sequence[RunLine], spinner: Spinner, now: float) -> None:
-        self._lines = lines
-        self._spinner = spinner
-        self._now = now
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
-        is_wide = width >= _WIDE
-        label_width = min(max((len(line.label) for line in self._lines), default=0), round(width * _LABEL_SHARE))
-        has_id = is_wide or not label_width
-        widths = [_MARK, *([_ID] if has_id else []), *([label_width] if label_width else []), _STATE]
-        widths += [BAR_WIDTH] if is_wide else []
-        room = width - sum(widths) - len(widths)
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-        for each in (*widths, room):
-            table.add_column(width=each, no_wrap=True, overflow="ellipsis")
-        for line in self._lines:
-            row: list[RenderableType] = [self._spinner if line.mark is None else line.mark]
-            row += [*([line.run.id] if has_id else []), *([line.label] if label_width else [])]
-            row.append(Text(line.state, style=state_style(line.state)))
-            row += [ProgressBar(total=1.0, completed=line.progress, width=BAR_WIDTH)] if is_wide else []
-            table.add_row(*row, self._course(line, room))
-        yield table
-
-    def _course(self, line: RunLine, room: int) -> Text:
-        """The numbers of a run that trains or has trained; of any other why it is where it is."""
-        took = duration(line.seconds(self._now))
-        if line.last is None or line.state in ("failed", "cancelled", "pruned"):
-            reason = printable(line.run.reason.removeprefix(f"{line.state}: "))
-            return Text(reason if line.run.is_over else f"{reason}  {took}", style="dim")
-        return _numbers(line, line.last, took, line.seconds_left(self._now), room)
-
-
-def _numbers(line: RunLine, last: Metric, took: str, left: float | None, room: int) -> Text:
-    """Steps, losses and times, with as much of the losses' course as there is room for."""
-    train, valid = loss(last.train_loss), _last_validation(line)
-    parts = [steps(last), f"loss {train}", *([f"valid {valid}"] if valid else []), took]
-    if valid and len("  ".join(parts)) > room:
-        parts.remove(f"loss {train}")
-    free = room - len("  ".join(parts))
-    if left is not None and free >= len(said := f", {duration(left)} left"):
-        parts[-1] += said
-        free -= len(said)
-    ordered = [line.metrics[step] for step in sorted(line.metrics)]
-    curves = {
-        f"loss {train}": ([metric.train_loss for metric in ordered], "blue"),
-        f"valid {valid}": ([metric.valid_loss for metric in ordered], "magenta"),
-    }
-    text, spark = Text(), min(_LONGEST_SPARK, free // 2 - 1)
-    for part in parts:
-        text.append(f"  {part}" if text else part, style="dim" if part is parts[-1] else "")
-        if spark >= _SHORTEST_SPARK and part in curves and len(ordered) > 1:
-            values, colour = curves[part]
-            text.append(f" {sparkline(values, spark)}", style=colour)
-    return text
-
-
-def _last_validation(line: RunLine) -> str:
-    """The last one measured: not every step has one."""
-    known = (validation_loss(line.metrics[step]) for step in sorted(line.metrics, reverse=True))
-    found = next((value for value in known if value is not None), None)
-    return "" if found is None else loss(found)
-
-
-# --------------------------------------------------------------------------------------------------------------
-# Large files on their way up: a bar on a terminal, a line now and then elsewhere, nothing for small ones.
-
-
-SHOWN_FROM_BYTES = 10_000_000
-_SECONDS_BETWEEN_LINES = 1.0
-_STEPS = 10
-
-
-class TransferBars:
-    """A bar for each large file on its way: bytes, speed, remaining time. It is rendered by whoever shows it."""
-
-    def __init__(self, console: Console) -> None:
-        columns = (
-            TextColumn("sending {task.description}", markup=False),
-            BarColumn(bar_width=24),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, auto_refresh=False)
-        self._tasks: dict[Path, TaskID] = {}
-
-    def sending(self, path: Path, sent: int | None, size: int) -> None:
-        """See `runs.world.Listener`."""
-        if size < SHOWN_FROM_BYTES:
-            return
-        if sent is None:
-            if path in self._tasks:
-                self._progress.remove_task(self._tasks.pop(path))
-            return
-        if path not in self._tasks:
-            self._tasks[path] = self._progress.add_task(printable(path.name), total=size)
-        self._progress.update(self._tasks[path], completed=sent)
-
-    def __len__(self) -> int:
-        """How many lines there are to see."""
-        return len(self._tasks)
-
-    def __rich__(self) -> RenderableType:
-        return self._progress.get_renderable()
-
-
-@dataclass
-class _Course:
-    begun_at: float
-    last_line_at: float
-    step: int = 0
-
-
-class TransferLines:
-    """About ten lines for each large file, none of them within a second of the one before."""
-
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._say = say
-        self._clock = clock
-        self._courses: dict[Path, _Course] = {}
-
-    def sending(self, path: Path, sent: int | None, size: int) -> None:
-        """See `runs.world.Listener`."""
-        if size < SHOWN_FROM_BYTES:
-            return
-        if sent is None:
-            self._courses.pop(path, None)
-            return
-        now = self._clock()
-        course = self._courses.setdefault(path, _Course(now, now))
-        step = _STEPS * sent // size
-        is_due = now >= course.last_line_at + _SECONDS_BETWEEN_LINES
-        if step > course.step and (is_due or sent == size):
-            course.step, course.last_line_at = step, now
-            self._say(f"sending {printable(path.name)}: {_progress(sent, size, now - course.begun_at)}")
-
-
-def _progress(sent: int, size: int, seconds: float) -> str:
-    if sent == size:
-        return f"{size / 1e6:,.1f} MB sent in {duration(seconds)}"
-    left = seconds * (size - sent) / sent
-    speed = f"{sent / seconds / 1e6:,.1f} MB/s, {duration(left)} left"
-    return f"{sent / 1e6:,.1f} of {size / 1e6:,.1f} MB, {speed}"

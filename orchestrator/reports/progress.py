@@ -25,10 +25,8 @@ from rich.text import Text
 from orchestrator.evaluation.asking import Reply
 from orchestrator.evaluation.batching.states import Listener as BatchListener
 from orchestrator.evaluation.session import Listener
-from orchestrator.ledger import Ledger
 from orchestrator.reports.objects import event_object
 from orchestrator.reports.text import count, duration, moment, plural, printable, stderr
-from orchestrator.store import records
 from orchestrator.store.batches import Batch
 from orchestrator.store.records import Event, Metric
 from orchestrator.store.runs import Run, Transition
@@ -197,11 +195,10 @@ def announced() -> Iterator[Callable[[Source], None] | None]:
 
 
 class EventLines:
-    """A listener that writes every new event of one run through `write`."""
+    """A listener that writes every new event of one run through `write`; `read` gives those that are recorded."""
 
-    def __init__(self, ledger: Ledger, run_id: str, write: Callable[[str], None], *, as_json: bool) -> None:
-        self._ledger = ledger
-        self._run_id = run_id
+    def __init__(self, read: Callable[[], Sequence[Event]], write: Callable[[str], None], *, as_json: bool) -> None:
+        self._read = read
         self._write = write
         self._as_json = as_json
         self._printed: set[str] = set()
@@ -213,9 +210,7 @@ class EventLines:
 
     def print_new(self) -> None:
         """Write the events that are recorded and not written yet."""
-        with self._ledger.database.read() as connection:
-            events = records.events_of(connection, self._run_id)
-        for event in events:
+        for event in self._read():
             if event.event_id not in self._printed:
                 self._printed.add(event.event_id)
                 self._write(json.dumps(event_object(event)) if self._as_json else _event_line(event))

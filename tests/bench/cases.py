@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from orchestrator.evaluation.leaderboard import changes_against_base
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, all_questions, asked_as, batches, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import begin, finish
@@ -53,7 +54,7 @@ def evaluate(folder: Path, size: int) -> None:
         with measured("counted"):
             results = results_of(ledger, done)
         with measured("written as a page"):
-            page_of(ledger, results, None)
+            page_of(results, None, changes_against_base(ledger, results))
 
 
 def write_cases(path: Path, size: int) -> Path:

@@ -12,6 +12,7 @@ import pytest
 from support.recording import BASE, SHA256, TUNED, record_evaluation
 
 from orchestrator.errors import OutputUnwritable
+from orchestrator.evaluation.leaderboard import changes_against_base
 from orchestrator.evaluation.ownership import Terms, ownership_of
 from orchestrator.evaluation.results import results_of
 from orchestrator.ledger import Ledger, open_ledger
@@ -72,7 +73,8 @@ def ledger(home: Path) -> Iterator[Ledger]:
 
 def written(ledger: Ledger, terms: Terms | None = None, **recorded: object) -> str:
     results = results_of(ledger, record_evaluation(ledger, RIGHT, **recorded))  # type: ignore[arg-type]
-    return page_of(ledger, results, ownership_of(ledger, results, terms) if terms else None)
+    owned = ownership_of(ledger, results, terms) if terms else None
+    return page_of(results, owned, changes_against_base(ledger, results))
 
 
 def test_the_page_is_well_formed_and_asks_for_nothing_from_elsewhere(ledger: Ledger) -> None:
@@ -154,10 +156,10 @@ def test_without_matplotlib_the_page_has_all_but_the_drawing(
 def test_a_page_takes_the_place_of_the_one_before(ledger: Ledger, tmp_path: Path) -> None:
     results = results_of(ledger, record_evaluation(ledger, RIGHT))
     path = tmp_path / "reports" / "drone.html"
-    write_page(ledger, results, None, path)
+    write_page(results, None, changes_against_base(ledger, results), path)
     path.write_text("an older page")
-    write_page(ledger, results, None, path)
+    write_page(results, None, changes_against_base(ledger, results), path)
     assert path.read_text().rstrip().endswith("</html>")
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(OutputUnwritable):
-        write_page(ledger, results, None, tmp_path / "reports")
+        write_page(results, None, changes_against_base(ledger, results), tmp_path / "reports")

@@ -180,7 +180,7 @@ def test_no_escape_sequence_of_an_endpoint_or_a_job_file_reaches_the_terminal(
     display = Display(ledger, [run], console)
     move(display, run, "failed", "said\x1b[31m")
     display.warned("look\x1b[31m")
-    Lines(console, Labels(ledger.database, [run])).noted(replace(run, state="running", reason="x\x1b[31m"))
+    Lines(console, Labels(ledger, [run])).noted(replace(run, state="running", reason="x\x1b[31m"))
     assert "\x1b[31m" not in "".join(seen(display, console, lines_of) + lines_of(console))
 
 
@@ -200,7 +200,7 @@ def test_without_a_terminal_a_trial_says_which_it_is_and_only_how_it_ended(
 ) -> None:
     console = screen(200)
     [run] = recorded(ledger, make_run, 1)
-    lines = Lines(console, Labels(ledger.database, [run]))
+    lines = Lines(console, Labels(ledger, [run]))
     lines.noted(replace(run, reason="waiting for a slot: 2 of 2 are taken"))
     for step in range(1, 401):
         lines.measured(run, [Metric(run.id, step, 400, 2 / step, None, 3 / step)])

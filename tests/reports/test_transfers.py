@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.reports.live import Lines, TransferBars, TransferLines
+from orchestrator.reports.live import Lines
+from orchestrator.reports.transfers import TransferBars, TransferLines
 
 PATH = Path("data/train\x1b[31m.jsonl")
 MB = 1_000_000
