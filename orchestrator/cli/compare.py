@@ -34,7 +34,7 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
         comparison = compare_models(ledger, first, second, file)
     if as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.evaluationobjects import model_comparison_object
+        from orchestrator.reports.leaderboard import model_comparison_object
 
         print_json(model_comparison_object(comparison))
     else:
@@ -62,7 +62,7 @@ def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
         boards = leaderboards(ledger, name, metric)
     if as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.evaluationobjects import leaderboard_object
+        from orchestrator.reports.leaderboard import leaderboard_object
 
         print_json([leaderboard_object(board) for board in boards])
     elif boards:

@@ -22,7 +22,7 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
     configs = list(find_workspace().endpoints.values())
     if as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.objects import endpoint_object
+        from orchestrator.reports.runs import endpoint_object
 
         print_json([endpoint_object(config) for config in configs])
     else:

@@ -173,11 +173,11 @@ def show_results(
     ownership = ownership_of(ledger, results, terms) if terms else None
     if output.as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.evaluationobjects import results_object
+        from orchestrator.reports.evaluation import results_object
 
         print_json(results_object(results, ownership))
     elif output.as_csv:
-        from orchestrator.reports.evaluationobjects import results_csv
+        from orchestrator.reports.evaluation import results_csv
 
         click.echo(results_csv(results, ownership), nl=False)
     else:

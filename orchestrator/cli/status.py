@@ -34,7 +34,7 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
 
     with open_ledger() as ledger:
         if as_json:
-            from orchestrator.reports.objects import run_object
+            from orchestrator.reports.runs import run_object
 
             runs = ledger.runs(run)
             last = ledger.progress([each.id for each in runs])
@@ -64,7 +64,7 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
     from rich.console import Group
 
     from orchestrator.reports.runs import summary
-    from orchestrator.reports.sweepdetails import sweeps_summary, sweeps_table
+    from orchestrator.reports.sweeptables import sweeps_summary, sweeps_table
 
     runs = ledger.single_runs(limit=None if show_all else _ONE_SCREEN)
     shown = sweeps if show_all else sweeps[:_ONE_SCREEN]
@@ -84,7 +84,7 @@ def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width
     """Each of these sweeps with its trials."""
     from rich.console import Group
 
-    from orchestrator.reports.sweepdetails import sweeps_table, trials_table
+    from orchestrator.reports.sweeptables import sweeps_table, trials_table
 
     limit = None if show_all else _ONE_SCREEN
     now = time.time()
@@ -142,11 +142,11 @@ def show(run: str, as_json: bool) -> None:
     with open_ledger() as ledger:
         details = ledger.details(run)
         if as_json:
-            from orchestrator.reports.objects import details_object
+            from orchestrator.reports.rundetails import details_object
 
             print_json(details_object(details))
             return
-        from orchestrator.reports.runs import print_details
+        from orchestrator.reports.rundetails import print_details
         from orchestrator.reports.text import stdout
 
         print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
@@ -191,7 +191,7 @@ def models(as_json: bool) -> None:
     with open_ledger() as ledger:
         found = ledger.models()
     if as_json:
-        from orchestrator.reports.objects import model_object
+        from orchestrator.reports.runs import model_object
 
         print_json([model_object(model) for model in found])
     elif found:

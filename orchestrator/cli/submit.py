@@ -99,8 +99,7 @@ def _previewed(plan: Plan) -> Preview | None:
 
 
 def _print_plan(plan: Plan, evaluation: Preview | None, as_json: bool) -> None:
-    from orchestrator.reports.objects import plan_object
-    from orchestrator.reports.plans import print_plan
+    from orchestrator.reports.plans import plan_object, print_plan
     from orchestrator.reports.text import stderr
 
     if as_json:

@@ -40,7 +40,7 @@ def sweep() -> None:
 def list_sweeps(as_json: bool) -> None:
     """Every sweep, newest first, and where its trials are."""
     from orchestrator.ledger import open_ledger
-    from orchestrator.reports.sweepdetails import sweep_object, sweeps_table
+    from orchestrator.reports.sweeptables import sweep_object, sweeps_table
 
     with open_ledger() as ledger:
         standings = ledger.sweeps()
@@ -68,7 +68,7 @@ def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None
     with open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
         if as_json:
-            from orchestrator.reports.sweepobjects import overview_object
+            from orchestrator.reports.sweepdetails import overview_object
 
             print_json(overview_object(found))
             return
@@ -95,7 +95,7 @@ def best(name: str, endpoint: str | None, as_json: bool) -> None:
         found = overview(ledger, name, endpoint)
     model = _best_model(found)
     if as_json:
-        from orchestrator.reports.sweepobjects import best_object
+        from orchestrator.reports.sweepdetails import best_object
 
         assert found.ranking.best is not None
         print_json(best_object(found.ranking.best))
@@ -275,7 +275,7 @@ def _model_of_best(found: Overview) -> str | None:
 def _show(plan: SweepPlan, changes: Changes, *, as_json: bool = False) -> None:
     if as_json:
         from orchestrator.cli.status import print_json
-        from orchestrator.reports.sweepobjects import sweep_plan_object
+        from orchestrator.reports.sweeps import sweep_plan_object
 
         print_json(sweep_plan_object(plan, changes))
     else:

@@ -1,4 +1,4 @@
-"""What `data diff` prints: what was added, removed, or is answered differently."""
+"""What the `data` commands print of files: how two differ, what became of one, and what one holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -18,9 +18,14 @@ from orchestrator.dataset.profile.fingerprints import listed
 from orchestrator.dataset.shorten import Shortened
 from orchestrator.dataset.split import PARTS, Split
 from orchestrator.dataset.stats import ArgumentCoverage, Distribution, FunctionCoverage, Statistics
-from orchestrator.evaluation.logs import LogConversion
 from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import count, plural, printable
+
+if TYPE_CHECKING:  # it loads pydantic
+    from orchestrator.evaluation.logs import LogConversion
+
+# --- `data diff`: what was added, removed, or is answered differently -----------------------------------------
+
 
 _SHOWN = 5
 _LONGEST_TEXT = 300
@@ -126,7 +131,7 @@ def _sentence(found: Difference) -> str:
     )
 
 
-# --- What a conversion changed, and what it left out ----------------------------------------------------------
+# --- `data convert`: what was changed, and what was left out --------------------------------------------------
 
 
 _SHOWN_BAD_ROWS = 10
@@ -196,7 +201,7 @@ def _named(source: Path) -> str:
     return "standard input" if source == STANDARD_INPUT else printable(str(source))
 
 
-# --- What became of a log of requests: the files written, and what was left out and why -----------------------
+# --- `evaluate --from-log`: the files written from logged requests, and what was left out and why -------------
 
 
 _WORDS = {"evaluation": "case", "training": "training example"}
@@ -253,7 +258,7 @@ def _log_warnings(done: LogConversion) -> list[str]:
     return found
 
 
-# --- What shorter tool definitions save -----------------------------------------------------------------------
+# --- `data shorten`: what shorter tool definitions save -------------------------------------------------------
 
 
 def print_shortened(done: Sequence[Shortened], console: Console) -> None:
@@ -287,7 +292,7 @@ def shortened_object(done: Shortened) -> dict[str, Any]:
     }
 
 
-# --- What `data split` prints: how many examples of each answer went into which file --------------------------
+# --- `data split`: how many examples of each answer went into which file --------------------------------------
 
 
 _LEAST_TRAINING_EXAMPLES = 10
@@ -346,7 +351,7 @@ def _split_warnings(split: Split) -> list[str]:
     return found
 
 
-# --- What `data stats` prints: tokens and lengths, and what the calls of a file show of each function ---------
+# --- `data stats`: tokens and lengths, and what the calls of a file show of each function ---------------------
 
 
 _FUNCTIONS_SHOWN = 50

@@ -1,21 +1,32 @@
-"""What `evaluate` prints: the plan before it asks, and the tables afterwards."""
+"""What `evaluate` prints: the plan before it asks, and the results afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
-from orchestrator.evaluation.comparison import p_shown
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
+from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.pricing import ASSUMED_ANSWER
-from orchestrator.evaluation.results import MetricComparison, Results, Series
+from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
-from orchestrator.evaluation.statistics import fewest_changes
-from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Table, facts, heading_row, row
-from orchestrator.reports.text import count, money, plural, print_wrapped, printable
+from orchestrator.reports.comparison import comparison_object, print_comparisons, share_cell, share_object
+from orchestrator.reports.ownership import ownership_cells, ownership_object
+from orchestrator.reports.table import (
+    Cell,
+    Column,
+    Fit,
+    Number,
+    Row,
+    Table,
+    facts,
+    row,
+)
+from orchestrator.reports.text import count, iso, money, plural, print_wrapped, printable
 from orchestrator.store.evaluations import Evaluation
 
 REHEARSAL = (
@@ -52,6 +63,12 @@ def print_results(results: Results, console: Console) -> None:
         print_comparisons(f"{who}, case by case", "base", results.comparisons, console)
 
 
+def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
+    """For the endpoint we ship: that its numbers are a rehearsal's."""
+    if evaluation.endpoint_type == "local":
+        print_wrapped(REHEARSAL, console, indent="", hanging="")
+
+
 def accuracy_table(results: Results) -> Table:
     """A row for each model in a variant: how often it is right, by each measure."""
     measures = [measure for name, measure in METRICS.items() if name != "schema_validity"]
@@ -73,7 +90,35 @@ def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]
     yield _mistakes(results)
 
 
-# --- before ------------------------------------------------------------------------------------------------
+def results_object(results: Results, ownership: Ownership | None = None) -> dict[str, Any]:
+    """What `evaluate --json` prints."""
+    found = results.evaluation
+    return {
+        "evaluation": found.id,
+        "name": found.name,
+        "run": found.run_id,
+        "endpoint": found.endpoint,
+        "rehearsal": found.endpoint_type == "local",
+        "file": found.file_path,
+        "file_sha256": found.file_sha256,
+        "cases": results.cases,
+        "samples": found.settings["samples"],
+        "created_at": iso(found.created_at),
+        "finished_at": iso(found.finished_at),
+        "models": [series_object(series) for series in results.series],
+        "against_base": [comparison_object(each) for each in results.comparisons],
+        **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
+    }
+
+
+def results_csv(results: Results, ownership: Ownership | None = None) -> str:
+    """One line for each model, variant and group: all cases, each slice, each expected tool."""
+    rows = [each for series in results.series for each in _csv_rows(series, ownership)]
+    columns = [Column(key=key) for key in (rows[0] if rows else ())]
+    return Table(columns, [Row([_csv_cell(data) for data in each.values()]) for each in rows]).to_csv()
+
+
+# --- The plan -------------------------------------------------------------------------------------------------
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -117,7 +162,7 @@ def _price(plan: Plan) -> str:
     return f"{'unknown' if price.usd is None else f'about {money(price.usd)}'}: {how}{tokens}"
 
 
-# --- after -------------------------------------------------------------------------------------------------
+# --- The tables of the results --------------------------------------------------------------------------------
 
 
 def _print_head(results: Results, console: Console) -> None:
@@ -134,12 +179,6 @@ def _print_head(results: Results, console: Console) -> None:
     if errors := sum(series.all.api_errors for series in results.series):
         text = f"{plural(errors, 'question')} got no answer and are in no figure; the same command asks them again."
         console.print(text, style="yellow", soft_wrap=True)
-
-
-def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
-    """For the endpoint we ship: that its numbers are a rehearsal's."""
-    if evaluation.endpoint_type == "local":
-        print_wrapped(REHEARSAL, console, indent="", hanging="")
 
 
 def _decisions(results: Results) -> Table:
@@ -257,24 +296,6 @@ def _mistakes(results: Results) -> Table:
     return Table(columns, rows, "What was wrong first", has_headings=False)
 
 
-# --- cells -------------------------------------------------------------------------------------------------
-
-
-def share(found: Proportion) -> str:
-    """`22 of 27, 81 % (63-92)`: the interval in per cent too."""
-    if found.interval is None:
-        return "–"
-    low, high = found.interval.low * 100, found.interval.high * 100
-    return f"{found.successes} of {found.count}, {found.interval.value:.0%} ({low:.0f}-{high:.0f})"
-
-
-def share_cell(found: Proportion, *, has_interval: bool = True) -> Number:
-    """As `share` says it, or only as `22 of 27`; the share, 0..1, for programs."""
-    plain = f"{found.successes} of {found.count}" if found.count else "–"
-    value = found.interval.value if found.interval else None
-    return Number(share(found) if has_interval else plain, value=value)
-
-
 def _plain_cell(found: Proportion) -> Number:
     return share_cell(found, has_interval=False)
 
@@ -293,97 +314,81 @@ def _columns(results: Results, *numbers: str) -> list[Column]:
     return [*who, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]
 
 
-# --- One model against another, measure by measure, and what that proves --------------------------------------
+# --- The same for programs. Shares are between 0 and 1, times in seconds --------------------------------------
 
 
-def print_comparisons(title: str, first: str, comparisons: Sequence[MetricComparison], console: Console) -> None:
-    """What was compared and how, the table, and what to know of it."""
-    console.print(printable(title), style="bold", soft_wrap=True)
-    print_wrapped(method(comparisons), console, indent="", hanging="")
-    console.print(comparisons_table(first, comparisons))
-    if sentence := too_few(comparisons):
-        print_wrapped(sentence, console, indent="", hanging="")
+def series_object(series: Series) -> dict[str, Any]:
+    """One model in one variant: all its figures."""
+    return {
+        "model": series.model,
+        "label": series.label,
+        "variant": series.variant,
+        **figures_object(series.all),
+        "usd_per_1000_requests": series.usd_per_thousand,
+        "slices": {name: figures_object(found) for name, found in series.slices.items()},
+        "tools": {name: figures_object(found) for name, found in series.tools.items()},
+    }
 
 
-def method(comparisons: Sequence[MetricComparison]) -> str:
-    """How the numbers of these comparisons are made."""
-    several = max((each.of for each in comparisons), default=1)
-    holm = f"; p after Holm, for {several} comparisons" if several > 1 else ""
-    return f"exact McNemar test, paired bootstrap 95 % interval in points{holm}"
+def figures_object(found: Metrics) -> dict[str, Any]:
+    """All figures of one group of answers."""
+    return {
+        "answers": found.answers,
+        "api_errors": found.api_errors,
+        **{name: share_object(measure.of(found)) for name, measure in METRICS.items()},
+        "accuracy_by_level": {level: share_object(found.accuracy[level]) for level in Level},
+        "call_accuracy_by_level": {level: share_object(found.call_accuracy[level]) for level in Level},
+        "arguments": asdict(found.arguments),
+        "hallucinated_tools": share_object(found.hallucinated_tools),
+        "hallucinated_arguments": share_object(found.hallucinated_arguments),
+        "decisions": dict(found.decisions),
+        "mistakes": dict(found.mistakes),
+        "confusion": [
+            {"expected": expected, "called": called, "count": number}
+            for (expected, called), number in found.confusion.items()
+        ],
+        "prompt_tokens": _distribution(found.prompt_tokens),
+        "completion_tokens": _distribution(found.completion_tokens),
+        "cached_tokens": _distribution(found.cached_tokens),
+        "seconds": _distribution(found.seconds),
+    }
 
 
-def too_few(comparisons: Sequence[MetricComparison]) -> str:
-    """Why some of these comparisons could not come to anything; "" where all could."""
-    fewest = fewest_changes()
-    if not any(0 < _changed(each) < fewest and not each.is_established for each in comparisons):
-        return ""
-    return f"Where fewer than {fewest} answers changed, no test can establish a difference: ask more cases."
+def _distribution(found: Distribution | None) -> dict[str, Any] | None:
+    return asdict(found) if found else None
 
 
-def comparisons_table(first: str, comparisons: Sequence[MetricComparison]) -> Table:
-    """A row for each measure; of several models or variants a row each, under the name of the measure.
-
-    `first` heads the column of the model that the others are held against.
-    """
-    several = len({(each.label, each.variant) for each in comparisons}) > 1
-    columns = [
-        Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
-        *(Column(heading, fit=Fit.LINE) for heading in (first, "then", "difference", "p")),
-        Column("", "verdict", Fit.LINE),
+def _csv_rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any]]:
+    groups = [
+        ("all", "", series.all),
+        *(("slice", name, found) for name, found in series.slices.items()),
+        *(("tool", name, found) for name, found in series.tools.items()),
     ]
-    rows = []
-    for measure, found in groupby(comparisons, key=lambda each: each.measure):
-        title = METRICS[measure].title
-        rows += [heading_row(title)] if several else []
-        rows += [
-            row(f"  {_compared(each, comparisons)}" if several else title, *_comparison_cells(each))
-            for each in found
-        ]
-    return Table(columns, rows)
+    for group, name, found in groups:
+        who = {
+            "model": series.model,
+            "label": series.label,
+            "variant": series.variant,
+            "group": group,
+            "name": name,
+        }
+        price = {"usd_per_1000_requests": series.usd_per_thousand if group == "all" else None}
+        owning = ownership_cells(ownership, series) if ownership else {}
+        yield {**who, **_flat(found), **price, **(owning if group == "all" else dict.fromkeys(owning))}
 
 
-def p_shown_short(p_value: float) -> str:
-    """A p-value where there is little room: `0.013`, `<0.0001`."""
-    return p_shown(p_value).replace("below ", "<")
+def _csv_cell(data: str | float | None) -> Cell:
+    return Cell(data) if isinstance(data, str) else Number("", value=data)
 
 
-def verdict(each: MetricComparison) -> Cell:
-    """Better, worse, or that nothing is known."""
-    found = each.comparison
-    if _changed(each) == 0:
-        return Cell("no difference")
-    if not each.is_established:
-        return Cell("not established", Meaning.WARNING)
-    is_good = (found.better > found.worse) != METRICS[each.measure].better_low
-    return Cell("better", Meaning.GOOD) if is_good else Cell("worse", Meaning.BAD)
-
-
-def _compared(each: MetricComparison, among: Sequence[MetricComparison]) -> str:
-    """The label and the variant, as far as they tell these comparisons apart."""
-    labels, variants = {each.label for each in among}, {each.variant for each in among}
-    parts = [*([each.label] if len(labels) > 1 else []), *([each.variant] if len(variants) > 1 else [])]
-    return printable(" ".join(parts))
-
-
-def _comparison_cells(each: MetricComparison) -> list[Cell]:
-    found, interval = each.comparison, each.comparison.difference
-    points = "" if interval is None else _points(interval.value, interval.low, interval.high)
-    return [
-        *(_of_side(side) for side in (found.first, found.second)),
-        Number(points, value=interval.value if interval else None),
-        Number(p_shown_short(each.p_value), value=each.p_value),
-        verdict(each),
-    ]
-
-
-def _of_side(side: Proportion) -> Number:
-    value = side.interval.value if side.interval else None
-    return Number(f"{side.successes} of {side.count}", value=value)
-
-
-def _points(value: float, low: float, high: float) -> str:
-    return f"{value * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
-
-
-def _changed(each: MetricComparison) -> int:
-    return each.comparison.better + each.comparison.worse
+def _flat(found: Metrics) -> dict[str, Any]:
+    row: dict[str, Any] = {"answers": found.answers, "api_errors": found.api_errors}
+    for name, measure in METRICS.items():
+        share = share_object(measure.of(found))
+        row |= {name: share["count"], f"{name}_of": share["of"]}
+        row |= {f"{name}_low": share["low"], f"{name}_high": share["high"]}
+    row["argument_f1"] = found.arguments.f1
+    spreads = {"prompt_tokens": found.prompt_tokens, "completion_tokens": found.completion_tokens}
+    for of, spread in (*spreads.items(), ("seconds", found.seconds)):
+        row |= {f"{of}_mean": spread.mean if spread else None, f"{of}_p95": spread.p95 if spread else None}
+    return row

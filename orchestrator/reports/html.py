@@ -15,7 +15,7 @@ from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scores import SeriesKey
-from orchestrator.reports import evaluation, ownership, ownershipplot
+from orchestrator.reports import comparison, evaluation, ownership, ownershipplot
 from orchestrator.reports.leaderboard import confusion_table
 from orchestrator.reports.table import Row, Table
 from orchestrator.reports.text import plural, printable
@@ -85,7 +85,7 @@ def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -
         rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
         unanswered=sum(series.all.api_errors for series in results.series),
         verdict=_verdict(results),
-        too_few=evaluation.too_few(results.comparisons),
+        too_few=comparison.too_few(results.comparisons),
         shares=list(_shares(results)),
         tables=[table for table in _tables(results) if table.rows],
         owning=_owning(owned) if owned else None,
@@ -108,7 +108,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters |= {"share": evaluation.share, "plural": plural}
+    environment.filters |= {"share": comparison.share, "plural": plural}
     return environment.get_template("evaluation.html.jinja")
 
 
@@ -121,11 +121,11 @@ def _verdict(results: Results) -> Table | None:
     """With the verdicts in the second column: on a phone the first ones are what is seen."""
     if not results.comparisons:
         return None
-    table = evaluation.comparisons_table("base", results.comparisons)
+    table = comparison.comparisons_table("base", results.comparisons)
     first, *others, last = table.columns
     rows = [each if each.is_heading else _with_last_second(each) for each in table.rows]
     columns = [first, replace(last, heading="verdict"), *others]
-    return replace(table, columns=columns, rows=rows, title=evaluation.method(results.comparisons))
+    return replace(table, columns=columns, rows=rows, title=comparison.method(results.comparisons))
 
 
 def _with_last_second(row: Row) -> Row:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from orchestrator.reports.runlines import RunLine, RunLines
 from orchestrator.reports.runs import validation_loss
-from orchestrator.reports.sweepdetails import OVER, bar, states, trials_expected
+from orchestrator.reports.sweeptables import OVER, bar, states, trials_expected
 from orchestrator.reports.table import BAR_WIDTH
 from orchestrator.reports.text import clock, duration, listed, loss, printable, short
 from orchestrator.reports.transfers import TransferBars, TransferLines

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.evaluation.metrics import METRICS, value_of
 from orchestrator.evaluation.ownership import DAYS_A_MONTH, BreakEven, Cheaper, Option, Owned, Ownership
 from orchestrator.evaluation.results import Series
-from orchestrator.reports.evaluation import share_cell
+from orchestrator.reports.comparison import share_cell
 from orchestrator.reports.table import Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import money, plural, print_wrapped, printable
 

@@ -1,4 +1,4 @@
-"""The plan that `submit` prints before anything happens."""
+"""The plan that `submit` shows before anything happens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from rich.console import Console
 
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.reports.findings import tallies
-from orchestrator.reports.table import facts
+from orchestrator.reports.table import (
+    facts,
+)
 from orchestrator.reports.text import count, money, plural, printable
 from orchestrator.runs.plan import CheckedFile, Plan
 
@@ -25,6 +27,109 @@ def print_plan(plan: Plan, console: Console, evaluation: Preview | None = None) 
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if evaluation is not None:
         print_preview_notes(evaluation, console)
+
+
+def plan_object(plan: Plan, evaluation: Preview | None = None) -> dict[str, Any]:
+    """What `submit --dry-run --json` prints."""
+    return {
+        "name": plan.job.name,
+        "endpoint": plan.config.name,
+        "model": plan.job.model,
+        "method": plan.job.method.type,
+        "hyperparameters": plan.job.method.hyperparameters,
+        "files": [
+            *(checked_file_object(checked) for checked in plan.files),
+            *(_import_object(imported) for imported in plan.imports),
+        ],
+        "epochs": plan.cost.epochs,
+        "epochs_assumed": plan.cost.epochs_assumed,
+        "estimated_cost_usd": plan.cost.usd,
+        "max_cost_usd": plan.job.limits.max_cost_usd,
+        "notices": list(plan.notices),
+        "evaluation": preview_object(evaluation),
+    }
+
+
+# --- What a plan of a sweep says too --------------------------------------------------------------------------
+
+
+def file_facts(checked: CheckedFile) -> str:
+    """A data file's path and size."""
+    report = checked.report
+    size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
+    path = printable(str(checked.file.path))
+    return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
+
+
+def not_held(limit: float) -> str:
+    """That a limit does nothing where the cost is unknown."""
+    return f"so max_cost_usd ({money(limit)}) can't hold it back"
+
+
+def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterable[str], console: Console) -> None:
+    """What the checks found that is no error, and what to know of the endpoint."""
+    for checked in files:
+        if found := tallies(checked.report.counts):
+            path = printable(str(checked.file.path))
+            console.print(f"Warning: {path}: {', '.join(found)}", style="yellow")
+    if any(checked.report.counts for checked in files):
+        console.print(f"  see them: ftorch data check {printable(str(job_file))}")
+    for notice in notices:
+        console.print(f"Note: {printable(notice)}", style="yellow")
+
+
+def evaluation_line(preview: Preview) -> str:
+    """`evaluation.jsonl: 40 cases × 2 models = 80 questions; about $0.05`."""
+    parts = [plural(preview.cases.cases, "case"), plural(preview.models, "model")]
+    if len(preview.variants) > 1:
+        parts.append(f"{len(preview.variants)} variants ({', '.join(preview.variants)})")
+    if preview.settings.samples > 1:
+        parts.append(plural(preview.settings.samples, "sample"))
+    asked = f"{preview.cases.path}: {' × '.join(parts)} = {count(preview.questions)} questions"
+    return printable(f"{asked}; {_evaluation_cost(preview)}")
+
+
+def print_preview_notes(preview: Preview, console: Console) -> None:
+    """What the look at the evaluation file found that is no error."""
+    for note in preview.notes:
+        console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
+
+
+def checked_file_object(checked: CheckedFile) -> dict[str, Any]:
+    """A data file of a plan."""
+    return {
+        "role": checked.role,
+        "path": str(checked.file.path),
+        "sha256": checked.file.sha256,
+        "bytes": checked.file.size,
+        "examples": checked.report.examples,
+        "tokens": checked.report.tokens,
+        "variant": checked.variant,
+        "warnings": [finding.message for finding in checked.report.warnings],
+        "findings": dict(sorted(checked.report.counts.items())),
+    }
+
+
+def preview_object(preview: Preview | None) -> dict[str, Any] | None:
+    """The same for programs."""
+    if preview is None:
+        return None
+    price = preview.price
+    return {
+        "file": str(preview.cases.path),
+        "sha256": preview.cases.sha256,
+        "cases": preview.cases.cases,
+        "models": preview.models,
+        "variants": list(preview.variants),
+        "samples": preview.settings.samples,
+        "questions": preview.questions,
+        "prompt_tokens": price.prompt_tokens if price else None,
+        "estimated_cost_usd": price.usd if price else 0.0,
+        "notes": list(preview.notes),
+    }
+
+
+# --- The lines of the table -----------------------------------------------------------------------------------
 
 
 def _facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
@@ -42,14 +147,6 @@ def _facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
         yield "deployment", line
     if evaluation is not None:
         yield "evaluation", evaluation_line(evaluation)
-
-
-def file_facts(checked: CheckedFile) -> str:
-    """A data file's path and size."""
-    report = checked.report
-    size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
-    path = printable(str(checked.file.path))
-    return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
 
 
 def import_facts(imported: ImportedFile) -> str:
@@ -89,64 +186,12 @@ def _held(usd: float | None, limit: float | None) -> str:
     return f"; at most {money(limit)} (max_cost_usd)" if usd is not None else f"; {not_held(limit)}"
 
 
-def not_held(limit: float) -> str:
-    """That a limit does nothing where the cost is unknown."""
-    return f"so max_cost_usd ({money(limit)}) can't hold it back"
-
-
-def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterable[str], console: Console) -> None:
-    """What the checks found that is no error, and what to know of the endpoint."""
-    for checked in files:
-        if found := tallies(checked.report.counts):
-            path = printable(str(checked.file.path))
-            console.print(f"Warning: {path}: {', '.join(found)}", style="yellow")
-    if any(checked.report.counts for checked in files):
-        console.print(f"  see them: ftorch data check {printable(str(job_file))}")
-    for notice in notices:
-        console.print(f"Note: {printable(notice)}", style="yellow")
-
-
-# --- The line of a plan that tells of the evaluation behind it ------------------------------------------------
-
-
-def evaluation_line(preview: Preview) -> str:
-    """`evaluation.jsonl: 40 cases × 2 models = 80 questions; about $0.05`."""
-    parts = [plural(preview.cases.cases, "case"), plural(preview.models, "model")]
-    if len(preview.variants) > 1:
-        parts.append(f"{len(preview.variants)} variants ({', '.join(preview.variants)})")
-    if preview.settings.samples > 1:
-        parts.append(plural(preview.settings.samples, "sample"))
-    asked = f"{preview.cases.path}: {' × '.join(parts)} = {count(preview.questions)} questions"
-    return printable(f"{asked}; {_evaluation_cost(preview)}")
-
-
-def print_preview_notes(preview: Preview, console: Console) -> None:
-    """What the look at the evaluation file found that is no error."""
-    for note in preview.notes:
-        console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
-
-
-def preview_object(preview: Preview | None) -> dict[str, Any] | None:
-    """The same for programs."""
-    if preview is None:
-        return None
-    price = preview.price
-    return {
-        "file": str(preview.cases.path),
-        "sha256": preview.cases.sha256,
-        "cases": preview.cases.cases,
-        "models": preview.models,
-        "variants": list(preview.variants),
-        "samples": preview.settings.samples,
-        "questions": preview.questions,
-        "prompt_tokens": price.prompt_tokens if price else None,
-        "estimated_cost_usd": price.usd if price else 0.0,
-        "notes": list(preview.notes),
-    }
-
-
 def _evaluation_cost(preview: Preview) -> str:
     if preview.price is None:
         return "no charge"
     usd = preview.price.usd
     return "cost unknown" if usd is None else f"about {money(usd)}, not held by max_cost_usd"
+
+
+def _import_object(imported: ImportedFile) -> dict[str, Any]:
+    return {"role": imported.role, "address": str(imported.address), "bytes": imported.size}

@@ -1,4 +1,4 @@
-"""How far the asking is: a bar with the time left on a terminal, now and then a line elsewhere."""
+"""How far the work is: a bar with the time left on a terminal, now and then a line elsewhere. Loads no SDK."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,17 +22,16 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orchestrator.evaluation.asking import Reply
-from orchestrator.evaluation.batching.states import Listener as BatchListener
-from orchestrator.evaluation.session import Listener
-from orchestrator.reports.objects import event_object
-from orchestrator.reports.text import count, duration, moment, plural, printable, stderr
+from orchestrator.reports.text import count, duration, iso, moment, plural, printable, stderr
 from orchestrator.store.batches import Batch
 from orchestrator.store.records import Event, Metric
 from orchestrator.store.runs import Run, Transition
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these load an SDK, or pydantic
     from orchestrator.dataset.checking.filesets import Source
+    from orchestrator.evaluation.asking import Reply
+    from orchestrator.evaluation.batching.states import Listener as BatchListener
+    from orchestrator.evaluation.session import Listener
 
 
 _LINE_SECONDS = 10.0
@@ -229,6 +228,17 @@ class EventLines:
 
     def warned(self, text: str) -> None:
         """Nor are warnings."""
+
+
+def event_object(event: Event) -> dict[str, Any]:
+    """One line of `logs --json`."""
+    return {
+        "at": iso(event.created_at),
+        "level": event.level,
+        "type": event.type,
+        "message": event.message,
+        "data": event.data,
+    }
 
 
 def _event_line(event: Event) -> str:

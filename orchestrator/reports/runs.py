@@ -1,18 +1,12 @@
-"""Tables for the terminal: runs, models, endpoints."""
+"""Runs, models and endpoints: a line each for a terminal, an object each for programs. Loads no SDK."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
+from typing import Any
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.azure.dialects import resource_url
-from orchestrator.ledger import RunDetails, is_followed
-from orchestrator.reports.findings import tallies
+from orchestrator.ledger import is_followed
 from orchestrator.reports.table import (
     TERMINAL_STYLES,
     Cell,
@@ -24,8 +18,7 @@ from orchestrator.reports.table import (
     Table,
     row,
 )
-from orchestrator.reports.text import ago, count, duration, loss, moment, money, printable, sparkline
-from orchestrator.runs.jobs import sent_suffix
+from orchestrator.reports.text import ago, duration, iso, loss, printable
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run
 
@@ -45,8 +38,6 @@ _MEANINGS: Mapping[str, Meaning] = {
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused")
 """The states of runs that are seen first where there is no room for all."""
-
-
 _FULL_WIDTH = 110
 """From this many characters on, every column of the status table has room."""
 
@@ -69,6 +60,105 @@ def _status_row(run: Run, metric: Metric | None, now: float, wide: bool) -> Row:
     return row(run.id, printable(run.name), state_cell(run.state), steps(metric), *more, model)
 
 
+def summary(counts: Mapping[str, int], shown: int) -> str:
+    """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{counts[state]} {state}" for state in _MEANINGS if counts.get(state))
+    rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
+    return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
+
+
+def run_object(run: Run, last: Metric | None = None) -> dict[str, Any]:
+    """One element of `status --json`."""
+    return {
+        "run": run.id,
+        "name": run.name,
+        "sweep": run.sweep_id,
+        "endpoint": run.endpoint,
+        "model": run.model,
+        "state": run.state,
+        "reason": run.reason,
+        "remote_status": run.remote_status,
+        "job_id": run.job_id,
+        "fine_tuned_model": run.fine_tuned_model,
+        "step": last.step if last else None,
+        "total_steps": last.total_steps if last else None,
+        "train_loss": last.train_loss if last else None,
+        "valid_loss": last.valid_loss if last else None,
+        "estimated_cost_usd": run.estimated_cost_usd,
+        "cost_usd": run.cost_usd,
+        "created_at": iso(run.created_at),
+        "updated_at": iso(run.updated_at),
+        "finished_at": iso(run.finished_at),
+    }
+
+
+# --- Models and endpoints -------------------------------------------------------------------------------------
+
+
+def models_table(models: Iterable[Model], now: float) -> Table:
+    """One line for each tuned model."""
+    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "ENDPOINT", "BASE MODEL", "CREATED")]
+    columns = [*names, Column("MODEL", fit=Fit.FOLD, takes_rest=True)]
+    rows = []
+    for model in models:
+        base, name = printable(model.base_model), printable(model.model)
+        rows.append(row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name))
+    return Table(columns, rows)
+
+
+def model_object(model: Model) -> dict[str, Any]:
+    """One element of `models --json`."""
+    return {
+        "model": model.model,
+        "run": model.run_id,
+        "endpoint": model.endpoint,
+        "base_model": model.base_model,
+        "created_at": iso(model.created_at),
+    }
+
+
+def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
+    """One line for each endpoint, and whether it can be used."""
+    columns = [
+        *(Column(name, fit=Fit.LINE) for name in ("NAME", "TYPE", "KEY FROM", "AT ONCE")),
+        Column("ADDRESS", fit=Fit.FOLD),
+        Column("USABLE", fit=Fit.FOLD, takes_rest=True),
+    ]
+    return Table(columns, [_endpoint_row(config) for config in configs])
+
+
+def _endpoint_row(config: EndpointConfig) -> Row:
+    usable = Cell("yes", Meaning.GOOD) if config.problem is None else Cell(printable(f"no: {config.problem}"))
+    return row(
+        config.name,
+        f"{config.type} {config.api}" if config.type == "azure" else config.type,
+        "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
+        Number(str(config.max_active), value=config.max_active),
+        printable(config.base_url or "in this process"),
+        usable,
+    )
+
+
+def endpoint_object(config: EndpointConfig) -> dict[str, Any]:
+    """One element of `endpoints --json`. It holds the name of the key's variable, never the key."""
+    return {
+        "name": config.name,
+        "type": config.type,
+        "base_url": config.base_url,
+        "api": config.api if config.type == "azure" else None,
+        "auth": config.auth if config.type == "azure" else None,
+        "api_key_env": config.api_key_env,
+        "max_active": config.max_active,
+        "usable": config.problem is None,
+        "problem": config.problem,
+        "source": config.source,
+    }
+
+
+# --- What is said of a run in every report --------------------------------------------------------------------
+
+
 def state_cell(state: str) -> Cell:
     """The state of a run or of a trial, with what it means."""
     return Cell(state, _MEANINGS.get(state, Meaning.NONE))
@@ -77,10 +167,6 @@ def state_cell(state: str) -> Cell:
 def state_style(state: str) -> str:
     """Its style on a terminal."""
     return TERMINAL_STYLES[_MEANINGS.get(state, Meaning.NONE)]
-
-
-def loss_cell(value: float | None) -> Number:
-    return Number(loss(value), value=value)
 
 
 def why(run: Run, now: float) -> str:
@@ -110,262 +196,5 @@ def validation_loss(metric: Metric | None) -> float | None:
     return metric.full_valid_loss if metric.full_valid_loss is not None else metric.valid_loss
 
 
-def summary(counts: Mapping[str, int], shown: int) -> str:
-    """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
-    total = sum(counts.values())
-    parts = ", ".join(f"{counts[state]} {state}" for state in _MEANINGS if counts.get(state))
-    rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
-    return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
-
-
-def models_table(models: Iterable[Model], now: float) -> Table:
-    """One line for each tuned model."""
-    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "ENDPOINT", "BASE MODEL", "CREATED")]
-    columns = [*names, Column("MODEL", fit=Fit.FOLD, takes_rest=True)]
-    rows = []
-    for model in models:
-        base, name = printable(model.base_model), printable(model.model)
-        rows.append(row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name))
-    return Table(columns, rows)
-
-
-def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
-    """One line for each endpoint, and whether it can be used."""
-    columns = [
-        *(Column(name, fit=Fit.LINE) for name in ("NAME", "TYPE", "KEY FROM", "AT ONCE")),
-        Column("ADDRESS", fit=Fit.FOLD),
-        Column("USABLE", fit=Fit.FOLD, takes_rest=True),
-    ]
-    return Table(columns, [_endpoint_row(config) for config in configs])
-
-
-def _endpoint_row(config: EndpointConfig) -> Row:
-    usable = Cell("yes", Meaning.GOOD) if config.problem is None else Cell(printable(f"no: {config.problem}"))
-    return row(
-        config.name,
-        f"{config.type} {config.api}" if config.type == "azure" else config.type,
-        "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
-        Number(str(config.max_active), value=config.max_active),
-        printable(config.base_url or "in this process"),
-        usable,
-    )
-
-
-# --- Everything about one run, for `show` ---------------------------------------------------------------------
-
-
-_CURVE_WIDTH = 60
-_BESIDE_THE_CURVE = 61
-"""The characters of a curve's longest name and its three figures, with the space between."""
-_SERVE_PORT = 8000
-
-
-def print_details(details: RunDetails, config: EndpointConfig | None, console: Console) -> None:
-    """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
-    run = details.run
-    heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
-    console.print(heading.append(run.state, style=state_style(run.state)))
-    console.print(f"  {printable(run.reason)}\n")
-    console.print(_run_facts(run, config))
-    _print_files(details, console)
-    _print_curve(details.metrics, console)
-    _print_checkpoints(details, console)
-    _print_history(details, console)
-    if run.fine_tuned_model:
-        _print_call(run, details.deployment.name if details.deployment else None, config, console)
-
-
-def _run_facts(run: Run, config: EndpointConfig | None) -> Table:
-    rows = [
-        ("model", run.fine_tuned_model),
-        ("base model", run.model),
-        ("endpoint", f"{run.endpoint} ({run.endpoint_type})"),
-        ("job", f"{run.job_id} ({run.remote_status})" if run.job_id else None),
-        ("method", run.method["type"]),
-        ("hyperparameters", _hyperparameters(run)),
-        ("seed", f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"),
-        ("suffix", _suffix(run, config)),
-        ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
-        ("tokens", _tokens(run)),
-        ("cost", _cost(run)),
-        ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
-        ("requested", f"{run.requested_action} (not carried out yet)" if run.requested_action else None),
-        ("create request", _creation(run)),
-        ("error", _error(run)),
-        ("job file", run.job_file),
-    ]
-    return _facts_of((name, printable(value)) for name, value in rows if value)
-
-
-def _hyperparameters(run: Run) -> str:
-    resolved = run.resolved_hyperparameters
-    parts = []
-    for name, asked in run.hyperparameters.items():
-        used = resolved.get(name)
-        changed = used is not None and used not in (asked, -1)
-        parts.append(f"{name} {asked} → {used}" if changed else f"{name} {asked}")
-    return ", ".join(parts)
-
-
-def _suffix(run: Run, config: EndpointConfig | None) -> str | None:
-    """Both the user's and the one in the endpoint's own lists, where they differ."""
-    if config is None or not run.creation_attempts:
-        return run.suffix
-    sent = sent_suffix(run, capabilities_of(config))
-    if sent == run.suffix:
-        return sent
-    return f"{run.suffix}, sent as {sent}" if run.suffix else f"sent as {sent}"
-
-
-def _tokens(run: Run) -> str:
-    counted = f"{count(run.tokens_per_epoch)} an epoch (counted here)" if run.tokens_per_epoch else ""
-    trained = f"{count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
-    return ", ".join(part for part in (counted, trained) if part)
-
-
-def _cost(run: Run) -> str:
-    if run.cost_usd is not None:
-        return f"{money(run.cost_usd)} by the trained tokens (estimated {money(run.estimated_cost_usd)})"
-    return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
-
-
-def _creation(run: Run) -> str | None:
-    if not run.creation_attempts:
-        return None
-    times = f"{run.creation_attempts} attempt{'s' if run.creation_attempts > 1 else ''}"
-    if not run.creation_open:
-        return f"answered, {times}, token {run.creation_token}"
-    since = moment(run.creation_attempted_at or run.updated_at)
-    return (
-        f"unconfirmed since {since}, {times}, token {run.creation_token}: the request may have arrived, and its "
-        "answer is not recorded. The job is looked for on the endpoint; only when the settling window "
-        "(settling_seconds) has brought nothing is the request sent again, with the same token."
-    )
-
-
-def _error(run: Run) -> str | None:
-    if not (run.error_message or run.error_code):
-        return None
-    param = f" ({run.error_param})" if run.error_param else ""
-    return f"{run.error_code or 'error'}{param}: {run.error_message or 'no message'}"
-
-
-def _print_files(details: RunDetails, console: Console) -> None:
-    run = details.run
-    rows = []
-    files = [("training", run.training_path, run.training_sha256, run.training_file_id)]
-    if run.validation_path:
-        files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
-    for role, path, sha256, file_id in files:
-        identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
-        if path.startswith(("https://", "http://")):
-            identity = "fetched by the endpoint from there; its bytes were not seen here"
-        lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
-        rows.append((f"{role} file", "\n".join(lines)))
-    console.print(_facts_of(rows))
-
-
-def _data_check(details: RunDetails, role: str) -> list[str]:
-    check = details.data_checks.get(role)
-    if check is None:
-        return []
-    definitions = "" if check.variant is None else f", tool definitions: {check.variant}"
-    found = ", ".join(tallies(check.findings)) or "clean"
-    held = f"{count(check.examples)} examples, {count(check.tokens)} tokens{definitions}"
-    return [held, f"checked {moment(check.checked_at)}: {found}"]
-
-
-def _near(path: str) -> str:
-    """Relative to the current directory where it lies below it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
-
-
-def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
-    if not metrics:
-        return
-    console.print("\nLoss", style="bold")
-    full = [(metric.step, metric.full_valid_loss) for metric in metrics if metric.full_valid_loss is not None]
-    width = max(1, min(_CURVE_WIDTH, console.width - _BESIDE_THE_CURVE))
-    curves: dict[str, list[float | None]] = {
-        "training": [metric.train_loss for metric in metrics],
-        "validation": [metric.valid_loss for metric in metrics],
-        "validation, whole file": [value for _, value in full],
-    }
-    rows = [_curve(name, values, width) for name, values in curves.items()]
-    console.print(_grid(("", "", "first", "last", "lowest"), [each for each in rows if each]))
-    if full:
-        epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
-        console.print(f"  whole validation file: {epochs}")
-
-
-def _curve(name: str, values: Sequence[float | None], width: int) -> Row | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return row(name, sparkline(known, width), loss_cell(known[0]), loss_cell(known[-1]), loss_cell(min(known)))
-
-
-def _print_checkpoints(details: RunDetails, console: Console) -> None:
-    if not details.checkpoints:
-        return
-    console.print("\nCheckpoints", style="bold")
-    rows = []
-    for checkpoint in details.checkpoints:
-        value = checkpoint.metrics.get("full_valid_loss", checkpoint.metrics.get("valid_loss"))
-        step = Number(str(checkpoint.step), value=checkpoint.step)
-        rows.append(row(step, loss_cell(value), printable(checkpoint.model)))
-    console.print(_grid(("step", "validation loss", "model"), rows))
-
-
-def _print_history(details: RunDetails, console: Console) -> None:
-    console.print("\nHistory", style="bold")
-    rows = [
-        row(moment(transition.at), state_cell(transition.to_state), printable(transition.reason))
-        for transition in details.history
-    ]
-    columns = [Column(key="at", fit=Fit.CROP), Column(key="state", fit=Fit.FOLD), Column(key="why", fit=Fit.FOLD)]
-    console.print(Table(columns, rows, has_headings=False, gap=(2, 2)))
-
-
-def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
-    """On Azure a model is called by its deployment's name, and answers no other way."""
-    name = deployment or run.fine_tuned_model or ""
-    console.print("\nTo call it", style="bold")
-    if config is not None and config.type == "azure" and deployment is None:
-        console.print(
-            f"  ftorch deploy {run.id}    # it prints the name to ask it by; hosting is charged from then on"
-        )
-        name = "NAME"
-    if config is not None and config.type == "local":
-        console.print(f"  ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
-    console.print(f"  client = {_client(config)}", soft_wrap=True)
-    call = f"client.chat.completions.create(model={printable(name)!r}, messages=[…], tools=[…])"
-    console.print(f"  {call}", soft_wrap=True)
-
-
-def _client(config: EndpointConfig | None) -> str:
-    if config is None:
-        return "openai.OpenAI(…)"
-    if config.type == "local":
-        return f'openai.OpenAI(base_url="http://127.0.0.1:{_SERVE_PORT}/v1", api_key="local")'
-    key = f'os.environ["{config.api_key_env}"]' if config.api_key_env else '"none"'
-    if config.auth == "entra":
-        key = 'get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")'
-    address = config.base_url or ""
-    if config.type == "azure":
-        address = f"{resource_url(address)}/openai/v1/"
-    return f'openai.OpenAI(base_url="{printable(address)}", api_key={key})'
-
-
-def _grid(headings: Iterable[str], rows: Sequence[Row]) -> Table:
-    columns = [Column(heading, fit=Fit.FOLD) for heading in headings]
-    return Table(columns, rows, headings=Meaning.MUTED, gap=(2, 2))
-
-
-def _facts_of(rows: Iterable[tuple[str, str]]) -> Table:
-    """A blank column keeps long values off the edge of the terminal."""
-    columns = [Column(key="name", fit=Fit.CROP), Column(key="value", fit=Fit.FOLD), Column(fit=Fit.FOLD)]
-    return Table(columns, [row(name, value) for name, value in rows], has_headings=False, gap=(2, 2))
+def loss_cell(value: float | None) -> Number:
+    return Number(loss(value), value=value)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import Console
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.notices import notices
-from orchestrator.ledger import SweepStanding
 from orchestrator.reports.ranking import (
     SHOWN_POINTS,
     number,
@@ -20,15 +18,18 @@ from orchestrator.reports.ranking import (
     print_suggestions,
     print_unranked,
 )
-from orchestrator.reports.runs import AT_WORK, loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.sweeps import judged_by
-from orchestrator.reports.table import BAR_WIDTH, Bar, Column, Fit, Number, Row, Table, facts, row
-from orchestrator.reports.text import ago, iso, listed, moment, money, plural, print_wrapped, printable, short
-from orchestrator.store.records import Metric
-from orchestrator.store.runs import Run
-from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
+from orchestrator.reports.sweeptables import states
+from orchestrator.reports.table import (
+    facts,
+)
+from orchestrator.reports.text import iso, listed, moment, money, plural, print_wrapped, printable
 from orchestrator.sweeps.overview import Overview, TrialRecord
-from orchestrator.sweeps.results import TrialState
+from orchestrator.sweeps.results import PointResult, TrialResult, TrialState, best_repeat
+
+if TYPE_CHECKING:
+    from orchestrator.sweeps.effects import Effect
+    from orchestrator.sweeps.tpe import Suggestion
 
 _SHOWN_AT_THE_END = 5
 _SHOWN_TRIALS = 5
@@ -65,6 +66,48 @@ def standing(overview: Overview) -> str:
     stopped = overview.sweep.stopped_at is not None
     expected = len(overview.trials) if stopped else overview.expected
     return f"{plural(expected, 'trial')}: {states(counts, expected)}{'; stopped' if stopped else ''}"
+
+
+def overview_object(overview: Overview) -> dict[str, Any]:
+    """What `sweep show --json` prints."""
+    sweep, settings, ranking = overview.sweep, overview.settings, overview.ranking
+    return {
+        "sweep": sweep.id,
+        "name": sweep.name,
+        "endpoint": sweep.endpoint,
+        "job_file": sweep.job_file,
+        "strategy": settings.strategy,
+        "metric": ranking.metric,
+        "goal": settings.goal,
+        "checkpoint": "final" if settings.by_evaluation else settings.checkpoint,
+        "evaluation": overview.evaluated.evaluation.id if overview.evaluated else None,
+        "created_at": iso(sweep.created_at),
+        "stopped_at": iso(sweep.stopped_at),
+        "expected_trials": overview.expected,
+        "best": best_object(ranking.best) if ranking.best else None,
+        "verdict": ranking.verdict or None,
+        "ranking": [_point_object(place, point, overview) for place, point in enumerate(ranking.ranked, 1)],
+        "effects": [_effect_object(effect) for effect in overview.effects],
+        "suggestions": [_suggestion_object(suggestion) for suggestion in overview.suggestions],
+        "trials": [_trial_object(record) for record in (*overview.trials, *overview.removed)],
+    }
+
+
+def best_object(best: TrialResult) -> dict[str, Any]:
+    """What `sweep best --json` prints."""
+    score = best.score
+    return {
+        "model": score.model if score else None,
+        "run": best.run_id,
+        "trial": best.trial.number,
+        "parameters": dict(best.trial.parameters),
+        "score": score.value if score else None,
+        "step": score.step if score else None,
+        "final_step": best.final_step,
+    }
+
+
+# --- The parts ------------------------------------------------------------------------------------------------
 
 
 def _state(record: TrialRecord) -> str:
@@ -130,151 +173,61 @@ def _print_removed(removed: tuple[TrialRecord, ...], console: Console, limit: in
         console.print(f"  and {len(removed) - limit:,} more; --all shows every one", style="dim")
 
 
-# --- A sweep as one line: its name, a bar, and how many of its trials are where. Loads no job file ------------
+# --- Their objects --------------------------------------------------------------------------------------------
 
 
-_WIDE_DISPLAY = 100
-OVER = ("succeeded", "pruned", "failed", "cancelled")
-"""The states of a trial that nothing follows."""
-_ORDER = (*AT_WORK, "failed", "pruned", "cancelled", "succeeded", "pending")
-"""What is at work, or went wrong, is said first: a narrow terminal cuts off the end."""
-
-
-def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> Table:
-    """One line for each sweep."""
-    is_wide = width >= _WIDE_DISPLAY
-    columns = [
-        *(Column(title, fit=Fit.LINE) for title in ("SWEEP", "ENDPOINT")),
-        Column("", "share_over", Fit.LINE),
-        Column("OVER", fit=Fit.LINE),
-        Column("TRIALS", fit=Fit.FOLD, takes_rest=True),
-        *([Column("CREATED", fit=Fit.LINE)] if is_wide else []),
-    ]
-    return Table(columns, [_sweep_row(standing, now if is_wide else None) for standing in standings])
-
-
-def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
-    """Without its age where `now` is None."""
-    sweep, counts = standing.sweep, standing.counts
-    over, expected = trials_over(counts), trials_expected(sweep, counts)
-    return row(
-        printable(sweep.name),
-        printable(sweep.endpoint),
-        Bar(done=over, total=expected),
-        f"{over:,}/{expected:,}",
-        states(counts, expected) + ("; stopped" if sweep.stopped_at is not None else ""),
-        *([] if now is None else [ago(sweep.created_at, now)]),
-    )
-
-
-def sweeps_summary(total: int, shown: int) -> str:
-    """How to see more of a sweep, and the rest of them."""
-    rest = f"; the newest {shown} of {total:,} are shown, --all shows every one" if shown < total else ""
-    return f"ftorch status NAME shows the trials of a sweep, ftorch sweep show NAME its ranking{rest}"
-
-
-def bar(done: float, total: float) -> ProgressBar:
-    return ProgressBar(total=total or 1, completed=done, width=BAR_WIDTH)
-
-
-def states(counts: Mapping[str, int], expected: int) -> str:
-    """`2 running, 4 succeeded, 3 pending`; trials that are still to be drawn count as such."""
-    known = [f"{counts[state]:,} {state}" for state in _ORDER if counts.get(state)]
-    undrawn = expected - sum(counts.values())
-    return ", ".join([*known, *([f"{undrawn:,} not drawn yet"] if undrawn else [])])
-
-
-def trials_over(counts: Mapping[str, int]) -> int:
-    return sum(counts.get(state, 0) for state in OVER)
-
-
-def trials_expected(sweep: RecordedSweep, counts: Mapping[str, int]) -> int:
-    """How many trials there will be in all: tpe draws them as it goes, the other strategies all at once."""
-    known = sum(counts.values())
-    return known if sweep.stopped_at is not None else max(known, sweep.trials)
-
-
-def sweep_object(standing: SweepStanding) -> dict[str, object]:
-    """One element of `sweep list --json`."""
-    sweep, counts = standing.sweep, standing.counts
+def _point_object(place: int, point: PointResult, overview: Overview) -> dict[str, Any]:
+    best = best_repeat(point, overview.settings.goal)
     return {
-        "sweep": sweep.id,
-        "name": sweep.name,
-        "endpoint": sweep.endpoint,
-        "job_file": sweep.job_file,
-        "trials": trials_expected(sweep, counts),
-        "over": trials_over(counts),
-        "states": dict(counts),
-        "created_at": iso(sweep.created_at),
-        "stopped_at": iso(sweep.stopped_at),
+        "rank": place,
+        "parameters": dict(point.parameters),
+        "mean": point.mean,
+        "spread": point.spread,
+        "repeats": len(point.scores),
+        "best_run": best.run_id,
+        "best_model": best.score.model if best.score else None,
+        "p_to_first": overview.ranking.p_to_first.get(best.run_id),
+        "cost_usd": point.cost_usd,
+        "trained_tokens": point.trained_tokens,
+        "seconds": point.seconds,
     }
 
 
-# --- The trials of a sweep as runs, for `status NAME`. Loads no job file --------------------------------------
+def _trial_object(record: TrialRecord) -> dict[str, Any]:
+    result, score = record.result, record.result.score
+    return {
+        "trial": result.trial.number,
+        "repeat": result.trial.repeat,
+        "parameters": dict(result.trial.parameters),
+        "listed": record.recorded.listed,
+        "run": result.run_id,
+        "state": str(result.state),
+        "reason": result.reason,
+        "score": score.value if score else None,
+        "measured_on_whole_file": score.is_whole if score else None,
+        "low": score.interval.low if score and score.interval else None,
+        "high": score.interval.high if score and score.interval else None,
+        "step": score.step if score else None,
+        "final_step": result.final_step,
+        "model": score.model if score else record.run.fine_tuned_model,
+        "retries": record.recorded.retries,
+        "estimated_cost_usd": record.run.estimated_cost_usd,
+        "cost_usd": result.cost_usd,
+        "trained_tokens": result.trained_tokens,
+        "seconds": result.seconds,
+    }
 
 
-_WIDE = 120
-"""From this many characters on there is room for model ids."""
-_SHOWN_REASONS = 5
-
-TrialRun = tuple[RecordedTrial, Run]
-
-
-def trials_table(
-    trials: Sequence[TrialRun], last: Mapping[str, Metric], now: float, width: int, limit: int | None
-) -> RenderableType:
-    """One line for each trial: its parameters, where it stands, and its model id or what it waits for.
-
-    Narrow terminals get the reasons below the table, each once. Of more than `limit` trials (None: no limit) those
-    at work come before those that are over.
-    """
-    shown = _worth_seeing(trials, limit)
-    is_wide = width >= _WIDE
-    columns = [
-        Column("TRIAL", fit=Fit.LINE, is_number=True),
-        Column("PARAMETERS", fit=Fit.FOLD),
-        *(Column(title, fit=Fit.LINE) for title in ("RUN", "STATE", "STEP", "VALID")),
-        *([Column("MODEL, OR WHY", fit=Fit.FOLD, takes_rest=True)] if is_wide else []),
-    ]
-    rows = [_trial_row(trial, run, last.get(run.id), now if is_wide else None) for trial, run in shown]
-    left = len(trials) - len(shown)
-    rest = [f"and {plural(left, 'more trial')}; --all shows every one"] if left else []
-    return Group(Table(columns, rows), *rest, *([] if is_wide else _reasons(trials, now)))
+def _effect_object(effect: Effect) -> dict[str, Any]:
+    levels = [{"level": level.label, "points": level.points, "mean": level.mean} for level in effect.levels]
+    return {
+        "parameter": effect.parameter,
+        "share": effect.share,
+        "share_by_chance": effect.by_chance,
+        "importance": effect.importance,
+        "levels": levels,
+    }
 
 
-def _trial_row(trial: RecordedTrial, run: Run, metric: Metric | None, now: float | None) -> Row:
-    """Without its model or its reason where `now` is None."""
-    return row(
-        Number(str(trial.number), value=trial.number),
-        printable(short(trial.parameters, trial.repeat)),
-        run.id,
-        state_cell(_trial_state(trial, run)),
-        steps(metric),
-        loss_cell(validation_loss(metric)),
-        *([] if now is None else [printable(run.fine_tuned_model or _why(trial, run, now))]),
-    )
-
-
-def _reasons(trials: Sequence[TrialRun], now: float) -> list[str]:
-    """Why trials are where they are, as `11 pending: waiting for a slot`."""
-    reasons = Counter((_trial_state(trial, run), _why(trial, run, now)) for trial, run in trials)
-    said = [(state, why, number) for (state, why), number in reasons.most_common() if why]
-    lines = [f"{number:,} {state}: {printable(why)}" for state, why, number in said[:_SHOWN_REASONS]]
-    return ["", *lines] if lines else []
-
-
-def _trial_state(trial: RecordedTrial, run: Run) -> str:
-    return "pruned" if trial.pruned and run.state == "cancelled" else run.state
-
-
-def _why(trial: RecordedTrial, run: Run, now: float) -> str:
-    if run.state == "succeeded":
-        return ""
-    return trial.pruned or why(run, now)
-
-
-def _worth_seeing(trials: Sequence[TrialRun], limit: int | None) -> Sequence[TrialRun]:
-    if limit is None or len(trials) <= limit:
-        return trials
-    ordered = sorted(trials, key=lambda pair: (pair[1].state not in AT_WORK, not pair[1].is_over))
-    return sorted(ordered[:limit], key=lambda pair: pair[0].number)
+def _suggestion_object(suggestion: Suggestion) -> dict[str, Any]:
+    return {"parameters": dict(suggestion.parameters), "reason": suggestion.reason}

@@ -1,14 +1,33 @@
-"""The plan of a sweep that `submit` prints before anything happens: its trials, their costs, and the caps."""
+"""The plan of a sweep that `submit` shows before anything happens: its trials, their costs, and the caps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 
 from orchestrator.jobfile import Asha, JobFile, Median, Stop
-from orchestrator.reports.plans import evaluation_line, file_facts, not_held, print_concerns, print_preview_notes
-from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
+from orchestrator.reports.plans import (
+    checked_file_object,
+    evaluation_line,
+    file_facts,
+    not_held,
+    preview_object,
+    print_concerns,
+    print_preview_notes,
+)
+from orchestrator.reports.table import (
+    Cell,
+    Column,
+    Fit,
+    Meaning,
+    Number,
+    Row,
+    Table,
+    facts,
+    row,
+)
 from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
@@ -36,6 +55,32 @@ def print_sweep_plan(
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if plan.evaluation is not None:
         print_preview_notes(plan.evaluation, console)
+
+
+def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[str, Any]:
+    """What `submit --dry-run --json` prints of a sweep."""
+    settings = plan.settings
+    return {
+        "name": plan.job.name,
+        "endpoint": plan.config.name,
+        "model": plan.job.model,
+        "method": plan.job.method.type,
+        "strategy": settings.strategy,
+        "metric": plan.job.evaluation.metric if settings.by_evaluation and plan.job.evaluation else settings.metric,
+        "goal": settings.goal,
+        "files": [checked_file_object(checked) for checked in plan.files],
+        "trials": [_planned_object(planned) for planned in plan.trials],
+        "drawn_later": plan.drawn,
+        "changes": _changes_object(changes) if changes else None,
+        "estimated_cost_usd": plan.cost_usd,
+        "max_cost_usd": plan.job.limits.max_cost_usd,
+        "max_active": min(settings.max_active or plan.config.max_active, plan.config.max_active),
+        "notices": list(plan.notices),
+        "evaluation": preview_object(plan.evaluation),
+    }
+
+
+# --- The facts ------------------------------------------------------------------------------------------------
 
 
 def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
@@ -130,7 +175,7 @@ def _print_changes(changes: Changes, console: Console) -> None:
             console.print(f"    trial {trial.number}: {listed(trial.parameters)}", style="dim", soft_wrap=True)
 
 
-# --- the trials --------------------------------------------------------------------------------------------
+# --- The trials -----------------------------------------------------------------------------------------------
 
 
 def _trials(plan: SweepPlan, width: int, limit: int | None) -> Table:
@@ -193,3 +238,28 @@ def _span(corners: Sequence[PlannedTrial]) -> tuple[str, str]:
 
 def _between(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
+
+
+# --- Their objects --------------------------------------------------------------------------------------------
+
+
+def _planned_object(planned: PlannedTrial) -> dict[str, Any]:
+    cost = planned.cost
+    return {
+        "trial": planned.trial.number,
+        "repeat": planned.trial.repeat,
+        "parameters": dict(planned.trial.parameters),
+        "tokens_per_epoch": cost.tokens_per_epoch,
+        "epochs": cost.epochs,
+        "epochs_assumed": cost.epochs_assumed,
+        "estimated_cost_usd": cost.usd,
+    }
+
+
+def _changes_object(changes: Changes) -> dict[str, Any]:
+    return {
+        "new": len(changes.new) + changes.drawn,
+        "found": [trial.number for trial in changes.found],
+        "tried_again": [trial.number for trial, _ in changes.renewed],
+        "removed": [trial.number for trial in changes.removed],
+    }

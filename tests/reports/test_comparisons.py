@@ -12,7 +12,7 @@ from support.recording import BASE, TUNED, record_evaluation
 
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.reports.evaluation import print_comparisons
+from orchestrator.reports.comparison import print_comparisons
 
 Screen = Callable[..., Console]
 LinesOf = Callable[[Console], list[str]]

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.config import EndpointConfig
 from orchestrator.ledger import RunDetails
-from orchestrator.reports.runs import print_details
+from orchestrator.reports.rundetails import print_details
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 from tests.reports.conftest import Screen, text_of

@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.ledger import RunDetails
-from orchestrator.reports.objects import details_object
-from orchestrator.reports.runs import print_details
+from orchestrator.reports.rundetails import details_object, print_details
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run
 

@@ -12,8 +12,7 @@ from support.project import make_project
 
 from orchestrator.config import find_workspace
 from orchestrator.jobfile import load_job_file
-from orchestrator.reports.sweepobjects import sweep_plan_object
-from orchestrator.reports.sweeps import print_sweep_plan
+from orchestrator.reports.sweeps import print_sweep_plan, sweep_plan_object
 from orchestrator.sweeps.plan import SweepPlan, plan_sweep
 
 Screen = Callable[..., Console]

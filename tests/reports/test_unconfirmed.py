@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.ledger import RunDetails
-from orchestrator.reports.runs import print_details, status_table
+from orchestrator.reports.rundetails import print_details
+from orchestrator.reports.runs import status_table
 from orchestrator.store.runs import Run
 
 NOW = 1_800_000_000.0
