@@ -88,129 +88,99 @@ def _failing_cleanly(store: Store, job: Job, task: Task) -> None:
         store.progress.fail(job, Failure("server_error", message, None), int(time.time()))
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Ties a trainer process to the process that started it: when that one is gone, however it went, so is this.
+# --- Checking a job's files before anything is trained on them -------------------------------------------------
 
 
-PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h: the signal this process gets when its parent dies."""
+SHOWN_NOTES = 5
+_ADVICE = "FT6"
+"""What only the whole file shows is for its author, before the upload; no service says such things of a job."""
+
+Role = Literal["training_file", "validation_file"]
 
 
-def end_with_parent() -> None:
-    """End this process as soon as the parent closes its end of our standard input or dies.
+class JobFailedError(Exception):
+    """This job cannot succeed; `failure` is what its object will carry."""
 
-    The pipe alone is enough on every system; Linux's death signal also covers a pipe end that some other child of
-    the parent inherited.
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the checks found: tokens of one epoch, and notes for the owner."""
+
+    training_tokens: int
+    notes: Sequence[str]
+
+
+def validate_files(store: Store, job: Job, now: float) -> Validated:
+    """Check the training file and, where there is one, the validation file.
+
+    Raises JobFailedError with the first line that is wrong.
     """
-    threading.Thread(target=_exit_at_end_of_input, name="lifeline", daemon=True).start()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    report = _check(store, job, "training_file", now)
+    notes = _notes("Training file", report)
+    if job.validation_file is not None:
+        notes += _notes("Validation file", _check(store, job, "validation_file", now))
+    return Validated(report.tokens or 0, notes)
 
 
-def _exit_at_end_of_input() -> None:
-    with contextlib.suppress(OSError):
-        while os.read(0, 1024):
-            pass
-    os._exit(0)
+def file_blob(store: Store, job: Job, role: Role, now: float) -> str:
+    """The blob of the job's file; JobFailedError where the file was deleted after the job was created."""
+    file_id = job.training_file if role == "training_file" else job.validation_file
+    file = store.files.get(file_id or "", now)
+    if file is None:
+        message = f"The file {file_id} was deleted before it could be used."
+        raise JobFailedError(Failure("file_not_found", message, role))
+    return file.blob
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Writes what a training reports into the store, often enough to follow it and seldom enough not to slow it.
-
-
-WRITE_SECONDS = 0.05
-"""Steps are gathered this long: a request to stop is seen that fast, and a commit costs about as much as a step."""
-METRICS_EVENTS = 200
-"""About as many metrics events a job gets, however many steps it has; the result file has them all."""
-
-
-class Recorder:
-    """Takes the steps and checkpoints of one training. NoLongerRunningError ends the training from inside."""
-
-    def __init__(self, store: Store, job: Job, now: Callable[[], float]) -> None:
-        self._store = store
-        self._job = job
-        self._now = now
-        self._told_until = store.progress.last_step(job)
-        self._began = self._written = time.monotonic()
-        self._done = 0
-        self._waiting: list[Step] = []
-
-    def step(self, step: Step) -> None:
-        """Take one step; it is written within WRITE_SECONDS of the next ones."""
-        self._done += 1
-        self._waiting.append(step)
-        if time.monotonic() - self._written >= WRITE_SECONDS:
-            self.flush()
-
-    def checkpoint(self, step: Step, weights: bytes) -> None:
-        """Write the steps so far, then the checkpoint: it never stands before what led to it."""
-        self.flush()
-        job, number = self._job, step.step
-        blob = self._store.blobs.put(weights)
-        name = f"{job.model_name}:ckpt-step-{number}"
-        metrics = {"step": number, **_numbers(step)}
-        checkpoint = Checkpoint(ids.checkpoint_id(), job.id, int(self._now()), number, name, metrics, blob)
-        try:
-            self._store.progress.add_checkpoint(job, checkpoint)
-        except BaseException:
-            self._store.blobs.delete(blob)
-            raise
-
-    def flush(self) -> None:
-        """Write the steps that wait."""
-        steps, self._waiting = self._waiting, []
-        self._written = time.monotonic()
-        if steps:
-            told = [_metrics(step) for step in steps if step.step > self._told_until and _is_told(step)]
-            finish = self._estimated_finish(steps[-1])
-            self._store.progress.add_steps(self._job, [_row(s) for s in steps], told, finish, int(self._now()))
-
-    def _estimated_finish(self, last: Step) -> int:
-        pace = (time.monotonic() - self._began) / self._done
-        return math.ceil(self._now() + pace * (last.total_steps - last.step))
-
-
-def _is_told(step: Step) -> bool:
-    every = math.ceil(step.total_steps / METRICS_EVENTS)
-    full = step.full_valid_loss is not None
-    return full or step.step in (1, step.total_steps) or step.step % every == 0
-
-
-def _metrics(step: Step) -> Metrics:
-    data = {"step": step.step, "total_steps": step.total_steps, **_numbers(step)}
-    told = [("training", step.train_loss), ("validation", step.valid_loss)]
-    told.append(("full validation", step.full_valid_loss))
-    losses = ", ".join(f"{name} loss={loss:.2f}" for name, loss in told if loss is not None)
-    return Metrics(f"Step {step.step}/{step.total_steps}: {losses}", data)
-
-
-def _numbers(step: Step) -> dict[str, float]:
-    """The measurements under their official names; one that is missing or not finite has no place in JSON."""
-    named = {
-        "train_loss": step.train_loss,
-        "train_mean_token_accuracy": step.train_accuracy,
-        "valid_loss": step.valid_loss,
-        "valid_mean_token_accuracy": step.valid_accuracy,
-        "full_valid_loss": step.full_valid_loss,
-        "full_valid_mean_token_accuracy": step.full_valid_accuracy,
-    }
-    return {name: value for name, value in named.items() if value is not None and math.isfinite(value)}
-
-
-def _row(step: Step) -> Measured:
-    numbers = _numbers(step)
-    return Measured(
-        step.step,
-        numbers.get("train_loss"),
-        numbers.get("train_mean_token_accuracy"),
-        numbers.get("valid_loss"),
-        numbers.get("valid_mean_token_accuracy"),
+def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
+    path = store.blobs.path(file_blob(store, job, role, now))
+    report = check_file(
+        path, method=job.method, purpose="training" if role == "training_file" else "validation", model=job.base
     )
+    if not report.ok:
+        raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
+    failure = rules_of(job).screen(path)
+    if failure is not None:
+        raise JobFailedError(failure)
+    return report
 
 
-# --- Trains one job from its files to its model ---------------------------------------------------------------
+def _complaint(role: Role, report: CheckReport, path: Path) -> str:
+    first = report.errors[0]
+    place = "" if first.line else f" (up to line {_lines(path)}, its last)"
+    others = report.total("error") - 1
+    more = f" ({others} more in this file.)" if others else ""
+    return f"The {role.replace('_', ' ')} is invalid. {first.message}{place}. {first.fix}{more}"
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _notes(name: str, report: CheckReport) -> list[str]:
+    told = [finding for finding in report.warnings if not finding.code.startswith(_ADVICE)]
+    notes = [f"{name}: {finding.message}" for finding in told[:SHOWN_NOTES]]
+    left = sum(report.counts[code] for code in {finding.code for finding in told}) - len(notes)
+    if left:
+        notes.append(f"{name}: {left} more warnings")
+    return notes
+
+
+def rules_of(job: Job) -> JobRules:
+    """The rules of the API that created the job."""
+    if job.dialect == "openai":
+        return OPENAI
+    from orchestrator.server.azure.jobrules import AZURE
+
+    return AZURE
+
+
+# --- Training one job from its files to its model --------------------------------------------------------------
 
 
 def train(store: Store, job: Job, now: Callable[[], float]) -> None:
@@ -307,96 +277,126 @@ def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: b
         raise
 
 
-# --- Checks a job's files before anything is trained on them --------------------------------------------------
+# --- Recording what a training reports -------------------------------------------------------------------------
+#
+# Often enough to follow it, seldom enough not to slow it.
 
 
-SHOWN_NOTES = 5
-_ADVICE = "FT6"
-"""What only the whole file shows is for its author, before the upload; no service says such things of a job."""
-
-Role = Literal["training_file", "validation_file"]
-
-
-class JobFailedError(Exception):
-    """This job cannot succeed; `failure` is what its object will carry."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+WRITE_SECONDS = 0.05
+"""Steps are gathered this long: a request to stop is seen that fast, and a commit costs about as much as a step."""
+METRICS_EVENTS = 200
+"""About as many metrics events a job gets, however many steps it has; the result file has them all."""
 
 
-@dataclass(frozen=True)
-class Validated:
-    """What the checks found: tokens of one epoch, and notes for the owner."""
+class Recorder:
+    """Takes the steps and checkpoints of one training. NoLongerRunningError ends the training from inside."""
 
-    training_tokens: int
-    notes: Sequence[str]
+    def __init__(self, store: Store, job: Job, now: Callable[[], float]) -> None:
+        self._store = store
+        self._job = job
+        self._now = now
+        self._told_until = store.progress.last_step(job)
+        self._began = self._written = time.monotonic()
+        self._done = 0
+        self._waiting: list[Step] = []
+
+    def step(self, step: Step) -> None:
+        """Take one step; it is written within WRITE_SECONDS of the next ones."""
+        self._done += 1
+        self._waiting.append(step)
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def checkpoint(self, step: Step, weights: bytes) -> None:
+        """Write the steps so far, then the checkpoint: it never stands before what led to it."""
+        self.flush()
+        job, number = self._job, step.step
+        blob = self._store.blobs.put(weights)
+        name = f"{job.model_name}:ckpt-step-{number}"
+        metrics = {"step": number, **_numbers(step)}
+        checkpoint = Checkpoint(ids.checkpoint_id(), job.id, int(self._now()), number, name, metrics, blob)
+        try:
+            self._store.progress.add_checkpoint(job, checkpoint)
+        except BaseException:
+            self._store.blobs.delete(blob)
+            raise
+
+    def flush(self) -> None:
+        """Write the steps that wait."""
+        steps, self._waiting = self._waiting, []
+        self._written = time.monotonic()
+        if steps:
+            told = [_metrics(step) for step in steps if step.step > self._told_until and _is_told(step)]
+            finish = self._estimated_finish(steps[-1])
+            self._store.progress.add_steps(self._job, [_row(s) for s in steps], told, finish, int(self._now()))
+
+    def _estimated_finish(self, last: Step) -> int:
+        pace = (time.monotonic() - self._began) / self._done
+        return math.ceil(self._now() + pace * (last.total_steps - last.step))
 
 
-def validate_files(store: Store, job: Job, now: float) -> Validated:
-    """Check the training file and, where there is one, the validation file.
-
-    Raises JobFailedError with the first line that is wrong.
-    """
-    report = _check(store, job, "training_file", now)
-    notes = _notes("Training file", report)
-    if job.validation_file is not None:
-        notes += _notes("Validation file", _check(store, job, "validation_file", now))
-    return Validated(report.tokens or 0, notes)
+def _is_told(step: Step) -> bool:
+    every = math.ceil(step.total_steps / METRICS_EVENTS)
+    full = step.full_valid_loss is not None
+    return full or step.step in (1, step.total_steps) or step.step % every == 0
 
 
-def file_blob(store: Store, job: Job, role: Role, now: float) -> str:
-    """The blob of the job's file; JobFailedError where the file was deleted after the job was created."""
-    file_id = job.training_file if role == "training_file" else job.validation_file
-    file = store.files.get(file_id or "", now)
-    if file is None:
-        message = f"The file {file_id} was deleted before it could be used."
-        raise JobFailedError(Failure("file_not_found", message, role))
-    return file.blob
+def _metrics(step: Step) -> Metrics:
+    data = {"step": step.step, "total_steps": step.total_steps, **_numbers(step)}
+    told = [("training", step.train_loss), ("validation", step.valid_loss)]
+    told.append(("full validation", step.full_valid_loss))
+    losses = ", ".join(f"{name} loss={loss:.2f}" for name, loss in told if loss is not None)
+    return Metrics(f"Step {step.step}/{step.total_steps}: {losses}", data)
 
 
-def _check(store: Store, job: Job, role: Role, now: float) -> CheckReport:
-    path = store.blobs.path(file_blob(store, job, role, now))
-    report = check_file(
-        path, method=job.method, purpose="training" if role == "training_file" else "validation", model=job.base
+def _numbers(step: Step) -> dict[str, float]:
+    """The measurements under their official names; one that is missing or not finite has no place in JSON."""
+    named = {
+        "train_loss": step.train_loss,
+        "train_mean_token_accuracy": step.train_accuracy,
+        "valid_loss": step.valid_loss,
+        "valid_mean_token_accuracy": step.valid_accuracy,
+        "full_valid_loss": step.full_valid_loss,
+        "full_valid_mean_token_accuracy": step.full_valid_accuracy,
+    }
+    return {name: value for name, value in named.items() if value is not None and math.isfinite(value)}
+
+
+def _row(step: Step) -> Measured:
+    numbers = _numbers(step)
+    return Measured(
+        step.step,
+        numbers.get("train_loss"),
+        numbers.get("train_mean_token_accuracy"),
+        numbers.get("valid_loss"),
+        numbers.get("valid_mean_token_accuracy"),
     )
-    if not report.ok:
-        raise JobFailedError(Failure(f"invalid_{role}", _complaint(role, report, path), role))
-    failure = rules_of(job).screen(path)
-    if failure is not None:
-        raise JobFailedError(failure)
-    return report
 
 
-def _complaint(role: Role, report: CheckReport, path: Path) -> str:
-    first = report.errors[0]
-    place = "" if first.line else f" (up to line {_lines(path)}, its last)"
-    others = report.total("error") - 1
-    more = f" ({others} more in this file.)" if others else ""
-    return f"The {role.replace('_', ' ')} is invalid. {first.message}{place}. {first.fix}{more}"
+# --- The tie to the parent process ----------------------------------------------------------------------------
 
 
-def _lines(path: Path) -> int:
-    with path.open("rb") as lines:
-        return sum(1 for _ in lines)
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h: the signal this process gets when its parent dies."""
 
 
-def _notes(name: str, report: CheckReport) -> list[str]:
-    told = [finding for finding in report.warnings if not finding.code.startswith(_ADVICE)]
-    notes = [f"{name}: {finding.message}" for finding in told[:SHOWN_NOTES]]
-    left = sum(report.counts[code] for code in {finding.code for finding in told}) - len(notes)
-    if left:
-        notes.append(f"{name}: {left} more warnings")
-    return notes
+def end_with_parent() -> None:
+    """End this process as soon as the parent closes its end of our standard input or dies.
+
+    The pipe alone is enough on every system; Linux's death signal also covers a pipe end that some other child of
+    the parent inherited.
+    """
+    threading.Thread(target=_exit_at_end_of_input, name="lifeline", daemon=True).start()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def rules_of(job: Job) -> JobRules:
-    """The rules of the API that created the job."""
-    if job.dialect == "openai":
-        return OPENAI
-    from orchestrator.server.azure.jobrules import AZURE
-
-    return AZURE
+def _exit_at_end_of_input() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    os._exit(0)
 
 
 if __name__ == "__main__":
