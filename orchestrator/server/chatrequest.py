@@ -4,62 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
-from orchestrator.server.apierror import ApiError, bad_request
-from orchestrator.server.requests import Fields
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    TypeAdapter,
+    model_validator,
+)
+
+from orchestrator.server.requests import INVALID_TYPE, MISSING, WHOLE, Body, OpenBody, Text, parse, text_or, wrong
 
 MAX_CHOICES = 128
 MAX_TOKENS = 1 << 31
 MAX_STOPS = 4
-
-WITHOUT_EFFECT = frozenset(
-    {
-        "frequency_penalty",
-        "logit_bias",
-        "metadata",
-        "moderation",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning_effort",
-        "safety_identifier",
-        "seed",
-        "service_tier",
-        "store",
-        "temperature",
-        "top_p",
-        "user",
-        "verbosity",
-    }
-)
-"""Taken and without effect: the answer is always the most probable one."""
-HEEDED = frozenset(
-    {
-        "model",
-        "messages",
-        "n",
-        "max_tokens",
-        "max_completion_tokens",
-        "stop",
-        "stream",
-        "stream_options",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "functions",
-        "function_call",
-        "modalities",
-        "response_format",
-        "logprobs",
-        "top_logprobs",
-        "audio",
-        "web_search_options",
-    }
-)
+MAX_TOOLS = 128
+FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -68,191 +33,13 @@ class ChatRequest:
 
     model: str
     messages: Sequence[Mapping[str, Any]]
+    """As they were sent, but with their content as one text."""
     offer: Offer
     n: int
     max_tokens: int | None
     stops: Sequence[str]
     stream: bool
     stream_usage: bool
-
-
-def read(body: Mapping[str, Any]) -> ChatRequest:
-    """The request; ApiError 400 names the parameter that is wrong or not offered here."""
-    fields = Fields(body)
-    fields.only(HEEDED | WITHOUT_EFFECT)
-    fields.required("model", "messages")
-    _refuse_what_is_missing_here(fields)
-    _check_sampling(fields)
-    stream = fields.flag("stream") or False
-    return ChatRequest(
-        model=fields.text("model") or "",
-        messages=read_messages(fields),
-        offer=read_offer(fields),
-        n=fields.integer("n", 1, MAX_CHOICES) or 1,
-        max_tokens=_max_tokens(fields),
-        stops=_stops(fields),
-        stream=stream,
-        stream_usage=_stream_usage(fields, stream),
-    )
-
-
-def _refuse_what_is_missing_here(fields: Fields) -> None:
-    """A client that asks for these could not use an answer without them, so it is told."""
-    asked = {
-        "logprobs": fields.flag("logprobs") or fields.given("top_logprobs"),
-        "response_format": (fields.raw("response_format") or {"type": "text"}) != {"type": "text"},
-        "modalities": (fields.raw("modalities") or ["text"]) != ["text"],
-        "audio": fields.given("audio"),
-        "web_search_options": fields.given("web_search_options"),
-    }
-    for param, refused in asked.items():
-        if refused:
-            message = (
-                f"'{param}' is not available on the local endpoint: its models answer with text and calls only."
-            )
-            raise bad_request(message, param, "unsupported_parameter")
-
-
-def _check_sampling(fields: Fields) -> None:
-    fields.number("temperature", 0, 2)
-    fields.number("top_p", 0, 1)
-    fields.number("frequency_penalty", -2, 2)
-    fields.number("presence_penalty", -2, 2)
-    fields.integer("seed", -(2**63), 2**63 - 1)
-
-
-def _max_tokens(fields: Fields) -> int | None:
-    older = fields.integer("max_tokens", 1, MAX_TOKENS)
-    newer = fields.integer("max_completion_tokens", 1, MAX_TOKENS)
-    if older is not None and newer is not None:
-        raise fields.wrong("max_tokens", "cannot be set beside 'max_completion_tokens'")
-    return newer if older is None else older
-
-
-def _stops(fields: Fields) -> Sequence[str]:
-    stop = fields.raw("stop")
-    stops = [stop] if isinstance(stop, str) else fields.items("stop") or []
-    if len(stops) > MAX_STOPS:
-        raise fields.wrong("stop", f"may have at most {MAX_STOPS} sequences")
-    if not all(isinstance(one, str) for one in stops):
-        raise fields.wrong_type("stop", "a string or an array of strings")
-    return [one for one in stops if one]
-
-
-def _stream_usage(fields: Fields, stream: bool) -> bool:
-    options = fields.table("stream_options")
-    if options is None:
-        return False
-    if not stream:
-        raise fields.wrong("stream_options", "can be set only when 'stream' is true")
-    options.only(("include_usage", "include_obfuscation"))
-    return options.flag("include_usage") or False
-
-
-# --- Checks the messages of a chat request: shapes, and that every tool result answers a call -----------------
-
-
-ROLES = ("developer", "system", "user", "assistant", "tool", "function")
-TEXT_PARTS = ("text", "refusal")
-
-
-def read_messages(fields: Fields) -> Sequence[Mapping[str, Any]]:
-    """The request's messages with their content as one text; ApiError 400 at the first that is wrong."""
-    messages = fields.tables("messages")
-    if not messages:
-        raise fields.wrong("messages", "must hold at least one message")
-    open_calls: set[str] = set()
-    read = []
-    for message in messages:
-        role = _role(message)
-        if role == "tool":
-            _answer_call(message, open_calls)
-        elif open_calls:
-            raise _unanswered(message, open_calls)
-        if role == "assistant":
-            open_calls = _calls(message)
-        read.append(_with_text(message, role))
-    if open_calls:
-        raise _unanswered(messages[-1], open_calls)
-    return read
-
-
-def _role(message: Fields) -> str:
-    message.required("role")
-    role = message.choice("role", ROLES) or ""
-    message.text("name")
-    if role == "function":
-        message.required("name")
-    return role
-
-
-def _answer_call(message: Fields, open_calls: set[str]) -> None:
-    message.required("tool_call_id")
-    call_id = message.text("tool_call_id") or ""
-    if call_id not in open_calls:
-        problem = "answers no call of the assistant message before it"
-        raise message.wrong("tool_call_id", f"{call_id[:100]!r} {problem}")
-    open_calls.remove(call_id)
-
-
-def _unanswered(message: Fields, open_calls: set[str]) -> ApiError:
-    named = ", ".join(sorted(open_calls))
-    text = f"An assistant message with 'tool_calls' must be followed by a tool message for each; missing: {named}."
-    return bad_request(text, message.param("role"), "invalid_value")
-
-
-def _calls(message: Fields) -> set[str]:
-    """The ids of the calls this message makes."""
-    found = set()
-    for call in message.tables("tool_calls"):
-        call.required("id", "function")
-        call.choice("type", ("function",))
-        _check_call(call, "function")
-        found.add(call.text("id") or "")
-    if message.given("function_call"):
-        _check_call(message, "function_call")
-    return found
-
-
-def _check_call(holder: Fields, key: str) -> None:
-    call = holder.table(key)
-    if call is not None:
-        call.required("name")
-        call.text("name")
-        if not isinstance(call.raw("arguments"), str):
-            raise call.wrong_type("arguments", "a string that holds JSON")
-
-
-def _with_text(message: Fields, role: str) -> Mapping[str, Any]:
-    calls = message.raw("tool_calls") or message.raw("function_call") or message.raw("refusal")
-    if not calls:
-        message.required("content")
-    content = message.raw("content")
-    if isinstance(content, list):
-        content = "\n".join(_part(part) for part in message.tables("content"))
-    elif content is not None and not isinstance(content, str):
-        raise message.wrong_type("content", "a string or an array of parts")
-    return {**message.as_mapping(), "role": role, "content": content}
-
-
-def _part(part: Fields) -> str:
-    part.required("type")
-    kind = part.text("type") or ""
-    if kind not in TEXT_PARTS:
-        problem = f"is {kind[:50]!r}; the local endpoint's models read text only"
-        raise part.wrong("type", problem, "unsupported_value")
-    value = part.raw(kind)
-    if not isinstance(value, str):
-        raise part.wrong_type(kind, "a string")
-    return value
-
-
-# --- Reads which functions a chat request offers, and which of them must be called ----------------------------
-
-
-MAX_TOOLS = 128
-FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-MODES = ("none", "auto", "required")
 
 
 @dataclass(frozen=True)
@@ -266,95 +53,331 @@ class Offer:
     """Whether `functions` were sent, which wants a `function_call` in the answer."""
 
 
-def read_offer(fields: Fields) -> Offer:
-    """The functions and the choice among them; ApiError 400 where they do not fit."""
-    if fields.given("functions"):
-        if fields.given("tools"):
-            raise fields.wrong("functions", "cannot be set beside 'tools'")
-        return _legacy_offer(fields)
-    functions = [_function(tool) for tool in fields.tables("tools")]
-    _check_number(fields, "tools", functions)
-    if not functions:
-        for key in ("tool_choice", "parallel_tool_calls"):
-            if fields.given(key) and fields.raw(key) != "none":
-                raise fields.wrong(key, "can be set only where 'tools' are")
-        return Offer()
-    parallel = fields.flag("parallel_tool_calls")
-    return _chosen(fields, Offer(functions, "auto", parallel is not False))
+def read(body: Mapping[str, Any]) -> ChatRequest:
+    """The request; ApiError 400 names the parameter that is wrong or not offered here."""
+    asked = parse(ChatBody, body)
+    sent = zip(body["messages"], asked.messages, strict=True)
+    return ChatRequest(
+        model=asked.model,
+        messages=[{**message, "content": checked.text} for message, checked in sent],
+        offer=asked.offer,
+        n=asked.n,
+        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        stops=[stop for stop in asked.stop or () if stop],
+        stream=asked.stream,
+        stream_usage=asked.stream_options is not None and asked.stream_options.include_usage,
+    )
 
 
-def _legacy_offer(fields: Fields) -> Offer:
-    functions = [_checked(function) for function in fields.tables("functions")]
-    _check_number(fields, "functions", functions)
-    if not functions:
-        raise fields.wrong("functions", "must hold at least one function")
-    choice = fields.raw("function_call")
-    if choice is None or choice in ("none", "auto"):
-        return Offer(functions, choice or "auto", parallel=False, legacy=True)
-    name = _named(fields.table("function_call"))
-    forced = _only(fields, "function_call", functions, [name])
-    return Offer(forced, "required", parallel=False, legacy=True)
+# --- Messages -------------------------------------------------------------------------------------------------
 
 
-def _chosen(fields: Fields, offer: Offer) -> Offer:
-    choice = fields.raw("tool_choice")
-    if choice is None:
-        return offer
-    if isinstance(choice, str):
-        return Offer(offer.functions, fields.choice("tool_choice", MODES) or "auto", offer.parallel)
-    table = fields.table("tool_choice") or Fields({})
-    table.required("type")
-    if table.choice("type", ("function", "allowed_tools")) == "function":
-        name = _named(table.table("function"))
-        forced = _only(fields, "tool_choice", offer.functions, [name])
-        return Offer(forced, "required", offer.parallel)
-    table.required("allowed_tools")
-    return _allowed(fields, table.table("allowed_tools") or Fields({}), offer)
+class Part(OpenBody):
+    """A part of a message's content."""
+
+    type: Text
+    text: str | None = None
+    refusal: str | None = None
+
+    @property
+    def content(self) -> str:
+        return (self.text if self.type == "text" else self.refusal) or ""
+
+    @model_validator(mode="after")
+    def _holds_text(self) -> Part:
+        if self.type not in ("text", "refusal"):
+            problem = f"is {self.type[:50]!r}; the local endpoint's models read text only"
+            raise wrong(problem, "type", code="unsupported_value")
+        if (self.text if self.type == "text" else self.refusal) is None:
+            raise wrong("must be a string", self.type, code=INVALID_TYPE)
+        return self
 
 
-def _allowed(fields: Fields, allowed: Fields, offer: Offer) -> Offer:
-    allowed.required("mode", "tools")
-    mode = allowed.choice("mode", ("auto", "required")) or "auto"
-    # The guides show the name beside the type, the description's example inside `function`.
-    names = [_named(tool.table("function") or tool) for tool in allowed.tables("tools")]
-    return Offer(_only(fields, "tool_choice", offer.functions, names), mode, offer.parallel)
+class Called(OpenBody):
+    """The function that a call names."""
+
+    name: Text
+    arguments: str
 
 
-def _only(
-    fields: Fields, key: str, functions: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> Sequence[Mapping[str, Any]]:
-    known = {function["name"]: function for function in functions}
-    for name in names:
-        if name not in known:
-            raise fields.wrong(key, f"names {name[:64]!r}, which is not among the functions sent")
-    return [known[name] for name in names]
+class Call(OpenBody):
+    """A call that an assistant message makes."""
+
+    id: Text
+    function: Called
+    type: Literal["function"] = "function"
 
 
-def _function(tool: Fields) -> Mapping[str, Any]:
-    tool.required("type")
-    if tool.text("type") != "function":
-        message = "The local endpoint's models call functions only."
-        raise bad_request(message, tool.param("type"), "unsupported_value")
-    tool.required("function")
-    return _checked(tool.table("function") or Fields({}))
+_PARTS = TypeAdapter(Annotated[list[Part], Field(fail_fast=True)])
 
 
-def _checked(function: Fields) -> Mapping[str, Any]:
-    function.required("name")
-    if not FUNCTION_NAME.fullmatch(function.text("name") or ""):
-        raise function.wrong("name", "must be up to 64 letters, digits, underscores and hyphens")
-    if not isinstance(function.raw("description") or "", str):
-        raise function.wrong_type("description", "a string")
-    function.table("parameters")
-    return {key: value for key, value in function.as_mapping().items() if value is not None}
+def _text_or_parts(content: object) -> str | list[Part]:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise wrong("must be a string or an array of parts", code=INVALID_TYPE)
+    return _PARTS.validate_python(content)
 
 
-def _named(table: Fields | None) -> str:
-    table = table or Fields({}, "tool_choice.function")
-    table.required("name")
-    return table.text("name") or ""
+class Message(OpenBody):
+    """One message of the conversation."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    name: Text | None = None
+    tool_call_id: Text | None = None
+    tool_calls: Annotated[list[Call] | None, Field(fail_fast=True)] = None
+    function_call: Called | None = None
+    refusal: Any = None
+    content: Annotated[str | list[Part] | None, PlainValidator(_text_or_parts)] = None
+
+    @property
+    def text(self) -> str | None:
+        """The content as one text."""
+        if self.content is None or isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.content for part in self.content)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Message:
+        if self.role == "function" and self.name is None:
+            raise wrong("", "name", code=MISSING)
+        if self.role == "tool" and self.tool_call_id is None:
+            raise wrong("", "tool_call_id", code=MISSING)
+        if self.content is None and not (self.tool_calls or self.function_call or self.refusal):
+            raise wrong("", "content", code=MISSING)
+        return self
 
 
-def _check_number(fields: Fields, key: str, functions: Sequence[Mapping[str, Any]]) -> None:
-    if len(functions) > MAX_TOOLS:
-        raise fields.wrong(key, f"may hold at most {MAX_TOOLS} functions, not {len(functions)}")
+def _calls_are_answered(messages: list[Message]) -> list[Message]:
+    """Every call gets its result right behind it, and every result answers a call."""
+    open_calls: set[str] = set()
+    for number, message in enumerate(messages):
+        if message.role == "tool":
+            call_id = message.tool_call_id or ""
+            if call_id not in open_calls:
+                problem = f"{call_id[:100]!r} answers no call of the assistant message before it"
+                raise wrong(problem, number, "tool_call_id")
+            open_calls.remove(call_id)
+        elif open_calls:
+            raise wrong(_unanswered(open_calls), number, "role")
+        if message.role == "assistant":
+            open_calls = {call.id for call in message.tool_calls or ()}
+    if open_calls:
+        raise wrong(_unanswered(open_calls), len(messages) - 1, "role")
+    return messages
+
+
+def _unanswered(open_calls: set[str]) -> str:
+    named = ", ".join(sorted(open_calls))
+    return f"follows 'tool_calls', each of which must be answered by a tool message; missing: {named}"
+
+
+# --- Functions, and the choice among them ---------------------------------------------------------------------
+
+
+def _is_function_name(name: str) -> str:
+    if not FUNCTION_NAME.fullmatch(name):
+        raise wrong("must be up to 64 letters, digits, underscores and hyphens")
+    return name
+
+
+class Function(OpenBody):
+    """A function that is offered; what is not declared here is handed on as well."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, AfterValidator(_is_function_name)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+    def definition(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None}
+
+
+def _is_function(kind: str) -> str:
+    if kind != "function":
+        raise wrong("must be 'function'; the local endpoint's models call nothing else", code="unsupported_value")
+    return kind
+
+
+class Tool(OpenBody):
+    """A tool that is offered."""
+
+    type: Annotated[str, AfterValidator(_is_function)]
+    function: Function
+
+
+class Named(OpenBody):
+    """A function that is meant by its name. The guides show it beside the type, the reference inside `function`."""
+
+    name: Text | None = None
+    function: Named | None = None
+
+    @property
+    def called(self) -> str:
+        return self.function.called if self.function is not None else self.name or ""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Named:
+        if not self.called:
+            raise wrong("", "name", code=MISSING)
+        return self
+
+
+class AllowedTools(OpenBody):
+    """Some of the functions offered."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[Named], Field(fail_fast=True)]
+
+
+class ToolChoice(OpenBody):
+    """Which functions the model may call, or the one that it must."""
+
+    type: Literal["function", "allowed_tools"]
+    function: Named | None = None
+    allowed_tools: AllowedTools | None = None
+
+    @model_validator(mode="after")
+    def _names_functions(self) -> ToolChoice:
+        if self.type == "function" and self.function is None:
+            raise wrong("", "function", "name", code=MISSING)
+        if self.type == "allowed_tools" and self.allowed_tools is None:
+            raise wrong("", "allowed_tools", code=MISSING)
+        return self
+
+    def narrowed(self, offer: Offer) -> Offer:
+        """What is left of the offer."""
+        if self.function is not None and self.type == "function":
+            return Offer(_only([self.function], offer), "required", offer.parallel)
+        assert self.allowed_tools is not None
+        return Offer(_only(self.allowed_tools.tools, offer), self.allowed_tools.mode, offer.parallel)
+
+
+def _only(named: Sequence[Named], offer: Offer, field: str = "tool_choice") -> Sequence[Mapping[str, Any]]:
+    known = {function["name"]: function for function in offer.functions}
+    for each in named:
+        if each.called not in known:
+            raise wrong(f"names {each.called[:64]!r}, which is not among the functions sent", field)
+    return [known[each.called] for each in named]
+
+
+# --- The whole body -------------------------------------------------------------------------------------------
+
+
+class StreamOptions(Body):
+    """What a stream brings as well."""
+
+    include_usage: bool = False
+    include_obfuscation: Any = None
+
+
+def _as_list(stop: object) -> object:
+    if isinstance(stop, str):
+        return [stop]
+    if not isinstance(stop, list) or not all(isinstance(each, str) for each in stop):
+        raise wrong("must be a string or an array of strings", code=INVALID_TYPE)
+    return stop
+
+
+Functions = Annotated[list[Function], Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)]
+
+
+class ChatBody(Body):
+    """POST /chat/completions."""
+
+    model: Text
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True), AfterValidator(_calls_are_answered)]
+
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] = 1
+    max_tokens: Annotated[int | None, Field(ge=1, le=MAX_TOKENS), WHOLE] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1, le=MAX_TOKENS), WHOLE] = None
+    stop: Annotated[list[str] | None, Field(max_length=MAX_STOPS), BeforeValidator(_as_list)] = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    tools: Annotated[list[Tool] | None, Field(max_length=MAX_TOOLS, fail_fast=True)] = None
+    tool_choice: Annotated[str | ToolChoice | None, text_or(ToolChoice, "none", "auto", "required")] = None
+    parallel_tool_calls: bool | None = None
+    functions: Functions | None = None
+    function_call: Annotated[str | Named | None, text_or(Named, "none", "auto")] = None
+
+    # Checked and without effect: the answer is always the most probable one.
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1), WHOLE] = None
+
+    # Taken as they come, and without effect.
+    logit_bias: Any = None
+    metadata: Any = None
+    moderation: Any = None
+    prediction: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
+    reasoning_effort: Any = None
+    safety_identifier: Any = None
+    service_tier: Any = None
+    store: Any = None
+    user: Any = None
+    verbosity: Any = None
+
+    # Not offered here: a client that asks for these could not use an answer without them.
+    logprobs: bool = False
+    top_logprobs: Any = None
+    response_format: Any = None
+    modalities: Any = None
+    audio: Any = None
+    web_search_options: Any = None
+
+    _offer: Offer = PrivateAttr()
+
+    @property
+    def offer(self) -> Offer:
+        return self._offer
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ChatBody:
+        self._refuse_what_is_missing_here()
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise wrong("cannot be set beside 'max_completion_tokens'", "max_tokens")
+        if self.stream_options is not None and not self.stream:
+            raise wrong("can be set only when 'stream' is true", "stream_options")
+        self._offer = self._read_offer() if self.functions is None else self._read_legacy_offer(self.functions)
+        return self
+
+    def _refuse_what_is_missing_here(self) -> None:
+        asked = {
+            "logprobs": self.logprobs or self.top_logprobs is not None,
+            "response_format": (self.response_format or {"type": "text"}) != {"type": "text"},
+            "modalities": (self.modalities or ["text"]) != ["text"],
+            "audio": self.audio is not None,
+            "web_search_options": self.web_search_options is not None,
+        }
+        for param, is_refused in asked.items():
+            if is_refused:
+                problem = "is not available on the local endpoint, whose models answer with text and calls only"
+                raise wrong(problem, param, code="unsupported_parameter")
+
+    def _read_offer(self) -> Offer:
+        if not self.tools:
+            for name in ("tool_choice", "parallel_tool_calls"):
+                if getattr(self, name) not in (None, "none"):
+                    raise wrong("can be set only where 'tools' are", name)
+            return Offer()
+        functions = [tool.function.definition() for tool in self.tools]
+        offer = Offer(functions, "auto", self.parallel_tool_calls is not False)
+        if isinstance(self.tool_choice, ToolChoice):
+            return self.tool_choice.narrowed(offer)
+        return offer if self.tool_choice is None else replace(offer, choice=self.tool_choice)
+
+    def _read_legacy_offer(self, functions: Sequence[Function]) -> Offer:
+        if self.tools:
+            raise wrong("cannot be set beside 'tools'", "functions")
+        definitions = [function.definition() for function in functions]
+        offer = Offer(definitions, "auto", parallel=False, legacy=True)
+        if isinstance(self.function_call, Named):
+            return replace(offer, functions=_only([self.function_call], offer, "function_call"), choice="required")
+        return offer if self.function_call is None else replace(offer, choice=self.function_call)
