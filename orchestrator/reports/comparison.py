@@ -13,16 +13,7 @@ from orchestrator.evaluation.comparison import p_shown
 from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.results import MetricComparison
 from orchestrator.evaluation.statistics import fewest_changes
-from orchestrator.reports.table import (
-    Cell,
-    Column,
-    Fit,
-    Meaning,
-    Number,
-    Table,
-    heading_row,
-    row,
-)
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Table, heading_row, row
 from orchestrator.reports.text import print_wrapped, printable
 
 

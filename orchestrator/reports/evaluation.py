@@ -16,16 +16,7 @@ from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
 from orchestrator.reports.comparison import comparison_object, print_comparisons, share_cell, share_object
 from orchestrator.reports.ownership import ownership_cells, ownership_object
-from orchestrator.reports.table import (
-    Cell,
-    Column,
-    Fit,
-    Number,
-    Row,
-    Table,
-    facts,
-    row,
-)
+from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, iso, money, plural, print_wrapped, printable
 from orchestrator.store.evaluations import Evaluation
 

@@ -15,15 +15,7 @@ from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import ScoreName
 from orchestrator.reports.comparison import comparison_object, p_shown_short, print_comparisons, share_cell
 from orchestrator.reports.evaluation import print_rehearsal, series_object
-from orchestrator.reports.table import (
-    Cell,
-    Column,
-    Fit,
-    Number,
-    Row,
-    Table,
-    row,
-)
+from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import ago, iso, money, plural, printable
 
 _COLUMNS: tuple[ScoreName, ...] = ("call_accuracy", "rejection_recall", "over_rejection")

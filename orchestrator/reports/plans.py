@@ -10,9 +10,7 @@ from rich.console import Console
 
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.reports.findings import tallies
-from orchestrator.reports.table import (
-    facts,
-)
+from orchestrator.reports.table import facts
 from orchestrator.reports.text import count, money, plural, printable
 from orchestrator.runs.plan import CheckedFile, Plan
 

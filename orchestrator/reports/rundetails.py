@@ -15,15 +15,7 @@ from orchestrator.endpoints.azure.dialects import resource_url
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style
-from orchestrator.reports.table import (
-    Column,
-    Fit,
-    Meaning,
-    Number,
-    Row,
-    Table,
-    row,
-)
+from orchestrator.reports.table import Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import count, duration, iso, loss, moment, money, printable, sparkline
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.store.records import Checkpoint, Metric

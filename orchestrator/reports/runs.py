@@ -7,17 +7,7 @@ from typing import Any
 
 from orchestrator.config import EndpointConfig
 from orchestrator.ledger import is_followed
-from orchestrator.reports.table import (
-    TERMINAL_STYLES,
-    Cell,
-    Column,
-    Fit,
-    Meaning,
-    Number,
-    Row,
-    Table,
-    row,
-)
+from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import ago, duration, iso, loss, printable
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run

@@ -20,9 +20,7 @@ from orchestrator.reports.ranking import (
 )
 from orchestrator.reports.sweeps import judged_by
 from orchestrator.reports.sweeptables import states
-from orchestrator.reports.table import (
-    facts,
-)
+from orchestrator.reports.table import facts
 from orchestrator.reports.text import iso, listed, moment, money, plural, print_wrapped, printable
 from orchestrator.sweeps.overview import Overview, TrialRecord
 from orchestrator.sweeps.results import PointResult, TrialResult, TrialState, best_repeat

@@ -17,17 +17,7 @@ from orchestrator.reports.plans import (
     print_concerns,
     print_preview_notes,
 )
-from orchestrator.reports.table import (
-    Cell,
-    Column,
-    Fit,
-    Meaning,
-    Number,
-    Row,
-    Table,
-    facts,
-    row,
-)
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan

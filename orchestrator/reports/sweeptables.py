@@ -10,16 +10,7 @@ from rich.progress_bar import ProgressBar
 
 from orchestrator.ledger import SweepStanding
 from orchestrator.reports.runs import AT_WORK, loss_cell, state_cell, steps, validation_loss, why
-from orchestrator.reports.table import (
-    BAR_WIDTH,
-    Bar,
-    Column,
-    Fit,
-    Number,
-    Row,
-    Table,
-    row,
-)
+from orchestrator.reports.table import BAR_WIDTH, Bar, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import ago, iso, plural, printable, short
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
