@@ -313,6 +313,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=True),
         sa.Column("requested_action", sa.String(length=16), nullable=True),
         sa.Column("finished_at", sa.Float(), nullable=True),
         sa.Column("lease_owner", sa.String(length=160), nullable=True),

@@ -10,10 +10,11 @@ from pathlib import Path
 from orchestrator.deployments import recording
 from orchestrator.deployments.account import Survey, find_elsewhere, survey
 from orchestrator.deployments.context import Listener
-from orchestrator.deployments.driving import IN_USE, settle
+from orchestrator.deployments.driving import settle
 from orchestrator.deployments.recording import Planned, Recorded, Terms
 from orchestrator.deployments.states import State
 from orchestrator.deployments.subjects import find_subject
+from orchestrator.deployments.uses import IN_USE
 from orchestrator.endpoints.management import manages, require_manageable
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.endpoints.management import Management
-from orchestrator.engine.worker import LEASE_SECONDS, Clock
-from orchestrator.store.database import Database
-from orchestrator.store.deployments import Deployment
+from orchestrator.engine.worker import Worker
+from orchestrator.store.deployments import DEPLOYMENTS, Deployment
+from orchestrator.store.leased import Leases, Transition
 
 
 class Listener(Protocol):
@@ -32,24 +31,21 @@ class NullListener:
         pass
 
 
-@dataclass
-class Context:
-    """One account, its endpoint, the database, and this process as its worker."""
+@dataclass(kw_only=True)
+class Context(Worker[Deployment]):
+    """One account and its endpoint, and this process as a worker on its deployments."""
 
-    database: Database
+    leases: ClassVar[tuple[Leases, ...]] = (DEPLOYMENTS,)
+
     management: Management
     endpoint: Endpoint
-    config: EndpointConfig
-    owner: str
-    clock: Clock = field(default_factory=Clock)
     listener: Listener = field(default_factory=NullListener)
-    has_answered: bool = False
-    """Whether the account has answered this worker at all."""
     arrived: set[str] = field(default_factory=set)
     """The ids of those that the account certainly has had: it showed them, or confirmed the request."""
 
-    def now(self) -> float:
-        return self.clock.now()
+    def moved(self, item: Deployment, line: Transition) -> None:
+        self.listener.moved(item)
 
-    def lease_end(self) -> float:
-        return self.now() + LEASE_SECONDS
+    def noted(self, item: Deployment, before: Deployment) -> None:
+        if item.reason != before.reason:
+            self.listener.noted(item)

@@ -5,29 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-
-from sqlalchemy import Connection
+from contextlib import asynccontextmanager
 
 from orchestrator.config import EndpointConfig
 from orchestrator.deployments.context import Context, Listener, NullListener
-from orchestrator.deployments.states import State, move
-from orchestrator.deployments.steps import STEPS, Move, Outcome, Rest, Wait
-from orchestrator.deployments.uses import live_users
+from orchestrator.deployments.states import MACHINE, State
+from orchestrator.deployments.steps import STEPS
 from orchestrator.endpoints import open_endpoint, open_management
-from orchestrator.engine.worker import LEASE_SECONDS, Clock, is_abandoned, new_owner
-from orchestrator.errors import DatabaseBusy, EndpointBusy, EndpointUnreachable, FtorchError, LostDeployment
+from orchestrator.engine.loop import Loop
+from orchestrator.engine.worker import Clock, new_owner
+from orchestrator.errors import FtorchError
 from orchestrator.ledger import Ledger
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
-
-_PATIENCE_SECONDS = 900.0
-"""How long an account that answered before, and does not now, is waited for."""
-_LONGEST_PAUSE = 60.0
-_LOOK_UP_SECONDS = 1.0
-IN_USE = "in use by an evaluation, so it stays for now"
 
 
 async def drive(
@@ -40,146 +30,30 @@ async def drive(
 
     Those that another process drives are waited for.
 
-    Raises EndpointUnreachable and EndpointBusy where the account does not answer, and at once what the user must
-    mend. Leases are given back in any case; setting `stop` ends it early, losing nothing.
+    An account that has answered before is waited for. Raises EndpointUnreachable where it never did, and at once
+    what the user must put right. Leases are given back in any case; setting `stop` ends it early, losing nothing.
     """
-    driver = _Driver(context, set(ids), stop or asyncio.Event(), until or is_settled)
-    try:
-        async with _leases_kept(context):
-            await driver.run()
-    finally:
-        with context.database.write() as connection:
-            store.release(connection, context.owner)
+    await _Loop(context, ids, until or is_settled).run(stop or asyncio.Event())
 
 
-@dataclass
-class _Driver:
-    context: Context
-    left: set[str]
-    stop: asyncio.Event
-    until: Callable[[Deployment], bool]
-    pauses: dict[str, float] = field(default_factory=dict)
-    """How long each was last waited for, where the account did not answer."""
-    silent_since: float | None = None
+class _Loop(Loop[Deployment, Context]):
+    machine = MACHINE
+    steps = STEPS
 
-    async def run(self) -> None:
-        while self.left and not self.stop.is_set():
-            for deployment in self._due():
-                with suppress(LostDeployment):
-                    await self._step(deployment)
-            self._drop_those_settled()
-            await self._rest()
+    def __init__(self, context: Context, ids: Collection[str], until: Callable[[Deployment], bool]) -> None:
+        super().__init__(context, ids)
+        self._until = until
 
-    def _due(self) -> list[Deployment]:
-        """Those that this worker holds now and that may be looked at."""
-        context, now = self.context, self.context.now()
-        with context.database.write() as connection:
-            gone = [owner for owner in store.lease_owners(connection, context.config.name) if is_abandoned(owner)]
-            held = store.claim(connection, self.left, context.owner, context.lease_end(), now, gone)
-        return [each for each in held if each.due_at is None or each.due_at <= now]
+    def stepped(self, before: Deployment, item: Deployment) -> None:
+        """Not every step asks the account; the steps themselves say when it has answered."""
 
-    async def _step(self, deployment: Deployment) -> None:
-        try:
-            outcome = await STEPS[State(deployment.state)](deployment, self.context)
-        except (EndpointUnreachable, EndpointBusy) as error:
-            outcome = self._endured(deployment, error)
-        else:
-            self.silent_since = None
-            self.pauses.pop(deployment.id, None)
-        self._record(deployment, outcome)
-
-    def _endured(self, deployment: Deployment, error: EndpointUnreachable | EndpointBusy) -> Wait:
-        """An account that has answered before is waited for; one that never did is the user's to look at."""
-        now = self.context.clock.steady()
-        self.silent_since = now if self.silent_since is None else self.silent_since
-        if not self.context.has_answered and isinstance(error, EndpointUnreachable):
-            raise error
-        if now - self.silent_since > _PATIENCE_SECONDS:
-            raise error
-        told = error.facts.get("retry_after") or 0.0
-        pause = max(told, min(_LONGEST_PAUSE, 2 * self.pauses.get(deployment.id, _LOOK_UP_SECONDS)))
-        self.pauses[deployment.id] = pause
-        return Wait(self.context.now() + pause, f"waiting for {self.context.config.name}: {error.facts['problem']}")
-
-    def _record(self, deployment: Deployment, outcome: Outcome) -> None:
-        if isinstance(outcome, Rest):
-            self.left.discard(deployment.id)
-            return
-        context = self.context
-        with context.database.write() as connection:
-            outcome = _allowed(connection, deployment, outcome, context)
-            written = _write(connection, deployment, outcome, context)
-            kind = outcome.to.value if isinstance(outcome, Move) else "wait"
-            crash_point("before-commit-deployment", kind)
-        crash_point("after-commit-deployment", kind)
-        if isinstance(outcome, Move):
-            context.listener.moved(written)
-        elif written.reason != deployment.reason:
-            context.listener.noted(written)
-        if isinstance(outcome, Wait) and outcome.blocked:
-            self.left.discard(deployment.id)
-
-    def _drop_those_settled(self) -> None:
-        with self.context.database.read() as connection:
-            current = [store.get(connection, deployment_id) for deployment_id in self.left]
-        self.left -= {each.id for each in current if is_settled(each) or self.until(each)}
-
-    async def _rest(self) -> None:
-        """Sleep until something is due, waking now and then for wishes and what other processes do."""
-        if not self.left:
-            return
-        with self.context.database.read() as connection:
-            current = [store.get(connection, deployment_id) for deployment_id in self.left]
-        waits = [
-            (each.due_at or 0.0) - self.context.now() for each in current if each.lease_owner == self.context.owner
-        ]
-        pause = max(0.01, min([*waits, _LOOK_UP_SECONDS]))
-        sleeping = asyncio.ensure_future(self.context.clock.sleep(pause))
-        stopping = asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sleeping, stopping):
-            task.cancel()
+    def is_settled(self, item: Deployment) -> bool:
+        return is_settled(item) or self._until(item)
 
 
 def is_settled(deployment: Deployment) -> bool:
     """Whether it is where it is wanted: over, or answering with no wish to remove it."""
     return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.requested_action is None)
-
-
-def _allowed(connection: Connection, deployment: Deployment, outcome: Move | Wait, context: Context) -> Move | Wait:
-    """The outcome, or a wait where somebody uses what would be removed: asked in the transaction of the move."""
-    if not (isinstance(outcome, Move) and outcome.unless_used):
-        return outcome
-    if not live_users(connection, deployment.id, context.now()):
-        return outcome
-    return Wait(context.now(), IN_USE, blocked=True)
-
-
-def _write(connection: Connection, deployment: Deployment, outcome: Move | Wait, context: Context) -> Deployment:
-    owner, now = context.owner, context.now()
-    if isinstance(outcome, Wait):
-        changes = {"reason": outcome.reason, "due_at": outcome.until, **outcome.changes}
-        return store.note(connection, deployment, owner, now, changes)
-    return move(connection, deployment, outcome.to, outcome.reason, owner=owner, now=now, changes=outcome.changes)
-
-
-@asynccontextmanager
-async def _leases_kept(context: Context) -> AsyncIterator[None]:
-    """Renew this worker's leases in the background, however long a request takes."""
-
-    async def keep() -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DatabaseBusy), context.database.write() as connection:  # the next turn is soon enough
-                store.renew(connection, context.owner, context.lease_end(), context.now())
-
-    task = asyncio.create_task(keep())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 # --- Driving deployments from one process: what the commands and an evaluation have in common -----------------
@@ -194,9 +68,14 @@ async def open_context(
         open_management(config) as management,
         open_endpoint(config, ledger.workspace.home) as endpoint,
     ):
-        owner = new_owner(random.SystemRandom())
         yield Context(
-            ledger.database, management, endpoint, config, owner, clock or Clock(), listener or NullListener()
+            database=ledger.database,
+            config=config,
+            owner=new_owner(random.SystemRandom()),
+            clock=clock or Clock(),
+            management=management,
+            endpoint=endpoint,
+            listener=listener or NullListener(),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,53 +17,27 @@ from sqlalchemy import Connection
 from orchestrator.dataset.basemodels import is_version_of
 from orchestrator.deployments.context import Context
 from orchestrator.deployments.states import RequestedAction, State
+from orchestrator.deployments.uses import IN_USE, live_users
 from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Rest, Wait
 from orchestrator.errors import (
     DeployQuotaFull,
     DeployRoleMissing,
     EndpointBusy,
     EndpointError,
     EndpointUnreachable,
-    LostDeployment,
+    LostLease,
     RequestRefused,
 )
-from orchestrator.runs.crashpoints import crash_point
-from orchestrator.store import deployments as store, records
-from orchestrator.store.deployments import Deployment
+from orchestrator.store import records
+from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 
 READY_SECONDS = 900.0
 """How long a deployment that Azure calls Succeeded may take to answer before the user is told."""
 _PROBE = ({"role": "user", "content": "Hello"},)
 _NOT_THERE = (404,)
 _SUCCEEDED, _BROKEN, _LEAVING = "succeeded", ("failed", "canceled"), ("deleting",)
-
-
-@dataclass(frozen=True)
-class Move:
-    """Go to another state, writing `changes` with it; where `unless_used`, only if nobody says to use it."""
-
-    to: State
-    reason: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    unless_used: bool = False
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Stay, and look again at `until`; with `blocked`, only the user can end the wait."""
-
-    until: float
-    reason: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    blocked: bool = False
-
-
-@dataclass(frozen=True)
-class Rest:
-    """All is as it should be: nothing to write, nothing to wait for."""
-
-
-Outcome = Move | Wait | Rest
 
 
 async def deploying(deployment: Deployment, context: Context) -> Outcome:
@@ -92,11 +66,17 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
 async def deployed(deployment: Deployment, context: Context) -> Outcome:
     """Carry out the wish to remove it; else see that it is still there."""
     if deployment.requested_action == RequestedAction.REMOVE:
-        return Move(State.UNDEPLOYING, "as wished", unless_used=True)
+        return Move(State.UNDEPLOYING, "as wished", guard=partial(_in_use, deployment, context))
     found = await _look(deployment, context)
     if found is None:
         return Move(State.UNDEPLOYED, _gone(deployment))
     return Rest() if _is_its_model(found, deployment, context) else Move(State.UNDEPLOYED, _replaced(found))
+
+
+def _in_use(deployment: Deployment, context: Context, connection: Connection) -> Wait | None:
+    """A wait where somebody uses what would be removed: asked in the transaction of the move."""
+    is_used = live_users(connection, deployment.id, context.now())
+    return Wait(_next_look(context), IN_USE, blocked=True) if is_used else None
 
 
 async def undeploying(deployment: Deployment, context: Context) -> Outcome:
@@ -192,17 +172,16 @@ def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:
 def _require_held(deployment: Deployment, context: Context) -> None:
     """Who slept past its lease must not act on what it saw before: the name may be another deployment's by now."""
     with context.database.read() as connection:
-        current = store.get(connection, deployment.id)
-    held_until = current.lease_expires_at if current.lease_owner == context.owner else None
-    if held_until is None or held_until <= context.now() or current.version != deployment.version:
-        raise LostDeployment(name=deployment.name)
+        is_held = DEPLOYMENTS.holds(connection, deployment, context.owner, context.now())
+    if not is_held:
+        raise LostLease(kind="deployment", id=deployment.id)
 
 
 def _intend(deployment: Deployment, context: Context) -> Deployment:
     """From here on the account may hold it, whatever becomes of the request."""
     with context.database.write(durable=True) as connection:
         changes = {"requested_at": context.now(), "reason": "asking for it"}
-        noted = store.note(connection, deployment, context.owner, context.now(), changes)
+        noted = DEPLOYMENTS.note(connection, deployment, context.owner, context.now(), changes)
         crash_point("before-commit-deployment-intent")
     crash_point("after-commit-deployment-intent")
     return noted

@@ -13,6 +13,8 @@ from orchestrator.errors import DatabaseBusy
 from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
 
+IN_USE = "in use by an evaluation, so it stays for now"
+
 
 def live_users(connection: Connection, deployment_id: str, now: float) -> list[str]:
     """The processes that use the deployment now; those that certainly run no more do not count."""

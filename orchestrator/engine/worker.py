@@ -1,4 +1,4 @@
-"""This process as a worker: its clock, its name, how long its leases last, and running its coroutines."""
+"""This process as a worker: its clock, its name, its leases, and what it has seen so far."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import os
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from orchestrator.config import EndpointConfig
+from orchestrator.store.database import Database
+from orchestrator.store.leased import Leases, T, Transition
 
 LEASE_SECONDS = 30.0
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,65 @@ class Clock:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     steady: Callable[[], float] = time.monotonic
+
+
+@dataclass(kw_only=True)
+class Worker(Generic[T]):
+    """One endpoint, the database, and this process at work on one kind of item: what every step may use.
+
+    A room's context adds the endpoint itself, and says to whom moves and waits are shown.
+    """
+
+    leases: ClassVar[tuple[Leases, ...]] = ()
+    """The tables in which this worker holds leases: kept alive while it works, and given back together."""
+
+    database: Database
+    config: EndpointConfig
+    owner: str
+    clock: Clock = field(default_factory=Clock)
+    random: random.Random = field(default_factory=random.SystemRandom)
+    has_answered: bool = False
+    """Whether the endpoint has answered this worker at all."""
+    fresh_intents: set[tuple[str, int]] = field(default_factory=set)
+    """The intents to spend money that this process has committed and not yet carried out: (item id, version). Any
+    other open attempt found in the database may have been sent, and is looked for before it is repeated."""
+    searches: dict[Hashable, float] = field(default_factory=dict)
+    """Since when this process has been looking for something, by the steady clock."""
+    blocked: set[str] = field(default_factory=set)
+    """The ids of items that wait for something only the user can change."""
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def lease_end(self) -> float:
+        return self.now() + LEASE_SECONDS
+
+    def abandoned(self, connection: Connection) -> list[str]:
+        """The lease holders on this endpoint that certainly run no more."""
+        owners = {owner for leases in self.leases for owner in leases.owners(connection, self.config.name)}
+        return [owner for owner in owners if is_abandoned(owner)]
+
+    def searched_seconds(self, what: Hashable) -> float:
+        """How long this process has been looking for it; the first call begins the search."""
+        now = self.clock.steady()
+        return now - self.searches.setdefault(what, now)
+
+    def begin_search(self, what: Hashable) -> None:
+        self.searches[what] = self.clock.steady()
+
+    def note_block(self, item_id: str, blocked: bool) -> None:
+        (self.blocked.add if blocked else self.blocked.discard)(item_id)
+
+    # --- what a room shows -----------------------------------------------------------------------------------
+
+    def moved(self, item: T, line: Transition) -> None:
+        """An item has moved."""
+
+    def noted(self, item: T, before: T) -> None:
+        """An item waits for something else now."""
+
+    def warned(self, text: str) -> None:
+        """Something went wrong that the user may want to know."""
 
 
 def new_owner(rng: random.Random) -> str:
@@ -59,7 +124,7 @@ def _machine() -> str:
     return f"{socket.gethostname()[:64]}.{boot}.{namespace}"
 
 
-def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_blocking(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
     """Run a coroutine to its end from plain code, also inside a notebook, where a loop is running already."""
     try:
         asyncio.get_running_loop()

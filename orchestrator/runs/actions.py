@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from orchestrator.endpoints.interface import Endpoint, RemoteJob
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.outcome import Move, record
 from orchestrator.runs.polling import follow
-from orchestrator.runs.states import POLLED, RequestedAction, State
-from orchestrator.store import runs as store
-from orchestrator.store.runs import Run
+from orchestrator.runs.states import POLLED, RequestedAction, State, record
+from orchestrator.store.runs import RUNS, Run
 
 _BEFORE_CREATION = (State.PENDING, State.UPLOADING)
 
@@ -44,7 +43,7 @@ async def carry_out(run: Run, context: Context) -> bool:
 
 
 def _nothing_sent(run: Run, context: Context) -> bool:
-    intent = (run.id, run.creation_attempts)
+    intent = (run.id, run.version)
     return run.state == State.CREATING and (not run.creation_open or intent in context.fresh_intents)
 
 
@@ -58,6 +57,6 @@ def _request(requested_action: RequestedAction, endpoint: Endpoint) -> Callable[
 
 def _drop(run: Run, context: Context) -> None:
     with context.database.write() as connection:
-        store.note(connection, run, context.owner, context.now(), {"requested_action": None})
+        RUNS.note(connection, run, context.owner, context.now(), {"requested_action": None})
         crash_point("before-commit-action-done")
     crash_point("after-commit-action-done")

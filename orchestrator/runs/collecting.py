@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.objects import read_job
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointUnreachable, PricesUnreadable, RequestRefused
 from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
-from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_surplus
 from orchestrator.runs.states import State
 from orchestrator.store import records, runs as store

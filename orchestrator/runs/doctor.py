@@ -18,8 +18,8 @@ from orchestrator.ledger import Ledger
 from orchestrator.runs.adoption import adopt_jobs, all_jobs
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
-from orchestrator.store import leases, runs as store, uploads
-from orchestrator.store.runs import Run
+from orchestrator.store import runs as store, uploads
+from orchestrator.store.runs import RUNS, Run
 
 _OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")
 _OWNER = "doctor"
@@ -137,7 +137,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
     with ledger.database.write() as connection:
         run = store.get(connection, finding.subject)
         dead = [run.lease_owner] if run.lease_owner and is_abandoned(run.lease_owner) else []
-        claimed = leases.claim(
+        claimed = RUNS.claim(
             connection,
             _OWNER,
             now + LEASE_SECONDS,
@@ -152,7 +152,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
         leased = store.get(connection, run.id)
         changes = {"error_code": "job_gone", "error_message": finding.sentence}
         move(connection, leased, State.FAILED, finding.sentence, owner=_OWNER, now=now, changes=changes)
-        leases.release(connection, _OWNER)
+        RUNS.release(connection, _OWNER)
     return "marked as failed"
 
 

@@ -13,7 +13,7 @@ from orchestrator.endpoints.interface import (
     RemoteEvent,
     RemoteJob,
 )
-from orchestrator.runs.outcome import Move
+from orchestrator.engine.machine import Move
 from orchestrator.runs.states import State, state_for
 from orchestrator.store.records import Checkpoint, Event, Metric
 from orchestrator.store.runs import Run, resolved_hyperparameters

@@ -9,8 +9,8 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from orchestrator.config import EndpointConfig
+from orchestrator.engine.machine import Wait
 from orchestrator.runs.context import Context
-from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import SLOT_HOLDERS, State
 from orchestrator.store import sweeps as sweep_store
 from orchestrator.store.runs import Run

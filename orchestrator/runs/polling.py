@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from orchestrator.endpoints.interface import RemoteJob
-from orchestrator.errors import LostRun, RequestRefused
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Wait
+from orchestrator.errors import LostLease, RequestRefused
 from orchestrator.runs.collecting import gather
 from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
-from orchestrator.runs.outcome import Move, Outcome, Wait, record
 from orchestrator.runs.reconcile import look_for_surplus
-from orchestrator.runs.states import POLLED, State, state_for
-from orchestrator.store import leases, records, runs as store, sweeps
-from orchestrator.store.runs import Run
+from orchestrator.runs.states import POLLED, State, record, state_for
+from orchestrator.store import records, runs as store, sweeps
+from orchestrator.store.runs import RUNS, Run
 
 _FETCH_ALONE = 2
 """With so few runs left to find, fetching them is cheaper than another page of strangers."""
@@ -47,7 +47,8 @@ async def poll(context: Context) -> bool:
     Memory is one page and the ids of the runs not yet seen in this cycle.
     """
     with context.database.read() as connection:
-        missing = leases.held_job_ids(connection, context.owner, endpoint=context.config.name, states=POLLED)
+        missing = store.held_job_ids(connection, context.owner, endpoint=context.config.name, states=POLLED)
+    follows = bool(missing)
     crash_point("before-poll")
     changed, after, fruitless = False, None, 0
     while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
@@ -62,6 +63,7 @@ async def poll(context: Context) -> bool:
     for job_id in missing:
         changed |= await _follow_alone(job_id, context)
     await _look_for_late_landings(context)
+    context.has_answered |= follows
     crash_point("after-poll")
     return changed
 
@@ -69,7 +71,7 @@ async def poll(context: Context) -> bool:
 async def _look_for_late_landings(context: Context) -> None:
     """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
     with context.database.read() as connection:
-        runs = leases.held_after_repeats(connection, context.owner, context.config.name, POLLED)
+        runs = store.held_after_repeats(connection, context.owner, context.config.name, POLLED)
     for run in runs:
         if context.searched_seconds(("surplus", run.id)) <= context.config.settling_seconds:
             await look_for_surplus(run, context)
@@ -77,12 +79,12 @@ async def _look_for_late_landings(context: Context) -> None:
 
 async def _follow_all(jobs: dict[str, RemoteJob], context: Context) -> bool:
     with context.database.read() as connection:
-        runs = leases.held_by_job(connection, context.owner, context.config.name, list(jobs))
+        runs = store.held_by_job(connection, context.owner, context.config.name, list(jobs))
     changed = False
     for run in runs:
         try:
             changed |= await follow(run, jobs[run.job_id or ""], context)
-        except LostRun:
+        except LostLease:
             continue
     return changed
 
@@ -101,7 +103,7 @@ def _gone(job_id: str, context: Context) -> bool:
     """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
     unknown for a whole settling window was deleted there."""
     with context.database.read() as connection:
-        found = leases.held_by_job(connection, context.owner, context.config.name, [job_id])
+        found = store.held_by_job(connection, context.owner, context.config.name, [job_id])
     message = f"{context.config.name} no longer knows job {job_id}"
     outcome: Outcome
     for run in found:
@@ -111,7 +113,7 @@ def _gone(job_id: str, context: Context) -> bool:
             continue
         else:
             outcome = Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message})
-        with suppress(LostRun):
+        with suppress(LostLease):
             record(context, run, outcome)
     return bool(found)
 
@@ -145,10 +147,8 @@ async def _cancelled(run: Run, job: RemoteJob, context: Context, why: str) -> Mo
 def _note(run: Run, job: RemoteJob, context: Context) -> None:
     reason = f"the endpoint says {job.status}"
     with context.database.write() as connection:
-        store.note(
-            connection, run, context.owner, context.now(), {**job_changes(job), "reason": reason, "due_at": None}
-        )
-        noted = store.get(connection, run.id)
+        changes = {**job_changes(job), "reason": reason, "due_at": None}
+        noted = RUNS.note(connection, run, context.owner, context.now(), changes)
         crash_point("before-commit-note")
     crash_point("after-commit-note")
     context.listener.noted(noted)

@@ -13,12 +13,12 @@ from collections.abc import Hashable
 
 from orchestrator.endpoints.interface import JobPage, RemoteJob
 from orchestrator.endpoints.objects import read_job
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.context import CLOCK_SKEW_SECONDS, Context
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
 from orchestrator.runs.limits import told_apart
-from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.states import FINAL, RequestedAction, State, state_for
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run

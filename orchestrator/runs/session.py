@@ -43,7 +43,15 @@ async def drive(
         config = workspace.endpoint(name)
         rng = random.SystemRandom()
         async with open_endpoint(config, workspace.home) as endpoint:
-            context = Context(database, endpoint, config, new_owner(rng), clock or Clock(), rng, listener)
+            context = Context(
+                database=database,
+                config=config,
+                owner=new_owner(rng),
+                clock=clock or Clock(),
+                random=rng,
+                endpoint=endpoint,
+                listener=listener,
+            )
             context.followed.update(followed)
             here = [each for each in supervisors if each.endpoint == name]
             await EndpointLoop(context, ids, until, here).run(stop)

@@ -1,16 +1,12 @@
-"""The states of a run, the one table of legal moves, and the one function that moves a run."""
+"""The states of a run, the one table of legal moves, and what a job's status on the endpoint means."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Connection
-
-from orchestrator.errors import IllegalMove
-from orchestrator.store import runs as store
-from orchestrator.store.runs import Run, Transition
+from orchestrator.engine.machine import Machine
+from orchestrator.store.runs import RUNS
 
 
 class State(StrEnum):
@@ -70,7 +66,10 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 """Every legal move. A state without moves is final."""
 
-FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
+MACHINE = Machine(RUNS, MOVES, intent=State.CREATING)
+FINAL = MACHINE.final
+move, record = MACHINE.move, MACHINE.record
+
 POLLED = (State.QUEUED, State.RUNNING, State.PAUSED)
 """States that follow the endpoint's own status."""
 SLOT_HOLDERS = (State.UPLOADING, State.CREATING, State.QUEUED, State.RUNNING)
@@ -96,28 +95,3 @@ _BY_STATUS: Mapping[str, State] = {
 def state_for(remote_status: str) -> State | None:
     """The state that a job's status on the endpoint means; None for an unknown one: such a job counts as active."""
     return _BY_STATUS.get(remote_status.lower())
-
-
-def move(
-    connection: Connection,
-    run: Run,
-    to: State,
-    reason: str,
-    *,
-    owner: str,
-    now: float,
-    changes: Mapping[str, Any] | None = None,
-) -> Run:
-    """Move `run` to a state, with a line of history, in the caller's transaction; returns the run as it is now.
-
-    A compare-and-swap: it writes only if the run is still as it was read and `owner` still holds its lease. Raises
-    LostRun otherwise, and IllegalMove for a move that is not in MOVES. Nothing else writes `runs.state`.
-    """
-    if to not in MOVES[State(run.state)]:
-        raise IllegalMove(run=run.id, from_state=run.state, to_state=to)
-    values = {"state": to.value, "reason": reason, "due_at": None, **(changes or {})}
-    if to in FINAL:
-        values |= {"finished_at": now, "requested_action": None}
-    moved = store.swap(connection, run, owner, now, values)
-    store.add_transition(connection, Transition(run.id, moved.version, run.state, to.value, reason, now, owner))
-    return moved

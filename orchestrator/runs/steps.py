@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import (
     DataFileUnusable,
     EndpointBusy,
@@ -24,14 +26,11 @@ from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.jobs import departures, move_to_status, request_for
-from orchestrator.runs.outcome import Move, Outcome, Wait
 from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
-from orchestrator.runs.states import FINAL, State
+from orchestrator.runs.states import FINAL, MACHINE, State
 from orchestrator.runs.uploading import file_on_endpoint
-from orchestrator.store import runs as store
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import RUNS, Run
 
 _WIND_DOWN = (
     "OpenAI takes no new fine-tuning jobs from this account any more. The job file runs unchanged on another "
@@ -81,7 +80,7 @@ def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
 
 async def creating(run: Run, context: Context) -> Outcome:
     """Send the paid request only right after this process committed its intent; anything else is looked for."""
-    intent = (run.id, run.creation_attempts)
+    intent = (run.id, run.version)
     if run.creation_open and intent in context.fresh_intents:
         context.fresh_intents.discard(intent)
         return await _create(run, context)
@@ -91,7 +90,7 @@ async def creating(run: Run, context: Context) -> Outcome:
 
 
 async def _create(run: Run, context: Context) -> Outcome:
-    if not context.holds(run):
+    if not MACHINE.holds(context, run):
         return Wait(context.now(), "create unconfirmed, looking for the job")  # it slept past its lease
     try:
         job = await _request(run, context)
@@ -141,7 +140,7 @@ def _refused(error: RequestRefused) -> Move:
 def _close_attempt(run: Run, context: Context) -> None:
     """The request certainly created nothing (it never left, or the key or the account was refused)."""
     with context.database.write(durable=True) as connection:
-        store.note(connection, run, context.owner, context.now(), {"creation_open": False})
+        RUNS.note(connection, run, context.owner, context.now(), {"creation_open": False})
         crash_point("before-commit-attempt-closed")
     crash_point("after-commit-attempt-closed")
 

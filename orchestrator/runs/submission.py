@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from orchestrator.engine.crashpoints import crash_point
 from orchestrator.jobfile import MAX_SEED
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
 from orchestrator.store import datachecks, runs as store

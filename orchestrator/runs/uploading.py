@@ -9,6 +9,8 @@ from pathlib import Path
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
 from orchestrator.dataset.outgoing import Content, cut
 from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Wait
 from orchestrator.errors import (
     DataFileUnusable,
     EndpointBusy,
@@ -20,8 +22,6 @@ from orchestrator.errors import (
 )
 from orchestrator.jobfile.addresses import Address
 from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
-from orchestrator.runs.outcome import Wait
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
@@ -236,7 +236,7 @@ async def send_in_parts(
     """Bring the file up and make it complete, as long as the lease on it is held.
 
     An upload that was begun and then failed is cancelled; one whose process died expires on the endpoint within the
-    hour. Raises as `Endpoint.upload` does, and LostRun.
+    hour. Raises as `Endpoint.upload` does, and LostLease.
     """
     pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases are to be kept
     upload_id = await _open(context, intended)

@@ -1,18 +1,17 @@
 """Deployments as rows: what makes a model callable on Azure, who uses it, and what became of it.
 
-`swap` is the only statement that moves one; it checks the lease and the version, so a process that lost either
-writes nothing. `orchestrator.deployments.states.move` is its only caller.
+`DEPLOYMENTS` claims, moves and notes them; `orchestrator.deployments.states` says which moves there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
-from orchestrator.errors import LostDeployment, NoSuchDeployment
+from orchestrator.errors import NoSuchDeployment
+from orchestrator.store.leased import Leased
 from orchestrator.store.schema import deployment_moves, deployment_uses, deployments
 
 
@@ -52,32 +51,13 @@ class Deployment:
         return self.finished_at is not None
 
 
-@dataclass(frozen=True)
-class DeploymentMove:
-    """One line of a deployment's history."""
+DEPLOYMENTS = Leased("deployment", deployments, deployment_moves, Deployment, NoSuchDeployment)
 
-    deployment_id: str
-    version: int
-    from_state: str | None
-    to_state: str
-    reason: str
-    at: float
-    owner: str | None
-
-
-_COLUMNS: list[ColumnElement[Any]] = [deployments.c[column.name] for column in fields(Deployment)]
-_HISTORY: list[ColumnElement[Any]] = [deployment_moves.c[column.name] for column in fields(DeploymentMove)]
+get, by_ids, history, add = DEPLOYMENTS.get, DEPLOYMENTS.by_ids, DEPLOYMENTS.history, DEPLOYMENTS.add
+request_action = DEPLOYMENTS.request_action
 
 
 # --- reading -----------------------------------------------------------------------------------------------
-
-
-def get(connection: Connection, deployment_id: str) -> Deployment:
-    """The deployment of that id. Raises NoSuchDeployment."""
-    row = connection.execute(select(*_COLUMNS).where(deployments.c.id == deployment_id)).first()
-    if row is None:
-        raise NoSuchDeployment(key=deployment_id)
-    return Deployment(**row._mapping)
 
 
 def newest(
@@ -91,7 +71,7 @@ def newest(
     limit: int | None = None,
 ) -> list[Deployment]:
     """Deployments, newest first: all, or those of an endpoint, a name, a model, or runs."""
-    query = select(*_COLUMNS).order_by(deployments.c.created_at.desc(), deployments.c.id)
+    query = select(*DEPLOYMENTS.columns).order_by(deployments.c.created_at.desc(), deployments.c.id)
     wanted = {"endpoint": endpoint, "name": name, "model": model}
     for column, value in wanted.items():
         if value is not None:
@@ -100,7 +80,7 @@ def newest(
         query = query.where(deployments.c.run_id.in_(run_ids))
     if only_active:
         query = query.where(deployments.c.finished_at.is_(None))
-    return [Deployment(**row._mapping) for row in connection.execute(query.limit(limit))]
+    return [DEPLOYMENTS.item(row) for row in connection.execute(query.limit(limit))]
 
 
 def answering(connection: Connection, endpoint: str, model: str) -> Deployment | None:
@@ -121,18 +101,6 @@ def sku_of(connection: Connection, endpoint: str, model: str) -> str | None:
     return connection.execute(query.order_by(deployments.c.created_at.desc()).limit(1)).scalar()
 
 
-def history(connection: Connection, deployment_id: str) -> list[DeploymentMove]:
-    """Every move of the deployment, oldest first."""
-    query = select(*_HISTORY).where(deployment_moves.c.deployment_id == deployment_id)
-    return [DeploymentMove(*row) for row in connection.execute(query.order_by(deployment_moves.c.version))]
-
-
-def lease_owners(connection: Connection, endpoint: str) -> list[str]:
-    """Everyone who holds a lease on a deployment of this endpoint."""
-    query = select(deployments.c.lease_owner).where(deployments.c.endpoint == endpoint)
-    return [owner for (owner,) in connection.execute(query.distinct()) if owner]
-
-
 def users(connection: Connection, deployment_id: str, now: float) -> list[str]:
     """The processes that said they use the deployment, and whose word has not run out."""
     query = select(deployment_uses.c.owner).where(
@@ -142,97 +110,6 @@ def users(connection: Connection, deployment_id: str, now: float) -> list[str]:
 
 
 # --- writing: in a `write()` transaction -------------------------------------------------------------------
-
-
-def add(connection: Connection, deployment: Deployment) -> None:
-    """Record a new deployment and the first line of its history."""
-    values = {column.name: getattr(deployment, column.name) for column in fields(Deployment)}
-    connection.execute(insert(deployments).values(values))
-    first = DeploymentMove(
-        deployment.id, deployment.version, None, deployment.state, deployment.reason, deployment.created_at, None
-    )
-    add_move(connection, first)
-
-
-def add_move(connection: Connection, moved: DeploymentMove) -> None:
-    values = {column.name: getattr(moved, column.name) for column in fields(DeploymentMove)}
-    connection.execute(insert(deployment_moves).values(values))
-
-
-def claim(
-    connection: Connection,
-    ids: Collection[str],
-    owner: str,
-    expires_at: float,
-    now: float,
-    abandoned: Collection[str] = (),
-) -> list[Deployment]:
-    """Lease those of these deployments that are free and not over; returns all of them that `owner` holds then."""
-    free = or_(
-        deployments.c.lease_owner.is_(None),
-        deployments.c.lease_owner == owner,
-        deployments.c.lease_expires_at <= now,
-        deployments.c.lease_owner.in_(abandoned),
-    )
-    active = and_(deployments.c.id.in_(ids), deployments.c.finished_at.is_(None))
-    statement = update(deployments).where(active, free)
-    connection.execute(statement.values(lease_owner=owner, lease_expires_at=expires_at))
-    held = select(*_COLUMNS).where(active, deployments.c.lease_owner == owner).order_by(deployments.c.created_at)
-    return [Deployment(**row._mapping) for row in connection.execute(held)]
-
-
-def renew(connection: Connection, owner: str, expires_at: float, now: float) -> None:
-    """Lengthen the leases this owner still holds; an expired one is not revived."""
-    held = and_(deployments.c.lease_owner == owner, deployments.c.lease_expires_at > now)
-    connection.execute(update(deployments).where(held).values(lease_expires_at=expires_at))
-
-
-def release(connection: Connection, owner: str) -> None:
-    """Give back every lease of this owner."""
-    statement = update(deployments).where(deployments.c.lease_owner == owner)
-    connection.execute(statement.values(lease_owner=None, lease_expires_at=None))
-
-
-def swap(
-    connection: Connection, deployment: Deployment, owner: str, now: float, changes: Mapping[str, Any]
-) -> Deployment:
-    """Write `changes` if the deployment is still as it was read and still leased by `owner`; returns it as it is
-    now. Raises LostDeployment otherwise, having written nothing."""
-    _write(connection, deployment, owner, now, {**changes, "version": deployment.version + 1})
-    return get(connection, deployment.id)
-
-
-def note(
-    connection: Connection, deployment: Deployment, owner: str, now: float, changes: Mapping[str, Any]
-) -> Deployment:
-    """Write what is no move under the same checks as `swap`, without a new version. Raises LostDeployment."""
-    _write(connection, deployment, owner, now, changes)
-    return get(connection, deployment.id)
-
-
-def _write(
-    connection: Connection, deployment: Deployment, owner: str, now: float, changes: Mapping[str, Any]
-) -> None:
-    as_read = and_(
-        deployments.c.id == deployment.id,
-        deployments.c.version == deployment.version,
-        deployments.c.lease_owner == owner,
-        deployments.c.lease_expires_at > now,
-    )
-    written = connection.execute(update(deployments).where(as_read).values({**changes, "updated_at": now}))
-    if written.rowcount != 1:
-        raise LostDeployment(name=deployment.name)
-
-
-def request_action(connection: Connection, deployment_id: str, requested_action: str) -> bool:
-    """Record what is wished of a deployment that is not over; False when it is over. Needs no lease."""
-    active = and_(deployments.c.id == deployment_id, deployments.c.finished_at.is_(None))
-    return (
-        connection.execute(
-            update(deployments).where(active).values(requested_action=requested_action, due_at=None)
-        ).rowcount
-        == 1
-    )
 
 
 def use(connection: Connection, deployment_id: str, owner: str, expires_at: float) -> None:

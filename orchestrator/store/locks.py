@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
+from orchestrator.store.leased import Leases
 from orchestrator.store.schema import claims
+
+LOCKS = Leases(claims, "owner", "expires_at")
+
+renew, owners = LOCKS.renew, LOCKS.owners
 
 
 def claim(
@@ -26,7 +31,7 @@ def claim(
     Call it in a `write()` transaction.
     """
     wanted = claims.c.name.in_(names)
-    free = (claims.c.expires_at <= now) | claims.c.owner.in_({*abandoned, owner})
+    free = LOCKS.free(now, {*abandoned, owner})
     held = connection.execute(select(claims.c.name, claims.c.owner).where(wanted, ~free)).all()
     if not held and names:
         connection.execute(delete(claims).where(wanted))
@@ -35,17 +40,6 @@ def claim(
     return {row.name: row.owner for row in held}
 
 
-def renew(connection: Connection, owner: str, expires_at: float, now: float) -> int:
-    """Lengthen the claims this owner still holds; an expired one is not revived. Returns how many."""
-    held = and_(claims.c.owner == owner, claims.c.expires_at > now)
-    return connection.execute(update(claims).where(held).values(expires_at=expires_at)).rowcount
-
-
 def release(connection: Connection, owner: str) -> None:
     """Give back every claim of this owner."""
     connection.execute(delete(claims).where(claims.c.owner == owner))
-
-
-def owners(connection: Connection) -> list[str]:
-    """Everyone who holds a claim."""
-    return [owner for (owner,) in connection.execute(select(claims.c.owner).distinct())]

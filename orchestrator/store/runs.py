@@ -1,18 +1,19 @@
 """Runs as rows: values to read, and the few statements that write them.
 
-`swap` is the only statement that changes a leased run; it checks the lease and the version, so a process that lost
-either writes nothing. `orchestrator.runs.states.move` is its only caller that changes a state.
+`RUNS` claims, moves and notes them; `orchestrator.runs.states` says which moves there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
-from orchestrator.errors import AmbiguousRun, LostRun, NoSuchRun
+from orchestrator.errors import AmbiguousRun, NoSuchRun
+from orchestrator.store import leased
+from orchestrator.store.leased import Leased
 from orchestrator.store.schema import runs, transitions
 
 
@@ -94,49 +95,14 @@ def resolved_hyperparameters(job: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner or job.get("hyperparameters") or {}
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One line of a run's history."""
+RUNS = Leased("run", runs, transitions, Run, NoSuchRun)
+Transition = leased.Transition
 
-    run_id: str
-    version: int
-    from_state: str | None
-    to_state: str
-    reason: str
-    at: float
-    owner: str | None
-
-
-_CLOCKS_APART = 60.0
-"""Seconds by which the clocks of two machines that share a database may differ."""
-COLUMNS: list[ColumnElement[Any]] = [runs.c[column.name] for column in fields(Run)]
-_HISTORY: list[ColumnElement[Any]] = [transitions.c[column.name] for column in fields(Transition)]
-
-# What every transition needs, built once: building a statement takes longer than SQLite takes to carry it out.
-_BY_ID = select(*COLUMNS).where(runs.c.id == bindparam("run_id"))
-_AS_READ = update(runs).where(
-    runs.c.id == bindparam("run_id"),
-    runs.c.version == bindparam("read_version"),
-    runs.c.lease_owner == bindparam("by"),
-    runs.c.lease_expires_at > bindparam("now"),
-)
-_ADD_TRANSITION = insert(transitions)
-
-
-def run_of(row: Row[Any]) -> Run:
-    """The run that a row of `COLUMNS` holds."""
-    return Run(**row._mapping)
+get, by_ids, history, request_action = RUNS.get, RUNS.by_ids, RUNS.history, RUNS.request_action
+add = RUNS.add
 
 
 # --- reading -----------------------------------------------------------------------------------------------
-
-
-def get(connection: Connection, run_id: str) -> Run:
-    """The run of that id. Raises NoSuchRun."""
-    row = connection.execute(_BY_ID, {"run_id": run_id}).first()
-    if row is None:
-        raise NoSuchRun(key=run_id)
-    return run_of(row)
 
 
 def exists(connection: Connection, run_id: str) -> bool:
@@ -148,13 +114,13 @@ def find(connection: Connection, key: str) -> Run:
     named = newest(connection, name=key, limit=1)
     if named:
         return named[0]
-    by_id = select(*COLUMNS).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
+    by_id = select(*RUNS.columns).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
     found = connection.execute(by_id).all() if key else []
     if len(found) > 1:
         raise AmbiguousRun(key=key, candidates=", ".join(row.id for row in found))
     if not found:
         raise NoSuchRun(key=key)
-    return run_of(found[0])
+    return RUNS.item(found[0])
 
 
 def newest(
@@ -166,14 +132,14 @@ def newest(
     outside_sweeps: bool = False,
 ) -> list[Run]:
     """Runs, newest first."""
-    query = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
+    query = select(*RUNS.columns).order_by(runs.c.created_at.desc(), runs.c.id)
     if name is not None:
         query = query.where(runs.c.name == name)
     if only_active:
         query = query.where(runs.c.finished_at.is_(None))
     if outside_sweeps:
         query = query.where(runs.c.sweep_id.is_(None))
-    return [run_of(row) for row in connection.execute(query.limit(limit))]
+    return [RUNS.item(row) for row in connection.execute(query.limit(limit))]
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
@@ -186,19 +152,13 @@ def count_by_state(connection: Connection) -> dict[str, int]:
 def same(connection: Connection, fingerprint: str, *, except_states: Collection[str]) -> Run | None:
     """The newest run with this fingerprint whose state is not among `except_states`."""
     query = (
-        select(*COLUMNS)
+        select(*RUNS.columns)
         .where(runs.c.fingerprint == fingerprint, runs.c.state.not_in(except_states))
         .order_by(runs.c.created_at.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
-    return run_of(row) if row else None
-
-
-def history(connection: Connection, run_id: str) -> list[Transition]:
-    """Every move of the run, oldest first."""
-    query = select(*_HISTORY).where(transitions.c.run_id == run_id).order_by(transitions.c.version)
-    return [Transition(*row) for row in connection.execute(query)]
+    return RUNS.item(row) if row else None
 
 
 def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[str]) -> dict[str, str]:
@@ -209,8 +169,8 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
 
 def by_token(connection: Connection, token: str) -> Run | None:
     """The run whose create request carries this token."""
-    row = connection.execute(select(*COLUMNS).where(runs.c.creation_token == token)).first()
-    return run_of(row) if row else None
+    row = connection.execute(select(*RUNS.columns).where(runs.c.creation_token == token)).first()
+    return RUNS.item(row) if row else None
 
 
 def needed_files(connection: Connection, endpoint: str) -> set[str]:
@@ -244,46 +204,72 @@ def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -
     return sorted(connection.execute(query).scalars())
 
 
+# --- reading what a worker holds ---------------------------------------------------------------------------
+
+
+def held_with_request(connection: Connection, owner: str, endpoint: str) -> list[Run]:
+    """The runs that `owner` holds and whose user wishes something of them."""
+    query = select(*RUNS.columns).where(
+        runs.c.lease_owner == owner,
+        runs.c.endpoint == endpoint,
+        runs.c.requested_action.is_not(None),
+        runs.c.finished_at.is_(None),
+    )
+    return [RUNS.item(row) for row in connection.execute(query)]
+
+
+def held_job_ids(connection: Connection, owner: str, *, endpoint: str, states: Collection[str]) -> set[str]:
+    """The fine-tuning jobs of the runs of these states that `owner` holds."""
+    query = select(runs.c.job_id).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
+    )
+    return {job_id for job_id in connection.execute(query).scalars() if job_id}
+
+
+def holds_any(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> bool:
+    """Whether `owner` holds a run of these states."""
+    query = select(runs.c.id).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def held_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Collection[str]) -> list[Run]:
+    """The runs that `owner` holds and that drive these fine-tuning jobs."""
+    query = select(*RUNS.columns).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)
+    )
+    return [RUNS.item(row) for row in connection.execute(query)]
+
+
+def held_after_repeats(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> list[Run]:
+    """The runs of these states that `owner` holds and whose create request was sent more than once."""
+    query = select(*RUNS.columns).where(
+        runs.c.lease_owner == owner,
+        runs.c.endpoint == endpoint,
+        runs.c.state.in_(states),
+        runs.c.creation_attempts > 1,
+    )
+    return [RUNS.item(row) for row in connection.execute(query)]
+
+
+def next_finish(connection: Connection, owner: str, endpoint: str) -> float | None:
+    """The earliest estimated finish among the runs that `owner` holds."""
+    query = select(func.min(runs.c.estimated_finish)).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return connection.execute(query).scalar()
+
+
+def shortest_poll(connection: Connection, owner: str, endpoint: str) -> float | None:
+    """The shortest `[poll] seconds` that a job file asked for, among the runs that `owner` holds."""
+    query = select(func.min(runs.c.poll_seconds)).where(
+        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return connection.execute(query).scalar()
+
+
 # --- writing -----------------------------------------------------------------------------------------------
-
-
-def add(connection: Connection, run: Run, reason: str) -> None:
-    """Record a new run and the first line of its history."""
-    connection.execute(insert(runs).values({column.name: getattr(run, column.name) for column in fields(Run)}))
-    first = Transition(run.id, run.version, None, run.state, reason, run.created_at, None)
-    add_transition(connection, first)
-
-
-def add_transition(connection: Connection, transition: Transition) -> None:
-    values = {column.name: getattr(transition, column.name) for column in fields(Transition)}
-    connection.execute(_ADD_TRANSITION, values)
-
-
-def swap(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> Run:
-    """Write `changes` if `run` is still as it was read and still leased by `owner`; returns the new run.
-
-    Raises LostRun otherwise, having written nothing.
-    """
-    _write(connection, run, owner, now, {**changes, "version": run.version + 1})
-    return get(connection, run.id)
-
-
-def note(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> None:
-    """Write what is no move (what a run waits for, what the endpoint last said) under the same checks as `swap`,
-    without a new version. Raises LostRun."""
-    _write(connection, run, owner, now, changes)
-
-
-def _write(connection: Connection, run: Run, owner: str, now: float, changes: Mapping[str, Any]) -> None:
-    as_read = {"run_id": run.id, "read_version": run.version, "by": owner, "now": now}
-    if connection.execute(_AS_READ, {**changes, "updated_at": now, **as_read}).rowcount != 1:
-        raise LostRun(run=run.id)
-
-
-def request_action(connection: Connection, run_id: str, requested_action: str | None) -> bool:
-    """Record what the user wants of a run that is not over; False when it is over. Needs no lease."""
-    statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
-    return connection.execute(statement.values(requested_action=requested_action, due_at=None)).rowcount == 1
 
 
 def withdraw(connection: Connection, run_id: str, requested_action: str) -> None:
@@ -304,17 +290,4 @@ def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, 
 
 def hasten(connection: Connection, ids: Collection[str]) -> None:
     """Let waiting runs be tried at once. It needs no lease: being tried early changes no run's safety."""
-    statement = update(runs).where(runs.c.id.in_(ids), runs.c.finished_at.is_(None))
-    connection.execute(statement.values(due_at=None))
-
-
-def end_future_waits(connection: Connection, endpoint: str, now: float) -> None:
-    """Try again at once what began to wait in the future: the clock was set back since then."""
-    future = and_(runs.c.endpoint == endpoint, runs.c.updated_at > now + _CLOCKS_APART, runs.c.due_at.is_not(None))
-    connection.execute(update(runs).where(future).values(due_at=None, updated_at=now))
-
-
-def by_ids(connection: Connection, ids: Sequence[str]) -> list[Run]:
-    """The runs of these ids, in the order of creation."""
-    query = select(*COLUMNS).where(runs.c.id.in_(ids)).order_by(runs.c.created_at, runs.c.id)
-    return [run_of(row) for row in connection.execute(query)]
+    RUNS.hasten(connection, runs.c.id.in_(ids))

@@ -342,6 +342,7 @@ batches = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("due_at", Float),  # nothing is tried before
     Column("requested_action", String(16)),  # cancel, until it is carried out
     Column("finished_at", Float),
     Column("lease_owner", String(160)),

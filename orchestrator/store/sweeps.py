@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from orchestrator.store.records import Checkpoint, Metric
-from orchestrator.store.runs import COLUMNS, Run, run_of
+from orchestrator.store.runs import RUNS, Run
 from orchestrator.store.schema import checkpoints, metrics, runs, sweeps, trials
 
 
@@ -78,8 +78,8 @@ def trials_of(connection: Connection, sweep_id: str) -> list[RecordedTrial]:
 
 def runs_of(connection: Connection, sweep_id: str) -> dict[str, Run]:
     """The last run of each trial of the sweep, by its id."""
-    query = select(*COLUMNS).join(trials, trials.c.run_id == runs.c.id).where(trials.c.sweep_id == sweep_id)
-    return {row.id: run_of(row) for row in connection.execute(query)}
+    query = select(*RUNS.columns).join(trials, trials.c.run_id == runs.c.id).where(trials.c.sweep_id == sweep_id)
+    return {row.id: RUNS.item(row) for row in connection.execute(query)}
 
 
 def metrics_of(connection: Connection, sweep_id: str) -> Iterator[tuple[str, list[Metric]]]:

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from orchestrator.errors import LostRun
+from orchestrator.errors import LostLease
+from orchestrator.store.leased import Leases
 from orchestrator.store.schema import uploads
 
 
@@ -30,6 +31,8 @@ class Upload:
     created_at: float
 
 
+UPLOADS = Leases(uploads, shortens=False)
+"""An upload may be leased for longer than a run, as a file may take long: renewing shortens none."""
 _COLUMNS: list[ColumnElement[Any]] = [uploads.c[column.name] for column in fields(Upload)]
 
 
@@ -65,38 +68,19 @@ def claim(
         lease = {"lease_owner": owner, "lease_expires_at": expires_at}
         connection.execute(insert(uploads).values(**values, **lease, bytes=size, created_at=now))
         return find(connection, endpoint, purpose, sha256)
-    free = or_(
-        uploads.c.lease_owner.is_(None),
-        uploads.c.lease_owner == owner,
-        uploads.c.lease_expires_at <= now,
-        uploads.c.lease_owner.in_(abandoned),
-    )
-    statement = update(uploads).where(uploads.c.id == known.id, free)
-    if connection.execute(statement.values(lease_owner=owner, lease_expires_at=expires_at)).rowcount != 1:
-        return None
-    return find(connection, endpoint, purpose, sha256)
+    free = UPLOADS.free(now, {*abandoned, owner})
+    taken = UPLOADS.take(connection, owner, expires_at, uploads.c.id == known.id, free)
+    return find(connection, endpoint, purpose, sha256) if taken else None
 
 
 def write(connection: Connection, upload: Upload, owner: str, now: float, **changes: Any) -> Upload:
-    """Change a leased upload. Raises LostRun where the lease is gone."""
+    """Change a leased upload. Raises LostLease where the lease is gone."""
     held = and_(uploads.c.id == upload.id, uploads.c.lease_owner == owner, uploads.c.lease_expires_at > now)
     if connection.execute(update(uploads).where(held).values(**changes)).rowcount != 1:
-        raise LostRun(run=f"(upload of {upload.sent_name})")
+        raise LostLease(kind="upload", id=upload.sent_name)
     found = find(connection, upload.endpoint, upload.purpose, upload.sha256)
     assert found is not None
     return found
-
-
-def renew(connection: Connection, owner: str, expires_at: float, now: float) -> None:
-    """Lengthen the leases this owner still holds; none gets shorter, and an expired one is not revived."""
-    held = and_(uploads.c.lease_owner == owner, uploads.c.lease_expires_at.between(now, expires_at))
-    connection.execute(update(uploads).where(held).values(lease_expires_at=expires_at))
-
-
-def owners(connection: Connection, endpoint: str) -> list[str]:
-    """Everyone who holds a lease on an upload to this endpoint."""
-    query = select(uploads.c.lease_owner).where(uploads.c.endpoint == endpoint)
-    return [owner for (owner,) in connection.execute(query.distinct()) if owner]
 
 
 def recorded(connection: Connection, endpoint: str) -> list[Upload]:
@@ -109,9 +93,3 @@ def forget(connection: Connection, endpoint: str, file_id: str) -> None:
     """Drop what is recorded of a file that the endpoint no longer has: its bytes are sent again when needed."""
     statement = update(uploads).where(uploads.c.endpoint == endpoint, uploads.c.file_id == file_id)
     connection.execute(statement.values(file_id=None, status=None, attempted_at=None))
-
-
-def release(connection: Connection, owner: str) -> None:
-    """Give back every lease of this owner."""
-    statement = update(uploads).where(uploads.c.lease_owner == owner)
-    connection.execute(statement.values(lease_owner=None, lease_expires_at=None))

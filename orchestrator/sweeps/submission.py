@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from orchestrator.engine.crashpoints import crash_point
 from orchestrator.errors import SweepNameTaken
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import free_id, keep_checks, new_run
 from orchestrator.store import runs as run_store, sweeps as store

@@ -196,7 +196,7 @@ async def _poll(home: Path, url: str) -> None:
     config = EndpointConfig("local", "compatible", base_url=f"{url}/v1")
     with closing(open_runs(home)) as database:
         async with open_endpoint(config, home) as endpoint:
-            context = Context(database, endpoint, config, OWNER)
+            context = Context(database=database, endpoint=endpoint, config=config, owner=OWNER)
             start_mb, before, seconds = peak_mb(), requests_at(url), []
             for _ in range(REPEATS["poll"]):
                 start = time.perf_counter()

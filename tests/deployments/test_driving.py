@@ -12,9 +12,8 @@ from support.fake_account import FakeAccount
 from support.fake_endpoint import Fault, unreachable
 
 from orchestrator.deployments import steps
-from orchestrator.deployments.driving import IN_USE
 from orchestrator.deployments.recording import SAME_NAME_SECONDS
-from orchestrator.deployments.uses import begin_using
+from orchestrator.deployments.uses import IN_USE, begin_using
 from orchestrator.endpoints.management import WantedDeployment
 from orchestrator.errors import (
     DeploymentRefused,
@@ -23,7 +22,8 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
 )
-from orchestrator.store import deployments as store, records
+from orchestrator.store import records
+from orchestrator.store.deployments import DEPLOYMENTS
 from orchestrator.store.records import Checkpoint
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import deployments
@@ -346,7 +346,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(rig: Rig, account: Fa
         rig.clock.pass_(3600)
         with rig.ledger.database.write() as connection:
             now = rig.clock.now()
-            store.claim(connection, [recorded.id], "another:1:0", now + 30, now)
+            DEPLOYMENTS.claim(connection, "another:1:0", now + 30, now, ids=[recorded.id])
 
     account.put = oversleep  # type: ignore[method-assign]
     work = asyncio.ensure_future(rig.drive(recorded, context=sleeper))

@@ -35,10 +35,10 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.interface import Capabilities, Parts
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
+from orchestrator.engine import crashpoints, loop as engine_loop
 from orchestrator.engine.worker import Clock
 from orchestrator.errors import EndpointError
 from orchestrator.jobfile import load_job_file
-from orchestrator.runs import crashpoints, engine
 from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.plan import Plan, plan_job
@@ -177,7 +177,15 @@ class Bench:
         with self._alive(worker):
             try:
                 async with self._endpoint(worker) as endpoint:
-                    context = Context(database, endpoint, self.config, worker.name, self._clock(), self.rng, self)
+                    context = Context(
+                        database=database,
+                        config=self.config,
+                        owner=worker.name,
+                        clock=self._clock(),
+                        random=self.rng,
+                        endpoint=endpoint,
+                        listener=self,
+                    )
                     await EndpointLoop(context, None, until).run(asyncio.Event())
             except Killed:
                 pass
@@ -375,7 +383,7 @@ def opened(dialect: Dialect) -> Iterator[tuple[Bench, asyncio.Runner]]:
     ):
         shutil.copy(template, Path(name) / "ftorch.db")
         patch.setattr(crashpoints, "armed", lambda place: _worker.get().pass_(place))
-        patch.setattr(engine, "_LOOK_UP_SECONDS", 20.0)  # nobody is looking at the screen
+        patch.setattr(engine_loop, "LOOK_UP_SECONDS", 20.0)  # nobody is looking at the screen
         bench = Bench(Path(name), dialect, runner.get_loop())
         try:
             yield bench, runner

@@ -18,9 +18,9 @@ from faults.catalogue import ON_CREATE
 from faults.dialects import DIALECTS
 from faults.product import Case, Verdict, prove_alone
 from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.engine.machine import Move, Outcome
 from orchestrator.runs import steps
 from orchestrator.runs.context import Context
-from orchestrator.runs.outcome import Move, Outcome
 from orchestrator.runs.states import State
 from orchestrator.store.runs import Run
 
@@ -36,14 +36,14 @@ def send_before_the_intent(patch: pytest.MonkeyPatch) -> None:
         outcome = await uploading(run, context)
         if isinstance(outcome, Move) and outcome.to is State.CREATING:
             intended = replace(run, **outcome.changes, state=State.CREATING)
-            context.fresh_intents.add((intended.id, intended.creation_attempts))
+            context.fresh_intents.add((intended.id, intended.version))
             sent[run.id] = await creating(intended, context)
         return outcome
 
     async def tell_what_was_sent(run: Run, context: Context) -> Outcome:
         if run.id not in sent:
             return await creating(run, context)
-        context.fresh_intents.discard((run.id, run.creation_attempts))
+        context.fresh_intents.discard((run.id, run.version))
         return sent.pop(run.id)
 
     patch.setitem(_steps(), State.UPLOADING, send_at_once)

@@ -13,12 +13,11 @@ from support.fake_account import FakeAccount
 from support.fake_endpoint import FakeClock, Fault, unreachable
 
 from orchestrator.deployments.states import State
+from orchestrator.engine import crashpoints
+from orchestrator.engine.crashpoints import DEPLOYMENT_POINTS
 from orchestrator.engine.worker import LEASE_SECONDS
-from orchestrator.runs import crashpoints
-from orchestrator.runs.crashpoints import DEPLOYMENT_POINTS
-from orchestrator.store import deployments as store
 from orchestrator.store.database import Database
-from orchestrator.store.deployments import Deployment
+from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 
 PUT_FAULTS = {
     "answered": None,
@@ -64,7 +63,7 @@ def rig(database: Database, tmp_path: Path) -> Rig:
 @pytest.fixture
 def kill_at(monkeypatch: pytest.MonkeyPatch) -> KillAt:
     """Arms a killer for a place."""
-    release = store.release
+    release = DEPLOYMENTS.release
 
     def arm(place: str) -> Killer:
         killer = Killer(place)
@@ -74,7 +73,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> KillAt:
                 release(connection, owner)
 
         monkeypatch.setattr(crashpoints, "armed", killer)
-        monkeypatch.setattr(store, "release", release_if_alive)
+        monkeypatch.setattr(DEPLOYMENTS, "release", release_if_alive)
         return killer
 
     return arm
@@ -167,7 +166,7 @@ async def test_a_sleeper_that_wakes_up_sends_nothing(rig: Rig, monkeypatch: pyte
             rig.clock.pass_(LEASE_SECONDS + 1)
             now = rig.clock.now()
             with rig.ledger.database.write() as connection:
-                store.claim(connection, [deployed.id], "another:1:0", now + LEASE_SECONDS, now)
+                DEPLOYMENTS.claim(connection, "another:1:0", now + LEASE_SECONDS, now, ids=[deployed.id])
             requests.append(rig.account.count(place.rpartition("-")[2]))
 
     requests: list[int] = []

@@ -12,7 +12,7 @@ from faults.catalogue import ON_CREATE, ON_UPLOAD
 from faults.machine import Machine, machine
 from faults.product import ALL
 from faults.proxy import Proxy, proxied
-from orchestrator.runs.crashpoints import POINTS
+from orchestrator.engine.crashpoints import POINTS
 
 SETTLING, TIMEOUT, LATE = 2.0, 0.8, 1.2
 FEW = (

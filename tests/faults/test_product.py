@@ -12,7 +12,7 @@ import pytest
 
 from faults.dialects import DIALECTS, Dialect
 from faults.product import ALL, Case, Verdict, bases, crashes, prove_alone, sample
-from orchestrator.runs.crashpoints import POINTS
+from orchestrator.engine.crashpoints import POINTS
 
 SAMPLE = 6
 SAMPLE_OF_CRASHES = 20

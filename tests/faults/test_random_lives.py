@@ -20,7 +20,7 @@ from faults.catalogue import ON_CREATE, ON_UPLOAD
 from faults.dialects import DIALECTS, Dialect
 from faults.invariants import unexplained, violations
 from faults.product import ALL
-from orchestrator.runs.crashpoints import POINTS
+from orchestrator.engine.crashpoints import POINTS
 from orchestrator.runs.states import FINAL, State
 
 MOST_RUNS = 3

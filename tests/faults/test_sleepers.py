@@ -11,7 +11,7 @@ from faults.catalogue import ON_CREATE
 from faults.dialects import DIALECTS, Dialect
 from faults.invariants import violations
 from faults.product import ALL
-from orchestrator.runs.crashpoints import POINTS
+from orchestrator.engine.crashpoints import POINTS
 from orchestrator.runs.states import State
 
 PLACES = [place for place in POINTS if not place.startswith("before-commit")]

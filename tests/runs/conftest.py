@@ -31,8 +31,7 @@ from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
 from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
-from orchestrator.runs.outcome import record
-from orchestrator.runs.states import State
+from orchestrator.runs.states import State, record
 from orchestrator.runs.steps import STEPS
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.store import runs as store, uploads

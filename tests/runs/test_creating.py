@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.endpoints.objects import read_job
-from orchestrator.errors import EndpointBusy, KeyRefused, LostRun, QuotaExhausted
+from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, QuotaExhausted
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import State
 from orchestrator.runs.steps import new_token
@@ -207,7 +207,7 @@ async def test_an_attempt_is_sent_by_the_process_that_committed_it_only_once(int
 async def test_a_worker_that_slept_past_its_lease_does_not_send(intended, step, endpoint, db, reread):
     with db.write() as connection:
         connection.execute(runs.update().values(lease_owner="another"))
-    with pytest.raises(LostRun):
+    with pytest.raises(LostLease):
         await step(intended)
     assert endpoint.count("create") == 0
     assert reread(intended).creation_open

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.endpoints.interface import TRAINING
+from orchestrator.engine.machine import Wait
 from orchestrator.errors import DataFileUnusable
 from orchestrator.jobfile.addresses import Address
-from orchestrator.runs.outcome import Wait
 from orchestrator.runs.states import State
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.store import uploads

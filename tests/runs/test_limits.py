@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.engine.machine import Move
 from orchestrator.runs.limits import admission, lookalike
-from orchestrator.runs.outcome import Move, record
-from orchestrator.runs.states import SLOT_HOLDERS, State
+from orchestrator.runs.states import SLOT_HOLDERS, State, record
 from orchestrator.runs.steps import pending
 from orchestrator.store.migrate import open_database
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.errors import LostRun
-from orchestrator.runs.outcome import Move, Wait, record
-from orchestrator.runs.states import State
+from orchestrator.engine.machine import Move, Wait
+from orchestrator.errors import LostLease
+from orchestrator.runs.states import State, record
 from orchestrator.store import records
 from orchestrator.store.records import Model
 
@@ -55,7 +55,7 @@ def test_a_lost_run_writes_nothing_else_either(make_run, context, db):
     def also(connection):
         records.add_model(connection, Model("fake", "ft:x", run.id, "x", 1.0))
 
-    with pytest.raises(LostRun):
+    with pytest.raises(LostLease):
         record(context, run, Move(State.SUCCEEDED, "model", also=also))
     with db.read() as connection:
         assert records.models_newest(connection) == []
@@ -65,10 +65,10 @@ def test_only_a_committed_intent_may_be_sent(make_run, context):
     run = make_run(context, state=State.UPLOADING)
     lost = make_run(context, state=State.UPLOADING, lease_owner="another")
     intent = Move(State.CREATING, "asking", {"creation_attempts": 1, "creation_open": True})
-    with pytest.raises(LostRun):
+    with pytest.raises(LostLease):
         record(context, lost, intent)
     record(context, run, intent)
-    assert context.fresh_intents == {(run.id, 1)}
+    assert context.fresh_intents == {(run.id, 2)}
 
 
 def test_the_intent_to_spend_money_is_on_the_disk_before_it_is_spent(make_run, context, db, monkeypatch):

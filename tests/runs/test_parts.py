@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.endpoints.interface import Parts
-from orchestrator.errors import DataFileUnusable, EndpointBusy, LostRun
-from orchestrator.runs.outcome import Wait
+from orchestrator.engine.machine import Wait
+from orchestrator.errors import DataFileUnusable, EndpointBusy, LostLease
 
 PART_BYTES = 50
 
@@ -100,7 +100,7 @@ async def test_a_worker_that_slept_past_its_lease_completes_nothing(
     send, endpoint, fault, make_world, clock, config
 ):
     endpoint.fault("add_part", fault(None, lands=True, delay=9999))
-    with pytest.raises(LostRun):
+    with pytest.raises(LostLease):
         await send()
     assert endpoint.count("complete_upload") == 0
     assert (endpoint.raw_files, endpoint.open_uploads) == ({}, {})

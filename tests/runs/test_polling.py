@@ -9,7 +9,7 @@ import pytest
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.states import State
-from orchestrator.store import leases, records
+from orchestrator.store import records, runs
 from orchestrator.store.schema import runs as table
 
 
@@ -150,7 +150,7 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
 ):
     (run,) = followed(1)
     endpoint.raw_jobs.clear()
-    look = leases.held_by_job
+    look = runs.held_by_job
 
     def look_then_lose(connection, *args):
         found = look(connection, *args)
@@ -158,7 +158,7 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
             other.execute(table.update().values(lease_owner="another"))
         return found
 
-    monkeypatch.setattr(leases, "held_by_job", look_then_lose)
+    monkeypatch.setattr(runs, "held_by_job", look_then_lose)
     await poll(context)
     assert reread(run).reason == run.reason
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from orchestrator.errors import IllegalMove, LostRun
+from orchestrator.errors import IllegalMove, LostLease
 from orchestrator.runs.states import FINAL, MOVES, State, move
-from orchestrator.store import leases, runs as store
+from orchestrator.store import runs as store
 from orchestrator.store.migrate import open_database
 from orchestrator.store.runs import Run
 
@@ -46,18 +46,18 @@ class Moves(RuleBasedStateMachine):
     @rule(owner=owners)
     def claim(self, owner: str) -> None:
         with self.db.write() as connection:
-            leases.claim(connection, owner, self.now + LEASE, self.now, endpoint="x", states=list(State))
+            store.RUNS.claim(connection, owner, self.now + LEASE, self.now, endpoint="x", states=list(State))
             self.seen[owner] = store.get(connection, "r")
 
     @rule(owner=owners)
     def release(self, owner: str) -> None:
         with self.db.write() as connection:
-            leases.release(connection, owner)
+            store.RUNS.release(connection, owner)
 
     @rule(owner=owners)
     def renew(self, owner: str) -> None:
         with self.db.write() as connection:
-            leases.renew(connection, owner, self.now + LEASE, self.now)
+            store.RUNS.renew(connection, owner, self.now + LEASE, self.now)
 
     @rule(seconds=st.floats(-50, 50))
     def clock_jumps(self, seconds: float) -> None:
@@ -74,7 +74,7 @@ class Moves(RuleBasedStateMachine):
         try:
             with self.db.write() as connection:
                 self.seen[owner] = move(connection, mine, to, "a try", owner=owner, now=self.now)
-        except (LostRun, IllegalMove):
+        except (LostLease, IllegalMove):
             assert not allowed
             assert self._current() == before
         else:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.errors import IllegalMove, LostRun
+from orchestrator.errors import IllegalMove, LostLease
 from orchestrator.runs.states import FINAL, MOVES, POLLED, SLOT_HOLDERS, State, move, state_for
 from orchestrator.runs.steps import STEPS
-from orchestrator.store import runs as store
+from orchestrator.store.runs import RUNS
 
 PAIRS = list(itertools.product(State, State))
 
@@ -69,9 +69,9 @@ def test_a_worker_that_lost_the_run_writes_nothing(changes, db, make_run, contex
     mine = replace(run, version=1)
     for write in (
         lambda connection: move(connection, mine, State.UPLOADING, "x", owner=context.owner, now=5.0),
-        lambda connection: store.note(connection, mine, context.owner, 5.0, {"reason": "x"}),
+        lambda connection: RUNS.note(connection, mine, context.owner, 5.0, {"reason": "x"}),
     ):
-        with pytest.raises(LostRun), db.write() as connection:
+        with pytest.raises(LostLease), db.write() as connection:
             write(connection)
     assert reread(run) == run
     assert len(history(run)) == 1

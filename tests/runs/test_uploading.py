@@ -10,8 +10,8 @@ from support.contents import content_of
 
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints.interface import TRAINING
-from orchestrator.errors import DataFileNotFound, DataFileUnusable, EndpointBusy, KeyRefused, LostRun
-from orchestrator.runs.outcome import Wait
+from orchestrator.engine.machine import Wait
+from orchestrator.errors import DataFileNotFound, DataFileUnusable, EndpointBusy, KeyRefused, LostLease
 from orchestrator.runs.states import State
 from orchestrator.store import uploads
 
@@ -208,7 +208,7 @@ async def test_a_host_that_processes_files_first_is_waited_for(send, endpoint, c
 
 async def test_a_worker_that_slept_past_its_lease_records_nothing(send, endpoint, make_world, fault, clock, row):
     endpoint.fault("upload", fault(None, delay=9999))
-    with pytest.raises(LostRun):
+    with pytest.raises(LostLease):
         await send()
     assert row().file_id is None
     assert isinstance(await send(make_world()), str)
@@ -226,9 +226,9 @@ async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(
     for _ in range(10):
         clock.pass_(10)
         with db.write() as connection:
-            uploads.renew(connection, context.owner, clock.now() + 30, clock.now())
+            uploads.UPLOADS.renew(connection, context.owner, clock.now() + 30, clock.now())
     assert isinstance(await send(make_world()), Wait)
     clock.pass_(31)
     with db.write() as connection:
-        uploads.renew(connection, context.owner, clock.now() + 30, clock.now())
+        uploads.UPLOADS.renew(connection, context.owner, clock.now() + 30, clock.now())
     assert isinstance(await send(make_world()), str)

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.store import leases, runs
+from orchestrator.store import runs
 from orchestrator.store.database import Database
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import RUNS, Run
 
 MakeRun = Callable[..., Run]
 NOW, LATER, MUCH_LATER = 5000.0, 5060.0, 5120.0
@@ -25,7 +25,7 @@ def held(make_run: MakeRun, **changes: Any) -> Run:
 def claim(database: Database, owner: str, now: float = NOW, **options: Any) -> int:
     options = {"endpoint": "local", "states": ["pending"], **options}
     with database.write() as connection:
-        return leases.claim(connection, owner, now + 60, now, **options)
+        return RUNS.claim(connection, owner, now + 60, now, **options)
 
 
 def owners(database: Database) -> dict[str, str | None]:
@@ -66,18 +66,18 @@ def test_a_lease_is_renewed_while_it_is_held_and_not_after(database: Database, m
     run = held(make_run)
     add(database, run, held(make_run, lease_owner="other"))
     with database.write() as connection:
-        assert leases.renew(connection, "me", MUCH_LATER, NOW) == 1
-        runs.swap(connection, run, "me", LATER + 1, {"reason": "still mine"})
-        assert leases.renew(connection, "me", 9999.0, MUCH_LATER) == 0
+        assert RUNS.renew(connection, "me", MUCH_LATER, NOW) == 1
+        RUNS.swap(connection, run, "me", LATER + 1, {"reason": "still mine"})
+        assert RUNS.renew(connection, "me", 9999.0, MUCH_LATER) == 0
         assert runs.get(connection, "run00002").lease_expires_at == LATER
 
 
 def test_released_leases_are_free(database: Database, make_run: MakeRun) -> None:
     add(database, held(make_run), held(make_run, lease_owner="other"))
     with database.write() as connection:
-        assert sorted(leases.owners(connection, "local")) == ["me", "other"]
-        assert leases.owners(connection, "openai") == []
-        leases.release(connection, "me")
+        assert sorted(RUNS.owners(connection, "local")) == ["me", "other"]
+        assert RUNS.owners(connection, "openai") == []
+        RUNS.release(connection, "me")
     assert owners(database) == {"run00001": None, "run00002": "other"}
 
 
@@ -95,13 +95,13 @@ def test_who_holds_runs_sees_the_due_ones_oldest_first(database: Database, make_
     with database.read() as connection:
 
         def ids(**options: Any) -> list[str]:
-            return [run.id for run in leases.held(connection, "me", **wanted, **options)]
+            return [run.id for run in RUNS.held(connection, "me", **wanted, **options)]
 
         assert ids() == ["run00003", "run00002", "run00001"]
         assert ids(due_before=NOW) == ["run00003", "run00001"]
         assert ids(due_before=NOW, limit=1) == ["run00003"]
-        assert leases.next_due(connection, "me", "local", ["pending"]) == 0
-        assert leases.next_due(connection, "me", "local", ["queued"]) is None
+        assert RUNS.next_due(connection, "me", endpoint="local", states=["pending"]) == 0
+        assert RUNS.next_due(connection, "me", endpoint="local", states=["queued"]) is None
 
 
 def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_run: MakeRun) -> None:
@@ -114,11 +114,11 @@ def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_r
     )
     with database.read() as connection:
         job_ids = ["ftjob-1", "ftjob-3", "ftjob-4", "ftjob-9"]
-        assert {run.id for run in leases.held_by_job(connection, "me", "local", job_ids)} == {
+        assert {run.id for run in runs.held_by_job(connection, "me", "local", job_ids)} == {
             "run00001",
             "run00003",
         }
-        assert [run.id for run in leases.held_with_request(connection, "me", "local")] == ["run00002"]
-        known = leases.held_job_ids(connection, "me", endpoint="local", states=["pending"])
+        assert [run.id for run in runs.held_with_request(connection, "me", "local")] == ["run00002"]
+        known = runs.held_job_ids(connection, "me", endpoint="local", states=["pending"])
         assert known == {"ftjob-1", "ftjob-2", "ftjob-3"}
-        assert leases.next_finish(connection, "me", "local") == 60.0
+        assert runs.next_finish(connection, "me", "local") == 60.0

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.errors import AmbiguousRun, DatabaseError, LostRun, NoSuchRun
+from orchestrator.errors import AmbiguousRun, DatabaseError, LostLease, NoSuchRun
 from orchestrator.store import runs
 from orchestrator.store.database import Database
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import RUNS, Run
 
 MakeRun = Callable[..., Run]
 Write = Callable[[Connection, Run, str, float, dict[str, Any]], object]
@@ -47,7 +47,7 @@ def test_a_swap_writes_the_changes_and_a_new_version(database: Database, make_ru
     run = held(make_run)
     add(database, run)
     with database.write() as connection:
-        swapped = runs.swap(connection, run, "me", NOW, {"state": "uploading", "reason": "sends files"})
+        swapped = RUNS.swap(connection, run, "me", NOW, {"state": "uploading", "reason": "sends files"})
     assert swapped == replace(run, state="uploading", reason="sends files", version=2, updated_at=NOW)
     with database.read() as connection:
         assert runs.get(connection, run.id) == swapped
@@ -57,12 +57,12 @@ def test_a_note_changes_no_version(database: Database, make_run: MakeRun) -> Non
     run = held(make_run)
     add(database, run)
     with database.write() as connection:
-        runs.note(connection, run, "me", NOW, {"remote_status": "queued"})
+        RUNS.note(connection, run, "me", NOW, {"remote_status": "queued"})
     with database.read() as connection:
         assert runs.get(connection, run.id) == replace(run, remote_status="queued", updated_at=NOW)
 
 
-@pytest.mark.parametrize("write", [runs.swap, runs.note])
+@pytest.mark.parametrize("write", [RUNS.swap, RUNS.note])
 @pytest.mark.parametrize(
     ("owner", "now", "stale"),
     [
@@ -78,7 +78,7 @@ def test_who_lost_a_run_writes_nothing(
 ) -> None:
     run = held(make_run)
     add(database, run)
-    with pytest.raises(LostRun), database.write() as connection:
+    with pytest.raises(LostLease), database.write() as connection:
         write(connection, replace(run, **stale), owner, now, {"reason": "stolen"})
     with database.read() as connection:
         assert runs.get(connection, run.id) == run
@@ -87,8 +87,8 @@ def test_who_lost_a_run_writes_nothing(
 def test_a_run_without_a_lease_can_not_be_swapped(database: Database, make_run: MakeRun) -> None:
     run = make_run()
     add(database, run)
-    with pytest.raises(LostRun, match=f"took over run {run.id}"), database.write() as connection:
-        runs.swap(connection, run, "me", NOW, {"reason": "stolen"})
+    with pytest.raises(LostLease, match=f"took over run {run.id}"), database.write() as connection:
+        RUNS.swap(connection, run, "me", NOW, {"reason": "stolen"})
 
 
 def test_a_fine_tuning_job_belongs_to_one_run(database: Database, make_run: MakeRun) -> None:

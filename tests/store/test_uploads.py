@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import LostRun
+from orchestrator.errors import LostLease
 from orchestrator.store import uploads
 from orchestrator.store.database import Database
 from orchestrator.store.uploads import Upload
@@ -57,7 +57,7 @@ def test_a_released_upload_keeps_what_was_written(database: Database) -> None:
     first = claimed(database, "me")
     with database.write() as connection:
         written = uploads.write(connection, first, "me", NOW, file_id="file-1", status="processed")
-        uploads.release(connection, "me")
+        uploads.UPLOADS.release(connection, "me")
         found = uploads.find(connection, "local", "fine-tune", "a" * 64)
         assert uploads.find(connection, "local", "evals", "a" * 64) is None
     assert (written.file_id, written.status, written.lease_owner) == ("file-1", "processed", "me")
@@ -68,7 +68,7 @@ def test_a_released_upload_keeps_what_was_written(database: Database) -> None:
 @pytest.mark.parametrize(("owner", "now"), [("other", NOW), ("me", LATER), ("me", LATER + 1)])
 def test_who_lost_an_upload_writes_nothing(database: Database, owner: str, now: float) -> None:
     first = claimed(database, "me")
-    with pytest.raises(LostRun, match="aaaa-train"), database.write() as connection:
+    with pytest.raises(LostLease, match="aaaa-train"), database.write() as connection:
         uploads.write(connection, first, owner, now, file_id="file-stolen")
     with database.read() as connection:
         assert uploads.find(connection, "local", "fine-tune", "a" * 64) == first
@@ -86,10 +86,10 @@ def test_a_lease_on_an_upload_is_renewed_while_it_is_held(database: Database) ->
         return found.lease_expires_at
 
     with database.write() as connection:
-        assert sorted(uploads.owners(connection, "local")) == ["me", "other"]
-        uploads.renew(connection, "me", NOW + 90, NOW)
+        assert sorted(uploads.UPLOADS.owners(connection, "local")) == ["me", "other"]
+        uploads.UPLOADS.renew(connection, "me", NOW + 90, NOW)
     assert expiry() == NOW + 90
     with database.write() as connection:
-        uploads.renew(connection, "me", NOW + 80, NOW)
-        uploads.renew(connection, "me", NOW + 500, NOW + 91)
+        uploads.UPLOADS.renew(connection, "me", NOW + 80, NOW)
+        uploads.UPLOADS.renew(connection, "me", NOW + 500, NOW + 91)
     assert expiry() == NOW + 90

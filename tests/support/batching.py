@@ -19,10 +19,10 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
-from orchestrator.evaluation.batching.driving import BatchLoop, scene_of
-from orchestrator.evaluation.batching.states import BatchContext
+from orchestrator.engine import crashpoints
+from orchestrator.evaluation.batching.driving import BatchLoop, context_of
+from orchestrator.evaluation.batching.states import Context
 from orchestrator.ledger import Ledger
-from orchestrator.runs import crashpoints
 from orchestrator.server.app import create_app
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
@@ -154,12 +154,12 @@ class Place:
             ids = [row[0] for row in connection.exec_driver_sql("SELECT id FROM batches")]
             return [each for each in store.by_ids(connection, ids) if each.model == model]
 
-    def scene(self, listener: Notes | None = None, database: Database | None = None) -> BatchContext:
+    def scene(self, listener: Notes | None = None, database: Database | None = None) -> Context:
         """A process that works on batches."""
         ledger = replace(self.ledger, database=database or self.ledger.database)
-        return scene_of(ledger, self.endpoint, self.config, listener or Notes())
+        return context_of(ledger, self.endpoint, self.config, listener or Notes())
 
-    async def drive(self, ids: list[str], listener: Notes | None = None) -> BatchContext:
+    async def drive(self, ids: list[str], listener: Notes | None = None) -> Context:
         """One process that carries these batches on to their end."""
         scene = self.scene(listener)
         await asyncio.wait_for(BatchLoop(scene, ids).run(asyncio.Event()), 20)

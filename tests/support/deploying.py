@@ -56,7 +56,15 @@ class Rig:
         owner = new_owner(random.Random(next(self.numbers)))
         clock = Clock(self.clock.now, self.clock.sleep, self.clock.now)
         endpoint: Any = self.account
-        return Context(self.ledger.database, self.account, endpoint, self.config, owner, clock, self.heard)
+        return Context(
+            database=self.ledger.database,
+            config=self.config,
+            owner=owner,
+            clock=clock,
+            management=self.account,
+            endpoint=endpoint,
+            listener=self.heard,
+        )
 
     def record(self, model: str = MODEL, run: Run | None = None, **terms: Any) -> Deployment:
         planned = recording.plan(Subject(self.config, model, run), Terms(**terms))

@@ -65,7 +65,12 @@ def drive(sweeping: Sweeping, endpoint: Watched) -> Callable[[SubmittedSweep], N
         clock, rng = endpoint.clock, random.Random(3)
         config = sweeping.ledger.workspace.endpoint("fake")
         context = Context(
-            sweeping.database, endpoint, config, new_owner(rng), Clock(clock.now, clock.sleep, clock.now), rng
+            database=sweeping.database,
+            config=config,
+            owner=new_owner(rng),
+            clock=Clock(clock.now, clock.sleep, clock.now),
+            random=rng,
+            endpoint=endpoint,
         )
         loop = EndpointLoop(context, submitted.run_ids, supervisors=[sweeping.supervisor(submitted)])
         asyncio.run(asyncio.wait_for(loop.run(asyncio.Event()), 20))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from orchestrator.endpoints.interface import BatchPage, RemoteBatch
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import RequestRefused
-from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, BatchContext, Move, Outcome, State, Wait
-from orchestrator.runs.context import CLOCK_SKEW_SECONDS, Context
-from orchestrator.runs.crashpoints import crash_point
+from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, Context, State
+from orchestrator.runs.context import CLOCK_SKEW_SECONDS
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
@@ -22,22 +23,21 @@ _ANY_SKEW_SECONDS = 86_400.0
 """How far back a batch is looked for: no other has its token, whatever a clock says."""
 
 
-async def look_for_batch(batch: Batch, scene: BatchContext) -> Outcome:
+async def look_for_batch(batch: Batch, context: Context) -> Outcome:
     """One look for the batch of a create whose outcome is not known."""
-    context = scene.context
     crash_point("before-batch-look")
     found = await _matching(batch, context)
     crash_point("after-batch-look")
     if found:
         oldest, *others = found
         for other in others:
-            await _cancel_surplus(other, batch, scene)
+            await _cancel_surplus(other, batch, context)
         return adopted(oldest, f"found batch {oldest.id}")
     window = context.config.settling_seconds
     left = window - context.searched_seconds(search_for(batch))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
-        return Wait(again, "create unconfirmed, looking for the batch")
+        return Wait(context.now() + again, "create unconfirmed, looking for the batch")
     nothing_found = f"no batch found in {window:g} s of looking"
     if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
@@ -67,13 +67,13 @@ def adopted(remote: RemoteBatch, reason: str) -> Move:
     return Move(State.WAITING, f"{reason}: {remote.status}", changes)
 
 
-async def look_for_surplus(batch: Batch, scene: BatchContext) -> None:
+async def look_for_surplus(batch: Batch, context: Context) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other batches."""
     if batch.creation_attempts < 2:
         return
-    for remote in await _matching(batch, scene.context):
+    for remote in await _matching(batch, context):
         if remote.id != batch.remote_id:
-            await _cancel_surplus(remote, batch, scene)
+            await _cancel_surplus(remote, batch, context)
 
 
 async def _matching(batch: Batch, context: Context) -> list[RemoteBatch]:
@@ -109,17 +109,16 @@ def _is_made_by(remote: RemoteBatch, batch: Batch) -> bool:
     return remote.input_file == batch.input_file_id and not is_older
 
 
-async def _cancel_surplus(remote: RemoteBatch, batch: Batch, scene: BatchContext) -> None:
-    context = scene.context
+async def _cancel_surplus(remote: RemoteBatch, batch: Batch, context: Context) -> None:
     place = f"batch {batch.id}: {context.config.name} holds a second one for it, {remote.id}"
     if remote.status in (*ENDED, REFUSED):
-        scene.listener.warned(f"{place}, which is over ({remote.status})")
+        context.warned(f"{place}, which is over ({remote.status})")
         return
     crash_point("before-batch-surplus-cancel")
     try:
         await context.endpoint.batches.cancel(remote.id)
     except RequestRefused as error:
-        scene.listener.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
+        context.warned(f"{place}; it can't be cancelled: {error.facts['problem']}")
     else:
         crash_point("after-batch-surplus-cancel")
-        scene.listener.warned(f"{place}; it is being cancelled")
+        context.warned(f"{place}; it is being cancelled")

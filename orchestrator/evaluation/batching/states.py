@@ -1,21 +1,21 @@
-"""The states of a batch, the one table of legal moves, and the one function that moves a batch."""
+"""The states of a batch, the one table of legal moves, and what a step on a batch may use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
-from sqlalchemy import Connection
-
-from orchestrator.errors import IllegalMove
-from orchestrator.runs.context import Context
-from orchestrator.runs.crashpoints import crash_point
-from orchestrator.store import batches as store
-from orchestrator.store.batches import Batch, BatchTransition
+from orchestrator.endpoints.interface import Endpoint
+from orchestrator.engine.machine import Machine
+from orchestrator.engine.worker import Worker
+from orchestrator.runs.context import Context as RunContext
+from orchestrator.store.batches import BATCHES, Batch, let_go
 from orchestrator.store.evaluations import Asked
+from orchestrator.store.leased import Leases, Transition
+from orchestrator.store.uploads import UPLOADS
 
 
 class State(StrEnum):
@@ -50,41 +50,15 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 """Every legal move. A state without moves is final."""
 
-FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
+MACHINE = Machine(BATCHES, MOVES, intent=State.CREATING, points="batch-", on_end=let_go)
+"""A batch that is over lets its questions go."""
+FINAL = MACHINE.final
+record = MACHINE.record
+
 ENDED = ("completed", "expired", "cancelled")
 """What the endpoint calls a batch that is over and may have answers, by OpenAI's reference of the batch object."""
 REFUSED = "failed"
 """What it calls one that is over and has none. Any other word, known or not, means that it goes on."""
-
-
-def move(
-    connection: Connection,
-    batch: Batch,
-    to: State,
-    reason: str,
-    *,
-    owner: str,
-    now: float,
-    changes: Mapping[str, Any] | None = None,
-) -> Batch:
-    """Move `batch` to a state, with a line of history, in the caller's transaction; returns it as it is now.
-
-    It writes only if the batch is still as it was read and `owner` still holds its lease. Raises LostRun otherwise,
-    and IllegalMove for a move that is not in MOVES. A batch that is over lets its questions go.
-    """
-    if to not in MOVES[State(batch.state)]:
-        raise IllegalMove(run=f"(batch {batch.id})", from_state=batch.state, to_state=to)
-    values = {"state": to.value, "reason": reason, **(changes or {})}
-    if to in FINAL:
-        values |= {"finished_at": now, "requested_action": None}
-        store.let_go(connection, batch.id)
-    moved = store.swap(connection, batch, owner, now, values)
-    transition = BatchTransition(batch.id, moved.version, batch.state, to.value, reason, now, owner)
-    store.add_transition(connection, transition)
-    return moved
-
-
-# --- What a step looks at; what it may return, a move or a wait; and the one place that writes that -----------
 
 
 class Listener(Protocol):
@@ -106,68 +80,39 @@ class NullListener:
         pass
 
 
-@dataclass
-class BatchContext:
-    """The world as a step on batches sees it, and what this process has heard so far."""
+@dataclass(kw_only=True)
+class Context(Worker[Batch]):
+    """One endpoint, and this process as a worker on its batches."""
 
-    context: Context
-    listener: Listener
+    leases: ClassVar[tuple[Leases, ...]] = (BATCHES, UPLOADS)
+
+    endpoint: Endpoint
+    uploader: RunContext
+    """The same process as a worker that brings files up."""
     folder: Path
     """Where output files are read: this process's own, as a batch may have been begun on another machine."""
+    listener: Listener = field(default_factory=NullListener)
     errors: dict[Asked, str] = field(default_factory=dict)
     """Why a question of a batch collected here has no answer."""
+    shown: dict[str, Batch] = field(default_factory=dict)
+    """The batches as the listener saw them last."""
+
+    def show(self, batch: Batch) -> None:
+        """Tell the listener what is news to it."""
+        seen = self.shown.get(batch.id)
+        self.shown[batch.id] = batch
+        if seen is None or _as_shown(seen) != _as_shown(batch):
+            self.listener.changed(batch)
+
+    def moved(self, item: Batch, line: Transition) -> None:
+        self.show(item)
+
+    def noted(self, item: Batch, before: Batch) -> None:
+        self.show(item)
+
+    def warned(self, text: str) -> None:
+        self.listener.warned(text)
 
 
-@dataclass(frozen=True)
-class Wait:
-    """Stay, and try again in so many seconds; `reason` is what is shown meanwhile."""
-
-    seconds: float
-    reason: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Move:
-    """Go to another state, writing `changes` and whatever `also` writes in the same transaction."""
-
-    to: State
-    reason: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    also: Callable[[Connection], None] | None = None
-
-
-Outcome = Move | Wait
-
-
-def record(batch: Batch, outcome: Outcome, scene: BatchContext) -> Batch:
-    """Write a step's outcome and tell the listener; returns the batch as it is now. Raises LostRun."""
-    context = scene.context
-    is_intent = isinstance(outcome, Move) and outcome.to is State.CREATING
-    kind = f"batch-{outcome.to}" if isinstance(outcome, Move) else "batch-wait"
-    with context.database.write(durable=is_intent) as connection:
-        written = _write(connection, batch, outcome, context)
-        crash_point("before-commit", kind)
-    crash_point("after-commit", kind)
-    if is_intent:
-        context.fresh_intents.add((written.id, written.creation_attempts))
-    scene.listener.changed(written)
-    return written
-
-
-def _write(connection: Connection, batch: Batch, outcome: Outcome, context: Context) -> Batch:
-    if isinstance(outcome, Wait):
-        store.note(connection, batch, context.owner, context.now(), {"reason": outcome.reason, **outcome.changes})
-        return store.get(connection, batch.id)
-    moved = move(
-        connection,
-        batch,
-        outcome.to,
-        outcome.reason,
-        owner=context.owner,
-        now=context.now(),
-        changes=outcome.changes,
-    )
-    if outcome.also:
-        outcome.also(connection)
-    return moved
+def _as_shown(batch: Batch) -> tuple[object, ...]:
+    return batch.version, batch.updated_at, batch.requested_action

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection
 
+from orchestrator.engine.crashpoints import crash_point
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.batching.inputs import FOLDER, InputFile, write_inputs
 from orchestrator.evaluation.batching.states import State
 from orchestrator.evaluation.locks import Waiting, asking_lock_names, hold_locks, silent
 from orchestrator.evaluation.plan import BATCH, Plan, batches, open_questions
 from orchestrator.ledger import Ledger
-from orchestrator.runs.crashpoints import crash_point
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 

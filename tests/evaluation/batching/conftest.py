@@ -9,9 +9,9 @@ import pytest
 from support.batching import Place, place_with_batches
 from support.evaluation import MakeRow
 
+from orchestrator.engine import worker
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.runs import context
 
 MakePlan = Callable[..., Plan]
 
@@ -51,5 +51,4 @@ async def place(ledger: Ledger, tmp_path: Path) -> AsyncIterator[Place]:
 @pytest.fixture
 def leases_fall(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever died in this process counts as gone, as a process of its own would."""
-    monkeypatch.setattr("orchestrator.evaluation.batching.driving.is_abandoned", lambda owner: True)
-    monkeypatch.setattr(context, "is_abandoned", lambda owner: True)
+    monkeypatch.setattr(worker, "is_abandoned", lambda owner: True)

@@ -15,12 +15,13 @@ from support.batching import Notes, Place, away, refusing
 from support.evaluation import MakeRow
 
 import orchestrator
+from orchestrator.engine.machine import Move
 from orchestrator.errors import (
     BatchRefused,
     EndpointUnreachable,
     IllegalMove,
     KeyRefused,
-    LostRun,
+    LostLease,
     NoBatches,
     OutputUnwritable,
     QuestionsUnderWay,
@@ -28,7 +29,7 @@ from orchestrator.errors import (
 )
 from orchestrator.evaluation.batching import inputs
 from orchestrator.evaluation.batching.driving import BatchLoop, answers_to_batches, drive
-from orchestrator.evaluation.batching.states import CANCEL, FINAL, MOVES, Move, State, record
+from orchestrator.evaluation.batching.states import CANCEL, FINAL, MOVES, State, record
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.evaluation.results import results_of
@@ -178,7 +179,7 @@ async def test_a_refused_cancel_is_told_at_the_pace_of_the_polls(
     place: Place, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.app.state.context.scheduler._batches._is_leaving = True  # nothing is answered yet
-    monkeypatch.setattr("orchestrator.evaluation.batching.driving._LOOK_UP_SECONDS", 0.02)
+    monkeypatch.setattr("orchestrator.engine.loop.LOOK_UP_SECONDS", 0.02)
     slow = replace(place, config=replace(place.config, poll_seconds=60.0))
     ids, notes, stop = record_batches(place.ledger, make_plan()), Notes(), asyncio.Event()
 
@@ -339,8 +340,8 @@ async def test_trouble_is_waited_for_once_the_endpoint_has_answered(place: Place
 async def test_who_does_not_hold_the_lease_writes_nothing(place: Place, make_plan: MakePlan) -> None:
     record_batches(place.ledger, make_plan())
     [batch] = place.recorded()
-    with pytest.raises(LostRun):
-        record(batch, Move(State.FAILED, "no"), place.scene())
+    with pytest.raises(LostLease):
+        record(place.scene(), batch, Move(State.FAILED, "no"))
     assert place.recorded() == [batch]
 
 
@@ -350,7 +351,7 @@ async def test_no_move_that_is_not_in_the_table_is_made(place: Place, make_plan:
     [batch] = place.recorded()
     for state in State:
         with pytest.raises(IllegalMove):
-            record(batch, Move(state, "no"), place.scene())
+            record(place.scene(), batch, Move(state, "no"))
     assert {State.DONE, State.FAILED, State.CANCELLED} == FINAL
     assert set(MOVES) == set(State)
 

@@ -10,8 +10,6 @@ import os
 import signal
 from collections.abc import Callable
 
-from orchestrator.runs.states import State
-
 _COMMITS = (
     "submission",
     "leases",
@@ -25,7 +23,7 @@ _COMMITS = (
     "events",
     "note",
     "action-done",
-    *(state.value for state in State if state is not State.PENDING),
+    *("uploading", "creating", "queued", "running", "paused", "collecting", "succeeded", "failed", "cancelled"),
 )
 _REQUESTS = (
     "upload",
@@ -48,7 +46,7 @@ POINTS = tuple(
 )
 """Every place of a run: `before-create` and `after-create` stand around the request, `before-commit-creating` is
 inside the transaction that writes the move to `creating`, and `after-commit-creating` is behind it."""
-_DEPLOYMENT_COMMITS = ("intent", "wait", "deployed", "undeploying", "undeployed", "failed")
+_DEPLOYMENT_COMMITS = ("leases", "intent", "wait", "deployed", "undeploying", "undeployed", "failed")
 _DEPLOYMENT_REQUESTS = ("look", "put", "probe", "delete")
 DEPLOYMENT_POINTS = tuple(
     f"{edge}-{effect}"
