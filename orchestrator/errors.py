@@ -57,3 +57,518 @@ class LostLease(FtorchError):
 
 
 # --- Tools and chat ----------------------------------------------------------------------------------------------
+
+
+class FunctionUnusable(UsageError):
+    """{place}: the function {name} can't be a tool: {problem}. {fix}."""
+
+
+class ToolsUnusable(UsageError):
+    """The tools {source} can't be used: {problem}. {fix}."""
+
+
+class NoSuchTool(UsageError):
+    """There is no tool "{name}"{hint}. Known: {known}."""
+
+
+class SeveralModels(UsageError):
+    """ "{key}" stands for {count} models. Name one run or model instead; the best: ftorch sweep best {key}"""
+
+
+class CallNotAllowed(UsageError):
+    """The model wants to call {call}, and there is nobody to ask. It was not executed. If the function does no
+    harm, allow it: --yes-to {name}"""
+
+
+class StillCalling(FtorchError):
+    """The model was still calling functions after {rounds} rounds, and gave no answer. Allow it more with
+    --max-rounds, or look at what the functions tell it."""
+
+
+# --- Data files: training, validation, logs, prices -----------------------------------------------------------
+
+
+class InvalidData(FtorchError):
+    """The training data has errors, and nothing was uploaded."""
+
+
+class DataFileNotFound(UsageError):
+    """There is no data file {path}. Give the path of a JSONL file; a job file's paths are relative to it."""
+
+
+class AddressUnreadable(FtorchError):
+    """The data file {address} can't be had: {problem}. The endpoint would fetch it from there; see that it can be
+    read with that address, or download it and name the file."""
+
+
+class DataBehindAddress(UsageError):
+    """{path} names data at {address}, which are not looked at here. Download the file, then run: ftorch data check
+    FILE"""
+
+
+class DataFileEmpty(UsageError):
+    """The data file {path} is empty. Write one example on each line, at least 10 of them for training."""
+
+
+class DataFileUnreadable(UsageError):
+    """The data file {path} can't be read: {problem}. Give a regular file that you may read."""
+
+
+class NoSuchKind(UsageError):
+    """There is no code "{code}". {advice}"""
+
+
+class PricesUnreadable(UsageError):
+    """The price table {path} can't be used: {problem}. Correct it, or leave it out to use the one shipped."""
+
+
+class OutputExists(UsageError):
+    """{path} is there already, and nothing was written. Give another name, or add --force to replace it."""
+
+
+class OutputUnwritable(FtorchError):
+    """{path} can't be written: {problem}. Nothing was changed; give another place."""
+
+
+class RowsNotConverted(FtorchError):
+    """Some examples of {path} can't be converted, and nothing was written."""
+
+    def __init__(self, path: object, problems: list[str], left_out: int = 0, *, advice: str) -> None:
+        more = [f"… and {left_out:,} more"] if left_out else []
+        text = "\n".join([*problems, *more, f"Nothing was written. {advice}"])
+        super().__init__(text, path=path, problems=problems)
+
+
+class LineUnreadable(FtorchError):
+    """{path}, line {line}: {problem}. Nothing was written; ftorch data check {path} shows all that is wrong."""
+
+
+class NotExamples(UsageError):
+    """{path} holds no examples: {problem}. {fix}"""
+
+
+class NoGoodExample(UsageError):
+    """{path} holds no example without errors; the first: line {line}, {problem}.
+    See them all: ftorch data check {path}"""
+
+
+class LogOutputTaken(UsageError):
+    """{path} is there already, and nothing was written. Give other names with --out-cases and --out-training."""
+
+
+class NothingInLog(FtorchError):
+    """No request of the log {path} can become a case or a training example, so nothing was written:
+    {reasons}
+    Add "rating": "good", or a "correction", to the lines whose right answer you know."""
+
+
+class OutputIsSource(UsageError):
+    """{path} is the file to be split, and would be replaced. Give another folder with -o."""
+
+
+class DefinitionsDiffer(FtorchError):
+    """{reason}. {fix}."""
+
+
+class ColumnsUnclear(UsageError):
+    """{path}: {problem}. Its columns: {columns}. {fix}"""
+
+
+class ToolsFileUnusable(UsageError):
+    """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
+
+
+class ParquetMissing(FtorchError):
+    """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
+
+
+# --- The database ---------------------------------------------------------------------------------------------
+
+
+class DatabaseError(FtorchError):
+    """The database {place} can't be used: {problem}."""
+
+
+class DatabaseTooNew(DatabaseError):
+    """The database {place} was written by a newer ftorch (its schema is {found}, this program knows {known}).
+    Upgrade ftorch, or set FTORCH_HOME to another directory."""
+
+
+class DatabaseUnreleased(DatabaseError):
+    """The database {place} was made by an unreleased version of ftorch (its schema is {found}). This version can't
+    read it, and has changed nothing. Let that version finish what is under way. Then start a new database
+    ({start}), in which submitting an earlier job file trains once more, and record the jobs of each endpoint:
+    ftorch adopt --all --endpoint NAME"""
+
+
+class DatabaseBusy(DatabaseError):
+    """The database {place} was locked by another program for {seconds:.0f} s. Nothing was lost: try again."""
+
+
+class DatabaseFull(DatabaseError):
+    """There is no room left to write the database {place}. Free some disk space, then run: ftorch resume"""
+
+
+class DatabaseReadOnly(DatabaseError):
+    """The database {place} can't be written ({problem}).
+    Make its directory writable, or set FTORCH_HOME to another one."""
+
+
+class DatabaseCorrupt(DatabaseError):
+    """The file {place} is damaged or no database ({problem}). {restore}"""
+
+
+# --- Endpoints ---------------------------------------------------------------------------------------------------
+
+
+class EndpointNotUsable(FtorchError):
+    """The endpoint {name} can't be used: {problem}."""
+
+
+class EndpointError(FtorchError):
+    """The endpoint {endpoint} answered with an error: {problem}."""
+
+
+class EndpointUnreachable(EndpointError):
+    """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost; when it is back, run: ftorch resume"""
+
+
+class NotAnAnswer(EndpointUnreachable):
+    """The endpoint {endpoint} answered, but with no answer: {problem}. Run the same command again"""
+
+
+class KeyRefused(EndpointError):
+    """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
+    Nothing was lost; set a valid key, then run: ftorch resume"""
+
+
+class SignInFailed(KeyRefused):
+    """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {problem}.
+    Nothing was lost; run: az login, or set what one of these ways asks for, then run: ftorch resume"""
+
+
+class SignInRefused(KeyRefused):
+    """The endpoint {endpoint} refused a fresh token of Entra ID: {problem}.
+    Nothing was lost; sign in to the tenant of the resource (az login), then run: ftorch resume"""
+
+
+class RoleMissing(KeyRefused):
+    """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
+    Nothing was lost; let somebody assign it the role "Cognitive Services OpenAI Contributor" on the resource, which
+    may take minutes to hold, then run: ftorch resume"""
+
+
+class QuotaExhausted(EndpointError):
+    """The endpoint {endpoint} says the account has no quota or credit left: {problem}.
+    Nothing was lost; add credit, then run: ftorch resume"""
+
+
+class RequestRefused(EndpointError):
+    """The endpoint {endpoint} refused the request: {problem}"""
+
+
+class EndpointBusy(EndpointError):
+    """The endpoint {endpoint} is at a limit: {problem}."""
+
+
+class AskingEnded(EndpointError):
+    """The endpoint {endpoint} did not go on answering: {problem}. All {answered} answers that came are kept; once
+    that is put right, the same command goes on."""
+
+
+class OutcomeUnknown(EndpointError):
+    """The endpoint {endpoint} gave no usable answer ({problem}), so what it did is not known."""
+
+
+class NoAnswer(EndpointError):
+    """The endpoint {endpoint} gave no answer: {problem}.{advice}"""
+
+
+# --- Deployments ----------------------------------------------------------------------------------------------
+
+
+class DeploymentRefused(RequestRefused):
+    """The account of {endpoint} refused the deployment: {problem}"""
+
+
+class DeploySignInFailed(SignInFailed):
+    """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to
+    sign in works. Tried: {problem}. Run: az login, or set what one of these ways asks for, then run the same
+    again."""
+
+
+class DeployRoleMissing(EndpointError):
+    """This identity may not change deployments on the account of {endpoint}: {problem}. A key of the resource does
+    not help here. Let somebody assign it the role "Cognitive Services Contributor" (or Owner) on the resource,
+    which may take minutes to hold, then run the same again."""
+
+
+class DeployQuotaFull(EndpointError):
+    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with
+    --capacity, remove a deployment (ftorch deployments), or request more quota in the portal."""
+
+
+class NoSuchDeployment(UsageError):
+    """There is no deployment "{key}". See: ftorch deployments"""
+
+
+class AmbiguousDeployment(UsageError):
+    """There are deployments of "{key}" on several endpoints: {endpoints}. Say which: --endpoint NAME"""
+
+
+class DeploymentsNotConfigured(UsageError):
+    """Deployments on {endpoint} need to know its resource: {missing} not set. Complete [endpoints.{endpoint}] in
+    {source}, as the portal shows it on the resource's page: subscription_id, resource_group, and account, which
+    is the resource's own name."""
+
+
+class NeedsNoDeployment(UsageError):
+    """Models on {endpoint} ({type}) answer without a deployment: ask this one by its name, {model}."""
+
+
+class DeploymentNotPossible(UsageError):
+    """{what} can't be deployed: {problem}."""
+
+
+class DeploymentDiffers(UsageError):
+    """{name} is there already: {found}, and not {requested}. Nothing was changed. Remove it first (ftorch undeploy
+    {name}), or give another --name."""
+
+
+class DeploymentInUse(UsageError):
+    """{name} is answering an evaluation right now, so it stays until that is over. Then ftorch resume removes it,
+    or again: ftorch undeploy {name}"""
+
+
+class DeploymentFailed(FtorchError):
+    """The deployment {name} failed: {problem}"""
+
+
+class DeploymentNotReady(FtorchError):
+    """The deployment {name} does not answer yet: {problem}. It stays, and is charged from now on. Look again:
+    ftorch resume. Remove it: ftorch undeploy {name}"""
+
+
+class AzureMissing(FtorchError):
+    """Deployments need Azure's management library, which is not installed. Run: pip install 'ftorch[azure]'"""
+
+
+# --- Evaluations -------------------------------------------------------------------------------------------------
+
+
+class InvalidCases(InvalidFile):
+    """The evaluation file {path} has problems, and nothing was asked."""
+
+    def __init__(self, path: object, problems: list[str], left_out: int = 0) -> None:
+        more = [f"… and {left_out:,} more"] if left_out else []
+        super().__init__(path, [*problems, *more, "Nothing was asked. Correct these lines."])
+
+
+class VariantNotThere(UsageError):
+    """The evaluation file {path} has the variant {found}, so {variant} can't be made of it.
+    Give a file with fuller definitions, or leave this variant out."""
+
+
+class NoEvaluationFile(UsageError):
+    """{what} does not say which cases to ask. Give an evaluation file with --file, or write [evaluation] with a
+    file into the job file."""
+
+
+class NoTunedModel(UsageError):
+    """{what} has no fine-tuned model on {endpoint} yet. Train it first: {command}. Or leave it out: --models
+    base"""
+
+
+class NothingToEvaluate(UsageError):
+    """There is no run "{key}", and no model of that name was recorded. To ask a model that ftorch did not train,
+    name its endpoint too: --endpoint NAME. See: ftorch models"""
+
+
+class CasesInTraining(UsageError):
+    """{path}: {count} of {of} cases stand in the training file {training} too ({where}), so right answers to
+    them prove nothing. Nothing was sent. Take them out; to ask them all the same, set evaluation.allow_leak, or
+    give ftorch evaluate --allow-leak."""
+
+
+class NoSuchModel(UsageError):
+    """The endpoint {endpoint} has no model "{model}". {advice} Nothing was asked."""
+
+
+class NotEvaluated(UsageError):
+    """ "{key}" was not evaluated{where}. {advice}"""
+
+
+class EvaluatedOtherwise(UsageError):
+    """{first} and {second} were both asked {path}, but scored by different rules: {first_rules}; {second_rules}.
+    Score one of them as the other was, which asks nothing: {command}"""
+
+
+class NothingCharged(UsageError):
+    """{endpoint} charges nothing, so nothing can be reckoned by its prices. Name whose prices to take instead:
+    --price-as openai, or --price-as azure:GlobalStandard. Nothing was asked."""
+
+
+class NoBaseToCompare(UsageError):
+    """The cost of ownership holds tuned models against their base, which is not among the models. Nothing was
+    asked. Add it: --models base,tuned"""
+
+
+class NoBatches(UsageError):
+    """{endpoint} has no Batch API that ftorch knows of. Leave --batch out: then every question is asked at once."""
+
+
+class QuestionsUnderWay(UsageError):
+    """{count} of {of} questions wait for their answers in a batch ({batches}), which is paid. Nothing was asked. To
+    wait for it, add --batch; to ask them now and pay twice, add --twice."""
+
+
+class BatchRefused(FtorchError):
+    """{batches} came to nothing: {reason}. Nothing of it was answered; all other answers are kept. Once that is put
+    right, the same command asks what is missing."""
+
+
+class AnswersMissing(UsageError):
+    """{missing} of {of} answers are not recorded, so they can't be scored anew. Ask for them: leave --rescore
+    out."""
+
+
+class MatplotlibMissing(FtorchError):
+    """Drawing needs matplotlib, which is not installed. Run: pip install 'ftorch[plots]'"""
+
+
+# --- Job files and configuration ------------------------------------------------------------------------------
+
+
+class JobFileNotFound(UsageError):
+    """There is no job file {path}. Give the path of a TOML file, such as jobs/drone.toml."""
+
+
+class TomlUnreadable(UsageError):
+    """{path} can't be read: {problem}."""
+
+
+class TomlSyntaxError(UsageError):
+    """{place}: this is not valid TOML: {problem}."""
+
+
+class InvalidJobFile(InvalidFile):
+    """The job file {path} has problems, and nothing was started."""
+
+
+class InvalidConfig(InvalidFile):
+    """The configuration {path} has problems, and nothing was started."""
+
+
+class SeveralEndpoints(UsageError):
+    """These models are on several endpoints ({endpoints}), and one evaluation asks one of them. Evaluate them
+    one by one; ftorch leaderboard and ftorch compare put them side by side."""
+
+
+class UnknownEndpoint(UsageError):
+    """There is no endpoint named "{name}". Known: {known}.
+    Add a table [endpoints.{name}] to ftorch.toml, or choose one with --endpoint."""
+
+
+class JobFileNotFitting(UsageError):
+    """{path} can't run on {endpoint}: {problem}"""
+
+
+class NotConfirmed(UsageError):
+    """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
+
+
+class NoSuchEndpoint(UsageError):
+    """There is no endpoint or type of endpoint "{name}" to check for. {advice}"""
+
+
+class OptionAgainstJobFile(UsageError):
+    """The job file {path} says itself what its files are for; leave --{option} out, or give the data files."""
+
+
+# --- Runs -----------------------------------------------------------------------------------------------------
+
+
+class CancelNotConfirmed(UsageError):
+    """The endpoint {endpoint} charges what a running job has trained until it is cancelled, and there is no
+    terminal to ask at. To cancel {run} all the same, add --yes."""
+
+
+class NoSuchRun(UsageError):
+    """There is no run "{key}". See: ftorch status"""
+
+
+class AmbiguousRun(UsageError):
+    """ "{key}" fits more than one run: {candidates}. Give more of the id."""
+
+
+class ActionRefused(UsageError):
+    """Run {run} can't be {requested_action}: {problem}."""
+
+
+class DataFileUnusable(FtorchError):
+    """The file {path} can't be used: {problem}."""
+
+
+# --- The server and its trainers ---------------------------------------------------------------------------------
+
+
+class UnreadableWeights(FtorchError):
+    """These weights are damaged or not of the tiny trainer: they begin with {found!r}. Train the model again."""
+
+
+class EndpointStoreUnusable(FtorchError):
+    """The local endpoint cannot use its store {path}: {reason}. Check that the folder exists, is writable and has
+    space left, or choose another one."""
+
+
+class EndpointStoreNewer(FtorchError):
+    """The local endpoint's store {path} has version {found}; this program knows {known}. Install a newer ftorch."""
+
+
+class TrainerUnknown(UsageError):
+    """There is no trainer {trainer}. Choose one of: {known}."""
+
+
+class ServerMissing(FtorchError):
+    """Serving over HTTP needs uvicorn, which is not installed. Run: pip install 'ftorch[serve]'"""
+
+
+class AddressUnusable(FtorchError):
+    """The endpoint cannot listen on {address}: {reason}. Choose another port (0 takes any free one) or host."""
+
+
+# --- Sweeps ---------------------------------------------------------------------------------------------------
+
+
+class JobFileIsSweep(UsageError):
+    """{path} describes a sweep, not one run. In Python: orchestrator.sweep("{path}")"""
+
+
+class JobFileHasNoSweep(UsageError):
+    """{path} describes one run, not a sweep: it has no [sweep]. In Python: orchestrator.submit("{path}")"""
+
+
+class SweepNameTaken(UsageError):
+    """{path}: the name "{name}" is used by another job file, {other}. Nothing was recorded; give this one another
+    name."""
+
+
+class BudgetTooSmall(UsageError):
+    """{path}: limits.max_cost_usd is {limit}, and the cheapest trial would cost about {cheapest}.
+    Nothing was recorded; raise it, or train on fewer tokens."""
+
+
+class SweepNotExtended(UsageError):
+    """The sweep {name} can't be extended: {problem}."""
+
+
+class NoSuchSweep(UsageError):
+    """There is no sweep "{name}"{place}. {advice}"""
+
+
+class NoBestTrial(FtorchError):
+    """The sweep {name} has no model to name yet ({standing}). {advice}"""
+
+
+class OptunaMissing(UsageError):
+    """{what} needs Optuna, which is not installed. Run: pip install 'ftorch[optuna]'"""

@@ -33,16 +33,20 @@ async def drive(
     An account that has answered before is waited for. Raises EndpointUnreachable where it never did, and at once
     what the user must put right. Leases are given back in any case; setting `stop` ends it early, losing nothing.
     """
-    await _Loop(context, ids, until or is_settled).run(stop or asyncio.Event())
+    await DeploymentLoop(context, ids, until).run(stop or asyncio.Event())
 
 
-class _Loop(Loop[Deployment, Context]):
+class DeploymentLoop(Loop[Deployment, Context]):
+    """Steps the deployments `ids` until each is settled, or `until` says so of it."""
+
     machine = MACHINE
     steps = STEPS
 
-    def __init__(self, context: Context, ids: Collection[str], until: Callable[[Deployment], bool]) -> None:
+    def __init__(
+        self, context: Context, ids: Collection[str], until: Callable[[Deployment], bool] | None = None
+    ) -> None:
         super().__init__(context, ids)
-        self._until = until
+        self._until = until or is_settled
 
     def stepped(self, before: Deployment, item: Deployment) -> None:
         """Not every step asks the account; the steps themselves say when it has answered."""

@@ -201,3 +201,93 @@ def _claimed(connection: Connection, ids: Collection[str], owner: str, now: floa
 
 
 # --- Removal -----------------------------------------------------------------------------------------------------
+
+
+def request_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
+    """Record that the deployment is to be removed; whoever drives it carries that out. One that only waits for its
+    run is withdrawn at once."""
+    owner = new_owner(rng)
+    with ledger.database.write() as connection:
+        store.request_action(connection, deployment.id, RequestedAction.REMOVE)
+        if store.get(connection, deployment.id).state != State.WANTED:
+            return
+        for each in _claimed(connection, [deployment.id], owner, now):
+            move(connection, each, State.UNDEPLOYED, "withdrawn before its run succeeded", owner=owner, now=now)
+
+
+def record_found(
+    ledger: Ledger, config: EndpointConfig, found: RemoteDeployment, *, now: float, rng: random.Random
+) -> Deployment:
+    """Record a deployment that was made elsewhere, so that its removal has a history too."""
+    recorded = replace(
+        _new(config, found.name, found.sku or "unknown", found.capacity or 0, now, rng),
+        model=found.model,
+        made_elsewhere=True,
+        state=State.DEPLOYED,
+        reason="found on the account; made elsewhere",
+        requested_at=found.created_at or now,
+        provisioned_at=found.created_at,
+    )
+    with ledger.database.write() as connection:
+        store.add(connection, recorded)
+    return recorded
+
+
+def _new(
+    config: EndpointConfig, name: str, sku: str, capacity: int, now: float, rng: random.Random, **others: Any
+) -> Deployment:
+    return Deployment(
+        id="".join(rng.choices(_ID_LETTERS, k=8)),
+        endpoint=config.name,
+        name=name,
+        model=None,
+        run_id=None,
+        sku=sku,
+        capacity=capacity,
+        temporary=False,
+        state=State.DEPLOYING,
+        reason="recorded",
+        version=1,
+        created_at=now,
+        updated_at=now,
+        **others,
+    )
+
+
+# --- Names -------------------------------------------------------------------------------------------------------
+
+
+LONGEST = 64
+_SHORTEST = 2
+_FITS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+_TEMPORARY = "-eval"
+"""Behind the name of one that was made for an evaluation."""
+
+
+def name_for(model: str, run: Run | None, step: int | None = None, *, temporary: bool = False) -> str:
+    """A name of at most 64 characters: of the run and its id, or of the model where no run made it; a checkpoint's
+    has its step behind."""
+    ending = (f"-step-{step}" if step is not None else "") + (_TEMPORARY if temporary else "")
+    if run is not None:
+        ending = f"-{run.id}{ending}"
+        return _cut(run.name, LONGEST - len(ending)) + ending
+    whole = _cut(model, 2 * LONGEST) + ending
+    if len(whole) <= LONGEST:
+        return whole
+    digest = hashlib.sha256(model.encode()).hexdigest()[:8]
+    return f"{_cut(model, LONGEST - len(ending) - 9)}-{digest}{ending}"
+
+
+def name_problem(name: str) -> str | None:
+    """Why Azure would not take the name; None where it would."""
+    if not _SHORTEST <= len(name) <= LONGEST:
+        return f"a deployment's name has {_SHORTEST} to {LONGEST} characters, this one has {len(name)}"
+    if not _FITS.fullmatch(name):
+        return "a deployment's name is letters and digits, with dots, dashes and underscores only between them"
+    return None
+
+
+def _cut(text: str, room: int) -> str:
+    """Only what a name may hold, beginning with a letter or digit."""
+    fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")
+    return fitting[:room].rstrip("._-")

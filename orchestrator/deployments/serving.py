@@ -71,7 +71,7 @@ async def serving(
     """By model, the name to ask it by: of a deployment there is, or of one that is made now and removed afterwards,
     unless `keep`. While it is open nobody removes them; after a crash `leftovers` finds those to be removed.
 
-    Raises DeploymentFailed, DeploymentNotReady, and what `open_world` and `drive` raise.
+    Raises DeploymentFailed, DeploymentNotReady, and what `open_context` and `drive` raise.
     """
     async with open_context(ledger, config, listener) as context:
         remote = await context.management.all()

@@ -85,7 +85,7 @@ class EndpointLoop(Loop[Run, Context]):
             abandoned=abandoned,
         )
         take(states=_EASED)
-        take(states=tuple(STEPS), ids=self._asked_for)
+        take(states=tuple(self.steps), ids=self._asked_for)
 
     def parts(self, stop: asyncio.Event) -> Sequence[Part]:
         return self._carry_out_requests, partial(self.step_all, stop), self._poll

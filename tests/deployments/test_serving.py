@@ -31,7 +31,7 @@ def _in_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def open_context(*_: Any) -> AsyncIterator[Any]:
         yield rig.context()
 
-    monkeypatch.setattr(serving_module, "open_world", open_context)
+    monkeypatch.setattr(serving_module, "open_context", open_context)
     monkeypatch.setattr(leftovers_module.time, "time", rig.clock.now)
 
 

@@ -23,7 +23,7 @@ async def test_an_endpoint_that_is_gone_keeps_no_other_from_its_turn(
     async def in_memory(*_: Any) -> AsyncIterator[Context]:
         yield rig.context()
 
-    monkeypatch.setattr(driving, "open_world", in_memory)
+    monkeypatch.setattr(driving, "open_context", in_memory)
     here = rig.record()
     elsewhere = replace(here, id="elsewhere", endpoint="a-table-taken-out", name="other")
     with rig.ledger.database.write() as connection:
