@@ -15,47 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.api.chat import ask as ask
-    from orchestrator.api.deployments import deploy as deploy, undeploy as undeploy
-    from orchestrator.api.evaluation import (
-        cost_of_ownership as cost_of_ownership,
-        evaluate as evaluate,
-        submit as submit,
-    )
-    from orchestrator.api.runs import (
+    from orchestrator.errors import FtorchError as FtorchError
+    from orchestrator.notebook import (
+        Model as Model,
+        Run as Run,
+        ask as ask,
         cancel as cancel,
         check as check,
+        cost_of_ownership as cost_of_ownership,
+        deploy as deploy,
+        evaluate as evaluate,
         models as models,
         pause as pause,
         plan as plan,
+        resume as resume,
         status as status,
+        submit as submit,
+        sweep as sweep,
+        undeploy as undeploy,
         unpause as unpause,
     )
-    from orchestrator.api.sweeps import resume as resume, sweep as sweep
-    from orchestrator.errors import FtorchError as FtorchError
-    from orchestrator.store.records import Model as Model
-    from orchestrator.store.runs import Run as Run
 
-_HOMES = {
-    "FtorchError": "orchestrator.errors",
-    "Model": "orchestrator.store.records",
-    "Run": "orchestrator.store.runs",
-    "ask": "orchestrator.api.chat",
-    "cancel": "orchestrator.api.runs",
-    "check": "orchestrator.api.runs",
-    "cost_of_ownership": "orchestrator.api.evaluation",
-    "deploy": "orchestrator.api.deployments",
-    "evaluate": "orchestrator.api.evaluation",
-    "models": "orchestrator.api.runs",
-    "pause": "orchestrator.api.runs",
-    "plan": "orchestrator.api.runs",
-    "resume": "orchestrator.api.sweeps",
-    "status": "orchestrator.api.runs",
-    "submit": "orchestrator.api.evaluation",
-    "sweep": "orchestrator.api.sweeps",
-    "undeploy": "orchestrator.api.deployments",
-    "unpause": "orchestrator.api.runs",
-}
 __all__ = [
     "FtorchError",
     "Model",
@@ -79,9 +59,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    home = "orchestrator.errors" if name == "FtorchError" else "orchestrator.notebook"
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -32,6 +32,10 @@ class UsageError(FtorchError):
     exit_code = 2
 
 
+class Stopped(KeyboardInterrupt):
+    """The user stopped waiting, by Ctrl-C or a signal. What was begun goes on, or is taken up again by `resume`."""
+
+
 class InvalidFile(UsageError):
     """{path} has problems, and nothing was started."""
 

@@ -140,6 +140,11 @@ class Ledger:
         with self.database.read() as connection:
             return batches.unfinished(connection)
 
+    def has_deployments(self) -> bool:
+        """Whether any deployment is recorded that is not over."""
+        with self.database.read() as connection:
+            return bool(deployments.newest(connection, only_active=True, limit=1))
+
     def models(self, limit: int | None = None) -> list[Model]:
         """The model ids that succeeded runs yielded, newest first."""
         with self.database.read() as connection:

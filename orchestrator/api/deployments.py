@@ -1,4 +1,4 @@
-"""What a user can do with deployments: the functions behind the commands, and those that a notebook imports."""
+"""Deployments: planning and making one, bringing recorded ones to where they are wanted, removing them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.deployments import recording
-from orchestrator.deployments.account import Survey, find_elsewhere, survey
-from orchestrator.deployments.context import Listener
-from orchestrator.deployments.driving import settle
+from orchestrator.api.host import Host
+from orchestrator.deployments import driving, recording
+from orchestrator.deployments.account import Survey, find_elsewhere, survey as survey_accounts
+from orchestrator.deployments.hosting import IDLE_SECONDS
 from orchestrator.deployments.recording import Planned, Recorded, Terms
 from orchestrator.deployments.states import State
 from orchestrator.deployments.subjects import find_subject
@@ -24,6 +24,7 @@ from orchestrator.errors import (
     DeploymentNotReady,
     NoSuchDeployment,
     NoSuchRun,
+    Stopped,
 )
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import deployments as store
@@ -32,44 +33,31 @@ from orchestrator.store.deployments import Deployment
 
 def deploy(
     target: str | Path,
+    terms: Terms,
+    host: Host,
     *,
     checkpoint: int | None = None,
     endpoint: str | None = None,
-    name: str | None = None,
-    sku: str | None = None,
-    capacity: int | None = None,
-    listener: Listener | None = None,
+    wait: bool = True,
 ) -> Deployment:
     """Make a run's model, a job file's newest one, or a model by its name answer; returns the deployment then.
 
-    Nobody is asked about cost, and hosting is charged by the hour until `undeploy`. What is deployed already is
-    found again. Raises what `plan` raises, DeploymentDiffers, DeploymentFailed, DeploymentNotReady, EndpointError.
+    What is deployed already is found again; before anything else the user is asked, since hosting is charged by the
+    hour. Without `wait` it is only asked for. Raises what `plan` raises, DeploymentDiffers, DeploymentFailed,
+    DeploymentNotReady, Stopped, EndpointError.
     """
-    start = Path(target).parent if str(target).endswith(".toml") else None
+    start = Path(target).parent if str(target).endswith(".toml") else None  # a job file brings its project along
     with open_ledger(start, create=True) as ledger:
-        terms = Terms(name, sku, capacity)
         planned = plan(ledger, str(target), terms, checkpoint=checkpoint, endpoint=endpoint)
-        recorded = record(ledger, planned)
-        [settled] = run_blocking(lambda: settle(ledger, [recorded.deployment], listener=listener))
-        require_answering(settled)
+        known = recording.find_same(ledger, planned)
+        host.show_deployment_plan(planned, known)
+        if known is None:
+            host.confirm("Deploy it?")
+        [settled] = settle(ledger, [record(ledger, planned).deployment], host, wait=wait)
+        if wait or settled.is_over:
+            require_answering(settled)
+        host.show_deployment(settled, ledger.workspace.endpoint(settled.endpoint))
         return settled
-
-
-def undeploy(key: str, *, endpoint: str | None = None, listener: Listener | None = None) -> list[Deployment]:
-    """Remove a deployment by its name, or those of a run; returns them as they ended. What was made elsewhere goes
-    only by its exact name. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and EndpointError."""
-    with open_ledger(create=True) as ledger:
-        found = find(ledger, key, endpoint) or [find_made_elsewhere(ledger, key, endpoint)]
-        return remove(ledger, found, listener=listener)
-
-
-def deployments() -> Survey:
-    """All deployments: those recorded and not over, and those that the accounts have besides."""
-    with open_ledger() as ledger:
-        return run_blocking(lambda: survey(ledger))
-
-
-# --- the parts that the commands use as well ----------------------------------------------------------------
 
 
 def plan(
@@ -85,6 +73,38 @@ def plan(
 def record(ledger: Ledger, planned: Planned) -> Recorded:
     """Record the planned deployment, or find it again. Raises DeploymentDiffers."""
     return recording.record(ledger, planned, now=time.time(), rng=random.SystemRandom())
+
+
+def settle(ledger: Ledger, found: Sequence[Deployment], host: Host, *, wait: bool = True) -> list[Deployment]:
+    """Drive these to where they are wanted; returns them as they are then. Raises Stopped and EndpointError."""
+    listener = host.deployments()
+    settled, is_stopped = host.run(
+        lambda stop: driving.settle(ledger, found, listener=listener, stop=stop, wait=wait)
+    )
+    if is_stopped:
+        raise Stopped("stopped waiting; nothing is lost: ftorch resume goes on")
+    return settled
+
+
+def undeploy(key: str, host: Host, endpoint: str | None = None) -> list[Deployment]:
+    """Remove a deployment by its name, or those of a run; returns them as they ended. What was made elsewhere goes
+    only by its exact name, and after a question. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and
+    EndpointError."""
+    with open_ledger(create=True) as ledger:
+        found = find(ledger, key, endpoint) or [find_made_elsewhere(ledger, key, endpoint)]
+        for each in found:
+            if each.made_elsewhere:
+                host.confirm(f"{each.name} ({each.model}) was not made by ftorch. Remove it all the same?")
+        return remove(ledger, found, host)
+
+
+def survey(ledger: Ledger, host: Host, idle_seconds: float | None = None) -> Survey:
+    """All deployments: those recorded and not over, and the others that the accounts have; with `idle_seconds` only
+    those that ftorch has not used for that long."""
+    seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
+    listener = host.deployments()
+    found = run_blocking(lambda: survey_accounts(ledger, idle_seconds=seconds, listener=listener))
+    return found if idle_seconds is None else found.only([each for each in found.standings if each.is_idle])
 
 
 def find(ledger: Ledger, key: str, endpoint: str | None = None) -> list[Deployment]:
@@ -125,12 +145,13 @@ def find_made_elsewhere(ledger: Ledger, name: str, endpoint: str | None = None) 
     raise NoSuchDeployment(key=name)
 
 
-def remove(ledger: Ledger, found: Sequence[Deployment], *, listener: Listener | None = None) -> list[Deployment]:
+def remove(ledger: Ledger, found: Sequence[Deployment], host: Host) -> list[Deployment]:
     """Remove these; returns them as they ended. Raises DeploymentInUse where one answers an evaluation."""
     for each in found:
         recording.request_removal(ledger, each, now=time.time(), rng=random.SystemRandom())
     begun = [each for each in found if each.state != State.WANTED]
-    ended = run_blocking(lambda: settle(ledger, begun, listener=listener))
+    listener = host.deployments()
+    ended = run_blocking(lambda: driving.settle(ledger, begun, listener=listener))
     for each in ended:
         if not each.is_over and each.reason == IN_USE:
             raise DeploymentInUse(name=each.name)

@@ -1,79 +1,66 @@
-"""What a notebook calls to train and evaluate."""
+"""Evaluations: asking what has no answer, scoring everything, and judging it by the gate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.api import runs
+from orchestrator.api import batches
+from orchestrator.api.host import GATE_NOT_MET, Host
+from orchestrator.errors import Stopped
+from orchestrator.evaluation.gate import failures
+from orchestrator.evaluation.locks import hold_locks, lock_names
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
-from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
-from orchestrator.evaluation.preview import preview
-from orchestrator.evaluation.results import Results
-from orchestrator.evaluation.unattended import carry_out, carry_out_due
-from orchestrator.evaluation.wanted import evaluation_request
-from orchestrator.ledger import open_ledger
-from orchestrator.runs.context import Listener
-from orchestrator.store.runs import Run
+from orchestrator.evaluation.plan import Plan, recounted
+from orchestrator.evaluation.results import Results, results_of
+from orchestrator.evaluation.session import Asking, ask_plan, begin, finish, require_nothing_under_way
+from orchestrator.evaluation.wanted import done_meanwhile
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.store.evaluations import Evaluation
 
 
-def submit(
-    job_file: str | Path,
-    *,
-    endpoint: str | None = None,
-    follow: bool = True,
-    again: bool = False,
-    listener: Listener | None = None,
-) -> Run:
-    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result.
-
-    The same submission is found again, not paid again, unless `again`. With `follow=False` the run is only
-    recorded, and `resume` begins it. Where the job file says `[evaluation] auto = true` the model is evaluated
-    afterwards; `evaluate` has the figures. Nobody is asked about cost: look at `plan(job_file).cost` first.
-
-    Raises what `plan`, `preview` and `evaluate` raise, EndpointError where the endpoint can't go on (the run
-    stays), and DatabaseError.
-    """
-    planned = runs.plan(job_file, endpoint=endpoint)
-    preview(planned.job, planned.config, [file.file.path for file in planned.files if file.role == "training"])
-    requested_action = evaluation_request(planned.job)
-    with open_ledger(Path(job_file).parent, create=True) as ledger:
-        run = runs.record(planned, ledger, again=again, also=[requested_action] if requested_action else ()).run
-        if follow:
-            runs.follow_runs(ledger, [run.id], listener)
-            carry_out_due(ledger, [run.id])
-        return ledger.run(run.id)
-
-
-def evaluate(
-    *targets: str | Path,
-    file: str | Path | None = None,
-    endpoint: str | None = None,
-    models: Sequence[str] | None = None,
-    variants: Sequence[str] | None = None,
-    samples: int | None = None,
-    allow_leak: bool = False,
-    batch: bool = False,
+def carry_out(
+    ledger: Ledger, plan: Plan, host: Host, *, rescore: bool = False, wanted: Evaluation | None = None
 ) -> Results:
-    """Ask models the cases of a file and return their figures; what was answered before is not asked again.
+    """Ask what has no answer, score everything, and count it; as the `wanted` evaluation where one was recorded.
 
-    `targets` are a job file, ids or names of runs, or models. What is not given is what the job file says. It asks
-    at once, also where the endpoint charges; with `batch` through the endpoint's Batch API, which may take a day.
-    Raises what `plan_evaluation`, `ask_plan` and `answers_to_batches` raise.
+    Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks nothing.
+    Raises Stopped, and what `ask_plan` and `answers_to_batches` raise.
     """
-    names = [str(target) for target in targets]
-    options = EvaluationOptions(
-        file=Path(file) if file is not None else None,
-        endpoint=endpoint,
-        models=tuple(models) if models else None,
-        variants=tuple(variants) if variants else None,
-        samples=samples,
-        allow_leak=allow_leak,
-        in_batches=batch,
-    )
-    start = Path(names[0]).parent if names[0].endswith(".toml") else None
-    with open_ledger(start, create=True) as ledger:
-        return carry_out(ledger, plan_evaluation(ledger, names, options))
+    if not rescore and not plan.in_batches:
+        require_nothing_under_way(plan)
+    if plan.price is not None and plan.missing and not rescore and wanted is None:
+        host.confirm("Ask it?")
+    asks = not rescore and not plan.in_batches  # batches may take a day: their questions are locked one by one
+    with hold_locks(ledger, lock_names(plan, asks=asks), host.say) as has_waited:
+        done = done_meanwhile(ledger, wanted) if wanted else None
+        if done is None:
+            plan = recounted(ledger, plan) if has_waited else plan
+            evaluation = begin(ledger, plan, wanted)
+            done = finish(ledger, plan, evaluation, {} if rescore else _ask(ledger, plan, host).errors)
+        return results_of(ledger, done)
+
+
+def carry_out_wanted(ledger: Ledger, plan: Plan, wanted: Evaluation, host: Host) -> Results:
+    """Carry out an evaluation that follows its run or sweep, behind its questions' batches, and show the results."""
+    plan = batches.await_under_way(ledger, plan, host)
+    results = carry_out(ledger, plan, host, wanted=wanted)
+    host.show_results(results)
+    return results
+
+
+def judge(plan: Plan, results: Results, host: Host) -> None:
+    """Say whether the job file's gate is met, where it has one; a gate that is not met is a failure."""
+    gate = plan.settings.gate
+    if gate is None:
+        return
+    problems = failures(gate, results)
+    for problem in problems:
+        host.say(f"Gate not met: {problem}")
+    if problems:
+        host.failed(GATE_NOT_MET)
+    else:
+        host.say("Gate met.")
 
 
 def cost_of_ownership(
@@ -85,8 +72,8 @@ def cost_of_ownership(
     tier: str | None = None,
     training_usd: float | None = None,
 ) -> Ownership:
-    """What the models of an evaluation cost at so many requests a day, and from where on they are cheaper than the
-    base.
+    """The monthly cost of an evaluation's models at these request volumes, and from which one on the tuned model is
+    cheaper than the base.
 
     `price_as` ("openai", "azure") and `tier` name other prices than the endpoint's own; `training_usd` is what the
     training was billed. Raises NothingCharged, NoBaseToCompare, PricesUnreadable, and ValueError for numbers that
@@ -96,3 +83,17 @@ def cost_of_ownership(
     job_file = results.evaluation.job_file
     with open_ledger(Path(job_file).parent if job_file else None) as ledger:
         return ownership_of(ledger, results, terms)
+
+
+def _ask(ledger: Ledger, plan: Plan, host: Host) -> Asking:
+    """Raises Stopped: what was answered until then is kept."""
+    if plan.in_batches:
+        return batches.ask(ledger, plan, host)
+    with host.asking(plan.missing) as listener:
+        asked, _ = host.run(
+            lambda stop: ask_plan(ledger, plan, listener=listener, deployments=host.deployments(), stop=stop)
+        )
+    if not asked.is_complete:
+        left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; the same command goes on"
+        raise Stopped(f"stopped: {left}")
+    return asked

@@ -1,4 +1,4 @@
-"""What a user can do with runs: the functions behind the commands, and those that a notebook imports."""
+"""Runs: checking and planning one, recording it, and driving it to its end."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from orchestrator.api.host import Host
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
-from orchestrator.dataset.checking.filesets import Announce, CheckedSource, CheckOptions, check_files
+from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
 from orchestrator.endpoints import capabilities_of
 from orchestrator.engine.worker import run_blocking
-from orchestrator.errors import ActionRefused, AmbiguousRun, JobFileIsSweep, NoSuchRun
+from orchestrator.errors import JobFileIsSweep, Stopped
+from orchestrator.evaluation.preview import Preview, preview
 from orchestrator.jobfile import load_job_file
-from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.runs.context import Listener
+from orchestrator.ledger import Ledger
 from orchestrator.runs.engine import Supervisor
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive
-from orchestrator.runs.states import POLLED, RequestedAction, State
+from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also, Submitted, record_run
-from orchestrator.store import records, runs as store
-from orchestrator.store.records import Model
+from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
 
@@ -41,59 +41,36 @@ def check(
     return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method))
 
 
-def plan(job_file: str | Path, *, endpoint: str | None = None, announce: Announce | None = None) -> Plan:
+def plan(job_file: Path, host: Host, endpoint: str | None = None) -> Plan:
     """What submitting the job file would do and cost; nothing is recorded or sent.
 
-    `announce` is told of each data file before it is checked. Raises JobFileNotFound, InvalidJobFile, InvalidData,
-    UnknownEndpoint, EndpointNotUsable, JobFileIsSweep.
+    Raises JobFileNotFound, InvalidJobFile, InvalidData, UnknownEndpoint, EndpointNotUsable, JobFileIsSweep.
     """
-    path = Path(job_file)
-    job = load_job_file(path)
+    job = load_job_file(job_file)
     if job.sweep is not None:
-        raise JobFileIsSweep(path=path)
-    return plan_job(job, find_workspace(path.parent), endpoint, announce=announce)
+        raise JobFileIsSweep(path=job_file)
+    with host.checking() as announce:
+        return plan_job(job, find_workspace(job_file.parent), endpoint, announce=announce)
 
 
-def status(key: str | None = None) -> list[Run]:
-    """The recorded runs, newest first: all, those of a name, or the one whose id begins with `key`."""
-    with open_ledger() as ledger:
-        return ledger.runs(key)
+def preview_of(plan: Plan) -> Preview | None:
+    """What will be asked of the model after its run, checked before anything is paid; None where nothing will be.
+
+    Raises what `preview` raises.
+    """
+    return preview(plan.job, plan.config, [file.file.path for file in plan.files if file.role == "training"])
 
 
-def models() -> list[Model]:
-    """The model ids that succeeded runs yielded, newest first."""
-    with open_ledger() as ledger:
-        return ledger.models()
-
-
-def cancel(key: str) -> Run:
-    """Cancel a run, on the endpoint too, and return it. Raises WishRefused where it is over."""
-    return _request_now(key, RequestedAction.CANCEL)
-
-
-def pause(key: str) -> Run:
-    """Pause a run's job on the endpoint. Raises WishRefused where that can't be done."""
-    return _request_now(key, RequestedAction.PAUSE)
-
-
-def unpause(key: str) -> Run:
-    """Let a paused job go on. Raises WishRefused where it is not paused."""
-    return _request_now(key, RequestedAction.UNPAUSE)
-
-
-# --- the parts that the commands use as well ----------------------------------------------------------------
-
-
-def record(planned: Plan, ledger: Ledger, *, again: bool = False, also: Sequence[Also] = ()) -> Submitted:
-    """Record the plan's run, or find the same one, and with it what is to follow it."""
-    rng = random.SystemRandom()
-    return record_run(planned, ledger.database, now=time.time(), rng=rng, again=again, also=also)
-
-
-def find_same(planned: Plan, ledger: Ledger) -> Run | None:
+def find_same(plan: Plan, ledger: Ledger) -> Run | None:
     """The run that submitting the plan would find again, if there is one."""
     with ledger.database.read() as connection:
-        return store.same(connection, planned.fingerprint, except_states=(State.FAILED, State.CANCELLED))
+        return store.same(connection, plan.fingerprint, except_states=(State.FAILED, State.CANCELLED))
+
+
+def record(plan: Plan, ledger: Ledger, *, again: bool = False, also: Sequence[Also] = ()) -> Submitted:
+    """Record the plan's run, or find the same one, and with it what is to follow it."""
+    rng = random.SystemRandom()
+    return record_run(plan, ledger.database, now=time.time(), rng=rng, again=again, also=also)
 
 
 def start(ledger: Ledger, run: Run) -> Run:
@@ -107,82 +84,47 @@ def start(ledger: Ledger, run: Run) -> Run:
     return ledger.run(run.id)
 
 
-def follow_runs(
-    ledger: Ledger,
-    ids: Collection[str],
-    listener: Listener | None = None,
-    supervisors: Sequence[Supervisor] = (),
-) -> None:
-    """Drive these runs to their ends, and those that the attendants add."""
-    run_blocking(
-        lambda: drive(
-            ledger.workspace,
-            ledger.database,
-            ids=ids,
-            listener=listener,
-            followed=ids,
-            supervisors=supervisors,
+def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequence[Supervisor] = ()) -> list[Run]:
+    """Drive these runs, and those that supervisors add, to their ends; these as they ended.
+
+    Raises Stopped where the user stopped it before all were over, and EndpointError where an endpoint can't go on.
+    """
+    ids = [run.id for run in runs]
+    with host.following(ledger, runs) as listener:
+        _, is_stopped = host.run(
+            lambda stop: drive(
+                ledger.workspace,
+                ledger.database,
+                ids=ids,
+                listener=listener,
+                followed=ids,
+                stop=stop,
+                supervisors=supervisors,
+            )
         )
-    )
+    added = [run_id for each in supervisors for run_id in each.run_ids]
+    ended = {run.id: run for run in by_ids(ledger, {*ids, *added})}
+    left = [run for run in ended.values() if not run.is_over]
+    if is_stopped and left:
+        raise Stopped(_detached(ledger, left))
+    return [ended[run_id] for run_id in ids]
 
 
-def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
-    """Record a wish of a run. Raises NoSuchRun, AmbiguousRun, and WishRefused where it can't come true."""
-    run = ledger.run(key)
-    problem = _why_not(ledger, run, requested)
-    if problem:
-        raise ActionRefused(run=run.id, requested_action=requested.done, problem=problem)
-    with ledger.database.write() as connection:
-        store.request_action(connection, run.id, requested)
-    return run
+def conclude(ended: Sequence[Run], host: Host) -> None:
+    """Show how runs ended; a failed one is a failure of the whole."""
+    host.show_runs(ended)
+    if any(run.state == State.FAILED for run in ended):
+        host.failed()
 
 
-def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
-    """The endpoint that would charge what this run has trained until now; None where nothing would be charged, or
-    there is no such run."""
-    try:
-        run = ledger.run(key)
-    except (NoSuchRun, AmbiguousRun):
-        return None
-    trains = run.state in (State.RUNNING, State.PAUSED) or (run.state in POLLED and _has_trained(ledger, run))
-    capabilities = capabilities_of(ledger.workspace.endpoint(run.endpoint)) if trains else None
-    return run.endpoint if capabilities and capabilities.cancelling_charges else None
-
-
-def _has_trained(ledger: Ledger, run: Run) -> bool:
-    """Whether steps are recorded: a job that was paused waits in the queue again."""
+def by_ids(ledger: Ledger, ids: Collection[str]) -> list[Run]:
+    """The runs of these ids, in the order of creation."""
     with ledger.database.read() as connection:
-        return bool(records.last_metrics(connection, [run.id]))
+        return store.by_ids(connection, sorted(ids))
 
 
-def grant(ledger: Ledger, run: Run, listener: Listener | None = None) -> Run:
-    """Drive the endpoint until the recorded wish of the run is carried out, and return the run."""
-
-    def is_carried_out() -> bool:
-        return ledger.run(run.id).requested_action is None
-
-    run_blocking(
-        lambda: drive(ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out)
-    )
-    return ledger.run(run.id)
-
-
-def _request_now(key: str, requested: RequestedAction) -> Run:
-    with open_ledger() as ledger:
-        return grant(ledger, request_action(ledger, key, requested))
-
-
-def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None:
-    if run.is_over:
-        return f"it is over ({run.state})"
-    if requested is RequestedAction.CANCEL:
-        return None
-    if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
-        return f"{run.endpoint} can't pause jobs"
-    if run.state in (State.PENDING, State.UPLOADING):
-        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
-    if requested is RequestedAction.UNPAUSE and run.state != State.PAUSED:
-        return f"it is {run.state}, not paused"
-    if requested is RequestedAction.PAUSE and run.state == State.PAUSED:
-        return "it is paused already"
-    return None
+def _detached(ledger: Ledger, left: Sequence[Run]) -> str:
+    endpoints = {run.endpoint for run in left}
+    if all(capabilities_of(ledger.workspace.endpoint(name)).outlives_us for name in endpoints):
+        return "detached; the job goes on; ftorch resume follows it again"
+    return "detached; nothing is lost; the local endpoint rests while no ftorch runs; ftorch resume goes on"

@@ -1,87 +1,47 @@
-"""What a user can do with sweeps: the functions behind the commands, and those that a notebook imports."""
+"""Sweeps: planning one, recording it, driving its trials to their ends, and evaluating what came of them."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.api.runs import follow_runs
+from orchestrator.api import runs
+from orchestrator.api.evaluation import carry_out_wanted, judge
+from orchestrator.api.host import Host
 from orchestrator.config import find_workspace
-from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
+from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import JobFile, job_from_document, load_job_file
 from orchestrator.jobfile.sweep import MAX_TRIALS
-from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.runs.context import Listener
+from orchestrator.ledger import Ledger
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import RequestedAction, State
-from orchestrator.store import runs as run_store, sweeps as store
+from orchestrator.store import evaluations, runs as run_store, sweeps as store
 from orchestrator.store.runs import Run
-from orchestrator.store.sweeps import RecordedSweep
+from orchestrator.sweeps.evaluation import due, plan_wanted, want
 from orchestrator.sweeps.overview import Overview, find, job_of, overview, overview_by_id, settings
 from orchestrator.sweeps.plan import SweepPlan, plan_sweep
 from orchestrator.sweeps.points import combinations
+from orchestrator.sweeps.results import TrialState
 from orchestrator.sweeps.submission import Changes, SubmittedSweep, changes_of, record_sweep
-from orchestrator.sweeps.supervisor import SweepSupervisor, supervisor_of, supervisors
+from orchestrator.sweeps.supervisor import SweepSupervisor
 
 
-def sweep(
-    job_file: str | Path,
-    *,
-    endpoint: str | None = None,
-    follow: bool = True,
-    listener: Listener | None = None,
-) -> Overview:
-    """Submit a job file with `[sweep]`, follow all its trials to their ends, and return what they came to:
-    `found.ranking.best` is the best trial, and its `score.model` the model id.
-
-    Trials that were submitted before are found again, not paid again. With `follow=False` they are only recorded,
-    and `resume` begins them. Nobody is asked about cost: look at `plan(job_file).cost_usd` of this module first.
-    Raises what `plan` raises, SweepNameTaken, EndpointError where the endpoint can't go on (the trials stay), and
-    DatabaseError.
-    """
-    planned = plan(job_file, endpoint=endpoint)
-    with open_ledger(Path(job_file).parent, create=True) as ledger:
-        submitted = record(planned, ledger)
-        if follow:
-            follow_runs(ledger, submitted.run_ids, listener, [supervisor_of(ledger, submitted.sweep)])
-            _evaluate(ledger, submitted.sweep)
-        return overview_by_id(ledger, submitted.sweep.id)
-
-
-def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
-    """Carry on from wherever the last process died: all runs and sweeps, or those of a name, or the run of an id.
-    Those that are to be evaluated by themselves are.
-
-    Returns the runs as they are then. Raises EndpointError where an endpoint can't go on, and NoSuchRun.
-    """
-    with open_ledger() as ledger:
-        ids = [run.id for run in ledger.runs(key, only_active=True) if not run.is_over]
-        looking_after = supervisors(ledger, key)
-        follow_runs(ledger, ids, listener, looking_after)
-        added = {run_id for each in looking_after for run_id in each.run_ids}
-        _evaluate_due(ledger, {*ids} - added, [each.sweep_id for each in looking_after])
-        with ledger.database.read() as connection:
-            return run_store.by_ids(connection, sorted({*ids, *added}))
-
-
-# --- the parts that the commands use as well ----------------------------------------------------------------
-
-
-def plan(job_file: str | Path, *, endpoint: str | None = None, announce: Announce | None = None) -> SweepPlan:
+def plan(job_file: Path, host: Host, endpoint: str | None = None) -> SweepPlan:
     """What submitting the job file would do and cost; nothing is recorded or sent.
 
-    `announce` is told of each data file before it is checked. Raises JobFileNotFound, InvalidJobFile,
-    JobFileHasNoSweep, and what `plan_sweep` raises.
+    Raises JobFileNotFound, InvalidJobFile, JobFileHasNoSweep, and what `plan_sweep` raises.
     """
-    path = Path(job_file)
-    job = load_job_file(path)
+    job = load_job_file(job_file)
     if job.sweep is None:
-        raise JobFileHasNoSweep(path=path)
-    return plan_sweep(job, find_workspace(path.parent), endpoint, announce=announce)
+        raise JobFileHasNoSweep(path=job_file)
+    with host.checking() as announce:
+        return plan_sweep(job, find_workspace(job_file.parent), endpoint, announce=announce)
 
 
 def changes(planned: SweepPlan, ledger: Ledger) -> Changes:
@@ -95,8 +55,6 @@ def record(planned: SweepPlan, ledger: Ledger) -> SubmittedSweep:
     says so. Raises SweepNameTaken."""
     submitted = record_sweep(planned, ledger.database, now=time.time(), rng=random.SystemRandom())
     if planned.job.evaluation is not None:
-        from orchestrator.sweeps.evaluation import want
-
         want(ledger, submitted.sweep)
     return submitted
 
@@ -117,9 +75,48 @@ def start(ledger: Ledger, supervisor: SweepSupervisor) -> None:
     )
 
 
-def extended(
-    ledger: Ledger, name: str, trials: int, *, endpoint: str | None = None, announce: Announce | None = None
-) -> SweepPlan:
+def follow(ledger: Ledger, supervisors: Sequence[SweepSupervisor], host: Host, others: Sequence[Run] = ()) -> None:
+    """Drive the trials of these sweeps, and other runs, to their ends, and conclude them. Raises Stopped."""
+    trials = runs.by_ids(ledger, [run_id for each in supervisors for run_id in each.run_ids])
+    ended = runs.follow(ledger, [*others, *trials], host, supervisors)
+    conclude(ledger, [each.sweep_id for each in supervisors], host, ended[: len(others)])
+
+
+def conclude(ledger: Ledger, sweep_ids: Sequence[str], host: Host, others: Sequence[Run] = ()) -> None:
+    """Evaluate the sweeps that are to be, and show how each ended, and the other runs.
+
+    A sweep without any result is a failure, and so is one whose best trial does not meet the gate.
+    """
+    found = [overview_by_id(ledger, sweep_id) for sweep_id in sweep_ids]
+    for each in found:
+        if each.job.evaluation is not None:
+            want(ledger, each.sweep)  # a crash right after the submission may have left it unrecorded
+    # What ranks a sweep comes before its ending, and what only adds to it comes after.
+    results = _evaluate(ledger, [each.sweep.id for each in found if each.settings.by_evaluation], host)
+    endings = {each.sweep.id: overview_by_id(ledger, each.sweep.id) for each in found}
+    for ending in endings.values():
+        host.show_sweep(ending)
+    runs.conclude(others, host)
+    results |= _evaluate(ledger, [each.sweep.id for each in found if not each.settings.by_evaluation], host)
+    for sweep_id, (plan, result) in results.items():
+        if model := endings[sweep_id].best_model:
+            _judge_best(plan, result, model, host)
+    if not all(each.best_model or _is_under_way(each) for each in endings.values()):
+        host.failed()
+
+
+def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collection[str]) -> bool:
+    """Carry out the evaluations that sweeps still want, of all or of a name, but for those `concluded` before;
+    returns whether there were any."""
+    with ledger.database.read() as connection:
+        wanted = {str(each.sweep_id) for each in evaluations.of_sweeps(connection, evaluations.WANTED)}
+    found = [each.sweep.id for each in ledger.sweeps(key) if each.sweep.id in wanted - {*concluded}]
+    if found:
+        conclude(ledger, found, host)
+    return bool(found)
+
+
+def extended(ledger: Ledger, name: str, trials: int, host: Host, endpoint: str | None = None) -> SweepPlan:
     """The plan of a recorded random or tpe sweep with `trials` combinations in all, to be looked at and recorded.
 
     The job file itself stays as it is. Raises NoSuchSweep, SweepNotExtended, and what `plan_sweep` raises.
@@ -130,9 +127,10 @@ def extended(
     if problem := _why_not_extended(job, trials):
         raise SweepNotExtended(name=name, problem=problem)
     longer = {**job.document, "sweep": {**job.document["sweep"], "trials": trials}}
-    planned = plan_sweep(
-        job_from_document(longer, job.source), ledger.workspace, recorded.endpoint, announce=announce
-    )
+    with host.checking() as announce:
+        planned = plan_sweep(
+            job_from_document(longer, job.source), ledger.workspace, recorded.endpoint, announce=announce
+        )
     for path, facts in planned.recipes.files.items():
         known = recorded.spec["files"].get(path)
         if known and known["sha256"] != facts.sha256:
@@ -141,11 +139,11 @@ def extended(
     return planned
 
 
-def stop(ledger: Ledger, name: str, *, endpoint: str | None = None, listener: Listener | None = None) -> Overview:
+def stop(ledger: Ledger, name: str, host: Host, endpoint: str | None = None) -> Overview:
     """Cancel all trials of a sweep that are not over, on the endpoint too, and begin no more.
 
     Submitting its job file again takes it up again. Raises NoSuchSweep, and EndpointError where the endpoint can't
-    be asked now (the wish stays).
+    be asked now (the request stays).
     """
     with ledger.database.write() as connection:
         recorded = find(connection, name, endpoint)
@@ -153,22 +151,33 @@ def stop(ledger: Ledger, name: str, *, endpoint: str | None = None, listener: Li
         ids = store.unfinished_runs(connection, recorded.id)
         for run_id in ids:
             run_store.request_action(connection, run_id, RequestedAction.CANCEL)
+    listener = host.changes()
     run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener))
     return overview(ledger, name, recorded.endpoint)
 
 
-def _evaluate(ledger: Ledger, sweep: RecordedSweep) -> None:
-    if job_of(sweep).evaluation is not None:
-        _evaluate_due(ledger, (), [sweep.id])
-
-
-def _evaluate_due(ledger: Ledger, run_ids: Collection[str], sweep_ids: Collection[str]) -> None:
-    from orchestrator.evaluation.unattended import carry_out_due
-    from orchestrator.sweeps.evaluation import carry_out, due
-
+def _evaluate(ledger: Ledger, sweep_ids: Sequence[str], host: Host) -> dict[str, tuple[Plan, Results]]:
+    """Carry out the wanted evaluations of these sweeps, where their trials are over; what came of each."""
+    with ledger.database.read() as connection:
+        if not evaluations.of_sweeps(connection, evaluations.WANTED, sweep_ids):
+            return {}
+    found = {}
     for wanted in due(ledger, sweep_ids):
-        carry_out(ledger, wanted)
-    carry_out_due(ledger, run_ids)
+        host.say(f"evaluating sweep {wanted.name}")
+        with host.going_on():
+            plan = plan_wanted(ledger, wanted)
+            found[str(wanted.sweep_id)] = plan, carry_out_wanted(ledger, plan, wanted, host)
+    return found
+
+
+def _judge_best(plan: Plan, results: Results, best: str, host: Host) -> None:
+    """By the gate, which only the best trial has to meet."""
+    judged = [series for series in results.series if series.is_base or series.model == best]
+    judge(plan, replace(results, series=judged), host)
+
+
+def _is_under_way(found: Overview) -> bool:
+    return any(record.result.state is TrialState.ACTIVE for record in found.trials)
 
 
 def _why_not_extended(job: JobFile, trials: int) -> str | None:

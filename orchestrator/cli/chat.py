@@ -14,7 +14,7 @@ from orchestrator.api.chat import Chat, Unattended
 from orchestrator.chat.conversation import Ask, Conversation, Outcome, Reply, open_connection
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.evaluationoptions import parse_names
-from orchestrator.cli.terminal import INTERRUPTED
+from orchestrator.cli.output import INTERRUPTED
 from orchestrator.errors import FtorchError
 from orchestrator.reports.chat import answer_text, doubts, print_call, print_outcome, print_spent, visible
 from orchestrator.reports.text import printable, stderr
@@ -106,7 +106,7 @@ def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
     from orchestrator.reports.text import stderr
 
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.chat import reply_object
 
         print_json(reply_object(chat, request, reply))

@@ -33,7 +33,7 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
     with open_ledger() as ledger:
         comparison = compare_models(ledger, first, second, file)
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.leaderboard import model_comparison_object
 
         print_json(model_comparison_object(comparison))
@@ -61,7 +61,7 @@ def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
     with open_ledger() as ledger:
         boards = leaderboards(ledger, name, metric)
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.leaderboard import leaderboard_object
 
         print_json([leaderboard_object(board) for board in boards])

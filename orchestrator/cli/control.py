@@ -1,4 +1,4 @@
-"""`cancel`, `pause` and `unpause`: wishes, recorded first, then carried out."""
+"""`cancel`, `pause` and `unpause`: requested first, in the database, and then carried out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import sys
 
 import click
 
-from orchestrator.cli.batches import cancel_batch
+from orchestrator.api.actions import carry_out, charged_for_cancelling
 from orchestrator.cli.completion import complete_run
+from orchestrator.cli.terminal import terminal
+from orchestrator.errors import CancelNotConfirmed
+from orchestrator.ledger import open_ledger
+from orchestrator.runs.states import RequestedAction
 
 
 @click.command()
@@ -20,17 +24,13 @@ def cancel(run: str, yes: bool) -> None:
     """
     if not yes:
         _ask_before_cancelling(run)
-    _carry_out(run, "cancel")
+    _carry_out(run, RequestedAction.CANCEL)
 
 
 def _ask_before_cancelling(key: str) -> None:
     """Without a terminal only a cancelling that costs something needs to be confirmed."""
-    from orchestrator.api import runs
-    from orchestrator.errors import CancelNotConfirmed
-    from orchestrator.ledger import open_ledger
-
     with open_ledger() as ledger:
-        charged_by = runs.charged_for_cancelling(ledger, key)
+        charged_by = charged_for_cancelling(ledger, key)
     if sys.stdin.isatty():
         told = f"{charged_by} charges what the job has trained until now. " if charged_by else ""
         click.confirm(f"{told}Cancel {key}?", abort=True, err=True)
@@ -42,30 +42,16 @@ def _ask_before_cancelling(key: str) -> None:
 @click.argument("run", shell_complete=complete_run)
 def pause(run: str) -> None:
     """Pause a RUN's job on the endpoint."""
-    _carry_out(run, "pause")
+    _carry_out(run, RequestedAction.PAUSE)
 
 
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 def unpause(run: str) -> None:
     """Let a paused RUN go on."""
-    _carry_out(run, "unpause")
+    _carry_out(run, RequestedAction.UNPAUSE)
 
 
-def _carry_out(key: str, requested_action: str) -> None:
-    from orchestrator.api import runs
-    from orchestrator.errors import NoSuchRun
-    from orchestrator.ledger import open_ledger
-    from orchestrator.reports.live import Lines
-    from orchestrator.reports.text import printable, stderr
-    from orchestrator.runs.states import RequestedAction
-
-    with open_ledger() as ledger:
-        try:
-            requested = runs.request_action(ledger, key, RequestedAction(requested_action))
-        except NoSuchRun:
-            if requested_action != RequestedAction.CANCEL or not cancel_batch(ledger, key):
-                raise
-            return
-        run = runs.grant(ledger, requested, Lines(stderr()))
-        click.echo(f"run {run.id} is {run.state}: {printable(run.reason)}", err=True)
+def _carry_out(key: str, requested: RequestedAction) -> None:
+    with terminal() as host, open_ledger() as ledger:
+        carry_out(ledger, key, requested, host)

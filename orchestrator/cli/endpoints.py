@@ -21,7 +21,7 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
 
     configs = list(find_workspace().endpoints.values())
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.runs import endpoint_object
 
         print_json([endpoint_object(config) for config in configs])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.batches import ask_by_batch
+from orchestrator.api.evaluation import carry_out, judge
 from orchestrator.cli.completion import complete_endpoint
 from orchestrator.cli.evaluationoptions import (
     Log,
@@ -19,17 +19,15 @@ from orchestrator.cli.evaluationoptions import (
     parse_variants,
     take_log,
 )
-from orchestrator.cli.terminal import INTERRUPTED, confirm_cost, stop_at_signals
+from orchestrator.cli.output import print_json
+from orchestrator.cli.terminal import terminal
+from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of, require_prices
+from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.reports.text import stdout
 
 if TYPE_CHECKING:
-    from orchestrator.evaluation.ownership import Ownership, Terms
-    from orchestrator.evaluation.plan import Plan
     from orchestrator.evaluation.results import Results
-    from orchestrator.evaluation.session import Asking
-    from orchestrator.ledger import Ledger
-    from orchestrator.store.evaluations import Evaluation
-
-GATE_NOT_MET = 3
 
 
 @click.command()
@@ -88,23 +86,18 @@ def evaluate(
         file = take_log(log, targets, endpoint, as_json=output.as_json)
         if not targets or file is None:
             return
-    from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
-    from orchestrator.ledger import open_ledger
-    from orchestrator.reports.evaluation import print_evaluation_plan
-    from orchestrator.reports.text import stderr
-
     options = EvaluationOptions(
         file, endpoint, models, variants, samples, rejection_tools or None, allow_leak, batch, twice, keep
     )
-    with open_ledger(_place(targets), create=not dry_run) as ledger:
+    with terminal(yes=yes) as host, open_ledger(_place(targets), create=not dry_run) as ledger:
         plan = plan_evaluation(ledger, targets, options)
-        _check_wishes(plan, terms, output)
-        print_evaluation_plan(plan, stderr())
+        _check_output(plan, terms, output)
+        host.show_evaluation_plan(plan)
         if dry_run:
             return
-        results = carry_out(ledger, plan, yes=yes, rescore=rescore)
-        show_results(ledger, results, terms, output)
-    leave_by_gate(plan, results)
+        results = carry_out(ledger, plan, host, rescore=rescore)
+        _show_results(ledger, results, terms, output)
+        judge(plan, results, host)
 
 
 def _require_sense(targets: tuple[str, ...], log: Log | None, batch: bool, twice: bool) -> None:
@@ -114,65 +107,20 @@ def _require_sense(targets: tuple[str, ...], log: Log | None, batch: bool, twice
         raise click.UsageError("--batch and --twice exclude each other: a batch waits for what is under way")
 
 
-def carry_out(
-    ledger: Ledger, plan: Plan, *, yes: bool, rescore: bool = False, wanted: Evaluation | None = None
-) -> Results:
-    """Ask what is missing, score everything, and count it; as the `wanted` evaluation where one was recorded.
+def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:
+    """What can't be priced or drawn is said before anything is asked."""
+    if terms:
+        require_prices(plan, terms)
+    if output.plot:
+        from orchestrator.reports.ownershipplot import require_matplotlib
 
-    Leaves with 130 where the user stopped it.
-    """
-    from orchestrator.evaluation.locks import hold_locks, lock_names
-    from orchestrator.evaluation.results import results_of
-    from orchestrator.evaluation.session import require_nothing_under_way
-    from orchestrator.evaluation.wanted import done_meanwhile
-
-    if not rescore and not plan.in_batches:
-        require_nothing_under_way(plan)
-    confirm_cost(plan.price is not None and plan.missing > 0 and not rescore, yes, "Ask it?")
-    asks = not rescore and not plan.in_batches  # batches may take a day: their questions are claimed one by one
-    with hold_locks(ledger, lock_names(plan, asks=asks), say_waiting) as has_waited:
-        done = done_meanwhile(ledger, wanted) if wanted else None
-        return results_of(ledger, done or _ask_and_score(ledger, plan, wanted, rescore, has_waited))
+        require_matplotlib()
 
 
-def _ask_and_score(
-    ledger: Ledger, plan: Plan, wanted: Evaluation | None, rescore: bool, has_waited: bool
-) -> Evaluation:
-    from orchestrator.evaluation.plan import recounted
-    from orchestrator.evaluation.session import begin, finish
-
-    plan = recounted(ledger, plan) if has_waited else plan
-    evaluation = begin(ledger, plan, wanted)
-    asked = None if rescore else _ask(ledger, plan)
-    if asked is not None and not asked.is_complete:
-        left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; the same command goes on"
-        click.echo(f"stopped: {left}", err=True)
-        click.get_current_context().exit(INTERRUPTED)
-    return finish(ledger, plan, evaluation, asked.errors if asked else {})
-
-
-def say_waiting(said: str) -> None:
-    from orchestrator.reports.text import printable
-
-    click.echo(printable(said), err=True)
-
-
-def show_results(
-    ledger: Ledger,
-    results: Results,
-    terms: Terms | None = None,
-    output: Output | None = None,
-    *,
-    on_stderr: bool = False,
-) -> None:
+def _show_results(ledger: Ledger, results: Results, terms: Terms | None, output: Output) -> None:
     """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
-    from orchestrator.evaluation.ownership import ownership_of
-    from orchestrator.reports.text import stderr, stdout
-
-    output = output or Output()
     ownership = ownership_of(ledger, results, terms) if terms else None
     if output.as_json:
-        from orchestrator.cli.status import print_json
         from orchestrator.reports.evaluation import results_object
 
         print_json(results_object(results, ownership))
@@ -184,39 +132,10 @@ def show_results(
         from orchestrator.reports.evaluation import print_results
         from orchestrator.reports.ownership import print_ownership
 
-        console = stderr() if on_stderr else stdout()
-        print_results(results, console)
+        print_results(results, stdout())
         if ownership:
-            print_ownership(ownership, console)
+            print_ownership(ownership, stdout())
     _write_files(ledger, results, ownership, output)
-
-
-def leave_by_gate(plan: Plan, results: Results) -> None:
-    """Leave with 3 where the job file's gate is not met."""
-    from orchestrator.evaluation.gate import failures
-    from orchestrator.reports.text import printable
-
-    gate = plan.settings.gate
-    if gate is None:
-        return
-    problems = failures(gate, results)
-    for problem in problems:
-        click.echo(f"Gate not met: {printable(problem)}", err=True)
-    if problems:
-        click.get_current_context().exit(GATE_NOT_MET)
-    click.echo("Gate met.", err=True)
-
-
-def _check_wishes(plan: Plan, terms: Terms | None, output: Output) -> None:
-    """What can't be reckoned or drawn is said before anything is asked."""
-    if terms:
-        from orchestrator.evaluation.ownership import require_prices
-
-        require_prices(plan, terms)
-    if output.plot:
-        from orchestrator.reports.ownershipplot import require_matplotlib
-
-        require_matplotlib()
 
 
 def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
@@ -236,24 +155,3 @@ def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, 
 def _place(targets: tuple[str, ...]) -> Path | None:
     """A job file brings its project along."""
     return Path(targets[0]).parent if targets[0].endswith(".toml") else None
-
-
-def _ask(ledger: Ledger, plan: Plan) -> Asking:
-    if plan.in_batches:
-        return ask_by_batch(ledger, plan, say_waiting)
-    import asyncio
-
-    from orchestrator.reports.deployments import DeploymentLines
-    from orchestrator.reports.progress import asking_progress
-    from orchestrator.reports.text import stderr
-
-    console = stderr()
-    with asking_progress(plan.missing, console) as listener:
-
-        async def ask() -> Asking:
-            from orchestrator.evaluation.session import ask_plan
-
-            steps = DeploymentLines(console)
-            return await ask_plan(ledger, plan, listener=listener, deployments=steps, stop=stop_at_signals())
-
-        return asyncio.run(ask())

@@ -209,7 +209,7 @@ def take_log(log: Log, targets: Sequence[str], endpoint: str | None, *, as_json:
     outputs = Outputs(log.cases, log.training)
     done = convert_log(log.path, outputs, known=known, case_share=log.case_share or CASE_SHARE)
     if as_json and not targets:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import log_object
 
         print_json(log_object(done))

@@ -1,14 +1,14 @@
-"""`status`, `show`, `logs` and `models`: what is recorded."""
+"""`status`: where everything stands."""
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.completion import complete_run
+from orchestrator.cli.output import print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.store.runs import Run
 
 _ONE_SCREEN = 20
-
-
-def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))  # in ASCII: no control character reaches a terminal
 
 
 @click.command()
@@ -119,85 +115,10 @@ def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
 
 def _warn_of_hosting(ledger: Ledger) -> None:
     """One line on stderr where hosting is charged and ftorch has not used it for a day; by the records alone."""
-    from orchestrator.store import deployments
-
-    with ledger.database.read() as connection:
-        if not deployments.newest(connection, only_active=True, limit=1):
-            return
-
+    if not ledger.has_deployments():
+        return
     from orchestrator.deployments.account import recorded_standings
     from orchestrator.reports.deployments import hosting_warning
 
     if warning := hosting_warning(recorded_standings(ledger), time.time()):
         click.echo(warning, err=True)
-
-
-@click.command()
-@click.argument("run", shell_complete=complete_run)
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def show(run: str, as_json: bool) -> None:
-    """Everything about a RUN: history, hyperparameters, files, losses, cost, model id, how to call it."""
-    from orchestrator.ledger import open_ledger
-
-    with open_ledger() as ledger:
-        details = ledger.details(run)
-        if as_json:
-            from orchestrator.reports.rundetails import details_object
-
-            print_json(details_object(details))
-            return
-        from orchestrator.reports.rundetails import print_details
-        from orchestrator.reports.text import stdout
-
-        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
-    if details.run.sweep_id is not None and run == details.run.name:
-        click.echo(f"\nThis is one trial of a sweep; all of them: ftorch sweep show {run}", err=True)
-
-
-@click.command()
-@click.argument("run", shell_complete=complete_run)
-@click.option("--follow", "keep_on", is_flag=True, help="Drive the run on and print its events until it is over.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object a line.")
-def logs(run: str, keep_on: bool, as_json: bool) -> None:
-    """The endpoint's events of a RUN, oldest first."""
-    from orchestrator.ledger import open_ledger
-    from orchestrator.reports.progress import EventLines
-    from orchestrator.reports.text import printable
-
-    with open_ledger() as ledger:
-        found = ledger.run(run)
-        lines = EventLines(lambda: ledger.events(found.id), click.echo, as_json=as_json)
-        lines.print_new()
-        if keep_on and not found.is_over:
-            _follow_events(ledger, found, lines)
-        elif not lines.count:
-            standing = printable(f"{found.state}: {found.reason}")
-            click.echo(f"No events are recorded for run {found.id} ({standing}).", err=True)
-
-
-def _follow_events(ledger: Ledger, run: Run, lines: Any) -> None:
-    from orchestrator.cli.terminal import follow
-
-    follow(ledger, [run], lines)
-    lines.print_new()
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-def models(as_json: bool) -> None:
-    """The model ids that runs have yielded, newest first."""
-    from orchestrator.ledger import open_ledger
-
-    with open_ledger() as ledger:
-        found = ledger.models()
-    if as_json:
-        from orchestrator.reports.runs import model_object
-
-        print_json([model_object(model) for model in found])
-    elif found:
-        from orchestrator.reports.runs import models_table
-        from orchestrator.reports.text import stdout
-
-        stdout().print(models_table(found, time.time()))
-    else:
-        click.echo("No models yet. Begin with: ftorch submit jobs/drone.toml", err=True)

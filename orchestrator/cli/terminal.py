@@ -1,81 +1,185 @@
-"""Driving runs from the command line: with a display, and with Ctrl-C meaning "stop following"."""
+"""The terminal as a host: questions and progress on stderr, results on stdout, Ctrl-C to stop waiting."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    import asyncio
+from orchestrator.api.host import Host
+from orchestrator.cli.output import say_error
+from orchestrator.errors import FtorchError, NotConfirmed
 
+if TYPE_CHECKING:
+    from orchestrator.config import EndpointConfig
+    from orchestrator.dataset.checking.filesets import Announce
+    from orchestrator.deployments.context import Listener as DeploymentListener
+    from orchestrator.deployments.recording import Planned
+    from orchestrator.evaluation.batching.states import Listener as BatchListener
+    from orchestrator.evaluation.plan import Plan as EvaluationPlan
+    from orchestrator.evaluation.preview import Preview
+    from orchestrator.evaluation.results import Results
+    from orchestrator.evaluation.session import Listener as AskingListener
     from orchestrator.ledger import Ledger
     from orchestrator.runs.context import Listener
-    from orchestrator.runs.engine import Supervisor
+    from orchestrator.runs.plan import Plan
+    from orchestrator.store.deployments import Deployment
     from orchestrator.store.runs import Run
+    from orchestrator.sweeps.overview import Overview
+    from orchestrator.sweeps.plan import SweepPlan
+    from orchestrator.sweeps.submission import Changes
 
-INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+T = TypeVar("T")
 
 
-def follow(
-    ledger: Ledger,
-    runs: Sequence[Run],
-    listener: Listener | None = None,
-    supervisors: Sequence[Supervisor] = (),
-) -> list[Run]:
-    """Drive these runs, and those that attendants add, showing them on stderr; return these as they ended.
-
-    Leaves with 130 where the user stopped following before they were over.
-    """
-    import asyncio
-
-    from orchestrator.reports.live import following
-    from orchestrator.reports.text import stderr
-    from orchestrator.store import runs as store
-
-    if listener is not None:
-        is_stopped = asyncio.run(_drive(ledger, runs, listener, supervisors))
-    else:
-        with following(ledger, runs, stderr()) as display:
-            is_stopped = asyncio.run(_drive(ledger, runs, display, supervisors))
-    added = [run_id for each in supervisors for run_id in each.run_ids]
-    with ledger.database.read() as connection:
-        ended = {run.id: run for run in store.by_ids(connection, sorted({*(run.id for run in runs), *added}))}
-    left = [run for run in ended.values() if not run.is_over]
-    if is_stopped and left:
-        click.echo(_detached(ledger, left), err=True)
-        click.get_current_context().exit(INTERRUPTED)
-    return [ended[run.id] for run in runs]
+@contextmanager
+def terminal(*, yes: bool = False, listener: Listener | None = None) -> Iterator[Terminal]:
+    """The host of one command, which exits with the code of what failed first, where anything did."""
+    host = Terminal(yes=yes, listener=listener)
+    yield host
+    if host.exit_code:
+        click.get_current_context().exit(host.exit_code)
 
 
-async def _drive(
-    ledger: Ledger, runs: Sequence[Run], listener: Listener, supervisors: Sequence[Supervisor]
-) -> bool:
-    """Returns whether a signal ended it."""
-    from orchestrator.runs.session import drive
+class Terminal(Host):
+    """`yes` answers every question, and `listener` hears of runs in place of the display."""
 
-    stop = stop_at_signals()
-    ids = [run.id for run in runs]
-    await drive(
-        ledger.workspace,
-        ledger.database,
-        ids=ids,
-        listener=listener,
-        followed=ids,
-        stop=stop,
-        supervisors=supervisors,
-    )
-    return stop.is_set()
+    def __init__(self, *, yes: bool = False, listener: Listener | None = None) -> None:
+        super().__init__()
+        self._yes = yes
+        self._listener = listener
+
+    def confirm(self, question: str) -> None:
+        """Raises NotConfirmed where there is nobody to ask, and click.Abort where the answer is no."""
+        if self._yes:
+            return
+        if not sys.stdin.isatty():
+            raise NotConfirmed
+        click.confirm(question, abort=True, err=True)
+
+    def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
+        async def stoppable() -> tuple[T, bool]:
+            stop = stop_at_signals()
+            return await work(stop), stop.is_set()
+
+        return asyncio.run(stoppable())
+
+    # --- progress -------------------------------------------------------------------------------------------
+
+    def checking(self) -> AbstractContextManager[Announce | None]:
+        from orchestrator.reports.progress import announced
+
+        return announced()
+
+    def following(self, ledger: Ledger, followed: Sequence[Run]) -> AbstractContextManager[Listener]:
+        from orchestrator.reports.live import following
+        from orchestrator.reports.text import stderr
+
+        return nullcontext(self._listener) if self._listener else following(ledger, followed, stderr())
+
+    def changes(self) -> Listener:
+        from orchestrator.reports.live import Lines
+        from orchestrator.reports.text import stderr
+
+        return Lines(stderr())
+
+    def asking(self, questions: int) -> AbstractContextManager[AskingListener]:
+        from orchestrator.reports.progress import asking_progress
+        from orchestrator.reports.text import stderr
+
+        return asking_progress(questions, stderr())
+
+    def batches(self) -> AbstractContextManager[BatchListener]:
+        from orchestrator.reports.progress import batch_progress
+        from orchestrator.reports.text import stderr
+
+        return batch_progress(stderr())
+
+    def deployments(self) -> DeploymentListener:
+        from orchestrator.reports.deployments import DeploymentLines
+        from orchestrator.reports.text import stderr
+
+        return DeploymentLines(stderr())
+
+    # --- results --------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        from orchestrator.reports.text import printable
+
+        click.echo(printable(text), err=True)
+
+    def show_error(self, error: FtorchError) -> None:
+        say_error(error)
+
+    def show_plan(self, plan: Plan, preview: Preview | None) -> None:
+        from orchestrator.reports.plans import print_plan
+        from orchestrator.reports.text import stderr
+
+        print_plan(plan, stderr(), preview)
+
+    def show_sweep_plan(self, plan: SweepPlan, changes: Changes | None) -> None:
+        from orchestrator.reports.sweeps import print_sweep_plan
+        from orchestrator.reports.text import stderr
+
+        print_sweep_plan(plan, stderr(), changes)
+
+    def show_deployment_plan(self, planned: Planned, known: Deployment | None) -> None:
+        from orchestrator.reports.deployments import print_deployment_plan
+        from orchestrator.reports.text import stderr
+
+        print_deployment_plan(planned, known, stderr())
+
+    def show_evaluation_plan(self, plan: EvaluationPlan) -> None:
+        from orchestrator.reports.evaluation import print_evaluation_plan
+        from orchestrator.reports.text import stderr
+
+        print_evaluation_plan(plan, stderr())
+
+    def show_runs(self, ended: Sequence[Run]) -> None:
+        """What became of them on stderr, and their model ids, alone, on stdout."""
+        from orchestrator.reports.endings import run_ending
+        from orchestrator.reports.text import printable
+
+        for run in ended:
+            click.echo(run_ending(run), err=True)
+        for run in ended:
+            if run.fine_tuned_model:
+                click.echo(printable(run.fine_tuned_model))
+
+    def show_sweep(self, found: Overview) -> None:
+        """The ranking on stderr, and the best model id, alone, on stdout."""
+        from orchestrator.reports.endings import sweep_ending
+        from orchestrator.reports.sweepdetails import print_outcome
+        from orchestrator.reports.text import printable, stderr
+
+        print_outcome(found, stderr())
+        for line in sweep_ending(found):
+            click.echo(line, err=True)
+        if found.best_model:
+            click.echo(printable(found.best_model))
+
+    def show_deployment(self, settled: Deployment, config: EndpointConfig) -> None:
+        from orchestrator.reports.endings import deployment_ending
+
+        if line := deployment_ending(settled, config):
+            click.echo(line, err=True)
+
+    def show_results(self, results: Results) -> None:
+        """On stderr: stdout has the model ids alone."""
+        from orchestrator.reports.evaluation import print_results
+        from orchestrator.reports.text import stderr
+
+        print_results(results, stderr())
 
 
 def stop_at_signals() -> asyncio.Event:
     """An event that Ctrl-C and its like set. A second Ctrl-C does not wait for the request under way."""
-    import asyncio
-
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_signal() -> None:
@@ -85,50 +189,3 @@ def stop_at_signals() -> asyncio.Event:
     for each in _SIGNALS:
         loop.add_signal_handler(each, on_signal)
     return stop
-
-
-def confirm_cost(may_cost: bool, yes: bool, question: str = "Submit it?") -> None:
-    """Ask before what may cost money, unless `yes`. Raises NotConfirmed where there is nobody to ask."""
-    if yes or not may_cost:
-        return
-    from orchestrator.errors import NotConfirmed
-
-    if not sys.stdin.isatty():
-        raise NotConfirmed
-    click.confirm(question, abort=True, err=True)
-
-
-def _detached(ledger: Ledger, left: Sequence[Run]) -> str:
-    from orchestrator.endpoints import capabilities_of
-
-    endpoints = {run.endpoint for run in left}
-    if all(capabilities_of(ledger.workspace.endpoint(name)).outlives_us for name in endpoints):
-        return "detached; the job goes on; ftorch resume follows it again"
-    return "detached; nothing is lost; the local endpoint rests while no ftorch runs; ftorch resume goes on"
-
-
-def print_endings(runs: Sequence[Run]) -> None:
-    """What became of the runs, on stderr, and their model ids, alone, on stdout. Leaves with 1 where one failed."""
-    from orchestrator.reports.text import printable
-
-    for run in runs:
-        click.echo(_ending(run), err=True)
-    for run in runs:
-        if run.fine_tuned_model:
-            click.echo(printable(run.fine_tuned_model))
-    if any(run.state == "failed" for run in runs):
-        click.get_current_context().exit(1)
-
-
-def _ending(run: Run) -> str:
-    from orchestrator.reports.text import duration, money, printable
-
-    if run.state == "succeeded":
-        took = duration((run.finished_at or run.updated_at) - run.created_at)
-        cost = "" if run.cost_usd == 0 else f", cost {money(run.cost_usd)}"
-        return f"run {run.id} succeeded after {took}{cost}; details: ftorch show {run.id}"
-    if run.state == "paused":
-        return f"run {run.id} is paused; ftorch unpause {run.id} lets it go on"
-    if run.state == "failed":
-        return f"Error: run {run.id} failed: {printable(run.reason)}"
-    return f"run {run.id} is {run.state}: {printable(run.reason)}"

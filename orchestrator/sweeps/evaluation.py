@@ -11,9 +11,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from orchestrator.dataset.files import inspect_file
-from orchestrator.evaluation import unattended
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_subject
-from orchestrator.evaluation.results import Results
 from orchestrator.evaluation.scores import SCORING
 from orchestrator.evaluation.session import new_id
 from orchestrator.evaluation.subjects import of_sweep
@@ -81,11 +79,6 @@ def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
     with ledger.database.read() as connection:
         sweep = sweeps.get(connection, str(wanted.sweep_id))
     return plan_subject(ledger, of_sweep(ledger, sweep, job_of(sweep)), EvaluationOptions())
-
-
-def carry_out(ledger: Ledger, wanted: Evaluation) -> Results:
-    """Ask and score it, for callers without a terminal. Raises what `plan_wanted` and `ask_plan` raise."""
-    return unattended.carry_out(ledger, plan_wanted(ledger, wanted), wanted)
 
 
 def _is_settled(connection: Connection, sweep: RecordedSweep, job: JobFile, wanted: Evaluation) -> bool:

@@ -74,6 +74,12 @@ class Overview:
         return judged(ranking, self.evaluated, {record.run.id: record.run.model for record in self.trials})
 
     @property
+    def best_model(self) -> str | None:
+        """The model of the best trial; None where there is none."""
+        best = self.ranking.best
+        return best.score.model if best is not None and best.score is not None else None
+
+    @property
     def is_ranked(self) -> bool:
         """Whether what it is ranked by has been measured."""
         return not self.settings.by_evaluation or self.evaluated is not None

@@ -100,7 +100,7 @@ def diff(ctx: click.Context, before: Path, after: Path, model: str | None, show_
 
     found = diff_files(before, after, model)
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
 
         print_json(diff_object(found))
     else:
@@ -138,7 +138,7 @@ def explain(code: str, as_json: bool) -> None:
     kinds = _find(code.upper())
     alone = kinds[0].code == code.upper()
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
 
         objects = [explanation_object(explained(kind)) for kind in kinds]
         print_json(objects[0] if alone else objects)
@@ -180,7 +180,7 @@ def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: b
     from orchestrator.reports.datasets import print_statistics, statistics_object
 
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
 
         print_json([statistics_object(statistics_of(file, model)) for file in files])
         return

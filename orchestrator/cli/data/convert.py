@@ -59,7 +59,7 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
 
     done = convert_file(source, output, _options(given), replace=force)
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import conversion_object
 
         print_json(conversion_object(done, source, output))
@@ -129,7 +129,7 @@ def shorten(
 
     done = shorten_files(_targets(files, output), level, model=model, replace=force)  # type: ignore[arg-type]
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import shortened_object
 
         print_json([shortened_object(each) for each in done])
@@ -193,7 +193,7 @@ def split(
     target = folder or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-split"))
     done = split_file(file, target, validation=validation, evaluation=evaluation, seed=seed, replace=force)
     if as_json:
-        from orchestrator.cli.status import print_json
+        from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import split_object
 
         print_json(split_object(done))
@@ -220,7 +220,7 @@ def tools(sources: tuple[str, ...], variant: Variant, model: str | None) -> None
     A SOURCE is FILE.py or package.module, either with :function. ftorch chat sends the same definitions, so a model
     is trained on what it is used with. On stderr it says what they take of each request.
     """
-    from orchestrator.cli.status import print_json
+    from orchestrator.cli.output import print_json
     from orchestrator.dataset.shorten import in_variant
     from orchestrator.dataset.tokens import count_messages
     from orchestrator.reports.text import plural

@@ -1,0 +1,91 @@
+"""Cancelling, pausing and unpausing: requested first, in the database, and then carried out."""
+
+from __future__ import annotations
+
+from orchestrator.api import batches
+from orchestrator.api.host import Host
+from orchestrator.endpoints import capabilities_of
+from orchestrator.engine.worker import run_blocking
+from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun
+from orchestrator.ledger import Ledger
+from orchestrator.runs.session import drive
+from orchestrator.runs.states import POLLED, RequestedAction, State
+from orchestrator.store import records, runs as store
+from orchestrator.store.batches import Batch
+from orchestrator.store.runs import Run
+
+
+def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) -> Run | Batch:
+    """Request the action of a run and carry it out; the run as it is then. A batch of questions can be cancelled.
+
+    Raises NoSuchRun, AmbiguousRun, ActionRefused, Stopped, and EndpointError where the endpoint can't be asked now
+    (the request stays).
+    """
+    try:
+        run = request_action(ledger, key, requested)
+    except NoSuchRun:
+        batch = batches.cancel(ledger, key, host) if requested is RequestedAction.CANCEL else None
+        if batch is None:
+            raise
+        return batch
+    run = _drive(ledger, run, host)
+    host.say(f"run {run.id} is {run.state}: {run.reason}")
+    return run
+
+
+def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
+    """Record what is requested of a run. Raises NoSuchRun, AmbiguousRun, and ActionRefused."""
+    run = ledger.run(key)
+    problem = _why_not(ledger, run, requested)
+    if problem:
+        raise ActionRefused(run=run.id, requested_action=requested.done, problem=problem)
+    with ledger.database.write() as connection:
+        store.request_action(connection, run.id, requested)
+    return run
+
+
+def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
+    """The endpoint that would charge what this run has trained until now; None where nothing would be charged, or
+    there is no such run."""
+    try:
+        run = ledger.run(key)
+    except (NoSuchRun, AmbiguousRun):
+        return None
+    trains = run.state in (State.RUNNING, State.PAUSED) or (run.state in POLLED and _has_trained(ledger, run))
+    capabilities = capabilities_of(ledger.workspace.endpoint(run.endpoint)) if trains else None
+    return run.endpoint if capabilities and capabilities.cancelling_charges else None
+
+
+def _has_trained(ledger: Ledger, run: Run) -> bool:
+    """Whether steps are recorded: a job that was paused waits in the queue again."""
+    with ledger.database.read() as connection:
+        return bool(records.last_metrics(connection, [run.id]))
+
+
+def _drive(ledger: Ledger, run: Run, host: Host) -> Run:
+    """Drive the endpoint until what is requested of the run is carried out, and return the run."""
+
+    def is_carried_out() -> bool:
+        return ledger.run(run.id).requested_action is None
+
+    listener = host.changes()
+    run_blocking(
+        lambda: drive(ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out)
+    )
+    return ledger.run(run.id)
+
+
+def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None:
+    if run.is_over:
+        return f"it is over ({run.state})"
+    if requested is RequestedAction.CANCEL:
+        return None
+    if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
+        return f"{run.endpoint} can't pause jobs"
+    if run.state in (State.PENDING, State.UPLOADING):
+        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
+    if requested is RequestedAction.UNPAUSE and run.state != State.PAUSED:
+        return f"it is {run.state}, not paused"
+    if requested is RequestedAction.PAUSE and run.state == State.PAUSED:
+        return "it is paused already"
+    return None

@@ -1,0 +1,94 @@
+"""Batches of questions: asked, followed, taken up again and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from orchestrator.api.host import Host
+from orchestrator.endpoints import capabilities_of
+from orchestrator.errors import Stopped
+from orchestrator.evaluation.batching.driving import answers_to_batches, drive
+from orchestrator.evaluation.batching.states import CANCEL, State
+from orchestrator.evaluation.batching.submission import record_batches
+from orchestrator.evaluation.plan import Plan, recounted
+from orchestrator.evaluation.session import Asking
+from orchestrator.ledger import Ledger
+from orchestrator.store import batches as store
+from orchestrator.store.batches import Batch
+
+
+def ask(ledger: Ledger, plan: Plan, host: Host) -> Asking:
+    """Have the plan's questions answered in batches. Raises Stopped where the user stopped the waiting, and what
+    `answers_to_batches` raises."""
+    ids = record_batches(ledger, plan, host.say)
+    with host.batches() as listener, host.asking(0) as waiting:
+        asked, _ = host.run(
+            lambda stop: answers_to_batches(ledger, plan, ids, listener=listener, waiting=waiting, stop=stop)
+        )
+    if not asked.is_complete:
+        raise _stopped(ledger, plan.config.name)
+    return asked
+
+
+def await_under_way(ledger: Ledger, plan: Plan, host: Host) -> Plan:
+    """Wait for the batches that hold questions of the plan; the plan counted again then. Raises Stopped."""
+    if not plan.under_way:
+        return plan
+    if not all(batch.is_over for batch in _follow(ledger, plan.config.name, list(plan.under_way), host)):
+        raise _stopped(ledger, plan.config.name)
+    return recounted(ledger, plan)
+
+
+def resume(ledger: Ledger, host: Host) -> bool:
+    """Follow every batch that is not over, until it is; returns whether there was any. An endpoint that can't be
+    asked keeps no other from it. Raises Stopped."""
+    found = ledger.batches()
+    for name in sorted({batch.endpoint for batch in found}):
+        with host.going_on():
+            _resume_on(ledger, name, [batch.id for batch in found if batch.endpoint == name], host)
+    return bool(found)
+
+
+def cancel(ledger: Ledger, key: str, host: Host) -> Batch | None:
+    """Cancel the batch whose id begins so; None where there is none. What is answered by then is recorded.
+
+    Raises Stopped where the user did not wait until it is cancelled.
+    """
+    with ledger.database.write() as connection:
+        batch = store.find(connection, key)
+        if batch is None:
+            return None
+        store.request_action(connection, batch.id, CANCEL)
+    [ended] = _follow(ledger, batch.endpoint, [batch.id], host)
+    host.say(f"batch {ended.id} is {ended.state}: {ended.reason}")
+    if not ended.is_over:
+        raise Stopped("The request is recorded; ftorch resume carries it out.")
+    return ended
+
+
+def _resume_on(ledger: Ledger, name: str, ids: Collection[str], host: Host) -> None:
+    host.say(f"following {len(ids)} {'batch' if len(ids) == 1 else 'batches'} on {name}")
+    ended = _follow(ledger, name, ids, host)
+    if not all(batch.is_over for batch in ended):
+        raise _stopped(ledger, name)
+    if any(batch.state == State.FAILED for batch in ended):
+        host.say("What has no answer is asked by the next ftorch evaluate.")
+        host.failed()
+    else:
+        host.say("The answers are recorded; ftorch evaluate shows what they are worth.")
+
+
+def _follow(ledger: Ledger, endpoint: str, ids: Collection[str], host: Host) -> list[Batch]:
+    config = ledger.workspace.endpoint(endpoint)
+    with host.batches() as listener:
+        host.run(lambda stop: drive(ledger, config, ids, listener=listener, stop=stop))
+    with ledger.database.read() as connection:
+        return store.by_ids(connection, ids)
+
+
+def _stopped(ledger: Ledger, endpoint: str) -> Stopped:
+    if capabilities_of(ledger.workspace.endpoint(endpoint)).outlives_us:
+        goes_on = "the batch goes on"
+    else:
+        goes_on = "nothing is lost; the local endpoint rests while no ftorch runs"
+    return Stopped(f"detached; {goes_on}; the same command, or ftorch resume, records its answers")

@@ -1,0 +1,125 @@
+"""What differs between a terminal and a notebook: asking, showing progress and results, and being stopped.
+
+Everything in `api/` takes a `Host`. The one here shows nothing, asks nobody and is never stopped; the terminal's is
+in `cli/terminal.py`, the notebook's in `notebook/host.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orchestrator.errors import FtorchError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from orchestrator.config import EndpointConfig
+    from orchestrator.dataset.checking.filesets import Announce
+    from orchestrator.deployments import context as deployments
+    from orchestrator.deployments.recording import Planned
+    from orchestrator.evaluation import plan as evaluation, session
+    from orchestrator.evaluation.batching import states as batching
+    from orchestrator.evaluation.preview import Preview
+    from orchestrator.evaluation.results import Results
+    from orchestrator.ledger import Ledger
+    from orchestrator.runs import context as runs
+    from orchestrator.runs.plan import Plan
+    from orchestrator.store.deployments import Deployment
+    from orchestrator.store.runs import Run
+    from orchestrator.sweeps.overview import Overview
+    from orchestrator.sweeps.plan import SweepPlan
+    from orchestrator.sweeps.submission import Changes
+
+T = TypeVar("T")
+FAILED, GATE_NOT_MET = 1, 3
+"""Exit codes of what failed without an error: a run, a sweep or a deployment; an evaluation below its gate."""
+
+
+class Host:
+    """Who asks for the work; it collects what failed."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        """Of what failed first; 0 where nothing did."""
+        self.error: FtorchError | None = None
+        """The first error that was shown, and kept nothing after it from being done."""
+
+    # --- failing --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """An error inside is shown at once, and what comes after is done all the same. `Stopped` is no error."""
+        try:
+            yield
+        except FtorchError as error:
+            self.show_error(error)
+            self.error = self.error or error
+            self.failed(error.exit_code)
+
+    def failed(self, exit_code: int = FAILED) -> None:
+        """Note that something failed: the first failure decides how the work ends."""
+        self.exit_code = self.exit_code or exit_code
+
+    # --- asking, waiting ------------------------------------------------------------------------------------
+
+    def confirm(self, question: str) -> None:
+        """Ask before what may cost money, or can't be undone. Raises where the answer is no."""
+
+    def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
+        """Run `work` to its end; what it returned, and whether the user set its event to stop it."""
+        import asyncio
+
+        from orchestrator.engine.worker import run_blocking
+
+        return run_blocking(lambda: work(asyncio.Event())), False
+
+    # --- progress: each yields or returns what hears of every step --------------------------------------------
+
+    def checking(self) -> AbstractContextManager[Announce | None]:
+        return nullcontext()
+
+    def following(self, ledger: Ledger, followed: Sequence[Run]) -> AbstractContextManager[runs.Listener | None]:
+        return nullcontext()
+
+    def changes(self) -> runs.Listener | None:
+        """A line for each change, where runs are only cancelled, paused or let go on."""
+        return None
+
+    def asking(self, questions: int) -> AbstractContextManager[session.Listener | None]:
+        return nullcontext()
+
+    def batches(self) -> AbstractContextManager[batching.Listener | None]:
+        return nullcontext()
+
+    def deployments(self) -> deployments.Listener | None:
+        return None
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """A line on what happens now."""
+
+    def show_error(self, error: FtorchError) -> None:
+        """An error that does not end the work."""
+
+    def show_plan(self, plan: Plan, preview: Preview | None) -> None: ...
+
+    def show_sweep_plan(self, plan: SweepPlan, changes: Changes | None) -> None: ...
+
+    def show_deployment_plan(self, planned: Planned, known: Deployment | None) -> None: ...
+
+    def show_evaluation_plan(self, plan: evaluation.Plan) -> None: ...
+
+    def show_runs(self, ended: Sequence[Run]) -> None:
+        """Runs as they ended."""
+
+    def show_sweep(self, found: Overview) -> None:
+        """A sweep as it ended."""
+
+    def show_deployment(self, settled: Deployment, config: EndpointConfig) -> None:
+        """A deployment that answers, is on its way, or failed."""
+
+    def show_results(self, results: Results) -> None:
+        """Of an evaluation that followed its run or sweep."""

@@ -1,0 +1,93 @@
+"""Carrying on from wherever the last process died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.api import batches, followups, runs, sweeps
+from orchestrator.api.host import Host
+from orchestrator.ledger import Ledger
+from orchestrator.store.runs import Run
+from orchestrator.sweeps.supervisor import SweepSupervisor, supervisors
+
+
+def resume(ledger: Ledger, host: Host, key: str | None = None, *, now: bool = False) -> list[Run]:
+    """Carry on with everything, or with the runs and sweeps of a name, or the run of an id; the runs that were not
+    over, as they are then. With `now`, what waits is looked at again at once.
+
+    One failure keeps nothing after it from being done. Batches come last: they may take a day. Raises NoSuchRun and
+    Stopped.
+    """
+    left = _unfinished(ledger, key)
+    if left.is_any:
+        host.say(f"resuming {left.said}")
+        if now:
+            ledger.hasten(left.active)
+    carried_on = [
+        _step(host, lambda: left.is_any and followups.remove_leftovers(ledger, host, _ids(ledger, key))),
+        _step(host, lambda: left.is_any and _follow(ledger, left, host)),
+        _step(host, lambda: followups.deploy_due(ledger, host, _ids(ledger, key))),
+        _step(host, lambda: sweeps.evaluate_due(ledger, host, key, left.sweep_ids)),
+        _step(host, lambda: followups.evaluate_due(ledger, host, _ids(ledger, key))),
+        _step(host, lambda: followups.finish_deployments(ledger, host, _ids(ledger, key))),
+        _step(host, lambda: key is None and batches.resume(ledger, host)),
+    ]
+    if not any(carried_on):
+        host.say("Nothing to resume: every run is over. See: ftorch status")
+    return runs.by_ids(ledger, left.run_ids)
+
+
+def _step(host: Host, carry_on: Callable[[], bool]) -> bool:
+    """Whether there was anything to do; what fails was there."""
+    with host.going_on():
+        return carry_on()
+    return True
+
+
+def _ids(ledger: Ledger, key: str | None) -> list[str] | None:
+    """The runs of the name, read again for each step: a sweep may have drawn more."""
+    return None if key is None else [run.id for run in ledger.runs(key)]
+
+
+@dataclass(frozen=True)
+class _Unfinished:
+    """The runs and sweeps that are not over."""
+
+    active: Sequence[Run]
+    """All of them, trials of sweeps too."""
+    sweeps: Sequence[SweepSupervisor]
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.sweeps or self.others)
+
+    @property
+    def others(self) -> list[Run]:
+        """The runs outside these sweeps."""
+        trials = {run_id for each in self.sweeps for run_id in each.run_ids}
+        return [run for run in self.active if run.id not in trials]
+
+    @property
+    def sweep_ids(self) -> set[str]:
+        return {each.sweep_id for each in self.sweeps}
+
+    @property
+    def run_ids(self) -> set[str]:
+        """Of all runs, and of those that the sweeps have drawn meanwhile."""
+        return {run.id for run in self.active} | {run_id for each in self.sweeps for run_id in each.run_ids}
+
+    @property
+    def said(self) -> str:
+        counted = [(len(self.others), "run"), (len(self.sweeps), "sweep")]
+        return " and ".join(f"{number} {what}{'s' if number > 1 else ''}" for number, what in counted if number)
+
+
+def _unfinished(ledger: Ledger, key: str | None) -> _Unfinished:
+    looked_after = supervisors(ledger, key) if ledger.sweeps(key) else []
+    return _Unfinished([run for run in ledger.runs(key, only_active=True) if not run.is_over], looked_after)
+
+
+def _follow(ledger: Ledger, left: _Unfinished, host: Host) -> bool:
+    sweeps.follow(ledger, left.sweeps, host, left.others)
+    return True

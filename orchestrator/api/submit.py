@@ -1,0 +1,133 @@
+"""Submitting a job file: plan, question of cost, record, follow, and what follows."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from pathlib import Path
+
+from orchestrator.api import followups, runs, sweeps
+from orchestrator.api.host import Host
+from orchestrator.errors import UsageError
+from orchestrator.evaluation.preview import Preview
+from orchestrator.jobfile import load_job_file
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.runs.plan import Plan
+from orchestrator.runs.submission import Submitted
+from orchestrator.store.runs import Run
+from orchestrator.sweeps.overview import Overview, overview_by_id
+from orchestrator.sweeps.plan import SweepPlan
+from orchestrator.sweeps.submission import Changes, SubmittedSweep
+from orchestrator.sweeps.supervisor import supervisor_of
+
+
+class Until(Enum):
+    """How long a submission is stayed with."""
+
+    RECORDED = auto()
+    """`resume` begins it."""
+    STARTED = auto()
+    """Until its job exists on the endpoint."""
+    ENDED = auto()
+
+
+def submit(
+    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
+) -> Run | Overview:
+    """Submit a job file; the run, or the sweep, as it is then. The same submission is found again, not paid again,
+    unless `again`.
+
+    Raises what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError where the endpoint
+    can't go on (what is recorded stays).
+    """
+    if load_job_file(job_file).sweep is None:
+        return submit_run(job_file, host, endpoint=endpoint, until=until, again=again)
+    if again:
+        raise UsageError("--again is for single runs; sweep.seeds repeats each point of a sweep")
+    return submit_sweep(job_file, host, endpoint=endpoint, until=until)
+
+
+def plan_run(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[Plan, Preview | None]:
+    """What submitting a job file without `[sweep]` would do and cost, and what will be asked of the model
+    afterwards; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
+    plan = runs.plan(job_file, host, endpoint)
+    return plan, runs.preview_of(plan)
+
+
+def plan_sweep(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[SweepPlan, Changes]:
+    """What submitting a job file with `[sweep]` would do, cost and change; nothing is recorded or sent. Raises what
+    `sweeps.plan` raises, and SweepNameTaken."""
+    plan = sweeps.plan(job_file, host, endpoint)
+    with open_ledger(job_file.parent) as ledger:
+        return plan, sweeps.changes(plan, ledger)
+
+
+def submit_run(
+    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
+) -> Run:
+    """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
+    plan, preview = plan_run(job_file, host, endpoint)
+    host.show_plan(plan, preview)
+    with open_ledger(job_file.parent, create=True) as ledger:
+        is_new = again or runs.find_same(plan, ledger) is None
+        if is_new and plan.may_cost:
+            host.confirm("Submit it?")
+        submitted = runs.record(plan, ledger, again=again, also=followups.requested_by(plan))
+        host.say(_run_said(submitted))
+        _stay_with_run(ledger, submitted.run, host, until)
+        return ledger.run(submitted.run.id)
+
+
+def submit_sweep(
+    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED
+) -> Overview:
+    """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
+    plan = sweeps.plan(job_file, host, endpoint)
+    with open_ledger(job_file.parent, create=True) as ledger:
+        return submit_sweep_plan(ledger, plan, host, until)
+
+
+def submit_sweep_plan(ledger: Ledger, plan: SweepPlan, host: Host, until: Until = Until.ENDED) -> Overview:
+    """Submit a sweep that is planned already. Raises SweepNameTaken."""
+    changes = sweeps.changes(plan, ledger)
+    host.show_sweep_plan(plan, changes)
+    if changes.begins and plan.may_cost:
+        host.confirm("Submit it?")
+    submitted = sweeps.record(plan, ledger)
+    host.say(_sweep_said(submitted))
+    supervisor = supervisor_of(ledger, submitted.sweep)
+    if until is Until.STARTED:
+        sweeps.start(ledger, supervisor)
+        host.say(f"sweep {plan.job.name} has begun; ftorch resume {plan.job.name} follows it")
+    elif until is Until.ENDED:
+        sweeps.follow(ledger, [supervisor], host)
+    return overview_by_id(ledger, submitted.sweep.id)
+
+
+def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:
+    if until is Until.RECORDED:
+        return
+    run = runs.start(ledger, run) if until is Until.STARTED else runs.follow(ledger, [run], host)[0]
+    if until is Until.STARTED and not run.is_over:
+        host.say(f"run {run.id} is {run.state}; ftorch resume follows it")
+    else:
+        runs.conclude([run], host)
+        followups.after(ledger, host, [run.id])
+
+
+def _run_said(submitted: Submitted) -> str:
+    run = submitted.run
+    if submitted.is_new:
+        return f"run {run.id} submitted"
+    found = "found again, not paid again; --again would train it once more"
+    return f"run {run.id} is this same submission ({run.state}): {found}"
+
+
+def _sweep_said(submitted: SubmittedSweep) -> str:
+    changes = submitted.changes
+    counted = [
+        (len(changes.new) + len(changes.renewed), "submitted"),
+        (changes.drawn, "to be drawn"),
+        (len(changes.found), "found again, not paid again"),
+    ]
+    parts = ", ".join(f"{number} {what}" for number, what in counted if number)
+    return f"sweep {submitted.sweep.name}, trials: {parts}"
