@@ -22,10 +22,10 @@ from orchestrator.store.evaluations import Evaluation
 def carry_out(
     ledger: Ledger, plan: Plan, host: Host, *, rescore: bool = False, wanted: Evaluation | None = None
 ) -> Results:
-    """Ask what has no answer, score everything, and count it; as the `wanted` evaluation where one was recorded.
+    """Ask what has no answer, score everything, and count it; as the `wanted` evaluation where one is recorded.
 
-    Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks nothing.
-    Raises Stopped, and what `ask_plan` and `answers_to_batches` raise.
+    Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks no
+    questions. Raises Stopped, and what `ask_plan` and `answers_to_batches` raise.
     """
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
@@ -42,7 +42,7 @@ def carry_out(
 
 
 def carry_out_wanted(ledger: Ledger, plan: Plan, wanted: Evaluation, host: Host) -> Results:
-    """Carry out an evaluation that follows its run or sweep, behind its questions' batches, and show the results."""
+    """Carry out an evaluation that follows its run or sweep, after its open batches, and show the results."""
     plan = batches.await_under_way(ledger, plan, host)
     results = carry_out(ledger, plan, host, wanted=wanted)
     host.show_results(results)

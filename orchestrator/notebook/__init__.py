@@ -115,8 +115,8 @@ def sweep(
 
 
 def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
-    """Carry on from wherever the last process died: all runs, sweeps, deployments, evaluations and batches, or those
-    of a name, or of the run of an id.
+    """Carry on from wherever the last process died: all runs, sweeps, deployments, evaluations and batches, or
+    those of a name, or of the run of an id.
 
     Returns the runs as they are then. One failure keeps nothing after it from being done; the first error is raised
     at the end. Raises NoSuchRun, EndpointError where an endpoint can't go on, and what `submit` raises.

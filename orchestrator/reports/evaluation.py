@@ -104,7 +104,7 @@ def results_object(results: Results, ownership: Ownership | None = None) -> dict
 
 def results_csv(results: Results, ownership: Ownership | None = None) -> str:
     """One line for each model, variant and group: all cases, each slice, each expected tool."""
-    rows = [each for series in results.series for each in _csv_rows(series, ownership)]
+    rows = [each for series in results.series for each in series_rows(series, ownership)]
     columns = [Column(key=key) for key in (rows[0] if rows else ())]
     return Table(columns, [Row([_csv_cell(data) for data in each.values()]) for each in rows]).to_csv()
 
@@ -349,7 +349,8 @@ def _distribution(found: Distribution | None) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
-def _csv_rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any]]:
+def series_rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any]]:
+    """A row for all cases, each slice and each expected tool of one model in one variant."""
     groups = [
         ("all", "", series.all),
         *(("slice", name, found) for name, found in series.slices.items()),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def print_plan(plan: Plan, console: Console, evaluation: Preview | None = None) -> None:
     """What will be trained where, on which bytes, for how much, and what will be asked of it by itself."""
     console.print(f"Plan: {plan.job.name} on {plan.config.name}", style="bold")
-    console.print(facts(_facts(plan, evaluation)))
+    console.print(facts(plan_facts(plan, evaluation)))
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if evaluation is not None:
         print_preview_notes(evaluation, console)
@@ -130,7 +130,8 @@ def preview_object(preview: Preview | None) -> dict[str, Any] | None:
 # --- The lines of the table -----------------------------------------------------------------------------------
 
 
-def _facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
+def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
+    """What is known of a run before it is submitted: names and values."""
     method = plan.job.method
     numbers = ", ".join(f"{name} {value}" for name, value in method.hyperparameters.items())
     yield "model", printable(plan.job.model)

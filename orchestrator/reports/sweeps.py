@@ -36,7 +36,7 @@ def print_sweep_plan(
     At most `limit` combinations are listed (None: all of them).
     """
     console.print(f"Plan: sweep {plan.job.name} on {plan.config.name}", style="bold")
-    console.print(facts(_facts(plan)))
+    console.print(facts(sweep_plan_facts(plan)))
     console.print(_trials(plan, console.width, limit))
     if changes is not None:
         _print_changes(changes, console)
@@ -73,7 +73,8 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
 # --- The facts ------------------------------------------------------------------------------------------------
 
 
-def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+def sweep_plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    """What is known of a sweep before it is submitted: names and values."""
     yield from ((name, printable(text)) for name, text in _settings(plan))
     yield from ((checked.role, file_facts(checked)) for checked in plan.files)
     yield "cost", _cost(plan)

@@ -53,6 +53,6 @@ def test_nothing_is_executed_that_was_not_allowed() -> None:
 
 def test_what_is_not_as_in_training_warns(monkeypatch: pytest.MonkeyPatch, make_run: Callable[..., Run]) -> None:
     target = Target("gpt-4.1-mini", find_workspace().endpoint("local"), make_run(), frozenset())
-    monkeypatch.setattr("orchestrator.api.chat.find_partner", lambda *_: target)
+    monkeypatch.setattr("orchestrator.api.chat.find_target", lambda *_: target)
     with pytest.warns(UserWarning, match="the training file jobs/drone/train.jsonl is gone or changed"):
         assert ask("drone", "Hi").text

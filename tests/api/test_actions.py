@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.api.runs import request_action
+from orchestrator.api.actions import request_action
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.errors import ActionRefused
 from orchestrator.ledger import Ledger

@@ -1,0 +1,137 @@
+"""The values that a notebook gets: those of the package with a short `repr`, a table, and rows for a data frame."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from orchestrator.evaluation import results as evaluation
+from orchestrator.jobfile.tables import BASE
+from orchestrator.reports.comparison import comparisons_table
+from orchestrator.reports.evaluation import accuracy_table, result_tables, series_rows
+from orchestrator.reports.plans import plan_facts, plan_object
+from orchestrator.reports.runs import run_object, state_cell, status_table
+from orchestrator.reports.sweepdetails import overview_object, standing
+from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
+from orchestrator.reports.table import Column, Number, Row, Table, facts, row
+from orchestrator.reports.text import count, money, printable, short
+from orchestrator.runs import plan as runs
+from orchestrator.store import runs as store
+from orchestrator.sweeps import overview as sweeps, plan as sweep_plans
+
+Shown = TypeVar("Shown", bound="_Shown")
+_WIDE = 10_000
+"""A page has room for every column."""
+
+
+class _Shown:
+    """What a cell ends with is shown as a table; all texts in it are escaped."""
+
+    @classmethod
+    def of(cls: type[Shown], value: Any) -> Shown:
+        """The same value, as a notebook shows it."""
+        return cls(**{each.name: getattr(value, each.name) for each in fields(value)})
+
+    def tables(self) -> list[Table]:
+        """What `_repr_html_` shows, one below the other."""
+        return []
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table.to_html() for table in self.tables())
+
+
+class Run(store.Run, _Shown):
+    """A run as it is recorded: `state`, `fine_tuned_model`, `cost_usd` and the other columns of the ledger."""
+
+    def __repr__(self) -> str:
+        model = f", {self.fine_tuned_model}" if self.fine_tuned_model else ""
+        return f"<Run {self.id} {self.name} on {self.endpoint}: {self.state}{model}>"
+
+    def tables(self) -> list[Table]:
+        return [status_table([self], {}, time.time(), _WIDE)]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One row."""
+        return [run_object(self, None)]
+
+
+class Sweep(sweeps.Overview, _Shown):
+    """A sweep as it stands: `ranking`, `best_model`, `trials`, `effects` and `suggestions`."""
+
+    def __repr__(self) -> str:
+        best = f", best {self.best_model}" if self.best_model else ""
+        return f"<Sweep {self.sweep.name} on {self.sweep.endpoint}: {standing(self)}{best}>"
+
+    def tables(self) -> list[Table]:
+        columns = [Column(name) for name in ("trial", "parameters", "state", "score", "model, or reason")]
+        rows = [_trial_row(each) for each in self.trials]
+        return [Table(columns, rows, title=f"{self.sweep.name}: {standing(self)}")]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each trial, with each parameter in a column."""
+        return [_flat(trial) for trial in overview_object(self)["trials"]]
+
+
+class Plan(runs.Plan, _Shown):
+    """What submitting a job file would do and cost: `cost`, `training`, `validation` and `notices`."""
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.job.name} on {self.config.name}: {money(self.cost.usd)}>"
+
+    def tables(self) -> list[Table]:
+        return [replace(facts(plan_facts(self, None)), title=f"Plan: {self.job.name} on {self.config.name}")]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each data file."""
+        return [dict(each) for each in plan_object(self, None)["files"]]
+
+
+class SweepPlan(sweep_plans.SweepPlan, _Shown):
+    """What submitting a job file with `[sweep]` would do and cost: `trials` and `cost_usd`."""
+
+    def __repr__(self) -> str:
+        number = count(len(self.trials) + self.drawn)
+        return f"<SweepPlan {self.job.name} on {self.config.name}: {number} trials, {money(self.cost_usd)}>"
+
+    def tables(self) -> list[Table]:
+        return [replace(facts(sweep_plan_facts(self)), title=f"Sweep: {self.job.name} on {self.config.name}")]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each trial that is known now, with each parameter in a column."""
+        return [_flat(trial) for trial in sweep_plan_object(self)["trials"]]
+
+
+class Results(evaluation.Results, _Shown):
+    """The metrics of an evaluation: `series`, each model in each variant, and `comparisons` with the base."""
+
+    def __repr__(self) -> str:
+        models = len({each.model for each in self.series})
+        return f"<Results of {self.evaluation.name}: {self.cases} cases, {models} models>"
+
+    def tables(self) -> list[Table]:
+        compared = [comparisons_table(BASE, self.comparisons)] if self.comparisons else []
+        return [accuracy_table(self), *result_tables(self, is_wide=True), *compared]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each model in each variant: every metric with its interval."""
+        rows = [each for series in self.series for each in series_rows(series, None)]
+        return [each for each in rows if each["group"] == "all"]
+
+
+def _flat(trial: dict[str, Any]) -> dict[str, Any]:
+    """A trial with its parameters in columns."""
+    rest = {name: value for name, value in trial.items() if name != "parameters"}
+    return {"trial": rest.pop("trial"), **trial["parameters"], **rest}
+
+
+def _trial_row(record: sweeps.TrialRecord) -> Row:
+    result, score = record.result, record.result.score
+    value = score.value if score else None
+    return row(
+        Number(str(result.trial.number), value=result.trial.number),
+        short(result.trial.parameters, result.trial.repeat),
+        state_cell(str(result.state)),
+        Number("" if value is None else f"{value:.4g}", value=value),
+        printable(record.run.fine_tuned_model or result.reason),
+    )
