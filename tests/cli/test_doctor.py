@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import sqlite3
-import subprocess
 from pathlib import Path
 
 from support.contents import content_of
-from support.project import FTORCH, Project
+from support.project import Project
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
@@ -33,27 +30,13 @@ def job_made_by_a_script(project: Project, sent_name: str = "train.jsonl", **met
                 job = await endpoint.job(job.id)
             return job
 
-    return run_blocking(make)
+    with project.entered():
+        return run_blocking(make)
 
 
 def answered(project: Project, answers: str, *arguments: str) -> str:
     """What `ftorch` says at a terminal whose user types `answers`."""
-    ours, theirs = pty.openpty()
-    os.write(ours, answers.encode())
-    done = subprocess.run(
-        [FTORCH, *arguments],
-        cwd=project.root,
-        env=dict(project.environment),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
-    return done.stdout
+    return project.terminal(*arguments, typed=answers).out
 
 
 def test_adopting_records_the_job_with_all_it_left_and_twice_changes_nothing(project: Project) -> None:

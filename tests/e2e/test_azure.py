@@ -55,7 +55,7 @@ def test_the_drone_job_moves_to_azure_by_one_word(project: Project) -> None:
     moved = (JOBS / "drone.toml").read_text().replace('endpoint = "local"', 'endpoint = "azure-sim"')
     (project.root / "jobs" / "drone.toml").write_text(moved)
     (project.root / "jobs" / "drone").symlink_to(JOBS / "drone")
-    done = project.ftorch("submit", "jobs/drone.toml", "--yes")
+    done = project.process("submit", "jobs/drone.toml", "--yes")
     assert done.code == 0, done.err
     [run] = project.status()
     assert run["state"] == "succeeded"
@@ -63,7 +63,7 @@ def test_the_drone_job_moves_to_azure_by_one_word(project: Project) -> None:
 
 
 def test_the_dated_dialect_leads_to_a_model_by_key(project: Project) -> None:
-    done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "dated", "--yes")
+    done = project.process("submit", "jobs/greet.toml", "--endpoint", "dated", "--yes")
     assert done.code == 0, done.err
     assert done.out.startswith("gpt-4.1-mini-2025-04-14.ft-")
 
@@ -72,10 +72,10 @@ def test_without_a_sign_in_the_run_waits_and_goes_on_when_there_is_one(
     project: Project, resource: Resource
 ) -> None:
     nobody = {"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential"}
-    told = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "signed-in", "--yes", **nobody)
+    told = project.process("submit", "jobs/greet.toml", "--endpoint", "signed-in", "--yes", **nobody)
     assert told.code == 1
     assert "Tried: Environment: Environment variables are not fully configured" in told.err
     assert "az login" in told.err
     identity = {"IDENTITY_ENDPOINT": resource.token_url, "IDENTITY_HEADER": KEY}
-    assert project.ftorch("resume", **identity).code == 0
+    assert project.process("resume", **identity).code == 0
     assert project.status()[0]["state"] == "succeeded"

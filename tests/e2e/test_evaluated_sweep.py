@@ -47,7 +47,7 @@ def counted(project: Project, query: str) -> Any:
 
 
 def test_what_a_kill_left_unasked_is_asked_by_resume_and_ranks_the_trials(project: Project) -> None:
-    killed = project.ftorch("submit", "jobs/greet.toml", FTORCH_CRASH_AT=f"after-commit-succeeded:{TRIALS}")
+    killed = project.process("submit", "jobs/greet.toml", FTORCH_CRASH_AT=f"after-commit-succeeded:{TRIALS}")
     assert killed.code == -9
     assert counted(project, "SELECT count(*) FROM runs WHERE state = 'succeeded'") == TRIALS
     assert counted(project, "SELECT count(*) FROM answers") == 0

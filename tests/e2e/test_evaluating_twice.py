@@ -93,7 +93,7 @@ def test_the_same_evaluation_started_twice_asks_each_question_once(project: Proj
         serve_from(project, address)
         table = '[evaluation]\nfile = "cases.jsonl"\nmodels = ["base"]\nmax_concurrency = 2\n'
         project.write_job(table, endpoint='endpoint = "served"')
-        assert project.ftorch("evaluate", "jobs/greet.toml", "--dry-run").code == 0
+        assert project.process("evaluate", "jobs/greet.toml", "--dry-run").code == 0
         ended = both(project, "evaluate", "jobs/greet.toml", "--yes", "--json")
     assert [code for code, _, _ in ended] == [0, 0], ended
     assert [json.loads(out)["models"][0]["answers"] for _, out, _ in ended] == [CASES, CASES]
@@ -104,7 +104,7 @@ def test_the_same_evaluation_started_twice_asks_each_question_once(project: Proj
 
 def test_two_that_follow_a_run_carry_out_its_evaluation_once(project: Project) -> None:
     project.write_job('[evaluation]\nfile = "cases.jsonl"\nauto = true\n')
-    assert project.ftorch("submit", "jobs/greet.toml").code == 0
+    assert project.process("submit", "jobs/greet.toml").code == 0
     with open_ledger(project.root) as ledger, ledger.database.write() as connection:
         done = store.newest(connection)[0]
         store.add(connection, store.Evaluation(**{**vars(done), "id": "again001", "state": store.WANTED}))

@@ -41,7 +41,7 @@ def there() -> list[str]:
 
 def test_a_killed_deploy_is_finished_and_made_once(project: Project, resource: AzureResource) -> None:
     deploy = ("deploy", resource.model, "--endpoint", "azure-sim", "--name", "mine", "--yes")
-    assert project.ftorch(*deploy, FTORCH_CRASH_AT="after-deployment-put").code == KILLED
+    assert project.process(*deploy, FTORCH_CRASH_AT="after-deployment-put").code == KILLED
     assert "mine answers" in ftorch("resume").stderr
     assert there() == ["mine"]
     again = ftorch(*deploy)
@@ -57,7 +57,7 @@ def evaluation_of(model: str) -> tuple[str, ...]:
 
 def test_what_a_killed_evaluation_deployed_is_removed_by_resume(project: Project, resource: AzureResource) -> None:
     place = "after-commit-deployment-deployed"
-    assert project.ftorch(*evaluation_of(resource.model), FTORCH_CRASH_AT=place).code == KILLED
+    assert project.process(*evaluation_of(resource.model), FTORCH_CRASH_AT=place).code == KILLED
     [left] = there()
     assert f"{left} undeployed" in ftorch("resume").stderr
     assert there() == []

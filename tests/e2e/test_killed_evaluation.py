@@ -45,7 +45,7 @@ def test_an_interrupted_and_then_killed_evaluation_asks_each_question_once(proje
     code, _ = begun_and_sent(project, signal.SIGKILL, answers=len(served_ids(project)) + 3)
     assert code == -signal.SIGKILL
     assert len(served_ids(project)) < CASES
-    done = project.ftorch(*COMMAND)
+    done = project.process(*COMMAND)
     assert done.code == 0, done.err
     assert json.loads(done.out)["models"][0]["answers"] == CASES
     assert len(served_ids(project)) == CASES

@@ -99,7 +99,7 @@ async def test_a_submit_killed_while_training_is_carried_on_by_resume(project, b
     assert state == "running"
     wait_until(lambda: not workers_of(project))
 
-    resumed = project.ftorch("resume")
+    resumed = project.process("resume")
     assert resumed.code == 0, resumed.err
     [run] = project.status()
     [job] = await on_the_endpoint(project, "/fine_tuning/jobs")
@@ -117,7 +117,7 @@ async def test_kills_at_random_moments_lose_and_repeat_nothing(project, begin):
     """Ten kills, over as many submissions as get through meanwhile, each of the same file."""
     moments = random.Random(20261121)
     start = time.monotonic()
-    project.ftorch("submit", "jobs/greet.toml", "--dry-run")
+    project.process("submit", "jobs/greet.toml", "--dry-run")
     beginning = time.monotonic() - start  # the kills come later where a machine is slower
     for _ in range(10):
         process = begin(*next_command(project))
@@ -125,7 +125,7 @@ async def test_kills_at_random_moments_lose_and_repeat_nothing(project, begin):
             process.wait(beginning * moments.uniform(0.5, 2.5))
         process.kill()
         process.wait()
-    last = project.ftorch(*next_command(project))
+    last = project.process(*next_command(project))
     assert last.code == 0, last.err
 
     runs = project.status()
@@ -151,7 +151,7 @@ def test_a_running_job_is_cancelled_from_another_process(project, begin):
     lengthen_training(project, times=100)
     process = begin("submit", "jobs/greet.toml")
     wait_until(lambda: rows(project, "SELECT state FROM runs WHERE state = 'running'") != [])
-    cancelled = project.ftorch("cancel", "greet", "--yes")
+    cancelled = project.process("cancel", "greet", "--yes")
     assert cancelled.code == 0, cancelled.err
     process.wait(30)
     [run] = project.status()

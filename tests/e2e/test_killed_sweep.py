@@ -89,12 +89,12 @@ def test_kills_at_random_moments_repeat_no_trial_and_lose_none(project, begin):
         time.sleep(moments.uniform(0.1, 0.9))
         process.kill()
         process.wait()
-    ended = project.ftorch("resume")
+    ended = project.process("resume")
     assert ended.code == 0, ended.err
     assert_each_trial_was_trained_once(project, TRIALS)
-    found = json.loads(project.ftorch("sweep", "show", "greet", "--json").out)
+    found = json.loads(project.process("sweep", "show", "greet", "--json").out)
     assert len(found["ranking"]) == TRIALS
-    again = project.ftorch("submit", "jobs/greet.toml", "--yes")
+    again = project.process("submit", "jobs/greet.toml", "--yes")
     assert (again.code, f"{TRIALS} found again, not paid again" in again.err) == (0, True)
     assert_each_trial_was_trained_once(project, TRIALS)
 
@@ -114,7 +114,7 @@ def test_a_tpe_sweep_killed_before_its_end_is_drawn_on_by_resume(project, begin)
     process.kill()
     process.wait()
     before = rows(project, "SELECT number, parameters FROM trials ORDER BY number")
-    ended = project.ftorch("resume")
+    ended = project.process("resume")
     assert ended.code == 0, ended.err
     after = rows(project, "SELECT number, parameters FROM trials ORDER BY number")
     assert (after[: len(before)], len(after)) == (before, 3)
@@ -126,14 +126,14 @@ def test_a_sweep_is_stopped_from_another_process_and_taken_up_again(project, beg
     write_sweep(project, GRID.replace("[1, 2, 3]", "[46, 47, 48, 49, 50]"))
     process = begin("submit", "jobs/greet.toml", "--yes")
     wait_until(lambda: rows(project, "SELECT id FROM runs WHERE job_id IS NOT NULL") != [])
-    stopped = project.ftorch("sweep", "stop", "greet", "--yes")
+    stopped = project.process("sweep", "stop", "greet", "--yes")
     assert stopped.code == 0, stopped.err
     process.wait(30)
     numbers = rows(project, "SELECT number FROM trials t JOIN runs r ON r.id = t.run_id WHERE state = 'cancelled'")
     assert numbers
     assert {state for state, _, _ in rows(project, RUNS)} <= {"cancelled", "succeeded"}
-    assert "Nothing to resume" in project.ftorch("resume").err
-    planned = json.loads(project.ftorch("submit", "jobs/greet.toml", "--dry-run", "--json").out)
+    assert "Nothing to resume" in project.process("resume").err
+    planned = json.loads(project.process("submit", "jobs/greet.toml", "--dry-run", "--json").out)
     assert planned["changes"]["tried_again"] == sorted(number for (number,) in numbers)
 
 
@@ -141,8 +141,8 @@ def test_what_may_cost_is_not_begun_where_nobody_can_be_asked(project):
     (project.root / "ftorch.toml").write_text(
         '[endpoints.paid]\ntype = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
     )
-    refused = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "paid")
+    refused = project.process("submit", "jobs/greet.toml", "--endpoint", "paid")
     assert refused.code == 2
     assert "add --yes" in refused.err
     assert rows(project, "SELECT id FROM sweeps") == []
-    assert project.ftorch("submit", "jobs/greet.toml", "--endpoint", "paid", "--dry-run").code == 0
+    assert project.process("submit", "jobs/greet.toml", "--endpoint", "paid", "--dry-run").code == 0

@@ -34,7 +34,7 @@ def main() -> None:
         shutil.copy(JOBS / "drone-sweep.toml", project.root / "jobs")
         shutil.copytree(JOBS / "drone", project.root / "jobs" / "drone")
         lives = [_killed(project, rng) for _ in range(KILLS)]
-        ended = project.ftorch("resume")
+        ended = project.process("resume")
         print(f"killed after {', '.join(f'{life:.1f} s' for life in lives)}; then resumed to the end")
         print(f"{time.monotonic() - began:.0f} s in all; exit code {ended.code}; stdout: {ended.out.strip()}")
         _report(project)
@@ -61,7 +61,7 @@ def _killed(project: Project, rng: random.Random) -> float:
 
 
 def _report(project: Project) -> None:
-    found = json.loads(project.ftorch("sweep", "show", "drone-sweep", "--json").out)
+    found = json.loads(project.process("sweep", "show", "drone-sweep", "--json").out)
     jobs = _rows(project, "local/endpoint.db", "SELECT id, status FROM jobs")
     uploads = _rows(project, "local/endpoint.db", "SELECT filename FROM files WHERE purpose = 'fine-tune'")
     models = _rows(project, "ftorch.db", "SELECT fine_tuned_model FROM runs WHERE state = 'succeeded'")

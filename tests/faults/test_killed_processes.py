@@ -59,7 +59,7 @@ def test_a_killed_process_leaves_one_job(
     died = found.start("submit", str(job), "--yes", FTORCH_CRASH_AT=crash).wait(40)
     assert died == -signal.SIGKILL or ALL
     again = ["resume"] if found.project.status() else ["submit", str(job), "--yes"]
-    resumed = found.project.ftorch(*again)
+    resumed = found.project.process(*again)
     assert resumed.code == 0, resumed.err
     [run] = found.project.status()
     [remote] = found.jobs()

@@ -45,7 +45,7 @@ def main() -> None:
             kills[how] += 1
             if how == ENDED and all(run["finished_at"] for run in found.project.status()):
                 break
-        last = found.project.ftorch("resume")
+        last = found.project.process("resume")
         assert last.code == 0, last.err
         print(f"requests: {dict(proxy.wire.counts)}")
         _report(found, kills, time.monotonic() - began)

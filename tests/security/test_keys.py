@@ -84,17 +84,19 @@ def test_a_killed_process_leaves_no_key_behind(host, project, written):
     """Its database is not closed, so the write-ahead log is there to look into."""
     host.text, host.status = "you sent {key}", "running"
     command, log = [FTORCH, "--verbose", "submit", "jobs/greet.toml", "--yes"], project.root / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=project.root, env=dict(project.environment), stdout=output, stderr=output
-        )
-        deadline = time.monotonic() + 20
-        while not any(path.endswith("/events") for path, _ in host.asked) or not log.stat().st_size:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(0.2)
-        process.kill()
-        process.wait()
+    environment = dict(project.environment)
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=project.root, env=environment, stdout=output, stderr=output) as process,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not any(path.endswith("/events") for path, _ in host.asked) or not log.stat().st_size:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            time.sleep(0.2)
+        finally:
+            process.kill()
     found = written()
     assert ".ftorch/ftorch.db-wal" in found
     assert b"you sent [key]" in found[".ftorch/ftorch.db-wal"]

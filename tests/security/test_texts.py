@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import sqlite3
-import subprocess
 from contextlib import closing
 
 import httpx2
 import pytest
-from support.project import FTORCH
 
 from orchestrator.server.app import create_app
 
@@ -25,23 +21,9 @@ SHOWING = [["status"], ["show", "greet"], ["logs", "greet"]]
 
 def on_a_terminal(project, *arguments) -> str:
     """All that a command writes to the terminal it runs on, where every question is answered with no."""
-    ours, theirs = pty.openpty()
-    environment = {**project.environment, "TERM": "xterm-256color"}
-    with subprocess.Popen(
-        [FTORCH, *arguments], cwd=project.root, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        os.write(ours, b"n\n" * 9)
-        content = b""
-        try:
-            while piece := os.read(ours, 65536):
-                content += piece
-        except OSError:
-            pass  # what Linux says when the other end is closed
-        os.close(ours)
-        assert process.wait(30) in (0, 1, 2)
-    assert b"Traceback" not in content
-    return content.decode()
+    done = project.terminal(*arguments, typed="n\n" * 9, TERM="xterm-256color")
+    assert done.code in (0, 1, 2)
+    return done.out
 
 
 def assert_harmless(said: str) -> None:
