@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.evaluation.results import results_of
 from orchestrator.ledger import open_ledger
-from orchestrator.reports.evaluation import print_results
+from orchestrator.reports.evaluation import print_results, results_csv
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import DONE, Evaluation, Score
 
@@ -98,3 +100,15 @@ def test_narrow_screens_break_headings_and_cut_nothing_off(home: Path, screen: S
     lines = lines_of(console)
     table = lines[lines.index("By expected tool: answers right") :]
     assert not any("…" in line for line in table[: table.index("")])
+
+
+def test_a_spreadsheet_runs_no_name_of_a_model_or_a_tool(home: Path) -> None:
+    (home / "ftorch.toml").write_text("")
+    with open_ledger(home, create=True) as ledger:
+        with ledger.database.write() as connection:
+            store.add(connection, evaluation_of(["=1+1"]))
+            store.add_scores(connection, [score("=1+1", 1, "@SUM(A1)", is_right=True)])
+        results = results_of(ledger, evaluation_of(["=1+1"]))
+    rows = list(csv.DictReader(io.StringIO(results_csv(results))))
+    assert {each["model"] for each in rows} == {"'=1+1"}
+    assert "'@SUM(A1)" in {each["name"] for each in rows}
