@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from orchestrator.server.apierror import ApiError, bad_request
-from orchestrator.server.requests import Fields
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from orchestrator.server.apierror import bad_request
+from orchestrator.server.requests import AS_SENT, INVALID_TYPE, WHOLE, Body, Text, parse, wrong
 from orchestrator.server.store.records import Method, Number
 
-KNOWN = frozenset(
-    {
-        "model",
-        "training_file",
-        "validation_file",
-        "hyperparameters",
-        "method",
-        "suffix",
-        "seed",
-        "metadata",
-        "integrations",
-    }
-)
-METHODS = ("supervised", "dpo", "reinforcement")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 MODEL_LENGTH = 256
 SUFFIX_LENGTH = 64
@@ -56,111 +44,153 @@ class JobSpec:
 
 def read(body: Mapping[str, Any]) -> JobSpec:
     """The job that a create request asks for; ApiError 400 names the parameter that is wrong or not offered."""
-    fields = Fields(body)
-    fields.only(KNOWN)
-    fields.required("model", "training_file")
-    _refuse_integrations(fields)
-    method, hyperparameters = _method(fields)
-    _check_names(method, hyperparameters)
-    return JobSpec(
-        model=_text(fields, "model"),
-        training_file=_text(fields, "training_file"),
-        validation_file=fields.text("validation_file"),
-        suffix=_suffix(fields),
-        seed=fields.integer("seed", 0, MAX_SEED),
-        method=method,
-        n_epochs=_number(hyperparameters, "n_epochs", MAX_EPOCHS),
-        batch_size=_number(hyperparameters, "batch_size", MAX_BATCH),
-        learning_rate_multiplier=_share(hyperparameters, "learning_rate_multiplier", MAX_LEARNING_RATE),
-        beta=_beta(method, hyperparameters),
-        metadata=read_metadata(fields),
-    )
+    return parse(JobBody, body).spec()
 
 
 def check_model_name(name: str) -> None:
     """Refuse a name that no model can have (400)."""
-    if len(name) > MODEL_LENGTH or not MODEL_NAME.fullmatch(name):
-        problem = f"must be up to {MODEL_LENGTH} letters, digits and . _ / : @ + -"
-        raise bad_request(f"Invalid value: 'model' {problem}.", "model", "invalid_value")
+    if not _is_model_name(name):
+        raise bad_request(f"Invalid value: 'model' {_MODEL_PROBLEM}.", "model", "invalid_value")
 
 
-def _text(fields: Fields, key: str) -> str:
-    value = fields.text(key) or ""
-    if key == "model":
-        check_model_name(value)
-    return value
+# --- Fields ---------------------------------------------------------------------------------------------------
 
 
-def _suffix(fields: Fields) -> str | None:
-    suffix = fields.text("suffix", longest=SUFFIX_LENGTH)
-    # The suffix becomes one part of the model's name, whose parts are set apart by colons.
+_MODEL_PROBLEM = f"must be up to {MODEL_LENGTH} letters, digits and . _ / : @ + -"
+
+
+def _is_model_name(name: str) -> bool:
+    return len(name) <= MODEL_LENGTH and MODEL_NAME.fullmatch(name) is not None
+
+
+def _model_name(name: str) -> str:
+    if not _is_model_name(name):
+        raise wrong(_MODEL_PROBLEM)
+    return name
+
+
+def _as_part_of_a_name(suffix: str | None) -> str | None:
+    # It becomes one part of the model's name, whose parts are set apart by colons.
     return None if suffix is None else re.sub(r"[^A-Za-z0-9._-]+", "-", suffix)
 
 
-def _method(fields: Fields) -> tuple[Method, Fields]:
-    """The method and its hyperparameters; the deprecated top-level ones where `method` has none."""
-    flat = fields.table("hyperparameters") or Fields({}, "hyperparameters")
-    table = fields.table("method")
-    if table is None:
-        return "supervised", flat
-    table.required("type")
-    table.only(("type", *METHODS))
-    kind = table.choice("type", METHODS)
-    if kind == "reinforcement":
-        raise _not_offered(kind)
-    method: Method = "dpo" if kind == "dpo" else "supervised"
-    details = table.table(method) or Fields({}, f"method.{method}")
-    details.only(("hyperparameters",))
-    return method, details.table("hyperparameters") or flat
-
-
-def _not_offered(kind: str) -> ApiError:
-    message = f"The method '{kind}' is not available on the local endpoint: its trainer runs no grader."
-    return bad_request(message, "method.type", "unsupported_value")
-
-
-def _check_names(method: Method, hyperparameters: Fields) -> None:
-    names = ("n_epochs", "batch_size", "learning_rate_multiplier")
-    hyperparameters.only((*names, "beta") if method == "dpo" else names)
-
-
-def _beta(method: Method, hyperparameters: Fields) -> Number | None:
-    return _share(hyperparameters, "beta", MAX_BETA) if method == "dpo" else None
-
-
-def _number(hyperparameters: Fields, key: str, highest: int) -> Number:
-    if hyperparameters.raw(key) == "auto":
-        return "auto"
-    number = hyperparameters.integer(key, 1, highest)
-    return "auto" if number is None else number
-
-
-def _share(hyperparameters: Fields, key: str, highest: float) -> Number:
-    if hyperparameters.raw(key) == "auto":
-        return "auto"
-    number = hyperparameters.number(key, 0, highest, above=True)
-    return "auto" if number is None else number
-
-
-def read_metadata(fields: Fields) -> Mapping[str, str] | None:
-    """The pairs that an object is to carry (else 400)."""
-    table = fields.table("metadata")
-    if table is None:
-        return None
-    pairs = table.as_mapping()
+def _pairs(pairs: dict[str, Any]) -> dict[str, Any]:
     if len(pairs) > METADATA_PAIRS:
-        raise fields.wrong("metadata", f"may have at most {METADATA_PAIRS} pairs, not {len(pairs)}")
-    for key in pairs:
+        raise wrong(f"may have at most {METADATA_PAIRS} pairs, not {len(pairs)}")
+    for key, value in pairs.items():
         if len(key) > METADATA_KEY:
-            raise fields.wrong("metadata", f"has a key of more than {METADATA_KEY} characters")
-        if not isinstance(pairs[key], str):
-            raise table.wrong_type(key, "a string")
-        if len(pairs[key]) > METADATA_VALUE:
-            raise table.wrong(key, f"may have at most {METADATA_VALUE} characters", "string_too_long")
+            raise wrong(f"has a key of more than {METADATA_KEY} characters")
+        if not isinstance(value, str):
+            raise wrong("must be a string", key, code=INVALID_TYPE)
+        if len(value) > METADATA_VALUE:
+            raise wrong(f"may have at most {METADATA_VALUE} characters", key, code="string_too_long")
     return pairs
 
 
-def _refuse_integrations(fields: Fields) -> None:
-    if fields.items("integrations"):
-        message = "Integrations are not available on the local endpoint: it sends nothing to other services."
-        raise bad_request(message, "integrations", "unsupported_parameter")
+Metadata = Annotated[dict[str, Any], AfterValidator(_pairs)]
+"""Pairs of strings that an object carries."""
+AUTO = BeforeValidator(lambda value: None if value == "auto" else value)
+"""None is what "auto" means, and leaving the field out."""
+
+
+class Hyperparameters(Body):
+    """Those of every method. An API that writes them in another way gives a translation as `context`."""
+
+    n_epochs: Annotated[int | None, Field(ge=1, le=MAX_EPOCHS), WHOLE, AUTO] = None
+    batch_size: Annotated[int | None, Field(ge=1, le=MAX_BATCH), WHOLE, AUTO] = None
+    learning_rate_multiplier: Annotated[float | None, Field(gt=0, le=MAX_LEARNING_RATE), AS_SENT, AUTO] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_our_words(cls, values: Any, info: ValidationInfo) -> Any:
+        return info.context(values) if info.context is not None and isinstance(values, dict) else values
+
+
+class DpoHyperparameters(Hyperparameters):
+    """Those of DPO."""
+
+    beta: Annotated[float | None, Field(gt=0, le=MAX_BETA), AS_SENT, AUTO] = None
+
+
+class Supervised(Body):
+    """The details of `supervised`."""
+
+    hyperparameters: Hyperparameters | None = None
+
+
+class Dpo(Body):
+    """The details of `dpo`."""
+
+    hyperparameters: DpoHyperparameters | None = None
+
+
+def _offered(kind: str) -> str:
+    if kind == "reinforcement":
+        problem = "names a method that is not available on the local endpoint, whose trainer runs no grader"
+        raise wrong(problem, code="unsupported_value")
+    return kind
+
+
+class MethodBody(Body):
+    """The method, and the details of the one named by `type`."""
+
+    type: Annotated[Literal["supervised", "dpo", "reinforcement"], AfterValidator(_offered)]
+    supervised: Supervised | None = None
+    dpo: Dpo | None = None
+    reinforcement: Any = None
+
+
+# --- The whole body -------------------------------------------------------------------------------------------
+
+
+class JobBody(Body):
+    """POST /fine_tuning/jobs."""
+
+    model: Annotated[Text, AfterValidator(_model_name)]
+    training_file: Text
+    validation_file: Text | None = None
+    suffix: Annotated[Text | None, Field(max_length=SUFFIX_LENGTH), AfterValidator(_as_part_of_a_name)] = None
+    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED), WHOLE] = None
+    method: MethodBody | None = None
+    hyperparameters: DpoHyperparameters | None = None
+    """Deprecated: used where `method` has none."""
+    metadata: Metadata | None = None
+    integrations: list[Any] | None = None
+
+    def spec(self) -> JobSpec:
+        """What is asked for."""
+        numbers = self._numbers() or DpoHyperparameters()
+        method: Method = "dpo" if self._is_dpo else "supervised"
+        beta = numbers.beta if isinstance(numbers, DpoHyperparameters) else None
+        return JobSpec(
+            model=self.model,
+            training_file=self.training_file,
+            validation_file=self.validation_file,
+            suffix=self.suffix,
+            seed=self.seed,
+            method=method,
+            n_epochs=numbers.n_epochs or "auto",
+            batch_size=numbers.batch_size or "auto",
+            learning_rate_multiplier=numbers.learning_rate_multiplier or "auto",
+            beta=(beta or "auto") if method == "dpo" else None,
+            metadata=self.metadata,
+        )
+
+    @property
+    def _is_dpo(self) -> bool:
+        return self.method is not None and self.method.type == "dpo"
+
+    def _numbers(self) -> Hyperparameters | None:
+        details = None if self.method is None else self.method.dpo if self._is_dpo else self.method.supervised
+        own = None if details is None else details.hyperparameters
+        return self.hyperparameters if own is None else own
+
+    @model_validator(mode="after")
+    def _is_offered(self) -> JobBody:
+        if self.integrations:
+            problem = "is not available on the local endpoint, which sends nothing to other services"
+            raise wrong(problem, "integrations", code="unsupported_parameter")
+        flat = self.hyperparameters
+        if flat is not None and "beta" in flat.model_fields_set and not self._is_dpo:
+            raise wrong("", "hyperparameters", "beta", code="unknown_parameter")
+        return self

@@ -7,7 +7,7 @@ here, with the path of the field as `param`.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -66,7 +66,9 @@ def parse(kind: type[B], values: Mapping[str, Any], *, context: object = None) -
     try:
         return kind.model_validate(values, context=context)
     except ValidationError as error:
-        raise _refusal(error.errors(include_url=False)[0]) from error
+        # As the real ones do: what is missing first, then the first that is wrong.
+        errors = error.errors(include_url=False)
+        raise _refusal(min(errors, key=lambda each: each["type"] != "missing" or len(each["loc"]) > 1)) from error
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -198,11 +200,15 @@ def wrong(problem: str, *at: str | int, code: str = INVALID_VALUE) -> PydanticCu
 
 def _refusal(error: ErrorDetails) -> ApiError:
     context = error.get("ctx", {})
-    if error["type"] in _TEXTS:
-        code, text = _TEXTS[error["type"]]
-        problem = text.format(**context, input=_shown(error["input"]))
+    if "problem" in context:
+        code, problem = error["type"], context["problem"]
     else:
-        code, problem = error["type"], error["msg"]
+        kind = error["type"]
+        if kind == "literal_error" and not isinstance(error["input"], str):
+            kind = "string_type"
+        code, text = _TEXTS.get(kind, (INVALID_VALUE, error["msg"]))
+        limits = {name: _shown(value) if isinstance(value, float) else value for name, value in context.items()}
+        problem = text.format(**limits, input=_shown(error["input"]))
     param = _param((*error["loc"], *context.get("at", ())))
     message = f"{_OPENINGS.get(code, 'Invalid value')}: '{param}' {problem}".rstrip()
     return bad_request(f"{message}.", param, code)
@@ -214,134 +220,6 @@ def _param(location: tuple[str | int, ...]) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return repr(value[:100] if isinstance(value, str) else value)[:110]
-
-
-# --------------------------------------------------------------------------------------------------------------
-# Reads a JSON object field by field; the first field that is wrong ends the request with 400 and its path.
-
-
-MISSING_CODE = "missing_required_parameter"
-
-
-class Fields:
-    """One JSON object. A field that is null counts as left out."""
-
-    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
-        self._values = values
-        self._path = path
-
-    def param(self, key: str) -> str:
-        """The field's full path, as error objects name it."""
-        return f"{self._path}.{key}" if self._path else key
-
-    def only(self, known: Collection[str]) -> None:
-        """Refuse any field that is not known."""
-        for key in self._values:
-            if key not in known:
-                param = self.param(key)
-                raise bad_request(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
-
-    def given(self, key: str) -> bool:
-        return self._values.get(key) is not None
-
-    def raw(self, key: str) -> Any:
-        """The value as it came; None where it is missing."""
-        return self._values.get(key)
-
-    def required(self, *keys: str) -> None:
-        """Refuse the object unless it has these fields."""
-        for key in keys:
-            if not self.given(key):
-                param = self.param(key)
-                raise bad_request(f"Missing required parameter: '{param}'.", param, MISSING_CODE)
-
-    def text(self, key: str, *, longest: int | None = None) -> str | None:
-        """A string, not empty, of at most `longest` characters."""
-        value = self._values.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise self.wrong_type(key, "a string")
-        if not value:
-            raise self.wrong(key, "must not be empty")
-        if longest is not None and len(value) > longest:
-            raise self.wrong(key, f"may have at most {longest} characters, not {len(value)}", "string_too_long")
-        return value
-
-    def choice(self, key: str, choices: Collection[str]) -> str | None:
-        """One of these strings."""
-        value = self.text(key)
-        if value is not None and value not in choices:
-            raise self.wrong(key, f"must be one of {', '.join(choices)}, not {value[:100]!r}")
-        return value
-
-    def integer(self, key: str, lowest: int, highest: int) -> int | None:
-        """A whole number from `lowest` to `highest`."""
-        value = self._values.get(key)
-        if value is None:
-            return None
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong_type(key, "a whole number")
-        if not lowest <= value <= highest:
-            raise self.wrong(key, f"must be from {lowest} to {highest}")
-        return value
-
-    def number(self, key: str, lowest: float, highest: float, *, above: bool = False) -> float | None:
-        """A number from `lowest` (or only above it) to `highest`."""
-        value = self._values.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.wrong_type(key, "a number")
-        if not lowest <= value <= highest or (above and value == lowest):
-            edge = f"greater than {lowest}" if above else f"at least {lowest}"
-            raise self.wrong(key, f"must be {edge} and at most {highest}")
-        return value
-
-    def flag(self, key: str) -> bool | None:
-        """true or false."""
-        value = self._values.get(key)
-        if value is not None and not isinstance(value, bool):
-            raise self.wrong_type(key, "true or false")
-        return value
-
-    def table(self, key: str) -> Fields | None:
-        """An object inside this one."""
-        value = self._values.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise self.wrong_type(key, "an object")
-        return Fields(value, self.param(key))
-
-    def items(self, key: str) -> list[Any] | None:
-        """An array."""
-        value = self._values.get(key)
-        if value is not None and not isinstance(value, list):
-            raise self.wrong_type(key, "an array")
-        return value
-
-    def tables(self, key: str) -> list[Fields]:
-        """An array of objects; empty where it is missing."""
-        found = []
-        for number, value in enumerate(self.items(key) or []):
-            if not isinstance(value, dict):
-                raise self.wrong_type(f"{key}[{number}]", "an object")
-            found.append(Fields(value, self.param(f"{key}[{number}]")))
-        return found
-
-    def as_mapping(self) -> Mapping[str, Any]:
-        return self._values
-
-    def wrong(self, key: str, problem: str, code: str = "invalid_value") -> ApiError:
-        """The refusal of a field's value."""
-        param = self.param(key)
-        return bad_request(f"Invalid value: '{param}' {problem}.", param, code)
-
-    def wrong_type(self, key: str, expected: str) -> ApiError:
-        """The refusal of a field's type."""
-        param = self.param(key)
-        return bad_request(f"Invalid type: '{param}' must be {expected}.", param, "invalid_type")

@@ -6,8 +6,9 @@ import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,7 +29,7 @@ from orchestrator.server.azure.catalogue import (
 from orchestrator.server.azure.deployments import Deployments, State
 from orchestrator.server.azure.errors import AzureError
 from orchestrator.server.context import Context
-from orchestrator.server.requests import Fields
+from orchestrator.server.requests import WHOLE, OpenBody, Text
 from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import Deployment, FineTunedModel
@@ -176,10 +177,10 @@ class Management:
 
     async def _put(self, request: Request) -> Response:
         self._check_scope(request)
-        body = Fields(await requests.json_object(request))
+        body = await requests.read(request, DeploymentBody)
         return await run_in_threadpool(self._make, request, body)
 
-    def _make(self, request: Request, body: Fields) -> Response:
+    def _make(self, request: Request, body: DeploymentBody) -> Response:
         name, now = request.path_params["name"], self._core.settings.now()
         is_new = self._deployments.put(read(name, body, self._store, self._settings, now))
         shown = self._shown(self._found(name))
@@ -275,31 +276,56 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_CAPACITY = 100_000
 
 
-def read(name: str, body: Fields, store: Store, settings: AzureSettings, now: float) -> Deployment:
+class Sku(OpenBody):
+    """How it is billed, and its thousand tokens a minute."""
+
+    name: Literal["Standard", "GlobalStandard", "DeveloperTier"]
+    capacity: Annotated[int, Field(ge=1, le=_MOST_CAPACITY), WHOLE] = 1
+
+
+class DeployedModel(OpenBody):
+    """What answers."""
+
+    format: Text
+    name: Text
+    version: Text | None = None
+    source: Text | None = None
+
+
+class Properties(OpenBody):
+    """The part of the body that holds the model."""
+
+    model: DeployedModel | None = None
+
+
+class DeploymentBody(OpenBody):
+    """PUT …/deployments/{name}."""
+
+    sku: Sku | None = None
+    properties: Properties | None = None
+
+
+def read(name: str, body: DeploymentBody, store: Store, settings: AzureSettings, now: float) -> Deployment:
     """The deployment that is asked for; ApiError 400 where there can't be one like that."""
     if not _NAME.fullmatch(name):
         raise _invalid(f"The name '{name[:100]}' must be up to 64 letters, digits, '-', '_' and '.'.")
-    sku, properties = body.table("sku"), body.table("properties")
-    model = properties.table("model") if properties is not None else None
+    sku, model = body.sku, None if body.properties is None else body.properties.model
     if sku is None or model is None:
         raise _invalid("A deployment needs 'sku' and 'properties.model'.")
-    sku.required("name")
-    model.required("format", "name")
-    asked = model.text("name") or ""
     wanted = Deployment(
         name=name,
         created_at=now,
         changed_at=now,
         deleted_at=None,
         last_used_at=None,
-        sku=sku.choice("name", SKUS) or "",
-        capacity=sku.integer("capacity", 1, _MOST_CAPACITY) or 1,
-        model_format=model.text("format") or "",
-        model=store.models.of_checkpoint(asked) or asked,
-        model_version=model.text("version") or _newest(asked),
-        model_source=model.text("source"),
+        sku=sku.name,
+        capacity=sku.capacity,
+        model_format=model.format,
+        model=store.models.of_checkpoint(model.name) or model.name,
+        model_version=model.version or _newest(model.name),
+        model_source=model.source,
     )
-    if store.models.checkpoint_id(asked):
+    if store.models.checkpoint_id(model.name):
         raise _unsupported(wanted)  # a checkpoint goes by its id
     _check_model(wanted, store, settings)
     return wanted

@@ -7,22 +7,23 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.lines import numbered_lines
-from orchestrator.server import jobrequest, objects
+from orchestrator.server import objects
 from orchestrator.server.azure.catalogue import TRAINING_TYPES, find_model
 from orchestrator.server.azure.errors import AzureError, quota_exceeded, refused
 from orchestrator.server.azure.versions import ApiVersion
 from orchestrator.server.dialect import Dialect
-from orchestrator.server.jobrequest import JobSpec
+from orchestrator.server.jobrequest import JobBody, JobSpec
 from orchestrator.server.objects import Json
-from orchestrator.server.requests import Fields
+from orchestrator.server.requests import INVALID_TYPE, Text, parse, wrong
 from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import NoJobRoomError
@@ -159,22 +160,32 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-# --- Reads the request that creates a fine-tuning job, in the words of one API version ------------------------
+# --- The request that creates a fine-tuning job, in the words of one API version ------------------------------
 
 
 _SUFFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_KNOWN = frozenset(
-    {
-        "model",
-        "training_file",
-        "validation_file",
-        "hyperparameters",
-        "suffix",
-        "seed",
-        "integrations",
-    }
-)
 _NOT_TUNABLE = "The specified base model does not support fine-tuning."
+_UNKNOWN = {"none": ("method", "metadata", "trainingType"), "type": ("metadata",), "whole": ()}
+"""The parameters that a version has not, by what it has of the method."""
+
+
+def _suffix(suffix: str | None) -> str | None:
+    if suffix is not None and not _SUFFIX.fullmatch(suffix):
+        raise wrong("may have up to 40 letters, digits, hyphens and underscores", code="invalid_suffix")
+    return suffix
+
+
+def _training_type(name: str | None) -> str | None:
+    if name is not None and name.casefold() not in {each.casefold() for each in TRAINING_TYPES}:
+        raise wrong(f"must be one of {', '.join(TRAINING_TYPES)}")
+    return name
+
+
+class AzureJobBody(JobBody):
+    """POST /fine_tuning/jobs."""
+
+    suffix: Annotated[Text | None, AfterValidator(_suffix)] = None
+    trainingType: Annotated[Text | None, AfterValidator(_training_type)] = None  # noqa: N815
 
 
 def read(body: Mapping[str, Any], version: ApiVersion, region: str, ignored: frozenset[str]) -> JobSpec:
@@ -182,67 +193,28 @@ def read(body: Mapping[str, Any], version: ApiVersion, region: str, ignored: fro
 
     Hyperparameters in `ignored` are left at "auto".
     """
-    fields = Fields(body)
-    fields.only(_known(version))
-    _check_suffix(fields)
-    training_type = _training_type(fields)
-    spec = jobrequest.read(_as_openai(body, version, fields, ignored))
-    _check_model(spec.model, region, training_type or TRAINING_TYPES[0])
-    return replace(spec, training_type=training_type)
+    _check_version(body, version)
+    asked = parse(AzureJobBody, body, context=lambda given: _numbers(given, version, ignored))
+    spec = asked.spec()
+    _check_model(spec.model, region, asked.trainingType or TRAINING_TYPES[0])
+    return replace(spec, training_type=asked.trainingType)
 
 
-def _known(version: ApiVersion) -> frozenset[str]:
-    extra = {"none": set(), "type": {"method", "trainingType"}, "whole": {"method", "metadata", "trainingType"}}
-    return _KNOWN | extra[version.method]
+def _check_version(body: Mapping[str, Any], version: ApiVersion) -> None:
+    unknown = [name for name in body if name in _UNKNOWN[version.method]]
+    method = body.get("method")
+    if version.method == "type" and isinstance(method, dict):
+        unknown += [f"method.{name}" for name in method if name != "type"]
+    if unknown:
+        raise refused(f"Unknown parameter: '{unknown[0]}'.", inner="unknown_parameter")
 
 
-def _check_suffix(fields: Fields) -> None:
-    suffix = fields.text("suffix")
-    if suffix is not None and not _SUFFIX.fullmatch(suffix):
-        raise refused(
-            "The suffix may have up to 40 letters, digits, hyphens and underscores.", inner="invalid_suffix"
-        )
-
-
-def _training_type(fields: Fields) -> str | None:
-    wanted = fields.text("trainingType")
-    if wanted is not None and wanted.casefold() not in {each.casefold() for each in TRAINING_TYPES}:
-        raise fields.wrong("trainingType", f"must be one of {', '.join(TRAINING_TYPES)}")
-    return wanted
-
-
-def _as_openai(
-    body: Mapping[str, Any], version: ApiVersion, fields: Fields, ignored: frozenset[str]
-) -> dict[str, Any]:
-    """The same request as OpenAI takes it."""
-    wanted = {key: value for key, value in body.items() if key != "trainingType"}
-    numbers = fields.table("hyperparameters")
-    if numbers is not None:
-        wanted["hyperparameters"] = _numbers(numbers, version, ignored)
-    method = fields.table("method")
-    if method is not None:
-        method.required("type")
-        if version.method == "type":
-            method.only(("type",))
-        wanted["method"] = _method(method, version, ignored)
-    return wanted
-
-
-def _method(method: Fields, version: ApiVersion, ignored: frozenset[str]) -> dict[str, Any]:
-    kind = method.text("type") or ""
-    details = method.table(kind)
-    if details is None or details.table("hyperparameters") is None:
-        return dict(method.as_mapping())
-    numbers = _numbers(details.table("hyperparameters") or Fields({}), version, ignored)
-    return {**method.as_mapping(), kind: {**details.as_mapping(), "hyperparameters": numbers}}
-
-
-def _numbers(given: Fields, version: ApiVersion, ignored: frozenset[str]) -> dict[str, Any]:
+def _numbers(given: Mapping[str, Any], version: ApiVersion, ignored: frozenset[str]) -> dict[str, Any]:
     """The hyperparameters with -1, which means "auto" here, written as that."""
-    for name, value in given.as_mapping().items():
+    for name, value in given.items():
         if value == "auto" and not version.takes_auto:
-            raise given.wrong_type(name, "a number")
-    kept = {name: value for name, value in given.as_mapping().items() if name not in ignored}
+            raise wrong("must be a number", name, code=INVALID_TYPE)
+    kept = {name: value for name, value in given.items() if name not in ignored}
     return {name: "auto" if value == -1 else value for name, value in kept.items()}
 
 

@@ -6,9 +6,10 @@ import ipaddress
 import socket
 import tempfile
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,14 +18,22 @@ from starlette.routing import Route
 from orchestrator.server import requests
 from orchestrator.server.azure.errors import refused
 from orchestrator.server.context import Context, context
-from orchestrator.server.requests import Fields
-from orchestrator.server.routes.files import PURPOSES
+from orchestrator.server.filerequest import FileName, Purpose
+from orchestrator.server.requests import Body, Text
 from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store.records import File
 
-NAME_LENGTH, URL_LENGTH = 1024, 8192
+URL_LENGTH = 8192
 FETCH_SECONDS = 60.0
 """Between two pieces of the answer."""
+
+
+class ImportBody(Body):
+    """POST /files/import."""
+
+    content_url: Annotated[Text, Field(max_length=URL_LENGTH)]
+    filename: FileName
+    purpose: Purpose
 
 
 class FetchError(Exception):
@@ -42,14 +51,10 @@ class Imports:
 
     async def _create(self, request: Request) -> Response:
         """POST /files/import. What can't be fetched becomes a file in `error`, as it does on Azure."""
-        fields = Fields(await requests.json_object(request))
-        fields.only(("content_url", "filename", "purpose"))
-        fields.required("content_url", "filename", "purpose")
-        name = PurePosixPath(fields.text("filename", longest=NAME_LENGTH) or "").name or "file"
-        purpose = fields.choice("purpose", PURPOSES) or ""
-        url = _checked_url(fields.text("content_url", longest=URL_LENGTH) or "")
+        asked = await requests.read(request, ImportBody)
+        name = PurePosixPath(asked.filename).name or "file"
         at = context(request)
-        file = await run_in_threadpool(self._import, at, url, name, purpose)
+        file = await run_in_threadpool(self._import, at, _checked_url(asked.content_url), name, asked.purpose)
         return at.dialect.created(request, at.dialect.file(file, at.now))
 
     def _import(self, at: Context, url: SplitResult, name: str, purpose: str) -> File:

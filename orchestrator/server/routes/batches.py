@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrator.server import batchwork, ids, objects, requests
+from orchestrator.server import ids, objects, requests
 from orchestrator.server.apierror import bad_request, not_found
-from orchestrator.server.batchwork import BatchSpec
+from orchestrator.server.batchrequest import BatchBody
 from orchestrator.server.context import Context, context
 from orchestrator.server.store.batches import Batch, BatchStatus
 
@@ -19,9 +19,9 @@ INPUT_PURPOSE = "batch"
 
 async def create(request: Request) -> Response:
     """POST /batches."""
-    spec = batchwork.read(await requests.json_object(request))
+    asked = await requests.read(request, BatchBody)
     at = context(request)
-    batch = await run_in_threadpool(_create, at, spec)
+    batch = await run_in_threadpool(_create, at, asked)
     at.scheduler.wake()
     return _answer(at, batch)
 
@@ -59,22 +59,22 @@ ROUTES = [
 ]
 
 
-def _create(at: Context, spec: BatchSpec) -> Batch:
-    file = at.store.files.get(spec.input_file, at.now)
+def _create(at: Context, asked: BatchBody) -> Batch:
+    file = at.store.files.get(asked.input_file_id, at.now)
     if file is None:
-        raise bad_request(f"There is no file {spec.input_file[:200]}.", "input_file_id", "file_not_found")
+        raise bad_request(f"There is no file {asked.input_file_id[:200]}.", "input_file_id", "file_not_found")
     if file.purpose != INPUT_PURPOSE:
         message = f"The file {file.id} was uploaded for '{file.purpose}'; a batch takes files for 'batch'."
         raise bad_request(message, "input_file_id", "invalid_file_purpose")
     batch = Batch(
         id=ids.batch_id(),
         created_at=at.now,
-        expires_at=at.now + spec.window_seconds,
-        endpoint=spec.endpoint,
-        completion_window=spec.completion_window,
+        expires_at=at.now + asked.window_seconds,
+        endpoint=asked.endpoint,
+        completion_window=asked.completion_window,
         input_file=file.id,
-        output_lifetime=spec.output_lifetime,
-        metadata=spec.metadata,
+        output_lifetime=asked.output_lifetime,
+        metadata=asked.metadata,
     )
     at.store.batches.add(batch)
     return batch

@@ -11,16 +11,13 @@ from starlette.routing import Route
 from orchestrator.server import objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
 from orchestrator.server.context import context
+from orchestrator.server.filerequest import read_form
 from orchestrator.server.store.records import File
 
 MAX_BYTES = 512 << 20
 FORM_BYTES = 64 << 10
 """What the rest of a multipart body, its fields and boundaries, may take."""
 MAX_LIST = 10_000
-PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
-MIN_LIFETIME, MAX_LIFETIME = 3600, 2_592_000
-BATCH_LIFETIME = MAX_LIFETIME
-"""How long the questions of a batch are kept where nobody says, by OpenAI's reference (files, create)."""
 
 
 async def create(request: Request) -> Response:
@@ -28,9 +25,8 @@ async def create(request: Request) -> Response:
     refuse_long_body(request, MAX_BYTES)
     async with request.form(max_files=1, max_fields=20) as form:
         upload = _part(form)
-        purpose = checked_purpose(form.get("purpose"))
-        lifetime = _lifetime(form) or (BATCH_LIFETIME if purpose == "batch" else None)
-        file = await run_in_threadpool(_store, request, upload, purpose, lifetime)
+        asked = read_form(form)
+        file = await run_in_threadpool(_store, request, upload, asked.purpose, asked.lifetime)
     at = context(request)
     return at.dialect.created(request, at.dialect.file(file, at.now))
 
@@ -88,15 +84,6 @@ def refuse_long_body(request: Request, most: int) -> None:
         raise too_large(f"The file is larger than {most} bytes.")
 
 
-def checked_purpose(purpose: object) -> str:
-    """The purpose if it is one of the official ones (else 400)."""
-    if not isinstance(purpose, str) or not purpose:
-        raise bad_request("Missing required parameter: 'purpose'.", "purpose", "missing_required_parameter")
-    if purpose not in PURPOSES:
-        raise bad_request(f"'{purpose[:100]}' is not one of {', '.join(PURPOSES)}.", "purpose", "invalid_value")
-    return purpose
-
-
 def _part(form: FormData) -> UploadFile:
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
@@ -107,19 +94,6 @@ def _part(form: FormData) -> UploadFile:
     if upload.size > MAX_BYTES:
         raise too_large(f"The file has {upload.size} bytes; at most {MAX_BYTES} are taken.")
     return upload
-
-
-def _lifetime(form: FormData) -> int | None:
-    seconds, anchor = form.get("expires_after[seconds]"), form.get("expires_after[anchor]")
-    if seconds is None and anchor is None:
-        return None
-    if anchor != "created_at":
-        raise bad_request("The only anchor is 'created_at'.", "expires_after.anchor", "invalid_value")
-    text = str(seconds)
-    if not text.isascii() or not text.isdigit() or not MIN_LIFETIME <= int(text[:9]) <= MAX_LIFETIME:
-        message = f"expires_after.seconds must be from {MIN_LIFETIME} to {MAX_LIFETIME}."
-        raise bad_request(message, "expires_after.seconds", "invalid_value")
-    return int(text)
 
 
 def _store(request: Request, upload: UploadFile, purpose: str, lifetime: int | None) -> File:

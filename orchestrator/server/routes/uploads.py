@@ -15,34 +15,22 @@ from starlette.routing import Route
 from orchestrator.server import objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
 from orchestrator.server.context import context
-from orchestrator.server.requests import Fields
-from orchestrator.server.routes.files import (
-    MAX_LIFETIME,
-    MIN_LIFETIME,
-    PURPOSES,
-    checked_purpose,
-    refuse_long_body,
-)
+from orchestrator.server.filerequest import CompletionBody, UploadBody
+from orchestrator.server.routes.files import refuse_long_body
 from orchestrator.server.store.records import Part, Upload
 
 PART_BYTES = 64 << 20
-MAX_BYTES = 8 << 30
-NAME_LENGTH = 1024
 
 
 async def create(request: Request) -> Response:
     """POST /uploads."""
-    fields = Fields(await requests.json_object(request))
-    fields.only(("filename", "purpose", "bytes", "mime_type", "expires_after"))
-    fields.required("filename", "purpose", "bytes", "mime_type")
-    filename = fields.text("filename", longest=NAME_LENGTH) or ""
-    purpose = checked_purpose(fields.choice("purpose", PURPOSES))
-    size = fields.integer("bytes", 1, MAX_BYTES) or 0
-    fields.text("mime_type")
-    lifetime = _lifetime(fields.table("expires_after"))
+    asked = await requests.read(request, UploadBody)
+    lifetime = None if asked.expires_after is None else asked.expires_after.seconds
     at = context(request)
-    await run_in_threadpool(at.dialect.check_upload, at.store, size, at.now)
-    upload = await run_in_threadpool(at.store.uploads.add, filename, purpose, size, at.now, lifetime)
+    await run_in_threadpool(at.dialect.check_upload, at.store, asked.bytes, at.now)
+    upload = await run_in_threadpool(
+        at.store.uploads.add, asked.filename, asked.purpose, asked.bytes, at.now, lifetime
+    )
     return at.dialect.created(request, at.dialect.upload(upload, None, at.now))
 
 
@@ -65,11 +53,8 @@ async def add_part(request: Request) -> Response:
 
 async def complete(request: Request) -> Response:
     """POST /uploads/{id}/complete."""
-    fields = Fields(await requests.json_object(request))
-    fields.only(("part_ids", "md5"))
-    fields.required("part_ids")
-    wanted = fields.items("part_ids") or []
-    return await run_in_threadpool(_complete, request, wanted, fields.text("md5"))
+    asked = await requests.read(request, CompletionBody)
+    return await run_in_threadpool(_complete, request, asked.part_ids, asked.md5)
 
 
 def cancel(request: Request) -> Response:
@@ -124,14 +109,6 @@ def _check_bytes(path: Path, upload: Upload, md5: str | None) -> None:
             found = hashlib.file_digest(joined, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if found != md5.lower():
             raise bad_request(f"The MD5 of the parts is {found}.", "md5", "invalid_value")
-
-
-def _lifetime(expires_after: Fields | None) -> int | None:
-    if expires_after is None:
-        return None
-    expires_after.required("anchor", "seconds")
-    expires_after.choice("anchor", ("created_at",))
-    return expires_after.integer("seconds", MIN_LIFETIME, MAX_LIFETIME)
 
 
 def _upload(request: Request) -> Upload:
