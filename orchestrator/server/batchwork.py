@@ -1,6 +1,6 @@
 """What is done for one batch, from its check to its files: in slices, so that it can be left between any two.
 
-Everything is recorded before the slice ends. Whoever goes on, in this process or another, looks at the store alone.
+Everything is recorded before the slice ends, so another process can go on from the store alone.
 """
 
 from __future__ import annotations
@@ -186,10 +186,10 @@ def _not_in_time(line: Line) -> str:
     return _text(line, None, {"code": "batch_expired", "message": message})
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Works on the batches of a store in the background: a slice of each in turn, so that a long one delays no other.
+# --- Running batches in the background ------------------------------------------------------------------------
 #
-# As with jobs, any number of processes may do so for the same store: a file lock says who works on which batch.
+# A slice of each in turn, so that a long batch delays no other. As with jobs, any number of processes may do so for
+# the same store: a file lock says which of them works on a batch.
 
 
 IDLE_SECONDS = 1.0
@@ -272,8 +272,7 @@ class BatchRunner:
 _OVER = object()
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The lines of a batch's input file: reading them, and what is wrong with them before anything is answered.
+# --- The lines of the input file, and what is wrong with them -------------------------------------------------
 #
 # The codes are those of Microsoft's page on Azure OpenAI batch deployments, which lists them; the limits are
 # those of OpenAI's API reference (batches, create).
@@ -315,7 +314,7 @@ class Inspection:
     _ids: set[str] = field(default_factory=set)
 
     def look_at(self, path: Path) -> Iterator[None]:
-        """Yields after each line, so that whoever looks may do something else between."""
+        """Check the lines; yields after each, so that the caller may do something else in between."""
         if path.stat().st_size > MAX_BYTES:
             self._note(None, "file_too_large", f"The file has more than {MAX_BYTES} bytes.")
             return
@@ -351,7 +350,7 @@ class Inspection:
         if not isinstance(custom_id, str) or not custom_id:
             self._note(number, "missing_required_parameter", "A custom_id is required.", "custom_id")
         elif custom_id in self._ids:
-            message = f"The custom_id '{custom_id[:200]}' stands on an earlier line too."
+            message = f"The custom_id '{custom_id[:200]}' is on an earlier line too."
             self._note(number, "duplicate_custom_id", message, "custom_id")
         else:
             self._ids.add(custom_id)

@@ -71,7 +71,7 @@ class Settings:
     """The resource whose API is served as well; None where there is none."""
 
 
-# --- The habits of the endpoints that clients meet, so that a client can be tried against each ----------------
+# --- Profiles: the habits of other endpoints, so that a client can be tried against each ----------------------
 #
 # `openai` follows the official description to the letter. `nebius` shows what was recorded from that host: a job
 # is running from its first answer on, files have no status, lists say nothing of further pages and take no

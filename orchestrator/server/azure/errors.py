@@ -56,6 +56,3 @@ def refused(message: str, *, inner: str | None = None) -> AzureError:
 def quota_exceeded(status: int, message: str, *, retry_after: float | None = None) -> AzureError:
     """A limit of the resource is reached."""
     return AzureError(status, "quotaExceeded", message, retry_after=retry_after)
-
-
-# --- How the simulated Azure resource is set up ---------------------------------------------------------------

@@ -235,9 +235,7 @@ def _batch(row: sqlite3.Row) -> Batch:
     return Batch(**values)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# Answers to requests that came with an Idempotency-Key: the same key is answered with the same bytes.
-
+# --- Answers kept by Idempotency-Key: the same key gets the same bytes ----------------------------------------
 
 KEPT_SECONDS = 7 * 24 * 3600
 

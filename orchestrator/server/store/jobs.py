@@ -1,6 +1,6 @@
 """Fine-tuning jobs and their events: what the API reads and asks for.
 
-The status of a job is changed here and in `progress` only, always by comparing first: a request that comes late
+The status of a job is changed in this file only, always by comparing first: a request that comes late
 changes nothing.
 """
 
@@ -209,8 +209,9 @@ def insert_event(
     )
 
 
-# --------------------------------------------------------------------------------------------------------------
-# What the process that trains a job writes. Every write first looks whether the job is still its to write.
+# --- What a training process writes ---------------------------------------------------------------------------
+#
+# Every write first looks whether the job still belongs to the process.
 
 
 KEPT_CHECKPOINTS = 3

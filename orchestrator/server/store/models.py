@@ -51,7 +51,7 @@ def insert_model(connection: sqlite3.Connection, model: FineTunedModel) -> None:
     )
 
 
-# --- Deployments: the names by which fine-tuned models answer, where an API asks for that ---------------------
+# --- Deployments: the names by which fine-tuned models answer on Azure ----------------------------------------
 
 
 USED_SECONDS = 60.0

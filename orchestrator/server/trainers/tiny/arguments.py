@@ -235,7 +235,7 @@ def _same(value: Any, right: Any) -> bool:
     return bool(value is right or (isinstance(value, bool) == isinstance(right, bool) and value == right))
 
 
-# --- Values copied from the prompt: numbers as they stand, strings by their first and last chunk --------------
+# --- Values copied from the prompt: whole numbers, and strings by their first and last chunk ------------------
 
 
 MOST_STARTS = 80
