@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.azure_resource import BASE, AzureResource, azure_resource
+from support.azure_resource import AzureResource, azure_resource
 from support.command import ftorch
 from support.project import Project, make_project
 
@@ -22,7 +22,7 @@ from orchestrator.store.schema import deployments as deployments_table
 
 EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nmodels = ["tuned"]\nauto = true\n'
 DEPLOYMENT = '[azure.deployment]\nsku = "DeveloperTier"\nname = "greeter"\n'
-GRID = "[sweep]\n[sweep.space]\nn_epochs = [1, 2]\n"
+GRID = "[sweep.space]\nn_epochs = [1, 2]\n"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,15 @@ def states_of_deployments(project: Project) -> dict[str, str]:
         return {each.name: each.state for each in deployments.newest(connection)}
 
 
+def write_sweep(project: Project, text: str = "") -> Path:
+    """A job file of two trials, which are ranked by their validation loss."""
+    rows = (project.root / "jobs" / "train.jsonl").read_text().splitlines()[:3]
+    lines = "\n".join(rows).replace("Switch on the light in the", "Light up the") + "\n"
+    (project.root / "jobs" / "validation.jsonl").write_text(lines)
+    files = 'training_file = "train.jsonl"\nvalidation_file = "validation.jsonl"'
+    return project.write_job(f"{GRID}{text}", training_file=files)
+
+
 def test_a_submission_is_followed_and_found_again(way: Way, project: Project) -> None:
     job = project.write_job()
     way.submit(job)
@@ -111,7 +120,7 @@ def test_a_submission_is_followed_and_found_again(way: Way, project: Project) ->
 
 
 def test_a_sweep_is_followed_to_its_end(way: Way, project: Project) -> None:
-    way.submit(project.write_job(GRID))
+    way.submit(write_sweep(project))
     assert [run.state for run in orchestrator.status()] == ["succeeded", "succeeded"]
     with read(project) as ledger:
         [standing] = ledger.sweeps()
@@ -124,7 +133,7 @@ def test_a_run_is_evaluated_when_it_has_succeeded(way: Way, project: Project) ->
 
 
 def test_a_sweep_is_evaluated_when_its_trials_are_over(way: Way, project: Project) -> None:
-    way.submit(project.write_job(f"{GRID}{EVALUATION}"))
+    way.submit(write_sweep(project, EVALUATION))
     assert states_of_evaluations(project) == ["done"]
 
 
@@ -147,10 +156,11 @@ def test_resume_drives_evaluates_and_deploys_what_was_left(
 
 
 def test_resume_removes_what_a_dead_evaluation_left(
-    way: Way, project: Project, on_azure: Callable[[str], Path]
+    way: Way, project: Project, resource: AzureResource, on_azure: Callable[[str], Path]
 ) -> None:
     on_azure("")
-    _command("deploy", BASE, "--endpoint", "azure-sim", "--name", "left", "--sku", "DeveloperTier", "--yes")
+    deploy = ("deploy", resource.model, "--endpoint", "azure-sim", "--name", "left", "--sku", "DeveloperTier")
+    _command(*deploy, "--yes")
     with read(project) as ledger, ledger.database.write() as connection:
         connection.execute(deployments_table.update().values(temporary=True))
     way.resume()

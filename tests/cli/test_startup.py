@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from orchestrator.cli import main
 
 HEAVY = {"sqlalchemy", "alembic", "openai", "numpy", "starlette", "pydantic", "rich", "asyncio"}
 
@@ -26,6 +29,15 @@ def loaded(arguments: list[str], folder: Path) -> set[str]:
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_load_click_alone(option: str, tmp_path: Path) -> None:
     assert not loaded([option], tmp_path) & HEAVY
+
+
+def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
+    context = click.Context(main)
+    for name, (_, text) in main.lazy.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        for limit in (30, 45, 60):
+            assert click.Command(name, help=text).get_short_help_str(limit) == command.get_short_help_str(limit)
 
 
 def test_status_loads_the_database_and_no_sdk(tmp_path: Path) -> None:

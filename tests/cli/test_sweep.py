@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -13,7 +14,7 @@ from click.testing import Result
 from support import command
 from support.project import Project, Result as Done, make_project
 
-from orchestrator.cli import terminal
+from orchestrator.api import runs
 from orchestrator.sweeps.supervisor import SweepSupervisor
 
 RATE = "learning_rate_multiplier"
@@ -164,11 +165,13 @@ def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(
 ) -> None:
     pytest.importorskip("optuna")
 
-    async def interrupted(_1: object, _2: object, _3: object, supervisors: list[SweepSupervisor]) -> bool:
+    async def interrupted(
+        *_: object, supervisors: list[SweepSupervisor], stop: asyncio.Event, **__: object
+    ) -> None:
         supervisors[0].attend(time.time())
-        return True
+        stop.set()
 
-    monkeypatch.setattr(terminal, "_drive", interrupted)
+    monkeypatch.setattr(runs, "drive", interrupted)
     space = f"[sweep]\nstrategy = 'tpe'\ntrials = 3\n[sweep.space]\n{RATE} = {{ low = 0.1, high = 1.0 }}"
     done = ftorch("submit", write_sweep(project, "drawn", space))
     assert (done.exit_code, done.stdout) == (130, "")

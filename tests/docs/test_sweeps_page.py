@@ -33,7 +33,9 @@ def test_each_command_and_option_exists(line: str) -> None:
     command: click.Command = main
     words = line.split()[1:]
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None
+        command = found
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
 

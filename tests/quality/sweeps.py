@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
-from orchestrator.api import sweeps
+import orchestrator
 from orchestrator.ledger import open_ledger
 from orchestrator.store.records import last_metrics
 from orchestrator.sweeps.overview import Overview
@@ -87,7 +87,7 @@ def folder() -> Iterator[Path]:
 def swept(project: Path, name: str, sweep: str) -> Overview:
     path = project / f"{name}.toml"
     path.write_text(HEAD.format(name=name) + sweep + "\n")
-    return sweeps.sweep(path)
+    return orchestrator.sweep(path)
 
 
 def best(found: Overview) -> float:

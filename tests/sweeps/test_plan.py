@@ -8,6 +8,7 @@ import pytest
 from support.sweeping import GRID, Sweeping
 
 from orchestrator.api import runs
+from orchestrator.api.host import Host
 from orchestrator.errors import BudgetTooSmall, InvalidData, JobFileIsSweep
 
 PAID = """
@@ -100,4 +101,4 @@ def test_recommended_points_fit_the_size_of_the_data(sweeping: Sweeping) -> None
 
 def test_a_sweep_is_not_trained_as_a_single_run(sweeping: Sweeping) -> None:
     with pytest.raises(JobFileIsSweep, match=r"orchestrator.sweep\("):
-        runs.plan(sweeping.write())
+        runs.plan(sweeping.write(), Host())
