@@ -23,15 +23,15 @@ from rich.progress import (
 from rich.text import Text
 
 from orchestrator.reports.text import count, duration, iso, moment, plural, printable, stderr
-from orchestrator.store.batches import Batch
-from orchestrator.store.records import Event, Metric
-from orchestrator.store.runs import Run, Transition
 
-if TYPE_CHECKING:  # these load an SDK, or pydantic
+if TYPE_CHECKING:  # these load an SDK, pydantic or SQLAlchemy, and `data check` needs none of them
     from orchestrator.dataset.checking.filesets import Source
     from orchestrator.evaluation.asking import Reply
     from orchestrator.evaluation.batching.states import Listener as BatchListener
     from orchestrator.evaluation.session import Listener
+    from orchestrator.store.batches import Batch
+    from orchestrator.store.records import Event, Metric
+    from orchestrator.store.runs import Run, Transition
 
 
 _LINE_SECONDS = 10.0
