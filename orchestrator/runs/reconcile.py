@@ -149,7 +149,7 @@ async def look_for_surplus(run: Run, context: Context) -> None:
             await _cancel_duplicate(job, run, context)
 
 
-async def disown(run: Run, outcome: Outcome, context: Context) -> None:
+async def disown(run: Run, outcome: Move | Wait, context: Context) -> None:
     """What to do with a job that this process created for a run that it lost meanwhile.
 
     A run that is still looking will find it. One that is over, or follows another job, has no use for it.

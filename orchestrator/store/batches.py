@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from orchestrator.store.evaluations import Asked
-from orchestrator.store.leased import Leased
+from orchestrator.store.leased import Condition, Leased
 from orchestrator.store.schema import batch_transitions, batched_questions, batches
 
 
@@ -75,7 +75,7 @@ def unfinished(
     connection: Connection, endpoint: str | None = None, ids: Collection[str] | None = None
 ) -> list[Batch]:
     """The batches that are not over, oldest first: of all endpoints or one, all or those of these ids."""
-    where = [_OPEN]
+    where: list[Condition] = [_OPEN]
     where += [] if endpoint is None else [batches.c.endpoint == endpoint]
     where += [] if ids is None else [batches.c.id.in_(ids)]
     return BATCHES.select(connection, *where)

@@ -34,7 +34,8 @@ from orchestrator.store.deployments import Deployment
 from orchestrator.store.leased import Transition
 from orchestrator.store.runs import Run
 
-NOW = 1_800_000_000.0
+ME = "there:1:me"
+"""A worker's name."""
 CONFIG = EndpointConfig("fake", "compatible", base_url="http://fake/v1", poll_seconds=5, settling_seconds=120)
 
 
@@ -64,8 +65,8 @@ def _run() -> KindOfItem:
     values |= {"seed_given": False, "creation_attempts": 0, "creation_open": False}
     state = run_states.State
 
-    def worker(folder: Path, clock: FakeClock, **fields: Any) -> RunContext:
-        return RunContext(endpoint=FakeEndpoint(clock, HAS_ALL), **fields)
+    def worker(folder: Path, time: FakeClock, **fields: Any) -> RunContext:
+        return RunContext(endpoint=FakeEndpoint(time, HAS_ALL), **fields)
 
     ends = state.UPLOADING, state.FAILED
     return KindOfItem(run_states.MACHINE, state, state.PENDING, *ends, EndpointLoop, values, Run, worker)
@@ -82,8 +83,8 @@ def _deployment() -> KindOfItem:
     }
     state = deployment_states.State
 
-    def worker(folder: Path, clock: FakeClock, **fields: Any) -> DeploymentContext:
-        account: Any = FakeAccount(clock)
+    def worker(folder: Path, time: FakeClock, **fields: Any) -> DeploymentContext:
+        account: Any = FakeAccount(time)
         return DeploymentContext(management=account, endpoint=account, **fields)
 
     ends = state.DEPLOYING, state.FAILED
@@ -95,8 +96,8 @@ def _batch() -> KindOfItem:
     values = {"model": "gpt-x", "input_path": "/nowhere/x.jsonl", "input_sha256": "x", "questions": 1}
     state = batch_states.State
 
-    def worker(folder: Path, clock: FakeClock, **fields: Any) -> BatchContext:
-        endpoint = FakeEndpoint(clock, HAS_ALL)
+    def worker(folder: Path, time: FakeClock, **fields: Any) -> BatchContext:
+        endpoint = FakeEndpoint(time, HAS_ALL)
         uploader = RunContext(endpoint=endpoint, **fields)
         return BatchContext(endpoint=endpoint, uploader=uploader, folder=folder, **fields)
 
@@ -143,7 +144,7 @@ class Bench:
             self.rows.add(connection, item)
         return item
 
-    def held(self, owner: str = "me", **changes: Any) -> Any:
+    def held(self, owner: str = ME, **changes: Any) -> Any:
         """An item that this owner holds for a minute."""
         lease = {"lease_owner": owner, "lease_expires_at": self.clock.now() + 60}
         return self.add(**{**lease, **changes})
@@ -152,7 +153,7 @@ class Bench:
     def rows(self) -> Any:
         return self.kind.machine.rows
 
-    def worker(self, owner: str = "me") -> Any:
+    def worker(self, owner: str = ME) -> Any:
         """A process at work; what it warns of is kept."""
         clock = Clock(self.clock.now, self.clock.sleep, self.clock.now)
         fields = {"database": self.database, "config": CONFIG, "owner": owner, "clock": clock}

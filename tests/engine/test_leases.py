@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.conftest import Bench
+from engine.conftest import ME, Bench
 
 from orchestrator.store.leased import CLOCKS_APART
 
@@ -18,9 +18,9 @@ def claim(bench: Bench, owner: str, **options: Any) -> int:
 
 def test_a_free_item_is_leased_once(bench: Bench) -> None:
     items = [bench.add(), bench.add()]
-    assert claim(bench, "me") == 2
+    assert claim(bench, ME) == 2
     assert claim(bench, "other") == 0
-    assert {bench.reread(item).lease_owner for item in items} == {"me"}
+    assert {bench.reread(item).lease_owner for item in items} == {ME}
 
 
 def test_only_items_of_the_endpoint_the_states_and_the_ids_are_leased(bench: Bench) -> None:
@@ -30,54 +30,54 @@ def test_only_items_of_the_endpoint_the_states_and_the_ids_are_leased(bench: Ben
         bench.add(state=bench.kind.end, finished_at=1.0),
     )
     state, ids = bench.kind.working, [here.id, elsewhere.id, done.id]
-    assert claim(bench, "me", endpoint="fake", states=[bench.kind.end]) == 0, "what is over is nobody's to lease"
-    assert claim(bench, "me", ids=[]) == 0
-    assert claim(bench, "me", endpoint="fake", states=[state], ids=ids) == 1
-    assert [bench.reread(item).lease_owner for item in (here, elsewhere, done)] == ["me", None, None]
+    assert claim(bench, ME, endpoint="fake", states=[bench.kind.end]) == 0, "what is over is nobody's to lease"
+    assert claim(bench, ME, ids=[]) == 0
+    assert claim(bench, ME, endpoint="fake", states=[state], ids=ids) == 1
+    assert [bench.reread(item).lease_owner for item in (here, elsewhere, done)] == [ME, None, None]
 
 
 def test_an_expired_lease_is_free_from_its_last_moment_on(bench: Bench) -> None:
     bench.held("gone")
     bench.clock.pass_(59.9)
-    assert claim(bench, "me") == 0
+    assert claim(bench, ME) == 0
     bench.clock.pass_(0.1)
-    assert claim(bench, "me") == 1
+    assert claim(bench, ME) == 1
 
 
 def test_the_lease_of_a_dead_owner_is_free_at_once(bench: Bench) -> None:
     item = bench.held("dead")
-    assert claim(bench, "me", abandoned=["other"]) == 0
-    assert claim(bench, "me", abandoned=["dead"]) == 1
-    assert bench.reread(item).lease_owner == "me"
+    assert claim(bench, ME, abandoned=["other"]) == 0
+    assert claim(bench, ME, abandoned=["dead"]) == 1
+    assert bench.reread(item).lease_owner == ME
 
 
 def test_claiming_leaves_an_owners_own_leases_as_they_are(bench: Bench) -> None:
-    item = bench.held("me")
+    item = bench.held(ME)
     bench.clock.pass_(30)
-    assert claim(bench, "me", abandoned=["me"]) == 0
+    assert claim(bench, ME, abandoned=[ME]) == 0
     assert bench.reread(item) == item
 
 
 def test_a_lease_is_renewed_while_it_is_held_and_not_revived_after(bench: Bench) -> None:
-    item, others, now = bench.held("me"), bench.held("other"), bench.clock.now()
-    assert bench.write("renew", "me", now + 90, now + 30) == 1
-    assert bench.write("renew", "me", now + 200, now + 90) == 0
+    item, others, now = bench.held(ME), bench.held("other"), bench.clock.now()
+    assert bench.write("renew", ME, now + 90, now + 30) == 1
+    assert bench.write("renew", ME, now + 200, now + 90) == 0
     assert bench.reread(item).lease_expires_at == now + 90
     assert bench.reread(others) == others
 
 
 def test_renewing_shortens_a_lease_that_ends_too_late_after_the_clock_was_set_back(bench: Bench) -> None:
-    item = bench.held("me")
+    item = bench.held(ME)
     bench.clock.pass_(-3600)
-    assert bench.write("renew", "me", bench.clock.now() + 30, bench.clock.now()) == 1
+    assert bench.write("renew", ME, bench.clock.now() + 30, bench.clock.now()) == 1
     assert bench.reread(item).lease_expires_at == bench.clock.now() + 30
 
 
 def test_released_leases_are_free(bench: Bench) -> None:
-    mine, others = bench.held("me"), bench.held("other")
-    assert sorted(bench.read("owners", "fake")) == sorted(bench.read("owners")) == ["me", "other"]
+    mine, others = bench.held(ME), bench.held("other")
+    assert set(bench.read("owners", "fake")) == set(bench.read("owners")) == {ME, "other"}
     assert bench.read("owners", "else") == []
-    bench.write("release", "me")
+    bench.write("release", ME)
     assert (bench.reread(mine).lease_owner, bench.reread(mine).lease_expires_at) == (None, None)
     assert bench.reread(others) == others
 
@@ -93,14 +93,14 @@ def test_who_holds_items_sees_the_due_ones_oldest_first(bench: Bench) -> None:
     which: dict[str, Any] = {"endpoint": "fake", "states": [bench.kind.working]}
 
     def ids(**options: Any) -> list[str]:
-        return [item.id for item in bench.read("held", "me", **which, **options)]
+        return [item.id for item in bench.read("held", ME, **which, **options)]
 
     assert ids() == [first.id, second.id, third.id]
     assert ids(due_before=now) == [first.id, third.id]
     assert ids(due_before=now, limit=1) == [first.id]
     assert ids(ids=[second.id]) == [second.id]
-    assert bench.read("next_due", "me", **which) == 0
-    assert bench.read("next_due", "me", **which, ids=[second.id]) == now + 5
+    assert bench.read("next_due", ME, **which) == 0
+    assert bench.read("next_due", ME, **which, ids=[second.id]) == now + 5
     assert bench.read("next_due", "nobody", **which) is None
 
 

@@ -213,15 +213,15 @@ async def test_a_sleeper_past_its_lease_writes_nothing(bench: Bench, script: Scr
 
     async def oversleep(_item: Any, _worker: Any) -> Outcome:
         bench.clock.pass_(LEASE_SECONDS + 1)
-        await drive(item, worker=bench.worker("other"))
+        await drive(item, worker=bench.worker("there:2:other"))
         seen.extend([bench.reread(item), bench.history(item)])
         return Move(bench.kind.end, "written by a sleeper")
 
     script.meets[item.id].append(oversleep)
-    await drive(item, worker=bench.worker("sleeper"))
+    await drive(item, worker=bench.worker("there:3:sleeper"))
     assert [bench.reread(item), bench.history(item)] == seen
     assert seen[0].reason == "done"
-    assert seen[1][-1].owner == "other"
+    assert seen[1][-1].owner == "there:2:other"
 
 
 async def test_a_live_processs_item_is_waited_for(bench: Bench, script: Script, drive: Drive) -> None:
