@@ -19,6 +19,7 @@ from orchestrator.endpoints.azure.fitting import needs_global
 from orchestrator.endpoints.management import RemoteDeployment
 from orchestrator.engine.worker import LEASE_SECONDS, new_owner
 from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
+from orchestrator.ids import short_id
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State as RunState
@@ -32,7 +33,6 @@ SAME_NAME_SECONDS = 20.0
 """How long a name rests after a removal: a deployment made sooner may take over what is being removed."""
 _NO_DEVELOPER_TIER = ("gpt-4o",)
 """Families that Microsoft's page "Deploy a fine-tuned model" (11 February 2026) does not list for that tier."""
-_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _new(
     config: EndpointConfig, name: str, sku: str, capacity: int, now: float, rng: random.Random, **others: Any
 ) -> Deployment:
     return Deployment(
-        id="".join(rng.choices(_ID_LETTERS, k=8)),
+        id=short_id(rng),
         endpoint=config.name,
         name=name,
         model=None,

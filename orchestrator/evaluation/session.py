@@ -30,6 +30,7 @@ from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.asking import Question, Reply, ask_all
 from orchestrator.evaluation.plan import Plan, asked_as, batches, open_questions
 from orchestrator.evaluation.scores import SCORING, score_answers
+from orchestrator.ids import short_id
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
 from orchestrator.spelling import did_you_mean
@@ -43,7 +44,6 @@ NEW_MODEL_SECONDS = 600.0
 """A fine-tuned model may be unknown to its endpoint for some minutes; Azure's deployments take the longest."""
 _PROBE_SECONDS = 5.0
 _LASTING = (EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted)
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class Listener(Protocol):
@@ -157,7 +157,7 @@ def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evalu
 
 def new_id() -> str:
     """An id that is as good as never given twice."""
-    return "".join(random.SystemRandom().choices(_LETTERS, k=8))
+    return short_id(random.SystemRandom())
 
 
 def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[Asked, str]) -> Evaluation:

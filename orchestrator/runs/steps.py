@@ -6,7 +6,6 @@ States that follow the endpoint's status (queued, running, paused) are moved by 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from orchestrator.errors import (
     RequestRefused,
     UsageError,
 )
+from orchestrator.ids import ulid
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
@@ -61,7 +61,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
         return waits[0]
     now = context.now()
     intent = {
-        "creation_token": run.creation_token or new_token(context.random, now),
+        "creation_token": run.creation_token or ulid(context.random, now),
         "creation_started_at": now,
         "creation_attempted_at": now,
         "creation_attempts": run.creation_attempts + 1,
@@ -143,15 +143,6 @@ def _close_attempt(run: Run, context: Context) -> None:
         RUNS.note(connection, run, context.owner, context.now(), {"creation_open": False})
         crash_point("before-commit-attempt-closed")
     crash_point("after-commit-attempt-closed")
-
-
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_token(rng: random.Random, now: float) -> str:
-    """A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32 (https://github.com/ulid/spec)."""
-    number = int(now * 1000) << 80 | rng.getrandbits(80)
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 Step = Callable[[Run, Context], Awaitable[Outcome]]

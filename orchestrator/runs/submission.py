@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from orchestrator.engine.crashpoints import crash_point
+from orchestrator.ids import short_id
 from orchestrator.jobfile import MAX_SEED
 from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
@@ -16,9 +17,6 @@ from orchestrator.store import datachecks, runs as store
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run
-
-_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def record_run(
 def free_id(connection: Connection, rng: random.Random) -> str:
     """A run id that is not taken: short, and so random that its first letters mostly suffice."""
     while True:
-        run_id = "".join(rng.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
+        run_id = short_id(rng)
         if not store.exists(connection, run_id):
             return run_id
 

@@ -6,9 +6,9 @@ import pytest
 
 from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, QuotaExhausted
+from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import State
-from orchestrator.runs.steps import new_token
 from orchestrator.store import records
 from orchestrator.store.schema import runs
 
@@ -243,9 +243,9 @@ async def test_with_metadata_alike_runs_are_created_at_once(make_run, context, s
 
 
 def test_a_token_is_a_ulid(context):
-    tokens = [new_token(context.random, 1_800_000_000 + n) for n in range(50)]
+    tokens = [ulid(context.random, 1_800_000_000 + n) for n in range(50)]
     assert tokens == sorted(tokens)
     assert len(set(tokens)) == 50
     assert all(len(token) == 26 and set(token) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for token in tokens)
     # the example of the ULID specification for this time: 01ARYZ6S41…
-    assert new_token(context.random, 1469918176.385).startswith("01ARYZ6S41")
+    assert ulid(context.random, 1469918176.385).startswith("01ARYZ6S41")

@@ -45,7 +45,7 @@ class Project:
         return Result(done.exit_code, done.stdout, done.stderr)
 
     def terminal(self, *arguments: str, typed: str = "", **environment: str) -> Result:
-        """Run the command inside this process, at a terminal on which this was typed; `out` is all that it shows."""
+        """Run the command inside this process, at a terminal where this is typed; `out` is all that it shows."""
         with self.entered(**environment), _at_terminal(typed) as shown:
             code = command.exit_code(*arguments)
         assert "Traceback" not in shown.getvalue(), shown.getvalue()

@@ -35,8 +35,8 @@ from orchestrator.evaluation.batching.reconcile import (
     search_for,
 )
 from orchestrator.evaluation.batching.states import CANCEL, ENDED, MACHINE, REFUSED, Context, State
+from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
-from orchestrator.runs.steps import new_token
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import BATCHES, Batch
@@ -171,7 +171,7 @@ async def uploading(batch: Batch, context: Context) -> Outcome:
     now = context.now()
     intent = {
         "input_file_id": found,
-        "creation_token": batch.creation_token or new_token(context.random, now),
+        "creation_token": batch.creation_token or ulid(context.random, now),
         "creation_started_at": now,
         "creation_attempts": batch.creation_attempts + 1,
         "creation_open": True,
