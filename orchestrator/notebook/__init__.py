@@ -34,6 +34,7 @@ from orchestrator.runs.states import RequestedAction
 from orchestrator.store.batches import Batch
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.records import Model
+from orchestrator.store.runs import Run as RecordedRun
 
 __all__ = [
     "Model",
@@ -91,7 +92,7 @@ def submit(
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
         done = api.submit(Path(job_file), host, endpoint=endpoint, until=until, again=again)
-    return Run.of(done) if isinstance(done, runs.Run) else Sweep.of(done)
+    return Run.of(done) if isinstance(done, RecordedRun) else Sweep.of(done)
 
 
 def sweep(
@@ -216,4 +217,4 @@ def unpause(key: str) -> Run | Batch:
 def _carry_out(key: str, requested: RequestedAction) -> Run | Batch:
     with Notebook().raising() as host, open_ledger() as ledger:
         done = actions.carry_out(ledger, key, requested, host)
-    return Run.of(done) if isinstance(done, runs.Run) else done
+    return Run.of(done) if isinstance(done, RecordedRun) else done

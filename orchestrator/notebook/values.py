@@ -17,7 +17,7 @@ from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
 from orchestrator.reports.table import Column, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, money, printable, short
 from orchestrator.runs import plan as runs
-from orchestrator.store import runs as store
+from orchestrator.store.runs import Run as RecordedRun
 from orchestrator.sweeps import overview as sweeps, plan as sweep_plans
 
 Shown = TypeVar("Shown", bound="_Shown")
@@ -41,7 +41,7 @@ class _Shown:
         return "\n".join(table.to_html() for table in self.tables())
 
 
-class Run(store.Run, _Shown):
+class Run(RecordedRun, _Shown):
     """A run as it is recorded: `state`, `fine_tuned_model`, `cost_usd` and the other columns of the ledger."""
 
     def __repr__(self) -> str:

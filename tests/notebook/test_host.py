@@ -83,6 +83,7 @@ def test_interrupting_sets_the_stop_event_and_waits_for_the_end() -> None:
     assert main is not None
 
     async def work(stop: asyncio.Event) -> str:
+        await asyncio.sleep(0.2)  # until the cell's thread waits for this one
         signal.pthread_kill(main, signal.SIGINT)
         await stop.wait()
         return "at its end"
