@@ -40,7 +40,7 @@ def test_a_run_is_short_and_its_texts_are_escaped(make_run: Callable[..., store.
     assert isinstance(shown, store.Run)
     assert shown == Run.of(recorded)
     [row] = shown.to_dicts()
-    assert (row["run"], row["model"]) == (recorded.id, "ft:x&y")
+    assert (row["run"], row["fine_tuned_model"]) == (recorded.id, "ft:x&y")
 
 
 def test_plan_takes_runs_and_sweeps(project: Project) -> None:
