@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from support.command import like_a_process
 from support.contents import content_of
 from support.project import Project
 
@@ -30,7 +31,7 @@ def job_made_by_a_script(project: Project, sent_name: str = "train.jsonl", **met
                 job = await endpoint.job(job.id)
             return job
 
-    with project.entered():
+    with like_a_process():
         return run_blocking(make)
 
 

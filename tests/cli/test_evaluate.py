@@ -152,17 +152,6 @@ def test_a_wish_that_makes_no_sense_is_a_usage_error(home: Path) -> None:
     assert "No evaluations yet" in ftorch("leaderboard").stderr
 
 
-def test_a_process_that_dies_right_behind_the_submission_leaves_its_evaluation_wanted(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
-    write_cases(project, ["garden"])
-    project.write_job(EVALUATION)
-    died = project.ftorch("submit", "jobs/greet.toml", FTORCH_CRASH_AT="after-commit-submission")
-    assert died.code < 0
-    resumed = project.ftorch("resume")
-    assert resumed.code == 0, resumed.err
-    assert "How often right" in resumed.err
-
-
 def test_an_evaluation_that_can_not_be_carried_out_keeps_no_other_from_it(inside: Project) -> None:
     with open_ledger(inside.root) as ledger, ledger.database.write() as connection:
         done = store.newest(connection)[0]

@@ -1,4 +1,4 @@
-"""`submit` as a user types it, in a process of its own."""
+"""`submit` as a user types it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import sqlite3
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from support.project import Project
@@ -38,14 +37,6 @@ def test_again_trains_once_more(project: Project) -> None:
     second = project.ftorch("submit", "jobs/greet.toml", "--again")
     assert second.out != first.out
     assert len(project.status()) == 2
-
-
-def test_two_processes_at_once_make_one_run(project: Project) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: project.process("submit", "jobs/greet.toml"), range(3)))
-    assert [each.code for each in done] == [0, 0, 0]
-    assert len({each.out for each in done}) == 1
-    assert len(project.status()) == 1
 
 
 def test_a_dry_run_records_nothing(project: Project) -> None:

@@ -52,6 +52,17 @@ def test_an_interrupted_and_then_killed_evaluation_asks_each_question_once(proje
     assert sorted(recorded_ids(project)) == sorted(served_ids(project))
 
 
+def test_a_process_that_dies_right_behind_the_submission_leaves_its_evaluation_wanted(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_cases(project, 1)
+    project.write_job('[evaluation]\nfile = "cases.jsonl"\nauto = true\n')
+    died = project.process("submit", "jobs/greet.toml", FTORCH_CRASH_AT="after-commit-submission")
+    assert died.code < 0
+    resumed = project.process("resume")
+    assert resumed.code == 0, resumed.err
+    assert "How often right" in resumed.err
+
+
 def begun_and_sent(project: Project, number: signal.Signals, *, answers: int) -> tuple[int, str]:
     """Begin the evaluation and send it a signal when there are so many answers; its exit code and stderr."""
     with subprocess.Popen(
@@ -62,20 +73,20 @@ def begun_and_sent(project: Project, number: signal.Signals, *, answers: int) ->
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(served_ids(project)) < answers:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         return process.returncode, said
 
 
-def write_cases(project: Project) -> None:
+def write_cases(project: Project, count: int = CASES) -> None:
     row = json.loads((project.root / "jobs" / "train.jsonl").read_text().splitlines()[0])
     with (project.root / "jobs" / "cases.jsonl").open("w") as stream:
-        for number in range(CASES):
+        for number in range(count):
             row["messages"][0]["content"] = f"Switch on the light in room {number}"
             stream.write(json.dumps(row) + "\n")
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
-import pty
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from support import command
-from support.training import train_in_threads
 
 FTORCH = str(Path(sys.executable).with_name("ftorch"))
 
@@ -38,28 +33,22 @@ class Project:
     environment: Mapping[str, str]
 
     def ftorch(self, *arguments: str, **environment: str) -> Result:
-        """Run the command inside this process: importing what it needs costs more than most commands do."""
+        """Run the command inside this process."""
         with self.entered(**environment):
             done = command.ftorch(*arguments)
-        assert "Traceback" not in done.stderr, done.stderr
         return Result(done.exit_code, done.stdout, done.stderr)
 
     def terminal(self, *arguments: str, typed: str = "", **environment: str) -> Result:
-        """Run the command inside this process, at a terminal where this is typed; `out` is all that it shows."""
-        with self.entered(**environment), _at_terminal(typed) as shown:
-            code = command.exit_code(*arguments)
-        assert "Traceback" not in shown.getvalue(), shown.getvalue()
-        return Result(code, shown.getvalue(), "")
+        """Run it inside this process, at a terminal where this is typed; `out` is all that it shows."""
+        with self.entered(**environment):
+            code, shown = command.at_terminal(*arguments, typed=typed)
+        return Result(code, shown, "")
 
     @contextmanager
     def entered(self, **environment: str) -> Iterator[None]:
-        """The project's folder as the current one, its environment as that of this process, training in threads."""
+        """The project's folder as the current one, and its environment as that of this process."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.root)
-            patch.setattr(sys, "path", list(sys.path))
-            patch.setattr(logging.root, "handlers", [])
-            patch.setattr(logging.getLogger("ftorch"), "level", logging.NOTSET)
-            train_in_threads(patch)
             for name in os.environ.keys() - self.environment.keys():
                 patch.delenv(name)
             for name, value in {**self.environment, **environment}.items():
@@ -75,7 +64,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
@@ -99,34 +88,6 @@ class Project:
         path = self.root / "jobs" / "greet.toml"
         path.write_text("\n".join([*lines.values(), text]) + "\n")
         return path
-
-
-@contextmanager
-def _at_terminal(typed: str) -> Iterator[io.StringIO]:
-    """Standard streams of this process at a pseudo-terminal; yields what it shows, complete at the end."""
-    ours, theirs = pty.openpty()
-    shown = io.StringIO()
-    reader = threading.Thread(target=_read_terminal, args=(ours, shown))
-    reader.start()
-    os.write(ours, typed.encode())
-    with pytest.MonkeyPatch.context() as patch, os.fdopen(theirs, "r+b", buffering=0) as raw:
-        for name in ("stdin", "stdout", "stderr"):
-            patch.setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
-        yield shown
-        for name in ("stdin", "stdout", "stderr"):
-            getattr(sys, name).detach()
-    reader.join()
-    os.close(ours)
-
-
-def _read_terminal(descriptor: int, shown: io.StringIO) -> None:
-    content = b""
-    try:
-        while piece := os.read(descriptor, 65536):
-            content += piece
-    except OSError:
-        pass  # what Linux says when the other end is closed
-    shown.write(content.decode())
 
 
 def make_project(root: Path) -> Project:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,16 @@ def train_in_threads(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "_start", _start)
 
 
-class ThreadedWorker:
-    """What the scheduler uses of a process."""
+class HostGone(BaseException):
+    """The scheduler has closed the pipe by which a worker process knows that its host still lives."""
 
-    stdin = None
+
+class ThreadedWorker:
+    """What the scheduler uses of a process. It ends like one whose host has gone, at the next thing it records."""
 
     def __init__(self, folder: Path, claim: Claim, slots: int) -> None:
         self.returncode: int | None = None
+        self.stdin = Lifeline()
         self._folder = folder
         self._job_id = claim.job_id
         self._slots = slots
@@ -44,7 +48,7 @@ class ThreadedWorker:
         return None if self._thread.is_alive() else self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for its end, however long that takes: a thread can't be killed."""
+        """Wait for its end, and no shorter: a thread can't be killed."""
         del timeout
         self._thread.join()
         return self.returncode
@@ -52,6 +56,7 @@ class ThreadedWorker:
     def _work(self) -> None:
         self.returncode = 1
         store = Store(self._folder)
+        vars(store)["progress"] = Watched(store.progress, self.stdin)
         lock, *slot = self._held
         held = [job_lock(store.locks, self._job_id, lock), *(FileLock(self._folder, each) for each in slot)]
         try:
@@ -60,9 +65,33 @@ class ThreadedWorker:
             if job is not None and job.status not in ACTIVE:
                 held[0].discard()
             self.returncode = 0
+        except HostGone:
+            pass
         finally:
             for each in held:
                 each.release()
+
+
+class Lifeline:
+    """The pipe between the two."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Watched:
+    """An object whose methods raise HostGone once the pipe is closed."""
+
+    def __init__(self, watched: object, lifeline: Lifeline) -> None:
+        self._watched = watched
+        self._lifeline = lifeline
+
+    def __getattr__(self, name: str) -> Any:
+        if self._lifeline.is_closed:
+            raise HostGone
+        return getattr(self._watched, name)
 
 
 def _start(scheduler: Scheduler, claim: Claim) -> ThreadedWorker:

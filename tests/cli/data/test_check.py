@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.project import FTORCH
+from support.command import at_terminal
 
 from orchestrator.cli import main
 from orchestrator.dataset.rules import RULES
@@ -189,41 +187,31 @@ def test_json_keeps_more_findings_than_the_screen(check: Check, home: Path) -> N
 # --- terminals -------------------------------------------------------------------------------------------------
 
 
-def at_terminal(width: int, folder: Path, *arguments: str, **environment: str) -> str:
-    """What a terminal of that width gets from the command."""
-    ours, theirs = pty.openpty()
-    command = [FTORCH, "data", *arguments]
-    settings = {**os.environ, "TERM": "xterm", "COLUMNS": str(width), **environment}
-    with subprocess.Popen(command, cwd=folder, env=settings, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        parts = []
-        while part := _read(ours):
-            parts.append(part)
-        process.wait()
-    os.close(ours)
-    return b"".join(parts).decode()
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a terminal of that width gets from `ftorch data check`."""
 
+    def shown(width: int, *arguments: str, **environment: str) -> str:
+        for name, value in {"TERM": "xterm", "COLUMNS": str(width), **environment}.items():
+            monkeypatch.setenv(name, value)
+        return at_terminal("data", "check", *arguments)[1]
 
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # the other end is closed
-        return b""
+    return shown
 
 
 @pytest.mark.usefixtures("check")
 @pytest.mark.parametrize("width", [80, 200])
-def test_lines_fit_the_terminal(width: int, home: Path) -> None:
-    shown = at_terminal(width, home, "check", "bad-train.jsonl")
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+def test_lines_fit_the_terminal(width: int, shown: Callable[..., str]) -> None:
+    said = shown(width, "bad-train.jsonl")
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said)
     widths = [len(line) for line in plain.splitlines()]
     assert 60 < max(widths) <= width
-    assert "\x1b[31m" in shown
+    assert "\x1b[31m" in said
 
 
 @pytest.mark.usefixtures("check")
-def test_no_color_is_obeyed(home: Path) -> None:
-    assert "\x1b[31m" not in at_terminal(80, home, "check", "bad-train.jsonl", NO_COLOR="1")
+def test_no_color_is_obeyed(shown: Callable[..., str]) -> None:
+    assert "\x1b[31m" not in shown(80, "bad-train.jsonl", NO_COLOR="1")
 
 
 def test_no_terminal_escape_of_a_file_reaches_the_terminal(check: Check, home: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import get_args
 
-from support.project import FTORCH, Project
+from support import command
+from support.project import Project
 from support.rows import EXAMPLE, LEGACY, TOOL
 
 from orchestrator.cli.data.convert import _FROM, _TO
@@ -45,15 +45,9 @@ def test_a_list_of_sound_examples_becomes_lines_and_is_said_to(project: Project)
 def test_a_table_comes_from_standard_input(project: Project) -> None:
     (project.root / "tools.json").write_text(json.dumps([TOOL["function"]]))
     columns = ("--prompt-column", "said", "--call-column", "fn", "--tools", "tools.json")
-    done = subprocess.run(
-        [FTORCH, "data", "convert", "-", "-o", "new.jsonl", *columns],
-        cwd=project.root,
-        env=project.environment,
-        input="said,fn\nUp!,climb\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with project.entered():
+        done = command.ftorch("data", "convert", "-", "-o", "new.jsonl", *columns, piped="said,fn\nUp!,climb\n")
+    assert done.exit_code == 0, done.stderr
     assert "Read standard input: CSV; flat rows (1)" in done.stdout
     assert json.loads((project.root / "new.jsonl").read_text())["tools"] == [TOOL]
 
