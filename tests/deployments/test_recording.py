@@ -11,8 +11,8 @@ from support.deploying import MODEL, Rig
 
 from orchestrator.api.deployments import find
 from orchestrator.deployments.recording import LONGEST, due, name_for, name_problem, usual_sku, want
-from orchestrator.deployments.states import MOVES, State, move
-from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible, IllegalMove
+from orchestrator.deployments.states import MOVES, State
+from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
@@ -127,12 +127,6 @@ def test_a_wanted_deployment_can_be_withdrawn(rig: Rig, run_of_azure: Callable[.
     wanted = wanted_by(rig, Settings(), run)
     rig.request_removal(wanted)
     assert rig.reread(wanted).state == "undeployed"
-
-
-def test_a_move_that_is_not_in_the_table_is_refused(rig: Rig) -> None:
-    recorded = rig.record()
-    with rig.ledger.database.write() as connection, pytest.raises(IllegalMove):
-        move(connection, recorded, State.WANTED, "back", owner="me", now=rig.clock.now())
 
 
 def test_only_ends_have_no_moves() -> None:

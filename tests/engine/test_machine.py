@@ -56,11 +56,33 @@ def test_every_illegal_move_raises_and_writes_nothing(bench: Bench) -> None:
             assert len(bench.history(item)) == 1
 
 
+def test_an_item_is_read_as_it_was_recorded_with_the_first_line_of_its_history(bench: Bench) -> None:
+    item = bench.add(due_at=7.0, requested_action="cancel")
+    assert bench.reread(item) == item
+    [line] = bench.history(item)
+    assert (line.item_id, line.version, line.from_state, line.to_state) == (item.id, 1, None, item.state)
+    assert (line.reason, line.at, line.owner) == ("recorded", item.created_at, None)
+
+
+def test_a_swap_makes_a_new_version_and_a_note_does_not(bench: Bench) -> None:
+    item, now = bench.held(), bench.clock.now()
+    noted = bench.write("note", item, ME, now + 1, {"due_at": 9.0})
+    assert noted == bench.reread(item) == replace(item, due_at=9.0, updated_at=now + 1)
+    swapped = bench.write("swap", noted, ME, now + 2, {"reason": "goes on"})
+    assert swapped == bench.reread(item) == replace(noted, reason="goes on", version=2, updated_at=now + 2)
+
+
+def _never(_connection: Any) -> None:
+    raise AssertionError("what belongs to a move is written without it")
+
+
 Write = Callable[[Bench, Any], object]
 WRITES: dict[str, Write] = {
     "swap": lambda bench, item: bench.write("swap", item, ME, bench.clock.now(), {"reason": "stolen"}),
     "note": lambda bench, item: bench.write("note", item, ME, bench.clock.now(), {"reason": "stolen"}),
-    "move": lambda bench, item: bench.kind.machine.record(bench.worker(), item, Move(bench.kind.end, "stolen")),
+    "move": lambda bench, item: bench.kind.machine.record(
+        bench.worker(), item, Move(bench.kind.end, "stolen", also=_never)
+    ),
     "wait": lambda bench, item: bench.kind.machine.record(bench.worker(), item, Wait(1.0, "stolen")),
 }
 

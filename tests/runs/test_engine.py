@@ -12,7 +12,6 @@ from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, QuotaExhausted
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.states import State
-from orchestrator.store.runs import RUNS
 from orchestrator.store.schema import runs as table
 
 
@@ -236,16 +235,6 @@ def test_a_worker_counts_as_dead_only_where_that_is_certain(dead_owner, context)
     assert not is_abandoned(f"{machine}:{os.getppid()}:{rest}")
     assert not is_abandoned(dead_owner.replace(machine, "another.machine"))
     assert not is_abandoned(f"{machine}:1:{rest}")
-
-
-async def test_a_lease_run_out_is_not_revived(make_run, context, db, clock, reread):
-    run = make_run(context, lease_expires_at=clock.now() + 5)
-    with db.write() as connection:
-        assert RUNS.renew(connection, context.owner, clock.now() + 30, clock.now()) == 1
-    clock.pass_(31)
-    with db.write() as connection:
-        assert RUNS.renew(connection, context.owner, clock.now() + 30, clock.now()) == 0
-    assert reread(run).lease_expires_at < clock.now()
 
 
 async def test_a_run_taken_back_by_its_own_worker_is_driven_on(make_run, drive, reread, clock, db):

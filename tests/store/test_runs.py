@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.errors import AmbiguousRun, DatabaseError, LostLease, NoSuchRun
+from orchestrator.errors import AmbiguousRun, DatabaseError, NoSuchRun
 from orchestrator.store import runs
 from orchestrator.store.database import Database
-from orchestrator.store.runs import RUNS, Run
+from orchestrator.store.runs import Run
 
 MakeRun = Callable[..., Run]
 Write = Callable[[Connection, Run, str, float, dict[str, Any]], object]
@@ -28,9 +28,6 @@ def held(make_run: MakeRun, **changes: Any) -> Run:
     return make_run(**{"lease_owner": "me", "lease_expires_at": LATER, **changes})
 
 
-# --- compare and swap --------------------------------------------------------------------------------------
-
-
 def test_a_run_is_read_as_it_was_recorded(database: Database, make_run: MakeRun) -> None:
     run = make_run(
         remote_job={"id": "ftjob-1", "result_files": [], "über": 1.5}, tokens_per_epoch=2**33, creation_open=True
@@ -43,54 +40,6 @@ def test_a_run_is_read_as_it_was_recorded(database: Database, make_run: MakeRun)
     assert (first.at, first.owner) == (run.created_at, None)
 
 
-def test_a_swap_writes_the_changes_and_a_new_version(database: Database, make_run: MakeRun) -> None:
-    run = held(make_run)
-    add(database, run)
-    with database.write() as connection:
-        swapped = RUNS.swap(connection, run, "me", NOW, {"state": "uploading", "reason": "sends files"})
-    assert swapped == replace(run, state="uploading", reason="sends files", version=2, updated_at=NOW)
-    with database.read() as connection:
-        assert runs.get(connection, run.id) == swapped
-
-
-def test_a_note_changes_no_version(database: Database, make_run: MakeRun) -> None:
-    run = held(make_run)
-    add(database, run)
-    with database.write() as connection:
-        RUNS.note(connection, run, "me", NOW, {"remote_status": "queued"})
-    with database.read() as connection:
-        assert runs.get(connection, run.id) == replace(run, remote_status="queued", updated_at=NOW)
-
-
-@pytest.mark.parametrize("write", [RUNS.swap, RUNS.note])
-@pytest.mark.parametrize(
-    ("owner", "now", "stale"),
-    [
-        pytest.param("me", NOW, {"version": 0}, id="a version that is past"),
-        pytest.param("other", NOW, {}, id="a lease of somebody else"),
-        pytest.param("me", LATER, {}, id="a lease that ends now"),
-        pytest.param("me", MUCH_LATER, {}, id="a lease that has expired"),
-        pytest.param("me", NOW, {"id": "nothere0"}, id="a run that is not there"),
-    ],
-)
-def test_who_lost_a_run_writes_nothing(
-    database: Database, make_run: MakeRun, write: Write, owner: str, now: float, stale: dict[str, Any]
-) -> None:
-    run = held(make_run)
-    add(database, run)
-    with pytest.raises(LostLease), database.write() as connection:
-        write(connection, replace(run, **stale), owner, now, {"reason": "stolen"})
-    with database.read() as connection:
-        assert runs.get(connection, run.id) == run
-
-
-def test_a_run_without_a_lease_can_not_be_swapped(database: Database, make_run: MakeRun) -> None:
-    run = make_run()
-    add(database, run)
-    with pytest.raises(LostLease, match=f"took over run {run.id}"), database.write() as connection:
-        RUNS.swap(connection, run, "me", NOW, {"reason": "stolen"})
-
-
 def test_a_fine_tuning_job_belongs_to_one_run(database: Database, make_run: MakeRun) -> None:
     add(database, make_run(job_id="ftjob-1"), make_run(job_id="ftjob-1", endpoint="other"), make_run(), make_run())
     with pytest.raises(DatabaseError):
@@ -100,7 +49,27 @@ def test_a_fine_tuning_job_belongs_to_one_run(database: Database, make_run: Make
     assert found == {"ftjob-1": "run00001"}
 
 
-# --- leases ------------------------------------------------------------------------------------------------
+# --- what a worker holds -----------------------------------------------------------------------------------
+
+
+def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_run: MakeRun) -> None:
+    add(
+        database,
+        held(make_run, job_id="ftjob-1", estimated_finish=70.0),
+        held(make_run, job_id="ftjob-2", requested_action="cancel", estimated_finish=60.0),
+        held(make_run, job_id="ftjob-3", requested_action="cancel", finished_at=1.0, estimated_finish=50.0),
+        held(make_run, job_id="ftjob-4", requested_action="cancel", lease_owner="other"),
+    )
+    with database.read() as connection:
+        job_ids = ["ftjob-1", "ftjob-3", "ftjob-4", "ftjob-9"]
+        assert {run.id for run in runs.held_by_job(connection, "me", "local", job_ids)} == {
+            "run00001",
+            "run00003",
+        }
+        assert [run.id for run in runs.held_with_request(connection, "me", "local")] == ["run00002"]
+        known = runs.held_job_ids(connection, "me", endpoint="local", states=["pending"])
+        assert known == {"ftjob-1", "ftjob-2", "ftjob-3"}
+        assert runs.next_finish(connection, "me", "local") == 60.0
 
 
 # --- finding -----------------------------------------------------------------------------------------------
