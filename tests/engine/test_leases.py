@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.conftest import ME, Bench
+from support.items import ME, Bench
 
 from orchestrator.store.leased import CLOCKS_APART
 

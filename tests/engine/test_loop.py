@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from engine.conftest import Bench
+from support.items import Bench
 
 from orchestrator.engine import loop as engine_loop, worker as engine_worker
 from orchestrator.engine.machine import Move, Outcome, Wait

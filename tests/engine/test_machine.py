@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine.conftest import ME, Bench, KindOfItem
+from support.items import ME, Bench, KindOfItem
 
 from orchestrator.engine import crashpoints
 from orchestrator.engine.machine import Move, Wait

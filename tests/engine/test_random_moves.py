@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.conftest import KindOfItem
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from support.items import KindOfItem
 
 from orchestrator.errors import IllegalMove, LostLease
 from orchestrator.store.migrate import open_database
