@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-fuzz test-postgres lint bench cassettes docs check fix test-lowest test-newest dist clean
+.PHONY: help demo test test-all test-faults test-fuzz test-postgres lint bench cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -15,8 +15,14 @@ help:  ## Show this list
 demo: $(VENV)/.installed-base  ## Train the drone job on the local endpoint, to a model id
 	$(BIN)/ftorch submit jobs/drone.toml
 
-test: $(VENV)/.installed-test  ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+# Plain `pytest` runs what it is given, slow or not, in one process; these two spread the tests over all processors.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
+test: $(VENV)/.installed-test  ## Run the fast tests: every rule and every command, in three minutes
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed-test  ## Run all tests: also killed processes, full disks, and the examples in docs
+	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
 	$(BIN)/ruff check $(SOURCES)

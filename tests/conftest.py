@@ -34,7 +34,13 @@ _ENOUGH_MEMORY = 2 << 30
 
 
 def pytest_configure() -> None:
-    """Keep the folders of tests in memory where there is enough: a commit that waits for a disk proves no more."""
+    _keep_folders_in_memory()
+    for name in ("COLUMNS", "LINES"):  # the C library's readline sets them, and pytest-xdist hands them on
+        os.environ.pop(name, None)
+
+
+def _keep_folders_in_memory() -> None:
+    """Where there is enough memory: a commit that waits for a disk proves no more than one that doesn't."""
     if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK | os.X_OK):
         free = os.statvfs(_MEMORY)
         if free.f_bavail * free.f_frsize >= _ENOUGH_MEMORY:
