@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.endpoints.failures import explained
 from orchestrator.endpoints.interface import (
     Capabilities,
+    JobError,
     JobRequest,
     RemoteCheckpoint,
     RemoteEvent,
@@ -73,7 +73,7 @@ def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
     to = state_for(job.status) or State.QUEUED
     reason = f"{prefix}the endpoint says {job.status}"
     if to is State.FAILED and job.error:
-        reason = f"{prefix}{explained(job.error)}"
+        reason = f"{prefix}{_explained(job.error)}"
     return Move(to, reason, job_changes(job))
 
 
@@ -141,3 +141,21 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if number == number and abs(number) != float("inf") else None
+
+
+# --- Failed jobs: what to do next --------------------------------------------------------------------------------
+
+
+_FILTER_CODES = ("contentfilter", "content_filter", "unsafe_file")
+_FILTER_WORDS = ("rai check", "harm types", "content filter", "usage policies")
+_FILTER_ADVICE = (
+    "the service's content filter found harmful examples and does not say which: look for the named kinds in the "
+    "training data, take them out, then submit again"
+)
+
+
+def _explained(error: JobError) -> str:
+    """The service's reason, with the next step where one is known."""
+    reason = error.message or error.code or "no reason given"
+    is_filtered = str(error.code).lower() in _FILTER_CODES or any(word in reason.lower() for word in _FILTER_WORDS)
+    return f"{reason} ({_FILTER_ADVICE})" if is_filtered else reason

@@ -45,3 +45,15 @@ def test_status_loads_the_database_and_no_sdk(tmp_path: Path) -> None:
     found = loaded(["status"], tmp_path)
     assert "sqlalchemy" in found
     assert not found & {"alembic", "openai", "starlette", "pydantic", "numpy"}
+
+
+@pytest.mark.parametrize("command", ["show drone", "logs drone", "models", "endpoints list"])
+def test_reading_what_is_recorded_loads_no_sdk(command: str, tmp_path: Path) -> None:
+    (tmp_path / "ftorch.toml").write_text("")
+    assert not loaded(command.split(), tmp_path) & {"alembic", "openai", "starlette", "pydantic", "numpy"}
+
+
+@pytest.mark.parametrize("command", ["sweep list", "sweep show drone", "deployments", "cancel drone"])
+def test_what_asks_no_endpoint_loads_no_sdk(command: str, tmp_path: Path) -> None:
+    (tmp_path / "ftorch.toml").write_text("")
+    assert "openai" not in loaded(command.split(), tmp_path)
