@@ -246,9 +246,30 @@ def _requests() -> Iterator[str]:
 
 def _typed() -> str:
     if sys.stdout.isatty():
+        if _ended_before_the_prompt():
+            raise EOFError
         return input("> ")
     click.echo("> ", nl=False, err=True)
     return input()
+
+
+def _ended_before_the_prompt() -> bool:
+    """Whether Ctrl-D was typed while no request was being read. The line editor would take it for another key.
+
+    The terminal then says that there is something to read, of no characters; reading it takes it away.
+    """
+    import array
+    import fcntl
+    import os
+    import select
+    import termios
+
+    terminal = sys.stdin.fileno()
+    if not select.select([terminal], [], [], 0)[0]:
+        return False
+    characters = array.array("i", [0])
+    fcntl.ioctl(terminal, termios.FIONREAD, characters)
+    return characters[0] == 0 and os.read(terminal, 1) == b""
 
 
 def _show_reply(reply: Reply, console: Console) -> None:

@@ -181,7 +181,7 @@ class Terminal:
 
     def await_(self, pattern: str) -> str:
         """Wait until the pattern has come since the last one, and return what came up to it."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (found := re.search(pattern, self.shown[self._read :])):
             assert time.monotonic() < deadline, self.shown
             if select.select([self.master], [], [], 0.1)[0]:
@@ -229,7 +229,7 @@ def test_at_a_terminal_each_call_is_shown_and_asked_about(trained: Project) -> N
         terminal.await_("\n> ")
         terminal.type("\x04")
         terminal.await_(r"6 requests")
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(120) == 0
 
 
 def test_ctrl_c_ends_the_function_and_ctrl_d_the_chat(trained: Project) -> None:
@@ -242,5 +242,17 @@ def test_ctrl_c_ends_the_function_and_ctrl_d_the_chat(trained: Project) -> None:
         terminal.await_("\n> ")
         terminal.process.send_signal(signal.SIGINT)
         terminal.await_("Ctrl-D ends the chat")
+        terminal.await_("> ")
         terminal.type("\x04")
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(120) == 0
+
+
+def test_ctrl_d_ends_the_chat_also_when_it_comes_before_the_prompt(trained: Project) -> None:
+    with at_terminal(trained, "--tools", "slow.py", "--yes-to", "light_room") as terminal:
+        terminal.await_("> ")
+        terminal.type("Switch on the light in the hall\n")
+        terminal.await_("begun")
+        terminal.type("\x04")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.await_("2 requests")
+        assert terminal.process.wait(120) == 0
