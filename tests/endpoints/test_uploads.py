@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import httpx2
 import pytest
@@ -36,6 +36,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.bodies: list[tuple[int, int]] = []
+        self.has_received = Event()
         self._thread = Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
@@ -60,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         while left and (block := self.rfile.read1(min(left, BLOCK))):
             left -= len(block)
         self.server.bodies.append((promised, promised - left))
+        self.server.has_received.set()
         if left:
             self.close_connection = True
             return
@@ -97,6 +99,7 @@ async def test_a_file_that_changes_between_check_and_send_never_arrives_whole(in
         sending = endpoint.add_part("upload-1", part) if in_parts else endpoint.upload(content, "train.jsonl")
         with pytest.raises(DataFileUnusable, match="changed since it was submitted"):
             await sending
+    assert receiver.has_received.wait(60)
     receiver.finish()
     [(promised, received)] = receiver.bodies
     assert received < promised
