@@ -48,8 +48,9 @@ Drive = Callable[..., Any]
 
 
 @pytest.fixture
-def drive(bench: Bench, script: Script) -> Drive:
+def drive(bench: Bench, script: Script, monkeypatch: pytest.MonkeyPatch) -> Drive:
     """The room's own loop over these items, in which the working state meets what the script says."""
+    monkeypatch.setattr(engine_loop, "LOOK_UP_SECONDS", 20.0)  # nobody is looking at the screen
     loop = type("Scripted", (bench.kind.loop,), {"steps": {bench.kind.working: script}})
 
     async def drive(*items: Any, worker: Any = None, stop: asyncio.Event | None = None) -> None:
