@@ -16,8 +16,7 @@ def every_error(base: type[FtorchError] = FtorchError) -> Iterator[type[FtorchEr
         yield from every_error(found)
 
 
-OURS = f"{errors.__name__}."
-ERRORS = sorted({found for found in every_error() if found.__module__.startswith(OURS)}, key=lambda c: c.__name__)
+ERRORS = sorted({found for found in every_error() if found.__module__ == errors.__name__}, key=lambda c: c.__name__)
 
 
 @pytest.mark.parametrize("error", ERRORS)

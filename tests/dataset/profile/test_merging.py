@@ -68,14 +68,14 @@ def test_many_parts_merged_one_after_the_other_have_the_right_lines() -> None:
     assert reasons(merged) == reasons(survey_of(whole))
 
 
-def test_a_part_surveyed_in_another_process_has_the_same_hashes(tmp_path: Path) -> None:
+def test_a_part_profiled_in_another_process_has_the_same_hashes(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(rows()))
     program = (
         "import json, pickle, sys\n"
-        "from orchestrator.dataset.profile import Survey\n"
-        "survey = Survey('training')\n"
-        "for line, row in enumerate(json.load(open(sys.argv[1])), 1): survey.add(line, row)\n"
-        "pickle.dump(survey, sys.stdout.buffer)"
+        "from orchestrator.dataset.profile import Profile\n"
+        "profile = Profile('training')\n"
+        "for line, row in enumerate(json.load(open(sys.argv[1])), 1): profile.add(line, row)\n"
+        "pickle.dump(profile, sys.stdout.buffer)"
     )
     # Another seed for Python's own hashes, which no hash that is compared may depend on.
     environment = {**os.environ, "PYTHONHASHSEED": "77"}
