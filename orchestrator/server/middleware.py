@@ -100,8 +100,9 @@ class _Answer:
 def _refusal(error: Exception, request_id: str) -> ApiError:
     if isinstance(error, ApiError):
         return error
-    log.error("Request %s failed", request_id, exc_info=error)
-    if isinstance(error, OSError | sqlite3.Error):
+    if isinstance(error, OSError | sqlite3.Error):  # a full disk, say: the trace would explain nothing
+        log.error("Request %s failed: %s", request_id, error)
         return ApiError(500, f"The endpoint cannot use its store: {error}", kind="server_error")
+    log.error("Request %s failed", request_id, exc_info=error)
     message = f"The endpoint had an error while it processed the request {request_id}."
     return ApiError(500, message, kind="server_error")
