@@ -179,9 +179,18 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def await_(self, pattern: str) -> str:
+    def interrupt_until(self, pattern: str) -> str:
+        """Press Ctrl-C, as a user does, until the pattern comes: `input` overlooks one that comes between showing
+        its prompt and waiting for a key."""
+        for _ in range(60):
+            self.process.send_signal(signal.SIGINT)
+            with suppress(AssertionError):
+                return self.await_(pattern, seconds=2)
+        raise AssertionError(self.shown)
+
+    def await_(self, pattern: str, seconds: float = 120) -> str:
         """Wait until the pattern has come since the last one, and return what came up to it."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.shown[self._read :])):
             assert time.monotonic() < deadline, self.shown
             if select.select([self.master], [], [], 0.1)[0]:
@@ -240,8 +249,7 @@ def test_ctrl_c_ends_the_function_and_ctrl_d_the_chat(trained: Project) -> None:
         terminal.process.send_signal(signal.SIGINT)
         terminal.await_("stopped: the user stopped this function")
         terminal.await_("\n> ")
-        terminal.process.send_signal(signal.SIGINT)
-        terminal.await_("Ctrl-D ends the chat")
+        terminal.interrupt_until("Ctrl-D ends the chat")
         terminal.await_("> ")
         terminal.type("\x04")
         assert terminal.process.wait(120) == 0
