@@ -1,6 +1,10 @@
-"""What a user may wish of a run, and what is said where it can't come true."""
+"""What a user may request of a run, and what is said where it can't be done."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,19 +13,35 @@ from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.errors import ActionRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import FINAL, RequestedAction, State
+from orchestrator.store import runs as store
+from orchestrator.store.database import Database
+from orchestrator.store.runs import Run
 
 
 @pytest.fixture
-def ledger(db, tmp_path):
+def ledger(database: Database, tmp_path: Path) -> Ledger:
     endpoints = {"fake": EndpointConfig("fake", "openai"), "plain": EndpointConfig("plain", "compatible")}
-    return Ledger(Workspace(tmp_path, tmp_path, str(db.engine.url), endpoints), db)
+    return Ledger(Workspace(tmp_path, tmp_path, str(database.engine.url), endpoints), database)
+
+
+@pytest.fixture
+def record(database: Database, make_run: Callable[..., Run]) -> Callable[..., Run]:
+    """Records a run in this state."""
+
+    def record(**changes: Any) -> Run:
+        run = make_run(**{"endpoint": "fake", **changes})
+        with database.write() as connection:
+            store.add(connection, run)
+        return run
+
+    return record
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - FINAL))
-def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, make_run, reread):
-    run = make_run(state=state)
+def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, record):
+    run = record(state=state)
     request_action(ledger, run.id, RequestedAction.CANCEL)
-    assert reread(run).requested_action == "cancel"
+    assert ledger.run(run.id).requested_action == "cancel"
 
 
 @pytest.mark.parametrize(
@@ -34,16 +54,14 @@ def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, make_run, rere
         (State.PAUSED, RequestedAction.PAUSE, "can't be paused: it is paused already"),
     ],
 )
-def test_a_wish_that_can_not_come_true_is_refused_and_not_recorded(
-    state, requested, because, ledger, make_run, reread
-):
-    run = make_run(state=state, finished_at=1.0 if state in FINAL else None)
+def test_what_can_not_be_done_is_refused_and_not_recorded(state, requested, because, ledger, record):
+    run = record(state=state, finished_at=1.0 if state in FINAL else None)
     with pytest.raises(ActionRefused, match=because):
         request_action(ledger, run.id, requested)
-    assert reread(run).requested_action is None
+    assert ledger.run(run.id).requested_action is None
 
 
-def test_what_the_endpoint_can_not_do_is_refused(ledger, make_run):
-    run = make_run(state=State.RUNNING, endpoint="plain")
+def test_what_the_endpoint_can_not_do_is_refused(ledger, record):
+    run = record(state=State.RUNNING, endpoint="plain")
     with pytest.raises(ActionRefused, match="plain can't pause jobs"):
         request_action(ledger, run.id, RequestedAction.PAUSE)

@@ -101,7 +101,7 @@ def test_only_tpe_and_the_stopping_rules_need_the_extra(monkeypatch: pytest.Monk
 
 def test_planning_a_grid_does_not_load_optuna(tmp_path: Path) -> None:
     code = (
-        "import sys; from orchestrator.sweeps import effects, proposals, ranking, stopping, strategies; "
+        "import sys; from orchestrator.sweeps import effects, points, results, stopping, tpe; "
         "sys.exit('optuna' in sys.modules or 'numpy' in sys.modules or 'sqlalchemy.orm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
