@@ -177,6 +177,7 @@ def test_resume_collects_batches(way: Way, project: Project) -> None:
 
 def test_a_run_is_cancelled(way: Way, project: Project) -> None:
     run = orchestrator.submit(project.write_job(), follow=False)
+    assert isinstance(run, orchestrator.Run)
     way.cancel(run.id)
     assert [each.state for each in orchestrator.status()] == ["cancelled"]
 

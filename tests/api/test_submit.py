@@ -45,6 +45,7 @@ def test_a_submission_is_evaluated_by_itself_at_once_or_by_resume(project: Proje
     [run] = orchestrator.resume()
     assert [(each.state, each.run_id) for each in recorded(project)] == [("done", run.id)]
     again = orchestrator.submit(job, again=True)
+    assert isinstance(again, orchestrator.Run)
     assert {each.run_id for each in recorded(project) if each.state == "done"} == {run.id, again.id}
 
 

@@ -139,7 +139,7 @@ def same_settings(connection: Any, _record: Any) -> None:
 
 def leased_run() -> Run:
     job = {"id": "ftjob-000000000000000000000000", "object": "fine_tuning.job", "status": "running"}
-    lease = {"lease_owner": OWNER, "lease_expires_at": time.time() + AN_HOUR}
+    lease: dict[str, Any] = {"lease_owner": OWNER, "lease_expires_at": time.time() + AN_HOUR}
     return replace(example_run(1, State.RUNNING), job_id=job["id"], remote_job=job, **lease)
 
 

@@ -19,7 +19,7 @@ from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, NoAnswer, RequestRefused
 from orchestrator.store.runs import Run
 
-ANSWER = {"choices": []}
+ANSWER: dict[str, list[Any]] = {"choices": []}
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from support.awaiting import finished
 
 from orchestrator.chat.conversation import Conversation, Fate, Outcome, Reply
 from orchestrator.chat.terms import Terms
@@ -112,7 +112,7 @@ def begin() -> Begin:
             "rounds": 3,
             "notes": (),
         }
-        return Conversation(Terms(**{**values, **changes}), model, host or Host("get_price"), asyncio.run)
+        return Conversation(Terms(**{**values, **changes}), model, host or Host("get_price"), finished)
 
     return make
 

@@ -78,7 +78,7 @@ def test_a_file_of_the_user_takes_precedence_row_by_row(tmp_path: Path) -> None:
 
     def training(endpoint_type: str, model: str, tier: str | None = None) -> float | None:
         price = find_price(endpoint_type, model, tier=tier, prices=prices)
-        return price and price.training
+        return price.training if price else None
 
     assert training("azure", "gpt-4.1-mini-2025-04-14") == 4
     assert training("azure", "gpt-4.1-mini", "DeveloperTier") == 4

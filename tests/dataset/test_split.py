@@ -126,8 +126,8 @@ def test_nothing_is_lost_and_shares_are_met_whatever_is_asked(
     for answer, found in done.counts.items():
         total = sum(found.values())
         assert found["training"] >= 1, answer
-        for part, share in (("validation", validation), ("evaluation", evaluation)):
-            assert found[part] <= total * share + 1, (answer, part)
+        assert found["validation"] <= total * validation + 1, answer
+        assert found["evaluation"] <= total * evaluation + 1, answer
 
 
 def test_a_share_of_0_writes_no_file(tmp_path: Path) -> None:

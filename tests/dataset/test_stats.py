@@ -48,7 +48,8 @@ def test_the_share_of_definitions_is_what_a_prompt_without_tools_lacks(tmp_path:
 
 
 def test_coverage_counts_how_often_each_argument_could_have_been_given(tmp_path: Path) -> None:
-    calls = [{"mode": "on"}, {"mode": "on", "spot": {"floor": 1}}, {"mode": "on", "spot": {"floor": 2}}]
+    calls: list[dict[str, Any]] = [{"mode": "on"}]
+    calls += [{"mode": "on", "spot": {"floor": floor}} for floor in (1, 2)]
     rows = [asks(f"q{number}", call("light", **each), tools=[light()]) for number, each in enumerate(calls)]
     [function] = statistics(tmp_path, *rows, says("q", "No", tools=[light()])).functions
     assert (function.name, function.declared, function.called) == ("light", 4, 3)

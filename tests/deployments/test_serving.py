@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from support.deploying import MODEL, Rig
 from support.fake_account import FakeAccount
 
-from orchestrator.deployments import serving as leftovers_module, serving as serving_module
+from orchestrator.deployments import serving as serving_module
 from orchestrator.deployments.serving import leftovers, notes, serving
 from orchestrator.deployments.uses import live_users
 from orchestrator.endpoints.management import WantedDeployment
@@ -32,7 +33,7 @@ def _in_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         yield rig.context()
 
     monkeypatch.setattr(serving_module, "open_context", open_context)
-    monkeypatch.setattr(leftovers_module.time, "time", rig.clock.now)
+    monkeypatch.setattr(time, "time", rig.clock.now)
 
 
 def serve(rig: Rig, *models: str, **options: Any) -> Any:

@@ -32,12 +32,16 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def begin(project: Project) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start `ftorch`; what still runs at the end of the test is killed."""
-    begun = []
+    begun: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[bytes]:
         nowhere, environment = subprocess.DEVNULL, dict(project.environment)
-        streams = {"stdin": nowhere, "stdout": nowhere, "stderr": nowhere}
-        begun.append(subprocess.Popen([FTORCH, *arguments], cwd=project.root, env=environment, **streams))
+        command = [FTORCH, *arguments]
+        begun.append(
+            subprocess.Popen(
+                command, cwd=project.root, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            )
+        )
         return begun[-1]
 
     yield begin

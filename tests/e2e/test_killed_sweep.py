@@ -42,10 +42,12 @@ def begin(project: Project) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     begun: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[bytes]:
-        nowhere = subprocess.DEVNULL
-        streams = {"stdin": nowhere, "stdout": nowhere, "stderr": nowhere}
+        nowhere, environment = subprocess.DEVNULL, dict(project.environment)
+        command = [FTORCH, *arguments]
         begun.append(
-            subprocess.Popen([FTORCH, *arguments], cwd=project.root, env=dict(project.environment), **streams)
+            subprocess.Popen(
+                command, cwd=project.root, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            )
         )
         return begun[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from email.parser import BytesParser
+from typing import Any
 
 import httpx2
 import pytest
@@ -142,8 +143,8 @@ async def test_the_bytes_go_up_without_a_byte_order_mark_and_with_the_right_leng
     (sent,) = wire.requests
     assert int(sent.headers["content-length"]) == len(sent.content)
     head = b"content-type: " + sent.headers["content-type"].encode() + b"\r\n\r\n"
-    parts = {part.get_param("name", header="content-disposition"): part
-             for part in BytesParser().parsebytes(head + sent.content).get_payload()}  # fmt: skip
+    message: Any = BytesParser().parsebytes(head + sent.content)
+    parts = {part.get_param("name", header="content-disposition"): part for part in message.get_payload()}
     assert parts["purpose"].get_payload() == "fine-tune"
     assert parts["file"].get_filename() == "ftorch-1.jsonl"
     assert content in sent.content

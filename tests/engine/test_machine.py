@@ -153,7 +153,8 @@ def test_what_was_requested_while_a_step_was_under_way_does_not_wait(bench: Benc
 def test_the_intent_to_spend_money_is_on_the_disk_and_this_processs_own(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine, durable, write = bench.kind.machine, [], bench.database.write
+    machine, write = bench.kind.machine, bench.database.write
+    durable: list[bool] = []
     if machine.intent is None:
         assert bench.rows.kind == "deployment", "an account knows it by its name: asking twice makes one"
         return

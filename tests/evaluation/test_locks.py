@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engine.worker import new_owner
 from orchestrator.evaluation import locks as asking_locks
 from orchestrator.evaluation.locks import hold_locks
 from orchestrator.ledger import Ledger, open_ledger
@@ -87,7 +89,7 @@ def test_a_turn_that_ran_out_while_the_machine_slept_is_taken_up_again(
 
 
 def test_one_that_was_killed_is_not_waited_for(ledger: Ledger) -> None:
-    machine = asking_locks.new_owner(asking_locks.random.SystemRandom()).rsplit(":", 2)[0]
+    machine = new_owner(random.SystemRandom()).rsplit(":", 2)[0]
     with ledger.database.write() as connection:
         locks.claim(connection, MODELS, f"{machine}:999999999:00000000", 4e9, 0.0)
     with hold_locks(ledger, MODELS) as has_waited:

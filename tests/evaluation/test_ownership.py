@@ -72,7 +72,7 @@ def test_hosting_is_paid_by_the_hour_where_the_prices_say_so(ledger: Ledger) -> 
 
 
 def test_a_tier_that_is_named_goes_before_that_of_the_recorded_deployment(ledger: Ledger) -> None:
-    azure = {"endpoint_type": "azure", "endpoint": "azure"}
+    azure: dict[str, Any] = {"endpoint_type": "azure", "endpoint": "azure"}
     named = owning(ledger, Terms((100,), 365, tier="DeveloperTier", training_usd=0.0), **azure)
     assert named.owned[0].option.hosting_per_day == 0.0
     usual = owning(ledger, Terms((100,), 365, training_usd=0.0), **azure, id="eval0002")

@@ -103,7 +103,7 @@ def test_a_tuned_model_is_held_against_the_base_case_by_case(ledger: Ledger) -> 
 
 
 def test_several_models_against_one_base_are_adjusted_after_holm(ledger: Ledger) -> None:
-    right = {"gpt": [], "ft:gpt:a": range(1, 7), "ft:gpt:b": range(1, 3)}
+    right: dict[str, Iterable[int]] = {"gpt": [], "ft:gpt:a": range(1, 7), "ft:gpt:b": range(1, 3)}
     results = results_of(ledger, record(ledger, right))
     first, second = (against_base(results, model) for model in ("ft:gpt:a", "ft:gpt:b"))
     assert first.comparison.p_value == pytest.approx(0.03125)

@@ -48,7 +48,7 @@ def cases(make_row: MakeRow, write_cases: Callable[..., Path]) -> Path:
     return write_cases(*rows)
 
 
-def plan(ledger: Ledger, file: Path, *models: str, **options: object) -> Plan:
+def plan(ledger: Ledger, file: Path, *models: str, **options: Any) -> Plan:
     return plan_evaluation(ledger, models or ("gpt-x",), replace(EvaluationOptions(file, "local"), **options))
 
 

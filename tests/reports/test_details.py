@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from reports.conftest import Screen, text_of
 
 from orchestrator.config import EndpointConfig
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.rundetails import print_details
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
-from tests.reports.conftest import Screen, text_of
 
 AZURE = EndpointConfig("azure", "azure", base_url="https://res.openai.azure.com/openai/v1", api_key_env="KEY")
 Page = Callable[..., list[str]]

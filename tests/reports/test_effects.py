@@ -94,7 +94,8 @@ def test_what_chance_explains_as_well_is_no_reason(make_result: Make) -> None:
 
 
 def test_the_lines_offered_for_the_job_file_are_what_it_takes(make_result: Make) -> None:
-    points = [{"n_epochs": 4, RATE: 0.707}, {"model": 'a"b\\c', "batch_size": "auto"}]
+    points: list[dict[str, int | float | str]] = [{"n_epochs": 4, RATE: 0.707}]
+    points.append({"model": 'a"b\\c', "batch_size": "auto"})
     read = tomllib.loads("\n".join(points_lines(points)))["points"]
     assert read == points
     assert [Point.model_validate(point).parameters for point in read] == [dict(point) for point in points]

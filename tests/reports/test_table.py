@@ -8,9 +8,9 @@ import json
 from html.parser import HTMLParser
 
 import pytest
+from reports.conftest import Screen, text_of
 
 from orchestrator.reports.table import Bar, Cell, Column, Fit, Meaning, Number, Row, Table, heading_row, row
-from tests.reports.conftest import Screen, text_of
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\u202e\ud800&"
 

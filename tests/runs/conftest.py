@@ -218,7 +218,8 @@ def step(context: Context, reread: Callable[[Run], Run]) -> Callable[[Run], Any]
 
     async def step(run: Run, worker: Context = context) -> Run:
         current = reread(run)
-        return record(worker, current, await STEPS[State(current.state)](current, worker))
+        outcome: Any = await STEPS[State(current.state)](current, worker)
+        return record(worker, current, outcome)
 
     return step
 

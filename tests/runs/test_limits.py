@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_two_workers_at_once_never_take_more_slots_than_there_are(db, make_run, 
     def admit_all(worker, mine):
         start.wait()
         for run in mine:
-            record(worker, run, asyncio.run(pending(run, worker)))
+            outcome: Any = asyncio.run(pending(run, worker))
+            record(worker, run, outcome)
 
     threads = [threading.Thread(target=admit_all, args=pair) for pair in zip(workers, runs, strict=True)]
     for thread in threads:

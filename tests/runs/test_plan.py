@@ -14,7 +14,7 @@ from orchestrator.config import find_workspace
 from orchestrator.errors import InvalidData
 from orchestrator.jobfile import load_job_file
 from orchestrator.ledger import Ledger
-from orchestrator.runs.plan import Plan, plan_job
+from orchestrator.runs.plan import CheckedFile, Plan, plan_job
 from orchestrator.runs.submission import record_run
 from orchestrator.store.database import Database
 
@@ -97,6 +97,7 @@ def test_the_check_of_each_file_is_recorded_and_belongs_to_the_run(
     plan: Make, database: Database, home: Path
 ) -> None:
     planned = plan(validation=[row("new dam", FLY), row(PLACES[0], FLY)])
+    assert isinstance(planned.training, CheckedFile)
     details = Ledger(find_workspace(home), database).details(submit(planned, database))
     training, validation = details.data_checks["training"], details.data_checks["validation"]
     assert (training.sha256, training.examples) == (planned.training.file.sha256, 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.project import FTORCH
@@ -50,7 +51,7 @@ def test_nobody_else_can_read_what_a_server_leaves(project):
 # --- addresses -----------------------------------------------------------------------------------------------
 
 
-def compatible(base_url: str, **more: bool) -> EndpointConfig:
+def compatible(base_url: str, **more: Any) -> EndpointConfig:
     return EndpointConfig("mine", "compatible", base_url=base_url, source="ftorch.toml", **more)
 
 

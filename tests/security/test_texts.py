@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import httpx2
 import pytest
@@ -159,7 +160,7 @@ CLIMBS = ["../endpoint.db", "..%2fendpoint.db", "%2e%2e/endpoint.db", "....//end
 async def test_the_local_endpoint_gives_out_nothing_but_files(climb, tmp_path):
     transport = httpx2.ASGITransport(app=create_app(tmp_path / "state" / "store"))
     async with httpx2.AsyncClient(transport=transport, base_url="http://local/v1") as http:
-        named = {"file": ("../../../up\r\nX-Evil: 1.jsonl", b"{}\n"), "purpose": (None, "fine-tune")}
+        named: Any = {"file": ("../../../up\r\nX-Evil: 1.jsonl", b"{}\n"), "purpose": (None, "fine-tune")}
         made = (await http.post("/files", files=named)).json()
         content = await http.get(f"/files/{made['id']}/content")
         assert content.content == b"{}\n"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import openai
 import pytest
@@ -18,7 +18,7 @@ from orchestrator.server.app import Settings, create_app
 from orchestrator.server.store import Store
 from orchestrator.server.store.batches import LineAnswer
 
-URL = "/v1/chat/completions"
+URL: Final = "/v1/chat/completions"
 MODEL = "gpt-4.1-mini"
 DAY = 24 * 3600
 HOST = """

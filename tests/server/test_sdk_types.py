@@ -108,7 +108,7 @@ async def test_batches_are_exact(http, app, tools):
         wanted = {"input_file_id": sent.json()["id"], "endpoint": row["url"], "completion_window": "24h"}
         assert_exactly(Batch, (await http.post("/batches", json=wanted)).json())
     async with app.state.scheduler.running():
-        statuses = set()
+        statuses: set[str] = set()
         while not {"completed", "failed"} <= statuses:
             await asyncio.sleep(0.01)
             listed = (await http.get("/batches")).json()["data"]

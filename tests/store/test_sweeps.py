@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
@@ -15,7 +16,7 @@ MakeRun = Callable[..., Run]
 SWEEP = RecordedSweep("sweep001", "drone", "local", "drone.toml", {"interval": None}, 3, None, 1.0)
 
 
-def record(database: Database, make_run: MakeRun, *states: str, **columns: object) -> list[RecordedTrial]:
+def record(database: Database, make_run: MakeRun, *states: str, **columns: Any) -> list[RecordedTrial]:
     """A sweep with a trial in each of these states."""
     found = []
     with database.write() as connection:

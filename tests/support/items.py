@@ -64,7 +64,8 @@ def _run() -> KindOfItem:
     state = run_states.State
 
     def worker(folder: Path, time: FakeClock, **fields: Any) -> RunContext:
-        return RunContext(endpoint=FakeEndpoint(time, HAS_ALL), **fields)
+        endpoint: Any = FakeEndpoint(time, HAS_ALL)
+        return RunContext(endpoint=endpoint, **fields)
 
     ends = state.UPLOADING, state.FAILED
     return KindOfItem(run_states.MACHINE, state, state.PENDING, *ends, EndpointLoop, values, Run, worker)
@@ -95,7 +96,7 @@ def _batch() -> KindOfItem:
     state = batch_states.State
 
     def worker(folder: Path, time: FakeClock, **fields: Any) -> BatchContext:
-        endpoint = FakeEndpoint(time, HAS_ALL)
+        endpoint: Any = FakeEndpoint(time, HAS_ALL)
         uploader = RunContext(endpoint=endpoint, **fields)
         return BatchContext(endpoint=endpoint, uploader=uploader, folder=folder, **fields)
 

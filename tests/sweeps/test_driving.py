@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from support.fake_endpoint import HAS_ALL, FakeClock, FakeEndpoint
@@ -62,7 +63,7 @@ def drive(sweeping: Sweeping, endpoint: Watched) -> Callable[[SubmittedSweep], N
     (sweeping.project.root / "prices.toml").write_text(PRICES)
 
     def drive(submitted: SubmittedSweep) -> None:
-        clock, rng = endpoint.clock, random.Random(3)
+        clock, rng, watched = endpoint.clock, random.Random(3), cast(Any, endpoint)
         config = sweeping.ledger.workspace.endpoint("fake")
         context = Context(
             database=sweeping.database,
@@ -70,7 +71,7 @@ def drive(sweeping: Sweeping, endpoint: Watched) -> Callable[[SubmittedSweep], N
             owner=new_owner(rng),
             clock=Clock(clock.now, clock.sleep, clock.now),
             random=rng,
-            endpoint=endpoint,
+            endpoint=watched,
         )
         loop = EndpointLoop(context, submitted.run_ids, supervisors=[sweeping.supervisor(submitted)])
         asyncio.run(asyncio.wait_for(loop.run(asyncio.Event()), 20))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.jobfile import Sweep
@@ -110,7 +112,8 @@ def test_an_effect_is_the_mean_at_each_value_and_its_share_of_all_differences() 
     ranking = grid({(1, 0.5): 0.9, (1, 1.0): 0.8, (2, 0.5): 0.3, (2, 1.0): 0.2})
     epochs, rate = effects(ranking.ranked, "minimize")
     assert (epochs.parameter, rate.parameter) == ("n_epochs", "learning_rate_multiplier")
-    assert [(level.label, level.points, level.mean) for level in epochs.levels] == [
+    found: list[Any] = [(level.label, level.points, level.mean) for level in epochs.levels]
+    assert found == [
         ("1", 2, pytest.approx(0.85)),
         ("2", 2, pytest.approx(0.25)),
     ]

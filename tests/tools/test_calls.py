@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import AfterValidator, BaseModel, Field
+from support.awaiting import finished
 
 from orchestrator.tools.calls import LONGEST_RESULT, Call, CallRefused, execute, ready
 from orchestrator.tools.functions import tool_of
@@ -60,12 +61,12 @@ def run(result: Any, arguments: str = "{}") -> str:
     def give() -> Any:
         return result() if callable(result) else result
 
-    return execute(ready(Call("1", "give", arguments), [tool_of(give)]), asyncio.run)
+    return execute(ready(Call("1", "give", arguments), [tool_of(give)]), finished)
 
 
 def draw_with(**arguments: Any) -> tuple[Any, ...]:
     call = ready(Call("1", "draw", json.dumps(arguments)), TOOLS)
-    assert execute(call, asyncio.run) == "drawn"
+    assert execute(call, finished) == "drawn"
     return SEEN.pop()
 
 

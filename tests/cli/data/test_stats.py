@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from support.command import ftorch
 from support.surveys import asks, call, says, tool, write_rows
@@ -12,7 +13,7 @@ TOOLS = [
     tool(mode={"type": "string", "enum": ["on", "off"], "required": True}, room={"type": "string"}),
     tool("lock"),
 ]
-ROWS = [
+ROWS: list[dict[str, Any] | str] = [
     *(asks(f"Light {number}", call("light", mode="on"), tools=TOOLS) for number in range(3)),
     asks("Light in the hall", call("light", mode="on", room="hall"), tools=TOOLS),
     says("Hi", "Hello"),

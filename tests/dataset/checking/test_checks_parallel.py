@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -106,7 +107,12 @@ def test_no_process_outlives_a_check_that_is_interrupted(tmp_path: Path, monkeyp
     path.write_bytes(b"\n".join(LINES * 10))
     workers: list[subprocess.Popen[bytes]] = []
     start = checks._start
-    monkeypatch.setattr(checks, "_start", lambda *part: workers.append(start(*part)) or workers[-1])
+
+    def started(*part: Any) -> subprocess.Popen[bytes]:
+        workers.append(start(*part))
+        return workers[-1]
+
+    monkeypatch.setattr(checks, "_start", started)
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 from support.mutations import mutated
 
+from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import CheckReport
 from orchestrator.dataset.checking.filesets import ENDPOINT_TYPES, CheckedSource, Source, check_together, limits_of
 from orchestrator.dataset.rules import RULES
@@ -25,8 +26,8 @@ ALL = os.environ.get("FTORCH_FUZZ") == "all"
 FILES = 10_000 if ALL else 1_000
 BATCHES = 20
 LONGEST_SECONDS = 5
-METHODS = (None, None, "supervised", "dpo", "reinforcement")
-PURPOSES = ("training", "validation", "evaluation")
+METHODS: tuple[Method | None, ...] = (None, None, "supervised", "dpo", "reinforcement")
+PURPOSES: tuple[Purpose, ...] = ("training", "validation", "evaluation")
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

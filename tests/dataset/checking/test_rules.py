@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.rows import EXAMPLE, PREFERENCE, TOOL, changed, check, check_rows, codes
@@ -56,7 +57,7 @@ def test_bytes_that_are_no_utf_8_are_found(tmp_path: Path) -> None:
 
 
 def test_128_tools_are_allowed_and_one_more_is_not(tmp_path: Path) -> None:
-    def tools(count: int) -> list[object]:
+    def tools(count: int) -> list[dict[str, Any]]:
         return [changed(TOOL, "function", "name", f"climb{index}") for index in range(count - 1)] + [TOOL]
 
     assert codes(check_rows(tmp_path, changed(EXAMPLE, "tools", tools(128)))) == []

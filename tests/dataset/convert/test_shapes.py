@@ -41,7 +41,7 @@ def test_rows_of_user_and_function_call_become_messages_with_tools(convert: Conv
     row = {"user": {"content": "Up."}, "function_call": call, "functions": [TOOL["function"]]}
     done, [written] = convert([row])
     function = {"name": "climb", "arguments": '{"metres": 5}'}
-    reply = {"role": "assistant", "content": None}
+    reply: dict[str, Any] = {"role": "assistant", "content": None}
     reply |= {"tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
     assert written == {"messages": [{"role": "user", "content": "Up."}, reply], "tools": [TOOL]}
     assert done.shapes == {"single-call": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.logs import Row, answer, asked, exchange, rows_of, write_log
@@ -20,7 +21,7 @@ WOODS = ("oak", "elm", "fir", "ash", "yew", "box", "bay", "fig", "gum", "nut")
 ROOMS = [" ".join(f"{wood}{number}" for wood in WOODS) for number in range(60)]
 
 
-def convert(log: Path, known: KnownFiles | None = None, **options: float) -> LogConversion:
+def convert(log: Path, known: KnownFiles | None = None, **options: Any) -> LogConversion:
     outputs = Outputs(log.with_name("cases.jsonl"), log.with_name("training.jsonl"))
     return convert_log(log, outputs, known=known, **options)
 
@@ -104,7 +105,7 @@ def test_what_known_files_hold_is_not_written_again_and_never_on_the_other_side(
 
 def test_what_is_left_out_is_named_by_line(tmp_path: Path) -> None:
     hall = {"name": "light_room", "arguments": {"room": "hall"}}
-    rows = [
+    rows: list[Row | str] = [
         exchange("the hall", "hall", rating="good"),
         exchange("the hall", "hall", rating="good"),
         exchange("the bath", "roof", rating="bad"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openai
 import pytest
 
 from orchestrator.server.azure.deployments import RateLimits
+from orchestrator.server.azure.errors import AzureError
 from orchestrator.server.store.records import Deployment
 
 QUESTION = [{"role": "user", "content": "Climb to 12 metres"}]
@@ -46,7 +49,8 @@ async def test_harmful_prompts_are_filtered(client):
     with pytest.raises(openai.BadRequestError) as filtered:
         await client.chat.completions.create(model="gpt-4.1-mini", messages=harmful)
     assert filtered.value.code == "content_filter"
-    assert filtered.value.body["innererror"] == {"code": "ResponsibleAIPolicyViolation"}
+    body: Any = filtered.value.body
+    assert body["innererror"] == {"code": "ResponsibleAIPolicyViolation"}
 
 
 def _deployment(capacity: int) -> Deployment:
@@ -62,7 +66,7 @@ def test_capacity_one_is_about_one_request_a_minute():
     limits = RateLimits(lambda: now[0])
     limits.admit(_deployment(1), _body(800))
     now[0] += 20
-    with pytest.raises(Exception, match="retry after 40 seconds") as refused:
+    with pytest.raises(AzureError, match="retry after 40 seconds") as refused:
         limits.admit(_deployment(1), _body(800))
     assert refused.value.headers == {"retry-after": "40"}
     now[0] += 40

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import openai
 import pytest
@@ -160,7 +161,8 @@ async def test_dated_versions_refuse_what_they_do_not_know(app, speak, create, v
         with pytest.raises(openai.BadRequestError) as refused:
             await create(speak(app, version), **extra)
         assert refused.value.code == "invalidPayload"
-        assert set(refused.value.body) == {"code", "message", "innererror"}
+        body: Any = refused.value.body
+        assert set(body) == {"code", "message", "innererror"}
 
 
 async def test_v1_takes_metadata_and_does_not_give_it_back(app, speak, create):
