@@ -22,8 +22,8 @@ NOT_MAKE = {
 """What has to be run without make, to the letter."""
 
 
-def _load(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+def _load(path: Path) -> dict[Any, Any]:
+    found: dict[Any, Any] = yaml.safe_load(path.read_text())
     return found
 
 
