@@ -117,7 +117,7 @@ def test_a_damaged_database_is_told_and_not_touched(project, command):
 
 @contextmanager
 def locked_now_and_then(path: Path) -> Iterator[list[int]]:
-    """Another program that takes the whole database for 0.4 s at a time; yields the count of its turns."""
+    """Another program that takes the whole database for 0.15 s at a time; yields the count of its turns."""
     is_over, turns = threading.Event(), [0]
 
     def hold() -> None:
@@ -125,9 +125,9 @@ def locked_now_and_then(path: Path) -> Iterator[list[int]]:
             while not is_over.is_set():
                 connection.execute("BEGIN EXCLUSIVE")
                 turns[0] += 1
-                is_over.wait(0.4)
+                is_over.wait(0.15)
                 connection.execute("COMMIT")
-                time.sleep(0.2)
+                time.sleep(0.05)
 
     holder = threading.Thread(target=hold)
     holder.start()
