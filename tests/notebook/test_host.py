@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +78,15 @@ def test_elsewhere_each_change_is_a_line_on_stderr(
     assert line.endswith("running: it trains")
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A process that was started in the background ignores SIGINT; a notebook's kernel does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_interrupting_sets_the_stop_event_and_waits_for_the_end() -> None:
     main = threading.main_thread().ident
     assert main is not None
@@ -85,7 +94,7 @@ def test_interrupting_sets_the_stop_event_and_waits_for_the_end() -> None:
     async def work(stop: asyncio.Event) -> str:
         await asyncio.sleep(0.2)  # until the cell's thread waits for this one
         signal.pthread_kill(main, signal.SIGINT)
-        await stop.wait()
+        await asyncio.wait_for(stop.wait(), 30)
         return "at its end"
 
     assert Notebook().run(work) == ("at its end", True)
