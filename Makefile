@@ -15,6 +15,9 @@ help:  ## Show this list
 demo: $(VENV)/.installed-base  ## Train the drone job on the local endpoint, to a model id
 	$(BIN)/ftorch submit jobs/drone.toml
 
+# Tests start many processes; without bytecode each of them compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Plain `pytest` runs what it is given, slow or not, in one process; these two spread the tests over all processors.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
 

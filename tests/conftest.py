@@ -39,6 +39,11 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait, for a server, a process or a pause."""
+    return (os.cpu_count() or 1) + 1
+
+
 def _keep_folders_in_memory() -> None:
     """Where there is enough memory: a commit that waits for a disk proves no more than one that doesn't."""
     if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK | os.X_OK):

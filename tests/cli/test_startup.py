@@ -7,28 +7,27 @@ import sys
 from pathlib import Path
 
 import click
-import pytest
 
 from orchestrator.cli import main
 
 HEAVY = {"sqlalchemy", "alembic", "openai", "numpy", "starlette", "pydantic", "rich", "asyncio"}
 
 
-def loaded(arguments: list[str], folder: Path) -> set[str]:
-    """The packages that are loaded when the command has ended."""
+def loaded(commands: list[str], folder: Path) -> set[str]:
+    """The packages that are loaded when these commands have ended, one after the other in one process."""
     program = (
         "import sys; from orchestrator.cli import main\n"
-        f"try: main({arguments!r})\n"
-        "except SystemExit: pass\n"
+        f"for command in {commands!r}:\n"
+        "    try: main(command.split())\n"
+        "    except SystemExit: pass\n"
         "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_load_click_alone(option: str, tmp_path: Path) -> None:
-    assert not loaded([option], tmp_path) & HEAVY
+def test_help_and_version_load_click_alone(tmp_path: Path) -> None:
+    assert not loaded(["--help", "--version"], tmp_path) & HEAVY
 
 
 def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
@@ -47,13 +46,12 @@ def test_status_loads_the_database_and_no_sdk(tmp_path: Path) -> None:
     assert not found & {"alembic", "openai", "starlette", "pydantic", "numpy"}
 
 
-@pytest.mark.parametrize("command", ["show drone", "logs drone", "models", "endpoints list"])
-def test_reading_what_is_recorded_loads_no_sdk(command: str, tmp_path: Path) -> None:
+def test_reading_what_is_recorded_loads_no_sdk(tmp_path: Path) -> None:
     (tmp_path / "ftorch.toml").write_text("")
-    assert not loaded(command.split(), tmp_path) & {"alembic", "openai", "starlette", "pydantic", "numpy"}
+    commands = ["show drone", "logs drone", "models", "endpoints list"]
+    assert not loaded(commands, tmp_path) & {"alembic", "openai", "starlette", "pydantic", "numpy"}
 
 
-@pytest.mark.parametrize("command", ["sweep list", "sweep show drone", "deployments", "cancel drone"])
-def test_what_asks_no_endpoint_loads_no_sdk(command: str, tmp_path: Path) -> None:
+def test_what_asks_no_endpoint_loads_no_sdk(tmp_path: Path) -> None:
     (tmp_path / "ftorch.toml").write_text("")
-    assert "openai" not in loaded(command.split(), tmp_path)
+    assert "openai" not in loaded(["sweep list", "sweep show drone", "deployments", "cancel drone"], tmp_path)

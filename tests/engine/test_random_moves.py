@@ -120,7 +120,5 @@ def test_history_explains_every_state_and_ends_are_final(kind: KindOfItem, tmp_p
     template = tmp_path / "ftorch.db"
     open_database(f"sqlite:///{template}").close()
     moves: Any = type("MovesOfKind", (Moves,), {"template": template, "kind": kind})
-    quick = settings(
-        max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    quick = settings(max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(moves, settings=quick)

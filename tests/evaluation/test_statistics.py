@@ -6,7 +6,7 @@ import random
 from itertools import combinations
 
 import pytest
-import scipy.stats
+import scipy
 
 from orchestrator.evaluation.statistics import (
     fewest_changes,

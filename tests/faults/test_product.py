@@ -14,8 +14,8 @@ from faults.dialects import DIALECTS, Dialect
 from faults.product import ALL, Case, Verdict, bases, crashes, prove_alone, sample
 from orchestrator.engine.crashpoints import POINTS
 
-SAMPLE = 6
-SAMPLE_OF_CRASHES = 20
+SAMPLE = 3
+SAMPLE_OF_CRASHES = 8
 """So many cases of each dialect `make test` takes, without and with a kill."""
 
 

@@ -107,7 +107,7 @@ def endpoint(tmp_path_factory):
 
 
 @example(request=("/chat/completions", {"model": "gpt-4.1", "messages": [_CALL_WITHOUT_FUNCTION]}))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(request=REQUESTS)
 def test_no_json_body_breaks_the_endpoint(endpoint, request):
     path, body = request

@@ -10,6 +10,7 @@ SLOW = (
     "e2e/",  # real processes, killed and raced
     "faults/",  # lives and deaths in virtual time; a sample of the product stays among the fast ones
     "docs/test_examples.py",  # a server and a notebook, trained on the whole drone data
+    "docs/test_server_pages.py",  # a server as a process, and a client that trains there
     "docs/test_readme.py",  # every command of the README, sweep included
     "docs/test_chat_page.py",  # trains on the stock data
     "docs/test_convert_page.py",  # every command of the page as a process

@@ -23,7 +23,7 @@ from orchestrator.dataset.rules import RULES
 from orchestrator.reports.findings import findings_json, print_findings
 
 ALL = os.environ.get("FTORCH_FUZZ") == "all"
-FILES = 10_000 if ALL else 1_000
+FILES = 10_000 if ALL else 500
 BATCHES = 20
 LONGEST_SECONDS = 5
 METHODS: tuple[Method | None, ...] = (None, None, "supervised", "dpo", "reinforcement")

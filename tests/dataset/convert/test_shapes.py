@@ -282,7 +282,7 @@ def test_a_file_of_tools_that_holds_none_is_refused(tmp_path: Path, content: str
         read_tools(tmp_path / "tools.json")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(spoilt_rows(), min_size=1, max_size=5),
     st.sampled_from([None, *get_args(Target)]),

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,46 +11,6 @@ from support.command import ftorch
 from orchestrator.server import serve
 
 ROOT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-c", "from orchestrator.cli import main; main()", "serve", "--azure", "--port", "0"]
-
-
-@contextmanager
-def served(folder, *options, **environment):
-    """A server of its own; gives its address and the lines it said first."""
-    server = subprocess.Popen(
-        [*COMMAND, "--store", str(folder), *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    try:
-        lines = [server.stderr.readline() for _ in range(4)]
-        yield lines[1].split()[-1], "".join(lines)
-    finally:
-        server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=10)
-        assert "Traceback" not in errors
-
-
-def test_the_example_of_the_page_trains_deploys_and_asks(tmp_path):
-    page = (ROOT / "docs" / "azure-simulator.md").read_text()
-    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
-    with served(tmp_path, "--api-key-env", "THE_KEY", THE_KEY="a-key-of-this-test") as (place, told):
-        assert "a-key-of-this-test" not in told
-        assert f"IDENTITY_ENDPOINT={place}/msi/token" in told
-        variables = {"AZURE_OPENAI_API_KEY": "a-key-of-this-test", "IDENTITY_HEADER": "a-key-of-this-test"}
-        done = subprocess.run(
-            [sys.executable, "-c", example.replace("http://127.0.0.1:8000", place)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={**os.environ, **variables, "IDENTITY_ENDPOINT": f"{place}/msi/token"},
-        )
-    assert done.returncode == 0, done.stderr
-    pattern = r"succeeded (gpt-4\.1-mini-2025-04-14\.ft-[0-9a-f]{32}-drone)\nSucceeded\n\1 takeoff_drone\n"
-    assert re.fullmatch(pattern, done.stdout), done.stdout
 
 
 @pytest.fixture

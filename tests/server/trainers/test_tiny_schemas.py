@@ -116,7 +116,7 @@ def test_an_odd_schema_does_not_fail(schema):
     _exercised(schema, "act on 5 and 'this' 🚁", {"a": "x", "b": [1, {"c": None}]})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(SCHEMAS, st.text(max_size=30), st.dictionaries(st.text(max_size=4), JSON, max_size=3))
 def test_no_schema_makes_it_fail(schema, text, arguments):
     _exercised(schema, text, arguments)
@@ -184,7 +184,7 @@ TALK = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(TALK, min_size=1, max_size=3), TALK, TALK)
 def test_no_order_of_messages_makes_the_training_fail(train, conversations, preferred, other):
     tool = {"name": "act", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}}
