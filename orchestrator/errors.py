@@ -241,6 +241,11 @@ class NotAnAnswer(EndpointUnreachable):
     """The endpoint {endpoint} answered, but with no answer: {problem}. Run the same command again"""
 
 
+class AnswerUnreadable(EndpointUnreachable):
+    """The endpoint {endpoint} answered with something that can't be used: {problem}. Nothing was lost; when that is
+    put right, run: ftorch resume"""
+
+
 class KeyRefused(EndpointError):
     """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
     Nothing was lost; set a valid key, then run: ftorch resume"""
@@ -269,6 +274,10 @@ class QuotaExhausted(EndpointError):
 
 class RequestRefused(EndpointError):
     """The endpoint {endpoint} refused the request: {problem}"""
+
+
+class NoJobList(RequestRefused):
+    """The endpoint {endpoint} gives no list of its fine-tuning jobs: {problem}"""
 
 
 class EndpointBusy(EndpointError):

@@ -14,6 +14,7 @@ import openai
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.keys import without_key
 from orchestrator.errors import (
+    AnswerUnreadable,
     EndpointBusy,
     EndpointError,
     EndpointUnreachable,
@@ -46,7 +47,7 @@ def explain(error: Unexplained, config: EndpointConfig) -> EndpointError:
             problem += f" (base_url = {config.base_url})"
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
     problem = "its answer has no id" if isinstance(error, KeyError) else f"its answer can't be read: {error}"
-    return EndpointUnreachable(endpoint=config.name, problem=problem, sent=True)
+    return AnswerUnreadable(endpoint=config.name, problem=problem, sent=True)
 
 
 def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> EndpointError:

@@ -91,6 +91,7 @@ class RemoteJob:
     metadata: Mapping[str, str]
     result_files: tuple[str, ...]
     trained_tokens: int | None
+    finished_at: float | None
     estimated_finish: float | None
     error: JobError | None
     raw: Mapping[str, Any]
@@ -98,10 +99,13 @@ class RemoteJob:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Up to 100 jobs, newest first; `next` is the cursor of the following page, None on the last."""
+    """Some jobs, as a rule newest first; `next` is the cursor of the following page."""
 
     jobs: tuple[RemoteJob, ...]
     next: str | None
+    """None where there is no further page to ask for."""
+    is_last: bool
+    """The endpoint said that nothing follows. Without a further page and without that word, more may be there."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class JobRequest:
     seed: int
     suffix: str | None
     metadata: Mapping[str, str]
+    token: str
+    """Sent as Idempotency-Key: the same in every attempt to create this job."""
     training_type: str | None = None
     """Azure's way of training: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
 
@@ -234,12 +240,13 @@ class Endpoint(Protocol):
         """Delete a file; one that is gone already is no error."""
 
     async def create(self, request: JobRequest) -> RemoteJob:
-        """The paid request, sent once."""
+        """The paid request, sent once. Raises OutcomeUnknown also for an answer without a usable job id."""
 
     async def job(self, job_id: str) -> RemoteJob: ...
 
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
-        """One page of jobs, newest first. `metadata` filters, where the endpoint has metadata."""
+        """One page of jobs. `metadata` filters, where the endpoint has metadata. Raises NoJobList where it refuses
+        to list them, or what it answers is no list: then nothing is known about what is there."""
 
     async def cancel(self, job_id: str) -> RemoteJob: ...
 

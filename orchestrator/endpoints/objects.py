@@ -43,10 +43,27 @@ def _as_text(value: Any) -> Any:
     return value.replace("\0", "").encode(errors="replace").decode() if isinstance(value, str) else value
 
 
+def usable_id(raw: Json) -> str:
+    """The id of an object: a text, or a number above 0. Raises KeyError for anything else, such as null or ""."""
+    found = raw.get("id")
+    is_usable = isinstance(found, str) or (isinstance(found, int) and not isinstance(found, bool) and found > 0)
+    if not is_usable or not str(found).strip():
+        raise KeyError("id")
+    return str(found)
+
+
+def has_usable_id(raw: Json) -> bool:
+    try:
+        usable_id(raw)
+    except KeyError:
+        return False
+    return True
+
+
 def read_job(raw: Json) -> RemoteJob:
-    """Raises KeyError where there is no id."""
+    """Raises KeyError where there is no usable id."""
     return RemoteJob(
-        id=str(raw["id"]),
+        id=usable_id(raw),
         status=_text(raw.get("status")) or "unknown",
         created_at=_number(raw.get("created_at")),
         model=_text(raw.get("model")),
@@ -58,6 +75,7 @@ def read_job(raw: Json) -> RemoteJob:
         metadata={str(key): str(value) for key, value in _table(raw.get("metadata")).items()},
         result_files=tuple(str(file) for file in raw.get("result_files") or () if file),
         trained_tokens=_whole(raw.get("trained_tokens")),
+        finished_at=_number(raw.get("finished_at")),
         estimated_finish=_number(raw.get("estimated_finish")),
         error=_job_error(raw.get("error")),
         raw=raw,
@@ -69,7 +87,7 @@ def read_batch(raw: Json) -> RemoteBatch:
     counts = _table(raw.get("request_counts"))
     problems = _table(raw.get("errors")).get("data")
     return RemoteBatch(
-        id=str(raw["id"]),
+        id=usable_id(raw),
         status=_text(raw.get("status")) or "unknown",
         created_at=_number(raw.get("created_at")),
         input_file=_text(raw.get("input_file_id")),
@@ -92,7 +110,7 @@ def _batch_problem(raw: Json) -> str:
 
 def read_file(raw: Json) -> RemoteFile:
     return RemoteFile(
-        id=str(raw["id"]),
+        id=usable_id(raw),
         filename=_text(raw.get("filename")),
         bytes=_whole(raw.get("bytes")),
         purpose=_text(raw.get("purpose")),
@@ -121,7 +139,7 @@ def read_checkpoint(raw: Json) -> RemoteCheckpoint:
     metrics = _table(raw.get("metrics"))
     step = _whole(raw.get("step_number"))
     return RemoteCheckpoint(
-        id=str(raw["id"]),
+        id=usable_id(raw),
         step=step if step is not None else _whole(metrics.get("step")) or 0,
         model=str(raw.get("fine_tuned_model_checkpoint") or ""),
         metrics={key: value for key, value in metrics.items() if isinstance(value, int | float)},

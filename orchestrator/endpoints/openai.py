@@ -31,15 +31,24 @@ from orchestrator.endpoints.interface import (
 from orchestrator.endpoints.keys import content_without_key
 from orchestrator.endpoints.objects import (
     Json,
+    has_usable_id,
     read_checkpoint,
     read_event,
     read_file,
     read_job,
     read_object,
     read_result_rows,
+    usable_id,
 )
 from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import EndpointError, EndpointUnreachable, OutcomeUnknown, RequestRefused
+from orchestrator.errors import (
+    AnswerUnreadable,
+    EndpointError,
+    EndpointUnreachable,
+    NoJobList,
+    OutcomeUnknown,
+    RequestRefused,
+)
 
 T = TypeVar("T")
 
@@ -130,7 +139,7 @@ class OpenAIEndpoint:
     async def _files_for(self, purpose: str) -> list[RemoteFile]:
         found: list[RemoteFile] = []
         async for raw in self._pages("list files", self._raw_files.list, limit=self._files_limit, purpose=purpose):
-            found += [read_file(item) for item in raw if item.get("id")]
+            found += [read_file(item) for item in raw if has_usable_id(item)]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True)
 
     async def file(self, file_id: str) -> RemoteFile:
@@ -154,6 +163,7 @@ class OpenAIEndpoint:
         fields = self._job_fields(request)
         given = {name: value for name, value in fields.items() if value is not None}
         given["timeout"] = self._config.timeout_seconds
+        given["extra_headers"] = {"Idempotency-Key": request.token}
         return await self._once(self._raw_jobs.create, read=read_job, **given)
 
     def _job_fields(self, request: JobRequest) -> dict[str, Any]:
@@ -187,9 +197,18 @@ class OpenAIEndpoint:
             query["after"] = after
         if metadata and self.capabilities.metadata:
             query["metadata"] = dict(metadata)
-        page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, **query)
-        jobs = tuple(read_job(item) for item in page.items if item.get("id"))
-        return JobPage(jobs, jobs[-1].id if jobs and page.has_more and jobs[-1].id != after else None)
+        try:
+            page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, **query)
+        except (EndpointUnreachable, RequestRefused) as error:
+            passes = not isinstance(error, AnswerUnreadable | RequestRefused)
+            if passes and error.facts.get("status") not in _GONE:
+                raise
+            raise NoJobList(**_refusal_facts(error)) from error
+        jobs = tuple(read_job(item) for item in page.items if has_usable_id(item))
+        if not page.items or page.has_more is False:
+            return JobPage(jobs, None, is_last=True)
+        repeats_itself = not jobs or jobs[-1].id == after
+        return JobPage(jobs, None if repeats_itself else jobs[-1].id, is_last=False)
 
     async def cancel(self, job_id: str) -> RemoteJob:
         return await self._command("cancel job", self._raw_jobs.cancel, job_id)
@@ -212,11 +231,14 @@ class OpenAIEndpoint:
     async def events(self, job_id: str, known: frozenset[str] | set[str] = frozenset()) -> list[RemoteEvent]:
         listed: list[RemoteEvent] = []
         newest_first = True
-        async for raw in self._pages("list events", self._raw_jobs.list_events, job_id):
-            listed += [read_event(item) for item in raw]
-            newest_first = listed[0].created_at >= listed[-1].created_at
-            if newest_first and any(event.id in known for event in listed[-len(raw) :]):
-                break  # what follows is older, and known
+        try:
+            async for raw in self._pages("list events", self._raw_jobs.list_events, job_id):
+                listed += [read_event(item) for item in raw]
+                newest_first = listed[0].created_at >= listed[-1].created_at
+                if newest_first and any(event.id in known for event in listed[-len(raw) :]):
+                    break  # what follows is older, and known
+        except AnswerUnreadable as error:
+            raise RequestRefused(**_refusal_facts(error)) from error  # a host without events, as it seems
         oldest_first = reversed(listed) if newest_first else listed
         found = {event.id: event for event in oldest_first if event.id not in known}
         return sorted(found.values(), key=lambda event: event.created_at)  # stable: many share a second
@@ -227,7 +249,9 @@ class OpenAIEndpoint:
         found: list[RemoteCheckpoint] = []
         try:
             async for raw in self._pages("list checkpoints", self._raw_checkpoints.list, job_id):
-                found += [read_checkpoint(item) for item in raw if item.get("id")]
+                found += [read_checkpoint(item) for item in raw if has_usable_id(item)]
+        except AnswerUnreadable:
+            return []
         except RequestRefused as error:
             if error.facts["status"] not in _GONE:
                 raise
@@ -246,11 +270,13 @@ class OpenAIEndpoint:
     async def models(self) -> list[str]:
         try:
             page = await self._repeat("list models", self._client.models.with_raw_response.list, read=_page)
+        except AnswerUnreadable:
+            return []
         except RequestRefused as error:
             if error.facts["status"] not in _GONE:
                 raise
             return []
-        return [str(item["id"]) for item in page.items if item.get("id")]
+        return [usable_id(item) for item in page.items if has_usable_id(item)]
 
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
         # As bytes: the SDK copies a body leaf by leaf for each request, and many tools are many leaves.
@@ -337,7 +363,7 @@ class OpenAIEndpoint:
             if not page.items or str(page.items[-1].get("id")) in seen:
                 return
             yield page.items
-            if limit is None or not page.has_more:
+            if limit is None or not (len(page.items) >= PAGE if page.has_more is None else page.has_more):
                 return
             query["after"] = str(page.items[-1].get("id"))
             seen.add(query["after"])
@@ -354,12 +380,19 @@ def _made_file(upload: Json) -> RemoteFile:
 @dataclass(frozen=True)
 class _Page:
     items: list[Json]
-    has_more: bool
+    has_more: bool | None
+    """None where the host does not say."""
 
 
 def _page(raw: Json) -> _Page:
-    """A list as it came; where a host omits `has_more`, a full page may have a successor."""
+    """A list as it came. Raises ValueError where it is none: that is not the same as an empty one."""
     data = raw.get("data")
-    items: list[Json] = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    if not isinstance(data, list):
+        raise ValueError('there is no array under "data"')  # noqa: TRY004 - as for every answer that can't be read
     more = raw.get("has_more")
-    return _Page(items, bool(more) if more is not None else len(items) >= PAGE)
+    return _Page([item for item in data if isinstance(item, dict)], bool(more) if more is not None else None)
+
+
+def _refusal_facts(error: EndpointError) -> dict[str, Any]:
+    """What handlers of RequestRefused look at, also for an answer that only could not be read."""
+    return {"status": None, "code": None, "param": None, "message": error.facts["problem"], **error.facts}

@@ -36,6 +36,7 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
         seed=run.seed,
         suffix=sent_suffix(run, capabilities),
         metadata={**run.metadata, **marker} if capabilities.metadata else {},
+        token=run.creation_token,
         training_type=run.method.get("training_type"),
     )
 

@@ -25,7 +25,7 @@ def job_made_by_a_script(project: Project, sent_name: str = "train.jsonl", **met
             path = project.root / "jobs" / "train.jsonl"
             file = await endpoint.upload(content_of(path), sent_name)
             method = {"type": "supervised", "hyperparameters": {"n_epochs": 1}}
-            request = JobRequest("gpt-4.1-mini", file.id, None, method, 1, "script", metadata)
+            request = JobRequest("gpt-4.1-mini", file.id, None, method, 1, "script", metadata, "01T")
             job = await endpoint.create(request)
             while job.status not in ("succeeded", "failed"):
                 job = await endpoint.job(job.id)

@@ -79,7 +79,7 @@ async def connect(wire: Wire, config: EndpointConfig) -> AsyncIterator[Connect]:
 @pytest.fixture
 def request_() -> JobRequest:
     method = {"type": "supervised", "hyperparameters": {"n_epochs": 3, "batch_size": "auto"}}
-    return JobRequest("gpt-4.1-mini-2025-04-14", "file-t", None, method, 7, "drone", {"ftorch_token": "01T"})
+    return JobRequest("gpt-4.1-mini-2025-04-14", "file-t", None, method, 7, "drone", {"ftorch_token": "01T"}, "01T")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
+    NoJobList,
     OutcomeUnknown,
     QuotaExhausted,
     RequestRefused,
@@ -200,12 +201,56 @@ async def test_a_host_without_has_more_is_asked_again_only_after_a_full_page(siz
     assert len(wire.requests) == requests
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": "x"}, {"data": [], "has_more": True}])
-async def test_an_odd_list_is_an_empty_one(body, connect, wire):
+NO_LIST = [{}, {"data": None}, {"data": "x"}, {"error": {"message": "not today"}}, {"jobs": [{"id": "ftjob-1"}]}]
+
+
+@pytest.mark.parametrize("body", NO_LIST)
+async def test_what_is_no_list_is_not_an_empty_one(body, connect, wire):
     wire.answers(ok(body))
     endpoint = await connect()
-    assert await endpoint.events("ftjob-1") == []
-    assert (await endpoint.jobs()).jobs == ()
+    with pytest.raises(NoJobList, match='no array under "data"'):
+        await endpoint.jobs()
+    with pytest.raises(RequestRefused):
+        await endpoint.events("ftjob-1")
+    assert await endpoint.checkpoints("ftjob-1") == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+async def test_a_host_that_refuses_its_list_says_nothing_about_its_jobs(status, connect, wire):
+    wire.answers(refusal(status))
+    with pytest.raises(NoJobList):
+        await (await connect()).jobs()
+
+
+@pytest.mark.parametrize(
+    ("body", "after", "told"),
+    [
+        ({"data": [{"id": "ftjob-1"}]}, None, ("ftjob-1", False)),
+        ({"data": [{"id": "ftjob-1"}]}, "ftjob-1", (None, False)),  # it does not page on, and may have more
+        ({"data": [{"id": "ftjob-1"}], "has_more": True}, "ftjob-1", (None, False)),
+        ({"data": []}, "ftjob-1", (None, True)),
+        ({"data": [{"id": "ftjob-1"}], "has_more": False}, None, (None, True)),
+    ],
+)
+async def test_only_the_hosts_own_word_makes_a_page_the_last(body, after, told, connect, wire):
+    wire.answers(ok(body))
+    page = await (await connect()).jobs(after=after)
+    assert (page.next, page.is_last) == told
+
+
+@pytest.mark.parametrize("made", [None, 0, False, "", " ", [], {}])
+async def test_a_created_job_without_a_usable_id_is_an_unknown_outcome(made, connect, wire, request_):
+    wire.answers(ok({"id": made, "status": "queued"}))
+    with pytest.raises(OutcomeUnknown, match="no id"):
+        await (await connect()).create(request_)
+
+
+async def test_every_create_carries_its_token_as_idempotency_key(connect, wire, request_):
+    wire.answers(ok({"id": "ftjob-1"}))
+    endpoint = await connect()
+    await endpoint.create(request_)
+    await endpoint.create(request_)
+    assert [each.headers["idempotency-key"] for each in wire.requests] == [request_.token] * 2
 
 
 async def test_a_page_of_jobs_tells_the_next_one_while_there_is_one(connect, wire):

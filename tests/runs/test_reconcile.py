@@ -149,7 +149,7 @@ async def test_a_host_that_lists_the_oldest_first_is_read_to_the_end(
 async def test_a_host_that_repeats_its_page_for_ever_is_left(unconfirmed, found, no_metadata, monkeypatch):
     async def jobs(after=None, metadata=None):
         no_metadata.calls.append(("jobs", after))
-        return JobPage((), "ftjob-1")
+        return JobPage((), "ftjob-1", is_last=False)
 
     monkeypatch.setattr(no_metadata, "jobs", jobs)
     assert await found(unconfirmed()) == []

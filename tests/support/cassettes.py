@@ -91,7 +91,7 @@ async def _begin(endpoint: OpenAIEndpoint, data: Path, sleep: Sleep) -> tuple[Re
         await sleep(0.5)
         file = await endpoint.file(file.id)
     method = {"type": "supervised", "hyperparameters": {"n_epochs": 2, "batch_size": "auto"}}
-    wanted = JobRequest(MODEL, file.id, None, method, 7, "story", {"ftorch_token": TOKEN})
+    wanted = JobRequest(MODEL, file.id, None, method, 7, "story", {"ftorch_token": TOKEN}, TOKEN)
     return file, await endpoint.create(wanted)
 
 

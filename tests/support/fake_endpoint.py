@@ -225,7 +225,7 @@ class FakeEndpoint:
         def effect() -> JobPage:
             if self.hidden_lists > 0:
                 self.hidden_lists -= 1
-                return JobPage((), None)
+                return JobPage((), None, is_last=True)
             found = [raw for raw in reversed(self.raw_jobs.values()) if self._fits(raw, metadata)]
             ids = [raw["id"] for raw in found]
             begin = ids.index(after) + 1 if after in ids else 0
@@ -233,7 +233,7 @@ class FakeEndpoint:
             if metadata is None:
                 self._age(page)
             more = page[-1]["id"] if page and begin + len(page) < len(found) else None
-            return JobPage(tuple(read_job(dict(raw)) for raw in page), more)
+            return JobPage(tuple(read_job(dict(raw)) for raw in page), more, is_last=more is None)
 
         page: JobPage = await self._meet("jobs", (after, metadata), effect)
         return page

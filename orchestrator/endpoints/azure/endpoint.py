@@ -18,7 +18,7 @@ from orchestrator.endpoints.azure.signin import EntraSignIn
 from orchestrator.endpoints.failures import Unexplained
 from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
 from orchestrator.endpoints.keys import key_of
-from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.openai import PAGE, OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     EndpointBusy,
@@ -93,7 +93,7 @@ class AzureEndpoint(OpenAIEndpoint):
             return "how many jobs it holds can't be had"
         statuses = [job.status for job in page.jobs]
         running, waiting = statuses.count("running"), sum(status in _WAITING for status in statuses)
-        more = " or more" if page.next else ""
+        more = " or more" if page.next and len(page.jobs) >= PAGE else ""
         return f"it holds {len(statuses)}{more} jobs, {running} of them running and {waiting} waiting"
 
     async def _send(

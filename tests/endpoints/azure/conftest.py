@@ -52,4 +52,4 @@ async def azure(wire: Any, azure_config: EndpointConfig) -> AsyncIterator[Open]:
 @pytest.fixture
 def job_request() -> JobRequest:
     method = {"type": "supervised", "hyperparameters": {"n_epochs": 3, "batch_size": "auto"}}
-    return JobRequest("gpt-4.1-mini-2025-04-14", "file-t", "file-v", method, 7, "drone-ab12cd34", {})
+    return JobRequest("gpt-4.1-mini-2025-04-14", "file-t", "file-v", method, 7, "drone-ab12cd34", {}, "01T")
