@@ -80,6 +80,9 @@ def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None
         return f"it is over ({run.state})"
     if requested is RequestedAction.CANCEL:
         return None
+    if requested is RequestedAction.AGAIN:
+        is_open = run.job_id is None and run.state in (State.CREATING, State.UNKNOWN)
+        return None if is_open else f"it is {run.state}: its create is not in doubt"
     if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
         return f"{run.endpoint} can't pause jobs"
     if run.state in (State.PENDING, State.UPLOADING):

@@ -6,19 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.api import batches, followups, runs, sweeps
+from orchestrator.api.actions import request_action
 from orchestrator.api.host import Host
 from orchestrator.ledger import Ledger
+from orchestrator.runs.states import RequestedAction
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.supervisor import SweepSupervisor, supervisors
 
 
-def resume(ledger: Ledger, host: Host, key: str | None = None, *, now: bool = False) -> list[Run]:
+def resume(
+    ledger: Ledger, host: Host, key: str | None = None, *, now: bool = False, again: bool = False
+) -> list[Run]:
     """Carry on with everything, or with the runs and sweeps of a name, or the run of an id; the runs that were not
-    over, as they are then. With `now`, what waits is looked at again at once.
+    over, as they are then. With `now`, what waits is looked at again at once; with `again`, the job of the run
+    `key` is asked for once more, although it may exist: that can be paid twice, and only the user can decide it.
 
-    One failure keeps nothing after it from being done. Batches come last: they may take a day. Raises NoSuchRun and
-    Stopped.
+    One failure keeps nothing after it from being done. Batches come last: they may take a day. Raises NoSuchRun,
+    ActionRefused where nothing is to be asked `again`, and Stopped.
     """
+    if again and key is not None:
+        request_action(ledger, key, RequestedAction.AGAIN)
     left = _unfinished(ledger, key)
     if left.is_any:
         host.say(f"resuming {left.said}")

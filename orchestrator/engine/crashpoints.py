@@ -23,7 +23,8 @@ _COMMITS = (
     "events",
     "note",
     "action-done",
-    *("uploading", "creating", "queued", "running", "paused", "collecting", "succeeded", "failed", "cancelled"),
+    *("uploading", "creating", "queued", "running", "paused", "collecting", "unknown"),
+    *("succeeded", "failed", "cancelled"),
 )
 _REQUESTS = (
     "upload",

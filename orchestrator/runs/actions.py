@@ -27,8 +27,11 @@ async def carry_out(run: Run, context: Context) -> bool:
     ):
         record(context, run, Move(State.CANCELLED, "cancelled before a job was created"))
         return True
-    if run.state not in POLLED:
-        return False
+    if requested_action is RequestedAction.AGAIN and run.state not in (State.CREATING, State.UNKNOWN):
+        _drop(run, context)
+        return True
+    if run.state not in POLLED or requested_action is RequestedAction.AGAIN:
+        return False  # a step carries it out
     crash_point("before-action")
     try:
         job = await _request(requested_action, context.endpoint)(run.job_id or "")
@@ -44,7 +47,8 @@ async def carry_out(run: Run, context: Context) -> bool:
 
 def _nothing_sent(run: Run, context: Context) -> bool:
     intent = (run.id, run.version)
-    return run.state == State.CREATING and (not run.creation_open or intent in context.fresh_intents)
+    is_certain = not run.creation_open or (intent in context.fresh_intents and run.creation_attempts <= 1)
+    return run.state == State.CREATING and is_certain
 
 
 def _request(requested_action: RequestedAction, endpoint: Endpoint) -> Callable[[str], Awaitable[RemoteJob]]:

@@ -13,16 +13,18 @@ from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
-from orchestrator.endpoints.interface import Endpoint, RemoteJob
+from orchestrator.endpoints.interface import Capabilities, Endpoint, RemoteJob
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.context import Listener
-from orchestrator.runs.jobs import RUN_KEY, TOKEN_KEY
+from orchestrator.runs.jobs import RUN_KEY, TOKEN_KEY, job_changes
+from orchestrator.runs.marks import is_certain, is_likely
 from orchestrator.runs.session import drive
-from orchestrator.runs.states import POLLED, State, state_for
+from orchestrator.runs.states import POLLED, State, move, state_of
 from orchestrator.runs.submission import free_id
 from orchestrator.store import runs as store
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import RUNS, Run
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ async def adopt_jobs(
     async with open_endpoint(config, ledger.workspace.home) as endpoint:
         jobs = await all_jobs(endpoint) if job_ids is None else [await endpoint.job(each) for each in job_ids]
         names = {file_id: await _file_name(endpoint, file_id) for file_id in _file_ids(jobs)}
-    adopted = [_record(ledger, config, job, names) for job in jobs if not _is_being_looked_for(ledger, job)]
+        capabilities = endpoint.capabilities
+    found = [_record(ledger, config, job, names, capabilities, is_named=job_ids is not None) for job in jobs]
+    adopted = [each for each in found if each is not None]
     new = [each.run.id for each in adopted if each.is_new]
 
     def are_caught_up() -> bool:
@@ -87,28 +91,61 @@ async def _file_name(endpoint: Endpoint, file_id: str) -> str:
         return file_id
 
 
-def _is_being_looked_for(ledger: Ledger, job: RemoteJob) -> bool:
-    """Whether the job belongs to a run whose create is unconfirmed: `resume` will find it."""
-    token = job.metadata.get(TOKEN_KEY)
-    with ledger.database.read() as connection:
-        owner = store.by_token(connection, token) if token else None
-    return owner is not None and owner.job_id is None
-
-
-def _record(ledger: Ledger, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Adopted:
+def _record(
+    ledger: Ledger,
+    config: EndpointConfig,
+    job: RemoteJob,
+    names: dict[str, str],
+    capabilities: Capabilities,
+    *,
+    is_named: bool,
+) -> Adopted | None:
+    """The run that has the job now; None where a run is looking for it: `resume` finds it. A run whose create could
+    not be confirmed gets it where a mark is certain, or where it fits and the user named it."""
     with ledger.database.write() as connection:
         owner = store.owners_of_jobs(connection, config.name, [job.id]).get(job.id)
         if owner is not None:
             return Adopted(store.get(connection, owner), is_new=False)
+        seeker = seeker_of(connection, config.name, job, capabilities)
+        if seeker is not None:
+            may_have_it = seeker.state == State.UNKNOWN and (is_certain(job, seeker) or is_named)
+            settled = _settled(connection, seeker, job) if may_have_it else None
+            return None if settled is None else Adopted(settled, is_new=True)
         run = _run_of(connection, config, job, names)
         store.add(connection, run, run.reason)
     return Adopted(run, is_new=True)
 
 
+def seeker_of(connection: Connection, endpoint: str, job: RemoteJob, capabilities: Capabilities) -> Run | None:
+    """The run whose create is unconfirmed and whose job this is, or may be: it must not be recorded as another run,
+    or the request for it would be sent again."""
+    seekers = [run for run in store.without_job(connection, endpoint) if not run.is_over]
+    certain = [run for run in seekers if is_certain(job, run)]
+    likely = [run for run in seekers if is_likely(job, run, capabilities)]
+    return next(iter([*certain, *likely]), None)
+
+
+def _settled(connection: Connection, run: Run, job: RemoteJob) -> Run | None:
+    """Give a run whose create could not be confirmed its job; None where another process works on it."""
+    now = time.time()
+    dead = [run.lease_owner] if run.lease_owner and is_abandoned(run.lease_owner) else []
+    if not RUNS.claim(connection, _OWNER, now + LEASE_SECONDS, now, ids=[run.id], abandoned=dead):
+        return None
+    changes = {**job_changes(job), "creation_open": False}
+    reason = f"adopted job {job.id}: the endpoint says {job.status}"
+    leased = store.get(connection, run.id)
+    moved = move(connection, leased, State.QUEUED, reason, owner=_OWNER, now=now, changes=changes)
+    RUNS.release(connection, _OWNER)
+    return moved
+
+
+_OWNER = "adopt"
+
+
 def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Run:
     """A run that stands where its job stands; polling and collecting bring it up to date."""
     now = time.time()
-    state = State.COLLECTING if state_for(job.status) is State.COLLECTING else State.QUEUED
+    state = State.COLLECTING if state_of(job) is State.COLLECTING else State.QUEUED
     validation = job.validation_file
     return Run(
         id=_run_id(connection, job),

@@ -24,7 +24,7 @@ from orchestrator.store.runs import Run
 
 T = TypeVar("T")
 _MODEL_PATIENCE_POLLS = 5
-"""How many polls' time a succeeded job may go without its model id before its checkpoints are looked at."""
+"""How many polls' time a succeeded job may go without its model id, where that is longer than a settling window."""
 
 
 @dataclass(frozen=True)
@@ -45,28 +45,37 @@ async def collecting(run: Run, context: Context) -> Outcome:
     """Fetch everything, then write it all together with the move to succeeded."""
     crash_point("before-collection")
     await look_for_surplus(run, context)
-    job = await _job(run, context)
-    harvest = await gather(run, job, context)
+    try:
+        job = await _job(run, context)
+        harvest = await gather(run, job, context)
+    except EndpointUnreachable as error:
+        if "status" not in error.facts:
+            raise
+        # The endpoint answers; what this job left is that run's own trouble.
+        reason = f"the job succeeded; what it left can't be had yet: {error.facts['problem']}"
+        return Wait(context.now() + max(context.config.poll_seconds, 1.0), reason)
     crash_point("after-collection")
-    model = job.fine_tuned_model or _late_model(run, harvest, context)
-    if model is None:
+    if job.fine_tuned_model:
+        return _succeed(run, job, harvest, job.fine_tuned_model, context)
+    patience = max(_MODEL_PATIENCE_POLLS * context.config.poll_seconds, context.config.settling_seconds)
+    if context.now() < _since(run, context) + patience:
         return Wait(context.now() + context.config.poll_seconds, "the job succeeded; waiting for its model id")
-    if not model:
-        message = "the endpoint says the job succeeded, but gives no model id and no checkpoint"
-        return Move(State.FAILED, message, {"error_code": "no_model", "error_message": message})
-    return _succeed(run, job, harvest, model, context)
+    return _without_model(run, job, harvest, context)
+
+
+def _without_model(run: Run, job: RemoteJob, harvest: Harvest, context: Context) -> Move:
+    """A checkpoint is a model of its own, and never taken for the one that the job was to make."""
+    count = len(harvest.checkpoints)
+    had = f"; it has {count} checkpoint{'s' * (count != 1)}: ftorch show {run.id}" if count else ""
+    reason = f"{context.config.name} says {job.status}, and gives no model id{had}; ftorch resume looks again"
+    return Move(State.UNKNOWN, reason, job_changes(job), also=harvest.write)
 
 
 async def _job(run: Run, context: Context) -> RemoteJob:
     """The job as it is now, or as it was last seen where the endpoint gives it no more."""
     assert run.job_id is not None
-    try:
-        return await context.endpoint.job(run.job_id)
-    except RequestRefused as error:
-        context.listener.warned(
-            f"job {run.job_id} can't be had from {context.config.name}: {error.facts['problem']}"
-        )
-        return read_job(run.remote_job or {"id": run.job_id})
+    found = await _optional(run, context, f"job {run.job_id}", context.endpoint.job(run.job_id))
+    return found or read_job(run.remote_job or {"id": run.job_id})
 
 
 async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
@@ -74,11 +83,11 @@ async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
     endpoint = context.endpoint
     with context.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
-    events = await _optional(run, context, "events", endpoint.events(job.id, known)) or []
-    checkpoints = await _optional(run, context, "checkpoints", endpoint.checkpoints(job.id)) or []
+    events = await _optional(run, context, "the events", endpoint.events(job.id, known)) or []
+    checkpoints = await _optional(run, context, "the checkpoints", endpoint.checkpoints(job.id)) or []
     rows = [event.data for event in events if event.data]
     for file_id in job.result_files:
-        rows += await _optional(run, context, "result file", endpoint.result_rows(file_id)) or []
+        rows += await _optional(run, context, "a result file", endpoint.result_rows(file_id)) or []
     return Harvest(
         events=[event_of(run, event) for event in events],
         metrics=metrics_of(run, rows),
@@ -94,7 +103,7 @@ async def _optional(run: Run, context: Context, what: str, fetched: Awaitable[T]
         is_final = isinstance(error, RequestRefused)
         if not is_final and context.now() < _since(run, context) + context.config.settling_seconds:
             raise
-        context.listener.warned(f"the {what} can't be had from {context.config.name}: {error.facts['problem']}")
+        context.warn_once(f"run {run.id}: {what} can't be had from {context.config.name}: {error.facts['problem']}")
         return None
 
 
@@ -102,13 +111,6 @@ def _since(run: Run, context: Context) -> float:
     """When the run came into this state."""
     with context.database.read() as connection:
         return store.history(connection, run.id)[-1].at
-
-
-def _late_model(run: Run, harvest: Harvest, context: Context) -> str | None:
-    """Without a model id: None while it may still come, then the last checkpoint's, else ""."""
-    if context.now() < _since(run, context) + _MODEL_PATIENCE_POLLS * context.config.poll_seconds:
-        return None
-    return harvest.checkpoints[-1].model if harvest.checkpoints else ""
 
 
 def _cost(run: Run, trained_tokens: int, context: Context) -> float | None:

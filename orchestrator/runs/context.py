@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.engine.worker import Worker
+from orchestrator.errors import RequestRefused
 from orchestrator.store.leased import Leases, Transition
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import RUNS, Run
 from orchestrator.store.uploads import UPLOADS
-
-CLOCK_SKEW_SECONDS = 300.0
-"""How far this machine's clock and an endpoint's may differ when a lost job is looked for by time."""
 
 
 class Listener(Protocol):
@@ -54,6 +53,17 @@ class NullListener:
         pass
 
 
+@dataclass(frozen=True)
+class PoorLook:
+    """A job that could not be had: when it is looked at again, by the steady clock, and after what pause."""
+
+    again_at: float
+    pause: float
+
+
+NO_LOOK = PoorLook(0.0, 0.0)
+
+
 @dataclass(kw_only=True)
 class Context(Worker[Run]):
     """One endpoint, and this process as a worker on its runs."""
@@ -63,6 +73,15 @@ class Context(Worker[Run]):
     endpoint: Endpoint
     listener: Listener = field(default_factory=NullListener)
     upload_locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    refusals: dict[Hashable, RequestRefused] = field(default_factory=dict)
+    """The answer to the last create request of a search, where it was a refusal: believed after one look."""
+    last_words: dict[str, str] = field(default_factory=dict)
+    """By run: what the endpoint last said instead of creating its job."""
+    turned_away: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """By run: how often in a row the endpoint was too busy for it, without saying for how long."""
+    poor_looks: dict[str, PoorLook] = field(default_factory=dict)
+    """By job: those that the endpoint does not show just now."""
+    warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     """Runs that somebody looks at: their events are fetched at every poll."""
 
@@ -74,3 +93,9 @@ class Context(Worker[Run]):
 
     def warned(self, text: str) -> None:
         self.listener.warned(text)
+
+    def warn_once(self, text: str) -> None:
+        """Show a warning that would come again with every look only the first time."""
+        if text not in self.warned_of:
+            self.warned_of.add(text)
+            self.listener.warned(text)

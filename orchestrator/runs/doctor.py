@@ -11,13 +11,14 @@ from enum import StrEnum
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
-from orchestrator.endpoints.interface import TRAINING, Endpoint, RemoteFile, RemoteJob
+from orchestrator.endpoints.interface import TRAINING, Capabilities, Endpoint, RemoteFile, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
 from orchestrator.ledger import Ledger
-from orchestrator.runs.adoption import adopt_jobs, all_jobs
+from orchestrator.runs.adoption import adopt_jobs, all_jobs, seeker_of
 from orchestrator.runs.jobs import TOKEN_KEY
-from orchestrator.runs.states import FINAL, POLLED, State, move, state_for
+from orchestrator.runs.marks import is_certain
+from orchestrator.runs.states import FINAL, POLLED, State, move, state_of
 from orchestrator.store import runs as store, uploads
 from orchestrator.store.runs import RUNS, Run
 
@@ -52,14 +53,15 @@ async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
         jobs = await all_jobs(endpoint)
         files = await endpoint.files()
         gone = await _gone_runs(ledger, config, endpoint, {job.id for job in jobs})
-    return [*_job_findings(ledger, config, jobs), *gone, *_file_findings(ledger, config, jobs, files)]
+        capabilities = endpoint.capabilities
+    return [*_job_findings(ledger, config, jobs, capabilities), *gone, *_file_findings(ledger, config, jobs, files)]
 
 
 async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
     """Carry out a finding's remedy; a sentence on what was done. Raises EndpointError."""
     if finding.remedy is Remedy.ADOPT:
-        [adopted] = await adopt_jobs(ledger, config, [finding.subject])
-        return f"adopted as run {adopted.run.id}"
+        adopted = await adopt_jobs(ledger, config, [finding.subject])
+        return f"adopted as run {adopted[0].run.id}" if adopted else "a run is looking for it: ftorch resume"
     if finding.remedy is Remedy.FAIL:
         return _fail(ledger, finding)
     if finding.remedy is Remedy.FORGET:
@@ -79,19 +81,27 @@ async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
 # --- Jobs --------------------------------------------------------------------------------------------------------
 
 
-def _job_findings(ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJob]) -> list[Finding]:
+def _job_findings(
+    ledger: Ledger, config: EndpointConfig, jobs: Sequence[RemoteJob], capabilities: Capabilities
+) -> list[Finding]:
     with ledger.database.read() as connection:
         owners = store.owners_of_jobs(connection, config.name, [job.id for job in jobs])
+        jobless = store.without_job(connection, config.name)
         found = []
         for job in jobs:
             if job.id in owners:
                 continue
             token = job.metadata.get(TOKEN_KEY)
             run = store.by_token(connection, token) if token else None
+            run = run or next((each for each in jobless if is_certain(job, each)), None)
+            run = run or seeker_of(connection, config.name, job, capabilities)
             if run is None:
                 found.append(_unknown(job, config))
             elif run.job_id is not None or run.is_over:
                 found += _surplus(job, run, config)
+            elif run.state == State.UNKNOWN:
+                sentence = f"{config.name} has job {job.id} ({job.status}), which looks like that of run {run.id}"
+                found.append(Finding(f"{sentence}, whose create could not be confirmed", job.id, Remedy.ADOPT))
     return found
 
 
@@ -102,7 +112,7 @@ def _unknown(job: RemoteJob, config: EndpointConfig) -> Finding:
 
 def _surplus(job: RemoteJob, run: Run, config: EndpointConfig) -> list[Finding]:
     """A job with the token of a run that follows another one, or is over: it is paid for nothing."""
-    if state_for(job.status) in _OVER:
+    if state_of(job) in _OVER:
         return []
     beside = f"which follows {run.job_id}" if run.job_id else f"which is {run.state} without one"
     sentence = f"{config.name} has job {job.id} ({job.status}) for run {run.id}, {beside}"
@@ -114,7 +124,7 @@ async def _gone_runs(ledger: Ledger, config: EndpointConfig, endpoint: Endpoint,
         active = [run for run in store.newest(connection, only_active=True) if run.endpoint == config.name]
     found = []
     for run in active:
-        if run.state not in POLLED or run.job_id is None or run.job_id in listed:
+        if run.state not in (*POLLED, State.UNKNOWN) or run.job_id is None or run.job_id in listed:
             continue
         if await _is_gone(endpoint, run.job_id):
             sentence = f"run {run.id} ({run.state}) follows job {run.job_id}, which {config.name} no longer knows"
@@ -169,7 +179,7 @@ def _file_findings(
         file
         for job in jobs
         for file in (job.training_file, job.validation_file)
-        if file and state_for(job.status) not in _OVER
+        if file and state_of(job) not in _OVER
     }
     present = {file.id for file in files}
     found = [

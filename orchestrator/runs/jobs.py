@@ -14,7 +14,7 @@ from orchestrator.endpoints.interface import (
     RemoteJob,
 )
 from orchestrator.engine.machine import Move
-from orchestrator.runs.states import State, state_for
+from orchestrator.runs.states import State, state_of
 from orchestrator.store.records import Checkpoint, Event, Metric
 from orchestrator.store.runs import Run, resolved_hyperparameters
 
@@ -71,7 +71,7 @@ def job_changes(job: RemoteJob) -> dict[str, Any]:
 
 def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
     """The move that a job's status asks for; a status nobody knows counts as queued."""
-    to = state_for(job.status) or State.QUEUED
+    to = state_of(job) or State.QUEUED
     reason = f"{prefix}the endpoint says {job.status}"
     if to is State.FAILED and job.error:
         reason = f"{prefix}{_explained(job.error)}"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
-from orchestrator.errors import LostLease, RequestRefused
+from orchestrator.errors import EndpointError, EndpointUnreachable, KeyRefused, LostLease, NoJobList, RequestRefused
 from orchestrator.runs.collecting import gather
-from orchestrator.runs.context import Context
+from orchestrator.runs.context import NO_LOOK, Context, PoorLook
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
 from orchestrator.runs.reconcile import look_for_surplus
-from orchestrator.runs.states import POLLED, State, record, state_for
+from orchestrator.runs.states import FINAL, POLLED, State, record, state_of
 from orchestrator.store import records, runs as store, sweeps
 from orchestrator.store.runs import RUNS, Run
 
@@ -44,15 +46,20 @@ class Pace:
 async def poll(context: Context) -> bool:
     """One cycle over all polled runs this worker holds; returns whether anything changed.
 
-    Memory is one page and the ids of the runs not yet seen in this cycle.
+    Memory is one page and the ids of the runs not yet seen in this cycle. A job that can't be had is that run's own
+    trouble: it is looked at less often, and the others go on. Raises EndpointError where no job at all can be had.
     """
     with context.database.read() as connection:
         missing = store.held_job_ids(connection, context.owner, endpoint=context.config.name, states=POLLED)
     follows = bool(missing)
     crash_point("before-poll")
-    changed, after, fruitless = False, None, 0
+    changed, after, fruitless, listed = False, None, 0, False
     while len(missing) > _FETCH_ALONE and fruitless < _FETCH_ALONE:
-        page = await context.endpoint.jobs(after=after)
+        try:
+            page = await context.endpoint.jobs(after=after)
+        except NoJobList:
+            break  # each is fetched by itself
+        listed = True
         hits = {job.id: job for job in page.jobs if job.id in missing}
         missing -= hits.keys()
         changed |= await _follow_all(hits, context)
@@ -60,8 +67,7 @@ async def poll(context: Context) -> bool:
         if page.next is None or page.next == after:
             break
         after = page.next
-    for job_id in missing:
-        changed |= await _follow_alone(job_id, context)
+    changed |= await _follow_each(missing, context, answers=listed)
     await _look_for_late_landings(context)
     context.has_answered |= follows
     crash_point("after-poll")
@@ -82,6 +88,8 @@ async def _follow_all(jobs: dict[str, RemoteJob], context: Context) -> bool:
         runs = store.held_by_job(connection, context.owner, context.config.name, list(jobs))
     changed = False
     for run in runs:
+        context.poor_looks.pop(run.job_id or "", None)
+        context.note_block(run.id, blocked=False)
         try:
             changed |= await follow(run, jobs[run.job_id or ""], context)
         except LostLease:
@@ -89,22 +97,60 @@ async def _follow_all(jobs: dict[str, RemoteJob], context: Context) -> bool:
     return changed
 
 
-async def _follow_alone(job_id: str, context: Context) -> bool:
-    try:
-        job = await context.endpoint.job(job_id)
-    except RequestRefused as error:
-        if error.facts["status"] != 404:
-            raise
-        return _gone(job_id, context)
-    return await _follow_all({job_id: job}, context)
+async def _follow_each(job_ids: Collection[str], context: Context, *, answers: bool) -> bool:
+    """Fetch these jobs one by one, but for those that could not be had a short while ago. `answers` tells that the
+    endpoint has answered in this cycle."""
+    changed = False
+    troubles: dict[str, EndpointError] = {}
+    for job_id in sorted(job_ids):
+        if context.clock.steady() < context.poor_looks.get(job_id, NO_LOOK).again_at:
+            answers = True
+            continue
+        try:
+            job = await context.endpoint.job(job_id)
+        except (RequestRefused, EndpointUnreachable, KeyRefused) as error:
+            if isinstance(error, RequestRefused) and error.facts["status"] == HTTPStatus.NOT_FOUND:
+                changed |= _gone(job_id, context)
+                answers = True
+            else:
+                troubles[job_id] = error
+                answers |= isinstance(error, RequestRefused)
+            continue
+        answers = True
+        changed |= await _follow_all({job_id: job}, context)
+    if troubles and not answers:
+        raise next(iter(troubles.values()))
+    for job_id, trouble in troubles.items():
+        _look_less(job_id, trouble, context)
+    return changed
+
+
+_UNSEEN = "does not show job"
+
+
+def _look_less(job_id: str, error: EndpointError, context: Context) -> None:
+    """Note with the run what keeps it from being followed. A refusal is for the user to look at: nothing waits for
+    such a run alone."""
+    before = context.poor_looks.get(job_id, NO_LOOK).pause
+    pause = min(_LONGEST_SECONDS, max(context.config.poll_seconds, 2 * before))
+    context.poor_looks[job_id] = PoorLook(context.clock.steady() + pause, pause)
+    with context.database.read() as connection:
+        found = store.held_by_job(connection, context.owner, context.config.name, [job_id])
+    for run in found:
+        reason = f"{context.config.name} {_UNSEEN} {job_id}: {error.facts['problem']}"
+        if run.reason != reason:
+            context.listener.warned(f"run {run.id}: {reason}")
+            with suppress(LostLease), context.database.write() as connection:
+                RUNS.note(connection, run, context.owner, context.now(), {"reason": reason})
+        context.note_block(run.id, not isinstance(error, EndpointUnreachable))
 
 
 def _gone(job_id: str, context: Context) -> bool:
-    """A new job may not be readable for a moment, and another project's key may be set just now; a job that stays
-    unknown for a whole settling window was deleted there."""
+    """A new job may not be readable for a moment. One that stays unknown for a whole settling window was deleted
+    there, or belongs to another account than the key: that can't be told, and nothing is paid again."""
     with context.database.read() as connection:
         found = store.held_by_job(connection, context.owner, context.config.name, [job_id])
-    message = f"{context.config.name} no longer knows job {job_id}"
+    message = f"{context.config.name} does not know job {job_id}"
     outcome: Outcome
     for run in found:
         if run.due_at is None:
@@ -112,7 +158,8 @@ def _gone(job_id: str, context: Context) -> bool:
         elif context.now() < run.due_at:
             continue
         else:
-            outcome = Move(State.FAILED, message, {"error_code": "job_gone", "error_message": message})
+            advice = "was it deleted there, or is this another account's key? ftorch resume looks again"
+            outcome = Move(State.UNKNOWN, f"{message}: {advice}")
         with suppress(LostLease):
             record(context, run, outcome)
     return bool(found)
@@ -120,17 +167,23 @@ def _gone(job_id: str, context: Context) -> bool:
 
 async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> bool:
     """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
-    state = state_for(job.status)
+    state = state_of(job)
     changed = state not in (None, run.state) or dict(job.raw) != dict(run.remote_job or {})
     if changed or run.id in context.followed:
-        changed |= await _record_events(run, job, context)
+        try:
+            changed |= await _record_events(run, job, context)
+        except (EndpointUnreachable, KeyRefused) as error:
+            context.warn_once(f"run {run.id}: its events can't be had: {error.facts['problem']}")
+            late = context.searched_seconds(("events", run.id)) > context.config.settling_seconds
+            if state in FINAL and not late:
+                return changed  # why it failed may be said there alone
     if state is None and job.status != run.remote_status:
         context.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is State.CANCELLED and state != run.state:
         record(context, run, await _cancelled(run, job, context, why))
     elif state is not None and state != run.state:
         record(context, run, move_to_status(job, why))
-    elif run.due_at is not None or dict(job.raw) != dict(run.remote_job or {}):
+    elif run.due_at is not None or _UNSEEN in run.reason or dict(job.raw) != dict(run.remote_job or {}):
         _note(run, job, context)
     return changed
 

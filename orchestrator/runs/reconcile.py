@@ -1,7 +1,7 @@
 """What a crash or a lost answer left behind: find the fine-tuning job of an unconfirmed create, or be sure of none.
 
-The paid request is never repeated on a guess. It is looked for in the endpoint's list, by its token or else by all
-the marks it carries, and only when a whole settling window has brought nothing is it sent again, with its token.
+The paid request is never repeated on a guess. Its job is looked for in the endpoint's list, and only where a whole
+settling window has brought nothing, and the list was proof of that, is the request sent again, with its token.
 
 The window is the time for which this very process has been looking, by a clock that nobody can set: a wall clock
 that jumps, or another machine's, shortens nothing.
@@ -9,48 +9,98 @@ that jumps, or another machine's, shortens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from orchestrator.endpoints.interface import JobPage, RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
-from orchestrator.errors import RequestRefused
-from orchestrator.runs.context import CLOCK_SKEW_SECONDS, Context
-from orchestrator.runs.jobs import TOKEN_KEY, move_to_status, sent_suffix
+from orchestrator.errors import NoJobList, RequestRefused
+from orchestrator.runs.context import Context
+from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status
 from orchestrator.runs.limits import told_apart
-from orchestrator.runs.states import FINAL, RequestedAction, State, state_for
+from orchestrator.runs.marks import (
+    CLOCK_SKEW_SECONDS,
+    contradictions,
+    is_certain,
+    is_likely,
+    oldest_first,
+    time_of,
+)
+from orchestrator.runs.states import FINAL, RequestedAction, State, state_of
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
+MOST_ATTEMPTS = 3
+"""So many requests whose outcome stayed unknown are sent; one more only when the user asks for it."""
 _LOOK_AGAIN_SHARE = 0.2  # of the settling window
-
-
+_LONGEST_WINDOW = 4  # settling windows, however often the request was sent
 _ANY_SKEW_SECONDS = 86_400.0
-"""How far back a job with a seed of ftorch's own is looked for: no other job has it, whatever a clock says."""
+"""How far back a job with a certain mark is looked for: no other job has it, whatever a clock says."""
+_MOST_PAGES = 1000
+_RECORDED_JOBS = 3
+"""So many of the jobs recorded here are asked for, to see that the endpoint still shows this account's."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look for a run's job: what was found, oldest first, and why what was not found may be there all the same
+    (None where its absence is proven)."""
+
+    found: list[RemoteJob]
+    doubt: str | None
 
 
 async def look_for_job(run: Run, context: Context) -> Outcome:
     """One look for the job of a create whose outcome is not known."""
     crash_point("before-job-look")
-    try:
-        found = await matching_jobs(run, context)
-    except RequestRefused as error:
-        problem = error.facts["problem"]
-        reason = f"create unconfirmed, and the endpoint refuses to list its jobs: {problem}"
-        return Wait(context.now() + context.config.settling_seconds, reason, blocked=True)
+    look = await look_once(run, context)
     crash_point("after-job-look")
-    if found:
-        return await _adopt(run, context, found)
-    window = context.config.settling_seconds
+    if look.found:
+        return await adopt(run, context, look.found)
+    if run.requested_action == RequestedAction.AGAIN:
+        return next_attempt(run, context, "no job was found, and the user asks for it again")
+    refusal = context.refusals.get(search_for(run))
+    window = 0.0 if refusal and run.creation_attempts == 1 else _window(run, context)
     left = window - context.searched_seconds(search_for(run))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(context.now() + again, "create unconfirmed, looking for the job")
+    if refusal and (look.doubt is None or run.creation_attempts == 1):
+        return refused(refusal)
+    if look.doubt is not None:
+        return _unsettled(run, f"create unconfirmed: no job found, but {look.doubt}", context)
     nothing_found = f"no job found in {window:g} s of looking"
     if run.requested_action == RequestedAction.CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
+    if run.creation_attempts >= MOST_ATTEMPTS:
+        return _unsettled(run, f"asked for the job {run.creation_attempts} times, and {nothing_found}", context)
     return next_attempt(run, context, nothing_found)
+
+
+async def look_before_asking(run: Run, context: Context) -> Outcome:
+    """After a request that was turned away: one look all the same, since a gateway may have passed it on before it
+    answered, then the next request. Only a certain mark counts: meanwhile a run alike may have been sent."""
+    look = await look_once(run, context)
+    if ours := [job for job in look.found if is_certain(job, run)]:
+        return await adopt(run, context, ours)
+    return next_attempt(run, context, "the last request was refused for now")
+
+
+LONGEST_PAUSE_SECONDS = 3600.0
+"""Between two requests without a time from the endpoint, and between two looks while it wants none."""
+
+
+def wait_until(moment: float, reason: str, context: Context, changes: Mapping[str, Any] | None = None) -> Wait:
+    """Wait for the moment from which the endpoint takes requests again, looking at least once an hour."""
+    said = reason.split("; asking again at")[0]
+    clock = datetime.fromtimestamp(moment).astimezone()
+    shown = f"{clock:%H:%M:%S}" if moment - context.now() < LONGEST_PAUSE_SECONDS else f"{clock:%a %H:%M}"
+    again = min(moment, context.now() + LONGEST_PAUSE_SECONDS)
+    return Wait(again, f"{said}; asking again at {shown}", changes or {})
 
 
 def search_for(run: Run) -> Hashable:
@@ -58,94 +108,169 @@ def search_for(run: Run) -> Hashable:
     return run.id, run.creation_attempts
 
 
-def next_attempt(run: Run, context: Context, reason: str) -> Move:
-    """The intent of one more create request, with the same token."""
-    attempt = run.creation_attempts + 1
-    changes = {"creation_attempted_at": context.now(), "creation_attempts": attempt, "creation_open": True}
-    text = f"{reason}; asking again (attempt {attempt})"
-    return Move(State.CREATING, text, changes, guard=told_apart(run, context))
+def next_attempt(run: Run, context: Context, reason: str) -> Move | Wait:
+    """The intent of one more create request, with the same token, not before the time that the endpoint named. An
+    attempt that was certainly turned away does not count."""
+    if run.create_not_before and context.now() < run.create_not_before:
+        return wait_until(run.create_not_before, run.reason, context)
+    attempt = run.creation_attempts + (1 if run.creation_open else 0)
+    changes = {
+        "creation_attempted_at": context.now(),
+        "creation_attempts": attempt,
+        "creation_open": True,
+        "create_not_before": None,
+        "requested_action": None if run.requested_action == RequestedAction.AGAIN else run.requested_action,
+    }
+    count = f" (attempt {attempt})" if attempt > 1 else ""
+    return Move(State.CREATING, f"{reason}; asking again{count}", changes, guard=told_apart(run, context))
 
 
-async def matching_jobs(run: Run, context: Context) -> list[RemoteJob]:
-    """The jobs on the endpoint that this run's create request made and no other run owns, oldest first."""
-    if context.endpoint.capabilities.metadata:
+def refused(error: RequestRefused) -> Move:
+    """The end of a run whose job the endpoint does not make, in its own words."""
+    facts = error.facts
+    message = facts["message"]
+    if facts["code"] == "training_not_available":
+        message = f"{message} {_WIND_DOWN}"
+    changes = {
+        "creation_open": False,
+        "error_code": facts["code"] or f"http_{facts['status']}",
+        "error_message": message,
+        "error_param": facts["param"],
+    }
+    return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
+
+
+_WIND_DOWN = (
+    "OpenAI takes no new fine-tuning jobs from this account any more. The job file runs unchanged on another "
+    "endpoint: Azure OpenAI, a compatible host, or `--endpoint local` for a rehearsal"
+)
+
+
+def _window(run: Run, context: Context) -> float:
+    """Seconds of looking before the request is sent again: longer each time."""
+    doubled: int = 2 ** (max(run.creation_attempts, 1) - 1)
+    return context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
+
+
+def _unsettled(run: Run, finding: str, context: Context) -> Move:
+    """The run waits for the user. Nothing is paid meanwhile, and `resume` looks again."""
+    said = context.last_words.get(run.id)
+    words = f" ({context.config.name} said: {said})" if said else ""
+    way_out = f"look at {context.config.name}; ftorch resume looks again, ftorch resume --again {run.id} asks again"
+    return Move(State.UNKNOWN, f"{finding}{words}; {way_out}")
+
+
+# --- Looking -----------------------------------------------------------------------------------------------------
+
+
+async def look_once(run: Run, context: Context) -> Look:
+    """Look through the endpoint's jobs for those of this run that no other run owns: those with a certain mark, or
+    else those that fit."""
+    if context.endpoint.capabilities.metadata and (by_token := await _by_token(run, context)):
+        return Look(by_token, None)
+    jobs, doubt = await _listed(run, context)
+    capabilities = context.endpoint.capabilities
+    certain = _free([job for job in jobs if is_certain(job, run)], run, context)
+    found = certain or _free([job for job in jobs if is_likely(job, run, capabilities)], run, context)
+    if not found and doubt is None:
+        doubt = await _other_account(run, context, {job.id for job in jobs})
+    return Look(found, doubt)
+
+
+async def _by_token(run: Run, context: Context) -> list[RemoteJob]:
+    try:
         page = await context.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
-        if by_token := [job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token]:
-            return _free(by_token, run, context)
+    except NoJobList:
+        return []  # it may be the filter that it does not take
+    return _free([job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token], run, context)
+
+
+async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | None]:
+    """The jobs that can be this run's, and why there may be more."""
     assert run.creation_started_at is not None
     since = run.creation_started_at - (CLOCK_SKEW_SECONDS if run.seed_given else _ANY_SKEW_SECONDS)
-    found: list[RemoteJob] = []
-    seen: set[str] = set()
-    after: str | None = None
-    while True:
-        page = await context.endpoint.jobs(after=after)
-        found += [job for job in page.jobs if job.id not in seen and _is_made_by(job, run, context)]
-        seen.update(job.id for job in page.jobs)
-        if page.next is None or page.next == after or _reaches_back(page, since):
-            return _free(found, run, context)
+    found: dict[str, RemoteJob] = {}
+    newest_first, after = _NewestFirst(), None
+    for _ in range(_MOST_PAGES):
+        try:
+            page = await context.endpoint.jobs(after=after)
+        except NoJobList as error:
+            return list(found.values()), f"{context.config.name} gives no list: {error.facts['problem']}"
+        is_new = any(job.id not in found for job in page.jobs)
+        found |= {job.id: job for job in page.jobs}
+        if page.is_last or newest_first.has_passed(page, since):
+            return list(found.values()), None
+        if page.next is None or not is_new:
+            break
         after = page.next
+    return list(found.values()), f"the list of {context.config.name} can't be read to its end"
 
 
-def _reaches_back(page: JobPage, since: float) -> bool:
-    """Whether what follows this page is older than `since`: certain only where the newest come first."""
-    times = [job.created_at for job in page.jobs if job.created_at is not None]
-    return bool(times) and times[-1] < since and times[-1] <= times[0]
+class _NewestFirst:
+    """Whether a list, page after page, is in the order of time: only then is what follows an old job older."""
+
+    def __init__(self) -> None:
+        self._last = float("inf")
+        self._is_ordered, self._descends = True, False
+
+    def has_passed(self, page: JobPage, since: float) -> bool:
+        """Whether all that follows this page is older than `since`."""
+        for job in page.jobs:
+            made_at = time_of(job)
+            if made_at is None or made_at > self._last:
+                self._is_ordered = False
+                continue
+            self._descends |= made_at < self._last < float("inf")
+            self._last = made_at
+        return self._is_ordered and self._descends and self._last < since
 
 
-def _is_made_by(job: RemoteJob, run: Run, context: Context) -> bool:
-    """By token where the job has one; else by every mark that the endpoint echoes: never by hyperparameters,
-    which come back resolved or not at all."""
-    if TOKEN_KEY in job.metadata:
-        return job.metadata[TOKEN_KEY] == run.creation_token
-    if job.created_at is not None and job.created_at < _earliest(job, run):
-        return False
-    if job.training_file != run.training_file_id or not _same_model(job.model, run.model):
-        return False
-    suffix = sent_suffix(run, context.endpoint.capabilities)
-    if job.suffix is not None and suffix is not None and job.suffix != suffix:
-        return False
-    return job.seed is None or job.seed == run.seed
-
-
-def _earliest(job: RemoteJob, run: Run) -> float:
-    """No job of the run is older, as far as the clocks can be believed."""
-    assert run.creation_started_at is not None
-    is_marked = job.seed == run.seed and not run.seed_given
-    return run.creation_started_at - (_ANY_SKEW_SECONDS if is_marked else CLOCK_SKEW_SECONDS)
-
-
-def _same_model(found: str | None, asked: str) -> bool:
-    """An alias (`gpt-4.1-mini`) may come back as the dated name it stands for."""
-    return found is None or found.startswith(asked) or asked.startswith(found)
+async def _other_account(run: Run, context: Context, seen: set[str]) -> str | None:
+    """Why the endpoint may be showing another account's jobs: it knows none of those that are recorded here."""
+    with context.database.read() as connection:
+        recorded = store.last_jobs(connection, run.endpoint, except_run=run.id, limit=_RECORDED_JOBS)
+    if not recorded or not seen.isdisjoint(recorded):
+        return None
+    for job_id in recorded:
+        try:
+            await context.endpoint.job(job_id)
+        except RequestRefused:
+            continue
+        return None
+    return f"{context.config.name} shows none of the jobs recorded here: is this another account's key?"
 
 
 def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
     with context.database.read() as connection:
         owners = store.owners_of_jobs(connection, context.config.name, [job.id for job in jobs])
     free = {job.id: job for job in jobs if owners.get(job.id, run.id) == run.id}  # a list may name a job twice
-    return sorted(free.values(), key=lambda job: (job.created_at or 0.0, job.id))
+    return oldest_first(list(free.values()))
 
 
-async def _adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
+# --- Taking what was found ---------------------------------------------------------------------------------------
+
+
+async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
     oldest, *others = found
     for other in others:
-        if _is_certain(other, run, context):
+        if is_certain(other, run):
             await _cancel_duplicate(other, run, context)
+    differences = contradictions(oldest, run, context.endpoint.capabilities) if is_certain(oldest, run) else []
+    for difference in dict.fromkeys([*differences, *departures(run, oldest)]):
+        context.listener.warned(f"run {run.id}: {difference} (job {oldest.id})")
     adopted = move_to_status(oldest, f"found job {oldest.id}: ")
-    return Move(adopted.to, adopted.reason, {**adopted.changes, "creation_open": False})
+    changes = {**adopted.changes, "creation_open": False, "create_not_before": None}
+    return Move(adopted.to, adopted.reason, changes)
 
 
 async def look_for_surplus(run: Run, context: Context) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other runs."""
     if run.creation_attempts < 2:
         return
-    try:
-        found = await matching_jobs(run, context)
-    except RequestRefused:
-        return  # a host that lists no jobs can't be asked
-    for job in found:
-        if job.id != run.job_id and _is_certain(job, run, context):
+    look = await look_once(run, context)
+    for job in look.found:
+        if job.id != run.job_id and is_certain(job, run):
             await _cancel_duplicate(job, run, context)
 
 
@@ -165,7 +290,7 @@ async def disown(run: Run, outcome: Move | Wait, context: Context) -> None:
 
 async def _cancel_duplicate(job: RemoteJob, run: Run, context: Context) -> None:
     place = f"run {run.id}: {context.config.name} holds a second job for it, {job.id}"
-    if state_for(job.status) in (*FINAL, State.COLLECTING):
+    if state_of(job) in (*FINAL, State.COLLECTING):
         context.listener.warned(f"{place}, which is over ({job.status})")
         return
     crash_point("before-surplus-cancel")
@@ -176,13 +301,3 @@ async def _cancel_duplicate(job: RemoteJob, run: Run, context: Context) -> None:
     else:
         crash_point("after-surplus-cancel")
         context.listener.warned(f"{place}; it is being cancelled")
-
-
-def _is_certain(job: RemoteJob, run: Run, context: Context) -> bool:
-    """By the token, or by a suffix that holds the run's id: an endpoint without metadata was sent such a one."""
-    if job.metadata.get(TOKEN_KEY) == run.creation_token:
-        return True
-    if job.suffix is None or job.seed != run.seed:
-        return False
-    capabilities = context.endpoint.capabilities
-    return not run.seed_given or (not capabilities.metadata and job.suffix == sent_suffix(run, capabilities))

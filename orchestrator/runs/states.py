@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.machine import Machine
 from orchestrator.store.runs import RUNS
 
@@ -24,6 +25,9 @@ class State(StrEnum):
     """The endpoint holds the job until it is told to go on."""
     COLLECTING = "collecting"
     """The job ended well; its events, metrics, checkpoints and model are being recorded."""
+    UNKNOWN = "unknown"
+    """What became of it can't be told: its create can't be confirmed, its job is gone, or no model id comes.
+    `resume` looks again; nothing is paid meanwhile."""
     SUCCEEDED = "succeeded"
     """Over: the model id is recorded."""
     FAILED = "failed"
@@ -38,6 +42,8 @@ class RequestedAction(StrEnum):
     CANCEL = "cancel"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    AGAIN = "again"
+    """Send the paid request once more, although the last one's outcome is unknown."""
 
     @property
     def done(self) -> str:
@@ -46,6 +52,7 @@ class RequestedAction(StrEnum):
             RequestedAction.CANCEL: "cancelled",
             RequestedAction.PAUSE: "paused",
             RequestedAction.UNPAUSE: "unpaused",
+            RequestedAction.AGAIN: "asked for again",
         }[self]
 
 
@@ -55,11 +62,12 @@ _ON_THE_ENDPOINT = {State.QUEUED, State.RUNNING, State.PAUSED, State.COLLECTING}
 MOVES: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.UPLOADING} | _ENDS),
     State.UPLOADING: frozenset({State.CREATING} | _ENDS),
-    State.CREATING: frozenset({State.CREATING} | _ON_THE_ENDPOINT | _ENDS),  # to itself: one more attempt
-    State.QUEUED: frozenset(_ON_THE_ENDPOINT - {State.QUEUED} | _ENDS),
-    State.RUNNING: frozenset(_ON_THE_ENDPOINT - {State.RUNNING} | _ENDS),
-    State.PAUSED: frozenset(_ON_THE_ENDPOINT - {State.PAUSED} | _ENDS),
-    State.COLLECTING: frozenset({State.SUCCEEDED} | _ENDS),
+    State.CREATING: frozenset({State.CREATING, State.UNKNOWN} | _ON_THE_ENDPOINT | _ENDS),  # to itself: once more
+    State.QUEUED: frozenset(_ON_THE_ENDPOINT - {State.QUEUED} | {State.UNKNOWN} | _ENDS),
+    State.RUNNING: frozenset(_ON_THE_ENDPOINT - {State.RUNNING} | {State.UNKNOWN} | _ENDS),
+    State.PAUSED: frozenset(_ON_THE_ENDPOINT - {State.PAUSED} | {State.UNKNOWN} | _ENDS),
+    State.COLLECTING: frozenset({State.SUCCEEDED, State.UNKNOWN} | _ENDS),
+    State.UNKNOWN: frozenset({State.CREATING} | _ON_THE_ENDPOINT | _ENDS),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -89,9 +97,25 @@ _BY_STATUS: Mapping[str, State] = {
     "failed": State.FAILED,
     "cancelled": State.CANCELLED,
     "canceled": State.CANCELLED,
+    # of other hosts
+    "completed": State.COLLECTING,
+    "success": State.COLLECTING,
+    "error": State.FAILED,
+    "user_error": State.FAILED,
+    "failed_validation": State.FAILED,
+    "expired": State.FAILED,
+    "deleted": State.FAILED,
 }
 
 
-def state_for(remote_status: str) -> State | None:
-    """The state that a job's status on the endpoint means; None for an unknown one: such a job counts as active."""
-    return _BY_STATUS.get(remote_status.lower())
+def state_of(job: RemoteJob) -> State | None:
+    """The state that a job is in by its status; where that word is unknown, by what else tells that it has ended.
+    None for a job of which nothing tells that: it counts as active."""
+    known = _BY_STATUS.get(job.status.lower())
+    if known is not None:
+        return known
+    if job.fine_tuned_model:
+        return State.COLLECTING
+    if job.error is not None:
+        return State.FAILED
+    return State.COLLECTING if job.finished_at else None

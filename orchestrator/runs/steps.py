@@ -27,15 +27,19 @@ from orchestrator.runs import limits
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import departures, move_to_status, request_for
-from orchestrator.runs.reconcile import look_for_job, next_attempt, search_for
-from orchestrator.runs.states import FINAL, MACHINE, State
+from orchestrator.runs.reconcile import (
+    LONGEST_PAUSE_SECONDS,
+    adopt,
+    look_before_asking,
+    look_for_job,
+    look_once,
+    next_attempt,
+    search_for,
+    wait_until,
+)
+from orchestrator.runs.states import FINAL, MACHINE, RequestedAction, State, state_of
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.store.runs import RUNS, Run
-
-_WIND_DOWN = (
-    "OpenAI takes no new fine-tuning jobs from this account any more. The job file runs unchanged on another "
-    "endpoint: Azure OpenAI, a compatible host, or `--endpoint local` for a rehearsal"
-)
 
 
 async def pending(run: Run, context: Context) -> Outcome:
@@ -86,7 +90,7 @@ async def creating(run: Run, context: Context) -> Outcome:
         return await _create(run, context)
     if run.creation_open:
         return await look_for_job(run, context)
-    return next_attempt(run, context, "the last request was refused for now")
+    return await look_before_asking(run, context)
 
 
 async def _create(run: Run, context: Context) -> Outcome:
@@ -96,23 +100,71 @@ async def _create(run: Run, context: Context) -> Outcome:
         job = await _request(run, context)
     except OutcomeUnknown as error:
         given_up = context.now()
+        context.last_words[run.id] = error.facts["problem"]
         context.begin_search(search_for(run))  # a request that was given up late can still land
         reason = f"create unconfirmed ({error.facts['problem']}), looking for the job"
         return Wait(given_up, reason, {"creation_attempted_at": given_up})
     except EndpointBusy as error:
-        pause = error.facts["retry_after"] or context.config.poll_seconds
-        return Wait(context.now() + pause, str(error), {"creation_open": False})
+        return _busy(run, error, context)
     except RequestRefused as error:
-        return _refused(error)
+        return _refused(run, error, context)
     except EndpointError:
         _close_attempt(run, context)
         raise
+    context.turned_away.pop(run.id, None)
     for departure in departures(run, job):
         context.listener.warned(f"run {run.id}: {departure} (job {job.id})")
     created = move_to_status(job, f"job {job.id} created: ")
     # A job that is over already is moved on by polling, which fetches the events that say why.
     to = State.QUEUED if created.to in FINAL else created.to
     return Move(to, created.reason, {**created.changes, "creation_open": False})
+
+
+def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:
+    """A gateway may have passed the request on and answered for itself: the refusal is believed after a look. One
+    that only says that a new file is not ready there yet is waited out."""
+    context.last_words[run.id] = error.facts["problem"]
+    if _is_about_a_new_file(run, error, context):
+        until = context.now() + context.config.poll_seconds
+        changes = {"creation_open": run.creation_attempts > 1}
+        return Wait(until, f"{context.config.name} can't use the file yet: {error.facts['problem']}", changes)
+    context.refusals[search_for(run)] = error
+    return Wait(context.now(), f"{context.config.name} refuses the job ({error.facts['problem']}); looking once")
+
+
+def _is_about_a_new_file(run: Run, error: RequestRefused, context: Context) -> bool:
+    started = run.creation_started_at or 0.0
+    said = f"{error.facts['code']} {error.facts['message']}".lower()
+    names_it = any(
+        file_id and file_id.lower() in said for file_id in (run.training_file_id, run.validation_file_id)
+    )
+    is_passing = any(sign in said for sign in _NOT_READY_SIGNS)
+    return context.now() < started + _NEW_FILE_SECONDS and (names_it or "file" in said) and is_passing
+
+
+_NEW_FILE_SECONDS = 600.0
+_NOT_READY_SIGNS = (
+    *("not ready", "not_ready", "being processed", "still process", "try again", "not found", "does not exist"),
+    *("no such file", "pending"),
+)
+
+
+def _busy(run: Run, error: EndpointBusy, context: Context) -> Wait:
+    """No create request goes out before the time that the endpoint names; without one the pauses grow."""
+    context.last_words[run.id] = error.facts["problem"]
+    told = error.facts["retry_after"]
+    if told is None:
+        turn = context.turned_away[run.id]
+        context.turned_away[run.id] = turn + 1
+        told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2**turn)
+    not_before = context.now() + min(told, _LONGEST_TOLD_SECONDS)
+    # Where an earlier attempt's outcome is unknown, its job is still to be looked for.
+    changes = {"creation_open": run.creation_attempts > 1, "create_not_before": not_before}
+    reason = f"{context.config.name} is at a limit ({error.facts['problem']})"
+    return wait_until(not_before, reason, context, changes)
+
+
+_LONGEST_TOLD_SECONDS = 7 * 86_400.0
 
 
 async def _request(run: Run, context: Context) -> RemoteJob:
@@ -123,26 +175,38 @@ async def _request(run: Run, context: Context) -> RemoteJob:
         crash_point("after-create")
 
 
-def _refused(error: RequestRefused) -> Move:
-    facts = error.facts
-    message = facts["message"]
-    if facts["code"] == "training_not_available":
-        message = f"{message} {_WIND_DOWN}"
-    changes = {
-        "creation_open": False,
-        "error_code": facts["code"] or f"http_{facts['status']}",
-        "error_message": message,
-        "error_param": facts["param"],
-    }
-    return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
-
-
 def _close_attempt(run: Run, context: Context) -> None:
-    """The request certainly created nothing (it never left, or the key or the account was refused)."""
+    """The request created nothing, as far as its answer can be believed (it never left, or the key or the account
+    was refused); an earlier one whose outcome is unknown stays open."""
+    changes = {"creation_open": run.creation_attempts > 1}
     with context.database.write(durable=True) as connection:
-        RUNS.note(connection, run, context.owner, context.now(), {"creation_open": False})
+        RUNS.note(connection, run, context.owner, context.now(), changes)
         crash_point("before-commit-attempt-closed")
     crash_point("after-commit-attempt-closed")
+
+
+async def unknown(run: Run, context: Context) -> Outcome:
+    """Look again at what could not be told. Only the user ends this for good."""
+    if run.job_id is None:
+        look = await look_once(run, context)
+        if look.found:
+            return await adopt(run, context, look.found)
+        if run.requested_action == RequestedAction.AGAIN:
+            return next_attempt(run, context, "no job was found, and the user asks for it again")
+        return _still_unknown(run, context)
+    try:
+        job = await context.endpoint.job(run.job_id)
+    except RequestRefused:
+        return _still_unknown(run, context)
+    state = state_of(job)
+    if state is State.COLLECTING and not job.fine_tuned_model:
+        return _still_unknown(run, context)
+    seen = move_to_status(job, "seen again: ")
+    return Move(State.QUEUED if seen.to in FINAL else seen.to, seen.reason, seen.changes)
+
+
+def _still_unknown(run: Run, context: Context) -> Wait:
+    return Wait(context.now() + context.config.settling_seconds, run.reason, blocked=True)
 
 
 Step = Callable[[Run, Context], Awaitable[Outcome]]
@@ -152,4 +216,5 @@ STEPS: Mapping[State, Step] = {
     State.UPLOADING: uploading,
     State.CREATING: creating,
     State.COLLECTING: collecting,
+    State.UNKNOWN: unknown,
 }

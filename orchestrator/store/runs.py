@@ -58,6 +58,7 @@ class Run:
     creation_attempted_at: float | None = None
     creation_attempts: int = 0
     creation_open: bool = False
+    create_not_before: float | None = None
     training_file_id: str | None = None
     validation_file_id: str | None = None
     job_id: str | None = None
@@ -165,6 +166,25 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
     """Which of these fine-tuning jobs already belong to a run: job id -> run id."""
     query = select(runs.c.job_id, runs.c.id).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids))
     return {row.job_id: row.id for row in connection.execute(query)}
+
+
+def last_jobs(connection: Connection, endpoint: str, *, except_run: str, limit: int) -> list[str]:
+    """The ids of the newest fine-tuning jobs that runs on this endpoint have got."""
+    query = (
+        select(runs.c.job_id)
+        .where(runs.c.endpoint == endpoint, runs.c.job_id.is_not(None), runs.c.id != except_run)
+        .order_by(runs.c.created_at.desc())
+        .limit(limit)
+    )
+    return [str(job_id) for job_id in connection.execute(query).scalars()]
+
+
+def without_job(connection: Connection, endpoint: str) -> list[Run]:
+    """The runs on this endpoint that asked for a job and know of none."""
+    query = select(*RUNS.columns).where(
+        runs.c.endpoint == endpoint, runs.c.job_id.is_(None), runs.c.creation_started_at.is_not(None)
+    )
+    return [RUNS.item(row) for row in connection.execute(query)]
 
 
 def by_token(connection: Connection, token: str) -> Run | None:

@@ -18,8 +18,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v1"
-"""The migration that builds exactly these tables."""
+REVISION = "v2"
+"""The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
     naming_convention={
@@ -91,6 +91,7 @@ runs = Table(
     Column("creation_attempted_at", Float),  # the last attempt: where the settling window begins
     Column("creation_attempts", Integer, nullable=False, default=0),
     Column("creation_open", Boolean, nullable=False, default=False),  # an attempt's outcome is not recorded yet
+    Column("create_not_before", Float),  # until then the endpoint wants no create request
     # what the endpoint said
     Column("training_file_id", Text),
     Column("validation_file_id", Text),

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.errors import EndpointUnreachable
 from orchestrator.runs.polling import poll
 from orchestrator.runs.states import State
 from orchestrator.store import records
@@ -77,21 +76,29 @@ async def test_a_model_that_comes_late_is_waited_for(ended, step, endpoint, cloc
     assert (await step(run)).fine_tuned_model == "ft:late"
 
 
-async def test_a_host_that_gives_results_as_checkpoints_only_yields_the_last(ended, step, endpoint, clock):
+async def test_a_checkpoint_is_never_taken_for_the_model(ended, step, endpoint, clock, config, db):
     run = await ended(fine_tuned_model=None)
-    last = {"id": "ckpt-2", "step_number": 8, "metrics": {}}
-    endpoint.checkpoints_of[run.job_id] += [CHECKPOINT, last]
+    endpoint.checkpoints_of[run.job_id] += [CHECKPOINT]
     assert (await step(run)).state == State.COLLECTING
-    clock.pass_(26)
-    done = await step(run)
-    assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, f"{run.job_id}:ckpt-2")
+    clock.pass_(config.settling_seconds + 1)
+    waiting = await step(run)
+    assert (waiting.state, waiting.fine_tuned_model, waiting.is_over) == (State.UNKNOWN, None, False)
+    assert f"1 checkpoint: ftorch show {run.id}" in waiting.reason
+    with db.read() as connection:
+        assert len(records.checkpoints_of(connection, run.id)) == 1
 
 
-async def test_a_job_without_any_model_fails_clearly(ended, step, clock):
+async def test_a_model_id_that_comes_late_is_recorded_when_resume_looks_again(
+    ended, step, endpoint, clock, config, context
+):
     run = await ended(fine_tuned_model=None)
-    clock.pass_(26)
-    failed = await step(run)
-    assert (failed.state, failed.error_code) == (State.FAILED, "no_model")
+    clock.pass_(config.settling_seconds + 1)
+    assert (await step(run)).state == State.UNKNOWN
+    assert (await step(run)).state == State.UNKNOWN  # it is not collected again and again
+    assert context.blocked == {run.id}
+    endpoint.raw_jobs[run.job_id]["fine_tuned_model"] = "ft:late"
+    assert (await step(run)).state == State.COLLECTING
+    assert (await step(run)).fine_tuned_model == "ft:late"
 
 
 @pytest.mark.parametrize("kind", ["events", "checkpoints", "result_rows"])
@@ -107,9 +114,8 @@ async def test_a_part_that_never_comes_is_not_waited_for_for_ever(
     kind, ended, step, endpoint, errors, clock, config
 ):
     run = await ended(result_files=["file-r"])
-    endpoint.fault(kind, errors.unreachable(), times=2)
-    with pytest.raises(EndpointUnreachable):
-        await step(run)
+    endpoint.fault(kind, errors.unreachable(status=500), times=2)
+    assert (await step(run)).state == State.COLLECTING
     clock.pass_(config.settling_seconds + 1)
     assert (await step(run)).state == State.SUCCEEDED
 

@@ -9,7 +9,7 @@ from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, QuotaExhaus
 from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import State
-from orchestrator.store import records
+from orchestrator.store import records, runs as store
 from orchestrator.store.schema import runs
 
 
@@ -62,6 +62,7 @@ async def test_the_intent_is_committed_before_anything_is_sent(make_run, context
 
 async def test_a_refusal_fails_the_run_with_the_endpoints_words(intended, step, endpoint, errors):
     endpoint.fault("create", errors.refused(400, "invalid_hyperparameters", "n_epochs is too high"))
+    assert (await step(intended)).creation_open  # until one look has found nothing
     run = await step(intended)
     assert (run.state, run.error_code, run.error_message) == (
         State.FAILED, "invalid_hyperparameters", "n_epochs is too high",
@@ -92,6 +93,7 @@ async def test_a_job_that_failed_in_the_very_answer_brings_its_events(
 
 async def test_the_end_of_training_at_openai_names_the_ways_on(intended, step, endpoint, errors):
     endpoint.fault("create", errors.refused(403, "training_not_available", "OpenAI is winding down."))
+    await step(intended)
     run = await step(intended)
     assert run.state == State.FAILED
     assert "--endpoint local" in run.error_message
@@ -102,13 +104,117 @@ async def test_too_many_requests_waits_as_told_then_asks_again(intended, step, e
     endpoint.fault("create", EndpointBusy(endpoint="fake", problem="3 jobs run already", retry_after=42))
     waiting = await step(intended)
     assert (waiting.state, waiting.creation_open) == (State.CREATING, False)
-    assert waiting.due_at == clock.now() + 42
-    again = await step(waiting)
-    assert (again.creation_attempts, again.creation_open) == (2, True)
+    assert waiting.due_at == waiting.create_not_before == clock.now() + 42
+    early = await step(waiting)
+    assert (early.creation_open, early.due_at) == (False, clock.now() + 42)
+    assert "asking again at" in early.reason
+    clock.pass_(42)
+    again = await step(early)
+    assert (again.creation_attempts, again.creation_open) == (1, True)  # what was turned away is no attempt
     assert again.creation_token == intended.creation_token
     assert (await step(again)).state == State.QUEUED
     assert endpoint.count("create") == 2
-    assert endpoint.count("jobs") == 0  # nothing was ever in doubt
+    assert endpoint.count("jobs") > 0  # a gateway may have passed the first one on
+
+
+async def test_a_create_that_was_made_behind_a_refusal_is_found(intended, step, endpoint, errors, fault):
+    endpoint.fault("create", fault(errors.refused(403, None, "gateway"), lands=True))
+    await step(intended)
+    run = await step(intended)
+    assert (run.state, endpoint.count("create"), len(endpoint.raw_jobs)) == (State.QUEUED, 1, 1)
+
+
+async def test_a_create_that_was_made_behind_a_429_is_found(intended, step, endpoint, clock, fault):
+    busy = EndpointBusy(endpoint="fake", problem="busy", retry_after=5)
+    endpoint.fault("create", fault(busy, lands=True))
+    await step(intended)
+    clock.pass_(6)
+    run = await step(intended)
+    assert (run.state, endpoint.count("create"), len(endpoint.raw_jobs)) == (State.QUEUED, 1, 1)
+
+
+async def test_a_day_of_waiting_looks_every_hour_and_asks_not_before(intended, step, endpoint, clock, fault):
+    endpoint.fault("create", EndpointBusy(endpoint="fake", problem="daily cap", retry_after=86_400))
+    waiting = await step(intended)
+    assert waiting.due_at == clock.now() + 3600
+    clock.pass_(3601)
+    waiting = await step(waiting)
+    assert (endpoint.count("create"), waiting.creation_open) == (1, False)
+    assert endpoint.count("jobs") > 0
+
+
+async def test_without_a_time_the_pauses_grow(intended, step, endpoint, clock):
+    endpoint.fault("create", EndpointBusy(endpoint="fake", problem="cap", retry_after=None), times=4)
+    run, pauses = intended, []
+    for _ in range(4):
+        run = await step(run)
+        pauses.append(run.create_not_before - clock.now())
+        clock.pass_(pauses[-1])
+        run = await step(run)
+    assert pauses == [5, 10, 20, 40]
+
+
+async def test_a_new_file_that_is_not_ready_is_waited_out(intended, step, endpoint, errors, clock):
+    said = f"File {intended.training_file_id} is not ready"
+    endpoint.fault("create", errors.refused(400, "file_not_ready", said), times=2)
+    run = intended
+    for _ in range(2):
+        run = await step(run)
+        assert (run.state, run.creation_open) == (State.CREATING, False)
+        assert said in run.reason
+        clock.pass_(5)
+        run = await step(run)
+    assert (await step(run)).state == State.QUEUED
+
+
+async def test_a_file_that_is_not_ready_for_ten_minutes_is_refused(intended, step, endpoint, errors, clock):
+    endpoint.fault("create", errors.refused(400, "file_not_ready", "the file is not ready"))
+    clock.pass_(601)
+    await step(intended)
+    assert (await step(intended)).state == State.FAILED
+
+
+async def test_after_three_unknown_outcomes_only_the_user_asks_again(
+    intended, step, endpoint, errors, clock, config, db
+):
+    endpoint.fault("create", errors.unknown(), times=4)
+    run, sent = intended, []
+    while run.state == State.CREATING:
+        before = endpoint.count("create")
+        run = await step(run)
+        sent += [clock.now()] * (endpoint.count("create") - before)
+        clock.pass_(config.settling_seconds / 4)
+    first, second, third = sent
+    assert third - second > second - first > config.settling_seconds
+    assert run.state == State.UNKNOWN
+    assert f"ftorch resume --again {run.id}" in run.reason
+    clock.pass_(99_999)
+    run = await step(run)
+    assert (run.state, endpoint.count("create")) == (State.UNKNOWN, 3)
+    with db.write() as connection:
+        store.request_action(connection, run.id, "again")
+    run = await step(run)
+    assert (run.state, run.requested_action) == (State.CREATING, None)
+    await step(run)
+    assert endpoint.count("create") == 4
+
+
+async def test_a_refusal_after_an_unknown_outcome_is_believed_only_after_a_window(
+    intended, step, endpoint, errors, clock, config
+):
+    endpoint.fault("create", errors.unknown(), errors.refused(400, None, "no"))
+    await step(intended)
+    clock.pass_(config.settling_seconds + 1)
+    run = await step(intended)
+    assert run.creation_attempts == 2
+    run = await step(run)
+    for _ in range(3):
+        clock.pass_(config.settling_seconds / 4)
+        run = await step(run)
+        assert run.state == State.CREATING
+    clock.pass_(2 * config.settling_seconds)
+    run = await step(run)
+    assert (run.state, run.error_message) == (State.FAILED, "no")
 
 
 async def test_too_many_requests_without_a_time_waits_a_poll(intended, step, endpoint, clock, config):
@@ -232,6 +338,7 @@ async def test_a_repeated_attempt_keeps_the_same_order(no_metadata, make_run, co
     await step(first)
     second = await step(make_run(context, state=State.UPLOADING, seed=7, seed_given=True))
     assert second.state == State.CREATING
+    clock.pass_(1)
     waiting = await step(first)
     assert not waiting.creation_open
     assert second.id in waiting.reason

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from orchestrator.errors import RequestRefused
+from orchestrator.errors import EndpointUnreachable, NoJobList
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.states import State
 from orchestrator.store import records, runs
@@ -122,7 +122,7 @@ async def test_a_job_that_failed_brings_its_error(followed, context, endpoint, r
     assert failed.reason == "line 4 is broken"
 
 
-async def test_a_job_that_is_gone_fails_after_a_settling_window_of_looks(
+async def test_a_job_that_is_gone_for_a_settling_window_of_looks_is_unknown(
     followed, context, endpoint, reread, clock
 ):
     """A key of another project gives the same answer: the run is not given up at the first look."""
@@ -131,10 +131,10 @@ async def test_a_job_that_is_gone_fails_after_a_settling_window_of_looks(
     clock.pass_(99_999)
     await poll(context)
     assert reread(run).state == State.RUNNING
-    assert "no longer knows" in reread(run).reason
+    assert "does not know job" in reread(run).reason
     endpoint.raw_jobs[run.job_id] = job
     await poll(context)
-    assert "no longer knows" not in reread(run).reason
+    assert "does not know job" not in reread(run).reason
     endpoint.raw_jobs.pop(run.job_id)
     await poll(context)
     clock.pass_(119)
@@ -142,7 +142,8 @@ async def test_a_job_that_is_gone_fails_after_a_settling_window_of_looks(
     assert reread(run).state == State.RUNNING
     clock.pass_(2)
     await poll(context)
-    assert (reread(run).state, reread(run).error_code) == (State.FAILED, "job_gone")
+    assert (reread(run).state, reread(run).is_over) == (State.UNKNOWN, False)
+    assert "another account's key" in reread(run).reason
 
 
 async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to_it(
@@ -163,11 +164,44 @@ async def test_a_gone_job_of_a_run_that_another_worker_took_meanwhile_is_left_to
     assert reread(run).reason == run.reason
 
 
-async def test_a_refused_look_is_the_users_to_see(followed, context, endpoint, errors):
-    followed(1)
-    endpoint.fault("job", errors.refused(403))
-    with pytest.raises(RequestRefused):
+@pytest.mark.parametrize("kind", ["refused", "unreachable"])
+async def test_one_job_that_can_not_be_had_is_its_own_runs_trouble(
+    kind, followed, context, endpoint, errors, reread, clock
+):
+    sick, well = followed(2)
+    sick, well = sorted((sick, well), key=lambda run: run.job_id)
+    endpoint.raw_jobs[well.job_id]["status"] = "paused"
+    error = errors.refused(403, message="not yours") if kind == "refused" else errors.unreachable(status=500)
+    for _ in range(3):
+        endpoint.fault("job", error)
         await poll(context)
+        clock.pass_(61)
+    assert reread(well).state == State.PAUSED
+    assert reread(sick).state == State.RUNNING
+    assert f"does not show job {sick.job_id}" in reread(sick).reason
+    assert len(context.listener.warnings) == 1  # not at every look
+    assert context.blocked == ({sick.id} if kind == "refused" else set())
+    clock.pass_(61)
+    await poll(context)
+    assert "does not show" not in reread(sick).reason
+    assert context.blocked == set()
+
+
+async def test_where_no_job_at_all_can_be_had_it_is_the_endpoints_trouble(followed, context, endpoint, errors):
+    followed(2)
+    endpoint.fault("job", errors.unreachable(status=503), times=2)
+    with pytest.raises(EndpointUnreachable):
+        await poll(context)
+
+
+async def test_a_host_without_a_list_of_jobs_is_asked_for_each(followed, context, endpoint, errors, reread):
+    runs = followed(5)
+    endpoint.fault("jobs", NoJobList(endpoint="fake", problem="no such route", status=404))
+    for raw in endpoint.raw_jobs.values():
+        raw["status"] = "paused"
+    await poll(context)
+    assert {reread(run).state for run in runs} == {State.PAUSED}
+    assert endpoint.count("job") == 5
 
 
 async def test_a_run_that_another_worker_took_meanwhile_is_left_to_it(followed, context, endpoint, reread, db):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.endpoints.interface import JobPage
-from orchestrator.runs.context import CLOCK_SKEW_SECONDS
+from orchestrator.errors import NoJobList
 from orchestrator.runs.jobs import sent_suffix
-from orchestrator.runs.reconcile import matching_jobs
+from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
+from orchestrator.runs.reconcile import Look, look_once
 from orchestrator.runs.states import State
 
 
 @pytest.fixture
 def found(context):
     async def found(run):
-        return [job.id for job in await matching_jobs(run, context)]
+        return [job.id for job in (await look_once(run, context)).found]
 
     return found
 
@@ -58,22 +59,70 @@ async def test_without_metadata_the_marks_identify_a_job(unconfirmed, marked, fo
     assert await found(run) == [mine["id"]]
 
 
+CHANGED_BY_HOSTS = {
+    "file": {"training_file": "file-other"},
+    "no file": {"training_file": None},
+    "model": {"model": "meta-llama/Meta-Llama-3.1-8B-Instruct-Reference"},
+    "created at 0": {"created_at": 0},
+    "created before time": {"created_at": -5},
+    "a clock hours off": {"created_at": 1_800_000_000.0 - 12 * 3600},
+    "hyperparameters": {"hyperparameters": {"n_epochs": 99}},
+}
+"""What hosts were seen to change in the job that they echo."""
+
+
+@pytest.mark.parametrize("change", CHANGED_BY_HOSTS.values(), ids=CHANGED_BY_HOSTS)
+@pytest.mark.parametrize("certain", ["the seed", "the run's id in the suffix", "the token"])
+async def test_a_certain_mark_decides_whatever_else_is_changed(
+    certain, change, unconfirmed, no_metadata, found, context
+):
+    run = unconfirmed(seed_given=certain != "the seed")
+    marks = {
+        "the seed": {"suffix": "cut-short"},
+        "the run's id in the suffix": {"suffix": f"OTHER-{run.id.upper()}", "seed": 5},
+        "the token": {"metadata": {"ftorch_token": run.creation_token}, "suffix": None, "seed": None},
+    }
+    mine = no_metadata.landed(run, **{**marks[certain], **change})
+    assert await found(run) == [mine["id"]]
+
+
+async def test_what_contradicts_a_certain_mark_is_noted(unconfirmed, marked, step, context):
+    run = unconfirmed()
+    marked(
+        run,
+        model="another-name",
+        suffix="drone",
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+    )
+    assert (await step(run)).job_id
+    told = " ".join(context.listener.warnings)
+    assert "base model gpt-4.1-mini-2025-04-14 was asked for, and it says another-name" in told
+    assert "suffix" in told
+    assert "n_epochs 3 was asked for, and it says 1" in told
+
+
 @pytest.mark.parametrize(
     "difference",
     [
         {"training_file": "file-other"},
+        {"training_file": None},
         {"seed": 1},
         {"model": "gpt-4o-mini-2024-07-18"},
         {"suffix": "drone-run99999"},
-        {"created_at": 1_800_000_000.0 - 24 * 3600 - 1},
-        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS - 1, "seed": None},
+        {"created_at": 1_800_000_000.0 - CLOCK_SKEW_SECONDS - 1},
         {"metadata": {"ftorch_token": "01ANOTHER"}},
     ],
-    ids=["file", "seed", "model", "suffix", "older", "older, no seed", "another token"],
+    ids=["file", "no file", "seed", "model", "suffix", "older", "another token"],
 )
-async def test_one_mark_that_differs_makes_it_another_job(difference, unconfirmed, marked, found):
-    run = unconfirmed()
-    marked(run, **difference)
+async def test_without_a_certain_mark_one_that_differs_makes_it_another_job(difference, unconfirmed, marked, found):
+    run = unconfirmed(seed_given=True)
+    marked(run, **{"suffix": None, **difference})
+    assert await found(run) == []
+
+
+async def test_a_seed_that_the_user_fixed_is_no_proof(unconfirmed, no_metadata, found):
+    run = unconfirmed(seed_given=True)
+    no_metadata.landed(run, suffix="somebody-elses", training_file="file-other")
     assert await found(run) == []
 
 
@@ -146,14 +195,80 @@ async def test_a_host_that_lists_the_oldest_first_is_read_to_the_end(
     assert no_metadata.count("jobs") == 3
 
 
-async def test_a_host_that_repeats_its_page_for_ever_is_left(unconfirmed, found, no_metadata, monkeypatch):
+async def test_a_host_that_repeats_its_page_for_ever_is_left(unconfirmed, look, no_metadata, monkeypatch):
     async def jobs(after=None, metadata=None):
         no_metadata.calls.append(("jobs", after))
         return JobPage((), "ftjob-1", is_last=False)
 
     monkeypatch.setattr(no_metadata, "jobs", jobs)
-    assert await found(unconfirmed()) == []
-    assert no_metadata.count("jobs") == 2
+    seen = await look(unconfirmed())
+    assert seen.found == []
+    assert "can't be read to its end" in seen.doubt
+    assert no_metadata.count("jobs") == 1
+
+
+# --- "not there" needs a proof ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def look(context):
+    async def look(run):
+        return await look_once(run, context)
+
+    return look
+
+
+async def test_a_list_that_was_read_to_its_end_is_proof(unconfirmed, look, no_metadata):
+    assert await look(unconfirmed()) == Look([], None)
+
+
+async def test_a_list_that_can_not_be_read_is_no_proof(unconfirmed, step, no_metadata, errors, clock):
+    run = unconfirmed()
+    no_list = NoJobList(endpoint="fake", problem='there is no array under "data"', status=None)
+    no_metadata.fault("jobs", no_list, times=50)
+    for _ in range(8):
+        run = await step(run)
+        clock.pass_(50)
+    assert (run.state, run.creation_open) == (State.UNKNOWN, True)
+    assert 'no array under "data"' in run.reason
+    assert f"ftorch resume --again {run.id}" in run.reason
+    assert no_metadata.count("create") == 0
+
+
+@pytest.mark.parametrize("times", [[0, 0, 0], [-1, 5, 0], [None, None], [10, 2_000_000_000, 1_100_000_000]])
+async def test_times_that_are_none_or_in_no_order_do_not_end_the_reading(times, unconfirmed, found, no_metadata):
+    run = unconfirmed()
+    no_metadata.page_size = 1
+    mine = no_metadata.landed(run, suffix=None)
+    for made_at in times:
+        no_metadata.add_job(created_at=made_at, training_file="file-other")
+    assert await found(run) == [mine["id"]]
+
+
+async def test_another_accounts_list_is_no_proof(unconfirmed, look, no_metadata, make_run):
+    make_run(state=State.SUCCEEDED, job_id="ftjob-of-mine")
+    seen = await look(unconfirmed())
+    assert "another account's key" in seen.doubt
+
+
+async def test_one_recorded_job_that_is_seen_shows_that_it_is_the_account(
+    unconfirmed, look, no_metadata, make_run, clock
+):
+    old = no_metadata.add_job(created_at=clock.now() - 90 * 86_400)
+    make_run(state=State.SUCCEEDED, job_id=old["id"])
+    make_run(state=State.SUCCEEDED, job_id="ftjob-deleted-there")
+    assert (await look(unconfirmed())).doubt is None
+
+
+async def test_a_cancelled_create_that_can_not_be_settled_is_not_called_cancelled(
+    unconfirmed, step, no_metadata, clock
+):
+    run = unconfirmed(requested_action="cancel")
+    no_metadata.fault("jobs", NoJobList(endpoint="fake", problem="no route", status=404), times=50)
+    for _ in range(8):
+        run = await step(run)
+        clock.pass_(50)
+    assert run.state == State.UNKNOWN
 
 
 # --- several matches ----------------------------------------------------------------------------------------
@@ -188,8 +303,8 @@ async def test_a_suffix_with_the_runs_id_is_certain_whoever_chose_the_seed(uncon
 
 @pytest.mark.parametrize("doubt", ["no suffix", "no seed"])
 async def test_a_match_that_is_not_certainly_ours_is_never_cancelled(doubt, unconfirmed, marked, step, no_metadata):
-    run = unconfirmed()
-    unsaid = {"no suffix": {"suffix": None}, "no seed": {"seed": None}}.get(doubt, {})
+    run = unconfirmed(seed_given=True)
+    unsaid = {"no suffix": {"suffix": None}, "no seed": {"seed": None, "suffix": None}}[doubt]
     first = marked(run)
     marked(run, **unsaid)
     assert (await step(run)).job_id == first["id"]
@@ -223,16 +338,3 @@ async def test_an_adopted_job_may_be_over_already(unconfirmed, endpoint, step):
     failed = await step(run)
     assert (failed.state, failed.error_code) == (State.FAILED, "invalid_training_file")
     assert "line 3" in failed.reason
-
-
-async def test_an_endpoint_that_refuses_its_list_blocks_the_run_and_nothing_is_sent(
-    unconfirmed, endpoint, step, errors, context, clock
-):
-    run = unconfirmed()
-    endpoint.fault("jobs", errors.refused(403, message="list is not allowed"))
-    clock.pass_(9999)
-    waiting = await step(run)
-    assert (waiting.state, waiting.creation_open) == (State.CREATING, True)
-    assert "list is not allowed" in waiting.reason
-    assert context.blocked == {run.id}
-    assert endpoint.count("create") == 0

@@ -293,8 +293,8 @@ def refused(status: int, code: str | None = None, message: str = "no") -> Reques
     )
 
 
-def unreachable(*, sent: bool = True, retry_after: float | None = None) -> EndpointUnreachable:
-    return EndpointUnreachable(endpoint="fake", problem="it is away", sent=sent, retry_after=retry_after)
+def unreachable(*, sent: bool = True, retry_after: float | None = None, **facts: Any) -> EndpointUnreachable:
+    return EndpointUnreachable(endpoint="fake", problem="it is away", sent=sent, retry_after=retry_after, **facts)
 
 
 def unknown() -> OutcomeUnknown:

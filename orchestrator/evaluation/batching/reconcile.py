@@ -13,8 +13,8 @@ from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import RequestRefused
 from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, Context, State
-from orchestrator.runs.context import CLOCK_SKEW_SECONDS
 from orchestrator.runs.jobs import TOKEN_KEY
+from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 

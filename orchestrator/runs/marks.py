@@ -1,0 +1,72 @@
+"""What tells that a job on an endpoint is the one that a run's create request made.
+
+A certain mark is proof, whatever else differs: hosts cut suffixes and write them in lower case, rename the base
+model, give files other ids and set clocks as they please. Without a certain mark all that the job says has to fit.
+Never compared are the hyperparameters, which come back resolved or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.endpoints.interface import Capabilities, RemoteJob
+from orchestrator.runs.jobs import TOKEN_KEY, sent_suffix
+from orchestrator.store.runs import Run
+
+CLOCK_SKEW_SECONDS = 300.0
+"""How far this machine's clock and an endpoint's may differ where a job is known by its time."""
+_EARLIEST_TIME = 1_000_000_000.0
+"""A time before 2001 is none: some hosts write 0, or a negative number."""
+
+
+def is_certain(job: RemoteJob, run: Run) -> bool:
+    """Whether the job carries the run's token, the run's id in its suffix, or a seed that ftorch drew itself.
+
+    The token of another run is proof of the contrary.
+    """
+    token = job.metadata.get(TOKEN_KEY)
+    if token is not None:
+        return token == run.creation_token
+    if run.id.lower() in (job.suffix or "").lower():
+        return True
+    return job.seed == run.seed and not run.seed_given
+
+
+def is_likely(job: RemoteJob, run: Run, capabilities: Capabilities) -> bool:
+    """Whether all that the job says of itself fits, although none of it is proof."""
+    if TOKEN_KEY in job.metadata:
+        return False
+    made_at = time_of(job)
+    if made_at is not None and made_at < (run.creation_started_at or 0.0) - CLOCK_SKEW_SECONDS:
+        return False
+    return job.training_file == run.training_file_id and not contradictions(job, run, capabilities)
+
+
+def contradictions(job: RemoteJob, run: Run, capabilities: Capabilities) -> list[str]:
+    """What a job says otherwise than it was asked for, in words; what it does not say is not held against it."""
+    said = (
+        ("base model", run.model, job.model, _same_model(job.model, run.model)),
+        ("training file", run.training_file_id, job.training_file, job.training_file == run.training_file_id),
+        ("suffix", sent_suffix(run, capabilities), job.suffix, job.suffix == sent_suffix(run, capabilities)),
+        ("seed", run.seed, job.seed, job.seed == run.seed),
+    )
+    return [
+        f"{what} {asked} was asked for, and it says {found}"
+        for what, asked, found, is_same in said
+        if found is not None and asked is not None and not is_same
+    ]
+
+
+def time_of(job: RemoteJob) -> float | None:
+    """When the job was made, by the endpoint's clock; None where what it says can't be a time."""
+    made_at = job.created_at
+    return made_at if made_at is not None and made_at >= _EARLIEST_TIME else None
+
+
+def oldest_first(jobs: Sequence[RemoteJob]) -> list[RemoteJob]:
+    return sorted(jobs, key=lambda job: (time_of(job) or 0.0, job.id))
+
+
+def _same_model(found: str | None, asked: str) -> bool:
+    """An alias (`gpt-4.1-mini`) may come back as the dated name it stands for."""
+    return found is None or found.startswith(asked) or asked.startswith(found)
