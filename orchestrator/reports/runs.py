@@ -20,13 +20,14 @@ _MEANINGS: Mapping[str, Meaning] = {
     "running": Meaning.RUNNING,
     "paused": Meaning.WARNING,
     "collecting": Meaning.FINISHING,
+    "unknown": Meaning.WARNING,
     "succeeded": Meaning.GOOD,
     "failed": Meaning.BAD,
     "cancelled": Meaning.MUTED,
     "pruned": Meaning.STOPPED,
 }
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
-AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused")
+AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused", "unknown")
 """The states of runs that are seen first where there is no room for all."""
 _FULL_WIDTH = 110
 """From this many characters on, every column of the status table has room."""
@@ -161,11 +162,13 @@ def state_style(state: str) -> str:
 
 def why(run: Run, now: float) -> str:
     """What the run waits for, when that is looked at again, and whether anybody does."""
-    if run.is_over:
+    if run.is_over or run.state == "unknown":
         return run.reason
     if run.state == "paused":
         return f"{run.reason}; ftorch unpause {run.id} lets it go on"
     if not is_followed(run, now):
+        if run.creation_open:
+            return "create unconfirmed: its process ended before the answer; ftorch resume looks for the job"
         return f"{run.reason}; nobody follows it now: ftorch resume"
     if run.creation_open and run.due_at is not None:
         return f"{run.reason} (next look in {duration(run.due_at - now)})"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.rundetails import print_details
-from orchestrator.reports.runs import status_table
+from orchestrator.reports.runs import status_table, summary
 from orchestrator.store.runs import Run
 
 NOW = 1_800_000_000.0
@@ -47,6 +47,23 @@ def test_status_says_when_the_next_look_is(unconfirmed: Run) -> None:
 def test_status_says_when_nobody_follows_a_run(make_run: Callable[..., Run]) -> None:
     text = shown(status_table([make_run(state="running", reason="the endpoint says running")], {}, NOW, 200))
     assert "nobody follows it now: ftorch resume" in text
+
+
+def test_status_says_that_a_create_is_unconfirmed_after_its_process_was_killed(
+    make_run: Callable[..., Run],
+) -> None:
+    killed = make_run(state="creating", reason="files are there; asking for the job", creation_open=True)
+    text = shown(status_table([killed], {}, NOW, 200))
+    assert "create unconfirmed" in text
+    assert "ftorch resume looks for the job" in text
+
+
+def test_an_unknown_run_says_what_to_do_and_is_counted(make_run: Callable[..., Run]) -> None:
+    unknown = make_run(state="unknown", reason="no job was found; ftorch resume --again x asks again")
+    text = shown(status_table([unknown], {}, NOW, 200))
+    assert "ftorch resume --again x asks again" in text
+    assert "nobody follows it" not in text
+    assert summary({"unknown": 1}, 1) == "1 run: 1 unknown"
 
 
 def test_show_explains_that_it_is_not_repeated_on_a_guess(unconfirmed: Run, tmp_path: Path) -> None:
