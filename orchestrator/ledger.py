@@ -135,6 +135,11 @@ class Ledger:
         with self.database.write() as connection:
             runs.hasten(connection, [run.id for run in waiting])
 
+    def forget_account(self, held: Collection[Run]) -> None:
+        """Take the user's word that these runs belong to the account of the key that is set now."""
+        with self.database.write() as connection:
+            runs.forget_account(connection, [run.id for run in held])
+
     def batches(self) -> list[Batch]:
         """The batches of questions that are under way, oldest first."""
         with self.database.read() as connection:

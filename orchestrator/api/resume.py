@@ -15,11 +15,20 @@ from orchestrator.sweeps.supervisor import SweepSupervisor, supervisors
 
 
 def resume(
-    ledger: Ledger, host: Host, key: str | None = None, *, now: bool = False, again: bool = False
+    ledger: Ledger,
+    host: Host,
+    key: str | None = None,
+    *,
+    now: bool = False,
+    again: bool = False,
+    same_account: bool = False,
 ) -> list[Run]:
     """Carry on with everything, or with the runs and sweeps of a name, or the run of an id; the runs that were not
-    over, as they are then. With `now`, what waits is looked at again at once; with `again`, the job of the run
-    `key` is asked for once more, although it may exist: that can be paid twice, and only the user can decide it.
+    over, as they are then.
+
+    With `now`, what waits is looked at again at once. With `again`, the job of the run `key` is asked for once
+    more, although it may exist: that can be paid twice, and only the user can decide it. With `same_account`, runs
+    that are on hold for another account's key are carried on with the one that is set now.
 
     One failure keeps nothing after it from being done. Batches come last: they may take a day. Raises NoSuchRun,
     ActionRefused where nothing is to be asked `again`, and Stopped.
@@ -27,6 +36,8 @@ def resume(
     if again and key is not None:
         request_action(ledger, key, RequestedAction.AGAIN)
     left = _unfinished(ledger, key)
+    if same_account:
+        ledger.forget_account(left.active)
     if left.is_any:
         host.say(f"resuming {left.said}")
         if now:

@@ -68,9 +68,10 @@ def _rehearse_sweep(job_file: Path, host: Terminal, endpoint: str | None, as_jso
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
 @click.option("--again", is_flag=True, help="Ask once more for the job of a RUN that is unknown.")
-def resume(run: str | None, now: bool, again: bool) -> None:
+@click.option("--same-account", is_flag=True, help="Runs on hold belong to the account of the key that is set now.")
+def resume(run: str | None, now: bool, again: bool, same_account: bool) -> None:
     """Carry on from wherever the last process died: all runs, sweeps, batches, or those of a RUN id or a name."""
     if again and run is None:
         raise click.UsageError("--again needs the id of a run; ftorch status shows which are unknown")
     with terminal() as host, open_ledger() as ledger:
-        resuming.resume(ledger, host, run, now=now, again=again)
+        resuming.resume(ledger, host, run, now=now, again=again, same_account=same_account)

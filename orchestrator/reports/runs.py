@@ -162,7 +162,7 @@ def state_style(state: str) -> str:
 
 def why(run: Run, now: float) -> str:
     """What the run waits for, when that is looked at again, and whether anybody does."""
-    if run.is_over or run.state == "unknown":
+    if run.is_over or run.state == "unknown" or run.reason.startswith("on hold: "):
         return run.reason
     if run.state == "paused":
         return f"{run.reason}; ftorch unpause {run.id} lets it go on"

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from orchestrator.engine.loop import Loop, Part
 from orchestrator.engine.machine import Move, Wait
 from orchestrator.errors import LostLease
+from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
 from orchestrator.runs.polling import Pace, poll
@@ -68,6 +69,11 @@ class EndpointLoop(Loop[Run, Context]):
         self._pace = Pace(context.config.poll_seconds, context.random)
         self._poll_at = 0.0  # by the steady clock, which nobody sets
         self._watch = Watch(context)
+        self._foreign: set[str] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        self._foreign = await runs_of_other_accounts(self.worker)
+        await super().run(stop)
 
     @property
     def scope(self) -> None:
@@ -75,6 +81,7 @@ class EndpointLoop(Loop[Run, Context]):
 
     def claim(self, connection: Connection, abandoned: Collection[str]) -> None:
         context = self.worker
+        context.blocked |= self._foreign
         take = partial(
             RUNS.claim,
             connection,
@@ -83,6 +90,7 @@ class EndpointLoop(Loop[Run, Context]):
             context.now(),
             endpoint=context.config.name,
             abandoned=abandoned,
+            except_ids=self._foreign,
         )
         take(states=_EASED)
         take(states=tuple(self.steps), ids=self._asked_for)

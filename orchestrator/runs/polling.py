@@ -12,6 +12,7 @@ from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointError, EndpointUnreachable, KeyRefused, LostLease, NoJobList, RequestRefused
+from orchestrator.runs.accounts import ON_HOLD
 from orchestrator.runs.collecting import gather
 from orchestrator.runs.context import NO_LOOK, Context, PoorLook
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status
@@ -183,7 +184,12 @@ async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> b
         record(context, run, await _cancelled(run, job, context, why))
     elif state is not None and state != run.state:
         record(context, run, move_to_status(job, why))
-    elif run.due_at is not None or _UNSEEN in run.reason or dict(job.raw) != dict(run.remote_job or {}):
+    elif (
+        run.due_at is not None
+        or _UNSEEN in run.reason
+        or run.reason.startswith(ON_HOLD)
+        or dict(job.raw) != dict(run.remote_job or {})
+    ):
         _note(run, job, context)
     return changed
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from orchestrator.endpoints.accounts import account_mark
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
@@ -70,6 +71,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
         "creation_attempted_at": now,
         "creation_attempts": run.creation_attempts + 1,
         "creation_open": True,
+        "account": run.account or account_mark(context.config, context.random),
     }
     guard = limits.told_apart(run, context)
     return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)

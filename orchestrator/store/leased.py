@@ -223,9 +223,11 @@ class Leased(Leases, Generic[T]):
         endpoint: str | None = None,
         states: Collection[str] | None = None,
         ids: Collection[str] | None = None,
+        except_ids: Collection[str] = (),
         abandoned: Collection[str] = (),
     ) -> int:
-        """Lease the free items that are not over: all, or those of an endpoint, of these states, of these ids.
+        """Lease the free items that are not over: all, or those of an endpoint, of these states, of these ids, but
+        for `except_ids`.
         Returns how many are newly leased; the owner's own leases stay as they are.
 
         An item is free when nobody holds it, when its lease has expired, or when its owner is among `abandoned`.
@@ -235,6 +237,7 @@ class Leased(Leases, Generic[T]):
         where += [] if endpoint is None else [table.endpoint == endpoint]
         where += [] if states is None else [table.state.in_(states)]
         where += [] if ids is None else [table.id.in_(ids)]
+        where += [table.id.not_in(except_ids)] if except_ids else []
         return self.take(connection, owner, expires_at, *where)
 
     def swap(self, connection: Connection, item: T, owner: str, now: float, changes: Mapping[str, Any]) -> T:

@@ -59,6 +59,7 @@ class Run:
     creation_attempts: int = 0
     creation_open: bool = False
     create_not_before: float | None = None
+    account: str | None = None
     training_file_id: str | None = None
     validation_file_id: str | None = None
     job_id: str | None = None
@@ -187,6 +188,17 @@ def without_job(connection: Connection, endpoint: str) -> list[Run]:
     return [RUNS.item(row) for row in connection.execute(query)]
 
 
+def unfinished_by_account(connection: Connection, endpoint: str) -> dict[str, list[str]]:
+    """The ids of the runs on this endpoint that are not over, by the mark of their account, where they have one."""
+    query = select(runs.c.account, runs.c.id).where(
+        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None), runs.c.account.is_not(None)
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.account, []).append(row.id)
+    return found
+
+
 def by_token(connection: Connection, token: str) -> Run | None:
     """The run whose create request carries this token."""
     row = connection.execute(select(*RUNS.columns).where(runs.c.creation_token == token)).first()
@@ -306,6 +318,17 @@ def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, 
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
     limits = {"max_cost_usd": max_cost_usd, "poll_seconds": poll_seconds, "due_at": None}
     connection.execute(statement.values(limits))
+
+
+def put_on_hold(connection: Connection, ids: Collection[str], reason: str, now: float) -> None:
+    """Say why these runs are left alone for now, where nobody works on them. Needs no lease: it moves nothing."""
+    nobodys = RUNS.free(now)
+    connection.execute(update(runs).where(runs.c.id.in_(ids), nobodys).values(reason=reason))
+
+
+def forget_account(connection: Connection, ids: Collection[str]) -> None:
+    """Take the user's word that these runs belong to the account of the key that is set now."""
+    connection.execute(update(runs).where(runs.c.id.in_(ids)).values(account=None))
 
 
 def hasten(connection: Connection, ids: Collection[str]) -> None:

@@ -92,6 +92,7 @@ runs = Table(
     Column("creation_attempts", Integer, nullable=False, default=0),
     Column("creation_open", Boolean, nullable=False, default=False),  # an attempt's outcome is not recorded yet
     Column("create_not_before", Float),  # until then the endpoint wants no create request
+    Column("account", Text),  # a mark of the account that the request goes to; see endpoints/accounts.py
     # what the endpoint said
     Column("training_file_id", Text),
     Column("validation_file_id", Text),
