@@ -1,12 +1,16 @@
-"""Repeating calls that may be repeated: with jitter, as told by Retry-After, and for a bounded time."""
+"""Repeating calls that may be repeated: with jitter, not before the host's own time, and for a bounded time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from tenacity import (
@@ -66,3 +70,48 @@ class Retries:
         error = state.outcome.exception() if state.outcome else None
         told = error.facts.get("retry_after") if isinstance(error, EndpointUnreachable | EndpointBusy) else None
         return float(told or 0.0)
+
+
+# --- How long a host asks us to wait -----------------------------------------------------------------------------
+
+_IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+LONGEST_WAIT = 7 * 86_400.0
+"""Seconds. Caps of jobs per day ask for a day; more is taken for a mistake of the host."""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by an answer's headers, from 0 to LONGEST_WAIT; None where they name no time.
+
+    `headers` ignore the case of names. `retry-after-ms` and `x-ms-retry-after-ms` come first, as in Microsoft's
+    clients; then Retry-After in either form (RFC 9110, 10.2.3). A date is compared with the answer's own Date
+    header, since this machine's clock may be off.
+    """
+    for name in _IN_MILLISECONDS:
+        if (milliseconds := _number(headers.get(name))) is not None:
+            return _bounded(milliseconds / 1000)
+    value = headers.get("retry-after")
+    if (seconds := _number(value)) is not None:
+        return _bounded(seconds)
+    until = _instant(value)
+    return None if until is None else _bounded(until - (_instant(headers.get("date")) or time.time()))
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        found = float(value or "")
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _instant(value: str | None) -> float | None:
+    """Seconds since the epoch of an HTTP date, which is always in UTC."""
+    try:
+        found = parsedate_to_datetime(value or "")
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

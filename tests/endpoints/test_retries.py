@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
+import httpx2
 import pytest
 
-from orchestrator.endpoints.retries import Retries
+from orchestrator.endpoints.retries import LONGEST_WAIT, Retries, retry_after
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, RequestRefused
 
 
@@ -94,3 +97,55 @@ async def test_each_repetition_is_logged(attempt, caplog):
         "list jobs, attempt 1",
         "list jobs, attempt 2",
     ]
+
+
+# --- How long a host asks us to wait -----------------------------------------------------------------------------
+
+
+NOW = datetime(2026, 11, 28, 14, 0, tzinfo=UTC)
+DATE = format_datetime(NOW, usegmt=True)
+
+
+def date(**later):
+    return format_datetime(NOW + timedelta(**later), usegmt=True)
+
+
+WAITS = [
+    ({}, None),
+    ({"Retry-After": "7"}, 7),
+    ({"Retry-After": " 0.5 "}, 0.5),
+    ({"Retry-After": "-3"}, 0),
+    ({"Retry-After": "soon"}, None),
+    ({"Retry-After": ""}, None),
+    ({"Retry-After": "inf"}, None),
+    ({"Retry-After": "nan"}, None),
+    ({"Retry-After": "1e400"}, None),
+    ({"Retry-After": "86400"}, 86_400),
+    ({"Retry-After": "1e300"}, LONGEST_WAIT),
+    ({"Retry-After": "9" * 300}, LONGEST_WAIT),
+    ({"Retry-After": date(seconds=90), "Date": DATE}, 90),
+    ({"Retry-After": date(days=-1), "Date": DATE}, 0),
+    ({"Retry-After": date(days=5000), "Date": DATE}, LONGEST_WAIT),
+    ({"Retry-After": "Sat, 28 Nov 2026 14:00:30 -0000", "Date": DATE}, 30),
+    ({"Retry-After": "Sat, 99 Nov 2026 14:00:30 GMT", "Date": DATE}, None),
+    ({"retry-after-ms": "1500"}, 1.5),
+    ({"x-ms-retry-after-ms": "250"}, 0.25),
+    ({"retry-after-ms": "1500", "Retry-After": "2"}, 1.5),
+    ({"x-ms-retry-after-ms": "1500", "Retry-After": date(hours=1), "Date": DATE}, 1.5),
+    ({"retry-after-ms": "nan", "Retry-After": "2"}, 2),
+    ({"retry-after-ms": "inf", "x-ms-retry-after-ms": "700", "Retry-After": "2"}, 0.7),
+    ({"retry-after-ms": "soon"}, None),
+    ({"retry-after-ms": "-1"}, 0),
+    ({"retry-after-ms": "1e308"}, LONGEST_WAIT),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), WAITS)
+def test_a_wait_is_read_in_every_form_and_is_bounded(headers, seconds):
+    assert retry_after(httpx2.Headers(headers)) == seconds
+
+
+@pytest.mark.parametrize("answered_at", [{}, {"Date": "yesterday"}], ids=["no Date", "a Date that is none"])
+def test_without_the_hosts_clock_a_date_is_compared_with_ours(answered_at):
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert retry_after(httpx2.Headers({"Retry-After": later, **answered_at})) == pytest.approx(90, abs=2)
