@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import time
-from email.utils import parsedate_to_datetime
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.keys import without_key
+from orchestrator.endpoints.refusals import Refusal, is_no_credit, page_text, quoted, read_refusal
+from orchestrator.endpoints.retries import retry_after
 from orchestrator.errors import (
     AnswerUnreadable,
     EndpointBusy,
@@ -23,7 +26,6 @@ from orchestrator.errors import (
     RequestRefused,
 )
 
-T = TypeVar("T")
 Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError
 """The SDK's exceptions, and those of reading an answer."""
 
@@ -31,92 +33,108 @@ _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
 
 
-def explain(error: Unexplained, config: EndpointConfig) -> EndpointError:
+def explain(
+    error: Unexplained, config: EndpointConfig, hide: Callable[[str], str] = lambda text: text
+) -> EndpointError:
     """The EndpointError for an exception of the SDK, or for an answer that could not be read (the others).
 
     EndpointUnreachable stands for all passing trouble; its fact `sent` is False where the request certainly never
-    left. EndpointBusy has `retry_after` in seconds or None. The others carry `status`, `code` and `param`.
+    left. The others carry `status`, `code`, `param`, `type`, `message` and `retry_after`, which is in seconds, or
+    None where the host names no wait. `hide` takes out what is secret beside the key.
     """
     if isinstance(error, openai.APIStatusError):
-        return _explain_status(error, config)
+        return _explain_status(error, config, hide)
     if isinstance(error, openai.APIConnectionError):
         is_late = isinstance(error, openai.APITimeoutError)
-        problem = "it did not answer in time" if is_late else _quoted(_cause(error), config)
+        problem = "it did not answer in time" if is_late else quoted(hide(_cause(error)), config)
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         if not sent and config.base_url:
             problem += f" (base_url = {config.base_url})"
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
-    problem = "its answer has no id" if isinstance(error, KeyError) else f"its answer can't be read: {error}"
-    return AnswerUnreadable(endpoint=config.name, problem=problem, sent=True)
+    return AnswerUnreadable(endpoint=config.name, problem=quoted(hide(_unreadable(error)), config), sent=True)
 
 
-def _explain_status(error: openai.APIStatusError, config: EndpointConfig) -> EndpointError:
-    status, code = error.status_code, _quoted(error.code, config)
+# --- Refusals ----------------------------------------------------------------------------------------------------
+
+
+def _explain_status(
+    error: openai.APIStatusError, config: EndpointConfig, hide: Callable[[str], str]
+) -> EndpointError:
+    status, wait = error.status_code, retry_after(error.response.headers)
+    refusal = _refusal(error.response, config, hide)
     facts: dict[str, Any] = {
         "endpoint": config.name,
-        "problem": _quoted(_problem(error), config),
         "status": status,
-        "code": code,
-        "param": _quoted(error.param, config),
-        "message": _quoted(_message(error), config),
+        "code": quoted(refusal.code, config),
+        "param": quoted(refusal.param, config),
+        "type": quoted(refusal.type, config),
+        "message": quoted(refusal.message, config),
+        "retry_after": wait,
     }
+    facts["problem"] = f"{facts['message']} ({quoted(_particulars(error, facts), config)})"
     if status == HTTPStatus.UNAUTHORIZED:
         return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
+    if is_no_credit(status, refusal, wait):
+        return QuotaExhausted(**facts)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        if code == "insufficient_quota":
-            return QuotaExhausted(**facts)
-        return EndpointBusy(retry_after=retry_after(error.response), **facts)
+        return EndpointBusy(**facts)
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return EndpointUnreachable(sent=True, retry_after=retry_after(error.response), **facts)
+        return EndpointUnreachable(sent=True, **facts)
     return RequestRefused(**facts)
 
 
-def retry_after(response: httpx2.Response) -> float | None:
-    """Seconds to wait by the Retry-After header, in either form (RFC 9110, 10.2.3); None without one.
-
-    A date is compared with the answer's own Date, where it has one: this machine's clock may be off.
-    """
-    value = response.headers.get("retry-after")
-    if value is None:
-        return None
+def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[str], str]) -> Refusal:
+    """What the answer says, of which the SDK keeps only `error`; it always has a message."""
+    if response.has_redirect_location and (location := response.headers["location"]):
+        return Refusal(
+            f"it redirects to {_place(location)}; set the API's real address as base_url, or sign in to the "
+            "network if that is a sign-in page"
+        )
     try:
-        seconds = float(value)
+        body = response.text
+    except httpx2.StreamError:  # the connection was closed before the body was read
+        body = ""
+    # The key is hidden before the text is cut: half a key would not be recognized.
+    found = read_refusal(without_key(hide(body), config), response.headers.get("content-type", ""))
+    if found.message:
+        return found
+    nothing = "it redirects, and names no address" if response.is_redirect else response.reason_phrase
+    return replace(found, message=nothing or "no reason given")
+
+
+def _place(location: str) -> str:
+    """Scheme, host and path of an address: the rest may hold what grants access."""
+    try:
+        parts = urlsplit(location)
     except ValueError:
-        try:
-            sent = response.headers.get("date")
-            now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return "an address that can't be read"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme and parts.scheme + ':'}//{host}{parts.path}" if host else parts.path
 
 
-def _quoted(said: T, config: EndpointConfig) -> T | str:
-    """What an endpoint said, as it may be stored, logged and shown: one line, without our key and without control
-    characters. Anything but a text is left as it is."""
-    if not isinstance(said, str):
-        return said
-    printable = "".join(letter if letter.isprintable() else " " for letter in said)
-    return without_key(" ".join(printable.split()), config)
+def _particulars(error: openai.APIStatusError, facts: dict[str, Any]) -> str:
+    code = facts["code"] if facts["code"] not in (None, str(error.status_code), facts["message"]) else None
+    request = f"request {error.request_id}" if error.request_id else None
+    return ", ".join(part for part in (f"HTTP {error.status_code}", code, request) if part)
 
 
-def _problem(error: openai.APIStatusError) -> str:
-    message = _message(error)
-    code = f", {error.code}" if error.code and error.code != str(error.status_code) else ""
-    request = f", request {error.request_id}" if error.request_id else ""
-    return f"{message} (HTTP {error.status_code}{code}{request})"
+# --- No refusal, and no answer either ----------------------------------------------------------------------------
 
 
-def _message(error: openai.APIStatusError) -> str:
-    """The endpoint's own sentence: the SDK's text of the error repeats the status and the whole body."""
-    if error.response.has_redirect_location:
-        return f"it redirects to {error.response.headers['location']}; set its real address as base_url"
-    body = error.body
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
-    if isinstance(body, dict) and body.get("message"):
-        return str(body["message"])
-    return error.response.reason_phrase or "no reason given"
+def _unreadable(error: Unexplained) -> str:
+    """Why an answer that claimed success is none."""
+    if isinstance(error, KeyError):
+        return "its answer has no id"
+    if isinstance(error, UnicodeDecodeError):
+        return "its answer is no UTF-8 text"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"its answer can't be read: {error}"
+    body = error.doc.strip()
+    if not body:
+        return "its answer is empty"
+    if page := page_text(body):
+        return f"{page}; a proxy or a sign-in page may be in between, or base_url is not the API's address"
+    return f"its answer is no JSON, or only a part of it: {error}"
 
 
 def _cause(error: openai.APIConnectionError) -> str:

@@ -19,6 +19,7 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.interface import Capabilities, JobRequest
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
+from orchestrator.errors import EndpointError
 
 Answer = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
@@ -74,6 +75,23 @@ async def connect(wire: Wire, config: EndpointConfig) -> AsyncIterator[Connect]:
     yield connect
     for client in clients:
         await client.close()
+
+
+Fail = Callable[[Answer], Awaitable[EndpointError]]
+
+
+@pytest.fixture
+async def failure(connect: Connect, wire: Wire) -> Fail:
+    """The error that a reading request ends with after this answer."""
+
+    async def failure(answer: Answer) -> EndpointError:
+        wire.answers(answer)
+        endpoint = await connect()
+        with pytest.raises(EndpointError) as caught:
+            await endpoint.job("ftjob-1")
+        return caught.value
+
+    return failure
 
 
 @pytest.fixture

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from orchestrator.endpoints.failures import retry_after
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, QuotaExhausted, RequestRefused
 
 PAYLOADS = json.loads((Path(__file__).parent.parent / "data" / "payloads.json").read_text())
-
-
-@pytest.fixture
-async def failure(connect, wire):
-    """The error that a reading request ends with after this answer."""
-
-    async def failure(answer):
-        wire.answers(answer)
-        endpoint = await connect()
-        with pytest.raises(
-            (EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted, RequestRefused)
-        ) as caught:
-            await endpoint.job("ftjob-1")
-        return caught.value
-
-    return failure
 
 
 def answer(status, body=None, **headers):
@@ -95,23 +76,6 @@ async def test_too_many_requests_is_busy(failure):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("7", 7), ("0.5", 0.5), ("-3", 0), ("soon", None), ("inf", None), ("nan", None), ("1e400", None), ("", None)],
-)
-def test_retry_after_in_seconds(header, seconds):
-    assert retry_after(httpx2.Response(429, headers={"retry-after": header})) == seconds
-
-
-def test_retry_after_as_a_date():
-    later = datetime.now(UTC) + timedelta(seconds=90)
-    found = retry_after(httpx2.Response(429, headers={"retry-after": format_datetime(later, usegmt=True)}))
-    assert found == pytest.approx(90, abs=2)
-    past = format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)
-    assert retry_after(httpx2.Response(429, headers={"retry-after": past})) == 0
-    assert retry_after(httpx2.Response(429)) is None
-
-
-@pytest.mark.parametrize(
     ("trouble", "sent"),
     [
         (httpx2.ConnectError("refused"), False),
@@ -132,27 +96,50 @@ async def test_it_is_known_whether_a_request_can_have_left(trouble, sent, failur
 
 
 UNREADABLE = {
-    "a page for people": httpx2.Response(200, html="<h1>Maintenance</h1>"),
-    "half a body": httpx2.Response(200, content=b'{"id": "ftjob-1", "stat'),
-    "nothing": httpx2.Response(200, content=b""),
-    "null": httpx2.Response(200, content=b"null"),
-    "a list": httpx2.Response(200, content=b"[1]"),
-    "a text": httpx2.Response(200, content=b'"ok"'),
-    "no id": httpx2.Response(200, content=b"{}"),
-    "not text": httpx2.Response(200, content=b"\xff\xfe\x00"),
+    "a page for people": (httpx2.Response(200, html="<h1>Maintenance</h1>"), 'answered: "Maintenance"; a proxy'),
+    "a page with a title": (
+        httpx2.Response(200, html="<html><head><title>Sign in to\nWiFi</title></head></html>"),
+        'a web page, not the API, answered: "Sign in to WiFi"; a proxy or a sign-in page may be in between, or '
+        "base_url is not the API's address",
+    ),
+    "half a body": (httpx2.Response(200, content=b'{"id": "ftjob-1", "stat'), "is no JSON, or only a part of it"),
+    "nothing": (httpx2.Response(200, content=b""), "its answer is empty"),
+    "null": (httpx2.Response(200, content=b"null"), "can't be read"),
+    "a list": (httpx2.Response(200, content=b"[1]"), "can't be read"),
+    "a text": (httpx2.Response(200, content=b'"ok"'), "can't be read"),
+    "no id": (httpx2.Response(200, content=b"{}"), "its answer has no id"),
+    "not text": (httpx2.Response(200, content=b"\xff\xfe\x00"), "its answer is no UTF-8 text"),
 }
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
 async def test_an_answer_that_can_not_be_read_is_trouble_that_passes(name, failure, wire):
-    error = await failure(UNREADABLE[name])
+    answer, problem = UNREADABLE[name]
+    error = await failure(answer)
     assert isinstance(error, EndpointUnreachable)
+    assert problem in str(error)
     assert error.facts["sent"] is True
     assert len(wire.requests) == 4
 
 
-@pytest.mark.parametrize("status", [400, 500])
-async def test_an_error_page_for_people_gives_the_reason_in_short(status, failure):
-    error = await failure(httpx2.Response(status, html="<html>" + "x" * 5000 + "</html>"))
-    assert len(str(error)) < 300
-    assert f"HTTP {status}" in str(error)
+REDIRECTS = {
+    "https://elsewhere.example/v1/x?token=secret#part": "it redirects to https://elsewhere.example/v1/x; set the",
+    "http://user:secret@elsewhere.example:8080/": "it redirects to http://elsewhere.example:8080/; set",
+    "//elsewhere.example/login": "it redirects to //elsewhere.example/login; set",
+    "/login?next=secret": "it redirects to /login; set",
+    "http://[secret": "it redirects to an address that can't be read; set",
+}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", REDIRECTS)
+async def test_a_redirect_is_not_followed_and_only_its_place_is_shown(location, status, failure, wire):
+    error = await failure(httpx2.Response(status, headers={"location": location}))
+    assert isinstance(error, RequestRefused)
+    assert REDIRECTS[location] in str(error)
+    assert "secret" not in str(error.facts)
+    assert len(wire.requests) == 1
+
+
+async def test_a_redirect_without_an_address_is_named(failure):
+    assert "it redirects, and names no address (HTTP 302)" in str(await failure(httpx2.Response(302)))
