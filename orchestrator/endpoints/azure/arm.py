@@ -23,6 +23,8 @@ from orchestrator.dataset.basemodels import base_model
 from orchestrator.endpoints.azure.models import arm_model, model_name
 from orchestrator.endpoints.azure.signin import what_was_tried
 from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, WantedDeployment
+from orchestrator.endpoints.refusals import Refusal, quoted, read_refusal
+from orchestrator.endpoints.retries import retry_after
 from orchestrator.errors import (
     DeploymentRefused,
     DeployQuotaFull,
@@ -176,24 +178,26 @@ def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
             return DeploySignInFailed(endpoint=config.name, problem=what_was_tried(str(error)))
-        return EndpointUnreachable(endpoint=config.name, problem=_line(str(error)), sent=True)
-    status = int(error.status_code or 0)
+        return EndpointUnreachable(endpoint=config.name, problem=quoted(str(error), config), sent=True)
+    status, code, message = int(error.status_code or 0), _code(error), quoted(_message(error), config)
+    response: Any = error.response
     facts: dict[str, Any] = {
         "endpoint": config.name,
         "status": status,
-        "code": _code(error),
+        "code": quoted(code, config),
         "param": None,
-        "message": _message(error),
-        "problem": f"{_message(error)} (HTTP {status}{', ' + _code(error) if _code(error) else ''})",
+        "message": message,
+        "problem": f"{message} (HTTP {status}{', ' + quoted(code, config) if code else ''})",
+        "retry_after": retry_after(response.headers),
     }
     if status == HTTPStatus.UNAUTHORIZED:
         return SignInRefused(**facts)
     if status == HTTPStatus.FORBIDDEN:
         return DeployRoleMissing(**facts)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return EndpointBusy(retry_after=_retry_after(error), **facts)
+        return EndpointBusy(**facts)
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return EndpointUnreachable(sent=True, retry_after=_retry_after(error), **facts)
+        return EndpointUnreachable(sent=True, **facts)
     return DeploymentRefused(**{**facts, "problem": facts["problem"] + _advice(error, config)})
 
 
@@ -230,21 +234,17 @@ def _advice(error: HttpResponseError, config: EndpointConfig) -> str:
 
 
 def _code(error: HttpResponseError) -> str:
-    return str(getattr(error.error, "code", None) or "")
+    return _refusal(error).code or ""
 
 
 def _message(error: HttpResponseError) -> str:
-    return _line(str(getattr(error.error, "message", None) or error.reason or "no reason given"))
+    return _refusal(error).message or error.reason or "no reason given"
 
 
-def _line(text: str) -> str:
-    """One line without control characters: it is stored and shown."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _retry_after(error: HttpResponseError) -> float | None:
-    value = getattr(error.response, "headers", {}).get("Retry-After")
+def _refusal(error: HttpResponseError) -> Refusal:
+    """Read from the answer: the library keeps a reason in OData's shape only, and without its details."""
+    response: Any = error.response
     try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
-        return None
+        return read_refusal(response.text(), response.headers.get("content-type", "")) if response else Refusal()
+    except UnicodeDecodeError:
+        return Refusal()

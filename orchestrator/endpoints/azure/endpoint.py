@@ -15,7 +15,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, resource_url
 from orchestrator.endpoints.azure.fitting import spelled
 from orchestrator.endpoints.azure.signin import EntraSignIn
-from orchestrator.endpoints.failures import Unexplained
+from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
 from orchestrator.endpoints.keys import key_of
 from orchestrator.endpoints.openai import PAGE, OpenAIEndpoint
@@ -114,12 +114,9 @@ class AzureEndpoint(OpenAIEndpoint):
         return self._sign_in.hidden_in(known.decode("latin-1")).encode("latin-1") if self._sign_in else known
 
     def _explained(self, error: Unexplained) -> EndpointError:
-        found = super()._explained(error)
-        if self._sign_in is not None:
-            hide = self._sign_in.hidden_in
-            facts = {name: hide(fact) if isinstance(fact, str) else fact for name, fact in found.facts.items()}
-            found = type(found)(**facts)
-        return advised(found, self._config)
+        if self._sign_in is None:
+            return advised(super()._explained(error), self._config)
+        return advised(explain(error, self._config, self._sign_in.hidden_in), self._config)
 
 
 _WAITING = ("created", "pending", "queued", "validating_files")

@@ -11,6 +11,7 @@ from support.contents import content_of
 
 from orchestrator.endpoints.azure import endpoint as opening
 from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn
+from orchestrator.endpoints.refusals import LONGEST
 from orchestrator.errors import (
     EndpointNotUsable,
     EndpointUnreachable,
@@ -128,6 +129,13 @@ async def test_a_token_that_an_answer_quotes_is_taken_out_of_it(api, signed_in, 
     assert "Bearer [key]" in str(told.value)
     quoted = await endpoint.chat({"model": "m", "messages": []}, "once")
     assert quoted["error"]["note"] == "Bearer [key]"
+
+
+async def test_a_token_is_taken_out_before_a_long_answer_is_cut(signed_in, wire):
+    wire.answers(answer(400, code="BadRequest", message="x" * (LONGEST - 4) + "token-1"))
+    with pytest.raises(RequestRefused) as told:
+        await (await signed_in()).jobs()
+    assert "toke" not in f"{told.value} {told.value.facts}"
 
 
 async def test_without_any_working_way_the_ways_tried_and_the_next_step_are_told(signed_in, wire, identity):
