@@ -27,12 +27,19 @@ from orchestrator.endpoints.interface import (
 
 Json = Mapping[str, Any]
 
+_LARGEST_WHOLE = 2**63 - 1
+_LATEST_SECOND = 253_402_300_799.0
+"""The end of the year 9999: no calendar here goes further."""
+
 
 def read_object(content: bytes) -> Json:
     """The JSON object of an answer. JSON can spell what is no text (NUL, half a surrogate pair), and databases and
     terminals refuse it: that is taken out here. Raises ValueError and TypeError where it is no object."""
-    found = json.loads(content)
-    return dict(_as_text(found) if b"\\u" in content else found)
+    try:
+        found = json.loads(content)
+        return dict(_as_text(found) if b"\\u" in content else found)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _as_text(value: Any) -> Any:
@@ -178,19 +185,21 @@ def _text(value: Any) -> str | None:
 
 
 def _whole(value: Any) -> int | None:
+    """A whole number that a database can hold."""
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return number if abs(number) <= _LARGEST_WHOLE else None
 
 
 def _number(value: Any) -> float | None:
-    """Seconds since the epoch, from a number or an ISO 8601 text."""
+    """Seconds since the epoch, from a number or an ISO 8601 text; None for what is no time of a calendar."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        pass
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        return None
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        try:
+            seconds = datetime.fromisoformat(str(value)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
+    return seconds if abs(seconds) <= _LATEST_SECOND else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -56,6 +57,9 @@ PAGE = 100
 _MIME_TYPE = "text/jsonl"
 _SLOWEST_UPLOAD = 250_000  # bytes a second: what an upload's deadline allows for
 _GONE = (404, 405, 501)
+_WHOLE_REQUEST = 3
+"""A request may take so many times its limit in all."""
+_MOST_PAGES = 1000
 
 
 class OpenAIEndpoint:
@@ -333,8 +337,12 @@ class OpenAIEndpoint:
         **fields: Any,
     ) -> T:
         try:
-            answer = await call(*args, **fields)
+            # The library's own limit is for each pause; a host that sends a byte now and then would never meet it.
+            async with asyncio.timeout(_WHOLE_REQUEST * fields.get("timeout", self._config.timeout_seconds)):
+                answer = await call(*args, **fields)
             return read(parse(self._without_secrets(answer.content)))
+        except TimeoutError as error:
+            raise EndpointUnreachable(endpoint=self.name, problem="it did not answer in time", sent=True) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
             raise self._explained(error) from error
 
@@ -358,7 +366,7 @@ class OpenAIEndpoint:
         seen: set[str] = set()
         if limit is not None:
             query["limit"] = limit
-        while True:
+        for _ in range(_MOST_PAGES):
             page = await self._repeat(what, call, *args, read=_page, **query)
             if not page.items or str(page.items[-1].get("id")) in seen:
                 return

@@ -93,25 +93,39 @@ class Worker(Generic[T]):
 
 
 def new_owner(rng: random.Random) -> str:
-    """A name for this process as a worker: machine, process id, and a random part."""
-    return f"{_machine()}:{os.getpid()}:{rng.getrandbits(32):08x}"
+    """A name for this process as a worker: machine, process id and its start, and a random part."""
+    pid = os.getpid()
+    return f"{_machine()}:{pid}.{_started_at(pid)}:{rng.getrandbits(32):08x}"
 
 
 def is_abandoned(owner: str) -> bool:
     """Whether the worker of that name certainly runs no more: it was a process here, and is gone.
 
-    Anything less certain (another machine, a process id in use again) counts as alive: its lease runs out.
+    Anything less certain (another machine, a process without a known start) counts as alive: its lease runs out.
     """
-    machine, pid, _ = owner.rsplit(":", 2)
-    if machine != _machine() or int(pid) == os.getpid():
+    machine, process, _ = owner.rsplit(":", 2)
+    if machine != _machine():
         return False
+    number, _, started_at = process.partition(".")
+    pid = int(number)
+    if pid != os.getpid():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+    now = _started_at(pid)
+    return bool(started_at and now and started_at != now)  # the process id is in use again
+
+
+def _started_at(pid: int) -> str:
+    """When the process of this id started, in ticks since the machine did; "" where the system does not tell."""
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return ""
+    return fields[19]  # the 22nd of proc(5)'s list, of which two are in front of the parenthesis
 
 
 def _machine() -> str:

@@ -40,6 +40,7 @@ from orchestrator.runs.reconcile import (
 )
 from orchestrator.runs.states import FINAL, MACHINE, RequestedAction, State, state_of
 from orchestrator.runs.uploading import file_on_endpoint
+from orchestrator.store import runs as store
 from orchestrator.store.runs import RUNS, Run
 
 
@@ -113,6 +114,12 @@ async def _create(run: Run, context: Context) -> Outcome:
     except EndpointError:
         _close_attempt(run, context)
         raise
+    if owner := _other_owner(run, job, context):
+        reason = (
+            f"{context.config.name} answered the create with job {job.id}, which is that of run {owner}; look "
+            f"whether it made another one; ftorch resume --again {run.id} asks again"
+        )
+        return Move(State.UNKNOWN, reason)
     context.turned_away.pop(run.id, None)
     for departure in departures(run, job):
         context.listener.warned(f"run {run.id}: {departure} (job {job.id})")
@@ -120,6 +127,12 @@ async def _create(run: Run, context: Context) -> Outcome:
     # A job that is over already is moved on by polling, which fetches the events that say why.
     to = State.QUEUED if created.to in FINAL else created.to
     return Move(to, created.reason, {**created.changes, "creation_open": False})
+
+
+def _other_owner(run: Run, job: RemoteJob, context: Context) -> str | None:
+    with context.database.read() as connection:
+        owner = store.owners_of_jobs(connection, context.config.name, [job.id]).get(job.id)
+    return None if owner == run.id else owner
 
 
 def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from email.parser import BytesParser
@@ -12,6 +13,7 @@ import pytest
 from support.contents import content_of
 
 from orchestrator.errors import (
+    AnswerUnreadable,
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
@@ -315,3 +317,46 @@ async def test_a_check_is_one_small_harmless_request(connect, wire):
     wire.answers(listing([JOB]))
     assert "can be read" in await (await connect()).check()
     assert [(request.method, request.url.params["limit"]) for request in wire.requests] == [("GET", "1")]
+
+
+async def test_a_host_that_sends_a_byte_now_and_then_is_given_up(connect, wire, config, monkeypatch):
+    monkeypatch.setattr("orchestrator.endpoints.openai._WHOLE_REQUEST", 0.001)
+
+    class Slow(httpx2.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                await asyncio.sleep(0.01)
+                yield b" "
+
+    wire.answers(*(httpx2.Response(200, stream=Slow()) for _ in range(10)))
+    with pytest.raises(EndpointUnreachable, match="did not answer in time"):
+        await (await connect()).job("ftjob-1")
+
+
+async def test_a_list_that_never_ends_is_left(connect, wire, monkeypatch):
+    monkeypatch.setattr("orchestrator.endpoints.openai._MOST_PAGES", 3)
+    wire.answers(*(listing([{"id": f"ev-{n}", "created_at": 1}], has_more=True) for n in range(10)))
+    assert len(await (await connect()).events("ftjob-1")) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("created_at", 10**400),
+        ("created_at", 1e300),
+        ("created_at", float("inf")),
+        ("seed", 2**70),
+        ("trained_tokens", -(2**80)),
+        ("estimated_finish", "9" * 500),
+    ],
+)
+async def test_a_number_that_nothing_can_hold_harms_only_itself(field, value, connect, wire):
+    wire.answers(httpx2.Response(200, content=json.dumps({**JOB, field: value})))
+    job = await (await connect()).job("ftjob-1")
+    assert (job.id, getattr(job, field)) == ("ftjob-1", None)
+
+
+async def test_an_answer_that_is_nested_too_deep_is_unreadable(connect, wire):
+    wire.answers(httpx2.Response(200, content=b'{"id": "ftjob-1", "x": ' + b"[" * 100_000))
+    with pytest.raises(AnswerUnreadable):
+        await (await connect()).job("ftjob-1")

@@ -356,3 +356,23 @@ def test_a_token_is_a_ulid(context):
     assert all(len(token) == 26 and set(token) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for token in tokens)
     # the example of the ULID specification for this time: 01ARYZ6S41…
     assert ulid(context.random, 1469918176.385).startswith("01ARYZ6S41")
+
+
+async def test_an_answer_with_another_runs_job_is_named_and_nothing_more_is_sent(
+    intended, step, endpoint, make_run, context, clock
+):
+    other = endpoint.add_job(status="running")
+    owner = make_run(state=State.RUNNING, job_id=other["id"])
+
+    async def create(request):
+        endpoint.calls.append(("create", request))
+        return read_job(dict(other))
+
+    endpoint.create = create
+    run = await step(intended)
+    assert (run.state, run.job_id) == (State.UNKNOWN, None)
+    assert other["id"] in run.reason
+    assert owner.id in run.reason
+    clock.pass_(9999)
+    await step(run)
+    assert endpoint.count("create") == 1
