@@ -56,6 +56,10 @@ class EndpointConfig:
     """Go to `base_url` without encryption even where it leads off this machine."""
     prices: Path | None = None
     """The user's own table of prices, whose rows come before the shipped ones."""
+    hyperparameters: Literal["method", "top-level"] = "method"
+    """Where the host reads them in a create request: in `method`, or at the top as in the API before 2024-12."""
+    suffix_max: int | None = None
+    """The most characters that the host takes in a suffix; None for what its type is known to take."""
     source: str = field(default="built in", compare=False)
     api: str = "v1"
     """Azure: the dialect, "v1" or the date of an api-version."""
@@ -187,6 +191,8 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
             problems.append(f"{place}: {path} {_RULES[key].sentence}{_finding(key, value)}")
         elif key in _AZURE_KEYS and kind != "azure":
             problems.append(f'{place}: {path} is for endpoints of type "azure" only')
+        elif key in _DIALECT_KEYS and kind not in ("compatible", "azure"):
+            problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
     if table.get("auth") == "entra" and "api_key_env" in table:
         place = source.place("endpoints", name, "api_key_env")
         problems.append(f'{place}: with auth = "entra" no key is used; take out either of them')
@@ -240,6 +246,7 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
 
 
 _AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
+_DIALECT_KEYS = ("hyperparameters", "suffix_max")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 _RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
@@ -252,6 +259,10 @@ _RULES: Mapping[str, _Rule] = {
     "settling_seconds": _Rule(lambda value: _is_number(value) and value >= 0, "must be a number of at least 0"),
     "max_cost_usd_per_month": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
     "timeout_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
+    "hyperparameters": _Rule(lambda value: value in ["method", "top-level"], 'must be "method" or "top-level"'),
+    "suffix_max": _Rule(
+        lambda value: type(value) is int and 8 <= value <= 64, "must be a whole number from 8, a run's id, to 64"
+    ),
     "prices": _Rule(
         lambda value: isinstance(value, str) and value.endswith(".toml"),
         'must be the path of a TOML file, such as "prices.toml" beside this one',

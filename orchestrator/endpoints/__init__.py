@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure import Dialect, dialect_of
-from orchestrator.endpoints.interface import Capabilities, Endpoint, Parts
+from orchestrator.endpoints.interface import LONGEST_SUFFIX, Capabilities, Endpoint, Parts
 from orchestrator.endpoints.keys import key_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
 def capabilities_of(config: EndpointConfig) -> Capabilities:
     """What an endpoint of this configuration can do, without connecting to it."""
     if config.type == "azure":
-        return _of_azure(dialect_of(config.api))
+        found = _of_azure(dialect_of(config.api))
+        return replace(found, longest_suffix=config.suffix_max or found.longest_suffix)
     is_local, is_openai = config.type == "local", config.type == "openai"
     return Capabilities(
         metadata=is_local or is_openai,
@@ -78,6 +80,7 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
         outlives_us=not is_local,
         batch=is_local or is_openai,
         parts=None if config.type == "compatible" else _IN_PARTS,
+        longest_suffix=config.suffix_max or LONGEST_SUFFIX,
     )
 
 

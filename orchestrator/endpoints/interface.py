@@ -15,6 +15,9 @@ from orchestrator.dataset.outgoing import Content, unheard
 TRAINING, BATCH = "fine-tune", "batch"
 """What files are uploaded for."""
 
+LONGEST_SUFFIX = 64
+"""Characters, by OpenAI's API description 2.3.0."""
+
 OnSent = Callable[[int], None]
 """Told how many bytes of a content have been handed to the network so far; less again when it is sent anew."""
 
@@ -45,7 +48,7 @@ class Capabilities:
     """Jobs go on while no ftorch runs."""
     parts: Parts | None = None
     """When a file goes up in parts; None where it can't."""
-    longest_suffix: int = 64
+    longest_suffix: int = LONGEST_SUFFIX
     suffix_takes_dots: bool = True
     imports: bool = False
     """It fetches a file from an address by itself."""

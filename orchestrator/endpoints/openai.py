@@ -81,9 +81,25 @@ class OpenAIEndpoint:
         self.batches: Batches = OpenAIBatches(config, self._client, self._retries, self._repeat, self._once)
 
     async def check(self) -> str:
-        page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, limit=1)
+        try:
+            page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, limit=1)
+        except (AnswerUnreadable, RequestRefused) as error:
+            await self._check_files(error)
+            return (
+                f"it answers, and gives no list of its jobs ({error.facts['problem']}): limited guarantee, since a "
+                "create whose answer is lost can't be confirmed there"
+            )
         count = len(page.items)
         return "it answers, and its list of fine-tuning jobs " + ("is empty" if not count else "can be read")
+
+    async def _check_files(self, error: EndpointError) -> None:
+        """Raises `error`, unless the endpoint lists files: then it speaks the API, but for the list of jobs."""
+        if 300 <= (error.facts.get("status") or 0) < 400:
+            raise error from None  # the address is another one: nothing more is sent to this
+        try:
+            await self._repeat("list files", self._raw_files.list, read=_page, purpose=TRAINING)
+        except (AnswerUnreadable, RequestRefused):
+            raise error from None
 
     # --- files ---------------------------------------------------------------------------------------------
 
@@ -179,7 +195,17 @@ class OpenAIEndpoint:
             "seed": request.seed,
             "suffix": request.suffix,
             "metadata": dict(request.metadata) or None,
-            "method": self._method(request.method),
+            **self._method_fields(request.method),
+        }
+
+    def _method_fields(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        if self._config.hyperparameters == "method":
+            return {"method": self._method(method)}
+        # A host that reads them at the top may refuse a `method` that says nothing new.
+        is_default = method["type"] == "supervised"
+        return {
+            "hyperparameters": self._numbers(method) or None,
+            "method": None if is_default else {"type": method["type"]},
         }
 
     def _method(self, method: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def sent_suffix(run: Run, capabilities: Capabilities) -> str | None:
 def marked_suffix(suffix: str, run_id: str, capabilities: Capabilities) -> str:
     """A suffix with a run's id behind it, cut and spelled as the endpoint takes it."""
     allowed = suffix if capabilities.suffix_takes_dots else suffix.replace(".", "-")
-    return f"{allowed[: capabilities.longest_suffix - len(run_id) - 1]}-{run_id}"
+    room = max(0, capabilities.longest_suffix - len(run_id) - 1)
+    return f"{allowed[:room]}-{run_id}" if room else run_id
 
 
 def job_changes(job: RemoteJob) -> dict[str, Any]:

@@ -9,6 +9,7 @@ that jumps, or another machine's, shortens nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,6 +132,8 @@ def refused(error: RequestRefused) -> Move:
     message = facts["message"]
     if facts["code"] == "training_not_available":
         message = f"{message} {_WIND_DOWN}"
+    elif advice := _setting_for(facts):
+        message = f"{message}; {advice}"
     changes = {
         "creation_open": False,
         "error_code": facts["code"] or f"http_{facts['status']}",
@@ -138,6 +141,17 @@ def refused(error: RequestRefused) -> Move:
         "error_param": facts["param"],
     }
     return Move(State.FAILED, f"the endpoint refused the job: {message}", changes)
+
+
+def _setting_for(facts: Mapping[str, Any]) -> str | None:
+    """What to set for a host whose API is another version's."""
+    said = f"{facts['code']} {facts['param']} {facts['message']}".lower()
+    place = f"[endpoints.{facts['endpoint']}] of ftorch.toml"
+    if "suffix" in said:
+        return f"if the host takes shorter ones, set suffix_max in {place}"
+    if re.search(r"\bmethod\b", said) and ("not permitted" in said or "unknown" in said or "unrecognized" in said):
+        return f'the host may read hyperparameters at the top: set hyperparameters = "top-level" in {place}'
+    return None
 
 
 _WIND_DOWN = (

@@ -66,11 +66,11 @@ async def connect(wire: Wire, config: EndpointConfig) -> AsyncIterator[Connect]:
     """The endpoint as the program has it, but over the wire of the test."""
     clients: list[openai.AsyncOpenAI] = []
 
-    async def connect(**abilities: Any) -> OpenAIEndpoint:
+    async def connect(of: EndpointConfig = config, **abilities: Any) -> OpenAIEndpoint:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(wire))
         clients.append(openai.AsyncOpenAI(base_url="http://staging/v1", api_key="sk-test", http_client=http))
-        capabilities: Capabilities = replace(capabilities_of(config), **abilities)
-        return OpenAIEndpoint(config, clients[-1], capabilities, Retries(sleep=wire.sleep, random=random.Random(1)))
+        capabilities: Capabilities = replace(capabilities_of(of), **abilities)
+        return OpenAIEndpoint(of, clients[-1], capabilities, Retries(sleep=wire.sleep, random=random.Random(1)))
 
     yield connect
     for client in clients:

@@ -360,3 +360,33 @@ async def test_an_answer_that_is_nested_too_deep_is_unreadable(connect, wire):
     wire.answers(httpx2.Response(200, content=b'{"id": "ftjob-1", "x": ' + b"[" * 100_000))
     with pytest.raises(AnswerUnreadable):
         await (await connect()).job("ftjob-1")
+
+
+def sent_by(wire):
+    return json.loads(wire.requests[-1].content)
+
+
+async def test_hyperparameters_go_to_the_top_where_the_host_reads_them_there(connect, wire, config, request_):
+    wire.answers(ok(JOB))
+    endpoint = await connect(of=replace(config, hyperparameters="top-level"), accepts_auto=False)
+    await endpoint.create(request_)
+    assert sent_by(wire)["hyperparameters"] == {"n_epochs": 3}
+    assert "method" not in sent_by(wire)
+
+
+async def test_another_method_than_the_default_is_named_beside_them(connect, wire, config, request_):
+    wire.answers(ok(JOB))
+    preference = replace(request_, method={**request_.method, "type": "dpo"})
+    await (await connect(of=replace(config, hyperparameters="top-level"))).create(preference)
+    assert sent_by(wire)["method"] == {"type": "dpo"}
+
+
+async def test_a_host_without_a_list_of_jobs_is_told_when_it_is_checked(connect, wire):
+    wire.answers(refusal(404), ok({"data": []}))
+    assert "limited guarantee" in await (await connect()).check()
+
+
+async def test_a_wrong_address_is_not_taken_for_a_host_without_a_list(connect, wire):
+    wire.answers(refusal(404), refusal(404))
+    with pytest.raises(RequestRefused):
+        await (await connect()).check()

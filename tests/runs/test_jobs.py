@@ -27,6 +27,15 @@ def test_a_suffix_is_spelled_and_cut_as_the_endpoint_takes_it(suffix, sent):
     assert len(sent) <= 40
 
 
+@pytest.mark.parametrize(
+    ("longest", "sent"),
+    [(18, "my-drone-run00001"), (12, "my--run00001"), (9, "run00001"), (8, "run00001")],
+)
+def test_the_runs_id_survives_in_however_short_a_suffix(longest, sent):
+    short = replace(HAS_ALL, metadata=False, longest_suffix=longest)
+    assert marked_suffix("my-drone", "run00001", short) == sent
+
+
 def test_the_training_type_of_the_run_is_asked_for(make_run):
     method = {"type": "supervised", "hyperparameters": {}, "training_type": "GlobalStandard"}
     run = make_run(method=method, training_file_id="file-1", creation_token="01T")

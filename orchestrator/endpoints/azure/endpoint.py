@@ -71,7 +71,7 @@ class AzureEndpoint(OpenAIEndpoint):
 
     def _job_fields(self, request: JobRequest) -> dict[str, Any]:
         fields = {**super()._job_fields(request), "metadata": None}
-        if self._dialect.method_field != "whole":
+        if self._dialect.method_field != "whole" and self._config.hyperparameters == "method":
             fields["hyperparameters"] = self._numbers(request.method) or None
             is_told = self._dialect.method_field == "type"
             fields["method"] = {"type": request.method["type"]} if is_told else None
