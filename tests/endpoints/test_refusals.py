@@ -181,9 +181,22 @@ async def test_pages_and_texts_are_told_in_short(page, content_type, failure):
         "<html>" + "<p>words" * 100_000,
         "<html>" + "<a b='" * 100_000,
         "[" * 100_000,
-        '{"error":' * 100_000,
+        "[" * 450 + "]" * 450,
+        '{"error":' * 450 + "null" + "}" * 450,
+        '{"message":' * 100_000,
     ],
-    ids=["a message", "a list", "fields", "a text", "a page", "broken tags", "deep lists", "deep tables"],
+    ids=[
+        "text",
+        "list",
+        "fields",
+        "plain",
+        "page",
+        "tags",
+        "too many lists",
+        "deep",
+        "deep tables",
+        "too many tables",
+    ],
 )
 async def test_however_much_a_host_says_it_is_told_in_short(body, failure):
     error = await failure(httpx2.Response(400, text=body))

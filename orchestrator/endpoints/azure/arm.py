@@ -244,7 +244,4 @@ def _message(error: HttpResponseError) -> str:
 def _refusal(error: HttpResponseError) -> Refusal:
     """Read from the answer: the library keeps a reason in OData's shape only, and without its details."""
     response: Any = error.response
-    try:
-        return read_refusal(response.text(), response.headers.get("content-type", "")) if response else Refusal()
-    except UnicodeDecodeError:
-        return Refusal()
+    return read_refusal(response.text(), response.headers.get("content-type", "")) if response else Refusal()
