@@ -70,7 +70,7 @@ class Patience:
     longest: float = 60.0
     """The longest pause, unless the endpoint asks for more."""
     busy: float = 600.0
-    """How long one question waits for an endpoint that says it is busy."""
+    """How long one question waits for an endpoint that says it is busy. One that asks for more ends the asking."""
 
 
 Ask = Callable[[Question], Awaitable[Mapping[str, Any]]]
@@ -95,7 +95,8 @@ async def ask_all(
     says. A question that fails every time is recorded with its error. Setting `stop` ends the drawing, and what
     waits for another try; answers under way are still recorded. What fails for all questions ends the asking, after
     the answers under way have been recorded; it is raised: KeyRefused, QuotaExhausted, RequestRefused for a model
-    that does not exist, and the last error once twice `concurrency` questions in a row failed.
+    that does not exist, EndpointBusy with a wait beyond the patience, and the last error once twice `concurrency`
+    questions in a row failed.
     """
     stop, rng = stop or asyncio.Event(), rng or random.Random()
     asking = _Asking(ask, record, patience or Patience(), clock, sleep, rng, stop, 2 * concurrency)
@@ -149,6 +150,9 @@ class _Asking:
             try:
                 completion = await self.ask(question)
             except EndpointBusy as error:
+                if (told := error.facts.get("retry_after") or 0.0) > self.patience.busy:
+                    problem = f"{error.facts['problem']}; it asks to wait {told / 60:,.0f} minutes"
+                    raise EndpointBusy(**{**error.facts, "problem": problem}) from error
                 self._hold_all(error)
                 if self.busy_until - waited_since > self.patience.busy:
                     return self._given_up(question, error)

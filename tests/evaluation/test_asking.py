@@ -229,6 +229,26 @@ async def test_a_stop_ends_the_drawing_and_keeps_what_is_under_way() -> None:
     assert 5 <= len(replies) == asked < 9
 
 
+async def test_an_endpoint_that_asks_for_a_day_ends_the_asking() -> None:
+    replies, slept, asked = list[Reply](), list[float](), 0
+
+    async def ask(question: Question) -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise busy(86_400.0)
+        return COMPLETION
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    asking = ask_all(questions(100), ask, replies.append, concurrency=3, sleep=sleep)
+    with pytest.raises(EndpointBusy, match="too many requests; it asks to wait 1,440 minutes"):
+        await asyncio.wait_for(asking, 5)
+    assert (len(replies), slept) == (2, [])
+    assert asked <= 5
+
+
 async def test_a_stop_does_not_wait_for_a_busy_endpoint() -> None:
     stop, replies = asyncio.Event(), list[Reply]()
 
