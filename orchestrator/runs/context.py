@@ -77,8 +77,8 @@ class Context(Worker[Run]):
     """The answer to the last create request of a search, where it was a refusal: believed after one look."""
     last_words: dict[str, str] = field(default_factory=dict)
     """By run: what the endpoint last said instead of creating its job."""
-    turned_away: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """By run: how often in a row the endpoint was too busy for it, without saying for how long."""
+    turned_away: dict[Hashable, int] = field(default_factory=lambda: defaultdict(int))
+    """By run or upload: how often in a row the endpoint was too busy for it, and named no time."""
     poor_looks: dict[str, PoorLook] = field(default_factory=dict)
     """By job: those that the endpoint does not show just now."""
     warned_of: set[str] = field(default_factory=set)

@@ -26,6 +26,8 @@ from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
 Place = Path | Address
+_LONGEST_PAUSE_SECONDS = 3600.0
+_MOST_DOUBLINGS = 16
 _LOOK_AGAIN_SECONDS = 1.0
 _PATIENCE_SECONDS = 7200.0
 """How long an endpoint may process a file; the largest take minutes."""
@@ -157,13 +159,23 @@ async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
             crash_point("before-commit-upload-failure")
         crash_point("after-commit-upload-failure")
         if isinstance(error, EndpointBusy):
-            return Wait(context.now() + (error.facts["retry_after"] or context.config.poll_seconds), str(error))
+            return Wait(context.now() + _pause(context, intended, error), str(error))
         if isinstance(error, RequestRefused):
             raise DataFileUnusable(
                 path=path, problem=f"the upload was refused: {error.facts['problem']}"
             ) from error
         raise
+    context.turned_away.pop(intended.id, None)
     return _confirm(context, intended, remote, path)
+
+
+def _pause(context: Context, upload: Upload, error: EndpointBusy) -> float:
+    """Seconds until the file is sent again: as long as the endpoint asks; without that, twice as long each time."""
+    if (asked := error.facts["retry_after"]) is not None:
+        return float(asked) or context.config.poll_seconds
+    turn = context.turned_away[upload.id]
+    context.turned_away[upload.id] = turn + 1
+    return float(min(_LONGEST_PAUSE_SECONDS, context.config.poll_seconds * 2 ** min(turn, _MOST_DOUBLINGS)))
 
 
 async def _request(context: Context, intended: Upload, path: Place) -> RemoteFile:

@@ -185,6 +185,18 @@ async def test_a_busy_endpoint_is_waited_for_and_nothing_stays_unconfirmed(send,
     assert isinstance(await send(), str)
 
 
+async def test_a_busy_endpoint_that_names_no_time_is_asked_less_and_less_often(send, endpoint, clock, config):
+    pauses = []
+    for _ in range(25):
+        endpoint.fault("upload", EndpointBusy(endpoint="fake", problem="slow down", retry_after=None))
+        wait = await send()
+        pauses.append(wait.until - clock.now())
+        clock.pass_(pauses[-1])
+    assert pauses[:4] == pytest.approx([config.poll_seconds * 2**turn for turn in range(4)])
+    assert pauses[-1] == pytest.approx(3600)
+    assert isinstance(await send(), str)
+
+
 async def test_an_upload_that_never_left_is_free_to_be_sent_again_at_once(send, endpoint, errors, row):
     for error in (errors.unreachable(sent=False), KeyRefused(endpoint="fake", problem="no", api_key_env="K")):
         endpoint.fault("upload", error)
