@@ -2,7 +2,8 @@
 
 The class docstring is the default message: its `{fields}` are filled from the keyword arguments, which stay
 readable as `error.facts`. A message names the place, what was found, and the next step. The command line prints
-it without a traceback and exits with `exit_code`: 1 when the world refused, 2 when the request was wrong.
+it without a traceback and exits with `exit_code`: 1 when the world refused, 2 when the request was wrong, 4 when a
+person has to decide.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ class UsageError(FtorchError):
     """The request is wrong."""
 
     exit_code = 2
+
+
+class AwaitsPerson(FtorchError):
+    """A person has to decide."""
+
+    exit_code = 4
 
 
 class Stopped(KeyboardInterrupt):
@@ -225,7 +232,7 @@ class DatabaseCorrupt(DatabaseError):
 # --- Endpoints ---------------------------------------------------------------------------------------------------
 
 
-class EndpointNotUsable(FtorchError):
+class EndpointNotUsable(UsageError):
     """The endpoint {name} can't be used: {problem}."""
 
 
@@ -486,7 +493,7 @@ class JobFileNotFitting(UsageError):
     """{path} can't run on {endpoint}: {problem}"""
 
 
-class NotConfirmed(UsageError):
+class NotConfirmed(AwaitsPerson):
     """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
 
 
@@ -501,7 +508,7 @@ class OptionAgainstJobFile(UsageError):
 # --- Runs -----------------------------------------------------------------------------------------------------
 
 
-class CancelNotConfirmed(UsageError):
+class CancelNotConfirmed(AwaitsPerson):
     """The endpoint {endpoint} charges what a running job has trained until it is cancelled, and there is no
     terminal to ask at. To cancel {run} all the same, add --yes."""
 

@@ -274,7 +274,7 @@ def test_an_unusable_endpoint_says_why_and_what_to_do(home: Path, table: str, pr
     with pytest.raises(EndpointNotUsable) as caught:
         found.require_usable()
     assert str(caught.value) == f"The endpoint mine can't be used: {problem.format(home)}."
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
 
 
 def test_an_empty_variable_is_told_from_one_that_is_not_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from inspect import cleandoc
 import pytest
 
 from orchestrator import errors
-from orchestrator.errors import DatabaseBusy, FtorchError, InvalidJobFile, NoSuchRun, UsageError
+from orchestrator.errors import AwaitsPerson, DatabaseBusy, FtorchError, InvalidJobFile, NoSuchRun, UsageError
 
 
 def every_error(base: type[FtorchError] = FtorchError) -> Iterator[type[FtorchError]]:
@@ -33,7 +33,8 @@ def test_every_error_has_a_message_made_of_its_facts(error: type[FtorchError]) -
     assert all(str(fact) in str(built) for fact in facts.values())
     assert "{" not in str(built)
     assert "\n" not in str(built)
-    assert built.exit_code == (2 if issubclass(error, UsageError) else 1)
+    expected = 4 if issubclass(error, AwaitsPerson) else 2 if issubclass(error, UsageError) else 1
+    assert built.exit_code == expected
 
 
 def test_every_error_is_imported_from_one_place() -> None:

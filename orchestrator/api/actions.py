@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from orchestrator.api import batches
-from orchestrator.api.host import Host
+from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.endpoints import capabilities_of
-from orchestrator.engine.worker import run_blocking
-from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun
+from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun, Stopped
 from orchestrator.ledger import Ledger
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, RequestedAction, State
@@ -14,11 +15,15 @@ from orchestrator.store import records, runs as store
 from orchestrator.store.batches import Batch
 from orchestrator.store.runs import Run
 
+_SETTLING_SECONDS = 10.0
+"""How long a job is watched that was asked to be cancelled and is not over yet."""
+
 
 def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) -> Run | Batch:
     """Request the action of a run and carry it out; the run as it is then. A batch of questions can be cancelled.
 
-    Raises NoSuchRun, AmbiguousRun, ActionRefused, Stopped, and EndpointError where the endpoint can't be asked now
+    A run that is not known to be cancelled, paused or unpaused then is a failure. Raises NoSuchRun, AmbiguousRun,
+    ActionRefused, Stopped, and EndpointError where the endpoint can't be asked now
     (the request stays).
     """
     try:
@@ -28,8 +33,15 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
         if batch is None:
             raise
         return batch
-    run = _drive(ledger, run, host)
+    run = _drive(ledger, run, requested, host)
     host.say(f"run {run.id} is {run.state}: {run.reason}")
+    if run.requested_action is not None:
+        host.say(f"the request is recorded; ftorch resume {run.id} carries it out")
+        host.failed(WAITS)
+    elif not _is_done(run, requested):
+        goes_on = "" if run.is_over else f"; ftorch resume {run.id} follows it"
+        host.say(f"run {run.id} is not known to be {requested.done}{goes_on}")
+        host.failed(FAILED)
     return run
 
 
@@ -62,17 +74,41 @@ def _has_trained(ledger: Ledger, run: Run) -> bool:
         return bool(records.last_metrics(connection, [run.id]))
 
 
-def _drive(ledger: Ledger, run: Run, host: Host) -> Run:
-    """Drive the endpoint until what is requested of the run is carried out, and return the run."""
+def _drive(ledger: Ledger, run: Run, requested: RequestedAction, host: Host) -> Run:
+    """Drive the endpoint until what is requested of the run is carried out, and return the run.
+
+    A job may go on for a while after it was asked to be cancelled, or end in another way. Raises Stopped.
+    """
+    asked_at: float | None = None
 
     def is_carried_out() -> bool:
-        return ledger.run(run.id).requested_action is None
+        nonlocal asked_at
+        current = ledger.run(run.id)
+        if current.requested_action is not None:
+            return False
+        asked_at = asked_at or time.monotonic()
+        is_late = time.monotonic() - asked_at >= _SETTLING_SECONDS
+        return requested is not RequestedAction.CANCEL or current.is_over or is_late
 
     listener = host.changes()
-    run_blocking(
-        lambda: drive(ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out)
+    _, is_stopped = host.run(
+        lambda stop: drive(
+            ledger.workspace, ledger.database, ids=[run.id], listener=listener, until=is_carried_out, stop=stop
+        )
     )
-    return ledger.run(run.id)
+    current = ledger.run(run.id)
+    if is_stopped and current.requested_action is not None:
+        raise Stopped(f"stopped; the request is recorded; ftorch resume {run.id} carries it out")
+    return current
+
+
+def _is_done(run: Run, requested: RequestedAction) -> bool:
+    """Whether the job is known to be as it was requested."""
+    if requested is RequestedAction.CANCEL:
+        return run.state == State.CANCELLED
+    if requested is RequestedAction.PAUSE:
+        return run.state == State.PAUSED or run.remote_status == "pausing"
+    return run.state != State.PAUSED
 
 
 def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None:

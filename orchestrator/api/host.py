@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from orchestrator.sweeps.submission import Changes
 
 T = TypeVar("T")
-FAILED, GATE_NOT_MET = 1, 3
-"""Exit codes of what failed without an error: a run, a sweep or a deployment; an evaluation below its gate."""
+FAILED, GATE_NOT_MET, WAITS = 1, 3, 4
+"""Exit codes of what ended without an error: a run, a sweep or a deployment failed; an evaluation is below its
+gate; a run waits for a person."""
 
 
 class Host:

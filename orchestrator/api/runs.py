@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.api.host import Host
+from orchestrator.api.host import WAITS, Host
+from orchestrator.api.stopping import left_behind
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
-from orchestrator.endpoints import capabilities_of
-from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileIsSweep, Stopped
 from orchestrator.evaluation.preview import Preview, preview
 from orchestrator.jobfile import load_job_file
@@ -73,14 +73,19 @@ def record(plan: Plan, ledger: Ledger, *, again: bool = False, also: Sequence[Al
     return record_run(plan, ledger.database, now=time.time(), rng=rng, again=again, also=also)
 
 
-def start(ledger: Ledger, run: Run) -> Run:
-    """Drive a run until its job exists on the endpoint, or it can't begin yet, and return it."""
+def start(ledger: Ledger, run: Run, host: Host) -> Run:
+    """Drive a run until its job exists on the endpoint, or it can't begin yet, and return it. Raises Stopped."""
 
     def is_started() -> bool:
         current = ledger.run(run.id)
         return current.job_id is not None or (current.state == State.PENDING and current.due_at is not None)
 
-    run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=[run.id], until=is_started))
+    with saying_what_is_left(ledger, [run.id]):
+        _, is_stopped = host.run(
+            lambda stop: drive(ledger.workspace, ledger.database, ids=[run.id], until=is_started, stop=stop)
+        )
+        if is_stopped and not is_started() and not ledger.run(run.id).is_over:
+            raise KeyboardInterrupt
     return ledger.run(run.id)
 
 
@@ -90,7 +95,11 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
     Raises Stopped where the user stopped it before all were over, and EndpointError where an endpoint can't go on.
     """
     ids = [run.id for run in runs]
-    with host.following(ledger, runs) as listener:
+
+    def all_ids() -> list[str]:
+        return [*ids, *(run_id for each in supervisors for run_id in each.run_ids)]
+
+    with saying_what_is_left(ledger, all_ids), host.following(ledger, runs) as listener:
         _, is_stopped = host.run(
             lambda stop: drive(
                 ledger.workspace,
@@ -102,29 +111,33 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
                 supervisors=supervisors,
             )
         )
-    added = [run_id for each in supervisors for run_id in each.run_ids]
-    ended = {run.id: run for run in by_ids(ledger, {*ids, *added})}
-    left = [run for run in ended.values() if not run.is_over]
-    if is_stopped and left:
-        raise Stopped(_detached(ledger, left))
+        ended = {run.id: run for run in by_ids(ledger, {*all_ids()})}
+        if is_stopped and not all(run.is_over for run in ended.values()):
+            raise KeyboardInterrupt
     return [ended[run_id] for run_id in ids]
 
 
 def conclude(ended: Sequence[Run], host: Host) -> None:
-    """Show how runs ended; a failed one is a failure of the whole."""
+    """Show how runs ended. A failed one is a failure of the whole; one that is neither over nor paused waits for a
+    person."""
     host.show_runs(ended)
     if any(run.state == State.FAILED for run in ended):
         host.failed()
+    if any(not run.is_over and run.state != State.PAUSED for run in ended):
+        host.failed(WAITS)
+
+
+@contextmanager
+def saying_what_is_left(ledger: Ledger, ids: Collection[str] | Callable[[], Collection[str]]) -> Iterator[None]:
+    """Inside, an interruption becomes `Stopped` with a sentence on where these runs are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        found = by_ids(ledger, {*(ids() if callable(ids) else ids)})
+        raise Stopped(left_behind(ledger.workspace, found)) from None
 
 
 def by_ids(ledger: Ledger, ids: Collection[str]) -> list[Run]:
     """The runs of these ids, in the order of creation."""
     with ledger.database.read() as connection:
         return store.by_ids(connection, sorted(ids))
-
-
-def _detached(ledger: Ledger, left: Sequence[Run]) -> str:
-    endpoints = {run.endpoint for run in left}
-    if all(capabilities_of(ledger.workspace.endpoint(name)).outlives_us for name in endpoints):
-        return "detached; the job goes on; ftorch resume follows it again"
-    return "detached; nothing is lost; the local endpoint rests while no ftorch runs; ftorch resume goes on"

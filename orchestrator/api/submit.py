@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 
 from orchestrator.api import followups, runs, sweeps
-from orchestrator.api.host import Host
+from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.api.stopping import before_anything
 from orchestrator.errors import UsageError
 from orchestrator.evaluation.preview import Preview
 from orchestrator.jobfile import load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan
+from orchestrator.runs.states import State
 from orchestrator.runs.submission import Submitted
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.overview import Overview, overview_by_id
@@ -65,14 +68,15 @@ def submit_run(
     job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
 ) -> Run:
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
-    plan, preview = plan_run(job_file, host, endpoint)
-    host.show_plan(plan, preview)
+    with before_anything():
+        plan, preview = plan_run(job_file, host, endpoint)
+        host.show_plan(plan, preview)
     with open_ledger(job_file.parent, create=True) as ledger:
         is_new = again or runs.find_same(plan, ledger) is None
         if is_new and plan.may_cost:
             host.confirm("Submit it?")
         submitted = runs.record(plan, ledger, again=again, also=followups.requested_by(plan))
-        host.say(_run_said(submitted))
+        host.say(_run_said(submitted, plan.may_cost))
         _stay_with_run(ledger, submitted.run, host, until)
         return ledger.run(submitted.run.id)
 
@@ -81,7 +85,8 @@ def submit_sweep(
     job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED
 ) -> Overview:
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
-    plan = sweeps.plan(job_file, host, endpoint)
+    with before_anything():
+        plan = sweeps.plan(job_file, host, endpoint)
     with open_ledger(job_file.parent, create=True) as ledger:
         return submit_sweep_plan(ledger, plan, host, until)
 
@@ -96,8 +101,7 @@ def submit_sweep_plan(ledger: Ledger, plan: SweepPlan, host: Host, until: Until 
     host.say(_sweep_said(submitted))
     supervisor = supervisor_of(ledger, submitted.sweep)
     if until is Until.STARTED:
-        sweeps.start(ledger, supervisor)
-        host.say(f"sweep {plan.job.name} has begun; ftorch resume {plan.job.name} follows it")
+        _say_begun(plan.job.name, sweeps.start(ledger, supervisor, host), host)
     elif until is Until.ENDED:
         sweeps.follow(ledger, [supervisor], host)
     return overview_by_id(ledger, submitted.sweep.id)
@@ -106,19 +110,44 @@ def submit_sweep_plan(ledger: Ledger, plan: SweepPlan, host: Host, until: Until 
 def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:
     if until is Until.RECORDED:
         return
-    run = runs.start(ledger, run) if until is Until.STARTED else runs.follow(ledger, [run], host)[0]
+    run = runs.start(ledger, run, host) if until is Until.STARTED else runs.follow(ledger, [run], host)[0]
     if until is Until.STARTED and not run.is_over:
+        _say_detached(run, host)
+        return
+    runs.conclude([run], host)
+    followups.after(ledger, host, [run.id])
+    if run.fine_tuned_model is None:
+        host.failed(FAILED if run.is_over else WAITS)
+
+
+def _say_detached(run: Run, host: Host) -> None:
+    if run.job_id:
         host.say(f"run {run.id} is {run.state}; ftorch resume follows it")
     else:
-        runs.conclude([run], host)
-        followups.after(ledger, host, [run.id])
+        host.say(f"run {run.id} has no job yet: {run.reason}; ftorch resume {run.id} goes on")
+        host.failed(WAITS)
 
 
-def _run_said(submitted: Submitted) -> str:
+def _say_begun(name: str, trials: Sequence[Run], host: Host) -> None:
+    """Of a sweep that is left to `resume`: whether any of its trials has a job."""
+    waiting = [run for run in trials if not run.is_over]
+    if any(run.job_id and run.state not in (State.FAILED, State.CANCELLED) for run in trials):
+        host.say(f"sweep {name} has begun; ftorch resume {name} follows it")
+    elif waiting:
+        host.say(f"sweep {name} has no job yet: {waiting[0].reason}; ftorch resume {name} goes on")
+        host.failed(WAITS)
+    else:
+        reasons = [run.reason for run in trials]
+        host.say(f"Error: sweep {name} has no job{f': {reasons[0]}' if reasons else ''}")
+        host.failed()
+
+
+def _run_said(submitted: Submitted, may_cost: bool) -> str:
     run = submitted.run
     if submitted.is_new:
         return f"run {run.id} submitted"
-    found = "found again, not paid again; --again would train it once more"
+    paid = ", not paid again" if may_cost and run.job_id else ""
+    found = f"found again{paid}; --again would train it once more"
     return f"run {run.id} is this same submission ({run.state}): {found}"
 
 
@@ -127,7 +156,7 @@ def _sweep_said(submitted: SubmittedSweep) -> str:
     counted = [
         (len(changes.new) + len(changes.renewed), "submitted"),
         (changes.drawn, "to be drawn"),
-        (len(changes.found), "found again, not paid again"),
+        (len(changes.found), "found again, not submitted again"),
     ]
     parts = ", ".join(f"{number} {what}" for number, what in counted if number)
     return f"sweep {submitted.sweep.name}, trials: {parts}"

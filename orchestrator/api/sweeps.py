@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.api import runs
 from orchestrator.api.evaluation import carry_out_wanted, judge
-from orchestrator.api.host import Host
+from orchestrator.api.host import WAITS, Host
 from orchestrator.config import find_workspace
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
@@ -59,20 +59,30 @@ def record(planned: SweepPlan, ledger: Ledger) -> SubmittedSweep:
     return submitted
 
 
-def start(ledger: Ledger, supervisor: SweepSupervisor) -> None:
-    """Drive a sweep until each of its trials has a job on the endpoint, is over, or waits for its turn."""
+def start(ledger: Ledger, supervisor: SweepSupervisor, host: Host) -> list[Run]:
+    """Drive a sweep until each of its trials has a job on the endpoint, is over, or waits for its turn.
+
+    Returns the last run of each trial as it is then. Raises Stopped.
+    """
+
+    def trials() -> list[Run]:
+        return runs.by_ids(ledger, supervisor.run_ids)
 
     def is_started() -> bool:
-        with ledger.database.read() as connection:
-            trials = run_store.by_ids(connection, supervisor.run_ids)
         return all(
-            run.is_over or run.job_id or (run.state == State.PENDING and run.due_at is not None) for run in trials
+            run.is_over or run.job_id or (run.state == State.PENDING and run.due_at is not None) for run in trials()
         )
 
     ids = supervisor.run_ids
-    run_blocking(
-        lambda: drive(ledger.workspace, ledger.database, ids=ids, until=is_started, supervisors=[supervisor])
-    )
+    with runs.saying_what_is_left(ledger, lambda: supervisor.run_ids):
+        _, is_stopped = host.run(
+            lambda stop: drive(
+                ledger.workspace, ledger.database, ids=ids, until=is_started, supervisors=[supervisor], stop=stop
+            )
+        )
+        if is_stopped and not is_started():
+            raise KeyboardInterrupt
+    return trials()
 
 
 def follow(ledger: Ledger, supervisors: Sequence[SweepSupervisor], host: Host, others: Sequence[Run] = ()) -> None:
@@ -85,7 +95,8 @@ def follow(ledger: Ledger, supervisors: Sequence[SweepSupervisor], host: Host, o
 def conclude(ledger: Ledger, sweep_ids: Sequence[str], host: Host, others: Sequence[Run] = ()) -> None:
     """Evaluate the sweeps that are to be, and show how each ended, and the other runs.
 
-    A sweep without any result is a failure, and so is one whose best trial does not meet the gate.
+    A sweep without any result is a failure, and so is one whose best trial does not meet the gate. One with trials
+    that wait for a person is left to that person.
     """
     found = [overview_by_id(ledger, sweep_id) for sweep_id in sweep_ids]
     for each in found:
@@ -103,6 +114,8 @@ def conclude(ledger: Ledger, sweep_ids: Sequence[str], host: Host, others: Seque
             _judge_best(plan, result, model, host)
     if not all(each.best_model or _is_under_way(each) for each in endings.values()):
         host.failed()
+    if any(_waits(each) for each in endings.values()):
+        host.failed(WAITS)
 
 
 def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collection[str]) -> bool:
@@ -178,6 +191,12 @@ def _judge_best(plan: Plan, results: Results, best: str, host: Host) -> None:
 
 def _is_under_way(found: Overview) -> bool:
     return any(record.result.state is TrialState.ACTIVE for record in found.trials)
+
+
+def _waits(found: Overview) -> bool:
+    """Whether trials wait for a person, of a sweep that is not driven any more."""
+    waiting = [each.run for each in found.trials if each.result.state is TrialState.ACTIVE]
+    return any(run.state != State.PAUSED for run in waiting) or (bool(waiting) and found.best_model is None)
 
 
 def _why_not_extended(job: JobFile, trials: int) -> str | None:

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.api.actions import carry_out, charged_for_cancelling
 from orchestrator.cli.completion import complete_run
-from orchestrator.cli.terminal import terminal
+from orchestrator.cli.terminal import ask, terminal
 from orchestrator.errors import CancelNotConfirmed
 from orchestrator.ledger import open_ledger
 from orchestrator.runs.states import RequestedAction
@@ -19,6 +19,8 @@ from orchestrator.runs.states import RequestedAction
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(run: str, yes: bool) -> None:
     """Cancel a RUN, on the endpoint too. What it has trained so far is lost there and may be charged.
+
+    Exits with 0 only where the run is known to be cancelled.
 
     The id of a batch of questions cancels that; what is answered by then is recorded.
     """
@@ -33,7 +35,7 @@ def _ask_before_cancelling(key: str) -> None:
         charged_by = charged_for_cancelling(ledger, key)
     if sys.stdin.isatty():
         told = f"{charged_by} charges what the job has trained until now. " if charged_by else ""
-        click.confirm(f"{told}Cancel {key}?", abort=True, err=True)
+        ask(f"{told}Cancel {key}?")
     elif charged_by:
         raise CancelNotConfirmed(run=key, endpoint=charged_by)
 

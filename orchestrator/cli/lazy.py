@@ -55,6 +55,9 @@ class LazyGroup(click.Group):
         except Stopped as stopped:
             click.echo(str(stopped), err=True)
             ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            ctx.exit(INTERRUPTED)
         except FtorchError as error:
             say_error(error)
             ctx.exit(error.exit_code)

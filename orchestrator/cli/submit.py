@@ -28,8 +28,11 @@ def submit(
 ) -> None:
     """Check the data, print the plan, train, follow, and print the model id; of a sweep, that of the best trial.
 
-    The same submission is found again, not paid again. Ctrl-C stops following, never the job. The cost is estimated
+    The same submission is found again and followed. Ctrl-C stops following, never the job. The cost is estimated
     from a dated table of prices; `prices` of an endpoint in ftorch.toml names one of your own.
+
+    Exits with 0 where a model id was printed, or with --detach where the job exists; with 4 where the run waits for
+    you: for the budget, for your consent, or because nobody knows whether its job exists.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; ftorch show RUN --json shows a submitted run")

@@ -9,7 +9,7 @@ import click
 
 from orchestrator.cli.completion import complete_endpoint, complete_sweep
 from orchestrator.cli.output import print_json
-from orchestrator.cli.terminal import terminal
+from orchestrator.cli.terminal import ask, terminal
 from orchestrator.errors import NoBestTrial
 from orchestrator.ledger import open_ledger
 from orchestrator.reports.sweepdetails import best_object, overview_object, print_overview, standing
@@ -124,6 +124,6 @@ def stop(name: str, endpoint: str | None, yes: bool) -> None:
             click.echo(f"Nothing to stop: sweep {name} is over ({standing(found)})", err=True)
             return
         if not yes and sys.stdin.isatty():
-            click.confirm(f"Stop sweep {name} ({standing(found)})?", abort=True, err=True)
+            ask(f"Stop sweep {name} ({standing(found)})?")
         stopped = sweeps.stop(ledger, name, host, found.sweep.endpoint)
         host.say(f"sweep {stopped.sweep.name}: {standing(stopped)}")

@@ -13,7 +13,7 @@ import click
 
 from orchestrator.api.host import Host
 from orchestrator.cli.output import say_error
-from orchestrator.errors import FtorchError, NotConfirmed
+from orchestrator.errors import FtorchError, NotConfirmed, Stopped
 
 if TYPE_CHECKING:
     from orchestrator.config import EndpointConfig
@@ -56,12 +56,12 @@ class Terminal(Host):
         self._listener = listener
 
     def confirm(self, question: str) -> None:
-        """Raises NotConfirmed where there is nobody to ask, and click.Abort where the answer is no."""
+        """Raises NotConfirmed where there is nobody to ask, and what `ask` raises."""
         if self._yes:
             return
         if not sys.stdin.isatty():
             raise NotConfirmed
-        click.confirm(question, abort=True, err=True)
+        ask(question)
 
     def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         async def stoppable() -> tuple[T, bool]:
@@ -176,6 +176,16 @@ class Terminal(Host):
         from orchestrator.reports.text import stderr
 
         print_results(results, stderr())
+
+
+def ask(question: str) -> None:
+    """Ask before anything is done. Raises click.Abort where the answer is no, and Stopped at Ctrl-C."""
+    try:
+        is_yes = click.confirm(question, err=True)
+    except click.Abort:
+        raise Stopped("stopped; nothing was done") from None
+    if not is_yes:
+        raise click.Abort
 
 
 def stop_at_signals() -> asyncio.Event:

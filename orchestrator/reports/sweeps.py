@@ -154,7 +154,7 @@ def _held_back(plan: SweepPlan) -> str:
 def _print_changes(changes: Changes, console: Console) -> None:
     """What is recorded of the trials already; nothing for a sweep that is new."""
     parts = [
-        (changes.found, "found again, not paid again"),
+        (changes.found, "found again, not submitted again"),
         (changes.renewed, "tried again, since they failed or were cancelled"),
         (changes.new, "new"),
         (changes.removed, "no longer asked for; what they came to stays recorded"),

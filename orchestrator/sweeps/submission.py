@@ -36,7 +36,7 @@ class Changes:
     renewed: tuple[tuple[RecordedTrial, PlannedTrial], ...]
     """Those that failed, or that the user cancelled: they get another run."""
     found: tuple[RecordedTrial, ...]
-    """Those that are kept as they are, and not paid again."""
+    """Those that are kept as they are, and not submitted again."""
     removed: tuple[RecordedTrial, ...]
     """Those that the job file no longer asks for."""
     drawn: int

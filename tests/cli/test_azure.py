@@ -60,7 +60,7 @@ def test_cancelling_what_has_trained_is_confirmed_first(
 ) -> None:
     run = recorded(state)
     asked = ftorch("cancel", run.id)
-    assert asked.exit_code == 2
+    assert asked.exit_code == 4
     told = " ".join(asked.stderr.split())
     assert "there charges what a running job has trained until it is cancelled" in told
     assert told.endswith(f"To cancel {run.id} all the same, add --yes.")
@@ -71,7 +71,7 @@ def test_a_paused_job_that_waits_in_the_queue_again_has_trained(home: Path, reco
     run = recorded("queued")
     with open_ledger(home) as ledger, ledger.database.write() as connection:
         records.add_metrics(connection, [Metric(run.id, step=975, train_loss=0.2)])
-    assert ftorch("cancel", run.id).exit_code == 2
+    assert ftorch("cancel", run.id).exit_code == 4
     assert wish_of(home, run) is None
 
 
@@ -80,7 +80,7 @@ def test_with_yes_it_is_wished_and_carried_out_when_the_endpoint_can_be_used(
 ) -> None:
     run = recorded("running")
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
-    assert ftorch("cancel", run.id, "--yes").exit_code == 1
+    assert ftorch("cancel", run.id, "--yes").exit_code == 2
     assert wish_of(home, run) == "cancel"
 
 
@@ -89,7 +89,7 @@ def test_what_has_not_trained_yet_is_cancelled_unasked(
 ) -> None:
     run = recorded("queued")
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
-    assert ftorch("cancel", run.id).exit_code == 1
+    assert ftorch("cancel", run.id).exit_code == 2
     assert wish_of(home, run) == "cancel"
 
 

@@ -147,7 +147,7 @@ def test_an_endpoint_without_a_key_is_said_before_anybody_types(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     done = chat("gpt-4.1-mini", "--endpoint", "openai", "--ask", "Hi")
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: The endpoint openai can't be used")
 
 

@@ -115,7 +115,7 @@ def test_the_same_is_found_again_and_asks_nothing(run_id: str) -> None:
 
 def test_without_a_terminal_nothing_that_costs_is_made(run_id: str) -> None:
     refused = ftorch("deploy", run_id)
-    assert refused.exit_code == 2
+    assert refused.exit_code == 4
     assert "--yes" in refused.stderr
     assert listed() == []
 
@@ -158,8 +158,8 @@ def test_what_was_made_elsewhere_is_shown_marked_and_only_removed_by_name(
     assert "made elsewhere" in ftorch("deployments").stdout
     assert listed("--idle", "0h") == []
     assert ftorch("undeploy", "their").exit_code == 2
-    assert ftorch("undeploy", "theirs").exit_code == 2  # nobody to ask
-    assert ftorch("undeploy", "theirs").exit_code == 2  # and no more so when it was looked at before
+    assert ftorch("undeploy", "theirs").exit_code == 4  # nobody to ask
+    assert ftorch("undeploy", "theirs").exit_code == 4  # and no more so when it was looked at before
     assert ftorch("undeploy", "theirs", "--yes").exit_code == 0
     assert listed() == []
 
@@ -183,7 +183,7 @@ def test_idle_deployments_are_shown_and_removed(project: Project, run_id: str) -
     assert listed("--idle", "24h") == []
     age(project, 25 * 3600)
     assert len(listed("--idle", "24h")) == 1
-    assert ftorch("deployments", "--idle", "24h", "--undeploy").exit_code == 2  # nobody to ask
+    assert ftorch("deployments", "--idle", "24h", "--undeploy").exit_code == 4  # nobody to ask
     assert ftorch("deployments", "--idle", "24h", "--undeploy", "--yes").exit_code == 0
     assert listed() == []
 

@@ -24,11 +24,12 @@ def test_the_model_id_stands_alone_on_stdout(project: Project) -> None:
     assert run["fine_tuned_model"] == done.out.strip()
 
 
-def test_the_same_submission_is_found_and_not_paid_again(project: Project) -> None:
+def test_the_same_submission_is_found_and_not_trained_again(project: Project) -> None:
     first = project.ftorch("submit", "jobs/greet.toml")
     second = project.ftorch("submit", "jobs/greet.toml")
     assert second.out == first.out
-    assert "found again, not paid again" in second.err
+    assert "found again; --again would train it once more" in second.err
+    assert "paid" not in second.err, "nothing is paid on the local endpoint"
     assert len(project.status()) == 1
 
 
@@ -58,7 +59,7 @@ def test_detach_leaves_when_the_job_exists_and_resume_finishes_it(project: Proje
 
 def test_openai_warns_with_the_dates_of_the_wind_down_and_asks_before_it_costs(project: Project) -> None:
     done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "openai", OPENAI_API_KEY="none-for-tests")
-    assert done.code == 2
+    assert done.code == 4
     for fact in ("7 May 2026", "2 July 2026", "6 January 2027", "--yes"):
         assert fact in done.err
     assert project.status() == []
@@ -124,7 +125,7 @@ def test_an_unknown_endpoint(project: Project) -> None:
 
 def test_a_missing_key_variable(project: Project) -> None:
     done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "openai", "--yes")
-    assert done.code == 1
+    assert done.code == 2
     assert "OPENAI_API_KEY is not set" in done.err
     assert project.status() == []
 

@@ -152,12 +152,12 @@ def test_a_random_sweep_is_extended_by_what_its_seed_draws_next(project: Project
     assert ftorch("submit", write_sweep(project, "drawn", space.format(2))).exit_code == 0
     done = ftorch("sweep", "extend", "drawn", "--trials", "3")
     assert done.exit_code == 0, done.stderr
-    assert "2 trials found again, not paid again" in done.stderr
+    assert "2 trials found again, not submitted again" in done.stderr
     assert "Write trials = 3 into" in done.stderr
     trials = json.loads(ftorch("sweep", "show", "drawn", "--json").stdout)["trials"]
     assert [trial["state"] for trial in trials] == ["succeeded"] * 3
     again = ftorch("submit", write_sweep(project, "drawn", space.format(3)))
-    assert "3 found again, not paid again" in again.stderr
+    assert "3 found again, not submitted again" in again.stderr
 
 
 def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(

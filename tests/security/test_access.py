@@ -96,7 +96,7 @@ def test_a_command_refuses_http_before_it_sends_anything(project, host):
     config.write_text(config.read_text().replace(host.url, "http://host.invalid"))
     for command in (["submit", "jobs/greet.toml", "--yes"], ["endpoints", "check", "hosted"]):
         refused = project.ftorch(*command)
-        assert refused.code == 1
+        assert refused.code == 2
         assert "or set allow_http = true in" in refused.err
     assert "allow_http" in project.ftorch("endpoints").out
     config.write_text(config.read_text() + "allow_http = true\n")

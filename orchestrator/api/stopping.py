@@ -1,0 +1,68 @@
+"""What is said when the user stops waiting: where the runs are, and how to go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from orchestrator.config import Workspace
+from orchestrator.endpoints import capabilities_of
+from orchestrator.errors import Stopped
+from orchestrator.store.runs import Run
+
+
+@contextmanager
+def before_anything() -> Iterator[None]:
+    """Inside, where nothing is recorded or sent, an interruption becomes `Stopped` and says so."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except KeyboardInterrupt:
+        raise Stopped("stopped; nothing was recorded or sent") from None
+
+
+def left_behind(workspace: Workspace, runs: Sequence[Run]) -> str:
+    """Where each run is that is not over: it has no job yet, its create is unconfirmed, or its job goes on."""
+    left = [run for run in runs if not run.is_over]
+    if not left:
+        return "stopped; every run is over"
+    if len(left) == 1 and left[0].sweep_id is None:
+        return _one(workspace, left[0])
+    counted = Counter(_many(workspace, run) for run in left)
+    said = ", ".join(
+        f"{number:,} {noun}{'s' if number > 1 else ''} {rest}" for (noun, rest), number in counted.items()
+    )
+    return f"stopped; {said}; ftorch resume goes on"
+
+
+def _one(workspace: Workspace, run: Run) -> str:
+    if run.job_id is None and run.creation_open:
+        return (
+            f"stopped; the create request of run {run.id} is unconfirmed, so {run.endpoint} may have its job; "
+            f"ftorch resume {run.id} looks for it first"
+        )
+    if run.job_id is None:
+        return f"stopped; run {run.id} has no job yet; ftorch resume {run.id} goes on"
+    if run.state == "paused":
+        return f"stopped; job {run.job_id} of run {run.id} is paused; ftorch unpause {run.id} lets it go on"
+    if _outlives_us(workspace, run):
+        return f"stopped; job {run.job_id} of run {run.id} goes on; ftorch resume {run.id} follows it"
+    return (
+        f"stopped; nothing is lost: job {run.job_id} of run {run.id} rests while no ftorch runs; "
+        f"ftorch resume {run.id} goes on"
+    )
+
+
+def _many(workspace: Workspace, run: Run) -> tuple[str, str]:
+    if run.job_id is None:
+        return ("create request", "unconfirmed") if run.creation_open else ("run", "without a job yet")
+    if run.state == "paused":
+        return "job", "paused"
+    return "job", "under way" if _outlives_us(workspace, run) else "at rest while no ftorch runs"
+
+
+def _outlives_us(workspace: Workspace, run: Run) -> bool:
+    config = workspace.endpoints.get(run.endpoint)
+    return config is None or capabilities_of(config).outlives_us
