@@ -497,6 +497,15 @@ class NotConfirmed(AwaitsPerson):
     """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
 
 
+class TrainedBefore(AwaitsPerson):
+    """{said}. Nothing was submitted. To train it once more, and pay for it, add --again (in Python: again=True)."""
+
+
+class PlanOutdated(AwaitsPerson):
+    """What the plan says is no longer so: another process has changed the records of {name} since. Nothing was
+    submitted. Look at the new plan: run the same command again."""
+
+
 class NoSuchEndpoint(UsageError):
     """There is no endpoint or type of endpoint "{name}" to check for. {advice}"""
 

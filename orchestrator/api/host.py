@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.ledger import Ledger
     from orchestrator.runs import context as runs
     from orchestrator.runs.plan import Plan
+    from orchestrator.runs.submission import Outlook
     from orchestrator.store.deployments import Deployment
     from orchestrator.store.runs import Run
     from orchestrator.sweeps.overview import Overview
@@ -68,6 +69,10 @@ class Host:
     def confirm(self, question: str) -> None:
         """Ask before what may cost money, or can't be undone. Raises where the answer is no."""
 
+    def confirm_again(self, question: str, refusal: FtorchError) -> None:
+        """Ask before the same content is paid for once more. Raises `refusal` where there is nobody to ask."""
+        raise refusal
+
     def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """Run `work` to its end; what it returned, and whether the user set its event to stop it."""
         import asyncio
@@ -105,7 +110,7 @@ class Host:
     def show_error(self, error: FtorchError) -> None:
         """An error that does not end the work."""
 
-    def show_plan(self, plan: Plan, preview: Preview | None) -> None: ...
+    def show_plan(self, plan: Plan, preview: Preview | None, outlook: Outlook) -> None: ...
 
     def show_sweep_plan(self, plan: SweepPlan, changes: Changes | None) -> None: ...
 

@@ -21,7 +21,7 @@ from orchestrator.runs.engine import Supervisor
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import State
-from orchestrator.runs.submission import Also, Submitted, record_run
+from orchestrator.runs.submission import Also, Outlook, Submitted, outlook_of, record_run
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -61,16 +61,26 @@ def preview_of(plan: Plan) -> Preview | None:
     return preview(plan.job, plan.config, [file.file.path for file in plan.files if file.role == "training"])
 
 
-def find_same(plan: Plan, ledger: Ledger) -> Run | None:
-    """The run that submitting the plan would find again, if there is one."""
+def outlook(plan: Plan, ledger: Ledger) -> Outlook:
+    """What the records say of the plan before it is submitted."""
     with ledger.database.read() as connection:
-        return store.same(connection, plan.fingerprint, except_states=(State.FAILED, State.CANCELLED))
+        return outlook_of(plan, connection, ledger.workspace.endpoints, now=time.time())
 
 
-def record(plan: Plan, ledger: Ledger, *, again: bool = False, also: Sequence[Also] = ()) -> Submitted:
-    """Record the plan's run, or find the same one, and with it what is to follow it."""
-    rng = random.SystemRandom()
-    return record_run(plan, ledger.database, now=time.time(), rng=rng, again=again, also=also)
+def record(
+    plan: Plan, ledger: Ledger, agreed: Outlook, *, again: bool = False, also: Sequence[Also] = ()
+) -> Submitted:
+    """Record the plan's run, or find the same one, and with it what is to follow it. Raises PlanOutdated."""
+    return record_run(
+        plan,
+        ledger.database,
+        now=time.time(),
+        rng=random.SystemRandom(),
+        again=again,
+        also=also,
+        agreed=agreed,
+        endpoints=ledger.workspace.endpoints,
+    )
 
 
 def start(ledger: Ledger, run: Run, host: Host) -> Run:

@@ -9,13 +9,13 @@ from pathlib import Path
 from orchestrator.api import followups, runs, sweeps
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.api.stopping import before_anything
-from orchestrator.errors import UsageError
+from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
 from orchestrator.jobfile import load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.states import State
-from orchestrator.runs.submission import Submitted
+from orchestrator.runs.submission import Outlook, Submitted
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.overview import Overview, overview_by_id
 from orchestrator.sweeps.plan import SweepPlan
@@ -44,16 +44,15 @@ def submit(
     """
     if load_job_file(job_file).sweep is None:
         return submit_run(job_file, host, endpoint=endpoint, until=until, again=again)
-    if again:
-        raise UsageError("--again is for single runs; sweep.seeds repeats each point of a sweep")
-    return submit_sweep(job_file, host, endpoint=endpoint, until=until)
+    return submit_sweep(job_file, host, endpoint=endpoint, until=until, again=again)
 
 
-def plan_run(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[Plan, Preview | None]:
-    """What submitting a job file without `[sweep]` would do and cost, and what will be asked of the model
-    afterwards; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
+def plan_run(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[Plan, Preview | None, Outlook]:
+    """What submitting a job file without `[sweep]` would do and cost, what will be asked of the model afterwards,
+    and what the records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
     plan = runs.plan(job_file, host, endpoint)
-    return plan, runs.preview_of(plan)
+    with open_ledger(job_file.parent) as ledger:
+        return plan, runs.preview_of(plan), runs.outlook(plan, ledger)
 
 
 def plan_sweep(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[SweepPlan, Changes]:
@@ -69,35 +68,36 @@ def submit_run(
 ) -> Run:
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
-        plan, preview = plan_run(job_file, host, endpoint)
-        host.show_plan(plan, preview)
+        plan, preview, outlook = plan_run(job_file, host, endpoint)
+        host.show_plan(plan, preview, outlook)
+        _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
-        is_new = again or runs.find_same(plan, ledger) is None
-        if is_new and plan.may_cost:
-            host.confirm("Submit it?")
-        submitted = runs.record(plan, ledger, again=again, also=followups.requested_by(plan))
+        submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
         host.say(_run_said(submitted, plan.may_cost))
         _stay_with_run(ledger, submitted.run, host, until)
         return ledger.run(submitted.run.id)
 
 
 def submit_sweep(
-    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED
+    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
 ) -> Overview:
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
     with before_anything():
         plan = sweeps.plan(job_file, host, endpoint)
     with open_ledger(job_file.parent, create=True) as ledger:
-        return submit_sweep_plan(ledger, plan, host, until)
+        return submit_sweep_plan(ledger, plan, host, until, again=again)
 
 
-def submit_sweep_plan(ledger: Ledger, plan: SweepPlan, host: Host, until: Until = Until.ENDED) -> Overview:
-    """Submit a sweep that is planned already. Raises SweepNameTaken."""
-    changes = sweeps.changes(plan, ledger)
-    host.show_sweep_plan(plan, changes)
-    if changes.begins and plan.may_cost:
-        host.confirm("Submit it?")
-    submitted = sweeps.record(plan, ledger)
+def submit_sweep_plan(
+    ledger: Ledger, plan: SweepPlan, host: Host, until: Until = Until.ENDED, *, again: bool = False
+) -> Overview:
+    """Submit a sweep that is planned already. Its own trials are found again in any case; with `again` those begin
+    that other runs have trained. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
+    with before_anything():
+        changes = sweeps.changes(plan, ledger)
+        host.show_sweep_plan(plan, changes)
+        _agree_to_sweep(plan, changes, host, again)
+    submitted = sweeps.record(plan, ledger, changes, again=again)
     host.say(_sweep_said(submitted))
     supervisor = supervisor_of(ledger, submitted.sweep)
     if until is Until.STARTED:
@@ -105,6 +105,33 @@ def submit_sweep_plan(ledger: Ledger, plan: SweepPlan, host: Host, until: Until 
     elif until is Until.ENDED:
         sweeps.follow(ledger, [supervisor], host)
     return overview_by_id(ledger, submitted.sweep.id)
+
+
+def _agree(plan: Plan, outlook: Outlook, host: Host, again: bool) -> None:
+    """Ask before anything is paid. Raises TrainedBefore where the same content was, and nobody says `again`."""
+    if not plan.may_cost:
+        return
+    if outlook.earlier and not again:
+        said = f"The same content was {outlook.earlier[0].sentence}"
+        host.confirm_again("Train it once more, and pay for it?", TrainedBefore(said=said))
+    elif again or outlook.same is None:
+        host.confirm("Submit it?")
+    elif outlook.is_raised:
+        host.confirm("It may cost more than when it was submitted. Go on with it?")
+
+
+def _agree_to_sweep(plan: SweepPlan, changes: Changes, host: Host, again: bool) -> None:
+    """Ask before anything is paid. Raises TrainedBefore as for a run."""
+    if not changes.begins or not plan.may_cost:
+        return
+    if changes.earlier and not again:
+        trials = len({planned.fingerprint for planned, _ in changes.earlier})
+        planned, earlier = changes.earlier[0]
+        said = f"The same content as trial {planned.trial.number} was {earlier.sentence}"
+        more = f" ({trials} trials were trained before in all)" if trials > 1 else ""
+        host.confirm_again("Train them once more, and pay for it?", TrainedBefore(said=f"{said}{more}"))
+    else:
+        host.confirm("Submit it?")
 
 
 def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:

@@ -47,13 +47,21 @@ def plan(job_file: Path, host: Host, endpoint: str | None = None) -> SweepPlan:
 def changes(planned: SweepPlan, ledger: Ledger) -> Changes:
     """What submitting the plan would change. Raises SweepNameTaken."""
     with ledger.database.read() as connection:
-        return changes_of(planned, connection)
+        return changes_of(planned, connection, ledger.workspace.endpoints)
 
 
-def record(planned: SweepPlan, ledger: Ledger) -> SubmittedSweep:
+def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool = False) -> SubmittedSweep:
     """Record the plan's trials, or find those recorded before, and that they are to be evaluated where the job file
-    says so. Raises SweepNameTaken."""
-    submitted = record_sweep(planned, ledger.database, now=time.time(), rng=random.SystemRandom())
+    says so. Raises SweepNameTaken and PlanOutdated."""
+    submitted = record_sweep(
+        planned,
+        ledger.database,
+        now=time.time(),
+        rng=random.SystemRandom(),
+        again=again,
+        agreed=agreed,
+        endpoints=ledger.workspace.endpoints,
+    )
     if planned.job.evaluation is not None:
         want(ledger, submitted.sweep)
     return submitted

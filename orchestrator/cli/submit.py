@@ -21,15 +21,19 @@ from orchestrator.ledger import open_ledger
 @click.option("--detach", is_flag=True, help="Create the job, then leave; ftorch resume follows it.")
 @click.option("--dry-run", is_flag=True, help="Check the data and print the plan; record and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-@click.option("--again", is_flag=True, help="Train once more what was submitted before.")
+@click.option("--again", is_flag=True, help="Train once more what was trained before; of a sweep, by other runs.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def submit(
     job_file: Path, endpoint: str | None, detach: bool, dry_run: bool, yes: bool, again: bool, as_json: bool
 ) -> None:
     """Check the data, print the plan, train, follow, and print the model id; of a sweep, that of the best trial.
 
-    The same submission is found again and followed. Ctrl-C stops following, never the job. The cost is estimated
-    from a dated table of prices; `prices` of an endpoint in ftorch.toml names one of your own.
+    The same submission is found again and followed. The same content (data, model, method, hyperparameters, seed)
+    under another name or endpoint name is named, and trained and paid for once more only after a yes at a terminal,
+    or with --again; --yes is not enough. Where training is free (local) nothing is asked.
+
+    Ctrl-C stops following, never the job. The cost is estimated from a dated table of prices; `prices` of an
+    endpoint in ftorch.toml names one of your own.
 
     Exits with 0 where a model id was printed, or with --detach where the job exists; with 4 where the run waits for
     you: for the budget, for your consent, or because nobody knows whether its job exists.
@@ -37,8 +41,6 @@ def submit(
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; ftorch show RUN --json shows a submitted run")
     is_sweep = load_job_file(job_file).sweep is not None
-    if again and is_sweep:
-        raise click.UsageError("--again is for single runs; sweep.seeds repeats each point of a sweep")
     with terminal(yes=yes) as host:
         if dry_run:
             (_rehearse_sweep if is_sweep else _rehearse)(job_file, host, endpoint, as_json)
@@ -48,13 +50,13 @@ def submit(
 
 
 def _rehearse(job_file: Path, host: Terminal, endpoint: str | None, as_json: bool) -> None:
-    plan, preview = submitting.plan_run(job_file, host, endpoint)
+    plan, preview, outlook = submitting.plan_run(job_file, host, endpoint)
     if as_json:
         from orchestrator.reports.plans import plan_object
 
-        print_json(plan_object(plan, preview))
+        print_json(plan_object(plan, preview, outlook))
     else:
-        host.show_plan(plan, preview)
+        host.show_plan(plan, preview, outlook)
 
 
 def _rehearse_sweep(job_file: Path, host: Terminal, endpoint: str | None, as_json: bool) -> None:

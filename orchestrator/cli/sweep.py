@@ -93,7 +93,8 @@ def _best_model(found: Overview) -> str:
 @_endpoint
 @click.option("--trials", type=click.IntRange(min=1), required=True, help="How many combinations there are to be.")
 @click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-def extend(name: str, endpoint: str | None, trials: int, yes: bool) -> None:
+@click.option("--again", is_flag=True, help="Train once more what was trained before by other runs.")
+def extend(name: str, endpoint: str | None, trials: int, yes: bool, again: bool) -> None:
     """Draw more combinations of a random or tpe sweep, and follow them to their end.
 
     The drawing goes on where it ended. The job file stays as it is: write the new number into it as well.
@@ -103,7 +104,7 @@ def extend(name: str, endpoint: str | None, trials: int, yes: bool) -> None:
     with terminal(yes=yes) as host, open_ledger() as ledger:
         planned = sweeps.extended(ledger, name, trials, host, endpoint)
         host.say(f"Write trials = {trials} into {planned.job.source} too, for when it is submitted again")
-        submit.submit_sweep_plan(ledger, planned, host)
+        submit.submit_sweep_plan(ledger, planned, host, again=again)
 
 
 @sweep.command()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.ledger import Ledger
     from orchestrator.runs.context import Listener
     from orchestrator.runs.plan import Plan
+    from orchestrator.runs.submission import Outlook
     from orchestrator.store.deployments import Deployment
     from orchestrator.store.runs import Run
     from orchestrator.sweeps.overview import Overview
@@ -61,6 +62,12 @@ class Terminal(Host):
             return
         if not sys.stdin.isatty():
             raise NotConfirmed
+        ask(question)
+
+    def confirm_again(self, question: str, refusal: FtorchError) -> None:
+        """Also with `yes`: that was said before anybody could know."""
+        if not sys.stdin.isatty():
+            raise refusal
         ask(question)
 
     def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
@@ -117,11 +124,11 @@ class Terminal(Host):
     def show_error(self, error: FtorchError) -> None:
         say_error(error)
 
-    def show_plan(self, plan: Plan, preview: Preview | None) -> None:
+    def show_plan(self, plan: Plan, preview: Preview | None, outlook: Outlook) -> None:
         from orchestrator.reports.plans import print_plan
         from orchestrator.reports.text import stderr
 
-        print_plan(plan, stderr(), preview)
+        print_plan(plan, stderr(), preview, outlook)
 
     def show_sweep_plan(self, plan: SweepPlan, changes: Changes | None) -> None:
         from orchestrator.reports.sweeps import print_sweep_plan

@@ -122,10 +122,15 @@ def sent_name(data_file: DataFile) -> str:
     It holds the start of the hash, so that an upload whose answer was lost is found again by listing. At most 80
     characters of `[A-Za-z0-9._-]`.
     """
-    prefix = f"ftorch-{data_file.sha256[:_HASH_CHARACTERS]}-"
+    prefix = sent_prefix(data_file.sha256)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", data_file.path.stem).strip("-.")
     room = _NAME_CHARACTERS - len(prefix) - len(".jsonl")
     return f"{prefix}{stem[:room] or 'data'}.jsonl"
+
+
+def sent_prefix(sha256: str) -> str:
+    """What the name of an upload of these bytes begins with."""
+    return f"ftorch-{sha256[:_HASH_CHARACTERS]}-"
 
 
 def _open_regular(path: Path) -> BinaryIO:

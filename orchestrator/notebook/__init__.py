@@ -82,7 +82,8 @@ def submit(
     """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result. Of a job
     file with `[sweep]` it returns the sweep, as `sweep` does.
 
-    The same submission is found again, not paid again, unless `again`. With `follow=False` the run is only
+    The same submission is found again, unless `again`. Where training costs, and the same content was trained under
+    another name, TrainedBefore is raised unless `again`. With `follow=False` the run is only
     recorded, and `resume` begins it. The model is deployed and evaluated afterwards where the job file says so.
     Nobody is asked about cost: look at `plan(job_file).cost` first.
 
@@ -100,18 +101,20 @@ def sweep(
     *,
     endpoint: str | None = None,
     follow: bool = True,
+    again: bool = False,
     listener: Listener | None = None,
 ) -> Sweep:
     """Submit a job file with `[sweep]`, follow all its trials to their ends, and return what they came to:
     `found.ranking.best` is the best trial, and `found.best_model` its model id.
 
-    Trials that were submitted before are found again, not paid again. With `follow=False` they are only recorded,
+    Trials that were submitted before are found again. Where trials cost, and the same content was trained by other
+    runs, TrainedBefore is raised unless `again`. With `follow=False` they are only recorded,
     and `resume` begins them. Nobody is asked about cost: look at `plan(job_file).cost_usd` first. Raises
     JobFileHasNoSweep, SweepNameTaken, and what `submit` raises.
     """
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
-        done = api.submit_sweep(Path(job_file), host, endpoint=endpoint, until=until)
+        done = api.submit_sweep(Path(job_file), host, endpoint=endpoint, until=until, again=again)
     return Sweep.of(done)
 
 

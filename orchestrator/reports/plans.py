@@ -16,18 +16,25 @@ from orchestrator.runs.plan import CheckedFile, Plan
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.preview import Preview
+    from orchestrator.runs.earlier import Earlier
+    from orchestrator.runs.submission import Outlook
 
 
-def print_plan(plan: Plan, console: Console, evaluation: Preview | None = None) -> None:
-    """What will be trained where, on which bytes, for how much, and what will be asked of it by itself."""
+def print_plan(
+    plan: Plan, console: Console, evaluation: Preview | None = None, outlook: Outlook | None = None
+) -> None:
+    """What will be trained where, on which bytes, for how much, what will be asked of it afterwards, and what the
+    records say: the same content under another name, or a budget that holds it back."""
     console.print(f"Plan: {plan.job.name} on {plan.config.name}", style="bold")
     console.print(facts(plan_facts(plan, evaluation)))
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if evaluation is not None:
         print_preview_notes(evaluation, console)
+    if outlook is not None:
+        _print_outlook(outlook, console)
 
 
-def plan_object(plan: Plan, evaluation: Preview | None = None) -> dict[str, Any]:
+def plan_object(plan: Plan, evaluation: Preview | None = None, outlook: Outlook | None = None) -> dict[str, Any]:
     """What `submit --dry-run --json` prints."""
     return {
         "name": plan.job.name,
@@ -45,7 +52,19 @@ def plan_object(plan: Plan, evaluation: Preview | None = None) -> dict[str, Any]
         "max_cost_usd": plan.job.limits.max_cost_usd,
         "notices": list(plan.notices),
         "evaluation": preview_object(evaluation),
+        "same_run": outlook.same.id if outlook and outlook.same else None,
+        "trained_before": [earlier_object(each) for each in outlook.earlier] if outlook else [],
+        "over_budget": outlook.held if outlook else None,
     }
+
+
+_SHOWN_EARLIER = 3
+
+
+def _print_outlook(outlook: Outlook, console: Console) -> None:
+    if outlook.held:
+        console.print(f"Warning: {printable(outlook.held)}", style="yellow", soft_wrap=True)
+    print_earlier([("the same content was", each) for each in outlook.earlier], console)
 
 
 # --- What a plan of a sweep says too --------------------------------------------------------------------------
@@ -74,6 +93,27 @@ def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterab
         console.print(f"  see them: ftorch data check {printable(str(job_file))}")
     for notice in notices:
         console.print(f"Note: {printable(notice)}", style="yellow")
+
+
+def print_earlier(found: Sequence[tuple[str, Earlier]], console: Console) -> None:
+    """Runs of the same content under other names, each after what it is to the plan."""
+    for subject, each in found[:_SHOWN_EARLIER]:
+        console.print(f"Warning: {subject} {printable(each.sentence)}", style="yellow", soft_wrap=True)
+    if len(found) > _SHOWN_EARLIER:
+        console.print(f"  and {len(found) - _SHOWN_EARLIER:,} more")
+
+
+def earlier_object(earlier: Earlier) -> dict[str, Any]:
+    """A run of the same content."""
+    run = earlier.run
+    return {
+        "run": run.id,
+        "name": run.name,
+        "endpoint": run.endpoint,
+        "state": run.state,
+        "model": run.fine_tuned_model,
+        "differs": list(earlier.differs),
+    }
 
 
 def evaluation_line(preview: Preview) -> str:

@@ -10,15 +10,18 @@ from rich.console import Console
 from orchestrator.jobfile import Asha, JobFile, Median, Stop
 from orchestrator.reports.plans import (
     checked_file_object,
+    earlier_object,
     evaluation_line,
     file_facts,
     not_held,
     preview_object,
     print_concerns,
+    print_earlier,
     print_preview_notes,
 )
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
+from orchestrator.runs.earlier import Earlier
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial
@@ -45,6 +48,12 @@ def print_sweep_plan(
     print_concerns(plan.files, plan.job.source, plan.notices, console)
     if plan.evaluation is not None:
         print_preview_notes(plan.evaluation, console)
+    if changes is not None:
+        print_earlier([(_same_as(planned), each) for planned, each in changes.earlier], console)
+
+
+def _same_as(planned: PlannedTrial) -> str:
+    return f"the same content as trial {planned.trial.number} was"
 
 
 def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[str, Any]:
@@ -67,6 +76,8 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
         "max_active": min(settings.max_active or plan.config.max_active, plan.config.max_active),
         "notices": list(plan.notices),
         "evaluation": preview_object(plan.evaluation),
+        "trained_before": [_earlier_object(*each) for each in changes.earlier] if changes else [],
+        "over_budget": _held_back(plan) or None,
     }
 
 
@@ -245,6 +256,10 @@ def _planned_object(planned: PlannedTrial) -> dict[str, Any]:
         "epochs_assumed": cost.epochs_assumed,
         "estimated_cost_usd": cost.usd,
     }
+
+
+def _earlier_object(planned: PlannedTrial, earlier: Earlier) -> dict[str, Any]:
+    return {"trial": planned.trial.number, "repeat": planned.trial.repeat, **earlier_object(earlier)}
 
 
 def _changes_object(changes: Changes) -> dict[str, Any]:

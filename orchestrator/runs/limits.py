@@ -29,6 +29,12 @@ def admission(connection: Connection, run: Run, config: EndpointConfig, now: flo
     )
 
 
+def over_budget(connection: Connection, run: Run, config: EndpointConfig, now: float) -> str | None:
+    """Why the budget holds a run back that has no job yet; None where it doesn't."""
+    found = _over_budget(connection, run, now) or _over_month(connection, run, config, now)
+    return found.reason if found else None
+
+
 def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait | None:
     query = select(func.count()).where(runs.c.endpoint == config.name, runs.c.state.in_(SLOT_HOLDERS))
     active = connection.execute(query).scalar_one()

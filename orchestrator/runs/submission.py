@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from orchestrator.config import EndpointConfig
 from orchestrator.engine.crashpoints import crash_point
+from orchestrator.errors import PlanOutdated
 from orchestrator.ids import short_id
 from orchestrator.jobfile import MAX_SEED
+from orchestrator.runs.earlier import UNCOUNTED, Earlier, History
+from orchestrator.runs.limits import over_budget
 from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
 from orchestrator.store import datachecks, runs as store
@@ -27,6 +31,56 @@ class Submitted:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What the records say of a plan before it is submitted."""
+
+    same: Run | None
+    """The run that would be found and followed."""
+    earlier: tuple[Earlier, ...] = ()
+    """Where there is none: runs of the same content under other names."""
+    held: str | None = None
+    """Why the budget would hold its run back."""
+    is_raised: bool = False
+    """The run that would be found has no job yet, and would cost more, or may, than when it was agreed to."""
+
+    def covers(self, other: Outlook) -> bool:
+        """Whether agreeing to this is agreeing to the other too."""
+        if other.same is not None:
+            return self.same is None or self.is_raised or not other.is_raised
+        known = {each.run.id for each in self.earlier}
+        return self.same is None and known.issuperset(each.run.id for each in other.earlier)
+
+
+def outlook_of(
+    plan: Plan, connection: Connection, endpoints: Mapping[str, EndpointConfig], *, now: float
+) -> Outlook:
+    """What the records say of the plan; `endpoints` are the workspace's, by name."""
+    same = store.same(connection, plan.fingerprint, except_states=UNCOUNTED)
+    earlier = () if same else History(connection, endpoints).of(plan.recipe)
+    run = same or new_run(plan.recipe, "", now, random.Random(0))
+    if run.state not in _WITHOUT_JOB:
+        return Outlook(same, earlier)
+    as_planned = replace(run, estimated_cost_usd=plan.cost.usd, max_cost_usd=plan.job.limits.max_cost_usd)
+    return Outlook(
+        same, earlier, over_budget(connection, as_planned, plan.config, now), _costs_more(run, as_planned)
+    )
+
+
+_WITHOUT_JOB = (State.PENDING, State.UPLOADING)
+
+
+def _costs_more(before: Run, now: Run) -> bool:
+    """None is an unknown cost, and no limit."""
+    return _is_more(before.estimated_cost_usd, now.estimated_cost_usd) or _is_more(
+        before.max_cost_usd, now.max_cost_usd
+    )
+
+
+def _is_more(before: float | None, now: float | None) -> bool:
+    return before is not None and (now is None or now > before)
+
+
 Also = Callable[[Connection, Run], None]
 """Records what is to follow a run, in the transaction that records the run: a crash leaves both or none."""
 
@@ -39,19 +93,25 @@ def record_run(
     rng: random.Random,
     again: bool = False,
     also: Sequence[Also] = (),
+    agreed: Outlook | None = None,
+    endpoints: Mapping[str, EndpointConfig] | None = None,
 ) -> Submitted:
     """Record the plan's run, or find the same one recorded before: submitting twice never pays twice.
 
     `again` records a new run in any case. Two processes that submit the same at once get the same run. Each of
-    `also` is called with the run, be it new or found.
+    `also` is called with the run, be it new or found. Raises PlanOutdated where the outlook, for these `endpoints`,
+    is not covered any more by the one that was `agreed` to.
     """
     with database.write() as connection:
         keep_checks(connection, plan, now)
-        ends = (State.FAILED, State.CANCELLED)
-        known = None if again else store.same(connection, plan.fingerprint, except_states=ends)
+        if agreed and not again and not agreed.covers(outlook_of(plan, connection, endpoints or {}, now=now)):
+            raise PlanOutdated(name=plan.job.name)
+        known = None if again else store.same(connection, plan.fingerprint, except_states=UNCOUNTED)
         if known is not None:
             job = plan.job
             store.set_limits(connection, known.id, job.limits.max_cost_usd, job.poll.seconds)
+            if known.state in _WITHOUT_JOB:
+                store.set_estimate(connection, known.id, plan.cost.usd)
         run = known or new_run(plan.recipe, free_id(connection, rng), now, rng)
         if known is None:
             store.add(connection, run, run.reason)

@@ -331,6 +331,12 @@ def forget_account(connection: Connection, ids: Collection[str]) -> None:
     connection.execute(update(runs).where(runs.c.id.in_(ids)).values(account=None))
 
 
+def set_estimate(connection: Connection, run_id: str, estimated_cost_usd: float | None) -> None:
+    """Take over the estimate of a plan that was made again, where there is no job yet. Needs no lease."""
+    statement = update(runs).where(runs.c.id == run_id, runs.c.job_id.is_(None))
+    connection.execute(statement.values(estimated_cost_usd=estimated_cost_usd))
+
+
 def hasten(connection: Connection, ids: Collection[str]) -> None:
     """Let waiting runs be tried at once. It needs no lease: being tried early changes no run's safety."""
     RUNS.hasten(connection, runs.c.id.in_(ids))

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from orchestrator.config import EndpointConfig
 from orchestrator.engine.crashpoints import crash_point
-from orchestrator.errors import SweepNameTaken
+from orchestrator.errors import PlanOutdated, SweepNameTaken
+from orchestrator.runs.earlier import Earlier, History
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import free_id, keep_checks, new_run
 from orchestrator.store import runs as run_store, sweeps as store
@@ -41,6 +43,22 @@ class Changes:
     """Those that the job file no longer asks for."""
     drawn: int
     """How many more tpe draws as it goes."""
+    earlier: tuple[tuple[PlannedTrial, Earlier], ...] = ()
+    """Of the trials that would begin: runs of the same content outside the trials that are found."""
+
+    @property
+    def begun(self) -> frozenset[str]:
+        """The fingerprints of the trials that would begin."""
+        return frozenset(each.fingerprint for each in (*self.new, *(planned for _, planned in self.renewed)))
+
+    def covers(self, other: Changes) -> bool:
+        """Whether agreeing to this is agreeing to the other too."""
+        known = {each.run.id for _, each in self.earlier}
+        return (
+            self.begun.issuperset(other.begun)
+            and self.drawn >= other.drawn
+            and known.issuperset(each.run.id for _, each in other.earlier)
+        )
 
     @property
     def begins(self) -> bool:
@@ -57,20 +75,40 @@ class SubmittedSweep:
     run_ids: tuple[str, ...]
 
 
-def changes_of(plan: SweepPlan, connection: Connection) -> Changes:
-    """What submitting the plan would change. Raises SweepNameTaken."""
+def changes_of(
+    plan: SweepPlan, connection: Connection, endpoints: Mapping[str, EndpointConfig] | None = None
+) -> Changes:
+    """What submitting the plan would change; with the workspace's `endpoints` also what was trained before.
+
+    Raises SweepNameTaken.
+    """
     _require_name(plan, connection)
     known = _find(plan, connection)
-    return _compare(plan, store.standings(connection, known.id) if known else [])
+    changes = _compare(plan, store.standings(connection, known.id) if known else [])
+    return changes if endpoints is None else replace(changes, earlier=_earlier(changes, connection, endpoints))
 
 
-def record_sweep(plan: SweepPlan, database: Database, *, now: float, rng: random.Random) -> SubmittedSweep:
-    """Record the plan's sweep, or bring the one recorded before to it. Raises SweepNameTaken.
+def record_sweep(
+    plan: SweepPlan,
+    database: Database,
+    *,
+    now: float,
+    rng: random.Random,
+    again: bool = False,
+    agreed: Changes | None = None,
+    endpoints: Mapping[str, EndpointConfig] | None = None,
+) -> SubmittedSweep:
+    """Record the plan's sweep, or bring the one recorded before to it.
+
+    Raises SweepNameTaken, and PlanOutdated where more would begin than was `agreed` to. With `again` also trials
+    that other runs have trained may begin.
 
     Two processes that submit the same at once get the same trials: each is recorded once.
     """
     with database.write() as connection:
-        changes = changes_of(plan, connection)
+        changes = changes_of(plan, connection, None if again else endpoints)
+        if agreed and not agreed.covers(changes):
+            raise PlanOutdated(name=plan.job.name)
         for each in plan.plans:
             keep_checks(connection, each, now)
         sweep = _write_sweep(connection, plan, now, rng)
@@ -151,6 +189,15 @@ def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
             found.append(standing.trial)
     removed = tuple(standing.trial for standing in known.values() if standing.trial.listed)
     return Changes(tuple(new), tuple(renewed), tuple(found), removed, plan.drawn - len(drawn))
+
+
+def _earlier(
+    changes: Changes, connection: Connection, endpoints: Mapping[str, EndpointConfig]
+) -> tuple[tuple[PlannedTrial, Earlier], ...]:
+    """The repeats of a point are meant to train the same, so the trials that are found are left out."""
+    history, found = History(connection, endpoints), {trial.run_id for trial in changes.found}
+    begun = (*changes.new, *(planned for _, planned in changes.renewed))
+    return tuple((planned, each) for planned in begun for each in history.of(planned.recipe, without=found))
 
 
 def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[PlannedTrial]:

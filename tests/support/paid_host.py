@@ -14,6 +14,15 @@ from typing import Any
 
 Answer = tuple[int, dict[str, Any]]
 PRICES = '[[price]]\nendpoint_type = "compatible"\nmodel = "gpt-4.1-mini"\ntraining = 1000\n'
+MEASURED = {
+    "id": "ftevent-1",
+    "object": "fine_tuning.job.event",
+    "created_at": 2_000_000_000,
+    "level": "info",
+    "type": "metrics",
+    "message": "step 1",
+    "data": {"step": 1, "train_loss": 0.5, "valid_loss": 0.5, "full_valid_loss": 0.5},
+}
 
 
 class PaidHost:
@@ -64,6 +73,8 @@ class PaidHost:
         if found[2] == "/cancel":
             job["cancelled"] = self.cancels_at_once
             return self.on_cancel(job) or (200, self._seen(job))
+        if found[2] == "/events":
+            return 200, _list([MEASURED])
         return (200, _list(())) if found[2] else (200, self._seen(job))
 
     def _file(self, body: bytes) -> dict[str, Any]:
