@@ -171,7 +171,7 @@ def _busy(run: Run, error: EndpointBusy, context: Context) -> Wait:
     if told is None:
         turn = context.turned_away[run.id]
         context.turned_away[run.id] = turn + 1
-        told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2**turn)
+        told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2 ** min(turn, 16))
     not_before = context.now() + min(told, _LONGEST_TOLD_SECONDS)
     # Where an earlier attempt's outcome is unknown, its job is still to be looked for.
     changes = {"creation_open": run.creation_attempts > 1, "create_not_before": not_before}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.endpoints.interface import JobPage
@@ -77,7 +79,7 @@ async def test_a_certain_mark_decides_whatever_else_is_changed(
     certain, change, unconfirmed, no_metadata, found, context
 ):
     run = unconfirmed(seed_given=certain != "the seed")
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         "the seed": {"suffix": "cut-short"},
         "the run's id in the suffix": {"suffix": f"OTHER-{run.id.upper()}", "seed": 5},
         "the token": {"metadata": {"ftorch_token": run.creation_token}, "suffix": None, "seed": None},
