@@ -26,8 +26,8 @@ from orchestrator.errors import (
     RequestRefused,
 )
 
-Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError
-"""The SDK's exceptions, and those of reading an answer."""
+Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError | AssertionError
+"""The SDK's exceptions, and those of reading an answer: httpx2 asserts that the `charset` of one yields text."""
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
@@ -125,6 +125,8 @@ def _unreadable(error: Unexplained) -> str:
     """Why an answer that claimed success is none."""
     if isinstance(error, KeyError):
         return "its answer has no id"
+    if isinstance(error, AssertionError):
+        return "its answer names an encoding that is none"
     if isinstance(error, UnicodeDecodeError):
         return "its answer is no UTF-8 text"
     if not isinstance(error, json.JSONDecodeError):

@@ -369,7 +369,7 @@ class OpenAIEndpoint:
             return read(parse(self._without_secrets(answer.content)))
         except TimeoutError as error:
             raise EndpointUnreachable(endpoint=self.name, problem="it did not answer in time", sent=True) from error
-        except (openai.OpenAIError, ValueError, TypeError, KeyError) as error:
+        except (openai.OpenAIError, ValueError, TypeError, KeyError, AssertionError) as error:
             raise self._explained(error) from error
 
     def _without_secrets(self, content: bytes) -> bytes:

@@ -122,6 +122,15 @@ async def test_an_answer_that_can_not_be_read_is_trouble_that_passes(name, failu
     assert len(wire.requests) == 4
 
 
+@pytest.mark.parametrize("charset", ["hex", "zlib", "rot13", "undefined", "idna"])
+async def test_a_refusal_in_an_encoding_that_is_none_is_no_answer(charset, failure):
+    error = await failure(
+        httpx2.Response(400, content=b"abc\xff", headers={"content-type": f"a/b; charset={charset}"})
+    )
+    assert isinstance(error, EndpointUnreachable)
+    assert error.facts["sent"] is True
+
+
 REDIRECTS = {
     "https://elsewhere.example/v1/x?token=secret#part": "it redirects to https://elsewhere.example/v1/x; set the",
     "http://user:secret@elsewhere.example:8080/": "it redirects to http://elsewhere.example:8080/; set",
