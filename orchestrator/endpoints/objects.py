@@ -24,6 +24,7 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
 )
+from orchestrator.endpoints.refusals import reason_in
 
 Json = Mapping[str, Any]
 
@@ -170,8 +171,12 @@ def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
 
 
 def _job_error(raw: Any) -> JobError | None:
-    """An error only where it says something: `{}` and all-null objects mean none."""
-    error = JobError(*(_text(_table(raw).get(key)) for key in ("code", "message", "param")))
+    """An error only where it says something: `{}` and all-null objects mean none. Some hosts give a text alone, and
+    Azure puts the reason into `innererror` and `details`."""
+    code, message, param = (_text(_table(raw).get(key)) for key in ("code", "message", "param"))
+    if not (code or message or isinstance(raw, str)):
+        return None
+    error = JobError(code, _text(reason_in(raw)), param)
     return error if error.code or error.message else None
 
 

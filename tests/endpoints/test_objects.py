@@ -45,6 +45,33 @@ def test_an_error_that_says_nothing_is_none(error):
     assert read_job({"id": "x", "error": error}).error is None
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("The file has 3 invalid lines", None, "The file has 3 invalid lines"),
+        (
+            {"code": "Failed", "message": "Refused.", "innererror": {"message": "The data are harmful."}},
+            "Failed",
+            "Refused; The data are harmful.",
+        ),
+        ({"code": "Failed", "message": None, "innererror": {"code": "HarmfulData"}}, "Failed", "HarmfulData"),
+        (
+            {"message": "Refused.", "details": [{"target": "line 7", "message": "No assistant."}]},
+            None,
+            "Refused; line 7: No assistant.",
+        ),
+    ],
+)
+def test_the_reason_of_a_failed_job_is_read_where_it_is(error, code, message):
+    found = read_job({"id": "x", "status": "failed", "error": error}).error
+    assert (found.code, found.message) == (code, message)
+
+
+@pytest.mark.parametrize("error", [False, 0, ["x"], {"seen": "nothing"}, "none"])
+def test_what_is_no_error_is_none(error):
+    assert read_job({"id": "x", "status": "running", "error": error}).error is None
+
+
 @pytest.mark.parametrize("error", [{"code": "bad"}, {"message": "it broke"}])
 def test_an_error_that_says_something_is_one(error):
     found = read_job({"id": "x", "error": error}).error
