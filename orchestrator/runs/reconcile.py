@@ -192,11 +192,21 @@ async def look_once(run: Run, context: Context) -> Look:
 
 
 async def _by_token(run: Run, context: Context) -> list[RemoteJob]:
-    try:
-        page = await context.endpoint.jobs(metadata={TOKEN_KEY: run.creation_token or ""})
-    except NoJobList:
-        return []  # it may be the filter that it does not take
-    return _free([job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token], run, context)
+    """The jobs that the endpoint finds by the token, all pages of them."""
+    found: dict[str, RemoteJob] = {}
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        try:
+            page = await context.endpoint.jobs(after=after, metadata={TOKEN_KEY: run.creation_token or ""})
+        except NoJobList:
+            break  # it may be the filter that it does not take
+        ours = {job.id: job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token}
+        if page.next is None or not ours.keys() - found.keys():
+            found |= ours
+            break
+        found |= ours
+        after = page.next
+    return _free(list(found.values()), run, context)
 
 
 async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | None]:

@@ -11,13 +11,16 @@ from orchestrator.server.store.records import Job
 from orchestrator.store.runs import Run
 
 
-def violations(bench: Bench, ends: dict[str, State], *, surplus_files: int = 0) -> list[str]:
+def violations(
+    bench: Bench, ends: dict[str, State], *, surplus_files: int = 0, may_stay_unknown: bool = False
+) -> list[str]:
     """Sentences on what is wrong; none when all is well. `ends` are the runs and how each has to end.
 
-    `surplus_files` are how many files too many are forgiven.
+    `surplus_files` are how many files too many are forgiven. With `may_stay_unknown` a run may end as unknown
+    instead, with the way out in its reason and never with a second job.
     """
     return [
-        *_wrong_ends(bench.runs(), ends),
+        *_wrong_ends(bench.runs(), ends, may_stay_unknown),
         *_wrong_jobs(bench, ends),
         *_twice_uploaded(bench, surplus_files),
         *unexplained(bench),
@@ -40,13 +43,16 @@ def unexplained(bench: Bench) -> list[str]:
     return found
 
 
-def _wrong_ends(runs: list[Run], ends: dict[str, State]) -> list[str]:
+def _wrong_ends(runs: list[Run], ends: dict[str, State], may_stay_unknown: bool) -> list[str]:
     found = {run.id: run for run in runs}
     wrong = [f"{run_id} is no recorded run" for run_id in ends.keys() - found.keys()]
     wrong += [f"{run_id} was recorded beside the others" for run_id in found.keys() - ends.keys()]
     for run_id in ends.keys() & found.keys():
         run = found[run_id]
-        if run.state != ends[run_id]:
+        if run.state == State.UNKNOWN and may_stay_unknown:
+            if "ftorch resume" not in run.reason:
+                wrong.append(f"{run_id} is unknown and names no way out: {run.reason}")
+        elif run.state != ends[run_id]:
             wrong.append(f"{run_id} is {run.state}, not {ends[run_id]}: {run.reason}")
         if run.state == State.SUCCEEDED and not run.fine_tuned_model:
             wrong.append(f"{run_id} succeeded without a model")
@@ -63,6 +69,8 @@ def _wrong_jobs(bench: Bench, ends: dict[str, State]) -> list[str]:
     wrong = []
     for run in bench.runs():
         ids, wanted = [job.id for job in live[run.id]], int(ends.get(run.id) == State.SUCCEEDED)
+        if run.state == State.UNKNOWN and len(ids) <= 1:
+            continue  # nothing was paid twice; where that is not allowed, its end is wrong
         if len(ids) != wanted:
             wrong.append(f"{run.id} has {len(ids)} jobs on the endpoint, not {wanted}")
         elif wanted and run.job_id not in ids:

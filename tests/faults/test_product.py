@@ -11,12 +11,13 @@ from multiprocessing import get_context
 import pytest
 
 from faults.dialects import DIALECTS, Dialect
-from faults.product import ALL, Case, Verdict, bases, crashes, prove_alone, sample
+from faults.product import ALL, Case, Verdict, bases, crashes, on_hosts, prove_alone, sample
 from orchestrator.engine.crashpoints import POINTS
 
 SAMPLE = 3
+SAMPLE_OF_HOSTS = 6
 SAMPLE_OF_CRASHES = 8
-"""So many cases of each dialect `make test` takes, without and with a kill."""
+"""So many cases of each dialect `make test` takes: with faults alone, on hosts with a profile, and with a kill."""
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -24,7 +25,9 @@ def test_every_crash_with_every_fault_ends_in_exactly_one_job(
     dialect: Dialect, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = bases(dialect, pairs=ALL)
+    hosts = on_hosts(dialect)
     without_crash = _prove(cases if ALL else sample(cases, SAMPLE))
+    without_crash += _prove(hosts if ALL else sample(hosts, SAMPLE_OF_HOSTS))
     with_crash = [case for verdict in without_crash for case in crashes(verdict)]
     verdicts = without_crash + _prove(with_crash if ALL else sample(with_crash, SAMPLE_OF_CRASHES))
     with capsys.disabled():

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from faults.catalogue import Fault
 from faults.exchange import Answer, Exchange
+from faults.profiles import PROFILES, HostProfile
 
 Deliver = Callable[[Exchange], Awaitable[Answer]]
 _LISTS = ("list", "find-files")
@@ -33,6 +34,7 @@ class Wire:
     _late: list[tuple[float, Exchange]] = field(default_factory=list)
     forgets_metadata: bool = False
     doubles_lists: bool = False
+    profile: HostProfile = PROFILES["honest"]
 
     def plan(self, route: str, faults: Iterable[Fault]) -> None:
         """The next requests of this route meet these faults, one each; those after them meet none."""
@@ -61,7 +63,7 @@ class Wire:
         if self.forgets_metadata:
             request = _without_metadata(request)
         await asyncio.sleep(self.latency)
-        answer = await self.deliver(request)
+        answer = self.profile.answered(request, await self.deliver(self.profile.asked(request)))
         await asyncio.sleep(self.latency)
         return self._altered_list(answer) if request.route in _LISTS and answer.status == 200 else answer
 
@@ -77,7 +79,14 @@ class Wire:
             await self._arrive(request)
 
     def _altered_list(self, answer: Answer) -> Answer:
-        page = json.loads(answer.body)
+        if not (self._hidden or self.doubles_lists):
+            return answer
+        try:
+            page = json.loads(answer.body)
+        except ValueError:
+            return answer
+        if not isinstance(page.get("data"), list):
+            return answer
         page["data"] = [item for item in page["data"] if not self._hides(item["id"])]
         if self.doubles_lists:
             page["data"] = [item for item in page["data"] for _ in range(2)]
