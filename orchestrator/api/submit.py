@@ -127,7 +127,7 @@ def _agree_to_sweep(plan: SweepPlan, changes: Changes, host: Host, again: bool) 
     if changes.earlier and not again:
         trials = len({planned.fingerprint for planned, _ in changes.earlier})
         planned, earlier = changes.earlier[0]
-        said = f"The same content as trial {planned.trial.number} was {earlier.sentence}"
+        said = f"The same content as {planned.name} was {earlier.sentence}"
         more = f" ({trials} trials were trained before in all)" if trials > 1 else ""
         host.confirm_again("Train them once more, and pay for it?", TrainedBefore(said=f"{said}{more}"))
     else:

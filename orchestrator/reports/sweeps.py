@@ -53,7 +53,7 @@ def print_sweep_plan(
 
 
 def _same_as(planned: PlannedTrial) -> str:
-    return f"the same content as trial {planned.trial.number} was"
+    return f"the same content as {planned.name} was"
 
 
 def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[str, Any]:

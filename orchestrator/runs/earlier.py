@@ -72,13 +72,21 @@ class History:
 
     def of(self, recipe: Recipe, without: Collection[str] = ()) -> tuple[Earlier, ...]:
         """The earlier runs with a recipe's content, newest first, but for the ids `without`."""
+        matches = (self.match(run, recipe) for run in self.on_data_of(recipe) if run.id not in without)
+        return tuple(found for found in matches if found is not None)
+
+    def on_data_of(self, recipe: Recipe) -> list[Run]:
+        """The earlier runs with a recipe's training data, newest first."""
         if self._is_empty:
-            return ()
+            return []
         hashes = alike(recipe.training)
         if hashes not in self._found:
             self._found[hashes] = _on_data(self._connection, hashes)
-        counted = (run for run in self._found[hashes] if run.id not in without)
-        return tuple(Earlier(run, _differences(run, recipe.job)) for run in counted if self._is_same(run, recipe))
+        return self._found[hashes]
+
+    def match(self, run: Run, recipe: Recipe) -> Earlier | None:
+        """A run on the recipe's training data, where the rest of the content is the same too."""
+        return Earlier(run, _differences(run, recipe.job)) if self._is_same(run, recipe) else None
 
     def _is_same(self, run: Run, recipe: Recipe) -> bool:
         job = recipe.job

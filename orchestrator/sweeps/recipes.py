@@ -33,6 +33,11 @@ class PlannedTrial:
     cost: CostEstimate
 
     @property
+    def name(self) -> str:
+        """`trial 3`; one that is still to be drawn has no number."""
+        return f"trial {self.trial.number}" if self.trial.number else "a trial that may be drawn"
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 (hex): the same after a crash, an edit of other things, or a new order of the points."""
         return hashlib.sha256(f"{self.recipe.fingerprint}:{self.trial.repeat}".encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,7 @@ from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.overview import trial_of
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial, spec_of
-from orchestrator.sweeps.trials import PointKey, Trial
+from orchestrator.sweeps.trials import Parameters, PointKey, Trial
 
 _APART = 1e-5
 """Seconds between the recorded beginnings of two trials that are recorded together."""
@@ -44,7 +44,7 @@ class Changes:
     drawn: int
     """How many more tpe draws as it goes."""
     earlier: tuple[tuple[PlannedTrial, Earlier], ...] = ()
-    """Of the trials that would begin: runs of the same content outside the trials that are found."""
+    """Of the trials that would begin, or may be drawn: runs of the same content outside those that are found."""
 
     @property
     def begun(self) -> frozenset[str]:
@@ -85,7 +85,11 @@ def changes_of(
     _require_name(plan, connection)
     known = _find(plan, connection)
     changes = _compare(plan, store.standings(connection, known.id) if known else [])
-    return changes if endpoints is None else replace(changes, earlier=_earlier(changes, connection, endpoints))
+    if endpoints is None:
+        return changes
+    history, found = History(connection, endpoints), {trial.run_id for trial in changes.found}
+    earlier = (*_earlier(changes, history, found), *_in_space(plan, changes, history, found))
+    return replace(changes, earlier=earlier)
 
 
 def record_sweep(
@@ -191,13 +195,32 @@ def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
     return Changes(tuple(new), tuple(renewed), tuple(found), removed, plan.drawn - len(drawn))
 
 
-def _earlier(
-    changes: Changes, connection: Connection, endpoints: Mapping[str, EndpointConfig]
-) -> tuple[tuple[PlannedTrial, Earlier], ...]:
-    """The repeats of a point are meant to train the same, so the trials that are found are left out."""
-    history, found = History(connection, endpoints), {trial.run_id for trial in changes.found}
-    begun = (*changes.new, *(planned for _, planned in changes.renewed))
-    return tuple((planned, each) for planned in begun for each in history.of(planned.recipe, without=found))
+def _earlier(changes: Changes, history: History, found: Collection[str]) -> Iterator[tuple[PlannedTrial, Earlier]]:
+    """The repeats of a point are meant to train the same, so the runs of trials that are found are left out."""
+    for planned in (*changes.new, *(planned for _, planned in changes.renewed)):
+        yield from ((planned, each) for each in history.of(planned.recipe, without=found))
+
+
+def _in_space(
+    plan: SweepPlan, changes: Changes, history: History, found: Collection[str]
+) -> Iterator[tuple[PlannedTrial, Earlier]]:
+    """What other runs have trained that tpe may still draw; such a trial has no number."""
+    seen = set(found)
+    for corner in plan.corners if changes.drawn else ():
+        for run in history.on_data_of(corner.recipe):
+            parameters = _parameters_of(run, corner.trial.parameters, plan.settings.space.axes)
+            if run.id in seen or not plan.may_draw(parameters):
+                continue
+            planned = plan.recipes.plan(Trial(0, parameters))
+            if each := history.match(run, planned.recipe):
+                seen.add(run.id)
+                yield planned, each
+
+
+def _parameters_of(run: Run, corner: Parameters, axes: Collection[str]) -> Parameters:
+    """The point of a space at which this run would be, which was trained on the data of a corner."""
+    said = {**corner, **run.hyperparameters, "model": run.model, "seed": run.seed}
+    return {name: said[name] for name in axes if name in said}
 
 
 def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[PlannedTrial]:

@@ -231,6 +231,19 @@ def test_trials_whose_metadata_was_edited_are_not_paid_unasked(project: Project,
     assert len(host.jobs) == 3
 
 
+def test_what_tpe_may_draw_again_is_named_and_not_paid_unasked(project: Project, host: PaidHost) -> None:
+    pytest.importorskip("optuna")
+    tpe = "[sweep]\nstrategy = 'tpe'\ntrials = 2\n[sweep.space]\nn_epochs = { low = 1, high = 3 }\n"
+    project.write_job(tpe, **PAID, **VALIDATED, n_epochs="", name='name = "drawn"')
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0, "its own trials are found"
+    project.write_job(tpe, **PAID, **VALIDATED, n_epochs="", name='name = "renamed"')
+    refused = project.ftorch("submit", "jobs/greet.toml", "--yes")
+    assert (refused.code, len(host.jobs)) == (4, 3), refused.err
+    assert "a trial that may be drawn was trained before as run" in refused.err
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes", "--again").code == 0
+
+
 # --- the budget, and what was agreed to --------------------------------------------------------------------------
 
 
