@@ -217,16 +217,24 @@ class DatabaseBusy(DatabaseError):
 
 
 class DatabaseFull(DatabaseError):
-    """There is no room left to write the database {place}. Free some disk space, then run: ftorch resume"""
+    """There is no room left to write the database {place}. Free some disk space. A run that ftorch status
+    then lists goes on with: ftorch resume. If it lists no new one, nothing was recorded: run the same command
+    again"""
 
 
 class DatabaseReadOnly(DatabaseError):
-    """The database {place} can't be written ({problem}).
-    Make its directory writable, or set FTORCH_HOME to another one."""
+    """The database {place} can't be written ({problem}). Make the file and its directory writable for this user.
+    Where nothing is recorded there yet, FTORCH_HOME may name another directory instead."""
 
 
 class DatabaseCorrupt(DatabaseError):
     """The file {place} is damaged or no database ({problem}). {restore}"""
+
+
+class DatabaseLost(DatabaseError):
+    """The database {place} {finding}. Requests that cost money were recorded in it: {count}. Nothing was changed.
+    Put back the lost file or a copy of it, if there is one. Otherwise go on with what is there ({accept}), and
+    before anything is submitted record the jobs of each endpoint: ftorch adopt --all --endpoint NAME"""
 
 
 # --- Endpoints ---------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,12 @@ from orchestrator.errors import (
     DatabaseFull,
     DatabaseReadOnly,
 )
+from orchestrator.store import intents
 
 BUSY_SECONDS = 15.0
+CHECKPOINT_SECONDS = 0.2
+"""How long a durable write waits for readers of older moments, which keep the main file from being brought up to
+date."""
 _LOCK_KEY = 0x66746F  # "fto": the PostgreSQL advisory lock that stands for SQLite's single writer
 
 
@@ -56,8 +62,9 @@ class Database:
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A transaction that excludes other writers and commits at the end.
 
-        `durable` waits until the commit is on the disk itself (SQLite `synchronous=FULL`): for what is written
-        right before money is spent.
+        `durable` is for what is written right before money is spent. It waits until the commit is on the disk
+        itself (SQLite `synchronous=FULL`) and, where no reader is in the way, in the main file: then the database
+        can lose its write-ahead log without losing the intent.
         """
         options = {"ftorch_write": True, "ftorch_durable": durable}
         with (
@@ -69,6 +76,31 @@ class Database:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
             yield connection
+            if durable and self.path is not None:
+                count = intents.count_one(_driver_connection(connection))
+        if durable and self.path is not None:
+            self.checkpoint()
+            intents.note(self.path, count)
+
+    def checkpoint(self) -> bool:
+        """Bring SQLite's main file up to date with all that is committed, and both to the disk; returns whether
+        that was done. It never holds up a writer or a reader (PASSIVE), and gives up after CHECKPOINT_SECONDS where
+        readers of older moments, or another checkpoint, are in the way."""
+        give_up_at = time.monotonic() + CHECKPOINT_SECONDS
+        with self._explained(), self.engine.connect() as connection:
+            while True:
+                row = _driver_connection(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                is_busy, frames, copied = row
+                if not is_busy and frames == copied:
+                    return True
+                if time.monotonic() >= give_up_at:
+                    return False
+                time.sleep(0.01)
+
+    def intents(self) -> int:
+        """How many durable writes SQLite's file has seen."""
+        with self._explained(), self.engine.connect() as connection:
+            return intents.held(_driver_connection(connection))
 
     def close(self) -> None:
         self.engine.dispose()
@@ -79,6 +111,8 @@ class Database:
             yield
         except DBAPIError as error:
             raise explain(error.orig, self.place) from error
+        except sqlite3.Error as error:
+            raise explain(error, self.place) from error
 
 
 # SQLite's result codes (an extended one holds its primary one in the low byte) and PostgreSQL's SQLSTATEs. A quota
@@ -87,6 +121,8 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03"}
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, "53100"}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, "25006"}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_NO_TEXT = "Could not decode to UTF-8"
+"""What Python says, without a code, of a text whose bytes are none."""
 
 
 def explain(error: BaseException | None, place: str) -> DatabaseError:
@@ -100,8 +136,8 @@ def explain(error: BaseException | None, place: str) -> DatabaseError:
         return DatabaseFull(place=place, problem=problem)
     if codes & _READ_ONLY:
         return DatabaseReadOnly(place=place, problem=problem)
-    if codes & _CORRUPT:
-        return DatabaseCorrupt(place=place, problem=problem, restore=_restore_advice(Path(place)))
+    if codes & _CORRUPT or problem.startswith(_NO_TEXT):
+        return _corrupt(place, problem)
     return DatabaseError(place=place, problem=problem)
 
 
@@ -120,12 +156,24 @@ def parse_url(url: str) -> URL:
         raise _unusable_url() from error
 
 
+def _corrupt(place: str, problem: str) -> DatabaseCorrupt:
+    return DatabaseCorrupt(place=place, problem=problem, restore=_restore_advice(Path(place)))
+
+
 def _restore_advice(path: Path) -> str:
+    move = intents.move_away(path)
     kept = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
     if kept:
-        restore = f"cp {quote(str(kept[-1]))} {quote(str(path))}"
-        return f"A copy was kept before the last upgrade; to go back to it: {restore}"
-    return "Move it away and run ftorch again; jobs already on the endpoint are not touched by this."
+        return (
+            "A copy was kept before the last upgrade. It lacks what was recorded since then: before anything is "
+            "submitted from it, record the jobs of each endpoint with ftorch adopt --all --endpoint NAME. "
+            f"This command goes back to it: {move} && cp {quote(str(kept[-1]))} {quote(str(path))}"
+        )
+    return (
+        "Put back a copy of it; where there is none, move it away and record the jobs of each endpoint, before "
+        "anything is submitted again: ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not touched by "
+        f"this. This command moves it away: {move}"
+    )
 
 
 def _create_engine(given: str) -> Engine:
@@ -148,10 +196,28 @@ def _create_sqlite_engine(url: URL) -> Engine:
     path = sqlite_file(url)
     if path is not None:
         _create_private_file(path)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    place = url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=lambda text: _loads(text, place)
+    )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _loads(text: str, place: str) -> Any:
+    """A recorded JSON value. Raises DatabaseCorrupt where its text is none: we write no other."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _corrupt(place, f"a recorded value is no JSON: {error}") from error
+
+
+def _driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Below SQLAlchemy, which would begin a transaction."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _create_private_file(path: Path) -> None:
@@ -173,6 +239,8 @@ def _configure(connection: Any, _record: Any) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             raise  # a read-only database can still be read
+    except UnicodeDecodeError as error:  # in SQLite's own words about its damaged schema
+        raise sqlite3.DatabaseError(f"{_NO_TEXT} its schema: {error}") from error
 
 
 def _begin(connection: Connection) -> None:

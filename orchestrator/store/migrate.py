@@ -14,7 +14,9 @@ from shlex import quote
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import DatabaseReadOnly, DatabaseTooNew, DatabaseUnreleased
+from orchestrator.store import intents
 from orchestrator.store.database import Database, explain, parse_url, sqlite_file
+from orchestrator.store.readonly import DatabaseCopy
 from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
@@ -26,17 +28,37 @@ def open_database(url: str, *, create: bool = True) -> Database:
     """Open the database and migrate it where it is older than this program.
 
     One small query tells whether there is anything to do; only then is Alembic loaded. Without `create`, a SQLite
-    file that is not there yet reads as an empty database and is not made. Raises DatabaseTooNew where a newer
-    ftorch wrote it, DatabaseUnreleased where one from before the first release did, and the other DatabaseErrors
-    where it can't be used.
+    file that is not there yet reads as an empty database and is not made, and one in a folder that can't be written
+    is read as a copy. Raises DatabaseTooNew where a newer ftorch wrote it, DatabaseUnreleased where one from before
+    the first release did, DatabaseLost where it lacks recorded intents, and the other DatabaseErrors where it can't
+    be used.
     """
-    if not create and _is_absent(url):
+    path = sqlite_file(parse_url(url))
+    if path is not None:
+        intents.check_file(path)
+    if not create and path is not None and not path.exists():
         database = Database("sqlite://")
         metadata.create_all(database.engine)
         return database
-    database = Database(url)
     try:
+        return _current(Database(url))
+    except DatabaseReadOnly:
+        if create or path is None or not path.is_file():
+            raise
+        copy = _copy_to_read(path)
+        if copy is None:
+            raise
+        return copy
+
+
+def _current(database: Database) -> Database:
+    """The database at this program's schema; closed where that can't be."""
+    path = database.path
+    try:
+        expected = intents.noted(path) if path else 0  # before the database is read: another process may add some
         found = _revision(database)
+        if path and expected:
+            intents.check_count(path, expected, database.intents())
         if found in _UNRELEASED:
             raise DatabaseUnreleased(place=database.place, found=found, start=_how_to_start_anew(database.path))
         if found != REVISION:
@@ -47,16 +69,28 @@ def open_database(url: str, *, create: bool = True) -> Database:
     return database
 
 
+def _copy_to_read(path: Path) -> Database | None:
+    """A copy of a database that can't be opened where it lies; None where it can't be copied either."""
+    expected = intents.noted(path)
+    try:
+        copy = DatabaseCopy(path)
+    except OSError:
+        return None
+    try:
+        _current(copy)
+        intents.check_count(path, expected, copy.intents())
+        copy.refuse_writing()
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
 def migrations_dir() -> Path:
     """The Alembic scripts: inside an installed package, else at the top of the checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
-
-
-def _is_absent(url: str) -> bool:
-    path = sqlite_file(parse_url(url))
-    return path is not None and not path.exists()
 
 
 def _how_to_start_anew(path: Path | None) -> str:

@@ -243,7 +243,7 @@ def test_a_read_only_folder_is_said(path: Path) -> None:
     said = record(path, as_ordinary_user)
     path.parent.chmod(0o700)
     assert said.startswith(f"DatabaseReadOnly: The database {path} can't be written (")
-    assert said.endswith("Make its directory writable, or set FTORCH_HOME to another one.")
+    assert "Make the file and its directory writable for this user." in said
 
 
 def test_a_read_only_file_can_be_read_and_not_written(path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_quota_is_said_like_a_full_disk_and_nothing_is_lost(path: Path) -> Non
 def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ftorch.db"
     path.write_text("my shopping list\n" * 100)
-    with pytest.raises(DatabaseCorrupt, match=r"damaged or no database .* Move it away and run ftorch again"):
+    with pytest.raises(DatabaseCorrupt, match=r"damaged or no database .* ftorch adopt --all --endpoint NAME"):
         open_database(f"sqlite:///{path}")
     assert path.read_text() == "my shopping list\n" * 100
 
@@ -321,7 +321,8 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     path.write_bytes(damaged)
     with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
         runs.newest(connection)
-    assert str(caught.value).endswith(f"to go back to it: cp {copy} {path}")
+    assert "ftorch adopt --all --endpoint NAME" in str(caught.value).partition("goes back to it: ")[0]
+    assert str(caught.value).endswith(f" && cp {copy} {path}")
 
 
 @pytest.mark.parametrize(

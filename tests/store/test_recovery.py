@@ -92,7 +92,7 @@ def test_the_advice_about_a_damaged_database_brings_the_kept_copy_back(tmp_path,
 
     with pytest.raises(DatabaseCorrupt) as caught:
         open_database(f"sqlite:///{path}")
-    advice = str(caught.value).partition("to go back to it: ")[2]
+    advice = str(caught.value).partition("goes back to it: ")[2]
     subprocess.run(advice, shell=True, check=True)
     with closing(open_database(f"sqlite:///{path}")) as database, database.read() as connection:
         assert runs.exists(connection, "run00001")
@@ -108,7 +108,7 @@ def test_a_damaged_database_is_told_and_not_touched(project, command):
     said = project.ftorch(*command)
     assert said.code == 1
     assert "is damaged or no database" in said.err
-    assert "Move it away and run ftorch again; jobs already on the endpoint are not touched" in said.err
+    assert "ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not touched by this." in said.err
     assert database_of(project).read_bytes() == damaged
 
 
