@@ -18,17 +18,19 @@ from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
-from orchestrator.store.runs import Run, Transition
+from orchestrator.store.runs import Run, RunSummary, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
+
+_PAGE = 2_000
+"""How many runs are read at once where all are listed."""
 
 
 @dataclass(frozen=True)
 class RunDetails:
-    """Everything recorded about one run."""
+    """Everything recorded about one run but its events, of which there may be very many."""
 
     run: Run
     history: list[Transition]
-    events: list[Event]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
     data_checks: Mapping[str, DataCheck] = field(default_factory=dict)
@@ -68,6 +70,28 @@ class Ledger:
             is_sweep = not named and bool(sweeps.newest(connection, name=key))  # tpe may not have drawn a trial yet
             return named if named or is_sweep else [runs.find(connection, key)]
 
+    def summaries(self, key: str | None = None) -> Iterator[tuple[RunSummary, Metric | None]]:
+        """As `runs`, each with its last measured step. They are read a page at a time, so that any number takes
+        little memory, and no reader stays open between pages. Raises NoSuchRun and AmbiguousRun."""
+        if key is not None and not self._is_name(key):
+            run = self.run(key)
+            yield runs.summary_of(run), self.progress([run.id]).get(run.id)
+            return
+        below = None
+        while True:
+            with self.database.read() as connection:
+                page = runs.summaries(connection, name=key, below=below, limit=_PAGE)
+                last = records.last_metrics(connection, [each.id for each in page])
+            yield from ((each, last.get(each.id)) for each in page)
+            if len(page) < _PAGE:
+                return
+            below = page[-1]
+
+    def _is_name(self, key: str) -> bool:
+        """Whether runs or a sweep bear this name."""
+        with self.database.read() as connection:
+            return bool(runs.summaries(connection, name=key, limit=1) or sweeps.newest(connection, name=key))
+
     def single_runs(self, *, limit: int | None = None) -> list[Run]:
         """The runs that belong to no sweep, newest first."""
         with self.database.read() as connection:
@@ -103,7 +127,6 @@ class Ledger:
             return RunDetails(
                 run=run,
                 history=runs.history(connection, run.id),
-                events=records.events_of(connection, run.id),
                 metrics=records.metrics_of(connection, run.id),
                 checkpoints=records.checkpoints_of(connection, run.id),
                 data_checks=_data_checks(connection, run),
@@ -125,10 +148,10 @@ class Ledger:
         with self.database.read() as connection:
             return records.metrics_of(connection, run_id)
 
-    def events(self, run_id: str) -> list[Event]:
-        """The endpoint's events of a run, oldest first."""
+    def events(self, run_id: str) -> Iterator[Event]:
+        """The endpoint's events of a run, oldest first, read one after another."""
         with self.database.read() as connection:
-            return records.events_of(connection, run_id)
+            yield from records.each_event(connection, run_id)
 
     def hasten(self, waiting: Collection[Run]) -> None:
         """Have these runs looked at again at once, whatever they wait for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completion import complete_run
-from orchestrator.cli.output import print_json
+from orchestrator.cli.output import print_json_list
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,9 +32,7 @@ def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
         if as_json:
             from orchestrator.reports.runs import run_object
 
-            runs = ledger.runs(run)
-            last = ledger.progress([each.id for each in runs])
-            print_json([run_object(each, last.get(each.id)) for each in runs])
+            print_json_list(run_object(each, last) for each, last in ledger.summaries(run))
         elif watch:
             _watch_status(ledger, run, show_all)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,7 +196,7 @@ def announced() -> Iterator[Callable[[Source], None] | None]:
 class EventLines:
     """A listener that writes every new event of one run through `write`; `read` gives those that are recorded."""
 
-    def __init__(self, read: Callable[[], Sequence[Event]], write: Callable[[str], None], *, as_json: bool) -> None:
+    def __init__(self, read: Callable[[], Iterable[Event]], write: Callable[[str], None], *, as_json: bool) -> None:
         self._read = read
         self._write = write
         self._as_json = as_json

@@ -10,7 +10,7 @@ from orchestrator.ledger import is_followed
 from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import ago, duration, iso, loss, printable
 from orchestrator.store.records import Metric, Model
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import Run, RunSummary
 
 _MEANINGS: Mapping[str, Meaning] = {
     "pending": Meaning.MUTED,
@@ -59,7 +59,7 @@ def summary(counts: Mapping[str, int], shown: int) -> str:
     return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
 
 
-def run_object(run: Run, last: Metric | None = None) -> dict[str, Any]:
+def run_object(run: Run | RunSummary, last: Metric | None = None) -> dict[str, Any]:
     """One element of `status --json`."""
     return {
         "run": run.id,

@@ -1,9 +1,9 @@
 """A count of the recorded intents beside a SQLite database, by which lost records are noticed.
 
 An intent is what is written right before money is spent. The database counts its intents itself, in the same
-transaction (SQLite's `user_version`). The file beside it repeats the count after the commit, so it is never ahead of
-a database that lost nothing: a database with fewer is an older one. The file is not synced: after a power failure it
-may be behind, and then notices less.
+transaction (SQLite's `user_version`). The file beside it repeats the count after the commit, so it is never ahead
+of a database that lost nothing: a database with fewer is an older one. The file is not synced: after a power
+failure it may be behind, and then notices less.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def check_count(path: Path, expected: int, found: int) -> None:
     """Raises DatabaseLost where the database holds fewer intents than were noted before it was read."""
     if found < expected:
         finding = (
-            f"is older than ftorch left it, with {found} of them: its write-ahead log ({path.name}-wal) was lost, or "
-            "an older copy was put in its place"
+            f"is older than ftorch left it, with {found} of its intents: its write-ahead log ({path.name}-wal) was "
+            "lost, or an older copy was put in its place"
         )
         raise _lost(path, finding, expected)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import checkpoints, events, metrics, models, runs
+
+_EVENTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,17 @@ def add_metrics(connection: Connection, found: Iterable[Metric]) -> None:
 
 def events_of(connection: Connection, run_id: str, *, after: float | None = None) -> list[Event]:
     """The run's events, oldest first."""
+    return list(each_event(connection, run_id, after=after))
+
+
+def each_event(connection: Connection, run_id: str, *, after: float | None = None) -> Iterator[Event]:
+    """The same, read one after another."""
     query = select(*_columns(events, Event)).where(events.c.run_id == run_id)
     if after is not None:
         query = query.where(events.c.created_at >= after)
-    rows = connection.execute(query.order_by(events.c.created_at, events.c.position))
-    return [Event(**row._mapping) for row in rows]
+    streamed = connection.execution_options(yield_per=_EVENTS_AT_ONCE)
+    for row in streamed.execute(query.order_by(events.c.created_at, events.c.position)):
+        yield Event(*row)
 
 
 def known_event_ids(connection: Connection, run_id: str) -> set[str]:

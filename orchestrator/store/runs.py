@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
@@ -142,6 +142,47 @@ def newest(
     if outside_sweeps:
         query = query.where(runs.c.sweep_id.is_(None))
     return [RUNS.item(row) for row in connection.execute(query.limit(limit))]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list says of a run: the columns that need no JSON to be read. The names are those of `Run`."""
+
+    id: str
+    name: str
+    sweep_id: str | None
+    endpoint: str
+    model: str
+    state: str
+    reason: str
+    remote_status: str | None
+    job_id: str | None
+    fine_tuned_model: str | None
+    estimated_cost_usd: float | None
+    cost_usd: float | None
+    created_at: float
+    updated_at: float
+    finished_at: float | None
+
+
+_SUMMARY = [runs.c[field.name] for field in fields(RunSummary)]
+
+
+def summaries(
+    connection: Connection, *, name: str | None = None, below: RunSummary | None = None, limit: int | None = None
+) -> list[RunSummary]:
+    """Runs, newest first: all, or those of a name; only those that follow the run `below` in this order."""
+    query = select(*_SUMMARY).order_by(runs.c.created_at.desc(), runs.c.id)
+    if name is not None:
+        query = query.where(runs.c.name == name)
+    if below is not None:
+        is_older = or_(runs.c.created_at < below.created_at, runs.c.id > below.id)
+        query = query.where(runs.c.created_at <= below.created_at, is_older)  # the first part alone uses the index
+    return [RunSummary(*row) for row in connection.execute(query.limit(limit))]
+
+
+def summary_of(run: Run) -> RunSummary:
+    return RunSummary(*(getattr(run, field.name) for field in fields(RunSummary)))
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:

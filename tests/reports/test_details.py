@@ -22,7 +22,7 @@ Page = Callable[..., list[str]]
 def page(screen: Screen, make_run: Callable[..., Run]) -> Page:
     def lines(config: EndpointConfig = AZURE, metrics: tuple[Metric, ...] = (), **columns: object) -> list[str]:
         console = screen()
-        print_details(RunDetails(make_run(**columns), [], [], list(metrics), []), config, console)
+        print_details(RunDetails(make_run(**columns), [], list(metrics), []), config, console)
         return text_of(console)
 
     return lines

@@ -23,7 +23,7 @@ def run(make_run: Callable[..., Run]) -> Run:
 
 
 def details(run: Run, check: DataCheck | None) -> RunDetails:
-    return RunDetails(run, [], [], [], [], {} if check is None else {"training": check})
+    return RunDetails(run, [], [], [], {} if check is None else {"training": check})
 
 
 def shown(found: RunDetails) -> str:

@@ -68,7 +68,7 @@ def test_an_unknown_run_says_what_to_do_and_is_counted(make_run: Callable[..., R
 
 def test_show_explains_that_it_is_not_repeated_on_a_guess(unconfirmed: Run, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=400)
-    print_details(RunDetails(unconfirmed, [], [], [], []), None, console)
+    print_details(RunDetails(unconfirmed, [], [], []), None, console)
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "unconfirmed since" in text
