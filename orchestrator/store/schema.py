@@ -110,7 +110,8 @@ runs = Table(
     Index("ix_runs_state_endpoint", "state", "endpoint"),
     Index("ix_runs_created_at", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
-    Index("ix_runs_sweep_id", "sweep_id"),
+    Index("ix_runs_finished_at", "finished_at"),
+    Index("ix_runs_sweep_id_state", "sweep_id", "state"),
 )
 
 transitions = Table(
@@ -183,6 +184,7 @@ events = Table(
     Column("type", Text),
     Column("message", Text, nullable=False),
     Column("data", JSON),
+    Index("ix_events_run_id_created_at_position", "run_id", "created_at", "position"),
 )
 
 metrics = Table(

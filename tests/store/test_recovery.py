@@ -65,10 +65,13 @@ def test_a_disk_that_fills_up_loses_and_repeats_nothing(project, kilobytes):
         timeout=60,
         check=False,
     )
-    assert full.returncode == 1
+    assert full.returncode in (1, 4)
     assert "Traceback" not in full.stderr
     assert "no room left" in full.stderr or "cannot use its store" in full.stderr
-    assert project.ftorch("resume").code == 0
+    again = []
+    if full.returncode == 4:  # the endpoint could not write either: only the user can tell that it made no job
+        again = ["--again", next(run["id"] for run in project.status() if run["state"] == "unknown")]
+    assert project.ftorch("resume", *again).code == 0
     recorded = project.status()
     assert {run["state"] for run in recorded} == {"succeeded"}
     jobs = Store(project.root / ".ftorch" / "local").jobs.page(after=None, limit=10)
