@@ -144,7 +144,7 @@ def test_what_may_cost_is_not_begun_where_nobody_can_be_asked(project):
         '[endpoints.paid]\ntype = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
     )
     refused = project.process("submit", "jobs/greet.toml", "--endpoint", "paid")
-    assert refused.code == 2
+    assert refused.code == 4
     assert "add --yes" in refused.err
     assert rows(project, "SELECT id FROM sweeps") == []
     assert project.process("submit", "jobs/greet.toml", "--endpoint", "paid", "--dry-run").code == 0
