@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_a_free_endpoint_names_it_and_trains_it(project: Project) -> None:
 def test_an_adopted_job_is_known_by_its_file_and_differing_hyperparameters_are_shown(
     project: Project, host: PaidHost
 ) -> None:
-    (project.root / ".ftorch" / "ftorch.db").unlink()
+    shutil.rmtree(project.root / ".ftorch")
     assert project.ftorch("adopt", "--all", "--endpoint", "paid").code == 0
     project.write_job(**OTHER, n_epochs="n_epochs = 2")
     refused = project.ftorch("submit", "jobs/greet.toml", "--yes")
