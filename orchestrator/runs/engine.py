@@ -68,6 +68,7 @@ class EndpointLoop(Loop[Run, Context]):
         self._supervisors = supervisors
         self._pace = Pace(context.config.poll_seconds, context.random)
         self._poll_at = 0.0  # by the steady clock, which nobody sets
+        self._has_polled = False
         self._watch = Watch(context)
         self._foreign: set[str] = set()
 
@@ -151,6 +152,7 @@ class EndpointLoop(Loop[Run, Context]):
         if context.clock.steady() < self._poll_at:
             return
         changed = await poll(context)
+        self._has_polled = True
         with context.database.read() as connection:
             finish = store.next_finish(connection, context.owner, context.config.name)
             asked = store.shortest_poll(connection, context.owner, context.config.name)
@@ -161,8 +163,8 @@ class EndpointLoop(Loop[Run, Context]):
     def _has_only_blocked(self) -> bool:
         context = self.worker
         enough = len(context.blocked) + 1  # one of so many is not blocked
+        # A paused run rests once it was looked at: the endpoint may have gone on with it by itself.
+        resting = State.PAUSED if self._has_polled else None
         with context.database.read() as connection:
-            left = store.unfinished(
-                connection, context.config.name, self._asked_for, resting=State.PAUSED, limit=enough
-            )
+            left = store.unfinished(connection, context.config.name, self._asked_for, resting=resting, limit=enough)
         return context.blocked.issuperset(left)

@@ -255,15 +255,16 @@ def needed_files(connection: Connection, endpoint: str) -> set[str]:
 
 
 def unfinished(
-    connection: Connection, endpoint: str, ids: Collection[str] | None, *, resting: str, limit: int
+    connection: Connection, endpoint: str, ids: Collection[str] | None, *, resting: str | None, limit: int
 ) -> list[str]:
-    """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` without a wish;
-    of `ids` only, or of all."""
+    """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` (None: no such
+    state) without a wish; of `ids` only, or of all."""
     query = select(runs.c.id).where(
         runs.c.endpoint == endpoint,
         runs.c.finished_at.is_(None),
-        or_(runs.c.state != resting, runs.c.requested_action.is_not(None)),
     )
+    if resting is not None:
+        query = query.where(or_(runs.c.state != resting, runs.c.requested_action.is_not(None)))
     if ids is not None:
         query = query.where(runs.c.id.in_(ids))
     return list(connection.execute(query.limit(limit)).scalars())

@@ -45,6 +45,13 @@ async def test_only_the_runs_asked_for_are_begun_but_jobs_are_followed_for_all(m
     assert reread(running).state in (State.COLLECTING, State.SUCCEEDED)
 
 
+async def test_a_paused_run_is_looked_at_before_the_loop_ends(make_run, drive, reread, endpoint):
+    job = endpoint.add_job(status="succeeded")
+    paused = make_run(state=State.PAUSED, job_id=job["id"])
+    await drive(paused)
+    assert reread(paused).state == State.SUCCEEDED
+
+
 async def test_a_paused_run_and_a_run_over_budget_end_the_loop(make_run, drive, reread, endpoint):
     job = endpoint.add_job(status="paused")
     paused = make_run(state=State.PAUSED, job_id=job["id"])
