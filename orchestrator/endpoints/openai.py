@@ -346,12 +346,13 @@ class OpenAIEndpoint:
     async def _once(
         self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
-        """For calls that take effect: sent once, OutcomeUnknown unless it is certain what they did."""
+        """For calls that take effect: sent once, OutcomeUnknown (with the facts of what was answered) unless it is
+        certain what they did."""
         try:
             return await self._send(call, *args, read=read, **fields)
         except EndpointUnreachable as error:
             if error.facts["sent"]:
-                raise OutcomeUnknown(endpoint=self.name, problem=error.facts["problem"]) from error
+                raise OutcomeUnknown(**error.facts) from error
             raise
 
     async def _send(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from orchestrator.endpoints.accounts import account_mark
@@ -102,6 +103,8 @@ async def _create(run: Run, context: Context) -> Outcome:
     try:
         job = await _request(run, context)
     except OutcomeUnknown as error:
+        if error.facts.get("status") == HTTPStatus.CONFLICT and _is_about_a_new_file(run, error, context):
+            return _file_not_ready(run, error, context)
         given_up = context.now()
         context.last_words[run.id] = error.facts["problem"]
         context.begin_search(search_for(run))  # a request that was given up late can still land
@@ -140,14 +143,18 @@ def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:
     that only says that a new file is not ready there yet is waited out."""
     context.last_words[run.id] = error.facts["problem"]
     if _is_about_a_new_file(run, error, context):
-        until = context.now() + context.config.poll_seconds
-        changes = {"creation_open": run.creation_attempts > 1}
-        return Wait(until, f"{context.config.name} can't use the file yet: {error.facts['problem']}", changes)
+        return _file_not_ready(run, error, context)
     context.refusals[search_for(run)] = error
     return Wait(context.now(), f"{context.config.name} refuses the job ({error.facts['problem']}); looking once")
 
 
-def _is_about_a_new_file(run: Run, error: RequestRefused, context: Context) -> bool:
+def _file_not_ready(run: Run, error: EndpointError, context: Context) -> Wait:
+    until = context.now() + context.config.poll_seconds
+    changes = {"creation_open": run.creation_attempts > 1}
+    return Wait(until, f"{context.config.name} can't use the file yet: {error.facts['problem']}", changes)
+
+
+def _is_about_a_new_file(run: Run, error: EndpointError, context: Context) -> bool:
     started = run.creation_started_at or 0.0
     said = f"{error.facts['code']} {error.facts['message']}".lower()
     names_it = any(

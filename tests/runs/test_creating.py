@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.endpoints.objects import read_job
-from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, QuotaExhausted
+from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, OutcomeUnknown, QuotaExhausted
 from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.states import State
@@ -98,6 +98,18 @@ async def test_the_end_of_training_at_openai_names_the_ways_on(intended, step, e
     assert run.state == State.FAILED
     assert "--endpoint local" in run.error_message
     assert "Azure" in run.error_message
+
+
+async def test_a_conflict_about_a_new_file_is_waited_out(intended, step, endpoint, clock):
+    message = f"File {intended.training_file_id} is not ready"
+    facts = {"problem": f"{message} (HTTP 409)", "status": 409, "code": "file_not_ready", "message": message}
+    endpoint.fault("create", OutcomeUnknown(endpoint="fake", **facts))
+    waiting = await step(intended)
+    assert (waiting.state, waiting.creation_open, waiting.creation_attempts) == (State.CREATING, False, 1)
+    clock.pass_(5)
+    again = await step(waiting)
+    assert (again.creation_open, again.creation_attempts) == (True, 1)
+    assert (await step(again)).state == State.QUEUED
 
 
 async def test_too_many_requests_waits_as_told_then_asks_again(intended, step, endpoint, clock):
