@@ -1,0 +1,107 @@
+"""Hosts that turn the paid request away: passing, for good, or in words of their own."""
+
+from __future__ import annotations
+
+import time
+
+from support.scripted_host import CREATE, UPLOAD, Answer, refusal
+
+CAP = refusal(429, "Your organization has reached the maximum of 3 active requests.", "rate_limit_exceeded")
+
+
+def created_at(host):
+    return [asked.at for asked in host.asked if asked.line == CREATE]
+
+
+def test_a_limit_without_a_time_is_asked_less_and_less_often(host, customer):
+    host.on(CREATE, CAP, times=2)
+    done = customer.submit()
+    first, second, third = created_at(host)
+    assert (done.code, len(host.jobs)) == (0, 1)
+    assert second - first >= 0.9
+    assert third - second >= 1.8
+    assert "asking again at" in done.err
+    assert "maximum of 3 active requests" in done.err
+
+
+def test_no_request_goes_out_before_the_time_that_a_limit_names(host, customer):
+    host.on(CREATE, refusal(429, "Slow down.", "rate_limit_exceeded", retry_after="3600"))
+    customer.project.write_job(endpoint='endpoint = "hosted"')
+    with customer.interrupted_when(lambda: host.creates > 0):
+        done = customer.submit()
+    assert (done.code, host.creates) == (130, 1)
+    assert "asking again at" in customer.run()["reason"]
+    began = time.monotonic()
+    with customer.interrupted_when(lambda: time.monotonic() > began + 0.8):
+        customer.ftorch("resume")
+    assert host.creates == 1
+
+
+def test_trouble_that_never_ends_is_asked_for_three_times(host, customer):
+    host.on(CREATE, refusal(500, "The server had an error while processing your request."))
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["state"]) == (4, 3, "unknown")
+    assert "The server had an error while processing your request." in done.err
+    assert f"ftorch resume --again {customer.run()['run']}" in done.err
+    customer.ftorch("resume")
+    assert host.creates == 3
+    host.forget_rules()
+    assert customer.ftorch("resume", "--again", customer.run()["run"]).code == 0
+    assert (host.creates, len(host.jobs), customer.run()["state"]) == (4, 1, "succeeded")
+
+
+def test_a_new_file_that_is_not_ready_is_waited_for(host, customer):
+    host.on(CREATE, refusal(409, "The file is not ready", "file_not_ready"), times=3)
+    done = customer.submit()
+    assert (done.code, host.creates, len(host.jobs), host.count(UPLOAD)) == (0, 4, 1, 1)
+
+
+def test_no_credit_holds_the_run_until_there_is_some(host, customer):
+    host.on(CREATE, Answer(402, {"detail": "Insufficient credits. Top up your balance."}))
+    done = customer.submit()
+    assert (len(host.jobs), customer.run()["state"]) == (0, "creating")
+    assert done.code != 0
+    assert "Top up your balance" in done.err
+    host.forget_rules()
+    assert customer.ftorch("resume").code == 0
+    assert (len(host.jobs), customer.run()["state"]) == (1, "succeeded")
+
+
+def test_a_refusal_ends_the_run_with_the_hosts_words(host, customer):
+    host.on(CREATE, Answer(422, {"detail": [{"loc": ["body", "n_epochs"], "msg": "too high"}]}))
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["state"]) == (1, 1, "failed")
+    assert "too high" in done.err
+
+
+def test_a_created_job_without_an_id_is_looked_for(host, customer):
+    host.on(CREATE, lambda asked: Answer(200, {**host.make(asked.fields), "id": None}))
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
+
+
+def test_a_refusal_whose_job_was_made_all_the_same_is_not_believed(host, customer):
+    def refuse(asked):
+        host.make(asked.fields)
+        return refusal(403, "The policy of this gateway forbids it.")
+
+    host.on(CREATE, refuse)
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
+
+
+def test_a_page_instead_of_the_created_job_is_no_answer(host, customer):
+    host.on(CREATE, Answer(200, "<html><title>Sign in to WiFi</title></html>"), times=1)
+    done = customer.submit()
+    assert (done.code, host.creates, len(host.jobs)) == (0, 2, 1)
+    assert "Sign in to WiFi" in done.err
+
+
+def test_a_gateway_that_gives_up_on_a_job_that_was_made(host, customer):
+    def give_up(asked):
+        host.make(asked.fields)
+        return Answer(524, "error code: 524")
+
+    host.on(CREATE, give_up)
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
