@@ -17,12 +17,14 @@ def upgrade() -> None:
         batch.drop_index("ix_runs_sweep_id")
         batch.create_index("ix_runs_sweep_id_state", ["sweep_id", "state"])
         batch.create_index("ix_runs_finished_at", ["finished_at"])
+        batch.create_index("ix_runs_training_sha256", ["training_sha256"])
     op.create_index("ix_events_run_id_created_at_position", "events", ["run_id", "created_at", "position"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_events_run_id_created_at_position", "events")
     with op.batch_alter_table("runs") as batch:
+        batch.drop_index("ix_runs_training_sha256")
         batch.drop_index("ix_runs_finished_at")
         batch.drop_index("ix_runs_sweep_id_state")
         batch.create_index("ix_runs_sweep_id", ["sweep_id"])

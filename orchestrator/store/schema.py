@@ -111,6 +111,7 @@ runs = Table(
     Index("ix_runs_created_at", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_finished_at", "finished_at"),
+    Index("ix_runs_training_sha256", "training_sha256"),
     Index("ix_runs_sweep_id_state", "sweep_id", "state"),
 )
 
