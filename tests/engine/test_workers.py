@@ -34,7 +34,7 @@ def test_a_process_that_ended_is_abandoned(owner: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell when a process started")
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()], ids=["this process", "its parent"])
 def test_a_process_id_that_is_in_use_again_is_abandoned(owner: str, pid: int) -> None:
     assert is_abandoned(renamed(owner, f"{pid}.1"))
 
