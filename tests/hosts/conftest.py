@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -45,6 +46,11 @@ class Customer:
         lines = {"name": f'name = "{name}"\n{line}', "n_epochs": f"n_epochs = {n_epochs}"}
         self.project.write_job(endpoint='endpoint = "hosted"', **lines)
         return self.ftorch("submit", "jobs/greet.toml", "--yes", *options)
+
+    def settle_in(self, seconds: float) -> None:
+        """Set the settling window for what follows; where a machine is slow, a short one can end too early."""
+        settings = self.project.root / "ftorch.toml"
+        settings.write_text(re.sub(r"settling_seconds = .*", f"settling_seconds = {seconds}", settings.read_text()))
 
     def follow(self, *names: str) -> None:
         """Submit runs of these names, and leave them when their jobs are made."""

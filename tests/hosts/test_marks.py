@@ -5,10 +5,6 @@ from __future__ import annotations
 from support.scripted_host import CREATE, Answer, refusal
 
 
-def rename(job):
-    job["model"] = "gateway/some-mini-reference"
-
-
 def lose_everything_but_the_seed(job):
     job.update(suffix=None, training_file=None, model=None, created_at=0)
 
@@ -18,21 +14,6 @@ def test_a_job_is_known_by_the_seed_alone_where_ftorch_drew_it(host, customer):
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
     assert done.out.strip() == host.jobs["ftjob-0001"]["fine_tuned_model"]
-
-
-def test_what_the_found_job_contradicts_is_said(host, customer):
-    host.loses_created(rename)
-    assert "gateway/some-mini-reference" in customer.submit().err
-
-
-def test_a_seed_of_the_users_is_no_proof_where_all_else_differs(host, customer):
-    def change(job):
-        job.update(suffix=None, model="another-model", training_file="another-file")
-
-    host.holds = True
-    host.loses_created(change)
-    customer.submit("--detach", line="seed = 7")
-    assert customer.run()["job_id"] != "ftjob-0001"
 
 
 def test_a_host_that_answers_with_the_job_of_another_run_does_not_get_it_followed_twice(host, customer):

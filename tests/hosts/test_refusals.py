@@ -41,6 +41,8 @@ def test_trouble_that_never_ends_is_asked_for_three_times(host, customer):
     host.on(CREATE, refusal(500, "The server had an error while processing your request."))
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["state"]) == (4, 3, "unknown")
+    keys = {asked.headers["idempotency-key"] for asked in host.asked if asked.line == CREATE}
+    assert len(keys) == 1
     assert "The server had an error while processing your request." in done.err
     assert f"ftorch resume --again {customer.run()['run']}" in done.err
     customer.ftorch("resume")
@@ -74,34 +76,11 @@ def test_a_refusal_ends_the_run_with_the_hosts_words(host, customer):
     assert "too high" in done.err
 
 
-def test_a_created_job_without_an_id_is_looked_for(host, customer):
-    host.on(CREATE, lambda asked: Answer(200, {**host.make(asked.fields), "id": None}))
-    done = customer.submit()
-    assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
-
-
 def test_a_refusal_whose_job_was_made_all_the_same_is_not_believed(host, customer):
     def refuse(asked):
         host.make(asked.fields)
         return refusal(403, "The policy of this gateway forbids it.")
 
     host.on(CREATE, refuse)
-    done = customer.submit()
-    assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
-
-
-def test_a_page_instead_of_the_created_job_is_no_answer(host, customer):
-    host.on(CREATE, Answer(200, "<html><title>Sign in to WiFi</title></html>"), times=1)
-    done = customer.submit()
-    assert (done.code, host.creates, len(host.jobs)) == (0, 2, 1)
-    assert "Sign in to WiFi" in done.err
-
-
-def test_a_gateway_that_gives_up_on_a_job_that_was_made(host, customer):
-    def give_up(asked):
-        host.make(asked.fields)
-        return Answer(524, "error code: 524")
-
-    host.on(CREATE, give_up)
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.scripted_host import JOB, LIST, Answer, page, refusal
+from support.scripted_host import JOB, LIST, page, refusal
 
 SICK = "GET /fine_tuning/jobs/ftjob-0001"
 NOT_FOUND = refusal(404, "Could not find fine tune", "fine_tune_not_found")
@@ -35,20 +35,6 @@ def test_a_job_that_is_forbidden_keeps_no_other_back(host, customer):
     assert set(customer.states().values()) == {"succeeded"}
 
 
-def test_a_job_that_answers_nonsense_keeps_no_other_back(host, customer):
-    def nonsense(asked):
-        others_are_over = host.count("GET /fine_tuning/jobs/ftjob-000[23]/checkpoints") == 2
-        return None if others_are_over else Answer(200, "<html>sign in</html>")
-
-    host.holds = True
-    customer.follow("sick", "well", "also-well")
-    host.on(SICK, nonsense)
-    host.on(LIST, Answer(200, {"data": "none"}))
-    host.holds = False
-    assert customer.ftorch("resume").code == 0
-    assert set(customer.states().values()) == {"succeeded"}
-
-
 def test_a_refusal_of_the_key_that_passes_ends_nothing(host, customer):
     host.holds = True
     customer.follow("first")
@@ -75,14 +61,6 @@ def test_a_key_of_another_project_ends_no_run_and_pays_nothing(host, openai_cust
     assert set(openai_customer.states().values()) == {"succeeded"}
     assert openai_customer.submit(name="two", n_epochs=2).code == 0
     assert (host.creates, len(host.jobs)) == (2, 2)
-
-
-def test_a_new_key_of_the_same_account_is_known_by_the_jobs_that_it_sees(host, openai_customer):
-    host.holds = True
-    openai_customer.follow("one")
-    host.holds = False
-    assert openai_customer.ftorch("resume", HOSTED_KEY="a-new-key-of-the-same-project").code == 0
-    assert openai_customer.states() == {"one": "succeeded"}
 
 
 def test_jobs_that_vanish_are_unknown_and_are_found_again(host, customer):

@@ -16,6 +16,7 @@ SLOW = (
     "docs/test_convert_page.py",  # every command of the page as a process
     "docs/test_closing_the_loop_page.py",  # checks and splits the stock data
     "hosts/test_each_shape.py",  # one project and one life of a run for each shape
+    "hosts/test_rarer_habits.py",  # the same for what is seldom seen
     "jobs/",  # trains the shipped jobs
     "server/test_killed.py",  # trainers and hosts that are killed
     "server/trainers/test_cross_validation.py",  # trains the drone data many times over
