@@ -5,16 +5,6 @@ from __future__ import annotations
 from support.scripted_host import CANCEL, JOB, refusal
 
 
-def test_a_job_that_ended_in_other_words(host, customer):
-    host.holds = True
-    customer.follow("good", "bad")
-    host.end("ftjob-0001", "completed", fine_tuned_model="acme/gpt-tuned")
-    host.end("ftjob-0002", "user_error")
-    done = customer.ftorch("resume")
-    assert (done.code, done.out.strip()) == (1, "acme/gpt-tuned")
-    assert customer.states() == {"good": "succeeded", "bad": "failed"}
-
-
 def test_a_model_id_that_is_late_is_waited_for(host, customer):
     customer.settle_in(20)
     host.holds = True
@@ -61,11 +51,3 @@ def test_a_refused_cancel_is_no_success(host, customer):
     assert done.code != 0
     assert "can't be cancelled" in done.err
     assert customer.states() == {"going": "queued"}
-
-
-def test_a_cancel_is_repeated_over_passing_trouble(host, customer):
-    host.holds = True
-    customer.follow("going")
-    host.on(CANCEL, refusal(500, "boom"), times=3)
-    assert customer.ftorch("cancel", "going", "--yes").code == 0
-    assert customer.states() == {"going": "cancelled"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.scripted_host import CANCEL, CREATE, JOB, LIST, LOST, Answer
+from support.scripted_host import CANCEL, CREATE, JOB, LIST, LOST, Answer, refusal
 
 SICK = "GET /fine_tuning/jobs/ftjob-0001"
 
@@ -124,3 +124,33 @@ def test_a_seed_of_the_users_is_no_proof_where_all_else_differs(host, customer):
     host.loses_created(change)
     customer.submit("--detach", line="seed = 7")
     assert customer.run()["job_id"] != "ftjob-0001"
+
+
+def test_a_job_that_ended_in_other_words(host, customer):
+    host.holds = True
+    customer.follow("good", "bad")
+    host.end("ftjob-0001", "completed", fine_tuned_model="acme/gpt-tuned")
+    host.end("ftjob-0002", "user_error")
+    done = customer.ftorch("resume")
+    assert (done.code, done.out.strip()) == (1, "acme/gpt-tuned")
+    assert customer.states() == {"good": "succeeded", "bad": "failed"}
+
+
+def test_a_cancel_is_repeated_over_passing_trouble(host, customer):
+    host.holds = True
+    customer.follow("going")
+    host.on(CANCEL, refusal(500, "boom"), times=3)
+    assert customer.ftorch("cancel", "going", "--yes").code == 0
+    assert customer.states() == {"going": "cancelled"}
+
+
+def test_a_refusal_of_the_key_that_passes_ends_nothing(host, customer):
+    host.holds = True
+    customer.follow("first")
+    host.on(JOB, refusal(401, "Incorrect API key provided."), times=1)
+    host.holds = False
+    customer.ftorch("resume")
+    assert customer.states()["first"] != "failed"
+    customer.ftorch("resume")
+    assert customer.states() == {"first": "succeeded"}
+    assert host.creates == 1

@@ -35,18 +35,6 @@ def test_a_job_that_is_forbidden_keeps_no_other_back(host, customer):
     assert set(customer.states().values()) == {"succeeded"}
 
 
-def test_a_refusal_of_the_key_that_passes_ends_nothing(host, customer):
-    host.holds = True
-    customer.follow("first")
-    host.on(JOB, refusal(401, "Incorrect API key provided."), times=1)
-    host.holds = False
-    customer.ftorch("resume")
-    assert customer.states()["first"] != "failed"
-    customer.ftorch("resume")
-    assert customer.states() == {"first": "succeeded"}
-    assert host.creates == 1
-
-
 def test_a_key_of_another_project_ends_no_run_and_pays_nothing(host, openai_customer):
     host.holds = True
     openai_customer.follow("one", "two")
