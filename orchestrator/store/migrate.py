@@ -96,7 +96,9 @@ def migrations_dir() -> Path:
 def _how_to_start_anew(path: Path | None) -> str:
     if path is None:
         return "set FTORCH_DATABASE_URL to an empty one"
-    return f"mv -i {quote(str(path))} {quote(f'{path}.unreleased')}"
+    kept = path.with_name(f"{path.name}.unreleased")
+    moves = [(path, kept), (intents.file_beside(path), intents.file_beside(kept))]
+    return " && ".join(f"mv -i {quote(str(old))} {quote(str(new))}" for old, new in moves if old.exists())
 
 
 def _revision(database: Database) -> str | None:

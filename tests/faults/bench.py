@@ -42,6 +42,7 @@ from orchestrator.jobfile import load_job_file
 from orchestrator.runs.context import Context
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.plan import Plan, plan_job
+from orchestrator.runs.states import State
 from orchestrator.runs.submission import record_run
 from orchestrator.server.app import create_app
 from orchestrator.server.settings import AzureSettings, Settings
@@ -57,6 +58,7 @@ TIMEOUT, SETTLING = 60.0, 120.0
 LATE = TIMEOUT + 30.0
 """A late request arrives this long after it was sent: 30 seconds after the client gave up."""
 _MOST_RESUMES = 12
+_ENOUGH_LOOKS = 3
 _SHARED_MEMORY = Path("/dev/shm")
 _compiled: dict[Any, Any] = {}
 """Statements are the same in all cases: compile each once. Its keys hold the dialect too, see `_share`."""
@@ -201,10 +203,13 @@ class Bench:
             await asyncio.wait_for(self.work(worker), seconds)
 
     async def resume_until_over(self) -> None:
-        """`ftorch resume`, as often as needed."""
+        """`ftorch resume`, as often as needed; what stays unknown is looked at again a few times."""
+        unknown = 0
         for _ in range(_MOST_RESUMES):
             await self.work(self.new_worker())
-            if all(run.is_over for run in self.runs()):
+            left = {run.state for run in self.runs() if not run.is_over}
+            unknown += left == {State.UNKNOWN}
+            if not left or unknown >= _ENOUGH_LOOKS:
                 break
         await self.wire.settle()
 

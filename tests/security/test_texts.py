@@ -129,6 +129,7 @@ def test_ids_of_a_host_lead_nowhere(host, project, tmp_path):
         path.name.removesuffix("-wal").removesuffix("-shm") for path in (project.root / ".ftorch").iterdir()
     } == {
         "ftorch.db",
+        "ftorch.db.intents",
         "ftorch.db.lock",
     }
     assert all(path.startswith("/v1/") for path in (asked.split()[1] for asked, _ in host.asked))
