@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.config import EndpointConfig
 from orchestrator.reports.deployments import answering_line, waiting_line
+from orchestrator.reports.runs import way_on
 from orchestrator.reports.text import duration, money, printable
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
@@ -20,7 +21,7 @@ def run_ending(run: Run) -> str:
         cost = "" if run.cost_usd == 0 else f", cost {money(run.cost_usd)}"
         return f"run {run.id} succeeded after {took}{cost}; details: ftorch show {run.id}"
     if run.state == "paused":
-        return f"run {run.id} is paused; ftorch unpause {run.id} lets it go on"
+        return f"run {run.id} is paused; {way_on(run)}"
     if run.state == "failed":
         return f"Error: run {run.id} failed: {printable(run.reason)}"
     return f"run {run.id} is {run.state}: {printable(run.reason)}"

@@ -165,7 +165,7 @@ def why(run: Run, now: float) -> str:
     if run.is_over or run.state == "unknown" or run.reason.startswith("on hold: "):
         return run.reason
     if run.state == "paused":
-        return f"{run.reason}; ftorch unpause {run.id} lets it go on"
+        return f"{run.reason}; {way_on(run)}"
     if not is_followed(run, now):
         if run.creation_open:
             return "create unconfirmed: its process ended before the answer; ftorch resume looks for the job"
@@ -173,6 +173,13 @@ def why(run: Run, now: float) -> str:
     if run.creation_open and run.due_at is not None:
         return f"{run.reason} (next look in {duration(run.due_at - now)})"
     return run.reason
+
+
+def way_on(run: Run) -> str:
+    """How a paused run goes on."""
+    if run.endpoint_type == "compatible":
+        return "let it go on at the host; ftorch resume looks again"
+    return f"ftorch unpause {run.id} lets it go on"
 
 
 def steps(metric: Metric | None) -> str:

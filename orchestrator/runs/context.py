@@ -81,6 +81,8 @@ class Context(Worker[Run]):
     """By run or upload: how often in a row the endpoint was too busy for it, and named no time."""
     poor_looks: dict[str, PoorLook] = field(default_factory=dict)
     """By job: those that the endpoint does not show just now."""
+    refused_keys: int = 0
+    """In how many polls in a row the endpoint refused the key for every job."""
     warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     """Runs that somebody looks at: their events are fetched at every poll."""

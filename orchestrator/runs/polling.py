@@ -120,16 +120,23 @@ async def _follow_each(job_ids: Collection[str], context: Context, *, answers: b
         answers = True
         changed |= await _follow_all({job_id: job}, context)
     if troubles and not answers:
-        raise next(iter(troubles.values()))
+        first = next(iter(troubles.values()))
+        context.refused_keys += isinstance(first, KeyRefused)
+        if not isinstance(first, KeyRefused) or context.refused_keys >= _MOST_REFUSED_KEYS:
+            raise first
+    if answers:
+        context.refused_keys = 0
     for job_id, trouble in troubles.items():
-        _look_less(job_id, trouble, context)
+        _look_less(job_id, trouble, context, is_refused=answers and not isinstance(trouble, EndpointUnreachable))
     return changed
 
 
 _UNSEEN = "does not show job"
+_MOST_REFUSED_KEYS = 3
+"""A refused key may pass: hosts answer 401 now and then while they renew what they check it by."""
 
 
-def _look_less(job_id: str, error: EndpointError, context: Context) -> None:
+def _look_less(job_id: str, error: EndpointError, context: Context, *, is_refused: bool) -> None:
     """Note with the run what keeps it from being followed. A refusal is for the user to look at: nothing waits for
     such a run alone."""
     before = context.poor_looks.get(job_id, NO_LOOK).pause
@@ -143,7 +150,7 @@ def _look_less(job_id: str, error: EndpointError, context: Context) -> None:
             context.listener.warned(f"run {run.id}: {reason}")
             with suppress(LostLease), context.database.write() as connection:
                 RUNS.note(connection, run, context.owner, context.now(), {"reason": reason})
-        context.note_block(run.id, not isinstance(error, EndpointUnreachable))
+        context.note_block(run.id, is_refused)
 
 
 def _gone(job_id: str, context: Context) -> bool:

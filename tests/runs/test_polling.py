@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from orchestrator.errors import EndpointUnreachable, NoJobList
+from orchestrator.errors import EndpointUnreachable, KeyRefused, NoJobList
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.states import State
 from orchestrator.store import records, runs
@@ -289,3 +289,25 @@ def test_workers_do_not_ask_in_step(pace):
     found = {steady.next(changed=True, seconds_to_finish=None) for _ in range(20)}
     assert len(found) == 20
     assert all(4.0 <= pause <= 6.0 for pause in found)
+
+
+async def test_a_key_that_is_refused_once_is_tried_again(followed, context, endpoint, reread):
+    (run,) = followed(1)
+    refused = KeyRefused(endpoint="fake", problem="try again", api_key_env="K")
+    endpoint.fault("job", refused)
+    await poll(context)
+    assert (reread(run).state, context.refused_keys) == (State.RUNNING, 1)
+    context.poor_looks.clear()
+    await poll(context)
+    assert context.refused_keys == 0
+
+
+async def test_a_key_that_stays_refused_is_told(followed, context, endpoint):
+    followed(1)
+    refused = KeyRefused(endpoint="fake", problem="no", api_key_env="K")
+    endpoint.fault("job", refused, times=3)
+    for _ in range(2):
+        await poll(context)
+        context.poor_looks.clear()
+    with pytest.raises(KeyRefused):
+        await poll(context)
