@@ -105,7 +105,7 @@ def values(row: dict[str, Any]) -> tuple[Any, ...]:
 def run_rows() -> Iterator[dict[str, Any]]:
     for number in range(RUNS):
         run = example_run(number, State.SUCCEEDED)
-        job = {
+        job: dict[str, Any] = {
             "id": f"ftjob-{number:024d}",
             "object": "fine_tuning.job",
             "model": run.model,
