@@ -105,7 +105,6 @@ async def _follow_each(job_ids: Collection[str], context: Context, *, answers: b
     troubles: dict[str, EndpointError] = {}
     for job_id in sorted(job_ids):
         if context.clock.steady() < context.poor_looks.get(job_id, NO_LOOK).again_at:
-            answers = True
             continue
         try:
             job = await context.endpoint.job(job_id)

@@ -147,7 +147,7 @@ async def test_a_trainer_that_always_dies_fails_its_job(app, client, submit, rea
 async def test_no_more_jobs_train_at_once_than_allowed(tmp_path, connect, submit, reach, most):
     app = create_app(tmp_path, settings=Settings(max_training=most))
     async with connect(app) as client, app.state.scheduler.running():
-        jobs = [await submit(client, count=30, epochs=10) for _ in range(4)]
+        jobs = [await submit(client, count=30, epochs=30) for _ in range(4)]
         seen = 0
         while True:
             page = (await client.fine_tuning.jobs.list()).data
