@@ -154,8 +154,7 @@ class EndpointLoop(Loop[Run, Context]):
         changed = await poll(context)
         self._has_polled = True
         with context.database.read() as connection:
-            finish = store.next_finish(connection, context.owner, context.config.name)
-            asked = store.shortest_poll(connection, context.owner, context.config.name)
+            finish, asked = store.pace(connection, context.owner, context.config.name)
         self._pace.base = asked or context.config.poll_seconds
         left = None if finish is None else finish - context.now()
         self._poll_at = context.clock.steady() + self._pace.next(changed=changed, seconds_to_finish=left)

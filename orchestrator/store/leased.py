@@ -11,7 +11,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from orchestrator.errors import FtorchError, LostLease, NoSuchItem
 
@@ -19,6 +36,28 @@ CLOCKS_APART = 60.0
 """Seconds by which the clocks of two machines that share a database may differ."""
 
 Condition = ColumnElement[bool]
+_ALL = 2**31
+"""A limit that is none."""
+
+
+class Narrowed:
+    """A statement, and the conditions that may narrow it, by name: each has a parameter of its name.
+
+    Each combination is built once: building a statement takes longer than SQLite takes to carry it out.
+    """
+
+    def __init__(self, statement: Select[Any] | Update, **conditions: Condition) -> None:
+        self._statement = statement
+        self._conditions = conditions
+        self._built: dict[frozenset[str], Select[Any] | Update] = {}
+
+    def execute(self, connection: Connection, values: Mapping[str, Any], **narrowing: Any) -> CursorResult[Any]:
+        """Execute it with its own `values`, narrowed by the conditions whose value is not None."""
+        given = {name: value for name, value in narrowing.items() if value is not None}
+        names = frozenset(given)
+        if names not in self._built:
+            self._built[names] = self._statement.where(*(self._conditions[name] for name in given))
+        return connection.execute(self._built[names], {**values, **given})
 
 
 class Item(Protocol):
@@ -79,12 +118,19 @@ class Leases:
         shortens: bool = True,
     ) -> None:
         self.table = table
-        self._shortens = shortens
         self._owner: ColumnElement[Any] = table.c[owner]
         self._expires_at: ColumnElement[Any] = table.c[expires_at]
         self._names = owner, expires_at
+        self._is_holder: Condition = self._owner == bindparam("by")
+        held = and_(self._is_holder, self._expires_at > bindparam("at"))
+        if not shortens:
+            held = and_(held, self._expires_at <= bindparam("until"))
+        self._renew = update(table).where(held).values({expires_at: bindparam("until")})
+        self._release = update(table).where(self._is_holder).values(self._lease(None, None))
+        there = {"endpoint": table.c.endpoint == bindparam("endpoint")} if "endpoint" in table.c else {}
+        self._owners = Narrowed(select(self._owner).where(self._owner.is_not(None)).distinct(), **there)
 
-    def free(self, now: float, owners: Collection[str] = ()) -> Condition:
+    def free(self, now: float | BindParameter[Any], owners: Collection[str] | BindParameter[Any] = ()) -> Condition:
         """The rows that nobody holds, whose lease has expired, or that one of these owners holds."""
         held_by = self._owner.in_(owners)
         return or_(self._owner.is_(None), self._expires_at <= now, held_by)
@@ -95,23 +141,19 @@ class Leases:
 
     def renew(self, connection: Connection, owner: str, expires_at: float, now: float) -> int:
         """Set the end of the leases this owner still holds; an expired one is not revived. Returns how many."""
-        held = and_(self._owner == owner, self._expires_at > now)
-        if not self._shortens:
-            held = and_(held, self._expires_at <= expires_at)
-        return connection.execute(update(self.table).where(held).values({self._names[1]: expires_at})).rowcount
+        return connection.execute(self._renew, {"by": owner, "until": expires_at, "at": now}).rowcount
 
     def release(self, connection: Connection, owner: str) -> None:
         """Give back every lease of this owner."""
-        connection.execute(update(self.table).where(self._owner == owner).values(self._lease(None, None)))
+        connection.execute(self._release, {"by": owner})
 
     def owners(self, connection: Connection, endpoint: str | None = None) -> list[str]:
         """Everyone who holds a lease, expired or not: on any row, or on those of one endpoint."""
-        query = select(self._owner).where(self._owner.is_not(None))
-        if endpoint is not None:
-            query = query.where(self.table.c.endpoint == endpoint)
-        return list(connection.execute(query.distinct()).scalars())
+        return list(self._owners.execute(connection, {}, endpoint=endpoint).scalars())
 
-    def _lease(self, owner: str | None, expires_at: float | None) -> dict[str, Any]:
+    def _lease(
+        self, owner: str | BindParameter[Any] | None, expires_at: float | BindParameter[Any] | None
+    ) -> dict[str, Any]:
         return dict(zip(self._names, (owner, expires_at), strict=True))
 
 
@@ -129,7 +171,28 @@ class Leased(Leases, Generic[T]):
         self.columns: list[ColumnElement[Any]] = [table.c[name] for name in self._fields]
         self._history = history
         [self._history_id] = [column for column in history.c if column.foreign_keys]
-        # Built once: building a statement takes longer than SQLite takes to carry it out.
+        self._build(table, history)
+
+    def _build(self, table: Table, history: Table) -> None:
+        """Build the statements, whose parameters may not be named like columns."""
+        narrowing = {
+            "on_endpoint": table.c.endpoint == bindparam("on_endpoint"),
+            "in_states": table.c.state.in_(bindparam("in_states", expanding=True)),
+            "among": table.c.id.in_(bindparam("among", expanding=True)),
+            "except_ids": table.c.id.not_in(bindparam("except_ids", expanding=True)),
+            "due_by": or_(table.c.due_at.is_(None), table.c.due_at <= bindparam("due_by")),
+        }
+        in_order = select(*self.columns).order_by(table.c.created_at, table.c.id)
+        at_most = in_order.limit(bindparam("at_most", type_=Integer))
+        first_due = select(func.min(func.coalesce(table.c.due_at, 0.0)))
+        is_free = self.free(bindparam("at"), bindparam("owners", expanding=True))
+        lease = self._lease(bindparam("by"), bindparam("until"))
+        claim = update(table).where(table.c.finished_at.is_(None), is_free).values(lease)
+        self._in_order = in_order
+        self._by_ids = in_order.where(narrowing["among"])
+        self._held = Narrowed(at_most.where(self._is_holder), **narrowing)
+        self._next_due = Narrowed(first_due.where(self._is_holder), **narrowing)
+        self._claim = Narrowed(claim, **narrowing)
         self._by_id = select(*self.columns).where(table.c.id == bindparam("item_id"))
         self._as_read = update(table).where(
             table.c.id == bindparam("item_id"),
@@ -154,7 +217,7 @@ class Leased(Leases, Generic[T]):
 
     def by_ids(self, connection: Connection, ids: Collection[str]) -> list[T]:
         """The items of these ids, oldest first."""
-        return self.select(connection, self.table.c.id.in_(ids))
+        return [self.item(row) for row in connection.execute(self._by_ids, {"among": list(ids)})]
 
     def history(self, connection: Connection, item_id: str) -> list[Transition]:
         """Every move of the item, oldest first."""
@@ -175,10 +238,15 @@ class Leased(Leases, Generic[T]):
         limit: int | None = None,
     ) -> list[T]:
         """The items of these states that `owner` holds, oldest first; with `due_before` only those due by then."""
-        where = self._held(owner, endpoint, states, ids)
-        if due_before is not None:
-            where.append(or_(self.table.c.due_at.is_(None), self.table.c.due_at <= due_before))
-        return self.select(connection, *where, limit=limit)
+        rows = self._held.execute(
+            connection,
+            {"by": owner, "at_most": _ALL if limit is None else limit},
+            on_endpoint=endpoint,
+            in_states=list(states),
+            among=_listed(ids),
+            due_by=due_before,
+        )
+        return [self.item(row) for row in rows]
 
     def next_due(
         self,
@@ -190,8 +258,10 @@ class Leased(Leases, Generic[T]):
         ids: Collection[str] | None = None,
     ) -> float | None:
         """When the first of these items that `owner` holds is due: 0 for now, None where it holds none."""
-        first = func.min(func.coalesce(self.table.c.due_at, 0.0))
-        return connection.execute(select(first).where(*self._held(owner, endpoint, states, ids))).scalar()
+        due: float | None = self._next_due.execute(
+            connection, {"by": owner}, on_endpoint=endpoint, in_states=list(states), among=_listed(ids)
+        ).scalar()
+        return due
 
     def holds(self, connection: Connection, item: T, owner: str, until: float) -> bool:
         """Whether the item is still as it was read, and the owner's lease on it lasts beyond `until`."""
@@ -201,15 +271,7 @@ class Leased(Leases, Generic[T]):
 
     def select(self, connection: Connection, *where: Condition, limit: int | None = None) -> list[T]:
         """The items for which all of this holds, oldest first."""
-        query = select(*self.columns).where(*where).order_by(self.table.c.created_at, self.table.c.id).limit(limit)
-        return [self.item(row) for row in connection.execute(query)]
-
-    def _held(
-        self, owner: str, endpoint: str, states: Collection[str], ids: Collection[str] | None
-    ) -> list[Condition]:
-        table = self.table.c
-        where = [table.lease_owner == owner, table.endpoint == endpoint, table.state.in_(states)]
-        return where if ids is None else [*where, table.id.in_(ids)]
+        return [self.item(row) for row in connection.execute(self._in_order.where(*where).limit(limit))]
 
     # --- writing under a lease -----------------------------------------------------------------------------
 
@@ -232,13 +294,15 @@ class Leased(Leases, Generic[T]):
 
         An item is free when nobody holds it, when its lease has expired, or when its owner is among `abandoned`.
         """
-        table = self.table.c
-        where = [table.finished_at.is_(None), self.free(now, set(abandoned) - {owner})]
-        where += [] if endpoint is None else [table.endpoint == endpoint]
-        where += [] if states is None else [table.state.in_(states)]
-        where += [] if ids is None else [table.id.in_(ids)]
-        where += [table.id.not_in(except_ids)] if except_ids else []
-        return self.take(connection, owner, expires_at, *where)
+        values = {"by": owner, "until": expires_at, "at": now, "owners": list(set(abandoned) - {owner})}
+        return self._claim.execute(
+            connection,
+            values,
+            on_endpoint=endpoint,
+            in_states=_listed(states),
+            among=_listed(ids),
+            except_ids=list(except_ids) or None,
+        ).rowcount
 
     def swap(self, connection: Connection, item: T, owner: str, now: float, changes: Mapping[str, Any]) -> T:
         """Write `changes` with the next version, if the item is still as it was read and `owner` holds its lease;
@@ -284,3 +348,8 @@ class Leased(Leases, Generic[T]):
         began_later = table.updated_at > now + CLOCKS_APART
         future = and_(table.endpoint == endpoint, table.due_at.is_not(None), began_later)
         connection.execute(update(self.table).where(future).values(due_at=None, updated_at=now))
+
+
+def _listed(values: Collection[str] | None) -> list[str] | None:
+    """As the database's driver takes many values for one parameter."""
+    return None if values is None else list(values)

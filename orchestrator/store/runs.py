@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select, update
 
 from orchestrator.errors import AmbiguousRun, NoSuchRun
 from orchestrator.store import leased
-from orchestrator.store.leased import Leased
+from orchestrator.store.leased import Leased, Narrowed
 from orchestrator.store.schema import runs, transitions
 
 
@@ -103,6 +103,17 @@ Transition = leased.Transition
 get, by_ids, history, request_action = RUNS.get, RUNS.by_ids, RUNS.history, RUNS.request_action
 add = RUNS.add
 
+# What a worker asks in each cycle is built once: that takes longer than SQLite takes to carry it out.
+_OWNERS_OF_JOBS = select(runs.c.job_id, runs.c.id).where(
+    runs.c.endpoint == bindparam("endpoint"), runs.c.job_id.in_(bindparam("job_ids", expanding=True))
+)
+_UNFINISHED = Narrowed(
+    select(runs.c.id)
+    .where(runs.c.endpoint == bindparam("endpoint"), runs.c.finished_at.is_(None))
+    .limit(bindparam("at_most", type_=Integer)),
+    resting=or_(runs.c.state != bindparam("resting"), runs.c.requested_action.is_not(None)),
+    among=runs.c.id.in_(bindparam("among", expanding=True)),
+)
 
 # --- reading -----------------------------------------------------------------------------------------------
 
@@ -206,8 +217,8 @@ def same(connection: Connection, fingerprint: str, *, except_states: Collection[
 
 def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[str]) -> dict[str, str]:
     """Which of these fine-tuning jobs already belong to a run: job id -> run id."""
-    query = select(runs.c.job_id, runs.c.id).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids))
-    return {row.job_id: row.id for row in connection.execute(query)}
+    rows = connection.execute(_OWNERS_OF_JOBS, {"endpoint": endpoint, "job_ids": list(job_ids)})
+    return {row.job_id: row.id for row in rows}
 
 
 def last_jobs(connection: Connection, endpoint: str, *, except_run: str, limit: int) -> list[str]:
@@ -259,15 +270,9 @@ def unfinished(
 ) -> list[str]:
     """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` (None: no such
     state) without a wish; of `ids` only, or of all."""
-    query = select(runs.c.id).where(
-        runs.c.endpoint == endpoint,
-        runs.c.finished_at.is_(None),
-    )
-    if resting is not None:
-        query = query.where(or_(runs.c.state != resting, runs.c.requested_action.is_not(None)))
-    if ids is not None:
-        query = query.where(runs.c.id.in_(ids))
-    return list(connection.execute(query.limit(limit)).scalars())
+    values = {"endpoint": endpoint, "at_most": limit}
+    among = None if ids is None else list(ids)
+    return list(_UNFINISHED.execute(connection, values, resting=resting, among=among).scalars())
 
 
 def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -> list[str]:
@@ -281,66 +286,56 @@ def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -
 # --- reading what a worker holds ---------------------------------------------------------------------------
 
 
+_HERE = and_(runs.c.lease_owner == bindparam("owner"), runs.c.endpoint == bindparam("endpoint"))
+_IN_STATES = runs.c.state.in_(bindparam("states", expanding=True))
+_HELD_RUNS = select(*RUNS.columns).where(_HERE)
+_HELD_WITH_REQUEST = _HELD_RUNS.where(runs.c.requested_action.is_not(None), runs.c.finished_at.is_(None))
+_HELD_BY_JOB = _HELD_RUNS.where(runs.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_HELD_AFTER_REPEATS = _HELD_RUNS.where(_IN_STATES, runs.c.creation_attempts > 1)
+_HELD_JOB_IDS = select(runs.c.job_id).where(_HERE, _IN_STATES, runs.c.job_id.is_not(None))
+_HELD_ID = select(runs.c.id).where(_HERE, _IN_STATES).limit(1)
+_PACE = select(func.min(runs.c.estimated_finish), func.min(runs.c.poll_seconds)).where(
+    _HERE, runs.c.finished_at.is_(None)
+)
+
+
 def held_with_request(connection: Connection, owner: str, endpoint: str) -> list[Run]:
     """The runs that `owner` holds and whose user wishes something of them."""
-    query = select(*RUNS.columns).where(
-        runs.c.lease_owner == owner,
-        runs.c.endpoint == endpoint,
-        runs.c.requested_action.is_not(None),
-        runs.c.finished_at.is_(None),
-    )
-    return [RUNS.item(row) for row in connection.execute(query)]
+    return _items(connection, _HELD_WITH_REQUEST, owner, endpoint)
 
 
 def held_job_ids(connection: Connection, owner: str, *, endpoint: str, states: Collection[str]) -> set[str]:
     """The fine-tuning jobs of the runs of these states that `owner` holds."""
-    query = select(runs.c.job_id).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
-    )
-    return {job_id for job_id in connection.execute(query).scalars() if job_id}
+    values = {"owner": owner, "endpoint": endpoint, "states": list(states)}
+    return set(connection.execute(_HELD_JOB_IDS, values).scalars())
 
 
 def holds_any(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> bool:
     """Whether `owner` holds a run of these states."""
-    query = select(runs.c.id).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state.in_(states)
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    values = {"owner": owner, "endpoint": endpoint, "states": list(states)}
+    return connection.execute(_HELD_ID, values).first() is not None
 
 
 def held_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Collection[str]) -> list[Run]:
     """The runs that `owner` holds and that drive these fine-tuning jobs."""
-    query = select(*RUNS.columns).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)
-    )
-    return [RUNS.item(row) for row in connection.execute(query)]
+    return _items(connection, _HELD_BY_JOB, owner, endpoint, job_ids=list(job_ids))
 
 
 def held_after_repeats(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> list[Run]:
     """The runs of these states that `owner` holds and whose create request was sent more than once."""
-    query = select(*RUNS.columns).where(
-        runs.c.lease_owner == owner,
-        runs.c.endpoint == endpoint,
-        runs.c.state.in_(states),
-        runs.c.creation_attempts > 1,
-    )
-    return [RUNS.item(row) for row in connection.execute(query)]
+    return _items(connection, _HELD_AFTER_REPEATS, owner, endpoint, states=list(states))
 
 
-def next_finish(connection: Connection, owner: str, endpoint: str) -> float | None:
-    """The earliest estimated finish among the runs that `owner` holds."""
-    query = select(func.min(runs.c.estimated_finish)).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
-    )
-    return connection.execute(query).scalar()
+def pace(connection: Connection, owner: str, endpoint: str) -> tuple[float | None, float | None]:
+    """Of the runs that `owner` holds: the earliest estimated finish, and the shortest `[poll] seconds` that a job
+    file asked for; None where no run has one."""
+    row = connection.execute(_PACE, {"owner": owner, "endpoint": endpoint}).one()
+    return row[0], row[1]
 
 
-def shortest_poll(connection: Connection, owner: str, endpoint: str) -> float | None:
-    """The shortest `[poll] seconds` that a job file asked for, among the runs that `owner` holds."""
-    query = select(func.min(runs.c.poll_seconds)).where(
-        runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
-    )
-    return connection.execute(query).scalar()
+def _items(connection: Connection, query: Select[Any], owner: str, endpoint: str, **values: Any) -> list[Run]:
+    rows = connection.execute(query, {"owner": owner, "endpoint": endpoint, **values})
+    return [RUNS.item(row) for row in rows]
 
 
 # --- writing -----------------------------------------------------------------------------------------------

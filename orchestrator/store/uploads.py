@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 
 from orchestrator.errors import LostLease
 from orchestrator.store.leased import Leases
@@ -34,14 +34,16 @@ class Upload:
 UPLOADS = Leases(uploads, shortens=False)
 """An upload may be leased for longer than a run, as a file may take long: renewing shortens none."""
 _COLUMNS: list[ColumnElement[Any]] = [uploads.c[column.name] for column in fields(Upload)]
+_OF_BYTES = select(*_COLUMNS).where(
+    uploads.c.endpoint == bindparam("endpoint"),
+    uploads.c.purpose == bindparam("purpose"),
+    uploads.c.sha256 == bindparam("sha256"),
+)
 
 
 def find(connection: Connection, endpoint: str, purpose: str, sha256: str) -> Upload | None:
     """The upload of these bytes, if one was ever begun."""
-    query = select(*_COLUMNS).where(
-        uploads.c.endpoint == endpoint, uploads.c.purpose == purpose, uploads.c.sha256 == sha256
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_OF_BYTES, {"endpoint": endpoint, "purpose": purpose, "sha256": sha256}).first()
     return Upload(**row._mapping) if row else None
 
 

@@ -69,7 +69,7 @@ def test_who_holds_runs_finds_them_by_job_and_by_wish(database: Database, make_r
         assert [run.id for run in runs.held_with_request(connection, "me", "local")] == ["run00002"]
         known = runs.held_job_ids(connection, "me", endpoint="local", states=["pending"])
         assert known == {"ftjob-1", "ftjob-2", "ftjob-3"}
-        assert runs.next_finish(connection, "me", "local") == 60.0
+        assert runs.pace(connection, "me", "local")[0] == 60.0
 
 
 # --- finding -----------------------------------------------------------------------------------------------
