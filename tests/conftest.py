@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -37,6 +38,9 @@ def pytest_configure() -> None:
     _keep_folders_in_memory()
     for name in ("COLUMNS", "LINES"):  # the C library's readline sets them, and pytest-xdist hands them on
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A background job of a shell ignores Ctrl-C, and so would the processes that tests start and interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:
