@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -15,8 +16,7 @@ SLOW = (
     "docs/test_chat_page.py",  # trains on the stock data
     "docs/test_convert_page.py",  # every command of the page as a process
     "docs/test_closing_the_loop_page.py",  # checks and splits the stock data
-    "hosts/test_each_shape.py",  # one project and one life of a run for each shape
-    "hosts/test_rarer_habits.py",  # the same for what is seldom seen
+    "hosts/",  # one project and one life of a run for each habit of a host
     "jobs/",  # trains the shipped jobs
     "server/test_killed.py",  # trainers and hosts that are killed
     "server/trainers/test_cross_validation.py",  # trains the drone data many times over
@@ -27,6 +27,7 @@ FAST = ("faults/test_product.py",)
 """Exceptions inside slow folders."""
 
 
+@cache
 def is_slow(path: Path) -> bool:
     """Whether the tests of this file are slow."""
     place = path.resolve().relative_to(TESTS).as_posix()
