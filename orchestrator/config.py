@@ -1,23 +1,24 @@
 """Where things lie and which endpoints there are. Secrets are known by the NAME of their environment variable only.
 
-Endpoints come from `[endpoints.NAME]` tables in the project's `ftorch.toml` and in the user's own (the project
-wins); `local` and `openai` are always there.
+Endpoints come from `[endpoints.NAME]` tables in the user's own `ftorch.toml` and in the project's, whose keys win;
+`local` and `openai` are always there. What a project's table says about hosts and variables counts only once the
+user has allowed it (trust.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import math
+import json
 import os
-import re
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from orchestrator import trust
+from orchestrator.endpointtables import BUILT_IN, DEFAULTS, RULES, EndpointType, Table, read_tables
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.tomlsource import TomlSource, read_toml
 
@@ -35,7 +36,6 @@ __all__ = [
 # --- One endpoint ------------------------------------------------------------------------------------------------
 
 
-EndpointType = Literal["local", "openai", "compatible", "azure"]
 Auth = Literal["key", "entra"]
 
 
@@ -61,6 +61,9 @@ class EndpointConfig:
     suffix_max: int | None = None
     """The most characters that the host takes in a suffix; None for what its type is known to take."""
     source: str = field(default="built in", compare=False)
+    to_allow: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The keys of the project's table that lead to a host, a variable or an account, while the user has not allowed
+    them."""
     api: str = "v1"
     """Azure: the dialect, "v1" or the date of an api-version."""
     auth: Auth = "key"
@@ -75,6 +78,9 @@ class EndpointConfig:
     @property
     def problem(self) -> str | None:
         """Why this endpoint can't be used now, with the next step; None when it can."""
+        if self.to_allow:
+            named = ", ".join(f"{key} = {json.dumps(value)}" for key, value in self.to_allow.items())
+            return f"{self.source} says {named}; look at that file, and allow it with: ftorch endpoints trust"
         if self.type in _EXAMPLES and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "{_EXAMPLES[self.type]}"'
         for address in (self.base_url, self.arm_url):
@@ -113,13 +119,6 @@ class EndpointConfig:
 
 _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https://RESOURCE.openai.azure.com"}
 """Addresses of the types that have none by themselves."""
-DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
-    "local": {"max_active": 2, "poll_seconds": 0.2, "settling_seconds": 2.0},
-    "openai": {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"},
-    "compatible": {},
-    "azure": {"api_key_env": "AZURE_OPENAI_API_KEY"},
-}
-"""What a type sets where the table says nothing."""
 
 
 def _is_safe_way(base_url: str) -> bool:
@@ -141,144 +140,6 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-# --- Reading [endpoints.NAME] ------------------------------------------------------------------------------------
-
-
-_MAX_NAME = 64
-_BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
-
-
-def built_in_endpoints() -> dict[str, EndpointConfig]:
-    """The endpoints that need no table, by name."""
-    return {name: _with_defaults(name, {"type": kind}, "built in") for name, kind in _BUILT_IN.items()}
-
-
-def read_endpoints(source: TomlSource) -> dict[str, EndpointConfig]:
-    """The endpoints of one file, by name. Raises InvalidConfig with all its problems."""
-    problems = [source.unknown_key((key,), ["endpoints"]) for key in source.data if key != "endpoints"]
-    tables = source.data.get("endpoints", {})
-    if not isinstance(tables, dict):
-        raise InvalidConfig(source.path, [f"{source.place('endpoints')}: endpoints must be a table"])
-    for name, table in tables.items():
-        problems += _endpoint_problems(source, name, table)
-    if problems:
-        raise InvalidConfig(source.path, problems)
-    folder = source.path.parent
-    return {name: _with_defaults(name, _located(table, folder), str(source.path)) for name, table in tables.items()}
-
-
-def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Paths are meant from the file they stand in."""
-    return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table
-
-
-def _endpoint_problems(source: TomlSource, name: str, table: Any) -> list[str]:
-    if not isinstance(table, dict):
-        return [f"{source.place('endpoints', name)}: endpoints.{name} must be a table: [endpoints.{name}]"]
-    problems = []
-    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
-        problems.append(f"{source.place('endpoints', name)}: an endpoint's name has 1 to {_MAX_NAME} characters")
-    if "type" not in table and name not in _BUILT_IN:
-        problems.append(
-            f"{source.place('endpoints', name)}: endpoints.{name}.type is missing; {_RULES['type'].sentence}"
-        )
-    kind = table.get("type", _BUILT_IN.get(name))
-    for key, value in table.items():
-        place, path = source.place("endpoints", name, key), f"endpoints.{name}.{key}"
-        if key not in _RULES:
-            problems.append(source.unknown_key(("endpoints", name, key), _RULES))
-        elif not _RULES[key].fits(value):
-            problems.append(f"{place}: {path} {_RULES[key].sentence}{_finding(key, value)}")
-        elif key in _AZURE_KEYS and kind != "azure":
-            problems.append(f'{place}: {path} is for endpoints of type "azure" only')
-        elif key in _DIALECT_KEYS and kind not in ("compatible", "azure"):
-            problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
-    if table.get("auth") == "entra" and "api_key_env" in table:
-        place = source.place("endpoints", name, "api_key_env")
-        problems.append(f'{place}: with auth = "entra" no key is used; take out either of them')
-    return problems
-
-
-def _finding(key: str, value: Any) -> str:
-    """A key that was pasted where its variable's name belongs, or a password in an address, must not reach a screen
-    or a log."""
-    if key in ("base_url", "arm_url") and "@" in str(value):
-        return ", without a user name and password"
-    return "" if key == "api_key_env" else f", not {value!r}"
-
-
-def _with_defaults(name: str, table: Mapping[str, Any], source: str) -> EndpointConfig:
-    kind: EndpointType = table.get("type") or _BUILT_IN[name]
-    given = {key: value for key, value in table.items() if key != "type"}
-    if given.get("auth") == "entra":
-        given["api_key_env"] = None
-    return replace(EndpointConfig(name, kind, source=source), **{**DEFAULTS[kind], **given})
-
-
-@dataclass(frozen=True)
-class _Rule:
-    fits: Callable[[Any], bool]
-    sentence: str
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_address(value: Any) -> bool:
-    """Without a user name and password: those would be secrets in a file, and shown."""
-    try:
-        address = urlsplit(value)
-        return address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
-    except (ValueError, TypeError, AttributeError):
-        return False
-
-
-def _is_uuid(value: Any) -> bool:
-    try:
-        return bool(str(uuid.UUID(value)) == value.lower())
-    except (ValueError, TypeError, AttributeError):
-        return False
-
-
-def _fits(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-_AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
-_DIALECT_KEYS = ("hyperparameters", "suffix_max")
-_VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
-_RULES: Mapping[str, _Rule] = {
-    "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
-    "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
-    "allow_http": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
-    # Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name.
-    "api_key_env": _Rule(_fits(r"[A-Z_][A-Z0-9_]*"), _VARIABLE_SENTENCE),
-    "max_active": _Rule(lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1"),
-    "poll_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
-    "settling_seconds": _Rule(lambda value: _is_number(value) and value >= 0, "must be a number of at least 0"),
-    "max_cost_usd_per_month": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
-    "timeout_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0"),
-    "hyperparameters": _Rule(lambda value: value in ["method", "top-level"], 'must be "method" or "top-level"'),
-    "suffix_max": _Rule(
-        lambda value: type(value) is int and 8 <= value <= 64, "must be a whole number from 8, a run's id, to 64"
-    ),
-    "prices": _Rule(
-        lambda value: isinstance(value, str) and value.endswith(".toml"),
-        'must be the path of a TOML file, such as "prices.toml" beside this one',
-    ),
-    "api": _Rule(
-        _fits(r"v1|\d{4}-\d\d-\d\d(-preview)?"), 'must be "v1" or the date of an api-version, such as "2024-10-21"'
-    ),
-    "auth": _Rule(lambda value: value in ["key", "entra"], 'must be "key" or "entra"'),
-    # The names' rules are those of Azure's page "Naming rules and restrictions for Azure resources".
-    "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
-    "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
-    "arm_url": _Rule(_is_address, 'must be an address such as "https://management.azure.com"'),
-    "account": _Rule(_fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"), "must be the name of the Azure OpenAI resource"),
-}
-
-
 # --- The workspace -----------------------------------------------------------------------------------------------
 
 
@@ -297,6 +158,12 @@ class Workspace:
     """The state directory: the database and the local endpoint's store."""
     database_url: str
     endpoints: Mapping[str, EndpointConfig]
+    reach: trust.Reach = field(default_factory=dict)
+    """What the project's file names that needs the user's leave, allowed or not."""
+
+    @property
+    def project_file(self) -> Path:
+        return self.root / PROJECT_FILE
 
     def endpoint(self, name: str) -> EndpointConfig:
         """The endpoint of that name. Raises UnknownEndpoint."""
@@ -315,13 +182,12 @@ def find_workspace(start: Path | None = None) -> Workspace:
     root = _find_root(start or Path.cwd())
     home = Path(os.environ.get("FTORCH_HOME") or root / STATE_DIR).expanduser().absolute()
     url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{quote(str(home / 'ftorch.db'))}"
-    return Workspace(root, home, url, _load_endpoints(root))
+    return Workspace(root, home, url, *_load_endpoints(root))
 
 
 def user_config_path() -> Path:
     """The user's own ftorch.toml: $XDG_CONFIG_HOME/ftorch/, by default ~/.config/ftorch/."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "ftorch" / PROJECT_FILE
+    return trust.user_folder() / PROJECT_FILE
 
 
 def _find_root(start: Path) -> Path:
@@ -332,12 +198,83 @@ def _find_root(start: Path) -> Path:
     return Path.cwd()
 
 
-def _load_endpoints(root: Path) -> dict[str, EndpointConfig]:
+# --- Endpoints, of the user and of the project ------------------------------------------------------------------
+
+
+def built_in_endpoints() -> dict[str, EndpointConfig]:
+    """The endpoints that need no table, by name."""
+    return {name: _with_defaults(name, table, "built in") for name, table in _built_in_tables().items()}
+
+
+def _load_endpoints(root: Path) -> tuple[dict[str, EndpointConfig], trust.Reach]:
+    """The endpoints by name, and what the project's file names that needs the user's leave."""
+    tables = _built_in_tables()
     endpoints = built_in_endpoints()
-    for path in (user_config_path(), root / PROJECT_FILE):
-        try:
-            source = read_toml(path)
-        except FileNotFoundError:
-            continue
-        endpoints.update(read_endpoints(source))
-    return endpoints
+    user = _read_if_there(user_config_path())
+    if user:
+        read = {name: _laid_over(table, tables.get(name, {})) for name, table in read_tables(user, tables).items()}
+        tables.update(read)
+        endpoints.update({name: _with_defaults(name, table, str(user.path)) for name, table in read.items()})
+    project = _read_if_there(root / PROJECT_FILE)
+    if project is None:
+        return endpoints, {}
+    read = read_tables(project, tables)
+    reach = {name: _reach(name, table, tables.get(name, {})) for name, table in read.items()}
+    reach = {name: found for name, found in reach.items() if found}
+    _require_built_in_stay(project, reach)
+    is_allowed = not reach or trust.allows(project.path, reach)
+    for name, table in read.items():
+        config = _with_defaults(name, _laid_over(table, tables.get(name, {})), str(project.path))
+        endpoints[name] = config if is_allowed else replace(config, to_allow=reach.get(name, {}))
+    return endpoints, reach
+
+
+def _read_if_there(path: Path) -> TomlSource | None:
+    try:
+        return read_toml(path)
+    except FileNotFoundError:
+        return None
+
+
+def _require_built_in_stay(project: TomlSource, reach: trust.Reach) -> None:
+    """Whoever names `openai` means OpenAI. Raises InvalidConfig where a project means something else by it."""
+    problems = [
+        f"{project.place('endpoints', name, key)}: a project can't change where {name} leads ({key}); "
+        f"give this endpoint another name, or set it in {user_config_path()}"
+        for name, found in reach.items()
+        if name in BUILT_IN
+        for key in found
+        if key != "api_key_env"
+    ]
+    if problems:
+        raise InvalidConfig(project.path, problems)
+
+
+def _built_in_tables() -> dict[str, Table]:
+    return {name: {"type": kind} for name, kind in BUILT_IN.items()}
+
+
+def _laid_over(table: Table, below: Table) -> Table:
+    """The table over that of a file read before; of another type, it replaces that one."""
+    is_same = table.get("type", below.get("type")) == below.get("type")
+    return {**below, **table} if is_same else table
+
+
+def _reach(name: str, table: Table, below: Table) -> dict[str, Any]:
+    """The keys of the table that lead elsewhere than the endpoint leads without it."""
+    if table.get("type", below.get("type")) == "local":
+        return {}  # it stays in this process
+    config = _with_defaults(name, below, "") if below else None
+    return {
+        key: value
+        for key, value in table.items()
+        if RULES[key].reaches and not (config and getattr(config, key) == value)
+    }
+
+
+def _with_defaults(name: str, table: Table, source: str) -> EndpointConfig:
+    kind: EndpointType = table.get("type") or BUILT_IN[name]
+    given = {key: value for key, value in table.items() if key != "type"}
+    if given.get("auth") == "entra":
+        given["api_key_env"] = None
+    return replace(EndpointConfig(name, kind, source=source), **{**DEFAULTS[kind], **given})

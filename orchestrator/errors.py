@@ -514,6 +514,16 @@ class PlanOutdated(AwaitsPerson):
     submitted. Look at the new plan: run the same command again."""
 
 
+class StateNotAllowed(UsageError):
+    """The state directory {home} {finding}, and may hold another person's runs. Nothing in it was used. If you want
+    to use it, run: ftorch endpoints trust. Otherwise set FTORCH_HOME to another directory"""
+
+
+class NotRemembered(FtorchError):
+    """What you allow can't be remembered in {folder}: {problem}. Make that folder writable, or set {variable}=1
+    where everything in this project may be used"""
+
+
 class NoSuchEndpoint(UsageError):
     """There is no endpoint or type of endpoint "{name}" to check for. {advice}"""
 

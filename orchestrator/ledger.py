@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from orchestrator import trust
 from orchestrator.config import Workspace, find_workspace
 from orchestrator.engine.worker import is_abandoned
 from orchestrator.store import batches, datachecks, deployments, records, runs, sweeps
@@ -190,9 +191,11 @@ def open_ledger(start: Path | None = None, *, create: bool = False) -> Iterator[
     """Open the workspace around `start` (default: the current directory), migrating its database where needed.
 
     Without `create`, a workspace with no database yet reads as an empty one and stays as it is. Raises
-    InvalidConfig and DatabaseError.
+    InvalidConfig, StateNotAllowed and DatabaseError.
     """
     workspace = find_workspace(start)
+    if create or workspace.home.exists():
+        trust.use_state(workspace.home)
     database = open_database(workspace.database_url, create=create)
     try:
         yield Ledger(workspace, database)

@@ -36,6 +36,7 @@ _ENOUGH_MEMORY = 2 << 30
 
 def pytest_configure() -> None:
     _keep_folders_in_memory()
+    os.environ["FTORCH_TRUST"] = "1"  # the projects are the tests' own, and the user's folder is not for them
     for name in ("COLUMNS", "LINES"):  # the C library's readline sets them, and pytest-xdist hands them on
         os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -115,6 +116,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project.mkdir()
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FTORCH_TRUST", "1")
     monkeypatch.chdir(project)
     return project
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.errors import NotConfirmed
 
 
 @click.group(invoke_without_command=True)
@@ -13,7 +16,8 @@ from orchestrator.cli.completion import complete_endpoint
 def endpoints(ctx: click.Context, as_json: bool) -> None:
     """List the endpoints, and say which can be used and why not.
 
-    More are added in ftorch.toml, as a table [endpoints.NAME].
+    More are added in ftorch.toml, as a table [endpoints.NAME]. What a project's own ftorch.toml says about hosts
+    and keys counts after `ftorch endpoints trust`.
     """
     if ctx.invoked_subcommand:
         return
@@ -22,14 +26,14 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
     configs = list(find_workspace().endpoints.values())
     if as_json:
         from orchestrator.cli.output import print_json
-        from orchestrator.reports.runs import endpoint_object
+        from orchestrator.reports.endpoints import endpoint_object
 
         print_json([endpoint_object(config) for config in configs])
     else:
-        from orchestrator.reports.runs import endpoints_table
+        from orchestrator.reports.endpoints import print_endpoints
         from orchestrator.reports.text import stdout
 
-        stdout().print(endpoints_table(configs))
+        print_endpoints(configs, stdout())
 
 
 @endpoints.command()
@@ -44,3 +48,40 @@ def check(name: str) -> None:
     config = workspace.endpoint(name)
     answer = run_blocking(lambda: check_endpoint(config, workspace))
     click.echo(f"{name}: {answer}")
+
+
+@endpoints.command()
+@click.option("--yes", "-y", is_flag=True, help="Allow it without asking.")
+def trust(yes: bool) -> None:
+    """Allow what this project brings: hosts and keys in its ftorch.toml, runs in its .ftorch.
+
+    A folder from somebody else could send your keys anywhere, so neither is used before. The leave holds for what
+    the file says now about hosts, variables and accounts; other settings may change. FTORCH_TRUST=1 allows
+    everything, for CI.
+    """
+    from orchestrator import trust as allowed
+    from orchestrator.cli.terminal import ask
+    from orchestrator.config import find_workspace
+    from orchestrator.reports.endpoints import reach_table
+    from orchestrator.reports.text import stderr
+
+    workspace = find_workspace()
+    is_new = bool(workspace.reach) and not allowed.allows(workspace.project_file, workspace.reach)
+    finding = None if allowed.everything_is_allowed() else allowed.state_finding(workspace.home)
+    if not is_new and finding is None:
+        click.echo("Nothing to allow: what this project brings is used already.", err=True)
+        return
+    if is_new:
+        click.echo(f"{workspace.project_file} leads to:", err=True)
+        stderr().print(reach_table(workspace.endpoints[name] for name in workspace.reach))
+    if finding is not None:
+        click.echo(f"The state directory {workspace.home} {finding}.", err=True)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise NotConfirmed("There is no terminal to ask at. Look at what is named above, then add --yes.")
+        ask("Allow it?")
+    if is_new:
+        allowed.allow(workspace.project_file, workspace.reach)
+    if finding is not None:
+        allowed.allow_state(workspace.home)
+    click.echo("Allowed.", err=True)

@@ -36,6 +36,7 @@ def serve(
     from orchestrator.endpoints import LOCAL_STORE
     from orchestrator.server.serve import serve as run_server
     from orchestrator.server.settings import AzureSettings, Settings
+    from orchestrator.trust import use_state
 
     if not azure and (entra or region is not None):
         raise click.UsageError("--entra and --region say how a resource is set up; add --azure")
@@ -46,5 +47,8 @@ def serve(
     here = host in ("127.0.0.1", "::1", "localhost")
     resource = AzureSettings(location=place, signed_in_only=entra, imports_from_here=here) if azure else None
     training = at_once or (1 if azure else 2)
-    directory = store or find_workspace().home / LOCAL_STORE
-    run_server(directory, host, port, Settings(max_training=training, api_key=key, azure=resource))
+    if store is None:
+        home = find_workspace().home
+        use_state(home)
+        store = home / LOCAL_STORE
+    run_server(store, host, port, Settings(max_training=training, api_key=key, azure=resource))

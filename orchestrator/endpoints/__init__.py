@@ -12,6 +12,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure import Dialect, dialect_of
 from orchestrator.endpoints.interface import LONGEST_SUFFIX, Capabilities, Endpoint, Parts
 from orchestrator.endpoints.keys import key_of
+from orchestrator.trust import use_state
 
 if TYPE_CHECKING:
     from orchestrator.endpoints.management import Management
@@ -32,6 +33,7 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
     if config.type == "local":
         from orchestrator.endpoints.local import open_local
 
+        use_state(home)
         async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
             yield endpoint
         return

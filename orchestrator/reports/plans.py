@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from orchestrator.dataset.addresses import ImportedFile
+from orchestrator.reports.endpoints import destination, destination_object
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.table import facts
 from orchestrator.reports.text import count, money, plural, printable
@@ -39,6 +40,7 @@ def plan_object(plan: Plan, evaluation: Preview | None = None, outlook: Outlook 
     return {
         "name": plan.job.name,
         "endpoint": plan.config.name,
+        **destination_object(plan.config),
         "model": plan.job.model,
         "method": plan.job.method.type,
         "hyperparameters": plan.job.method.hyperparameters,
@@ -174,11 +176,9 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
     """What is known of a run before it is submitted: names and values."""
     method = plan.job.method
     numbers = ", ".join(f"{name} {value}" for name, value in method.hyperparameters.items())
+    yield from destination(plan.config)
     yield "model", printable(plan.job.model)
-    yield (
-        "method",
-        f"{method.type}: {numbers}",
-    )
+    yield "method", f"{method.type}: {numbers}"
     yield from ((checked.role, file_facts(checked)) for checked in plan.files)
     yield from ((imported.role, import_facts(imported)) for imported in plan.imports)
     yield "cost", _cost(plan)

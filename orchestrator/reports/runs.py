@@ -1,11 +1,10 @@
-"""Runs, models and endpoints: a line each for a terminal, an object each for programs. Loads no SDK."""
+"""Runs and models: a line each for a terminal, an object each for programs. Loads no SDK."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.config import EndpointConfig
 from orchestrator.ledger import is_followed
 from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import ago, duration, iso, loss, printable
@@ -106,44 +105,6 @@ def model_object(model: Model) -> dict[str, Any]:
         "endpoint": model.endpoint,
         "base_model": model.base_model,
         "created_at": iso(model.created_at),
-    }
-
-
-def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
-    """One line for each endpoint, and whether it can be used."""
-    columns = [
-        *(Column(name, fit=Fit.LINE) for name in ("NAME", "TYPE", "KEY FROM", "AT ONCE")),
-        Column("ADDRESS", fit=Fit.FOLD),
-        Column("USABLE", fit=Fit.FOLD, takes_rest=True),
-    ]
-    return Table(columns, [_endpoint_row(config) for config in configs])
-
-
-def _endpoint_row(config: EndpointConfig) -> Row:
-    usable = Cell("yes", Meaning.GOOD) if config.problem is None else Cell(printable(f"no: {config.problem}"))
-    return row(
-        config.name,
-        f"{config.type} {config.api}" if config.type == "azure" else config.type,
-        "Entra ID" if config.auth == "entra" else config.api_key_env or "–",
-        Number(str(config.max_active), value=config.max_active),
-        printable(config.base_url or "in this process"),
-        usable,
-    )
-
-
-def endpoint_object(config: EndpointConfig) -> dict[str, Any]:
-    """One element of `endpoints --json`. It holds the name of the key's variable, never the key."""
-    return {
-        "name": config.name,
-        "type": config.type,
-        "base_url": config.base_url,
-        "api": config.api if config.type == "azure" else None,
-        "auth": config.auth if config.type == "azure" else None,
-        "api_key_env": config.api_key_env,
-        "max_active": config.max_active,
-        "usable": config.problem is None,
-        "problem": config.problem,
-        "source": config.source,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.jobfile import Asha, JobFile, Median, Stop
+from orchestrator.reports.endpoints import destination, destination_object
 from orchestrator.reports.plans import (
     checked_file_object,
     earlier_object,
@@ -62,6 +63,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
     return {
         "name": plan.job.name,
         "endpoint": plan.config.name,
+        **destination_object(plan.config),
         "model": plan.job.model,
         "method": plan.job.method.type,
         "strategy": settings.strategy,
@@ -98,6 +100,7 @@ def _settings(plan: SweepPlan) -> list[tuple[str, str]]:
     axes = varied(planned.trial.parameters for planned in (*plan.trials, *plan.corners))
     fixed = {name: given for name, given in job.method.hyperparameters.items() if name not in axes}
     return [
+        *destination(plan.config),
         *([("model", job.model)] if "model" not in axes else []),
         ("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"),
         ("trials", _trials_said(plan)),

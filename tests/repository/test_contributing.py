@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.rows import check, codes
 
-from orchestrator import config
+from orchestrator import config, endpointtables
 from orchestrator.dataset import findings
 from orchestrator.dataset.checking import conversation
 from orchestrator.dataset.rules import RULES, Rule
@@ -48,8 +48,8 @@ def test_make_targets_that_are_named_are_there() -> None:
 
 def test_names_in_the_code_are_there() -> None:
     for place, name in (
-        (config, "EndpointType"),
-        (config, "DEFAULTS"),
+        (endpointtables, "EndpointType"),
+        (endpointtables, "DEFAULTS"),
         (states, "MOVES"),
         (states, "POLLED"),
         (steps, "STEPS"),

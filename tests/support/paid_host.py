@@ -32,6 +32,7 @@ class PaidHost:
         self.address = f"http://127.0.0.1:{port}/v1"
         self.jobs: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, Any]] = {}
+        self.requests = 0
         self.status = "succeeded"
         self.on_create: Callable[[dict[str, Any]], Answer | None] = lambda body: None
         """What a create answers in place of the job that it made; None: the job."""
@@ -53,6 +54,7 @@ class PaidHost:
         (root / "prices.toml").write_text(PRICES)
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
+        self.requests += 1
         if method == "GET" and path.startswith("/fine_tuning/jobs"):
             self.on_looked_at()
         if path == "/files" and method == "POST":

@@ -99,7 +99,7 @@ def make_project(root: Path) -> Project:
     (root / "ftorch.toml").write_text("")
     keys = ("OPENAI", "FTORCH", "XDG_", "AZURE")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(keys)}
-    found = Project(root, {**environment, "HOME": str(root / "home"), "COLUMNS": "120"})
+    found = Project(root, {**environment, "HOME": str(root / "home"), "COLUMNS": "120", "FTORCH_TRUST": "1"})
     found.write_job()
     return found
 

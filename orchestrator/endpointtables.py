@@ -1,0 +1,164 @@
+"""The `[endpoints.NAME]` tables of a file: which keys there are, what each may say, and what is said otherwise."""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from orchestrator.errors import InvalidConfig
+from orchestrator.tomlsource import TomlSource
+
+EndpointType = Literal["local", "openai", "compatible", "azure"]
+Table = Mapping[str, Any]
+BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
+"""The endpoints that need no table, with their types."""
+DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
+    "local": {"max_active": 2, "poll_seconds": 0.2, "settling_seconds": 2.0},
+    "openai": {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"},
+    "compatible": {},
+    "azure": {"api_key_env": "AZURE_OPENAI_API_KEY"},
+}
+"""What a type sets where the table says nothing."""
+_MAX_NAME = 64
+
+
+def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Table]:
+    """The tables of one file, by the endpoint's name; those of the `known` endpoints may leave their type out.
+    Raises InvalidConfig with all its problems."""
+    problems = [source.unknown_key((key,), ["endpoints"]) for key in source.data if key != "endpoints"]
+    tables = source.data.get("endpoints", {})
+    if not isinstance(tables, dict):
+        raise InvalidConfig(source.path, [f"{source.place('endpoints')}: endpoints must be a table"])
+    for name, table in tables.items():
+        problems += _endpoint_problems(source, name, table, known.get(name, {}).get("type"))
+    if problems:
+        raise InvalidConfig(source.path, problems)
+    return {name: _located(table, source.path.parent) for name, table in tables.items()}
+
+
+def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Paths are meant from the file they stand in."""
+    return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table
+
+
+def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: str | None) -> list[str]:
+    if not isinstance(table, dict):
+        return [f"{source.place('endpoints', name)}: endpoints.{name} must be a table: [endpoints.{name}]"]
+    problems = []
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
+        problems.append(f"{source.place('endpoints', name)}: an endpoint's name has 1 to {_MAX_NAME} characters")
+    if "type" not in table and known_type is None:
+        problems.append(
+            f"{source.place('endpoints', name)}: endpoints.{name}.type is missing; {RULES['type'].sentence}"
+        )
+    kind = table.get("type", known_type)
+    for key, value in table.items():
+        place, path = source.place("endpoints", name, key), f"endpoints.{name}.{key}"
+        if key not in RULES:
+            problems.append(source.unknown_key(("endpoints", name, key), RULES))
+        elif not RULES[key].fits(value):
+            problems.append(f"{place}: {path} {RULES[key].sentence}{_finding(key, value)}")
+        elif key in _AZURE_KEYS and kind != "azure":
+            problems.append(f'{place}: {path} is for endpoints of type "azure" only')
+        elif key in _DIALECT_KEYS and kind not in ("compatible", "azure"):
+            problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
+    if table.get("auth") == "entra" and "api_key_env" in table:
+        place = source.place("endpoints", name, "api_key_env")
+        problems.append(f'{place}: with auth = "entra" no key is used; take out either of them')
+    return problems
+
+
+def _finding(key: str, value: Any) -> str:
+    """A key that was pasted where its variable's name belongs, or a password in an address, must not reach a screen
+    or a log."""
+    if key in ("base_url", "arm_url") and "@" in str(value):
+        return ", without a user name and password"
+    return "" if key == "api_key_env" else f", not {value!r}"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    fits: Callable[[Any], bool]
+    sentence: str
+    reaches: bool = True
+    """Whether the key leads to a host, a variable, an account or a program, or takes a protection away: in a
+    project's file it then needs the user's leave. A new key does, until somebody has thought about it."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_address(value: Any) -> bool:
+    """Without a user name and password: those would be secrets in a file, and shown."""
+    try:
+        address = urlsplit(value)
+        return address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _is_uuid(value: Any) -> bool:
+    try:
+        return bool(str(uuid.UUID(value)) == value.lower())
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _fits(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+_AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
+_DIALECT_KEYS = ("hyperparameters", "suffix_max")
+_VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
+RULES: Mapping[str, _Rule] = {
+    "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
+    "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
+    "allow_http": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
+    # Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name.
+    "api_key_env": _Rule(_fits(r"[A-Z_][A-Z0-9_]*"), _VARIABLE_SENTENCE),
+    "max_active": _Rule(
+        lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1", reaches=False
+    ),
+    "poll_seconds": _Rule(lambda value: _is_number(value) and value > 0, "must be a number above 0", reaches=False),
+    "settling_seconds": _Rule(
+        lambda value: _is_number(value) and value >= 0, "must be a number of at least 0", reaches=False
+    ),
+    "max_cost_usd_per_month": _Rule(
+        lambda value: _is_number(value) and value > 0, "must be a number above 0", reaches=False
+    ),
+    "timeout_seconds": _Rule(
+        lambda value: _is_number(value) and value > 0, "must be a number above 0", reaches=False
+    ),
+    "hyperparameters": _Rule(
+        lambda value: value in ["method", "top-level"], 'must be "method" or "top-level"', reaches=False
+    ),
+    "suffix_max": _Rule(
+        lambda value: type(value) is int and 8 <= value <= 64,
+        "must be a whole number from 8, a run's id, to 64",
+        reaches=False,
+    ),
+    "prices": _Rule(
+        lambda value: isinstance(value, str) and value.endswith(".toml"),
+        'must be the path of a TOML file, such as "prices.toml" beside this one',
+        reaches=False,
+    ),
+    "api": _Rule(
+        _fits(r"v1|\d{4}-\d\d-\d\d(-preview)?"),
+        'must be "v1" or the date of an api-version, such as "2024-10-21"',
+        reaches=False,
+    ),
+    "auth": _Rule(lambda value: value in ["key", "entra"], 'must be "key" or "entra"'),
+    # The names' rules are those of Azure's page "Naming rules and restrictions for Azure resources".
+    "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
+    "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
+    "arm_url": _Rule(_is_address, 'must be an address such as "https://management.azure.com"'),
+    "account": _Rule(_fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"), "must be the name of the Azure OpenAI resource"),
+}

@@ -1,0 +1,86 @@
+"""Endpoints: where each leads, whose value goes there, and whether it can be used. Loads no SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.config import EndpointConfig
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
+from orchestrator.reports.text import printable
+
+
+def print_endpoints(configs: Sequence[EndpointConfig], console: Console) -> None:
+    """A line for each endpoint; under them, why some can't be used, and what to do."""
+    console.print(endpoints_table(configs))
+    unusable = [(config.name, problem) for config in configs if (problem := config.problem)]
+    if unusable:
+        console.print()
+    for name, problem in unusable:
+        console.print(f"{name}: {printable(problem)}", soft_wrap=True)
+
+
+def endpoints_table(configs: Iterable[EndpointConfig]) -> Table:
+    """One line for each endpoint."""
+    columns = [
+        *(Column(name, fit=Fit.LINE) for name in ("NAME", "TYPE", "KEY FROM", "AT ONCE", "USABLE")),
+        Column("ADDRESS", fit=Fit.FOLD, takes_rest=True),
+    ]
+    return Table(columns, [_endpoint_row(config) for config in configs])
+
+
+def _endpoint_row(config: EndpointConfig) -> Row:
+    return row(
+        config.name,
+        f"{config.type} {config.api}" if config.type == "azure" else config.type,
+        key_source(config),
+        Number(str(config.max_active), value=config.max_active),
+        Cell("yes", Meaning.GOOD) if config.problem is None else Cell("no", Meaning.WARNING),
+        printable(config.base_url or ("in this process" if config.type == "local" else "–")),
+    )
+
+
+def reach_table(configs: Iterable[EndpointConfig]) -> Table:
+    """Where endpoints lead, and whose value goes there with each request."""
+    columns = [Column("NAME", fit=Fit.LINE), Column("KEY FROM", fit=Fit.LINE)]
+    columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
+    return Table(columns, [_reach_row(config) for config in configs])
+
+
+def _reach_row(config: EndpointConfig) -> Row:
+    addresses = [address for address in (config.base_url, config.arm_url) if address]
+    return row(config.name, key_source(config), printable(", ".join(addresses) or "–"))
+
+
+def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:
+    """The line of a plan that says where the data goes, and with whose key; none where it stays in this process."""
+    if config.base_url:
+        yield "host", printable(f"{config.base_url}, key from {key_source(config)}")
+
+
+def key_source(config: EndpointConfig) -> str:
+    """Where an endpoint's key comes from: the name of a variable, or a sign-in."""
+    return "Entra ID" if config.auth == "entra" else config.api_key_env or "–"
+
+
+def destination_object(config: EndpointConfig) -> dict[str, Any]:
+    """The same for programs: the name of the key's variable, never the key."""
+    return {"base_url": config.base_url, "auth": config.auth, "api_key_env": config.api_key_env}
+
+
+def endpoint_object(config: EndpointConfig) -> dict[str, Any]:
+    """One element of `endpoints --json`."""
+    return {
+        "name": config.name,
+        "type": config.type,
+        "base_url": config.base_url,
+        "api": config.api if config.type == "azure" else None,
+        "auth": config.auth if config.type == "azure" else None,
+        "api_key_env": config.api_key_env,
+        "max_active": config.max_active,
+        "usable": config.problem is None,
+        "problem": config.problem,
+        "source": config.source,
+    }
