@@ -25,7 +25,7 @@ HARMLESS = {
     "suffix_max",
     "api",
 }
-"""The keys that lead to no host, variable, account or program, and take no protection away. Think before adding one."""
+"""The keys that lead to no host, variable, account or program, and take no protection away."""
 
 
 @pytest.fixture
