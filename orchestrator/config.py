@@ -18,7 +18,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from orchestrator import trust
-from orchestrator.endpointtables import BUILT_IN, DEFAULTS, RULES, EndpointType, Table, read_tables
+from orchestrator.endpointtables import BUILT_IN, DEFAULTS, RULES, VARIABLE, EndpointType, Table, read_tables
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.tomlsource import TomlSource, read_toml
 
@@ -60,6 +60,12 @@ class EndpointConfig:
     """Where the host reads them in a create request: in `method`, or at the top as in the API before 2024-12."""
     suffix_max: int | None = None
     """The most characters that the host takes in a suffix; None for what its type is known to take."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request. `${NAME}` in a value, here and below, is an environment variable's value."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """Sent with every request for a fine-tuning job."""
     source: str = field(default="built in", compare=False)
     to_allow: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The keys of the project's table that lead to a host, a variable or an account, while the user has not allowed
@@ -91,10 +97,17 @@ class EndpointConfig:
                 )
         if self.type == "azure" and (found := self._azure_problem()):
             return found
-        if self.api_key_env and not os.environ.get(self.api_key_env):
-            state = "empty" if self.api_key_env in os.environ else "not set"
-            return f"the environment variable {self.api_key_env} is {state}; export {self.api_key_env}=… first"
+        for name in self.variables:
+            if not os.environ.get(name):
+                state = "empty" if name in os.environ else "not set"
+                return f"the environment variable {name} is {state}; export {name}=… first"
         return None
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables whose values go to the host: the key's first."""
+        told = json.dumps([self.headers, self.query, self.body])
+        return list(dict.fromkeys([*([self.api_key_env] if self.api_key_env else []), *VARIABLE.findall(told)]))
 
     def _azure_problem(self) -> str | None:
         if "/api/projects" in urlsplit(self.base_url or "").path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import uuid
@@ -79,7 +80,7 @@ def _finding(key: str, value: Any) -> str:
     or a log."""
     if key in ("base_url", "arm_url") and "@" in str(value):
         return ", without a user name and password"
-    return "" if key == "api_key_env" else f", not {value!r}"
+    return "" if key in ("api_key_env", "headers", "query", "body") else f", not {value!r}"
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,48 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
+VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+"""`${NAME}` in a value stands for the value of an environment variable."""
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_OWN_FIELDS = (
+    *("model", "training_file", "validation_file", "seed", "suffix", "metadata", "method", "hyperparameters"),
+    "trainingType",
+)
+"""The fields of a create request that the job file decides."""
+
+
+def _are_headers(value: Any) -> bool:
+    """Names and values as RFC 9110 has them, in ASCII."""
+    if not isinstance(value, dict):
+        return False
+    return all(
+        re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)
+        and isinstance(text, str)
+        and re.fullmatch(r"[ -~]+", text)
+        and (VARIABLE.search(text) or not _SECRET_HEADER.search(name))
+        for name, text in value.items()
+    )
+
+
+def _is_query(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(text, str) and (VARIABLE.search(text) or not _SECRET_HEADER.search(name))
+        for name, text in value.items()
+    )
+
+
+def _is_body(value: Any) -> bool:
+    if not isinstance(value, dict) or any(name in _OWN_FIELDS for name in value):
+        return False
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):  # TOML's dates, and numbers that JSON has not
+        return False
+    return True
+
+
 _AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
-_DIALECT_KEYS = ("hyperparameters", "suffix_max")
+_DIALECT_KEYS = ("hyperparameters", "suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
@@ -144,6 +185,16 @@ RULES: Mapping[str, _Rule] = {
         lambda value: type(value) is int and 8 <= value <= 64,
         "must be a whole number from 8, a run's id, to 64",
         reaches=False,
+    ),
+    "headers": _Rule(
+        _are_headers, 'must be a table of texts, with a secret as a variable, such as { X-Token = "${TEAM_TOKEN}" }'
+    ),
+    "query": _Rule(
+        _is_query, 'must be a table of texts, with a secret as a variable, such as { code = "${TEAM_CODE}" }'
+    ),
+    "body": _Rule(
+        _is_body,
+        f"must be a table of what JSON can say, without what the job file decides ({', '.join(_OWN_FIELDS)})",
     ),
     "prices": _Rule(
         lambda value: isinstance(value, str) and value.endswith(".toml"),

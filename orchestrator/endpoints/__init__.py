@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure import Dialect, dialect_of
 from orchestrator.endpoints.interface import LONGEST_SUFFIX, Capabilities, Endpoint, Parts
-from orchestrator.endpoints.keys import key_of
 from orchestrator.trust import use_state
 
 if TYPE_CHECKING:
@@ -37,20 +36,17 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
             yield endpoint
         return
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
+    from orchestrator.endpoints.clients import client_of, http_client
     from orchestrator.endpoints.openai import OpenAIEndpoint
 
-    http = DefaultAsyncHttpxClient(follow_redirects=False)  # neither key nor data go where it points
+    http = http_client()
     if config.type == "azure":
         from orchestrator.endpoints.azure.endpoint import open_azure
 
         async with http, open_azure(config, http, capabilities, Retries()) as azure:
             yield azure
         return
-    async with AsyncOpenAI(
-        base_url=config.base_url, api_key=key_of(config), timeout=config.timeout_seconds, http_client=http
-    ) as client:
+    async with client_of(config, http) as client:
         yield OpenAIEndpoint(config, client, capabilities, Retries())
 
 

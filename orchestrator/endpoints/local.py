@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
-from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.clients import PlainClient
 from orchestrator.endpoints.interface import Capabilities
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
@@ -27,6 +27,6 @@ async def open_local(
     async with (
         app.state.scheduler.running(),
         httpx2.AsyncClient(transport=transport, base_url="http://local/v1") as http,
-        AsyncOpenAI(base_url="http://local/v1", api_key="local", http_client=http) as client,
+        PlainClient(base_url="http://local/v1", api_key="local", http_client=http) as client,
     ):
         yield OpenAIEndpoint(config, client, capabilities, retries)

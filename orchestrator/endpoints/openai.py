@@ -29,7 +29,7 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
 )
-from orchestrator.endpoints.keys import content_without_key
+from orchestrator.endpoints.keys import body_of, content_without_key
 from orchestrator.endpoints.objects import (
     Json,
     has_usable_id,
@@ -184,6 +184,8 @@ class OpenAIEndpoint:
         given = {name: value for name, value in fields.items() if value is not None}
         given["timeout"] = self._config.timeout_seconds
         given["extra_headers"] = {"Idempotency-Key": request.token}
+        if self._config.body:
+            given["extra_body"] = {**body_of(self._config), **given.get("extra_body", {})}
         return await self._once(self._raw_jobs.create, read=read_job, **given)
 
     def _job_fields(self, request: JobRequest) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:
 
 
 def key_source(config: EndpointConfig) -> str:
-    """Where an endpoint's key comes from: the name of a variable, or a sign-in."""
-    return "Entra ID" if config.auth == "entra" else config.api_key_env or "–"
+    """Where an endpoint's key and other secrets come from: the names of variables, or a sign-in."""
+    return ", ".join([*(["Entra ID"] if config.auth == "entra" else []), *config.variables]) or "–"
 
 
 def destination_object(config: EndpointConfig) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Host:
         self.refusal: int | None = None
         self.redirect: str | None = None
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.queries: list[str] = []
         self._job: dict[str, Any] | None = None
         self._server = ThreadingHTTPServer((address, 0), self._handler())
         self.url = f"http://{address}:{self._server.server_port}"
@@ -45,6 +46,12 @@ class Host:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """What the create request held."""
+        assert self._job is not None
+        return self._job
 
     # --- what it answers -----------------------------------------------------------------------------------
 
@@ -114,7 +121,8 @@ class Host:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                path = self.path.partition("?")[0]
+                path, _, query = self.path.partition("?")
+                host.queries.append(query)
                 host.asked.append((f"{self.command} {path}", dict(self.headers)))
                 key = (self.headers.get("authorization") or "").removeprefix("Bearer ")
                 status, found = host.answer(self.command, path, body, key)

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
-from openai import AsyncAzureOpenAI, AsyncOpenAI
+from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, resource_url
 from orchestrator.endpoints.azure.fitting import spelled
 from orchestrator.endpoints.azure.signin import EntraSignIn
+from orchestrator.endpoints.clients import PlainAzureClient, PlainClient, common
 from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
 from orchestrator.endpoints.keys import key_of
@@ -212,15 +213,13 @@ async def open_azure(
 
 def _client(config: EndpointConfig, http: httpx2.AsyncClient, entra: EntraSignIn | None) -> AsyncOpenAI:
     """AzureOpenAI's client adds an api-version to every request, and `/openai/v1/` refuses it."""
-    resource, timeout = resource_url(config.base_url or ""), config.timeout_seconds
+    resource, given = resource_url(config.base_url or ""), {**common(config), "http_client": http}
     if config.api == "v1":
-        key = entra or key_of(config)
-        return AsyncOpenAI(base_url=f"{resource}/openai/v1/", api_key=key, timeout=timeout, http_client=http)
-    return AsyncAzureOpenAI(
+        return PlainClient(base_url=f"{resource}/openai/v1/", api_key=entra or key_of(config), **given)
+    return PlainAzureClient(
         azure_endpoint=resource,
         api_version=config.api,
         api_key=None if entra else key_of(config),
         azure_ad_token_provider=entra,
-        timeout=timeout,
-        http_client=http,
+        **given,
     )

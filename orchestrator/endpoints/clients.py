@@ -1,0 +1,56 @@
+"""The SDK's clients: they send what the endpoint's table says, and nothing else that the environment holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.keys import headers_of, key_of, query_of
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def http_client() -> DefaultAsyncHttpxClient:
+    """Connections by the environment's proxies, but for this machine, which none of them can reach. Redirects are
+    not followed: neither key nor data go where they point."""
+    past_proxies = {f"all://{host}": None for host in _LOOPBACK}
+    return DefaultAsyncHttpxClient(follow_redirects=False, mounts=past_proxies)
+
+
+def client_of(config: EndpointConfig, http: DefaultAsyncHttpxClient) -> AsyncOpenAI:
+    """A client for an endpoint of type `openai` or `compatible`. Raises EndpointNotUsable."""
+    make = AsyncOpenAI if config.type == "openai" else PlainClient
+    return make(base_url=config.base_url, api_key=key_of(config), http_client=http, **common(config))
+
+
+def common(config: EndpointConfig) -> dict[str, Any]:
+    """What every client is given."""
+    return {
+        "timeout": config.timeout_seconds,
+        "default_headers": headers_of(config),
+        "default_query": query_of(config),
+        "max_retries": 0,
+    }
+
+
+class PlainClient(AsyncOpenAI):
+    """For hosts other than OpenAI: without what OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS say."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _forget_environment(self, options)
+
+
+class PlainAzureClient(AsyncAzureOpenAI):
+    """The same for Azure's dated versions."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _forget_environment(self, options)
+
+
+def _forget_environment(client: AsyncOpenAI, options: dict[str, Any]) -> None:
+    client.organization = client.project = None
+    client._custom_headers = dict(options.get("default_headers") or {})
