@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.childenv import child_environment
 from orchestrator.errors import NotRemembered, StateNotAllowed
 
 VARIABLE = "FTORCH_TRUST"
@@ -150,7 +151,7 @@ def _git_tracks(root: Path, home: Path) -> bool:
     # The repository may be a stranger's: nothing that its configuration names is run.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "--", str(home)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+        done = subprocess.run(command, env=child_environment(), capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return True  # nobody can say that it does not
     return bool(done.stdout)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from orchestrator.childenv import child_environment
 from orchestrator.server.batchwork import BatchRunner
 from orchestrator.server.locks import FileLock, job_lock, slot_locks, take_any
 from orchestrator.server.settings import Settings
@@ -168,6 +169,7 @@ class Scheduler:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
+                env=child_environment(),
                 pass_fds=claim.descriptors,
                 start_new_session=True,
             )

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestrator.childenv import child_environment
 from orchestrator.dataset.basemodels import Method, Purpose, training_context
 from orchestrator.dataset.checking.formats import HEAD_BYTES, note_foreign_file, shape_of
 from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
@@ -196,7 +197,7 @@ def _start(order: Order, start: int, length: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=child_environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError), worker.stdin as stdin:  # one that has ended has no answer either
