@@ -80,7 +80,9 @@ def _finding(key: str, value: Any) -> str:
     or a log."""
     if key in ("base_url", "arm_url") and "@" in str(value):
         return ", without a user name and password"
-    return "" if key in ("api_key_env", "headers", "query", "body") else f", not {value!r}"
+    if key in ("base_url", "arm_url") and "?" in str(value):
+        return ', without a secret in its query; write query = { NAME = "${VARIABLE}" }'
+    return "" if key in _SECRET_PLACES or len(str(value)) > _LONGEST_SHOWN else f", not {value!r}"
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    """Without a user name and password: those would be secrets in a file, and shown."""
+    """Without a user name, a password, or a secret in its query: those would be in a file, and shown."""
     try:
         address = urlsplit(value)
-        return address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
+        is_whole = address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
+        return is_whole and not _SECRET_NAME.search(address.query)
     except (ValueError, TypeError, AttributeError):
         return False
 
@@ -118,7 +121,10 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
 
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 """`${NAME}` in a value stands for the value of an environment variable."""
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SECRET_PLACES = ("api_key_env", "headers", "query", "body")
+_LONGEST_SHOWN = 30
+"""Characters of a wrong value: a pasted key is longer than any right one."""
+_SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|signature|\bsig\b|\bcode\b", re.IGNORECASE)
 _OWN_FIELDS = (
     *("model", "training_file", "validation_file", "seed", "suffix", "metadata", "method", "hyperparameters"),
     "trainingType",
@@ -134,14 +140,14 @@ def _are_headers(value: Any) -> bool:
         re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)
         and isinstance(text, str)
         and re.fullmatch(r"[ -~]+", text)
-        and (VARIABLE.search(text) or not _SECRET_HEADER.search(name))
+        and (VARIABLE.search(text) or not _SECRET_NAME.search(name))
         for name, text in value.items()
     )
 
 
 def _is_query(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(text, str) and (VARIABLE.search(text) or not _SECRET_HEADER.search(name))
+        isinstance(text, str) and (VARIABLE.search(text) or not _SECRET_NAME.search(name))
         for name, text in value.items()
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.keys import headers_of, key_of, query_of
+from orchestrator.endpoints.keys import headers_of, key_of, query_of, without_key
 
+_LOGGERS = ("openai", "httpx2", "httpcore2")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -21,6 +23,7 @@ def http_client() -> DefaultAsyncHttpxClient:
 
 def client_of(config: EndpointConfig, http: DefaultAsyncHttpxClient) -> AsyncOpenAI:
     """A client for an endpoint of type `openai` or `compatible`. Raises EndpointNotUsable."""
+    keep_secrets_from_logs(config)
     make = AsyncOpenAI if config.type == "openai" else PlainClient
     return make(base_url=config.base_url, api_key=key_of(config), http_client=http, **common(config))
 
@@ -54,3 +57,28 @@ class PlainAzureClient(AsyncAzureOpenAI):
 def _forget_environment(client: AsyncOpenAI, options: dict[str, Any]) -> None:
     client.organization = client.project = None
     client._custom_headers = dict(options.get("default_headers") or {})
+
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+
+class _WithoutSecrets(logging.Filter):
+    """Takes an endpoint's secrets out of what the SDK logs, as it does with OPENAI_LOG=debug: of headers the SDK
+    itself hides two, of what hosts answer nothing."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        super().__init__(config.name)
+        self.config = config
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_key(record.getMessage(), self.config), ()
+        return True
+
+
+def keep_secrets_from_logs(config: EndpointConfig) -> None:
+    """Call it once the SDK is imported, and with it its loggers."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.split(".")[0] not in _LOGGERS or not isinstance(logger, logging.Logger):
+            continue
+        if not any(isinstance(each, _WithoutSecrets) and each.config == config for each in logger.filters):
+            logger.addFilter(_WithoutSecrets(config))

@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _create_engine(url)
-        self.place = self.engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+        self.place = _shown(self.engine.url)
 
     @property
     def is_sqlite(self) -> bool:
@@ -187,6 +187,12 @@ def _create_engine(given: str) -> Engine:
         raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
 
 
+def _shown(url: URL) -> str:
+    """The address without its passwords; of SQLite, the file. libpq reads a password from the query too."""
+    query = {name: "***" if "pass" in name.lower() else value for name, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True).removeprefix("sqlite:///")
+
+
 def _unusable_url() -> DatabaseError:
     problem = "FTORCH_DATABASE_URL must look like postgresql+psycopg://user@host/name"
     return DatabaseError(place="FTORCH_DATABASE_URL", problem=problem)
@@ -196,7 +202,7 @@ def _create_sqlite_engine(url: URL) -> Engine:
     path = sqlite_file(url)
     if path is not None:
         _create_private_file(path)
-    place = url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+    place = _shown(url)
     engine = create_engine(
         url, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=lambda text: _loads(text, place)
     )

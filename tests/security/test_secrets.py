@@ -120,3 +120,39 @@ def test_this_machine_is_reached_past_every_proxy(project: Project, host) -> Non
     proxy = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
     assert project.ftorch("submit", "jobs/greet.toml", "--yes", **proxy).code == 0
     assert host.asked
+
+
+def test_what_the_sdk_logs_holds_no_secret(project: Project, host) -> None:
+    host.text = "you sent {key}"
+    path = project.root / "ftorch.toml"
+    path.write_text(path.read_text() + 'headers = { X-Team = "${TEAM_SECRET}" }\n')
+    secrets = {"TEAM_SECRET": "team-secret-of-mine"}
+    done = project.process("submit", "jobs/greet.toml", "--yes", OPENAI_LOG="debug", **secrets)
+    assert "request_id: [key]" in done.err
+    assert "team-secret-of-mine" not in done.err
+    assert "7f3a9c51d2e84b06" not in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url = "https://host/v1?api_key=pasted-secret-of-twenty"',
+        'max_active = "pasted-secret-of-more-than-thirty-letters"',
+        'type = "pasted-secret-of-more-than-thirty-letters"',
+        'api_key_env = ["pasted-secret"]',
+        'pasted = "pasted-secret"',
+    ],
+)
+def test_a_pasted_secret_is_not_shown(line: str, project: Project) -> None:
+    (project.root / "ftorch.toml").write_text(f"[endpoints.hosted]\n{line}\n")
+    refused = project.ftorch("endpoints")
+    assert (refused.code, "ftorch.toml:2" in refused.err) == (2, True), refused.err
+    assert "pasted-secret" not in refused.err
+
+
+@pytest.mark.parametrize("query", ["password=pasted-secret", "sslpassword=pasted-secret"])
+def test_a_databases_password_is_not_shown(query: str, project: Project) -> None:
+    url = f"postgresql+psycopg://me:pasted-secret@127.0.0.1:9/runs?{query}&connect_timeout=1"
+    refused = project.ftorch("status", FTORCH_DATABASE_URL=url)
+    assert refused.code == 1, refused
+    assert "pasted-secret" not in refused.err

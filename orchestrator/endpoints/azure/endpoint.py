@@ -15,7 +15,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, resource_url
 from orchestrator.endpoints.azure.fitting import spelled
 from orchestrator.endpoints.azure.signin import EntraSignIn
-from orchestrator.endpoints.clients import PlainAzureClient, PlainClient, common
+from orchestrator.endpoints.clients import PlainAzureClient, PlainClient, common, keep_secrets_from_logs
 from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import Capabilities, JobRequest, RemoteJob
 from orchestrator.endpoints.keys import key_of
@@ -213,6 +213,7 @@ async def open_azure(
 
 def _client(config: EndpointConfig, http: httpx2.AsyncClient, entra: EntraSignIn | None) -> AsyncOpenAI:
     """AzureOpenAI's client adds an api-version to every request, and `/openai/v1/` refuses it."""
+    keep_secrets_from_logs(config)
     resource, given = resource_url(config.base_url or ""), {**common(config), "http_client": http}
     if config.api == "v1":
         return PlainClient(base_url=f"{resource}/openai/v1/", api_key=entra or key_of(config), **given)
