@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -95,6 +96,8 @@ class EndpointConfig:
                     f"on the way to {address} anybody can read the key and the data; "
                     f"give an https:// address, or set allow_http = true in {self.source}"
                 )
+        if found := self._path_problem():
+            return found
         if self.type == "azure" and (found := self._azure_problem()):
             return found
         for name in self.variables:
@@ -108,6 +111,15 @@ class EndpointConfig:
         """The environment variables whose values go to the host: the key's first."""
         told = json.dumps([self.headers, self.query, self.body])
         return list(dict.fromkeys([*([self.api_key_env] if self.api_key_env else []), *VARIABLE.findall(told)]))
+
+    def _path_problem(self) -> str | None:
+        path = urlsplit(self.base_url or "").path
+        if "//" in path:
+            return f"its base_url {self.base_url} has // in its path; write it with one / in {self.source}"
+        if route := _ROUTE.search(path):
+            whole = (self.base_url or "").partition(route[0])[0]
+            return f"its base_url goes on to a route of the API ({route[0]}); in {self.source} write {whole}"
+        return None
 
     def _azure_problem(self) -> str | None:
         if "/api/projects" in urlsplit(self.base_url or "").path:
@@ -130,6 +142,7 @@ class EndpointConfig:
             raise EndpointNotUsable(name=self.name, problem=self.problem)
 
 
+_ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)/?$")
 _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https://RESOURCE.openai.azure.com"}
 """Addresses of the types that have none by themselves."""
 

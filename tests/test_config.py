@@ -345,3 +345,21 @@ def test_the_database_is_the_one_that_ftorch_database_url_names(
     found = find_workspace()
     assert found.database_url == "postgresql+psycopg://me@host/runs"
     assert found.home == home / ".ftorch"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://host/v1//", "has // in its path"),
+        ("https://host//v1", "has // in its path"),
+        ("https://host/v1/fine_tuning/jobs", "write https://host/v1"),
+        ("https://host/v1/chat/completions", "write https://host/v1"),
+    ],
+)
+def test_an_address_that_can_not_be_right_is_named(home: Path, address: str, said: str) -> None:
+    found = endpoint(home, f'type = "compatible"\nbase_url = "{address}"')
+    assert said in str(found.problem)
+
+
+def test_an_address_with_another_path_is_used(home: Path) -> None:
+    assert endpoint(home, 'type = "compatible"\nbase_url = "https://host/models-api/v1/"').problem is None

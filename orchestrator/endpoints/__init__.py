@@ -39,7 +39,7 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
     from orchestrator.endpoints.clients import client_of, http_client
     from orchestrator.endpoints.openai import OpenAIEndpoint
 
-    http = http_client()
+    http = http_client(config)
     if config.type == "azure":
         from orchestrator.endpoints.azure.endpoint import open_azure
 

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.keys import headers_of, key_of, query_of, without_key
+from orchestrator.errors import EndpointNotUsable
 
 _LOGGERS = ("openai", "httpx2", "httpcore2")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def http_client() -> DefaultAsyncHttpxClient:
+def http_client(config: EndpointConfig) -> DefaultAsyncHttpxClient:
     """Connections by the environment's proxies, but for this machine, which none of them can reach. Redirects are
-    not followed: neither key nor data go where they point."""
+    not followed: neither key nor data go where they point.
+
+    Raises EndpointNotUsable where the environment names a proxy or certificates that can't be used.
+    """
     past_proxies = {f"all://{host}": None for host in _LOOPBACK}
-    return DefaultAsyncHttpxClient(follow_redirects=False, mounts=past_proxies)
+    try:
+        return DefaultAsyncHttpxClient(follow_redirects=False, mounts=past_proxies)
+    except ImportError as error:
+        problem = f"{_named(_PROXIES)} names a SOCKS proxy, which needs a package; run: pip install socksio"
+        raise EndpointNotUsable(name=config.name, problem=problem) from error
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        is_about_files = isinstance(error, OSError)
+        what = _named(_CERTIFICATES if is_about_files else _PROXIES)
+        kind = "certificates that can't be read" if is_about_files else "a proxy that can't be used"
+        problem = f"{what} names {kind}; correct it or unset it"
+        raise EndpointNotUsable(name=config.name, problem=problem) from error
+
+
+def _named(variables: Iterable[str]) -> str:
+    """Those of these variables that are set: by name, as a proxy's address may hold a password."""
+    found = [name for name in variables if os.environ.get(name)]
+    return f"the environment variable {' or '.join(found)}" if found else "the environment"
 
 
 def client_of(config: EndpointConfig, http: DefaultAsyncHttpxClient) -> AsyncOpenAI:
