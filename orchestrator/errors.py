@@ -276,10 +276,15 @@ class SignInRefused(KeyRefused):
     Nothing was lost; sign in to the tenant of the resource (az login), then run: ftorch resume"""
 
 
+class NetworkRefused(KeyRefused):
+    """The endpoint {endpoint} takes no request from this network: {problem}.
+    Nothing was lost; when it does, run: ftorch resume"""
+
+
 class RoleMissing(KeyRefused):
     """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
-    Nothing was lost; let somebody assign it the role "Cognitive Services OpenAI Contributor" on the resource, which
-    may take minutes to hold, then run: ftorch resume"""
+    Nothing was lost; let somebody assign it a role on the resource, "Foundry Owner" or "Cognitive Services OpenAI
+    Contributor", which may take minutes to hold, then run: ftorch resume"""
 
 
 class QuotaExhausted(EndpointError):

@@ -92,10 +92,14 @@ def what_was_tried(message: str) -> str:
     a package of their own."""
     tried = re.findall(r"^\s*(\w+)Credential: (.+)$", message, re.MULTILINE)
     told = [f"{way}: {_reason(text)}" for way, text in tried if "azure-identity-broker" not in text]
-    return "; ".join(told) or _first_sentence(message)
+    command = _LOGIN.search(message)
+    asked_for = [f"it asks for: {command[0]}"] if command else []
+    return "; ".join([*(told or [_first_sentence(message)]), *asked_for])
 
 
 _LONGEST_REASON = 120
+_LOGIN = re.compile(r"az login(?:\s+--?[\w-]+(?:[ =]\"?[\w.:/@+-]+\"?)?)+")
+"""The command that Azure's own program asks for: conditional access needs one with a tenant, a scope or claims."""
 
 
 def _reason(text: str) -> str:

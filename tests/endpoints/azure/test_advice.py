@@ -7,7 +7,15 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, RequestRefused, RoleMissing
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointUnreachable,
+    KeyRefused,
+    NetworkRefused,
+    RequestRefused,
+    RoleMissing,
+    SignInRefused,
+)
 
 
 def refusal(status, message, code=None, **headers):
@@ -37,7 +45,12 @@ async def told(endpoint):
             refusal(400, "The specified base model does not support fine-tuning.", "invalidPayload"),
             "not every region trains every model",
         ),
-        (refusal(403, "Access denied due to Virtual Network/Firewall rules.", "403"), "under Networking"),
+        (refusal(400, "The model x is no longer available for fine-tuning.", "ModelDeprecated"), "concepts/models"),
+        (refusal(403, "The client has no permission …", "LinkedAuthorizationFailed"), "ask for a role there"),
+        (
+            refusal(400, "The provided training data failed RAI checks for harm types: [violence].", "BadRequest"),
+            "Azure judges training data",
+        ),
     ],
 )
 async def test_a_refusal_names_the_next_step(answer, advice, azure, wire):
@@ -45,6 +58,41 @@ async def test_a_refusal_names_the_next_step(answer, advice, azure, wire):
     message = await told(await azure())
     assert advice in message
     assert answer.json()["error"]["message"] in message
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "advice"),
+    [
+        (refusal(403, "Access denied due to Virtual Network/Firewall rules.", "403"), NetworkRefused, "Networking"),
+        (
+            refusal(403, "Public access is disabled. Please configure private endpoint.", "403"),
+            NetworkRefused,
+            "from its private network only",
+        ),
+        (
+            refusal(400, "Token tenant 1 does not match resource tenant.", "BadRequest"),
+            SignInRefused,
+            "az login --tenant TENANT",
+        ),
+        (
+            refusal(403, "Key based authentication is disabled for this resource.", "AuthenticationTypeDisabled"),
+            KeyRefused,
+            'auth = "entra"',
+        ),
+        (
+            refusal(400, "Please provide a custom subdomain for token authentication.", "BadRequest"),
+            SignInRefused,
+            "--custom-domain NAME",
+        ),
+    ],
+)
+async def test_what_concerns_the_whole_account_holds_its_runs(answer, kind, advice, azure, wire):
+    wire.answers(answer)
+    with pytest.raises(kind) as caught:
+        await (await azure()).jobs()
+    assert advice in str(caught.value)
+    assert answer.json()["error"]["message"] in str(caught.value)
+    assert "ftorch resume" in str(caught.value)
 
 
 async def test_a_job_that_is_not_there_is_no_wrong_address(azure, wire):
@@ -71,7 +119,7 @@ async def test_a_refused_key_is_named_by_its_variable(azure, wire):
 
 async def test_a_missing_role_stops_the_work_and_loses_nothing(azure, wire, job_request):
     wire.answers(refusal(403, "The caller is forbidden to do this.", "forbidden"))
-    with pytest.raises(RoleMissing, match=r'"Cognitive Services OpenAI Contributor".*ftorch resume'):
+    with pytest.raises(RoleMissing, match=r'"Cognitive Services OpenAI\s+Contributor".*ftorch resume'):
         await (await azure()).create(job_request)
 
 

@@ -10,7 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from support.contents import content_of
 
 from orchestrator.endpoints.azure import endpoint as opening
-from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn
+from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn, what_was_tried
 from orchestrator.endpoints.refusals import LONGEST
 from orchestrator.errors import (
     EndpointNotUsable,
@@ -197,3 +197,14 @@ def test_without_the_library_the_extra_is_named(azure_config, monkeypatch):
     monkeypatch.setattr(endpoint, "find_spec", lambda name: None)
     with pytest.raises(EndpointNotUsable, match=r"pip install 'ftorch\[azure\]'"):
         replace(azure_config, auth="entra", api_key_env=None).require_usable()
+
+
+def test_the_command_that_conditional_access_asks_for_is_kept_whole():
+    message = """DefaultAzureCredential failed to retrieve a token from the included credentials.
+    AzureCliCredential: ERROR: AADSTS50076: Due to a configuration change made by your administrator, or because you
+    moved to a new location, you must use multi-factor authentication. To re-authenticate, please run:
+    az login --tenant "11111111-1111-1111-1111-111111111111" --scope "https://cognitiveservices.azure.com/.default"
+    """
+    command = 'az login --tenant "11111111-1111-1111-1111-111111111111"'
+    command += ' --scope "https://cognitiveservices.azure.com/.default"'
+    assert what_was_tried(message).endswith(f"; it asks for: {command}")
