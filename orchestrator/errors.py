@@ -460,6 +460,10 @@ class BatchRefused(FtorchError):
     right, the same command asks what is missing."""
 
 
+class BatchUnsettled(AwaitsPerson):
+    """What became of batch {batch} is not known: {reason}"""
+
+
 class AnswersMissing(UsageError):
     """{missing} of {of} answers are not recorded, so they can't be scored anew. Ask for them: leave --rescore
     out."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from orchestrator.api.host import Host
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import Stopped
-from orchestrator.evaluation.batching.driving import answers_to_batches, drive
+from orchestrator.evaluation.batching.driving import answers_to_batches, drive, require_known
 from orchestrator.evaluation.batching.states import CANCEL, State
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import Plan, recounted
@@ -34,7 +34,9 @@ def await_under_way(ledger: Ledger, plan: Plan, host: Host) -> Plan:
     """Wait for the batches that hold questions of the plan; the plan counted again then. Raises Stopped."""
     if not plan.under_way:
         return plan
-    if not all(batch.is_over for batch in _follow(ledger, plan.config.name, list(plan.under_way), host)):
+    followed = _follow(ledger, plan.config.name, list(plan.under_way), host)
+    require_known(followed)
+    if not all(batch.is_over for batch in followed):
         raise _stopped(ledger, plan.config.name)
     return recounted(ledger, plan)
 
@@ -60,6 +62,7 @@ def cancel(ledger: Ledger, key: str, host: Host) -> Batch | None:
             return None
         store.request_action(connection, batch.id, CANCEL)
     [ended] = _follow(ledger, batch.endpoint, [batch.id], host)
+    require_known([ended])
     host.say(f"batch {ended.id} is {ended.state}: {ended.reason}")
     if not ended.is_over:
         raise Stopped("The request is recorded; ftorch resume carries it out.")
@@ -69,6 +72,7 @@ def cancel(ledger: Ledger, key: str, host: Host) -> Batch | None:
 def _resume_on(ledger: Ledger, name: str, ids: Collection[str], host: Host) -> None:
     host.say(f"following {len(ids)} {'batch' if len(ids) == 1 else 'batches'} on {name}")
     ended = _follow(ledger, name, ids, host)
+    require_known(ended)
     if not all(batch.is_over for batch in ended):
         raise _stopped(ledger, name)
     if any(batch.state == State.FAILED for batch in ended):

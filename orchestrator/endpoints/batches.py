@@ -15,7 +15,8 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.failures import explain
 from orchestrator.endpoints.interface import BatchPage, RemoteBatch
 from orchestrator.endpoints.keys import content_without_key
-from orchestrator.endpoints.objects import Json, read_batch
+from orchestrator.endpoints.objects import has_usable_id, read_batch
+from orchestrator.endpoints.pages import Page, read_page
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import EndpointUnreachable, RequestRefused
 
@@ -40,9 +41,10 @@ class OpenAIBatches:
         self._repeat = repeat
         self._once = once
 
-    async def create(self, input_file: str, metadata: Mapping[str, str]) -> RemoteBatch:
+    async def create(self, input_file: str, metadata: Mapping[str, str], token: str) -> RemoteBatch:
         fields = {"input_file_id": input_file, "endpoint": CHAT, "completion_window": WINDOW}
-        options = {"metadata": dict(metadata), "timeout": self._config.timeout_seconds}
+        options: dict[str, Any] = {"metadata": dict(metadata), "timeout": self._config.timeout_seconds}
+        options["extra_headers"] = {"Idempotency-Key": token}
         made: RemoteBatch = await self._once(self._raw.create, read=read_batch, **fields, **options)
         return made
 
@@ -52,11 +54,12 @@ class OpenAIBatches:
 
     async def page(self, after: str | None = None) -> BatchPage:
         query: dict[str, Any] = {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
-        raw: Json = await self._repeat("list batches", self._raw.list, read=dict, **query)
-        items = raw.get("data") or []
-        batches = tuple(read_batch(item) for item in items if isinstance(item, dict) and item.get("id"))
-        more = raw.get("has_more", len(batches) >= PAGE)
-        return BatchPage(batches, batches[-1].id if batches and more and batches[-1].id != after else None)
+        page: Page = await self._repeat("list batches", self._raw.list, read=read_page, **query)
+        batches = tuple(read_batch(item) for item in page.items if has_usable_id(item))
+        if not page.items or page.has_more is False:
+            return BatchPage(batches, None, is_last=True)
+        repeats_itself = not batches or batches[-1].id == after
+        return BatchPage(batches, None if repeats_itself else batches[-1].id, is_last=False)
 
     async def cancel(self, batch_id: str) -> RemoteBatch:
         try:

@@ -169,23 +169,25 @@ class RemoteBatch:
 
 @dataclass(frozen=True)
 class BatchPage:
-    """Up to 100 batches, newest first; `next` is the cursor of the following page, None on the last."""
+    """Up to 100 batches; `next` is the cursor of the following page, None where there is none to be had."""
 
     batches: tuple[RemoteBatch, ...]
     next: str | None
+    is_last: bool
+    """Whether the endpoint says that nothing follows."""
 
 
 class Batches(Protocol):
     """The Batch API of an open endpoint, where `capabilities.batch`. Methods raise as those of Endpoint do."""
 
-    async def create(self, input_file: str, metadata: Mapping[str, str]) -> RemoteBatch:
-        """Have the chat requests of an uploaded file answered: the paid request, sent once. Raises OutcomeUnknown
-        where it is not known whether it took effect."""
+    async def create(self, input_file: str, metadata: Mapping[str, str], token: str) -> RemoteBatch:
+        """Have the chat requests of an uploaded file answered: the paid request, sent once, with `token` as its
+        idempotency key. Raises OutcomeUnknown where it is not known whether it took effect."""
 
     async def get(self, batch_id: str) -> RemoteBatch: ...
 
     async def page(self, after: str | None = None) -> BatchPage:
-        """One page of batches, newest first."""
+        """One page of batches, newest first on most hosts. Raises AnswerUnreadable where it is no list."""
 
     async def cancel(self, batch_id: str) -> RemoteBatch:
         """End it; what is answered by then stays. Raises RequestRefused where it is over."""

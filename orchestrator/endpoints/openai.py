@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ from orchestrator.endpoints.objects import (
     read_result_rows,
     usable_id,
 )
+from orchestrator.endpoints.pages import read_page as _page
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     AnswerUnreadable,
@@ -412,22 +413,6 @@ def _id(raw: Json) -> str:
 
 def _made_file(upload: Json) -> RemoteFile:
     return read_file(upload["file"])
-
-
-@dataclass(frozen=True)
-class _Page:
-    items: list[Json]
-    has_more: bool | None
-    """None where the host does not say."""
-
-
-def _page(raw: Json) -> _Page:
-    """A list as it came. Raises ValueError where it is none: that is not the same as an empty one."""
-    data = raw.get("data")
-    if not isinstance(data, list):
-        raise ValueError('there is no array under "data"')  # noqa: TRY004 - as for every answer that can't be read
-    more = raw.get("has_more")
-    return _Page([item for item in data if isinstance(item, dict)], bool(more) if more is not None else None)
 
 
 def _refusal_facts(error: EndpointError) -> dict[str, Any]:

@@ -118,22 +118,25 @@ class _Bars:
 
 
 class _BatchLines:
-    """Moves are told at once; how much is answered, at most every ten seconds."""
+    """Moves are told at once; what is waited for, and how much is answered, at most every ten seconds."""
 
     def __init__(self, console: Console, *, moves_only: bool = False) -> None:
         self._console = console
         self._moves_only = moves_only
         self._states: dict[str, str] = {}
         self._told: dict[str, tuple[int, float]] = {}
+        self._waits: dict[str, tuple[str, float]] = {}
 
     def changed(self, batch: Batch) -> None:
         if self._states.get(batch.id) != batch.state:
             self._states[batch.id] = batch.state
             self._told[batch.id] = (0, time.monotonic())
+            self._waits.pop(batch.id, None)
             what = f"batch {batch_name(batch)}: {plural(batch.questions, 'question')}"
             self._console.print(printable(f"{what}, {batch.state}: {batch.reason}"), soft_wrap=True)
         elif not self._moves_only:
             self._tell_progress(batch)
+            self._tell_wait(batch)
 
     def _tell_progress(self, batch: Batch) -> None:
         done, now = batch.completed + batch.failed, time.monotonic()
@@ -141,6 +144,15 @@ class _BatchLines:
         if done > before and now - at >= _LINE_SECONDS:
             self._told[batch.id] = (done, now)
             self._console.print(f"batch {batch.id}: {count(done)} of {count(batch.questions)} answered")
+
+    def _tell_wait(self, batch: Batch) -> None:
+        """What it waits for, where that is not its turn."""
+        before, at = self._waits.get(batch.id, ("", -_LINE_SECONDS))
+        is_its_turn = batch.remote_status is not None and batch.reason.startswith(f"{batch.remote_status} on ")
+        now = time.monotonic()
+        if not is_its_turn and batch.reason != before and now - at >= _LINE_SECONDS:
+            self._waits[batch.id] = (batch.reason, now)
+            self._console.print(printable(f"batch {batch.id}: {batch.reason}"), soft_wrap=True)
 
     def warned(self, text: str) -> None:
         self._console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
@@ -157,7 +169,10 @@ def batches_under_way(batches: Sequence[Batch]) -> Text:
 def _batch_line(batch: Batch) -> str:
     done = f"{count(batch.completed + batch.failed)} of {count(batch.questions)} answered"
     what = f"batch {batch.id} on {batch.endpoint}, {batch.model}: {batch.state}, {done}"
-    return printable(f"{what}; ftorch resume follows it")
+    if batch.state == "unknown":  # its reason says what to do
+        return printable(f"{what}; {batch.reason}")
+    wait = f" ({batch.reason})" if batch.state == "creating" else ""
+    return printable(f"{what}{wait}; ftorch resume follows it")
 
 
 # --- What a user sees while large files are checked -----------------------------------------------------------

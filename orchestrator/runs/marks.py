@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.endpoints.interface import Capabilities, RemoteJob
+from orchestrator.endpoints.interface import Capabilities, RemoteBatch, RemoteJob
 from orchestrator.runs.jobs import TOKEN_KEY, sent_suffix
 from orchestrator.store.runs import Run
 
@@ -57,8 +57,8 @@ def contradictions(job: RemoteJob, run: Run, capabilities: Capabilities) -> list
     ]
 
 
-def time_of(job: RemoteJob) -> float | None:
-    """When the job was made, by the endpoint's clock; None where what it says can't be a time."""
+def time_of(job: RemoteJob | RemoteBatch) -> float | None:
+    """When the job or batch was made, by the endpoint's clock; None where what it says can't be a time."""
     made_at = job.created_at
     return made_at if made_at is not None and made_at >= _EARLIEST_TIME else None
 

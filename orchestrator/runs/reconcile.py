@@ -10,15 +10,16 @@ that jumps, or another machine's, shortens nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.endpoints.interface import JobPage, RemoteJob
+from orchestrator.endpoints.interface import RemoteBatch, RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
+from orchestrator.engine.worker import Worker
 from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status
@@ -95,7 +96,7 @@ LONGEST_PAUSE_SECONDS = 3600.0
 """Between two requests without a time from the endpoint, and between two looks while it wants none."""
 
 
-def wait_until(moment: float, reason: str, context: Context, changes: Mapping[str, Any] | None = None) -> Wait:
+def wait_until(moment: float, reason: str, context: Worker[Any], changes: Mapping[str, Any] | None = None) -> Wait:
     """Wait for the moment from which the endpoint takes requests again, looking at least once an hour."""
     said = reason.split("; asking again at")[0]
     clock = datetime.fromtimestamp(moment).astimezone()
@@ -214,7 +215,7 @@ async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | No
     assert run.creation_started_at is not None
     since = run.creation_started_at - (CLOCK_SKEW_SECONDS if run.seed_given else _ANY_SKEW_SECONDS)
     found: dict[str, RemoteJob] = {}
-    newest_first, after = _NewestFirst(), None
+    newest_first, after = NewestFirst(), None
     for _ in range(_MOST_PAGES):
         try:
             page = await context.endpoint.jobs(after=after)
@@ -222,7 +223,7 @@ async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | No
             return list(found.values()), f"{context.config.name} gives no list: {error.facts['problem']}"
         is_new = any(job.id not in found for job in page.jobs)
         found |= {job.id: job for job in page.jobs}
-        if page.is_last or newest_first.has_passed(page, since):
+        if page.is_last or newest_first.has_passed(page.jobs, since):
             return list(found.values()), None
         if page.next is None or not is_new:
             break
@@ -230,17 +231,17 @@ async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | No
     return list(found.values()), f"the list of {context.config.name} can't be read to its end"
 
 
-class _NewestFirst:
+class NewestFirst:
     """Whether a list, page after page, is in the order of time: only then is what follows an old job older."""
 
     def __init__(self) -> None:
         self._last = float("inf")
         self._is_ordered, self._descends = True, False
 
-    def has_passed(self, page: JobPage, since: float) -> bool:
-        """Whether all that follows this page is older than `since`."""
-        for job in page.jobs:
-            made_at = time_of(job)
+    def has_passed(self, items: Iterable[RemoteJob | RemoteBatch], since: float) -> bool:
+        """Whether all that follows these items of a page is older than `since`."""
+        for item in items:
+            made_at = time_of(item)
             if made_at is None or made_at > self._last:
                 self._is_ordered = False
                 continue

@@ -108,6 +108,17 @@ def owners_of_remotes(connection: Connection, endpoint: str, remote_ids: Collect
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def last_remotes(connection: Connection, endpoint: str, *, limit: int) -> list[str]:
+    """The endpoint's ids of the batches recorded last, newest first."""
+    query = (
+        select(batches.c.remote_id)
+        .where(batches.c.endpoint == endpoint, batches.c.remote_id.is_not(None))
+        .order_by(batches.c.created_at.desc(), batches.c.id)
+        .limit(limit)
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
 # --- writing: in a `write()` transaction -------------------------------------------------------------------
 
 
@@ -119,9 +130,9 @@ def add(connection: Connection, batch: Batch, asked: Sequence[Asked]) -> None:
     connection.execute(insert(batched_questions), rows)
 
 
-def hasten(connection: Connection, ids: Collection[str]) -> None:
-    """End the waits of these batches. It needs no lease."""
-    BATCHES.hasten(connection, batches.c.id.in_(ids))
+def hasten(connection: Connection, ids: Collection[str], *, but_in: str) -> None:
+    """End the waits of these batches, but for those in that state. It needs no lease."""
+    BATCHES.hasten(connection, batches.c.id.in_(ids), batches.c.state != but_in)
 
 
 def let_go(connection: Connection, batch_id: str) -> int:

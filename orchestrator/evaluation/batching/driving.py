@@ -13,9 +13,10 @@ from orchestrator.endpoints.interface import Endpoint
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.machine import Move, Wait
 from orchestrator.engine.worker import Clock, new_owner
-from orchestrator.errors import BatchRefused, RequestRefused
+from orchestrator.errors import BatchRefused, BatchUnsettled, RequestRefused
 from orchestrator.evaluation import session
 from orchestrator.evaluation.batching.inputs import FOLDER
+from orchestrator.evaluation.batching.reconcile import way_out
 from orchestrator.evaluation.batching.states import MACHINE, Context, Listener, NullListener, State
 from orchestrator.evaluation.batching.steps import STEPS
 from orchestrator.evaluation.plan import Plan
@@ -80,9 +81,10 @@ class BatchLoop(Loop[Batch, Context]):
     steps = STEPS
 
     async def run(self, stop: asyncio.Event) -> None:
-        """As every loop does; a batch that was to be looked at later is looked at now, as the user is here."""
+        """As every loop does; a batch that was to be looked at later is looked at now, as the user is here. But
+        nothing is paid for before the time that the endpoint named."""
         with self.worker.database.write() as connection:
-            store.hasten(connection, self.left)
+            store.hasten(connection, self.left, but_in=State.CREATING)
         self.look()
         await super().run(stop)
 
@@ -100,13 +102,14 @@ class BatchLoop(Loop[Batch, Context]):
         self.worker.searches.pop(_looking_for(item), None)
 
     def refused(self, item: Batch, error: RequestRefused) -> Move | Wait:
-        """What was made a moment ago may not be shown yet; to give it up at once would be to pay for it twice."""
+        """What the endpoint does not show is not lost: it is looked for again, and then waits for the user."""
         if error.facts.get("status") != _GONE or item.state not in (State.WAITING, State.COLLECTING):
             return super().refused(item, error)
         context, problem = self.worker, error.facts["problem"]
         if context.searched_seconds(_looking_for(item)) < context.config.settling_seconds:
             return Wait(context.now() + context.config.poll_seconds, f"the endpoint does not show it: {problem}")
-        return Move(State.FAILED, f"the endpoint no longer has it: {problem}")
+        reason = f"{context.config.name} does not show it any more: {problem}; {way_out(item, context)}"
+        return Move(State.UNKNOWN, reason)
 
 
 def _looking_for(batch: Batch) -> Hashable:
@@ -138,7 +141,8 @@ async def answers_to_batches(
     """Carry on these batches of the plan's questions, and wait for all their answers.
 
     Setting `stop` ends the waiting: the batches go on, and whoever asks for the same again finds them. Raises
-    BatchRefused where the endpoint refuses one as a whole, OutputUnwritable, EndpointNotUsable and EndpointError.
+    BatchRefused where the endpoint refuses one as a whole, BatchUnsettled, OutputUnwritable, EndpointNotUsable and
+    EndpointError.
     """
     if not ids:
         return Asking(0, {}, True)
@@ -147,6 +151,7 @@ async def answers_to_batches(
         await session.wait_for_new_models(endpoint, plan, waiting or session.NullListener(), stop)
     errors = await drive(ledger, plan.config, ids, listener=listener, stop=stop)
     ended = _read(ledger, ids)
+    require_known(ended)
     _require_answers(ended)
     return Asking(sum(batch.completed for batch in ended), errors, all(batch.is_over for batch in ended))
 
@@ -154,6 +159,13 @@ async def answers_to_batches(
 def _read(ledger: Ledger, ids: Collection[str]) -> list[Batch]:
     with ledger.database.read() as connection:
         return store.by_ids(connection, ids)
+
+
+def require_known(found: Collection[Batch]) -> None:
+    """Raises BatchUnsettled where what became of one can't be told."""
+    unknown = [batch for batch in found if batch.state == State.UNKNOWN]
+    if unknown:
+        raise BatchUnsettled(batch=unknown[0].id, reason=unknown[0].reason)
 
 
 def _require_answers(ended: Collection[Batch]) -> None:

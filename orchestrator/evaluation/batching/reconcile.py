@@ -1,47 +1,78 @@
 """What a crash or a lost answer left behind: find the batch of an unconfirmed create, or be sure of none.
 
-As with fine-tuning jobs, the paid request is never repeated on a guess: the list is searched for the batch's token,
-and only when a whole settling window has brought nothing is it sent again, with the same token.
+The rules are those of fine-tuning jobs: the paid request is never repeated on a guess. The batch is looked for in
+the endpoint's list, and only where a whole settling window has brought nothing, and the list was proof of that, is
+the request sent again, with its token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
-from orchestrator.endpoints.interface import BatchPage, RemoteBatch
+from orchestrator.endpoints.interface import RemoteBatch
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
-from orchestrator.errors import RequestRefused
+from orchestrator.errors import AnswerUnreadable, EndpointUnreachable, RequestRefused
 from orchestrator.evaluation.batching.states import CANCEL, ENDED, REFUSED, Context, State
 from orchestrator.runs.jobs import TOKEN_KEY
-from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
+from orchestrator.runs.marks import CLOCK_SKEW_SECONDS, time_of
+from orchestrator.runs.reconcile import MOST_ATTEMPTS, NewestFirst
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 
 _LOOK_AGAIN_SHARE = 0.2  # of the settling window
+_LONGEST_WINDOW = 4  # settling windows, however often the request was sent
 _ANY_SKEW_SECONDS = 86_400.0
 """How far back a batch is looked for: no other has its token, whatever a clock says."""
+_MOST_PAGES = 1000
+_RECORDED_BATCHES = 3
+"""How many of the batches recorded here are asked for, to see that the endpoint still shows this account's."""
+_NO_SUCH_ROUTE = 501
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look for a batch: what was found, oldest first, and why what was not found may be there all the same
+    (None where its absence is proven)."""
+
+    found: list[RemoteBatch]
+    doubt: str | None
 
 
 async def look_for_batch(batch: Batch, context: Context) -> Outcome:
     """One look for the batch of a create whose outcome is not known."""
     crash_point("before-batch-look")
-    found = await _matching(batch, context)
+    look = await look_once(batch, context)
     crash_point("after-batch-look")
-    if found:
-        oldest, *others = found
-        for other in others:
-            await _cancel_surplus(other, batch, context)
-        return adopted(oldest, f"found batch {oldest.id}")
-    window = context.config.settling_seconds
+    if look.found:
+        return await adopt_oldest(batch, context, look.found)
+    refusal = context.refusals.get(search_for(batch))
+    window = 0.0 if refusal and batch.creation_attempts == 1 else _window(batch, context)
     left = window - context.searched_seconds(search_for(batch))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(context.now() + again, "create unconfirmed, looking for the batch")
+    if refusal and (look.doubt is None or batch.creation_attempts == 1):
+        return _refused(refusal)
+    if look.doubt is not None:
+        return _unsettled(batch, f"create unconfirmed: no batch found, but {look.doubt}", context)
     nothing_found = f"no batch found in {window:g} s of looking"
     if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
+    if batch.creation_attempts >= MOST_ATTEMPTS:
+        times = f"asked for the batch {batch.creation_attempts} times"
+        return _unsettled(batch, f"{times}, and {nothing_found}", context)
     return next_attempt(batch, nothing_found)
+
+
+async def look_before_asking(batch: Batch, context: Context) -> Outcome:
+    """After a request that was turned away: one look, since a gateway may have passed it on before it answered,
+    then the next request."""
+    look = await look_once(batch, context)
+    if look.found:
+        return await adopt_oldest(batch, context, look.found)
+    return next_attempt(batch, "the last request was refused for now")
 
 
 def search_for(batch: Batch) -> Hashable:
@@ -50,10 +81,12 @@ def search_for(batch: Batch) -> Hashable:
 
 
 def next_attempt(batch: Batch, reason: str) -> Move:
-    """The intent of one more create request, with the same token."""
-    attempt = batch.creation_attempts + 1
+    """The intent of one more create request, with the same token. An attempt that was certainly turned away does
+    not count."""
+    attempt = batch.creation_attempts + (1 if batch.creation_open else 0)
     changes = {"creation_attempts": attempt, "creation_open": True}
-    return Move(State.CREATING, f"{reason}; asking again (attempt {attempt})", changes)
+    count = f" (attempt {attempt})" if attempt > 1 else ""
+    return Move(State.CREATING, f"{reason}; asking again{count}", changes)
 
 
 def adopted(remote: RemoteBatch, reason: str) -> Move:
@@ -67,46 +100,132 @@ def adopted(remote: RemoteBatch, reason: str) -> Move:
     return Move(State.WAITING, f"{reason}: {remote.status}", changes)
 
 
+async def adopt_oldest(batch: Batch, context: Context, found: list[RemoteBatch]) -> Move:
+    """Take the oldest match. Others that carry the token are paid twice: cancel them, loudly."""
+    oldest, *others = found
+    for other in others:
+        if is_certain(other, batch):
+            await _cancel_surplus(other, batch, context)
+    return adopted(oldest, f"found batch {oldest.id}")
+
+
 async def look_for_surplus(batch: Batch, context: Context) -> None:
     """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other batches."""
     if batch.creation_attempts < 2:
         return
-    for remote in await _matching(batch, context):
-        if remote.id != batch.remote_id:
+    look = await look_once(batch, context)
+    for remote in look.found:
+        if remote.id != batch.remote_id and is_certain(remote, batch):
             await _cancel_surplus(remote, batch, context)
 
 
-async def _matching(batch: Batch, context: Context) -> list[RemoteBatch]:
-    """The batches on the endpoint that this one's create request made, oldest first."""
+def way_out(batch: Batch, context: Context) -> str:
+    """What the user can do about a batch of which nothing is known."""
+    return (
+        f"look at {context.config.name}; ftorch resume looks again, ftorch cancel {batch.id} gives it up, so that "
+        "its questions may be asked anew"
+    )
+
+
+def _refused(error: RequestRefused) -> Move:
+    message = error.facts["message"]
+    return Move(State.FAILED, f"the endpoint refused the batch: {message}", {"creation_open": False})
+
+
+def _window(batch: Batch, context: Context) -> float:
+    """Seconds of looking before the request is sent again: longer each time."""
+    doubled: int = 2 ** (max(batch.creation_attempts, 1) - 1)
+    return context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
+
+
+def _unsettled(batch: Batch, finding: str, context: Context) -> Move:
+    """The batch waits for the user. Nothing is paid meanwhile, and `resume` looks again."""
+    said = context.last_words.get(batch.id)
+    words = f" ({context.config.name} said: {said})" if said else ""
+    return Move(State.UNKNOWN, f"{finding}{words}; {way_out(batch, context)}")
+
+
+# --- Looking -----------------------------------------------------------------------------------------------------
+
+
+async def look_once(batch: Batch, context: Context) -> Look:
+    """Look through the endpoint's batches for those that this one's create request made and no other batch follows:
+    those with its token, or else those that fit."""
+    listed, doubt = await _listed(batch, context)
+    certain = _free([each for each in listed if is_certain(each, batch)], batch, context)
+    found = certain or _free([each for each in listed if _is_likely(each, batch)], batch, context)
+    if not found and doubt is None:
+        doubt = await _other_account(batch, context, {each.id for each in listed})
+    return Look(found, doubt)
+
+
+async def _listed(batch: Batch, context: Context) -> tuple[list[RemoteBatch], str | None]:
+    """The batches that can be this one's, and why there may be more."""
     assert batch.creation_started_at is not None
     since = batch.creation_started_at - _ANY_SKEW_SECONDS
     found: dict[str, RemoteBatch] = {}
-    after: str | None = None
-    while True:
-        page = await context.endpoint.batches.page(after)
-        found |= {each.id: each for each in page.batches if _is_made_by(each, batch)}
-        if page.next is None or page.next == after or _reaches_back(page, since):
+    newest_first, after = NewestFirst(), None
+    for _ in range(_MOST_PAGES):
+        try:
+            page = await context.endpoint.batches.page(after)
+        except (EndpointUnreachable, RequestRefused) as error:
+            is_no_list = isinstance(error, AnswerUnreadable | RequestRefused)
+            if not is_no_list and error.facts.get("status") != _NO_SUCH_ROUTE:
+                raise
+            return list(found.values()), f"{context.config.name} gives no list: {error.facts['problem']}"
+        is_new = any(each.id not in found for each in page.batches)
+        found |= {each.id: each for each in page.batches}
+        if page.is_last or newest_first.has_passed(page.batches, since):
+            return list(found.values()), None
+        if page.next is None or not is_new:
             break
         after = page.next
+    return list(found.values()), f"the list of {context.config.name} can't be read to its end"
+
+
+async def _other_account(batch: Batch, context: Context, seen: set[str]) -> str | None:
+    """Why the endpoint may be showing another account's batches: it knows nothing that is recorded here, neither an
+    earlier batch nor the file with the questions."""
     with context.database.read() as connection:
-        owners = store.owners_of_remotes(connection, batch.endpoint, list(found))
-    free = (each for each in found.values() if owners.get(each.id, batch.id) == batch.id)
-    return sorted(free, key=lambda each: (each.created_at or 0.0, each.id))
+        recorded = store.last_remotes(connection, batch.endpoint, limit=_RECORDED_BATCHES)
+    if not seen.isdisjoint(recorded):
+        return None
+    for batch_id in recorded:
+        try:
+            await context.endpoint.batches.get(batch_id)
+        except RequestRefused:
+            continue
+        return None
+    try:
+        await context.endpoint.file(str(batch.input_file_id))
+    except RequestRefused:
+        return f"{context.config.name} does not show the file that was sent for it: is this another account's key?"
+    return None
 
 
-def _reaches_back(page: BatchPage, since: float) -> bool:
-    """Whether what follows this page is older than `since`: certain only where the newest come first."""
-    times = [each.created_at for each in page.batches if each.created_at is not None]
-    return bool(times) and times[-1] < since and times[-1] <= times[0]
+def is_certain(remote: RemoteBatch, batch: Batch) -> bool:
+    """Whether it carries the batch's token."""
+    return remote.metadata.get(TOKEN_KEY) == batch.creation_token
 
 
-def _is_made_by(remote: RemoteBatch, batch: Batch) -> bool:
-    """By token; where the endpoint keeps no metadata, by the input file and the time."""
+def _is_likely(remote: RemoteBatch, batch: Batch) -> bool:
+    """Where the endpoint keeps no metadata: by the file with the questions, and the time."""
     if TOKEN_KEY in remote.metadata:
-        return remote.metadata[TOKEN_KEY] == batch.creation_token
+        return False
     assert batch.creation_started_at is not None
-    is_older = remote.created_at is not None and remote.created_at < batch.creation_started_at - CLOCK_SKEW_SECONDS
+    made_at = time_of(remote)
+    is_older = made_at is not None and made_at < batch.creation_started_at - CLOCK_SKEW_SECONDS
     return remote.input_file == batch.input_file_id and not is_older
+
+
+def _free(found: list[RemoteBatch], batch: Batch, context: Context) -> list[RemoteBatch]:
+    with context.database.read() as connection:
+        owners = store.owners_of_remotes(connection, batch.endpoint, [each.id for each in found])
+    free = {each.id: each for each in found if owners.get(each.id, batch.id) == batch.id}
+    return sorted(free.values(), key=lambda each: (time_of(each) or 0.0, each.id))
+
+
+# --- What was made twice -----------------------------------------------------------------------------------------
 
 
 async def _cancel_surplus(remote: RemoteBatch, batch: Batch, context: Context) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import ClassVar, Protocol
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.engine.machine import Machine
 from orchestrator.engine.worker import Worker
+from orchestrator.errors import RequestRefused
 from orchestrator.runs.context import Context as RunContext
 from orchestrator.store.batches import BATCHES, Batch, let_go
 from orchestrator.store.evaluations import Asked
@@ -27,6 +29,8 @@ class State(StrEnum):
     """The endpoint has it, and answers when it has time."""
     COLLECTING = "collecting"
     """It is over there; its answers are being recorded."""
+    UNKNOWN = "unknown"
+    """What became of it can't be told: it waits for the user, holds its questions, and is looked at again."""
     DONE = "done"
     """Over: every answer that came is recorded."""
     FAILED = "failed"
@@ -41,9 +45,10 @@ CANCEL = "cancel"
 _ENDS = {State.FAILED, State.CANCELLED}
 MOVES: Mapping[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.CREATING} | _ENDS),
-    State.CREATING: frozenset({State.CREATING, State.WAITING} | _ENDS),  # to itself: one more attempt
-    State.WAITING: frozenset({State.COLLECTING, State.FAILED}),
-    State.COLLECTING: frozenset({State.DONE} | _ENDS),
+    State.CREATING: frozenset({State.CREATING, State.WAITING, State.UNKNOWN} | _ENDS),  # to itself: asked again
+    State.WAITING: frozenset({State.COLLECTING, State.UNKNOWN, State.FAILED}),
+    State.COLLECTING: frozenset({State.DONE, State.UNKNOWN} | _ENDS),
+    State.UNKNOWN: frozenset({State.WAITING, State.CANCELLED}),
     State.DONE: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -94,6 +99,12 @@ class Context(Worker[Batch]):
     listener: Listener = field(default_factory=NullListener)
     errors: dict[Asked, str] = field(default_factory=dict)
     """Why a question of a batch collected here has no answer."""
+    refusals: dict[Hashable, RequestRefused] = field(default_factory=dict)
+    """The answer to the last create request of a search, where it was a refusal: believed after one look."""
+    last_words: dict[str, str] = field(default_factory=dict)
+    """By batch: what the endpoint last said instead of making it."""
+    turned_away: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """By batch: how often in a row the endpoint was too busy for it, and named no time."""
     shown: dict[str, Batch] = field(default_factory=dict)
     """The batches as the listener saw them last."""
 
@@ -104,7 +115,14 @@ class Context(Worker[Batch]):
         if seen is None or _as_shown(seen) != _as_shown(batch):
             self.listener.changed(batch)
 
+    def was_looked_for(self, batch: Batch) -> bool:
+        """Whether this process has looked for an unknown batch within the settling window."""
+        what = ("unknown", batch.id)
+        return what in self.searches and self.searched_seconds(what) < self.config.settling_seconds
+
     def moved(self, item: Batch, line: Transition) -> None:
+        if item.state == State.UNKNOWN:
+            self.begin_search(("unknown", item.id))
         self.show(item)
 
     def noted(self, item: Batch, before: Batch) -> None:

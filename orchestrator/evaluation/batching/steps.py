@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,19 @@ from orchestrator.errors import (
 from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.batching.inputs import custom_id
 from orchestrator.evaluation.batching.reconcile import (
+    adopt_oldest,
     adopted,
+    look_before_asking,
     look_for_batch,
     look_for_surplus,
-    next_attempt,
+    look_once,
     search_for,
+    way_out,
 )
 from orchestrator.evaluation.batching.states import CANCEL, ENDED, MACHINE, REFUSED, Context, State
 from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
+from orchestrator.runs.reconcile import LONGEST_PAUSE_SECONDS, wait_until
 from orchestrator.runs.uploading import file_on_endpoint
 from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import BATCHES, Batch
@@ -188,8 +192,15 @@ async def creating(batch: Batch, context: Context) -> Outcome:
     if batch.creation_open:
         return await look_for_batch(batch, context)
     if batch.requested_action == CANCEL:
-        return Move(State.CANCELLED, "cancelled before it was sent")
-    return next_attempt(batch, "the last request was refused for now")
+        return await _cancelled_before_it_was_made(batch, context)
+    return await look_before_asking(batch, context)
+
+
+async def _cancelled_before_it_was_made(batch: Batch, context: Context) -> Outcome:
+    look = await look_once(batch, context)
+    if look.found:
+        return await adopt_oldest(batch, context, look.found)
+    return Move(State.CANCELLED, "cancelled before it was made")
 
 
 async def _create(batch: Batch, context: Context) -> Outcome:
@@ -198,18 +209,48 @@ async def _create(batch: Batch, context: Context) -> Outcome:
     try:
         made = await _request(batch, context)
     except OutcomeUnknown as error:
+        context.last_words[batch.id] = error.facts["problem"]
         context.begin_search(search_for(batch))  # a request that was given up late can still land
         return Wait(context.now(), f"create unconfirmed ({error.facts['problem']}), looking for the batch")
     except EndpointBusy as error:
-        pause = error.facts["retry_after"] or context.config.poll_seconds
-        return Wait(context.now() + pause, str(error), {"creation_open": False})
+        return _busy(batch, error, context)
     except RequestRefused as error:
-        message = error.facts["message"]
-        return Move(State.FAILED, f"the endpoint refused the batch: {message}", {"creation_open": False})
+        context.last_words[batch.id] = error.facts["problem"]
+        context.refusals[search_for(batch)] = error
+        reason = f"{context.config.name} refuses the batch ({error.facts['problem']}); looking once"
+        return Wait(context.now(), reason)
     except EndpointError:
         _close_attempt(batch, context)
         raise
+    if owner := _other_owner(batch, made, context):
+        reason = (
+            f"{context.config.name} answered the create with batch {made.id}, which is that of batch {owner}; "
+            f"{way_out(batch, context)}"
+        )
+        return Move(State.UNKNOWN, reason)
+    context.turned_away.pop(batch.id, None)
     return adopted(made, f"batch {made.id} created")
+
+
+def _other_owner(batch: Batch, made: RemoteBatch, context: Context) -> str | None:
+    with context.database.read() as connection:
+        owner = store.owners_of_remotes(connection, batch.endpoint, [made.id]).get(made.id)
+    return None if owner == batch.id else owner
+
+
+def _busy(batch: Batch, error: EndpointBusy, context: Context) -> Wait:
+    """No create request goes out before the time that the endpoint names; without one the pauses grow."""
+    context.last_words[batch.id] = error.facts["problem"]
+    told = error.facts["retry_after"]
+    if told is None:
+        turn = context.turned_away[batch.id]
+        context.turned_away[batch.id] = turn + 1
+        told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2 ** min(turn, 16))
+    not_before = context.now() + told
+    reason = f"{context.config.name} is at a limit ({error.facts['message']})"
+    # Where an earlier attempt's outcome is unknown, its batch is still to be looked for.
+    changes = {"creation_open": batch.creation_attempts > 1}
+    return replace(wait_until(not_before, reason, context, changes), until=not_before)
 
 
 async def _request(batch: Batch, context: Context) -> RemoteBatch:
@@ -217,15 +258,18 @@ async def _request(batch: Batch, context: Context) -> RemoteBatch:
     assert batch.creation_token is not None
     crash_point("before-batch-create")
     try:
-        return await context.endpoint.batches.create(batch.input_file_id, {TOKEN_KEY: batch.creation_token})
+        metadata = {TOKEN_KEY: batch.creation_token}
+        return await context.endpoint.batches.create(batch.input_file_id, metadata, batch.creation_token)
     finally:
         crash_point("after-batch-create")
 
 
 def _close_attempt(batch: Batch, context: Context) -> None:
-    """The request certainly created nothing (it never left, or the key or the account was refused)."""
+    """The request created nothing, as far as its answer can be believed (it never left, or the key or the account
+    was refused); an earlier one whose outcome is unknown stays open."""
+    changes = {"creation_open": batch.creation_attempts > 1}
     with context.database.write(durable=True) as connection:
-        BATCHES.note(connection, batch, context.owner, context.now(), {"creation_open": False})
+        BATCHES.note(connection, batch, context.owner, context.now(), changes)
         crash_point("before-commit-batch-attempt-closed")
     crash_point("after-commit-batch-attempt-closed")
 
@@ -263,6 +307,33 @@ async def _wished(batch: Batch, context: Context) -> RemoteBatch | None:
         return None
 
 
+async def unknown(batch: Batch, context: Context) -> Outcome:
+    """Look again, now and then, at what could not be told. Only the user ends this for good."""
+    if context.was_looked_for(batch) and batch.requested_action != CANCEL:
+        return _given_up_or_unknown(batch, context)
+    context.begin_search(("unknown", batch.id))
+    if batch.remote_id is None:
+        look = await look_once(batch, context)
+        if look.found:
+            return await adopt_oldest(batch, context, look.found)
+        return _given_up_or_unknown(batch, context)
+    try:
+        remote = await context.endpoint.batches.get(batch.remote_id)
+        for file_id in (remote.output_file, remote.error_file):
+            if file_id is not None:
+                await context.endpoint.file(file_id)
+    except RequestRefused:
+        return _given_up_or_unknown(batch, context)
+    return adopted(remote, f"batch {remote.id} is seen again")
+
+
+def _given_up_or_unknown(batch: Batch, context: Context) -> Outcome:
+    if batch.requested_action == CANCEL:
+        reason = "given up by the user, while nobody knows what became of it"
+        return Move(State.CANCELLED, reason, {"creation_open": False})
+    return Wait(context.now() + context.config.settling_seconds, batch.reason, blocked=True)
+
+
 def _problems(remote: RemoteBatch) -> str:
     first = "; ".join(remote.problems[:3]) or "no reason given"
     more = len(remote.problems) - 3
@@ -276,4 +347,5 @@ STEPS: Mapping[State, Step] = {
     State.CREATING: creating,
     State.WAITING: waiting,
     State.COLLECTING: collecting,
+    State.UNKNOWN: unknown,
 }

@@ -265,37 +265,6 @@ async def test_a_batch_that_is_not_shown_yet_is_not_given_up(
     assert len(place.batches("gpt-x")) == 1
 
 
-async def test_a_batch_that_is_gone_for_good_frees_its_questions(place: Place, make_plan: MakePlan) -> None:
-    real = place.endpoint.batches.get
-
-    async def get(batch_id: str) -> Any:
-        place.wire.faults[f"GET /batches/{batch_id}"] = [refusing(404)]
-        return await real(batch_id)
-
-    place.endpoint.batches.get = get  # type: ignore[method-assign]
-    await place.drive(record_batches(place.ledger, make_plan()))
-    assert place.recorded()[0].reason.startswith("the endpoint no longer has it")
-    assert make_plan().missing == 5
-
-
-async def test_an_output_file_that_is_gone_fails_the_batch_and_frees_its_questions(
-    place: Place, make_plan: MakePlan
-) -> None:
-    ids = record_batches(place.ledger, make_plan())
-    notes = Notes()
-    original = place.endpoint.batches.download
-
-    async def deleted(file_id: str, path: Path) -> None:
-        place.wire.faults[f"GET /files/{file_id}/content"] = [refusing(404)]
-        await original(file_id, path)
-
-    place.endpoint.batches.download = deleted  # type: ignore[method-assign]
-    await place.drive(ids, notes)
-    assert notes.states[-1] == "failed"
-    assert place.recorded()[0].reason.startswith("the endpoint no longer has it: not today (HTTP 404")
-    assert make_plan().missing == 5
-
-
 async def test_a_download_that_breaks_off_is_begun_anew(place: Place, make_plan: MakePlan) -> None:
     ids = record_batches(place.ledger, make_plan())
     real = place.wire.handle_async_request
