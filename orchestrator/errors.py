@@ -378,7 +378,7 @@ class DeploymentFailed(FtorchError):
 
 
 class DeploymentNotReady(FtorchError):
-    """The deployment {name} does not answer yet: {problem}. It stays, and is charged from now on. Look again:
+    """The deployment {name} does not answer: {problem}. It stays, and is charged from now on. Look again:
     ftorch resume. Remove it: ftorch undeploy {name}"""
 
 

@@ -22,6 +22,9 @@ from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 
+FAILED_SECONDS = 7 * 86_400.0
+"""A deployment that failed is listed for so long with its reason, unless its name is used again."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -60,12 +63,14 @@ class Survey:
 
 
 def recorded_standings(ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SECONDS) -> list[Standing]:
-    """Those recorded and not over, newest first, without asking any account."""
+    """Those recorded and not over, and those that failed in the last days, newest first, without asking any
+    account."""
     now = time.time()
     with ledger.database.read() as connection:
         active = store.newest(connection, only_active=True)
+        failed = [each for each in store.failed(connection) if now - (each.finished_at or 0.0) < FAILED_SECONDS]
         used = {each.id for each in active if live_users(connection, each.id, now)}
-    return [_standing(ledger, each, each.id in used, now, idle_seconds) for each in active]
+    return [_standing(ledger, each, each.id in used, now, idle_seconds) for each in [*active, *failed]]
 
 
 async def survey(
@@ -134,6 +139,7 @@ def _account(config: EndpointConfig) -> tuple[str | None, ...]:
 def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_seconds: float) -> Standing:
     config = ledger.workspace.endpoints.get(each.endpoint)
     is_priced = config is not None and each.model is not None
+    is_there = each.state != State.FAILED
     return Standing(
         endpoint=each.endpoint,
         name=each.name,
@@ -144,12 +150,18 @@ def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_s
         capacity=each.capacity,
         recorded=each,
         in_use=in_use,
-        cost_usd=hosting.cost_so_far(config, each, now) if config else None,
-        cost_usd_per_day=hosting.cost_per_day(config, str(each.model), each.sku) if config and is_priced else None,
+        cost_usd=_usd(hosting.cost_so_far(config, each, now) if config else None, is_there),
+        cost_usd_per_day=_usd(
+            hosting.cost_per_day(config, str(each.model), each.sku) if config and is_priced else None, is_there
+        ),
         last_used_at=each.last_used_at,
         ends_at=hosting.ends_at(each),
         is_idle=hosting.is_idle(each, now, idle_seconds) and not in_use,
     )
+
+
+def _usd(cost: float | None, is_there: bool) -> float | None:
+    return cost if is_there else 0.0
 
 
 def _found(config: EndpointConfig, remote: RemoteDeployment) -> Standing:

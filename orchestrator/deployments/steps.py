@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Connection
@@ -27,17 +29,23 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
     EndpointUnreachable,
+    KeyRefused,
     LostLease,
     RequestRefused,
 )
-from orchestrator.store import records
+from orchestrator.store import records, runs
 from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 
 READY_SECONDS = 900.0
 """How long a deployment that Azure calls Succeeded may take to answer before the user is told."""
+PROVISION_SECONDS = 7200.0
+"""How long Azure may take to provision one, or to move it, before the user is told."""
+NEW_MODEL_SECONDS = 600.0
+"""How long after its training Azure may not know a model yet."""
 _PROBE = ({"role": "user", "content": "Hello"},)
-_NOT_THERE = (404,)
 _SUCCEEDED, _BROKEN, _LEAVING = "succeeded", ("failed", "canceled"), ("deleting",)
+_DISABLED = "disabled"
+_MODEL_NOT_KNOWN = "deploymentmodelnotsupported"
 
 
 async def deploying(deployment: Deployment, context: Context) -> Outcome:
@@ -58,9 +66,23 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
     if found.state.lower() in _BROKEN:
         problem = f"Azure could not provision it ({found.state})"
         return Move(State.UNDEPLOYING, f"{problem}: removing what is left", _error("not_provisioned", problem))
+    if found.state.lower() == _DISABLED:
+        reason = (
+            "Azure has disabled it; the portal says why. Once it is enabled, ftorch resume goes on; "
+            f"ftorch undeploy {deployment.name} removes it"
+        )
+        return Wait(_next_look(context), reason, blocked=True)
     if found.state.lower() != _SUCCEEDED:
-        return Wait(_next_look(context), f"Azure says {found.state}")
+        return _being_provisioned(found, deployment, context)
     return await _ask_it(deployment, context)
+
+
+def _being_provisioned(found: RemoteDeployment, deployment: Deployment, context: Context) -> Wait:
+    until = (deployment.requested_at or context.now()) + PROVISION_SECONDS
+    if context.now() < until:
+        return Wait(_next_look(context), f"Azure says {found.state}; looking until {_clock(until)}")
+    reason = f"Azure still says {found.state}, {PROVISION_SECONDS / 60:.0f} minutes after the request"
+    return Wait(_next_look(context), reason, blocked=True)
 
 
 async def deployed(deployment: Deployment, context: Context) -> Outcome:
@@ -153,6 +175,8 @@ async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
     try:
         await context.management.put(wanted)
     except (DeployQuotaFull, DeployRoleMissing, RequestRefused) as error:
+        if wait := _model_not_known_yet(error, deployment, context):
+            return wait
         # An earlier request without an answer may have made it all the same.
         to = State.FAILED if is_first else State.UNDEPLOYING
         return Move(to, str(error), _error(str(error.facts["code"]), str(error)))
@@ -160,6 +184,19 @@ async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
         crash_point("after-deployment-put")
     context.arrived.add(deployment.id)
     return Wait(_next_look(context), "asked for; Azure provisions it")
+
+
+def _model_not_known_yet(error: EndpointError, deployment: Deployment, context: Context) -> Wait | None:
+    """Azure refuses a model for some minutes after its training, as one that it does not support."""
+    if str(error.facts["code"]).lower() != _MODEL_NOT_KNOWN or deployment.run_id is None:
+        return None
+    with context.database.read() as connection:
+        trained_at = runs.get(connection, deployment.run_id).finished_at
+    until = (trained_at or 0.0) + NEW_MODEL_SECONDS
+    if context.now() >= until:
+        return None
+    reason = f"Azure does not know the new model yet ({_said(error)}); asking again until {_clock(until)}"
+    return Wait(_next_look(context), reason)
 
 
 def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:
@@ -193,29 +230,39 @@ async def _ask_it(deployment: Deployment, context: Context) -> Outcome:
     problem = await _no_answer(deployment, context)
     if problem is None:
         return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": context.now()})
-    waited = context.now() - since
+    until = since + READY_SECONDS
     reason = f"Azure says Succeeded, and it does not answer yet: {problem}"
-    return Wait(_next_look(context), reason, {"provisioned_at": since}, blocked=waited > READY_SECONDS)
+    if context.now() <= until:
+        return Wait(_next_look(context), f"{reason}; asking until {_clock(until)}", {"provisioned_at": since})
+    return Wait(_next_look(context), reason, {"provisioned_at": since}, blocked=True)
 
 
 async def _no_answer(deployment: Deployment, context: Context) -> str | None:
-    """Why a short chat request got no answer; None where it got one."""
+    """Why a short chat request got no completion; None where it got one. A new deployment is refused in many ways
+    before it answers: 404, 400 DeploymentNotReady, 403, 424, 429, 503."""
     request = {"model": deployment.name, "messages": list(_PROBE)}
     crash_point("before-deployment-probe")
     try:
-        await context.endpoint.chat(request, f"probe-{time.time_ns()}")
-    except RequestRefused as error:
-        return _said(error) if error.facts.get("status") in _NOT_THERE else None
-    except (EndpointBusy, EndpointUnreachable) as error:
+        completion = await context.endpoint.chat(request, f"probe-{time.time_ns()}")
+    except (EndpointBusy, EndpointUnreachable, RequestRefused) as error:
+        return _said(error)
+    except KeyRefused as error:
+        if error.facts.get("status") != HTTPStatus.FORBIDDEN:
+            raise
         return _said(error)
     finally:
         crash_point("after-deployment-probe")
-    return None
+    return None if completion.get("choices") else "its answer is no chat completion"
 
 
 def _said(error: EndpointError) -> str:
     """Without the id of the request, which differs each time."""
     return str(error.facts.get("message") or error.facts["problem"])
+
+
+def _clock(moment: float) -> str:
+    """A time of the day here, as on a clock."""
+    return f"{datetime.fromtimestamp(moment).astimezone():%H:%M}"
 
 
 def _next_look(context: Context) -> float:

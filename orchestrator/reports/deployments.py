@@ -94,6 +94,9 @@ def print_standings(standings: Sequence[Standing], console: Console) -> None:
     now = time.time()
     if console.width >= _FULL_WIDTH:
         console.print(standings_table(standings, now))
+        for each in standings:
+            if each.state == "failed":
+                print_wrapped(printable(f"{each.name} failed: {each.reason}"), console, indent="")
     else:
         for each in standings:
             _print_block(each, now, console)
@@ -156,7 +159,7 @@ def _print_block(each: Standing, now: float, console: Console) -> None:
         unless = "" if each.sku == "DeveloperTier" else " unless it is used"
         parts.append(f"Azure removes it in {duration(each.ends_at - now)}{unless}")
     print_wrapped("; ".join(parts), console)
-    if each.state in ("deploying", "undeploying"):
+    if each.state in ("deploying", "undeploying", "failed"):
         print_wrapped(printable(each.reason), console)
 
 

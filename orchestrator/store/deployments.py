@@ -83,6 +83,14 @@ def newest(
     return [DEPLOYMENTS.item(row) for row in connection.execute(query.limit(limit))]
 
 
+def failed(connection: Connection) -> list[Deployment]:
+    """The newest deployment of each name and endpoint where it has failed, newest first."""
+    found = {}
+    for each in newest(connection):
+        found.setdefault((each.endpoint, each.name), each)
+    return [each for each in found.values() if each.state == "failed"]
+
+
 def answering(connection: Connection, endpoint: str, model: str) -> Deployment | None:
     """The model's deployment that answers, the lasting one first; None where none is recorded."""
     active = newest(connection, endpoint=endpoint, model=model, only_active=True)

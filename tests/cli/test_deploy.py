@@ -144,7 +144,10 @@ def test_a_full_quota_says_what_is_in_use_and_what_to_do(run_id: str) -> None:
     assert failed.exit_code == 1
     assert failed.stderr.count("0 of 250") == 1
     assert "--capacity" in failed.stderr
-    assert listed() == []
+    [left] = listed()
+    assert (left["state"], left["hosting_cost_usd_per_day"]) == ("failed", 0.0)
+    assert "--capacity" in left["reason"]
+    assert "drone-" in ftorch("deployments").stdout
 
 
 def test_what_was_made_elsewhere_is_shown_marked_and_only_removed_by_name(

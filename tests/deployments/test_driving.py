@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,9 @@ from orchestrator.errors import (
     DeployRoleMissing,
     EndpointBusy,
     EndpointUnreachable,
+    KeyRefused,
+    RequestRefused,
+    RoleMissing,
 )
 from orchestrator.store import records
 from orchestrator.store.deployments import DEPLOYMENTS
@@ -29,6 +33,10 @@ from orchestrator.store.runs import Run
 from orchestrator.store.schema import deployments
 
 FACTS: dict[str, Any] = {"endpoint": "azure", "status": 400, "code": "Some", "param": None, "message": "no"}
+
+
+def clock_at(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment).astimezone():%H:%M}"
 
 
 async def test_a_deployment_is_deployed_only_when_it_answers(rig: Rig, account: FakeAccount) -> None:
@@ -49,10 +57,15 @@ async def test_it_is_asked_for_as_it_was_recorded(rig: Rig, account: FakeAccount
 async def test_the_wait_is_told_once_for_each_reason(rig: Rig, account: FakeAccount) -> None:
     account.life, account.warm_up = ("Creating", "Creating", "Creating", "Succeeded"), 3
     await rig.deployed()
+    requested = rig.all()[0].requested_at
+    provisioned = rig.all()[0].provisioned_at
+    assert requested is not None
+    assert provisioned is not None
     assert rig.heard.notes == [
         "asked for; Azure provisions it",
-        "Azure says Creating",
-        "Azure says Succeeded, and it does not answer yet: not there yet",
+        f"Azure says Creating; looking until {clock_at(requested + steps.PROVISION_SECONDS)}",
+        "Azure says Succeeded, and it does not answer yet: not there yet; "
+        f"asking until {clock_at(provisioned + steps.READY_SECONDS)}",
     ]
     assert rig.heard.moves == ["deployed"]
 
@@ -216,6 +229,113 @@ async def test_one_that_never_answers_is_told_and_stays(rig: Rig, account: FakeA
     assert "does not answer yet" in waiting.reason
     assert rig.clock.now() - waiting.provisioned_at > steps.READY_SECONDS
     assert len(account.there) == 1
+
+
+def refused(status: int, code: str) -> RequestRefused:
+    facts = {**FACTS, "status": status, "code": code, "message": "not ready"}
+    return RequestRefused(problem=f"not ready (HTTP {status})", **facts)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused(400, "DeploymentNotReady"),
+        refused(403, "Forbidden"),
+        refused(424, "FailedDependency"),
+        RoleMissing(problem="no role", api_key_env="", **{**FACTS, "status": 403}),
+        EndpointBusy(problem="loading", retry_after=None, **FACTS),
+    ],
+)
+async def test_only_a_completion_is_an_answer(rig: Rig, account: FakeAccount, error: Exception) -> None:
+    account.warm_up = 0
+    account.fault("chat", error, error)
+    deployed = await rig.deployed()
+    assert deployed.state == "deployed"
+    assert account.count("chat") == 3
+    assert any("does not answer yet" in note for note in rig.heard.notes)
+
+
+async def test_an_answer_without_a_choice_is_no_completion(
+    rig: Rig, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[dict[str, Any]] = [{}, {"error": {"message": "loading"}}, {"choices": []}, {"choices": [{}]}]
+
+    async def chat(_request: Any, _once: str) -> dict[str, Any]:
+        return answers.pop(0)
+
+    monkeypatch.setattr(account, "chat", chat)
+    assert (await rig.deployed()).state == "deployed"
+    assert answers == []
+
+
+async def test_a_refused_key_is_not_waited_out(rig: Rig, account: FakeAccount) -> None:
+    account.fault("chat", KeyRefused(problem="bad key", api_key_env="KEY", **{**FACTS, "status": 401}))
+    with pytest.raises(KeyRefused):
+        await rig.deployed()
+
+
+async def test_a_disabled_one_ends_the_wait_with_its_reason(rig: Rig, account: FakeAccount) -> None:
+    account.life = ("Creating", "Disabled")
+    waiting = await rig.deployed()
+    assert waiting.state == "deploying"
+    assert waiting.reason.startswith("Azure has disabled it")
+    assert account.count("delete") == 0
+    account.life = ("Succeeded",)
+    await rig.drive(waiting)
+    assert rig.reread(waiting).state == "deployed"
+
+
+async def test_one_that_moves_is_waited_for_until_a_deadline(
+    rig: Rig, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "PROVISION_SECONDS", 60.0)
+    account.life = ("Creating", "Moving")
+    waiting = await rig.deployed()
+    assert (waiting.state, waiting.reason) == ("deploying", "Azure still says Moving, 1 minutes after the request")
+    assert waiting.requested_at is not None
+    assert any(note.startswith("Azure says Moving; looking until ") for note in rig.heard.notes)
+    assert 60 <= rig.clock.now() - waiting.requested_at < 90
+
+
+def unsupported() -> DeploymentRefused:
+    facts = {**FACTS, "code": "DeploymentModelNotSupported", "message": "the model is not supported"}
+    return DeploymentRefused(problem="the model is not supported", **facts)
+
+
+async def test_a_model_that_azure_does_not_know_yet_is_asked_for_again(
+    rig: Rig, account: FakeAccount, run_of_azure: Callable[..., Run]
+) -> None:
+    run = run_of_azure(finished_at=rig.clock.now() - 100)
+    account.fault("put", unsupported(), unsupported())
+    recorded = rig.record(run=run)
+    await rig.drive(recorded)
+    assert rig.reread(recorded).state == "deployed"
+    assert account.count("put") == 3
+    until = clock_at(rig.clock.now() + 500)
+    assert any(note.endswith(f"asking again until {until}") for note in rig.heard.notes)
+
+
+async def test_a_model_that_azure_never_gets_to_know_fails_ten_minutes_after_its_training(
+    rig: Rig, account: FakeAccount, run_of_azure: Callable[..., Run]
+) -> None:
+    run = run_of_azure(finished_at=rig.clock.now() - 570)
+    account.fault("put", *[unsupported() for _ in range(100)])
+    recorded = rig.record(run=run)
+    began = rig.clock.now()
+    await rig.drive(recorded)
+    failed = rig.reread(recorded)
+    assert (failed.state, failed.error_code) == ("failed", "DeploymentModelNotSupported")
+    assert rig.clock.now() - began < 30 + rig.config.settling_seconds + 60
+
+
+async def test_a_model_trained_long_ago_is_not_asked_for_again(
+    rig: Rig, account: FakeAccount, run_of_azure: Callable[..., Run]
+) -> None:
+    account.fault("put", unsupported())
+    recorded = rig.record(run=run_of_azure(finished_at=rig.clock.now() - 601))
+    await rig.drive(recorded)
+    assert rig.reread(recorded).state == "failed"
+    assert account.count("put") == 1
 
 
 async def test_one_that_was_removed_behind_our_back_is_noticed(rig: Rig, account: FakeAccount) -> None:

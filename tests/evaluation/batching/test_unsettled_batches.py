@@ -121,7 +121,7 @@ async def test_the_token_goes_along_as_the_idempotency_key(place: Place, make_pl
 
     async def note(request: httpx2.Request, deliver: Answer) -> httpx2.Response:
         sent.append((request.headers["Idempotency-Key"], json.loads(request.content)["metadata"]))
-        return await dropped(request, deliver)  # type: ignore[no-any-return]
+        return await dropped(request, deliver)
 
     place.wire.faults[CREATE] = [note, note]
     await place.drive(record_batches(place.ledger, make_plan()))
