@@ -309,6 +309,17 @@ class AskingEnded(EndpointError):
     that is put right, the same command goes on."""
 
 
+class TurnLost(EndpointError):
+    """This process slept, and another one has asked these models meanwhile. This one asked nothing more, so that no
+    answer is paid twice. All answers that came are kept; the same command goes on."""
+
+
+class ModelNotThere(EndpointError):
+    """The endpoint {endpoint} did not answer for the new model {model} until {until}: {problem}. Nothing was asked
+    of it; all answers are kept. Look at the endpoint whether it serves the model. Once it does, the same command
+    goes on."""
+
+
 class OutcomeUnknown(EndpointError):
     """The endpoint {endpoint} gave no usable answer ({problem}), so what it did is not known."""
 

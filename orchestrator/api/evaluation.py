@@ -9,7 +9,7 @@ from orchestrator.api import batches
 from orchestrator.api.host import GATE_NOT_MET, Host
 from orchestrator.errors import Stopped
 from orchestrator.evaluation.gate import failures
-from orchestrator.evaluation.locks import hold_locks, lock_names
+from orchestrator.evaluation.locks import Turn, hold_turn, lock_names
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
 from orchestrator.evaluation.plan import Plan, recounted
 from orchestrator.evaluation.results import Results, results_of
@@ -32,12 +32,12 @@ def carry_out(
     if plan.price is not None and plan.missing and not rescore and wanted is None:
         host.confirm("Ask it?")
     asks = not rescore and not plan.in_batches  # batches may take a day: their questions are locked one by one
-    with hold_locks(ledger, lock_names(plan, asks=asks), host.say) as has_waited:
+    with hold_turn(ledger, lock_names(plan, asks=asks), host.say) as turn:
         done = done_meanwhile(ledger, wanted) if wanted else None
         if done is None:
-            plan = recounted(ledger, plan) if has_waited else plan
+            plan = recounted(ledger, plan) if turn.has_waited else plan
             evaluation = begin(ledger, plan, wanted)
-            done = finish(ledger, plan, evaluation, {} if rescore else _ask(ledger, plan, host).errors)
+            done = finish(ledger, plan, evaluation, {} if rescore else _ask(ledger, plan, host, turn).errors)
         return results_of(ledger, done)
 
 
@@ -85,13 +85,15 @@ def cost_of_ownership(
         return ownership_of(ledger, results, terms)
 
 
-def _ask(ledger: Ledger, plan: Plan, host: Host) -> Asking:
+def _ask(ledger: Ledger, plan: Plan, host: Host, turn: Turn) -> Asking:
     """Raises Stopped: what was answered until then is kept."""
     if plan.in_batches:
         return batches.ask(ledger, plan, host)
     with host.asking(plan.missing) as listener:
         asked, _ = host.run(
-            lambda stop: ask_plan(ledger, plan, listener=listener, deployments=host.deployments(), stop=stop)
+            lambda stop: ask_plan(
+                ledger, plan, listener=listener, deployments=host.deployments(), stop=stop, turn=turn
+            )
         )
     if not asked.is_complete:
         left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; the same command goes on"

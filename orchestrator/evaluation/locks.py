@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
-from orchestrator.errors import DatabaseBusy
+from orchestrator.errors import DatabaseBusy, TurnLost
 from orchestrator.evaluation.plan import Plan
 from orchestrator.ledger import Ledger
 from orchestrator.store import locks
@@ -39,19 +40,61 @@ def asking_lock_names(plan: Plan) -> list[str]:
     return [f"ask {model} on {plan.config.name}" for model in plan.unanswered]
 
 
+@dataclass
+class Turn:
+    """The claims of this process, kept while it works."""
+
+    ledger: Ledger
+    names: Collection[str]
+    owner: str
+    has_waited: bool
+    clock: Callable[[], float]
+    _renewed_at: float
+    _is_lost: bool = False
+
+    def require(self) -> None:
+        """To be asked right before each paid question, as this process may have slept. Raises TurnLost where
+        another process has had the turn meanwhile: it may have asked what this one is about to ask."""
+        if self._is_lost or not 0 <= self.clock() - self._renewed_at < LEASE_SECONDS:
+            try:
+                self.renew()
+            except DatabaseBusy:
+                self._is_lost = True
+        if self._is_lost:
+            raise TurnLost
+
+    def renew(self) -> None:
+        """Keep the claims, or take up again those that have run out and that nobody took meanwhile."""
+        with self.ledger.database.write() as connection:
+            now = self.clock()
+            kept = locks.keep(connection, self.names, self.owner, now + LEASE_SECONDS)
+        self._is_lost = self._is_lost or not kept
+        self._renewed_at = now
+
+
 @contextmanager
 def hold_locks(ledger: Ledger, names: Collection[str], waiting: Waiting = silent) -> Iterator[bool]:
     """Hold these claims, all of them, for as long as the block runs; yields whether they had to be waited for.
 
     A process that is gone holds nothing; one of another machine that is gone, for half a minute more.
     """
+    with hold_turn(ledger, names, waiting) as turn:
+        yield turn.has_waited
+
+
+@contextmanager
+def hold_turn(
+    ledger: Ledger, names: Collection[str], waiting: Waiting = silent, clock: Callable[[], float] = time.time
+) -> Iterator[Turn]:
+    """The same, for work that looks before each paid question whether its turn lasts."""
     owner = new_owner(random.SystemRandom())
     has_waited = _wait(ledger, names, owner, waiting)
+    turn = Turn(ledger, names, owner, has_waited, clock, clock())
     is_over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(ledger, names, owner, is_over), daemon=True)
+    keeper = threading.Thread(target=_keep, args=(turn, is_over), daemon=True)
     keeper.start()
     try:
-        yield has_waited
+        yield turn
     finally:
         is_over.set()
         keeper.join()
@@ -76,16 +119,11 @@ def _try(ledger: Ledger, names: Collection[str], owner: str) -> dict[str, str]:
         return locks.claim(connection, names, owner, now + LEASE_SECONDS, now, gone)
 
 
-def _keep(ledger: Ledger, names: Collection[str], owner: str, is_over: threading.Event) -> None:
-    """Renew in a thread of its own: scoring many answers keeps the other one busy for longer than a lease lasts.
-
-    Of a machine that slept for longer, the turn goes on where nobody took it meanwhile.
-    """
+def _keep(turn: Turn, is_over: threading.Event) -> None:
+    """Renew in a thread of its own: scoring many answers keeps the other one busy for longer than a lease lasts."""
     while not is_over.wait(LEASE_SECONDS / 3):
-        with suppress(DatabaseBusy), ledger.database.write() as connection:
-            now = time.time()
-            if locks.claim(connection, names, owner, now + LEASE_SECONDS, now):
-                locks.renew(connection, owner, now + LEASE_SECONDS, now)
+        with suppress(DatabaseBusy):
+            turn.renew()
 
 
 def _sentence(held: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from orchestrator.deployments.context import Listener as DeploymentListener
@@ -20,6 +21,7 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
     KeyRefused,
+    ModelNotThere,
     NoSuchModel,
     NotAnAnswer,
     QuestionsUnderWay,
@@ -28,6 +30,7 @@ from orchestrator.errors import (
 )
 from orchestrator.evaluation.answers import problem_of
 from orchestrator.evaluation.asking import Question, Reply, ask_all
+from orchestrator.evaluation.locks import Turn
 from orchestrator.evaluation.plan import Plan, asked_as, batches, open_questions
 from orchestrator.evaluation.scores import SCORING, score_answers
 from orchestrator.ids import short_id
@@ -51,8 +54,8 @@ class Listener(Protocol):
 
     def replied(self, reply: Reply) -> None: ...
 
-    def waiting(self, model: str) -> None:
-        """A new model does not answer yet."""
+    def waiting(self, model: str, problem: str, until: float) -> None:
+        """A new model does not answer yet; it is asked again until then, in seconds since the epoch."""
 
 
 class NullListener:
@@ -61,7 +64,7 @@ class NullListener:
     def replied(self, reply: Reply) -> None:
         pass
 
-    def waiting(self, model: str) -> None:
+    def waiting(self, model: str, problem: str, until: float) -> None:
         pass
 
 
@@ -83,14 +86,16 @@ async def ask_missing(
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
     called: Mapping[str, str] | None = None,
+    turn: Turn | None = None,
 ) -> Asking:
     """Ask every question of the plan that has no recorded answer; each answer is kept as it comes.
 
     `called` says by which name a model is asked where that is not its own: an answer is recorded as the model's.
 
-    Setting `stop` ends it early: what is under way is still answered and kept. Raises NoSuchModel or RequestRefused
-    for a model that does not exist, AskingEnded for all other trouble that concerns every question,
-    EndpointNotUsable, and QuestionsUnderWay.
+    Setting `stop` ends it early: what is under way is still answered and kept. Before each question `turn` is
+    looked at, as this process may have slept. Raises NoSuchModel or RequestRefused for a model that does not exist,
+    ModelNotThere for a new one that does not come, TurnLost, AskingEnded for all other trouble that concerns every
+    question, EndpointNotUsable, and QuestionsUnderWay.
     """
     require_nothing_under_way(plan)
     if not plan.missing:
@@ -102,6 +107,8 @@ async def ask_missing(
     async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
 
         async def ask(question: Question) -> Mapping[str, Any]:
+            if turn is not None:
+                turn.require()
             name = (called or {}).get(question.model, question.model)
             completion = await endpoint.chat({**question.request, "model": name}, question.once)
             if problem := problem_of(completion):  # not to be kept for good
@@ -170,26 +177,39 @@ def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[A
 
 
 async def wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener, stop: asyncio.Event) -> None:
-    """Wait until models whose runs have just ended answer at all: asked too early they seem not to exist."""
+    """Wait until models whose runs have just ended answer at all: asked too early they seem not to exist.
+
+    Raises ModelNotThere for one that still does not when that time is over.
+    """
     for candidate in plan.candidates:
         if not endpoint.capabilities.charges or candidate.finished_at is None:
             continue
-        while time.time() < candidate.finished_at + NEW_MODEL_SECONDS and not stop.is_set():
-            if await _answers(endpoint, candidate.model):
+        until = candidate.finished_at + NEW_MODEL_SECONDS
+        while time.time() < until and not stop.is_set():
+            problem = await _no_answer(endpoint, candidate.model)
+            if problem is None:
                 break
-            listener.waiting(candidate.model)
-            await asyncio.sleep(_PROBE_SECONDS)
+            if (left := until - time.time()) <= _PROBE_SECONDS:
+                said = f"{datetime.fromtimestamp(until).astimezone():%H:%M}"
+                raise ModelNotThere(endpoint=endpoint.name, model=candidate.model, until=said, problem=problem)
+            listener.waiting(candidate.model, problem, until)
+            await asyncio.sleep(min(_PROBE_SECONDS, left))
 
 
-async def _answers(endpoint: Endpoint, model: str) -> bool:
+_NOT_THERE_YET = (404, 424)
+
+
+async def _no_answer(endpoint: Endpoint, model: str) -> str | None:
+    """Why a new model does not answer a short question yet; None where it does, or asking will tell."""
     greeting = [{"role": "user", "content": "Hello"}]
     try:
         await endpoint.chat({"model": model, "messages": greeting}, f"probe-{time.time_ns()}")
     except RequestRefused as error:
-        return error.facts.get("status") != 404
+        is_new = error.facts.get("status") in _NOT_THERE_YET or error.facts.get("code") == "DeploymentNotReady"
+        return str(error.facts["message"]) if is_new else None
     except (EndpointBusy, EndpointUnreachable):
-        return True  # it is there; asking has its own patience
-    return True
+        return None  # it is there; asking has its own patience
+    return None
 
 
 @dataclass
@@ -257,19 +277,20 @@ async def ask_plan(
     listener: Listener | None = None,
     deployments: DeploymentListener | None = None,
     stop: asyncio.Event | None = None,
+    turn: Turn | None = None,
 ) -> Asking:
     """Ask what has no recorded answer, as `ask_missing` does, with deployments where the endpoint needs them.
 
     Raises what `ask_missing` and `serving` raise.
     """
     if not capabilities_of(plan.config).needs_deployment or not manages(plan.config):
-        return await ask_missing(ledger, plan, listener=listener, stop=stop)
+        return await ask_missing(ledger, plan, listener=listener, stop=stop, turn=turn)
     require_nothing_under_way(plan)
     answered, errors = 0, dict[Asked, str]()
     for models in batches(iter(plan.unanswered), _AT_ONCE):
         part = replace(plan, grid=replace(plan.grid, models=models))
         async with serving(ledger, plan.config, models, keep=plan.keep, listener=deployments, stop=stop) as called:
-            asked = await ask_missing(ledger, part, listener=listener, stop=stop, called=called)
+            asked = await ask_missing(ledger, part, listener=listener, stop=stop, called=called, turn=turn)
         answered, errors = answered + asked.answered, {**errors, **asked.errors}
         if not asked.is_complete:
             return Asking(answered, errors, False)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,8 @@ class _Bar:
         note = f"{self._errors} without an answer" if self._errors else ""
         self._progress.update(self._task, advance=1, note=note)
 
-    def waiting(self, model: str) -> None:
-        self._progress.update(self._task, note=f"waiting for {printable(model)}, which is new")
+    def waiting(self, model: str, problem: str, until: float) -> None:
+        self._progress.update(self._task, note=_waiting_words(model, problem, until))
 
 
 class _AskingLines:
@@ -68,6 +69,7 @@ class _AskingLines:
         self._total, self._console = total, console
         self._done = 0
         self._start = self._told = time.monotonic()
+        self._waits_for = ""
 
     def replied(self, reply: Reply) -> None:
         self._done += 1
@@ -77,8 +79,16 @@ class _AskingLines:
             left = (now - self._start) / self._done * (self._total - self._done)
             self._console.print(f"asked {self._done:,} of {self._total:,}; about {duration(left)} left")
 
-    def waiting(self, model: str) -> None:
-        self._console.print(f"waiting for {printable(model)}, which is new", soft_wrap=True)
+    def waiting(self, model: str, problem: str, until: float) -> None:
+        words = _waiting_words(model, problem, until)
+        if words != self._waits_for:
+            self._waits_for = words
+            self._console.print(words, soft_wrap=True)
+
+
+def _waiting_words(model: str, problem: str, until: float) -> str:
+    clock = datetime.fromtimestamp(until).astimezone()
+    return printable(f"waiting for {model}, which is new ({problem.rstrip('.')}); asking again until {clock:%H:%M}")
 
 
 # --- How far batches are: a bar for each on a terminal, a line for each change elsewhere ----------------------

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from orchestrator.store.leased import Leases
 from orchestrator.store.schema import claims
 
 LOCKS = Leases(claims, "owner", "expires_at")
 
-renew, owners = LOCKS.renew, LOCKS.owners
+owners = LOCKS.owners
 
 
 def claim(
@@ -38,6 +38,13 @@ def claim(
         rows = [{"name": name, "owner": owner, "expires_at": expires_at} for name in names]
         connection.execute(insert(claims), rows)
     return {row.name: row.owner for row in held}
+
+
+def keep(connection: Connection, names: Collection[str], owner: str, expires_at: float) -> bool:
+    """Lengthen the owner's claims on these, also those that have run out, unless another process has claimed one
+    since; returns whether all are the owner's still."""
+    ours = (claims.c.owner == owner) & claims.c.name.in_(names)
+    return connection.execute(update(claims).where(ours).values(expires_at=expires_at)).rowcount == len(set(names))
 
 
 def release(connection: Connection, owner: str) -> None:

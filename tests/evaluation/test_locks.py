@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engine.worker import new_owner
+from orchestrator.errors import TurnLost
 from orchestrator.evaluation import locks as asking_locks
-from orchestrator.evaluation.locks import hold_locks
+from orchestrator.evaluation.locks import hold_locks, hold_turn
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import locks
 
@@ -94,3 +95,35 @@ def test_one_that_was_killed_is_not_waited_for(ledger: Ledger) -> None:
         locks.claim(connection, MODELS, f"{machine}:999999999:00000000", 4e9, 0.0)
     with hold_locks(ledger, MODELS) as has_waited:
         assert has_waited is False
+
+
+def test_one_that_slept_while_another_had_the_turn_asks_nothing_more(ledger: Ledger) -> None:
+    now = time.time()
+    with hold_turn(ledger, MODELS, clock=lambda: now) as turn:
+        turn.require()
+        now += asking_locks.LEASE_SECONDS + 1
+        with ledger.database.write() as connection:
+            assert locks.claim(connection, MODELS, "another:1:0", now + 30, now) == {}
+            locks.release(connection, "another:1:0")
+        for _ in range(2):  # also after the other one is done
+            with pytest.raises(TurnLost, match="asked nothing more"):
+                turn.require()
+
+
+def test_a_turn_that_nobody_took_meanwhile_goes_on(ledger: Ledger) -> None:
+    now = time.time()
+    with hold_turn(ledger, MODELS, clock=lambda: now) as turn:
+        now += 3600
+        turn.require()
+        with ledger.database.write() as connection:
+            assert locks.claim(connection, MODELS, "another:1:0", now + 30, now) != {}
+
+
+def test_a_clock_that_was_set_back_is_no_proof_of_the_turn(ledger: Ledger) -> None:
+    now = time.time()
+    with hold_turn(ledger, MODELS, clock=lambda: now) as turn:
+        with ledger.database.write() as connection:
+            assert locks.claim(connection, MODELS, "another:1:0", 9e9, now + 100) == {}
+        now -= 100
+        with pytest.raises(TurnLost):
+            turn.require()

@@ -98,7 +98,7 @@ def test_a_stopped_evaluation_keeps_its_answers_and_goes_on(ledger: Ledger, case
         def replied(self, reply: object) -> None:
             stop.set()
 
-        def waiting(self, model: str) -> None:
+        def waiting(self, model: str, problem: str, until: float) -> None:
             raise AssertionError(model)
 
     begun = begin(ledger, planned)

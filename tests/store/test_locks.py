@@ -26,13 +26,19 @@ def test_a_claim_is_free_when_it_has_run_out_or_its_owner_is_gone(database: Data
     assert claim(database, "a", owner="me", now=131.0, gone=("you",)) == {}
 
 
-def test_a_renewed_claim_lasts_and_an_expired_one_is_not_revived(database: Database) -> None:
-    claim(database, "a")
+def test_a_kept_claim_lasts_and_one_that_ran_out_is_kept_while_nobody_took_it(database: Database) -> None:
+    claim(database, "a", "b")
     with database.write() as connection:
-        assert locks.renew(connection, "me", 200.0, 120.0) == 1
-        assert locks.renew(connection, "me", 300.0, 250.0) == 0
+        assert locks.keep(connection, ("a", "b"), "me", 200.0) is True
     assert claim(database, "a", owner="you", now=199.0) == {"a": "me"}
-    assert claim(database, "a", owner="you", now=201.0) == {}
+    with database.write() as connection:
+        assert locks.keep(connection, ("a", "b"), "me", 300.0) is True
+    assert claim(database, "a", owner="you", now=299.0) == {"a": "me"}
+    assert claim(database, "a", owner="you", now=301.0) == {}
+    with database.write() as connection:
+        assert locks.keep(connection, ("a", "b"), "me", 400.0) is False
+        assert locks.keep(connection, (), "me", 400.0) is True
+    assert claim(database, "a", owner="they", now=330.0) == {"a": "you"}
 
 
 def test_an_owner_takes_its_own_up_again_but_gives_none_up_where_another_has_one(database: Database) -> None:
