@@ -20,6 +20,9 @@ class Listener(Protocol):
     def noted(self, deployment: Deployment) -> None:
         """It waits for something else now."""
 
+    def warned(self, text: str) -> None:
+        """The account is away or busy, and is asked again."""
+
 
 class NullListener:
     """A Listener that shows nothing."""
@@ -28,6 +31,9 @@ class NullListener:
         pass
 
     def noted(self, deployment: Deployment) -> None:
+        pass
+
+    def warned(self, text: str) -> None:
         pass
 
 
@@ -49,3 +55,6 @@ class Context(Worker[Deployment]):
     def noted(self, item: Deployment, before: Deployment) -> None:
         if item.reason != before.reason:
             self.listener.noted(item)
+
+    def warned(self, text: str) -> None:
+        self.listener.warned(text)

@@ -70,6 +70,9 @@ class DeploymentLines:
     def noted(self, deployment: Deployment) -> None:
         self._print(deployment)
 
+    def warned(self, text: str) -> None:
+        self._console.print(f"Warning: {printable(text)}", style="yellow", soft_wrap=True)
+
     def _print(self, deployment: Deployment) -> None:
         line = f"{deployment.name} {deployment.state}: {deployment.reason}"
         self._console.print(printable(line), soft_wrap=True)

@@ -205,6 +205,7 @@ async def test_a_busy_account_is_left_alone_for_as_long_as_it_says(rig: Rig, acc
     before = rig.clock.now()
     assert (await rig.deployed()).state == "deployed"
     assert rig.clock.now() - before >= 90
+    assert rig.heard.warnings == ["slower; trying again in 90 s"]
 
 
 async def test_what_azure_could_not_provision_is_removed_and_failed(rig: Rig, account: FakeAccount) -> None:

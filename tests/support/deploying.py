@@ -32,12 +32,16 @@ class Heard:
 
     moves: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def moved(self, deployment: Deployment) -> None:
         self.moves.append(deployment.state)
 
     def noted(self, deployment: Deployment) -> None:
         self.notes.append(deployment.reason)
+
+    def warned(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 @dataclass

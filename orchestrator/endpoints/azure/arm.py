@@ -193,12 +193,17 @@ def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
     if status == HTTPStatus.UNAUTHORIZED:
         return SignInRefused(**facts)
     if status == HTTPStatus.FORBIDDEN:
-        return DeployRoleMissing(**facts)
+        linked = "; the role is missing on the linked scope that it names" if _is_linked(code) else ""
+        return DeployRoleMissing(**{**facts, "problem": facts["problem"] + linked})
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return EndpointBusy(**facts)
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return EndpointUnreachable(sent=True, **facts)
     return DeploymentRefused(**{**facts, "problem": facts["problem"] + _advice(error, config)})
+
+
+def _is_linked(code: str) -> bool:
+    return code.lower() == "linkedauthorizationfailed"
 
 
 def is_missing(error: AzureError) -> bool:
