@@ -13,6 +13,7 @@ from orchestrator.evaluation.batching.inputs import FOLDER
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
 from orchestrator.ledger import open_ledger
+from orchestrator.store.schema import batches
 
 CASES = 60
 COMMAND = ("evaluate", "jobs/greet.toml", "--batch", "--json")
@@ -60,6 +61,27 @@ def test_resume_does_not_say_that_a_batch_without_answers_has_some(
     assert "failed: There is no data file" in resumed.stderr
     assert "What has no answer is asked by the next ftorch evaluate." in resumed.stderr
     assert "The answers are recorded" not in resumed.stderr
+
+
+def test_an_unknown_batch_waits_for_the_user_and_is_shown_with_the_way_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    with open_ledger(project.root, create=True) as ledger:
+        plan = plan_evaluation(ledger, ["jobs/greet.toml"], EvaluationOptions(in_batches=True))
+        [batch_id] = record_batches(ledger, plan)
+        lost = f"local does not show it any more; ftorch cancel {batch_id} gives it up"
+        with ledger.database.write() as connection:
+            values = {"state": "unknown", "remote_id": "batch_gone", "reason": lost}
+            connection.execute(batches.update().values(**values))
+    assert lost in ftorch("status").stdout
+    for command in (("resume",), ("evaluate", "jobs/greet.toml", "--batch")):
+        waiting = ftorch(*command)
+        assert waiting.exit_code == 4
+        assert f"What became of batch {batch_id} is not known: {lost}" in waiting.stderr
+    assert ftorch("cancel", batch_id).exit_code == 0
+    plan_now = ftorch("evaluate", "jobs/greet.toml", "--batch", "--dry-run").stderr
+    assert f"{CASES} to be asked in a batch" in plan_now
 
 
 def test_wishes_that_exclude_each_other_are_a_usage_error(
