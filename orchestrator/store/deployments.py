@@ -85,7 +85,7 @@ def newest(
 
 def failed(connection: Connection) -> list[Deployment]:
     """The newest deployment of each name and endpoint where it has failed, newest first."""
-    found = {}
+    found: dict[tuple[str, str], Deployment] = {}
     for each in newest(connection):
         found.setdefault((each.endpoint, each.name), each)
     return [each for each in found.values() if each.state == "failed"]

@@ -146,7 +146,7 @@ def test_a_full_quota_says_what_is_in_use_and_what_to_do(run_id: str) -> None:
     assert "--capacity" in failed.stderr
     [left] = listed()
     assert (left["state"], left["hosting_cost_usd_per_day"]) == ("failed", 0.0)
-    assert "--capacity" in left["reason"]
+    assert "--capacity" in str(left["reason"])
     assert "drone-" in ftorch("deployments").stdout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.worker import new_owner
+from orchestrator.engine.worker import LEASE_SECONDS, new_owner
 from orchestrator.errors import TurnLost
 from orchestrator.evaluation import locks as asking_locks
 from orchestrator.evaluation.locks import hold_locks, hold_turn
@@ -101,7 +101,7 @@ def test_one_that_slept_while_another_had_the_turn_asks_nothing_more(ledger: Led
     now = time.time()
     with hold_turn(ledger, MODELS, clock=lambda: now) as turn:
         turn.require()
-        now += asking_locks.LEASE_SECONDS + 1
+        now += LEASE_SECONDS + 1
         with ledger.database.write() as connection:
             assert locks.claim(connection, MODELS, "another:1:0", now + 30, now) == {}
             locks.release(connection, "another:1:0")
