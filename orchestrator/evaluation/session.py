@@ -191,7 +191,9 @@ async def wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener
                 break
             if (left := until - time.time()) <= _PROBE_SECONDS:
                 said = f"{datetime.fromtimestamp(until).astimezone():%H:%M}"
-                raise ModelNotThere(endpoint=endpoint.name, model=candidate.model, until=said, problem=problem)
+                raise ModelNotThere(
+                    endpoint=endpoint.name, model=candidate.model, until=said, problem=problem.rstrip(".")
+                )
             listener.waiting(candidate.model, problem, until)
             await asyncio.sleep(min(_PROBE_SECONDS, left))
 
