@@ -36,18 +36,23 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
             yield endpoint
         return
+    from orchestrator.endpoints.accounts import watch_answers
     from orchestrator.endpoints.clients import client_of, http_client
     from orchestrator.endpoints.openai import OpenAIEndpoint
 
     http = http_client(config)
+    account = watch_answers(http, config)
     if config.type == "azure":
         from orchestrator.endpoints.azure.endpoint import open_azure
 
         async with http, open_azure(config, http, capabilities, Retries()) as azure:
+            azure.account = account
             yield azure
         return
     async with client_of(config, http) as client:
-        yield OpenAIEndpoint(config, client, capabilities, Retries())
+        found = OpenAIEndpoint(config, client, capabilities, Retries())
+        found.account = account
+        yield found
 
 
 @asynccontextmanager

@@ -2,41 +2,72 @@
 
 A run's job can only be seen by the account that paid for it. Another account's key answers "not found" for every
 job, which says nothing about them.
+
+A mark is a text: the host, a salt, the salted hash of the key, and salted hashes of what answers say of the account,
+such as `organization=…`. Marks with the same salt can be compared, so all runs of an account share one.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import json
 import os
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestrator.config import EndpointConfig
 
+if TYPE_CHECKING:
+    import httpx2
+
 _SALT_BITS, _SHOWN = 64, 24
 _CHOSEN_BY = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 """Variables by which the OpenAI SDK chooses among the organisations and projects of one key."""
+_HEADERS = {"organization": "openai-organization", "project": "openai-project"}
+"""What an answer says of the account: OpenAI sends both headers, and some compatible hosts do."""
+_DECISIVE = frozenset(_HEADERS)
+"""Two keys of the same organisation and project see the same jobs."""
 
 
-def account_mark(config: EndpointConfig, rng: random.Random) -> str | None:
-    """A text by which this account is known again: the host, and a salted hash of the key (with Entra ID: of the
-    resource). None where the endpoint has neither."""
-    return _mark(config, f"{rng.getrandbits(_SALT_BITS):016x}")
+@dataclass(frozen=True)
+class Account:
+    """The account of the key that is set now."""
+
+    host: str
+    secret: str = field(repr=False)
+    """The key; with Entra ID the resource."""
+    seen: Mapping[str, str]
+    """What answers have said so far: organization, project, tenant."""
+
+    def mark(self, salt: str, before: str | None = None) -> str:
+        """The mark with this salt; it keeps what the mark `before` knows of the answers."""
+        said = {name: _digest(salt, f"{name}={value}") for name, value in self.seen.items()}
+        known = _said_in(before) | said if before else said
+        parts = [self.host, salt, _digest(salt, self.secret)]
+        return " ".join([*parts, *(f"{name}={known[name]}" for name in sorted(known))])
+
+    def is_of(self, mark: str) -> bool:
+        """Whether `mark` was made for this account, as far as can be told without asking: with the same key, or
+        with another key of the same organisation and project. What answers say otherwise is a disproof."""
+        host, salt, key = mark.split(" ")[:3]
+        if host != self.host:
+            return False
+        known = _said_in(mark)
+        shared = known.keys() & self.seen.keys()
+        if any(known[name] != _digest(salt, f"{name}={self.seen[name]}") for name in shared):
+            return False
+        return hmac.compare_digest(key, _digest(salt, self.secret)) or shared >= _DECISIVE
 
 
-def is_same_account(mark: str, config: EndpointConfig) -> bool:
-    """Whether `mark` was made with the host and the key that are configured now."""
-    salt = mark.split(" ")[1]
-    return hmac.compare_digest(mark, _mark(config, salt) or "")
-
-
-def host_of(mark: str) -> str:
-    """The host that a mark was made for."""
-    return mark.split(" ")[0]
-
-
-def _mark(config: EndpointConfig, salt: str) -> str | None:
+def account_of(config: EndpointConfig, seen: Mapping[str, str]) -> Account | None:
+    """The account of the key that is set now, with what the answers so far have `seen`. None where there is
+    neither a key nor, with Entra ID, a resource."""
     if config.auth == "entra":
         secret = config.base_url or ""
     else:
@@ -44,5 +75,75 @@ def _mark(config: EndpointConfig, salt: str) -> str | None:
     if not secret:
         return None
     chosen = [os.environ.get(name, "") for name in _CHOSEN_BY] if config.type == "openai" else []
-    digest = hmac.new(salt.encode(), "\n".join([secret, *chosen]).encode(), hashlib.sha256).hexdigest()
-    return f"{urlsplit(config.base_url or '').hostname or 'localhost'} {salt} {digest[:_SHOWN]}"
+    return Account(urlsplit(config.base_url or "").hostname or "localhost", "\n".join([secret, *chosen]), seen)
+
+
+def new_salt(rng: random.Random) -> str:
+    return f"{rng.getrandbits(_SALT_BITS):016x}"
+
+
+def account_mark(config: EndpointConfig, rng: random.Random) -> str | None:
+    """A text by which this account is known again, with a new salt; None where there is no account."""
+    account = account_of(config, {})
+    return account.mark(new_salt(rng)) if account else None
+
+
+def is_same_account(mark: str, config: EndpointConfig) -> bool:
+    """Whether `mark` was made with the host and the key that are configured now."""
+    account = account_of(config, {})
+    return account is not None and account.is_of(mark)
+
+
+def host_of(mark: str) -> str:
+    """The host that a mark was made for."""
+    return mark.split(" ")[0]
+
+
+def salt_of(mark: str) -> str:
+    return mark.split(" ")[1]
+
+
+def says_more(mark: str) -> bool:
+    """Whether a mark holds what answers said, so that it is worth asking the host who it takes us for."""
+    return bool(_said_in(mark))
+
+
+def _said_in(mark: str) -> dict[str, str]:
+    """The salted hashes of what answers said, by name."""
+    return dict(part.split("=", 1) for part in mark.split(" ")[3:])
+
+
+def _digest(salt: str, text: str) -> str:
+    return hmac.new(salt.encode(), text.encode(), hashlib.sha256).hexdigest()[:_SHOWN]
+
+
+# --- What answers say --------------------------------------------------------------------------------------------
+
+
+def watch_answers(http: httpx2.AsyncClient, config: EndpointConfig) -> Mapping[str, str]:
+    """What the answers over this client say of the account, kept up to date; refusals say it as well.
+
+    With Entra ID it is also the tenant that signed in, which its token names.
+    """
+    seen: dict[str, str] = {}
+
+    async def note(answer: httpx2.Response) -> None:
+        seen.update({name: answer.headers[it] for name, it in _HEADERS.items() if answer.headers.get(it)})
+        if config.auth == "entra" and (tenant := tenant_of(answer.request.headers.get("authorization", ""))):
+            seen["tenant"] = tenant
+
+    http.event_hooks = {**http.event_hooks, "response": [*http.event_hooks["response"], note]}
+    return seen
+
+
+def tenant_of(authorization: str) -> str | None:
+    """The tenant that a bearer token of Entra ID names (its claim `tid`); None where it can't be read."""
+    parts = authorization.removeprefix("Bearer ").split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    tenant = claims.get("tid") if isinstance(claims, dict) else None
+    return tenant if isinstance(tenant, str) and tenant else None

@@ -208,6 +208,8 @@ class Endpoint(Protocol):
     name: str
     capabilities: Capabilities
     batches: Batches
+    account: Mapping[str, str]
+    """What the answers so far say of the account: organization, project, tenant; see `accounts.py`."""
 
     async def check(self) -> str:
         """One harmless request; a short sentence on what answered."""

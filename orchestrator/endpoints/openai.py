@@ -75,6 +75,7 @@ class OpenAIEndpoint:
     ) -> None:
         self.name = config.name
         self.capabilities = capabilities
+        self.account: Mapping[str, str] = {}
         self._config = config
         self._client = client.with_options(max_retries=0)
         self._retries = retries or Retries()

@@ -83,6 +83,8 @@ class Context(Worker[Run]):
     """By job: those that the endpoint does not show just now."""
     refused_keys: int = 0
     """In how many polls in a row the endpoint refused the key for every job."""
+    account_marks: dict[frozenset[tuple[str, str]], str | None] = field(default_factory=dict)
+    """By what answers have said of the account: the mark that runs are recorded with."""
     warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     """Runs that somebody looks at: their events are fetched at every poll."""

@@ -11,7 +11,6 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from orchestrator.endpoints.accounts import account_mark
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
@@ -26,6 +25,7 @@ from orchestrator.errors import (
 from orchestrator.ids import ulid
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
+from orchestrator.runs.accounts import mark_for
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import departures, move_to_status, request_for
@@ -73,7 +73,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
         "creation_attempted_at": now,
         "creation_attempts": run.creation_attempts + 1,
         "creation_open": True,
-        "account": run.account or account_mark(context.config, context.random),
+        "account": run.account or mark_for(context),
     }
     guard = limits.told_apart(run, context)
     return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)

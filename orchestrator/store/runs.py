@@ -251,6 +251,37 @@ def unfinished_by_account(connection: Connection, endpoint: str) -> dict[str, li
     return found
 
 
+def account_marks(connection: Connection, host: str) -> list[str]:
+    """The marks of the host's accounts that its newest runs were recorded with, the newest first."""
+    query = (
+        select(runs.c.account)
+        .where(runs.c.account.startswith(f"{host} ", autoescape=True))
+        .order_by(runs.c.created_at.desc())
+        .limit(_RECENT_RUNS)
+    )
+    return list(dict.fromkeys(connection.execute(query).scalars()))
+
+
+_RECENT_RUNS = 200
+
+
+def jobs_of_account(connection: Connection, endpoint: str, mark: str, *, limit: int) -> list[str]:
+    """The ids of the newest fine-tuning jobs on this endpoint that the account of this mark has got."""
+    query = (
+        select(runs.c.job_id)
+        .where(runs.c.endpoint == endpoint, runs.c.account == mark, runs.c.job_id.is_not(None))
+        .order_by(runs.c.created_at.desc())
+        .limit(limit)
+    )
+    return [str(job_id) for job_id in connection.execute(query).scalars()]
+
+
+def accounts_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[str]) -> set[str]:
+    """The marks of the accounts that these fine-tuning jobs are recorded for."""
+    query = select(runs.c.account).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)).distinct()
+    return {mark for mark in connection.execute(query).scalars() if mark}
+
+
 def by_token(connection: Connection, token: str) -> Run | None:
     """The run whose create request carries this token."""
     row = connection.execute(select(*RUNS.columns).where(runs.c.creation_token == token)).first()
@@ -366,6 +397,14 @@ def put_on_hold(connection: Connection, ids: Collection[str], reason: str, now: 
 def forget_account(connection: Connection, ids: Collection[str]) -> None:
     """Take the user's word that these runs belong to the account of the key that is set now."""
     connection.execute(update(runs).where(runs.c.id.in_(ids)).values(account=None))
+
+
+def change_account(connection: Connection, marks: Collection[str], mark: str) -> None:
+    """Give all runs of these marks one mark: they are of the same account. Needs no lease."""
+    old, most = sorted(marks), 500  # what one statement takes in every database
+    for start in range(0, len(old), most):
+        named = runs.c.account.in_(old[start : start + most])
+        connection.execute(update(runs).where(named).values(account=mark))
 
 
 def set_estimate(connection: Connection, run_id: str, estimated_cost_usd: float | None) -> None:

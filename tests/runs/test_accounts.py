@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.accounts import account_mark, host_of, is_same_account
+from orchestrator.endpoints.accounts import (
+    account_mark,
+    account_of,
+    host_of,
+    is_same_account,
+    tenant_of,
+    watch_answers,
+)
+from orchestrator.runs.accounts import mark_for, runs_of_other_accounts
 from orchestrator.runs.states import State
 from orchestrator.store import runs as store
 
@@ -90,3 +101,148 @@ async def test_the_user_may_say_that_it_is_the_same_account(under_another_key, d
         store.forget_account(connection, [creating.id])
     await drive(creating, worker=worker)
     assert reread(creating).state != State.CREATING
+
+
+# --- One mark for each account -----------------------------------------------------------------------------------
+
+
+def made_here(endpoint, job_id):
+    """Let the host know a job of this id."""
+    job = endpoint.add_job(status="running")
+    endpoint.raw_jobs[job_id] = {**endpoint.raw_jobs.pop(job["id"]), "id": job_id}
+
+
+async def test_all_runs_of_a_key_get_the_same_mark(keyed, make_world, make_run, step):
+    first = await step(make_run(worker := make_world(config=keyed), state=State.UPLOADING), worker)
+    second = await step(make_run(worker := make_world(config=keyed), state=State.UPLOADING), worker)
+    assert first.account == second.account
+
+
+async def test_two_keys_of_a_host_share_the_salt_and_not_the_mark(keyed, make_world, make_run, step, monkeypatch):
+    ours = await step(make_run(worker := make_world(config=keyed), state=State.UPLOADING), worker)
+    monkeypatch.setenv("THE_KEY", "key-of-others-987654321")
+    theirs = mark_for(make_world(config=keyed))
+    assert theirs.split(" ")[:2] == ours.account.split(" ")[:2]
+    assert theirs != ours.account
+
+
+async def test_one_job_that_is_seen_speaks_for_all_runs_of_its_account(
+    under_another_key, make_run, reread, endpoint
+):
+    worker, (running, creating) = under_another_key
+    over = make_run(state=State.SUCCEEDED, finished_at=1.0, job_id="ftjob-done", account=running.account)
+    later = {"account": running.account, "created_at": running.created_at + 1}
+    many = [make_run(state=State.QUEUED, job_id=f"ftjob-{n}", account=running.account) for n in range(19)]
+    many.append(make_run(state=State.QUEUED, job_id="ftjob-19", **later))
+    made_here(endpoint, "ftjob-19")
+    assert await runs_of_other_accounts(worker) == set()
+    assert (endpoint.count("job"), endpoint.count("jobs")) == (1, 0)
+    marks = {reread(run).account for run in (running, creating, over, *many)}
+    assert marks == {mark_for(worker)}
+
+
+async def test_a_run_without_a_job_is_known_by_a_run_that_is_over(under_another_key, make_run, reread, endpoint):
+    worker, (running, creating) = under_another_key
+    make_run(
+        state=State.SUCCEEDED,
+        finished_at=1.0,
+        job_id="ftjob-done",
+        account=running.account,
+        created_at=running.created_at + 1,
+    )
+    made_here(endpoint, "ftjob-done")
+    assert await runs_of_other_accounts(worker) == set()
+    assert is_same_account(reread(creating).account, worker.config)
+
+
+async def test_marks_of_an_older_ftorch_become_one_with_few_requests(
+    keyed, make_world, make_run, reread, endpoint, monkeypatch
+):
+    older = [account_mark(keyed, random.Random(number)) for number in range(40)]
+    runs = [make_run(state=State.RUNNING, job_id=f"ftjob-{n}", account=mark) for n, mark in enumerate(older)]
+    for run in runs:
+        made_here(endpoint, run.job_id)
+    assert await runs_of_other_accounts(make_world(config=keyed)) == set()
+    assert endpoint.calls == []
+    assert len({reread(run).account for run in runs}) == 1
+
+
+async def test_many_marks_of_another_key_cost_few_requests(keyed, make_world, make_run, endpoint, monkeypatch):
+    older = [account_mark(keyed, random.Random(number)) for number in range(60)]
+    runs = [make_run(state=State.RUNNING, job_id=f"ftjob-{n}", account=mark) for n, mark in enumerate(older)]
+    for run in runs[:40]:
+        made_here(endpoint, run.job_id)
+    monkeypatch.setenv("THE_KEY", "key-of-others-987654321")
+    assert await runs_of_other_accounts(make_world(config=keyed)) == {run.id for run in runs[40:]}
+    assert len(endpoint.calls) <= 31
+
+
+# --- What answers say --------------------------------------------------------------------------------------------
+
+OURS = {"organization": "acme", "project": "proj_ours"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_ours"),
+    [
+        (OURS, True),
+        ({"organization": "acme"}, False),  # a project apart shows other jobs
+        ({**OURS, "project": "proj_theirs"}, False),
+        ({}, False),
+    ],
+)
+def test_another_key_is_known_by_organisation_and_project_together(keyed, monkeypatch, seen, is_ours):
+    mark = account_of(keyed, OURS).mark("salt")
+    assert "acme" not in mark
+    assert "proj_ours" not in mark
+    monkeypatch.setenv("THE_KEY", "key-of-others-987654321")
+    assert account_of(keyed, seen).is_of(mark) is is_ours
+
+
+def test_the_same_key_of_another_project_is_another_account(keyed):
+    mark = account_of(keyed, OURS).mark("salt")
+    assert account_of(keyed, {}).is_of(mark)
+    assert not account_of(keyed, {**OURS, "project": "proj_theirs"}).is_of(mark)
+
+
+async def test_a_mark_keeps_what_answers_said_before(keyed, make_world, make_run, endpoint):
+    endpoint.account = dict(OURS)
+    mark = mark_for(make_world(config=keyed))
+    make_run(account=mark)
+    endpoint.account = {}
+    assert mark_for(make_world(config=keyed)) == mark
+
+
+def token(claims):
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"Bearer e30.{part}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "tenant"),
+    [(token({"tid": "t-1"}), "t-1"), (token({}), None), (token([1]), None), ("Bearer key", None), ("a.b!.c", None)],
+)
+def test_entras_token_names_its_tenant(authorization, tenant):
+    assert tenant_of(authorization) == tenant
+
+
+async def test_the_tenant_belongs_to_the_account_of_an_azure_resource():
+    config = EndpointConfig("azure", "azure", "https://res.openai.azure.com", auth="entra")
+    seen = []
+    for tenant in ("t-1", "t-2"):
+        answers = httpx2.MockTransport(lambda request: httpx2.Response(404))
+        async with httpx2.AsyncClient(transport=answers) as http:
+            account = watch_answers(http, config)
+            await http.get("https://res.openai.azure.com/", headers={"authorization": token({"tid": tenant})})
+        seen.append(account_of(config, account))
+    assert seen[0].is_of(seen[0].mark("salt"))
+    assert not seen[1].is_of(seen[0].mark("salt"))
+
+
+async def test_refusals_say_whose_key_it_is_as_well(keyed):
+    said = {"openai-organization": "acme", "openai-project": "proj_ours"}
+    answers = httpx2.MockTransport(lambda request: httpx2.Response(404, headers=said))
+    async with httpx2.AsyncClient(transport=answers) as http:
+        seen = watch_answers(http, keyed)
+        await http.get("http://fake/v1/fine_tuning/jobs/ftjob-1")
+    assert seen == OURS

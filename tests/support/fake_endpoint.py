@@ -75,6 +75,7 @@ class FakeEndpoint:
 
     def __init__(self, clock: FakeClock, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
+        self.account: dict[str, str] = {}
         self.clock = clock
         self.calls: list[tuple[str, Any]] = []
         self.raw_jobs: dict[str, dict[str, Any]] = {}

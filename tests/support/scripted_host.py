@@ -72,6 +72,8 @@ class ScriptedHost:
     def __init__(self) -> None:
         self.metadata = False
         self.holds = False
+        self.extra_headers: dict[str, str] = {}
+        """What every answer carries as well."""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, Any]] = {}
         self.asked: list[Asked] = []
@@ -249,7 +251,7 @@ def _handler(host: ScriptedHost) -> type[BaseHTTPRequestHandler]:
             is_text = isinstance(answer.body, str)
             body = str(answer.body).encode() if is_text else json.dumps(answer.body).encode()
             kind = "text/html" if is_text else "application/json"
-            sent = {"content-type": kind, "content-length": str(len(body)), **answer.headers}
+            sent = {"content-type": kind, "content-length": str(len(body)), **host.extra_headers, **answer.headers}
             self.send_response(answer.status)
             for name, value in sent.items():
                 self.send_header(name, value)
