@@ -3,7 +3,7 @@
 A run's job can only be seen by the account that paid for it. Another account's key answers "not found" for every
 job, which says nothing about them.
 
-A mark is a text: the host, a salt, the salted hash of the key, and salted hashes of what answers say of the account,
+A mark is a text: the host, a salt, a salted hash of the key, and salted hashes of what answers say of the account,
 such as `organization=…`. Marks with the same salt can be compared, so all runs of an account share one.
 """
 
