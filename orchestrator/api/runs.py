@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.api.host import WAITS, Host
@@ -13,15 +14,19 @@ from orchestrator.api.stopping import left_behind
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
+from orchestrator.endpoints import capabilities_of
+from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileIsSweep, Stopped
 from orchestrator.evaluation.preview import Preview, preview
 from orchestrator.jobfile import load_job_file
-from orchestrator.ledger import Ledger
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.runs.elsewhere import look_elsewhere
 from orchestrator.runs.engine import Supervisor
+from orchestrator.runs.jobs import content_of
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import State
-from orchestrator.runs.submission import Also, Outlook, Submitted, outlook_of, record_run
+from orchestrator.runs.submission import Also, Outlook, Submitted, new_run, outlook_of, record_run
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -65,6 +70,17 @@ def outlook(plan: Plan, ledger: Ledger) -> Outlook:
     """What the records say of the plan before it is submitted."""
     with ledger.database.read() as connection:
         return outlook_of(plan, connection, ledger.workspace.endpoints, now=time.time())
+
+
+def with_jobs_elsewhere(plan: Plan, found: Outlook, start: Path) -> Outlook:
+    """The outlook with one look at the endpoint for a job of the same content that no run here has: its database
+    may be gone. Where training is free, or the records name such a run already, nothing is asked."""
+    if found.same or found.earlier or not plan.may_cost or not capabilities_of(plan.config).metadata:
+        return found
+    content = content_of(new_run(plan.recipe, "", 0.0, random.Random(0)))
+    with open_ledger(start) as ledger:
+        look = run_blocking(lambda: look_elsewhere(plan.config, ledger.workspace.home, ledger.database, [content]))
+    return replace(found, elsewhere=look.found.get(content), not_looked=look.problem)
 
 
 def record(

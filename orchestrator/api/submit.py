@@ -69,6 +69,7 @@ def submit_run(
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
         plan, preview, outlook = plan_run(job_file, host, endpoint)
+        outlook = outlook if again else runs.with_jobs_elsewhere(plan, outlook, job_file.parent)
         host.show_plan(plan, preview, outlook)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
@@ -95,6 +96,7 @@ def submit_sweep_plan(
     that other runs have trained. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
     with before_anything():
         changes = sweeps.changes(plan, ledger)
+        changes = changes if again else sweeps.with_jobs_elsewhere(plan, changes, ledger)
         host.show_sweep_plan(plan, changes)
         _agree_to_sweep(plan, changes, host, again)
     submitted = sweeps.record(plan, ledger, changes, again=again)
@@ -111,8 +113,8 @@ def _agree(plan: Plan, outlook: Outlook, host: Host, again: bool) -> None:
     """Ask before anything is paid. Raises TrainedBefore where the same content was, and nobody says `again`."""
     if not plan.may_cost:
         return
-    if outlook.earlier and not again:
-        said = f"The same content was {outlook.earlier[0].sentence}"
+    if outlook.before and not again:
+        said = f"The same content was {outlook.before[0].sentence}"
         host.confirm_again("Train it once more, and pay for it?", TrainedBefore(said=said))
     elif again or outlook.same is None:
         host.confirm("Submit it?")
@@ -122,16 +124,18 @@ def _agree(plan: Plan, outlook: Outlook, host: Host, again: bool) -> None:
 
 def _agree_to_sweep(plan: SweepPlan, changes: Changes, host: Host, again: bool) -> None:
     """Ask before anything is paid. Raises TrainedBefore as for a run."""
-    if not changes.begins or not plan.may_cost:
+    if not plan.may_cost:
         return
-    if changes.earlier and not again:
-        trials = len({planned.fingerprint for planned, _ in changes.earlier})
-        planned, earlier = changes.earlier[0]
+    if changes.before and not again:
+        trials = len({planned.fingerprint for planned, _ in changes.before})
+        planned, earlier = changes.before[0]
         said = f"The same content as {planned.name} was {earlier.sentence}"
         more = f" ({trials} trials were trained before in all)" if trials > 1 else ""
         host.confirm_again("Train them once more, and pay for it?", TrainedBefore(said=f"{said}{more}"))
-    else:
+    elif changes.begins:
         host.confirm("Submit it?")
+    elif changes.is_raised:
+        host.confirm("It may cost more than when it was submitted. Go on with it?")
 
 
 def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:

@@ -12,6 +12,7 @@ from orchestrator.api import runs
 from orchestrator.api.evaluation import carry_out_wanted, judge
 from orchestrator.api.host import WAITS, Host
 from orchestrator.config import find_workspace
+from orchestrator.endpoints import capabilities_of
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
 from orchestrator.evaluation.plan import Plan
@@ -19,8 +20,11 @@ from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import JobFile, job_from_document, load_job_file
 from orchestrator.jobfile.sweep import MAX_TRIALS
 from orchestrator.ledger import Ledger
+from orchestrator.runs.elsewhere import look_elsewhere
+from orchestrator.runs.jobs import content_of
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import RequestedAction, State
+from orchestrator.runs.submission import new_run
 from orchestrator.store import evaluations, runs as run_store, sweeps as store
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.evaluation import due, plan_wanted, want
@@ -48,6 +52,19 @@ def changes(planned: SweepPlan, ledger: Ledger) -> Changes:
     """What submitting the plan would change. Raises SweepNameTaken."""
     with ledger.database.read() as connection:
         return changes_of(planned, connection, ledger.workspace.endpoints)
+
+
+def with_jobs_elsewhere(planned: SweepPlan, found: Changes, ledger: Ledger) -> Changes:
+    """The changes with one look at the endpoint for jobs of the same content that no run here has, as for a run.
+    What tpe is still to draw is not looked for."""
+    if found.earlier or not planned.may_cost or not capabilities_of(planned.config).metadata:
+        return found
+    contents = {content_of(new_run(each.recipe, "", 0.0, random.Random(0))): each for each in found.beginning}
+    if not contents:
+        return found
+    look = run_blocking(lambda: look_elsewhere(planned.config, ledger.workspace.home, ledger.database, contents))
+    elsewhere = tuple((each, look.found[content]) for content, each in contents.items() if content in look.found)
+    return replace(found, elsewhere=elsewhere, not_looked=look.problem)
 
 
 def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool = False) -> SubmittedSweep:

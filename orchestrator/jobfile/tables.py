@@ -14,7 +14,9 @@ MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 MOST_CAPACITY = 100_000
 Sku = Literal["Standard", "GlobalStandard", "DeveloperTier"]
 """How Azure hosts a deployment."""
-RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run"})
+RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run", "ftorch_content"})
+_KEPT_FREE = 2
+"""Pairs for ftorch's own marks; what the content is goes in where there is room for it."""
 
 
 class Table(BaseModel):
@@ -65,7 +67,7 @@ def _check_metadata_key(key: str) -> str:
 
 def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
     """Two of the pairs that the API takes are kept free for ftorch's own marker."""
-    room = MAX_METADATA_PAIRS - len(RESERVED_METADATA_KEYS)
+    room = MAX_METADATA_PAIRS - _KEPT_FREE
     if len(metadata) > room:
         facts = {"found": len(metadata), "room": room}
         raise PydanticCustomError("metadata", "has {found} pairs, at most {room} fit", facts)

@@ -15,7 +15,6 @@ from orchestrator.api import (
     resume as resuming,
     runs,
     submit as api,
-    sweeps,
 )
 from orchestrator.api.chat import ask
 from orchestrator.api.evaluation import cost_of_ownership
@@ -60,15 +59,18 @@ __all__ = [
 def plan(
     job_file: str | Path, *, endpoint: str | None = None, announce: Announce | None = None
 ) -> Plan | SweepPlan:
-    """What submitting the job file would do and cost; nothing is recorded or sent.
+    """What submitting the job file would do and cost, and in `trained_before` the recorded runs that were given the
+    same content; nothing is recorded or sent.
 
     `announce` is called with each data file before it is checked. Raises JobFileNotFound, InvalidJobFile,
-    InvalidData, UnknownEndpoint, EndpointNotUsable.
+    InvalidData, UnknownEndpoint, EndpointNotUsable, DatabaseError, and SweepNameTaken.
     """
     path, host = Path(job_file), Notebook(announce=announce)
-    if load_job_file(path).sweep is None:
-        return Plan.of(runs.plan(path, host, endpoint))
-    return SweepPlan.of(sweeps.plan(path, host, endpoint))
+    if load_job_file(path).sweep is not None:
+        return SweepPlan.with_changes(*api.plan_sweep(path, host, endpoint))
+    planned = runs.plan(path, host, endpoint)
+    with open_ledger(path.parent) as ledger:
+        return Plan.with_outlook(planned, runs.outlook(planned, ledger))
 
 
 def submit(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from orchestrator.evaluation import results as evaluation
@@ -17,8 +18,12 @@ from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
 from orchestrator.reports.table import Column, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, money, printable, short
 from orchestrator.runs import plan as runs
+from orchestrator.runs.earlier import Earlier
+from orchestrator.runs.submission import Outlook
 from orchestrator.store.runs import Run as RecordedRun
 from orchestrator.sweeps import overview as sweeps, plan as sweep_plans
+from orchestrator.sweeps.recipes import PlannedTrial
+from orchestrator.sweeps.submission import Changes
 
 Shown = TypeVar("Shown", bound="_Shown")
 _WIDE = 10_000
@@ -73,29 +78,54 @@ class Sweep(sweeps.Overview, _Shown):
         return [_flat(trial) for trial in overview_object(self)["trials"]]
 
 
+@dataclass(frozen=True, repr=False)
 class Plan(runs.Plan, _Shown):
-    """What submitting a job file would do and cost: `cost`, `training`, `validation` and `notices`."""
+    """What submitting a job file would do and cost: `cost`, `training`, `validation`, `notices`, and in
+    `trained_before` the runs that were given the same content."""
+
+    trained_before: tuple[Earlier, ...] = ()
+    over_budget: str | None = None
+    """Why the budget would hold its run back."""
+
+    @classmethod
+    def with_outlook(cls, plan: runs.Plan, outlook: Outlook) -> Plan:
+        """The plan, with what the records say of it."""
+        return replace(cls.of(plan), trained_before=outlook.earlier, over_budget=outlook.held)
 
     def __repr__(self) -> str:
-        return f"<Plan {self.job.name} on {self.config.name}: {money(self.cost.usd)}>"
+        before = f", {_before(self.trained_before[0])}" if self.trained_before else ""
+        return f"<Plan {self.job.name} on {self.config.name}: {money(self.cost.usd)}{before}>"
 
     def tables(self) -> list[Table]:
-        return [replace(facts(plan_facts(self, None)), title=f"Plan: {self.job.name} on {self.config.name}")]
+        table = replace(facts(plan_facts(self, None)), title=f"Plan: {self.job.name} on {self.config.name}")
+        return [table, *_before_table([("the same content", each) for each in self.trained_before])]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """A row for each data file."""
         return [dict(each) for each in plan_object(self, None)["files"]]
 
 
+@dataclass(frozen=True, repr=False)
 class SweepPlan(sweep_plans.SweepPlan, _Shown):
-    """What submitting a job file with `[sweep]` would do and cost: `trials` and `cost_usd`."""
+    """What submitting a job file with `[sweep]` would do and cost: `trials`, `cost_usd`, and `trained_before`, the
+    trials whose content other runs were given, each with such a run."""
+
+    trained_before: tuple[tuple[PlannedTrial, Earlier], ...] = ()
+
+    @classmethod
+    def with_changes(cls, plan: sweep_plans.SweepPlan, changes: Changes) -> SweepPlan:
+        """The plan, with what the records say of its trials."""
+        return replace(cls.of(plan), trained_before=changes.earlier)
 
     def __repr__(self) -> str:
         number = count(len(self.trials) + self.drawn)
-        return f"<SweepPlan {self.job.name} on {self.config.name}: {number} trials, {money(self.cost_usd)}>"
+        before = {planned.fingerprint for planned, _ in self.trained_before}
+        said = f", {count(len(before))} of them trained before" if before else ""
+        return f"<SweepPlan {self.job.name} on {self.config.name}: {number} trials{said}, {money(self.cost_usd)}>"
 
     def tables(self) -> list[Table]:
-        return [replace(facts(sweep_plan_facts(self)), title=f"Sweep: {self.job.name} on {self.config.name}")]
+        table = replace(facts(sweep_plan_facts(self)), title=f"Sweep: {self.job.name} on {self.config.name}")
+        return [table, *_before_table([(planned.name, each) for planned, each in self.trained_before])]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """A row for each trial that is known now, with each parameter in a column."""
@@ -117,6 +147,17 @@ class Results(evaluation.Results, _Shown):
         """A row for each model in each variant: every metric with its interval."""
         rows = [each for series in self.series for each in series_rows(series, None)]
         return [each for each in rows if each["group"] == "all"]
+
+
+def _before(earlier: Earlier) -> str:
+    """`trained before as run 7k3m9x2a`."""
+    return earlier.sentence.split(" (")[0]
+
+
+def _before_table(found: Sequence[tuple[str, Earlier]]) -> list[Table]:
+    """Runs of the same content, each after what it is to the plan; no table where there are none."""
+    rows = [row(subject, printable(each.sentence)) for subject, each in found]
+    return [Table([Column("what"), Column("was")], rows, title="Trained before")] if rows else []
 
 
 def _flat(trial: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from orchestrator.runs.plan import CheckedFile, Plan
 if TYPE_CHECKING:
     from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.earlier import Earlier
+    from orchestrator.runs.elsewhere import Elsewhere
     from orchestrator.runs.submission import Outlook
 
 
@@ -66,7 +67,8 @@ _SHOWN_EARLIER = 3
 def _print_outlook(outlook: Outlook, console: Console) -> None:
     if outlook.held:
         console.print(f"Warning: {printable(outlook.held)}", style="yellow", soft_wrap=True)
-    print_earlier([("the same content was", each) for each in outlook.earlier], console)
+    print_earlier([("the same content was", each) for each in outlook.before], console)
+    print_not_looked(outlook.not_looked, console)
 
 
 # --- What a plan of a sweep says too --------------------------------------------------------------------------
@@ -97,12 +99,21 @@ def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterab
         console.print(f"Note: {printable(notice)}", style="yellow")
 
 
-def print_earlier(found: Sequence[tuple[str, Earlier]], console: Console) -> None:
-    """Runs of the same content under other names, each after what it is to the plan."""
+def print_earlier(found: Sequence[tuple[str, Earlier | Elsewhere]], console: Console) -> None:
+    """Runs and jobs of the same content under other names, each after what it is to the plan."""
     for subject, each in found[:_SHOWN_EARLIER]:
         console.print(f"Warning: {subject} {printable(each.sentence)}", style="yellow", soft_wrap=True)
     if len(found) > _SHOWN_EARLIER:
         console.print(f"  and {len(found) - _SHOWN_EARLIER:,} more")
+
+
+def print_not_looked(problem: str | None, console: Console) -> None:
+    """Why the endpoint could not be asked for jobs that no run here has."""
+    if problem:
+        said = (
+            f"Note: jobs of the same content that are recorded elsewhere were not looked for: {printable(problem)}"
+        )
+        console.print(said, style="yellow", soft_wrap=True)
 
 
 def earlier_object(earlier: Earlier) -> dict[str, Any]:

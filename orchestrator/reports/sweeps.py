@@ -18,6 +18,7 @@ from orchestrator.reports.plans import (
     preview_object,
     print_concerns,
     print_earlier,
+    print_not_looked,
     print_preview_notes,
 )
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
@@ -50,7 +51,8 @@ def print_sweep_plan(
     if plan.evaluation is not None:
         print_preview_notes(plan.evaluation, console)
     if changes is not None:
-        print_earlier([(_same_as(planned), each) for planned, each in changes.earlier], console)
+        print_earlier([(_same_as(planned), each) for planned, each in changes.before], console)
+        print_not_looked(changes.not_looked, console)
 
 
 def _same_as(planned: PlannedTrial) -> str:

@@ -16,9 +16,10 @@ from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Capabilities, Endpoint, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
+from orchestrator.jobfile.tables import RESERVED_METADATA_KEYS
 from orchestrator.ledger import Ledger
 from orchestrator.runs.context import Listener
-from orchestrator.runs.jobs import RUN_KEY, TOKEN_KEY, job_changes
+from orchestrator.runs.jobs import RUN_KEY, job_changes
 from orchestrator.runs.marks import is_certain, is_likely
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, State, move, state_of
@@ -160,7 +161,7 @@ def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, name
         method=_method(job),
         seed=job.seed or 0,
         seed_given=True,
-        metadata={key: value for key, value in job.metadata.items() if key not in (TOKEN_KEY, RUN_KEY)},
+        metadata={key: value for key, value in job.metadata.items() if key not in RESERVED_METADATA_KEYS},
         training_path=names.get(job.training_file or "", job.training_file or ""),
         training_sha256="",
         validation_path=names.get(validation, validation) if validation else None,

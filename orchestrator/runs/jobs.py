@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,11 +16,12 @@ from orchestrator.endpoints.interface import (
     RemoteJob,
 )
 from orchestrator.engine.machine import Move
+from orchestrator.jobfile.tables import MAX_METADATA_PAIRS
 from orchestrator.runs.states import State, state_of
 from orchestrator.store.records import Checkpoint, Event, Metric
 from orchestrator.store.runs import Run, resolved_hyperparameters
 
-TOKEN_KEY, RUN_KEY = "ftorch_token", "ftorch_run"
+TOKEN_KEY, RUN_KEY, CONTENT_KEY = "ftorch_token", "ftorch_run", "ftorch_content"
 ID_EXAMPLE = "00000000"
 """As long as the id of any run."""
 
@@ -28,6 +31,8 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
     assert run.training_file_id is not None
     assert run.creation_token is not None
     marker = {TOKEN_KEY: run.creation_token, RUN_KEY: run.id}
+    if len(run.metadata) + len(marker) < MAX_METADATA_PAIRS:
+        marker[CONTENT_KEY] = content_of(run)
     return JobRequest(
         model=run.model,
         training_file=run.training_file_id,
@@ -39,6 +44,21 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
         token=run.creation_token,
         training_type=run.method.get("training_type"),
     )
+
+
+def content_of(run: Run) -> str:
+    """SHA-256 (hex) of what is trained: model, data, method, hyperparameters, and the seed if given. A job says it
+    in its metadata, so that the same content is known again when the database that recorded it is gone."""
+    content = {
+        "model": run.model,
+        "training": run.training_sha256,
+        "validation": run.validation_sha256,
+        "type": run.method["type"],
+        "hyperparameters": dict(run.method["hyperparameters"]),
+        "grader": run.method.get("grader"),
+        "seed": run.seed if run.seed_given else None,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sent_suffix(run: Run, capabilities: Capabilities) -> str | None:

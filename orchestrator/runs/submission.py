@@ -14,6 +14,7 @@ from orchestrator.errors import PlanOutdated
 from orchestrator.ids import short_id
 from orchestrator.jobfile import MAX_SEED
 from orchestrator.runs.earlier import UNCOUNTED, Earlier, History
+from orchestrator.runs.elsewhere import Elsewhere
 from orchestrator.runs.limits import over_budget
 from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
@@ -39,13 +40,24 @@ class Outlook:
     """The run that would be found and followed."""
     earlier: tuple[Earlier, ...] = ()
     """Where there is none: runs of the same content under other names."""
+    elsewhere: Elsewhere | None = None
+    """Where there is none of either: a job of the same content that no run here has."""
+    not_looked: str | None = None
+    """Why the endpoint could not be asked for such a job."""
     held: str | None = None
     """Why the budget would hold its run back."""
     is_raised: bool = False
     """The run that would be found has no job yet, and would cost more, or may, than when it was agreed to."""
 
+    @property
+    def before(self) -> tuple[Earlier | Elsewhere, ...]:
+        """All that was given the same content before."""
+        return *self.earlier, *([self.elsewhere] if self.elsewhere else [])
+
     def covers(self, other: Outlook) -> bool:
         """Whether agreeing to this is agreeing to the other too."""
+        if other.elsewhere is not None and self.elsewhere != other.elsewhere:
+            return False
         if other.same is not None:
             return self.same is None or self.is_raised or not other.is_raised
         known = {each.run.id for each in self.earlier}
@@ -59,19 +71,23 @@ def outlook_of(
     same = store.same(connection, plan.fingerprint, except_states=UNCOUNTED)
     earlier = () if same else History(connection, endpoints).of(plan.recipe)
     run = same or new_run(plan.recipe, "", now, random.Random(0))
-    if run.state not in _WITHOUT_JOB:
+    if run.state not in WITHOUT_JOB:
         return Outlook(same, earlier)
     as_planned = replace(run, estimated_cost_usd=plan.cost.usd, max_cost_usd=plan.job.limits.max_cost_usd)
     return Outlook(
-        same, earlier, over_budget(connection, as_planned, plan.config, now), _costs_more(run, as_planned)
+        same,
+        earlier,
+        held=over_budget(connection, as_planned, plan.config, now),
+        is_raised=costs_more(run, as_planned),
     )
 
 
-_WITHOUT_JOB = (State.PENDING, State.UPLOADING)
+WITHOUT_JOB = (State.PENDING, State.UPLOADING)
+"""States of a run that certainly has no job yet, so that what was agreed to can still change."""
 
 
-def _costs_more(before: Run, now: Run) -> bool:
-    """None is an unknown cost, and no limit."""
+def costs_more(before: Run, now: Run) -> bool:
+    """Whether a run may cost more than it was agreed to for. None is an unknown cost, and no limit."""
     return _is_more(before.estimated_cost_usd, now.estimated_cost_usd) or _is_more(
         before.max_cost_usd, now.max_cost_usd
     )
@@ -110,7 +126,7 @@ def record_run(
         if known is not None:
             job = plan.job
             store.set_limits(connection, known.id, job.limits.max_cost_usd, job.poll.seconds)
-            if known.state in _WITHOUT_JOB:
+            if known.state in WITHOUT_JOB:
                 store.set_estimate(connection, known.id, plan.cost.usd)
         run = known or new_run(plan.recipe, free_id(connection, rng), now, rng)
         if known is None:

@@ -221,6 +221,13 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
     return {row.job_id: row.id for row in rows}
 
 
+def recorded_jobs(connection: Connection, job_ids: Collection[str], tokens: Collection[str]) -> set[str]:
+    """Those of these fine-tuning jobs, and of these tokens of create requests, that are recorded, wherever."""
+    known = or_(runs.c.job_id.in_(job_ids), runs.c.creation_token.in_(tokens))
+    found = connection.execute(select(runs.c.job_id, runs.c.creation_token).where(known))
+    return {value for row in found for value in row if value}
+
+
 def last_jobs(connection: Connection, endpoint: str, *, except_run: str, limit: int) -> list[str]:
     """The ids of the newest fine-tuning jobs that runs on this endpoint have got."""
     query = (

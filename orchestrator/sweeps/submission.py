@@ -14,8 +14,9 @@ from orchestrator.config import EndpointConfig
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.errors import PlanOutdated, SweepNameTaken
 from orchestrator.runs.earlier import Earlier, History
+from orchestrator.runs.elsewhere import Elsewhere
 from orchestrator.runs.states import RequestedAction, State
-from orchestrator.runs.submission import free_id, keep_checks, new_run
+from orchestrator.runs.submission import WITHOUT_JOB, costs_more, free_id, keep_checks, new_run
 from orchestrator.store import runs as run_store, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.runs import Run
@@ -46,10 +47,29 @@ class Changes:
     earlier: tuple[tuple[PlannedTrial, Earlier], ...] = ()
     """Of the trials that would begin, or may be drawn: runs of the same content outside those that are found."""
 
+    elsewhere: tuple[tuple[PlannedTrial, Elsewhere], ...] = ()
+    """Of the trials that would begin: jobs of the same content that no run here has."""
+    not_looked: str | None = None
+    """Why the endpoint could not be asked for such jobs."""
+    waiting: tuple[RecordedTrial, ...] = ()
+    """Those of the found ones that certainly have no job yet."""
+    is_raised: bool = False
+    """Trials that are found have no job yet, and would cost more, or may, than when they were agreed to."""
+
+    @property
+    def before(self) -> tuple[tuple[PlannedTrial, Earlier | Elsewhere], ...]:
+        """All that was given the same content before."""
+        return *self.earlier, *self.elsewhere
+
+    @property
+    def beginning(self) -> tuple[PlannedTrial, ...]:
+        """The trials that would begin."""
+        return *self.new, *(planned for _, planned in self.renewed)
+
     @property
     def begun(self) -> frozenset[str]:
         """The fingerprints of the trials that would begin."""
-        return frozenset(each.fingerprint for each in (*self.new, *(planned for _, planned in self.renewed)))
+        return frozenset(each.fingerprint for each in self.beginning)
 
     def covers(self, other: Changes) -> bool:
         """Whether agreeing to this is agreeing to the other too."""
@@ -58,6 +78,7 @@ class Changes:
             self.begun.issuperset(other.begun)
             and self.drawn >= other.drawn
             and known.issuperset(each.run.id for _, each in other.earlier)
+            and (self.begins or self.is_raised or not other.is_raised)
         )
 
     @property
@@ -84,7 +105,9 @@ def changes_of(
     """
     _require_name(plan, connection)
     known = _find(plan, connection)
-    changes = _compare(plan, store.standings(connection, known.id) if known else [])
+    standings = store.standings(connection, known.id) if known else []
+    changes = _compare(plan, standings)
+    changes = replace(changes, is_raised=any(costs_more(*each) for each in _waiting(connection, plan, changes)))
     if endpoints is None:
         return changes
     history, found = History(connection, endpoints), {trial.run_id for trial in changes.found}
@@ -118,6 +141,8 @@ def record_sweep(
         sweep = _write_sweep(connection, plan, now, rng)
         _write_trials(connection, sweep, changes, now, rng)
         listed = [standing.trial for standing in store.standings(connection, sweep.id) if standing.trial.listed]
+        for _, run in _waiting(connection, plan, changes):
+            run_store.set_estimate(connection, run.id, run.estimated_cost_usd)
         for trial in listed:
             run_store.set_limits(connection, trial.run_id, plan.job.limits.max_cost_usd, plan.job.poll.seconds)
         crash_point("before-commit-submission")
@@ -181,7 +206,7 @@ def _find(plan: SweepPlan, connection: Connection) -> RecordedSweep | None:
 
 def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
     known = {standing.trial.fingerprint: standing for standing in standings}
-    new, renewed, found = [], [], []
+    new, renewed, found, waiting = [], [], [], []
     drawn = _drawn_before(plan, known)
     for planned in (*plan.trials, *drawn):
         standing = known.pop(planned.fingerprint, None)
@@ -191,8 +216,24 @@ def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
             renewed.append((standing.trial, planned))
         else:
             found.append(standing.trial)
+            waiting += [standing.trial] if standing.state in WITHOUT_JOB else []
     removed = tuple(standing.trial for standing in known.values() if standing.trial.listed)
-    return Changes(tuple(new), tuple(renewed), tuple(found), removed, plan.drawn - len(drawn))
+    left = plan.drawn - len(drawn)
+    return Changes(tuple(new), tuple(renewed), tuple(found), removed, left, waiting=tuple(waiting))
+
+
+def _waiting(connection: Connection, plan: SweepPlan, changes: Changes) -> list[tuple[Run, Run]]:
+    """The runs of the trials that are found and have no job yet: as recorded, and as the plan would have them."""
+    planned = {each.fingerprint: each for each in plan.trials}
+    costs = {trial.run_id: _cost_of(trial, planned, plan) for trial in changes.waiting}
+    cap = plan.job.limits.max_cost_usd
+    waiting = run_store.by_ids(connection, [*costs])
+    return [(run, replace(run, estimated_cost_usd=costs[run.id], max_cost_usd=cap)) for run in waiting]
+
+
+def _cost_of(trial: RecordedTrial, planned: Mapping[str, PlannedTrial], plan: SweepPlan) -> float | None:
+    known = planned.get(trial.fingerprint) or plan.recipes.plan(trial_of(trial))
+    return known.cost.usd
 
 
 def _earlier(changes: Changes, history: History, found: Collection[str]) -> Iterator[tuple[PlannedTrial, Earlier]]:

@@ -16,6 +16,7 @@ from support.project import Project
 import orchestrator
 from orchestrator.api import submit
 from orchestrator.errors import TrainedBefore
+from orchestrator.notebook.values import Plan, SweepPlan
 
 PAID = {"endpoint": 'endpoint = "paid"'}
 OTHER = {**PAID, "name": 'name = "other"'}
@@ -325,3 +326,71 @@ def test_the_same_content_that_came_meanwhile_is_not_paid_for(
     project.write_job(**OTHER)
     done = project.ftorch("submit", "jobs/greet.toml", "--yes")
     assert (done.code, len(host.jobs)) == (4, 1), done.err
+
+
+LIMITED = GRID + "[limits]\nmax_cost_usd = {}\n"
+GRID_JOB = {**PAID, **VALIDATED, "name": 'name = "grid"'}
+
+
+@pytest.fixture
+def half_a_sweep(project: Project, host: PaidHost) -> float:
+    """A sweep whose cap holds the second of its trials back; returns what that would cost, in dollars."""
+    project.write_job(LIMITED.format("2.0"), **GRID_JOB)
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 4
+    same = project.ftorch("submit", "jobs/greet.toml")
+    assert (same.code, "add --yes" in same.err) == (4, False), "of the same plan nothing is asked"
+    assert len(host.jobs) == 2
+    return waiting_cost(project)
+
+
+def waiting_cost(project: Project) -> float:
+    with sqlite3.connect(project.root / ".ftorch" / "ftorch.db") as connection:
+        [(cost,)] = connection.execute("SELECT estimated_cost_usd FROM runs WHERE state = 'pending'")
+    return float(cost)
+
+
+def test_a_cap_that_was_raised_is_agreed_to_anew_for_the_trials_that_wait(
+    project: Project, host: PaidHost, half_a_sweep: float
+) -> None:
+    project.write_job(LIMITED.format("50.0"), **GRID_JOB)
+    refused = project.ftorch("submit", "jobs/greet.toml")
+    assert (refused.code, "add --yes" in refused.err, len(host.jobs)) == (4, True, 2), refused.err
+    assert project.ftorch("resume").code == 4, "what was not agreed to is not recorded"
+    assert len(host.jobs) == 2
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
+    assert len(host.jobs) == 3
+
+
+def test_a_higher_price_is_agreed_to_anew_for_the_trials_that_wait(
+    project: Project, host: PaidHost, half_a_sweep: float
+) -> None:
+    prices = project.root / "prices.toml"
+    prices.write_text(prices.read_text().replace("1000", "1100"))
+    refused = project.ftorch("submit", "jobs/greet.toml")
+    assert (refused.code, "add --yes" in refused.err, len(host.jobs)) == (4, True, 2), refused.err
+    assert waiting_cost(project) == half_a_sweep
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 4
+    assert waiting_cost(project) == pytest.approx(1.1 * half_a_sweep)
+    assert len(host.jobs) == 2
+
+
+def test_a_notebooks_plan_says_what_was_trained_before(project: Project, host: PaidHost) -> None:
+    [first] = project.status()
+    job = project.write_job(**OTHER)
+    with project.entered():
+        planned = orchestrator.plan(job)
+        assert isinstance(planned, Plan)
+        assert f"trained before as run {first['run']}" in repr(planned)
+        assert [each.run.id for each in planned.trained_before] == [first["run"]]
+        assert "<caption>Trained before</caption>" in planned._repr_html_()
+
+
+def test_a_notebooks_plan_of_a_sweep_says_what_was_trained_before(project: Project, host: PaidHost) -> None:
+    project.write_job(**OTHER, **VALIDATED)
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
+    job = project.write_job(GRID, **PAID, **VALIDATED, name='name = "grid"')
+    with project.entered():
+        planned = orchestrator.plan(job)
+        assert isinstance(planned, SweepPlan)
+        assert "2 trials, 1 of them trained before" in repr(planned)
+        assert [found.run.name for _, found in planned.trained_before] == ["other"]

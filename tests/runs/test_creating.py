@@ -7,7 +7,7 @@ import pytest
 from orchestrator.endpoints.objects import read_job
 from orchestrator.errors import EndpointBusy, KeyRefused, LostLease, OutcomeUnknown, QuotaExhausted
 from orchestrator.ids import ulid
-from orchestrator.runs.jobs import TOKEN_KEY
+from orchestrator.runs.jobs import CONTENT_KEY, TOKEN_KEY, content_of
 from orchestrator.runs.states import State
 from orchestrator.store import records, runs as store
 from orchestrator.store.schema import runs
@@ -30,7 +30,8 @@ async def test_an_answer_is_recorded_with_its_job(intended, step, endpoint):
 async def test_the_request_carries_the_token_the_run_and_the_seed(intended, step, endpoint):
     run = await step(intended)
     (request,) = [detail for kind, detail in endpoint.calls if kind == "create"]
-    assert request.metadata == {TOKEN_KEY: run.creation_token, "ftorch_run": run.id}
+    marks = {TOKEN_KEY: run.creation_token, "ftorch_run": run.id, CONTENT_KEY: content_of(run)}
+    assert request.metadata == marks
     assert (request.seed, request.suffix, request.training_file) == (run.seed, "drone", run.training_file_id)
 
 
