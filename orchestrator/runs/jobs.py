@@ -16,12 +16,13 @@ from orchestrator.endpoints.interface import (
     RemoteJob,
 )
 from orchestrator.engine.machine import Move
-from orchestrator.jobfile.tables import MAX_METADATA_PAIRS
 from orchestrator.runs.states import State, state_of
 from orchestrator.store.records import Checkpoint, Event, Metric
 from orchestrator.store.runs import Run, resolved_hyperparameters
 
 TOKEN_KEY, RUN_KEY, CONTENT_KEY = "ftorch_token", "ftorch_run", "ftorch_content"
+_MOST_PAIRS = 16
+"""What the API takes as metadata of one job; `jobfile` keeps two of them free."""
 ID_EXAMPLE = "00000000"
 """As long as the id of any run."""
 
@@ -31,7 +32,7 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
     assert run.training_file_id is not None
     assert run.creation_token is not None
     marker = {TOKEN_KEY: run.creation_token, RUN_KEY: run.id}
-    if len(run.metadata) + len(marker) < MAX_METADATA_PAIRS:
+    if len(run.metadata) + len(marker) < _MOST_PAIRS:
         marker[CONTENT_KEY] = content_of(run)
     return JobRequest(
         model=run.model,
