@@ -388,7 +388,7 @@ def opened(dialect: Dialect) -> Iterator[tuple[Bench, asyncio.Runner]]:
     ):
         shutil.copy(template, Path(name) / "ftorch.db")
         patch.setattr(crashpoints, "armed", lambda place: _worker.get().pass_(place))
-        patch.setattr(engine_loop, "LOOK_UP_SECONDS", 20.0)  # nobody is looking at the screen
+        patch.setattr(engine_loop, "LOOK_UP_SECONDS", 120.0)  # nobody is looking at the screen
         bench = Bench(Path(name), dialect, runner.get_loop())
         try:
             yield bench, runner

@@ -1,15 +1,15 @@
-"""The product of crashes and faults, generated: what is in it, what `make test` takes, and one case of it."""
+"""One case of the product of crashes, faults and hosts: its name, and what is wrong when it is over."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 from faults.bench import Bench, Worker, in_bench
 from faults.catalogue import ON_CREATE, ON_UPLOAD, Fault
-from faults.dialects import Dialect, can_pause
+from faults.dialects import DIALECTS, Dialect
 from faults.invariants import violations
 from faults.profiles import PROFILES
 from orchestrator.endpoints.interface import Parts
@@ -19,12 +19,7 @@ ALL = os.environ.get("FTORCH_FAULTS") == "all"
 """Whether the whole product is asked for."""
 IN_PARTS = ("open-upload", "part", "complete-upload")
 PARTS = Parts(above=1, size=1000)
-_TELLING = ("none", "dropped", "answer-lost", "arrives-late", "429-seconds", "500-though-done")
 _AGAIN = 10
-_AROUND_THE_CREATE = (
-    *("before-commit-creating", "after-commit-creating", "before-create", "after-create", "after-job-look"),
-    *("before-commit-queued", "after-commit-queued"),
-)
 
 
 @dataclass(frozen=True)
@@ -58,40 +53,29 @@ class Case:
         return State.CANCELLED if self.requested_action == "cancel" else State.SUCCEEDED
 
     @property
+    def name(self) -> str:
+        """What differs from a life without trouble, such as `marks,on_create=dropped,crash=after-create`."""
+        told = [(field.name, getattr(self, field.name)) for field in fields(self)[1:]]
+        plain = Case(self.dialect)
+        return ",".join([self.dialect, *(f"{key}={value}" for key, value in told if value != getattr(plain, key))])
+
+    @classmethod
+    def named(cls, name: str) -> Case:
+        """The case of this name. Raises TypeError and ValueError for what is no name of a case."""
+        dialect, *told = name.split(",")
+        values = dict(item.split("=", 1) for item in told)
+        passing = int(values.pop("passing", 1))
+        return cls(_dialect(dialect), passing=passing, **values)
+
+    @property
     def number(self) -> int:
         """The same for the same case on every machine."""
-        return int.from_bytes(hashlib.sha256(repr(self).encode()).digest()[:4], "big")
+        return int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "big")
 
 
-def bases(dialect: Dialect, *, pairs: bool) -> list[Case]:
-    """Every fault on create, every one on upload, every wish; with `pairs` both faults at once. No crash yet."""
-    found = [Case(dialect, on_create=fault) for fault in ON_CREATE]
-    found += [Case(dialect, on_upload=fault) for fault in ON_UPLOAD]
-    found += [
-        Case(dialect, requested_action=requested_action)
-        for requested_action in ("cancel", "pause")
-        if requested_action != "pause" or can_pause(dialect)
-    ]
-    if dialect != "marks":  # hosts of that dialect take no parts
-        found += [Case(dialect, on_upload=fault, route=route) for fault in ON_UPLOAD for route in IN_PARTS]
-    if pairs:
-        found += [Case(dialect, on_create, on_upload) for on_create in ON_CREATE for on_upload in ON_UPLOAD]
-    return list(dict.fromkeys(found))
-
-
-def on_hosts(dialect: Dialect) -> list[Case]:
-    """Every host profile with the faults that end in different ways. No crash yet: `crashes` adds them to the cases
-    without a fault and with a lost answer.
-
-    A request that something doubles on its way, on a host that shows nothing of it, is no case: no client can help.
-    """
-    cases = [
-        Case(dialect, on_create=fault, profile=profile)
-        for profile in PROFILES
-        if profile != "honest"
-        for fault in (*_TELLING, "made-twice", "409", "400", "list-lags")
-    ]
-    return [case for case in cases if not (case.on_create == "made-twice" and case.may_stay_unknown)]
+def _dialect(name: str) -> Dialect:
+    [found] = [dialect for dialect in DIALECTS if dialect == name]
+    return found
 
 
 @dataclass(frozen=True)
@@ -102,30 +86,10 @@ class Verdict:
     passed: dict[str, int]
     """The crash points that the first process came by, and how often."""
 
-
-def crashes(verdict: Verdict) -> list[Case]:
-    """The case again with a kill at every place that it came by, the first and the last time that it did.
-
-    A place that it does not come by would be no other case. Pairs of faults are left as they are, and of uploads in
-    parts those are taken that end in different ways.
-    """
-    case = verdict.case
-    if "none" not in (case.on_create, case.on_upload):
-        return []
-    if case.route in IN_PARTS and case.on_upload not in _TELLING:
-        return []
-    if case.profile != "honest" and case.on_create not in ("none", "answer-lost"):
-        return []
-    if case.profile != "honest":
-        places = [place for place in _AROUND_THE_CREATE if place in verdict.passed]
-        return [replace(case, crash=place) for place in places]
-    times = [(place, passing) for place, count in verdict.passed.items() for passing in sorted({1, count})]
-    return [replace(case, crash=place, passing=passing) for place, passing in times]
-
-
-def sample(cases: list[Case], size: int) -> list[Case]:
-    """Always the same `size` of them."""
-    return sorted(cases, key=lambda case: case.number)[:size]
+    @property
+    def words(self) -> str:
+        """What is wrong, and how to see it alone."""
+        return f"{self.violations}; alone: python tests/faults/one_case.py '{self.case.name}'"
 
 
 def prove_alone(case: Case) -> Verdict:
@@ -163,6 +127,8 @@ async def _submitted(bench: Bench, first: Worker) -> str:
 async def _worked_on(case: Case, run_id: str, first: Worker, bench: Bench) -> None:
     """One process drives the run, and the same one carries out the wish, as far as it lives."""
     if not case.requested_action:
+        if ON_CREATE[case.on_create].makes_two:
+            await _held_until_it_follows_one(run_id, first, bench)
         await bench.work(first)
         return
     bench.holds_training = True
@@ -176,3 +142,11 @@ async def _worked_on(case: Case, run_id: str, first: Worker, bench: Bench) -> No
     else:
         await bench.work(bench.new_worker(), until=lambda: bench.run(run_id).requested_action is None)
         bench.request(run_id, "unpause")
+
+
+async def _held_until_it_follows_one(run_id: str, first: Worker, bench: Bench) -> None:
+    """Training lasts longer than it takes to see that there are two jobs: what has trained to its end is paid."""
+    bench.holds_training = True
+    for worker in (first, bench.new_worker()):
+        await bench.work(worker, until=lambda: bool(bench.run(run_id).job_id) or bench.run(run_id).is_over)
+    bench.holds_training = False

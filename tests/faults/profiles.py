@@ -41,6 +41,8 @@ class HostProfile:
 
     def answered(self, request: Exchange, answer: Answer) -> Answer:
         """The answer as the host gives it."""
+        if request.route == "list" and f"after={_STRANGER}" in request.query:  # it knows what it listed
+            return Answer(200, b'{"object": "list", "data": [], "has_more": false}')
         if answer.status not in (200, 201):
             return answer
         if request.route == "list":
@@ -62,6 +64,7 @@ class HostProfile:
         return self.job({**job, **self.changes})
 
 
+_STRANGER = "ftjob-x"
 _JSON = {"content-type": "application/json"}
 
 
@@ -100,7 +103,7 @@ def _with_strangers(jobs: list[Job], page: dict[str, Any]) -> dict[str, Any]:
         "training_file": "file-x",
         "seed": 1,
     }
-    return {**page, "data": [{**stranger, "id": "ftjob-x", "created_at": 1}, *jobs, {**stranger, "id": None}]}
+    return {**page, "data": [{**stranger, "id": _STRANGER, "created_at": 1}, *jobs, {**stranger, "id": None}]}
 
 
 _PROFILES = (

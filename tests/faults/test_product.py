@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 
-from faults.dialects import DIALECTS, Dialect
-from faults.product import ALL, Case, Verdict, bases, crashes, on_hosts, prove_alone, sample
+from faults.dialects import DIALECTS
+from faults.product import ALL, Case, Verdict, prove_alone
+from faults.selection import HALVES, hosts, on_dialect, on_profile, one_fault, sampled
 from orchestrator.engine.crashpoints import POINTS
 
-SAMPLE = 3
-SAMPLE_OF_HOSTS = 6
-SAMPLE_OF_CRASHES = 8
+SAMPLE = (3, 6, 8)
 """So many cases of each dialect `make test` takes: with faults alone, on hosts with a profile, and with a kill."""
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+def _prove(cases: list[Case]) -> list[Verdict]:
+    return [prove_alone(case) for case in cases]
+
+
+Share = Callable[[], list[Verdict]]
+_WHOLE: dict[str, Share] = {
+    **{f"{dialect}-{half}": partial(on_dialect, dialect, half, _prove) for dialect in DIALECTS for half in HALVES},
+    **{f"host-{profile}": partial(on_profile, profile, _prove) for profile in hosts()},
+}
+_SAMPLES: dict[str, Share] = {dialect: partial(sampled, dialect, _prove, SAMPLE) for dialect in DIALECTS}
+SHARES: Mapping[str, Share] = _WHOLE if ALL else _SAMPLES
+
+
+@pytest.mark.parametrize("share", SHARES)
 def test_every_crash_with_every_fault_ends_in_exactly_one_job(
-    dialect: Dialect, capsys: pytest.CaptureFixture[str]
+    share: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cases = bases(dialect, pairs=ALL)
-    hosts = on_hosts(dialect)
-    without_crash = _prove(cases if ALL else sample(cases, SAMPLE))
-    without_crash += _prove(hosts if ALL else sample(hosts, SAMPLE_OF_HOSTS))
-    with_crash = [case for verdict in without_crash for case in crashes(verdict)]
-    verdicts = without_crash + _prove(with_crash if ALL else sample(with_crash, SAMPLE_OF_CRASHES))
+    verdicts = SHARES[share]()
     with capsys.disabled():
-        print(f"\n{dialect}: {_summary(verdicts)}")
-    assert [f"{verdict.case}: {verdict.violations}" for verdict in verdicts if verdict.violations] == []
-    assert all(verdict.died for verdict in verdicts if verdict.case.crash)
+        print(f"\n{share}: {_summary(verdicts)}")
+    assert [verdict.words for verdict in verdicts if verdict.violations] == []
+    assert [verdict.case.name for verdict in verdicts if verdict.case.crash and not verdict.died] == []
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole product")
 def test_every_crash_point_is_passed_by_some_case() -> None:
-    verdicts = _prove(bases("metadata", pairs=False))
+    verdicts = _prove([*one_fault("metadata"), Case("metadata", requested_action="cancel")])
+    verdicts += _prove([Case("metadata", requested_action="pause"), Case("metadata", route="complete-upload")])
     assert set(POINTS) - {place for verdict in verdicts for place in verdict.passed} == set()
 
 
-def _prove(cases: Iterable[Case]) -> list[Verdict]:
-    """The verdicts, in order. Cases share nothing, so each processor takes some."""
-    cases = list(cases)
-    if not ALL:
-        return [prove_alone(case) for case in cases]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(prove_alone, cases, chunksize=20))
+def test_a_case_is_known_by_its_name() -> None:
+    case = Case("marks", on_create="dropped", crash="after-create", passing=2, profile="strangers")
+    assert case.name == "marks,on_create=dropped,crash=after-create,passing=2,profile=strangers"
+    assert Case.named(case.name) == case
+    assert Case.named("metadata") == Case("metadata")
 
 
 def _summary(verdicts: list[Verdict]) -> str:
