@@ -12,7 +12,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
@@ -124,6 +124,7 @@ class Bench:
 
     def __init__(self, folder: Path, dialect: Dialect, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.folder = folder
         self.dialect = dialect
         self.url = f"sqlite:///{folder / 'ftorch.db'}"
         self.jump = 0.0
@@ -159,7 +160,7 @@ class Bench:
     async def submit(self, worker: Worker | None = None, *, again: bool = False) -> str | None:
         """Record the run; its id, or None where the worker died of it."""
         database, worker = self.database, worker or self.new_worker()
-        with self._alive(worker):
+        with self.alive(worker):
             try:
                 plan = _plan(self.dialect)
                 return record_run(plan, database, now=self.now(), rng=self.rng, again=again).run.id
@@ -171,14 +172,16 @@ class Bench:
         with self.database.write() as connection:
             store.request_action(connection, run_id, requested_action)
 
-    async def work(self, worker: Worker, *, until: Callable[[], bool] | None = None) -> EndpointError | None:
-        """Drive all runs as one `ftorch resume` does, until they are over or the worker dies."""
+    async def work(
+        self, worker: Worker, *, until: Callable[[], bool] | None = None, ids: Collection[str] | None = None
+    ) -> EndpointError | None:
+        """Drive all runs (or `ids`) as one `ftorch resume` does, until they are over or the worker dies."""
         if worker.is_dead:
             return None
         database = MortalDatabase(self.url, worker)
-        with self._alive(worker):
+        with self.alive(worker):
             try:
-                async with self._endpoint(worker) as endpoint:
+                async with self.endpoint(worker) as endpoint:
                     context = Context(
                         database=database,
                         config=self.config,
@@ -188,7 +191,7 @@ class Bench:
                         endpoint=endpoint,
                         listener=self,
                     )
-                    await EndpointLoop(context, None, until).run(asyncio.Event())
+                    await EndpointLoop(context, ids, until).run(asyncio.Event())
             except Killed:
                 pass
             except EndpointError as error:
@@ -212,6 +215,18 @@ class Bench:
             if not left or unknown >= _ENOUGH_LOOKS:
                 break
         await self.wire.settle()
+
+    @contextmanager
+    def alive(self, worker: Worker) -> Iterator[None]:
+        token = _worker.set(worker)
+        try:
+            yield
+        finally:
+            _worker.reset(token)
+
+    def endpoint(self, worker: Worker) -> AbstractAsyncContextManager[OpenAIEndpoint]:
+        http = httpx2.AsyncClient(transport=_WireTransport(self.wire, worker))
+        return connected(self.config, http, self.capabilities, Retries(sleep=asyncio.sleep, random=self.rng))
 
     def while_stopped(self, others: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let `others` do their work while everything in the process that calls this stands still."""
@@ -284,18 +299,6 @@ class Bench:
 
     def _clock(self) -> Clock:
         return Clock(self.now, asyncio.sleep, self.steady)
-
-    @contextmanager
-    def _alive(self, worker: Worker) -> Iterator[None]:
-        token = _worker.set(worker)
-        try:
-            yield
-        finally:
-            _worker.reset(token)
-
-    def _endpoint(self, worker: Worker) -> AbstractAsyncContextManager[OpenAIEndpoint]:
-        http = httpx2.AsyncClient(transport=_WireTransport(self.wire, worker))
-        return connected(self.config, http, self.capabilities, Retries(sleep=asyncio.sleep, random=self.rng))
 
     async def _deliver(self, request: Exchange) -> Answer:
         if request.route in ("list", "job"):

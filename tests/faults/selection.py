@@ -127,8 +127,8 @@ def _kills(alone: list[Verdict], half: int) -> Iterator[Case]:
 
 def _alone(missed: Verdict) -> Iterator[Case]:
     """The case with one fault at a time: with both, the process ended before it came by the place."""
-    for quiet in ({"on_upload": "none"}, {"on_create": "none"}):
-        yield replace(missed.case, passing=1, **quiet)
+    case = replace(missed.case, passing=1)
+    yield from (replace(case, on_upload="none"), replace(case, on_create="none"))
 
 
 def _leads_there(case: Case, alone: list[Verdict]) -> bool:
