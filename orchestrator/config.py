@@ -113,7 +113,7 @@ class EndpointConfig:
         return list(dict.fromkeys([*([self.api_key_env] if self.api_key_env else []), *VARIABLE.findall(told)]))
 
     def _path_problem(self) -> str | None:
-        path = urlsplit(self.base_url or "").path
+        path = urlsplit(self.base_url or "").path.rstrip("/")
         if "//" in path:
             return f"its base_url {self.base_url} has // in its path; write it with one / in {self.source}"
         if route := _ROUTE.search(path):
@@ -142,7 +142,7 @@ class EndpointConfig:
             raise EndpointNotUsable(name=self.name, problem=self.problem)
 
 
-_ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)/?$")
+_ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)$")
 _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https://RESOURCE.openai.azure.com"}
 """Addresses of the types that have none by themselves."""
 

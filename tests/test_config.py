@@ -350,7 +350,7 @@ def test_the_database_is_the_one_that_ftorch_database_url_names(
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("https://host/v1//", "has // in its path"),
+        ("https://host//v1/", "has // in its path"),
         ("https://host//v1", "has // in its path"),
         ("https://host/v1/fine_tuning/jobs", "write https://host/v1"),
         ("https://host/v1/chat/completions", "write https://host/v1"),

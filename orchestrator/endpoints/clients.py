@@ -49,7 +49,8 @@ def client_of(config: EndpointConfig, http: DefaultAsyncHttpxClient) -> AsyncOpe
     """A client for an endpoint of type `openai` or `compatible`. Raises EndpointNotUsable."""
     keep_secrets_from_logs(config)
     make = AsyncOpenAI if config.type == "openai" else PlainClient
-    return make(base_url=config.base_url, api_key=key_of(config), http_client=http, **common(config))
+    base_url = (config.base_url or "").rstrip("/") or None  # the SDK puts one slash between it and the path
+    return make(base_url=base_url, api_key=key_of(config), http_client=http, **common(config))
 
 
 def common(config: EndpointConfig) -> dict[str, Any]:
