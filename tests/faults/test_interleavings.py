@@ -169,8 +169,7 @@ class Interleavings(RuleBasedStateMachine):
         try:
             self.bench.holds_training = False
             self.runner.run(self.bench.resume_until_over())
-            over = {run.id: State(run.state) for run in self.bench.runs()}
-            ends = {run_id: State.SUCCEEDED if end is State.UNKNOWN else end for run_id, end in over.items()}
+            ends = {run.id: State(run.state) if run.is_over else State.SUCCEEDED for run in self.bench.runs()}
             assert [run.state for run in self.bench.runs() if not run.is_over and run.state != State.UNKNOWN] == []
             assert violations(self.bench, ends, may_stay_unknown=True) == []
         finally:
