@@ -12,16 +12,23 @@ from orchestrator.store.runs import Run
 
 
 def violations(
-    bench: Bench, ends: dict[str, State], *, surplus_files: int = 0, may_stay_unknown: bool = False
+    bench: Bench,
+    ends: dict[str, State],
+    *,
+    surplus_files: int = 0,
+    may_stay_unknown: bool = False,
+    most_jobs: int | None = None,
 ) -> list[str]:
     """Sentences on what is wrong; none when all is well. `ends` are the runs and how each has to end.
 
     `surplus_files` are how many files too many are forgiven. With `may_stay_unknown` a run may end as unknown
-    instead, with the way out in its reason and never with a second job.
+    instead, with the way out in its reason and never with a second job. `most_jobs` were ever made for a run, those
+    that were cancelled as surplus included: what they trained until then is paid.
     """
     return [
         *_wrong_ends(bench.runs(), ends, may_stay_unknown),
         *_wrong_jobs(bench, ends),
+        *_surplus_jobs(bench, most_jobs),
         *_twice_uploaded(bench, surplus_files),
         *unexplained(bench),
     ]
@@ -76,6 +83,13 @@ def _wrong_jobs(bench: Bench, ends: dict[str, State]) -> list[str]:
         elif wanted and run.job_id not in ids:
             wrong.append(f"{run.id} follows {run.job_id}, which is not its job {ids[0]}")
     return wrong
+
+
+def _surplus_jobs(bench: Bench, most: int | None) -> list[str]:
+    made = Counter(job.seed for job in bench.jobs())
+    return (
+        [] if most is None else [f"{count} jobs were made, not {most}" for count in made.values() if count > most]
+    )
 
 
 def _twice_uploaded(bench: Bench, surplus: int) -> list[str]:

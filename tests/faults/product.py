@@ -108,7 +108,8 @@ async def _prove(case: Case, bench: Bench) -> Verdict:
     await _worked_on(case, run_id, first, bench)
     await bench.resume_until_over()
     passed = Counter(first.passed)
-    wrong = violations(bench, {run_id: case.end}, may_stay_unknown=case.may_stay_unknown)
+    most_jobs = 2 if ON_CREATE[case.on_create].makes_two else 1
+    wrong = violations(bench, {run_id: case.end}, may_stay_unknown=case.may_stay_unknown, most_jobs=most_jobs)
     return Verdict(case, wrong, first.is_dead, dict(passed))
 
 

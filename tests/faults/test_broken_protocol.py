@@ -11,7 +11,9 @@ from faults.break_the_protocol import (
     retry_in_the_sdk,
     send_before_the_intent,
 )
+from faults.break_the_rules import TESTS
 from faults.product import Case, prove_alone
+from faults.rules import BREAKS as RULES, Break as BrokenRule
 
 FATAL: dict[Break, Case] = {
     send_before_the_intent: Case("metadata", crash="before-commit-creating"),
@@ -26,3 +28,19 @@ def test_a_broken_protocol_is_found_out(break_it: Break, monkeypatch: pytest.Mon
     break_it(monkeypatch)
     [violation, *_] = prove_alone(FATAL[break_it]).violations
     assert "2 jobs on the endpoint, not 1" in violation
+
+
+@pytest.mark.parametrize(
+    "broken", [broken for broken in RULES if broken.cases], ids=lambda broken: broken.make.__name__
+)
+def test_a_broken_rule_is_found_out(broken: BrokenRule, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case.named(broken.cases[0])
+    assert prove_alone(case).violations == []
+    broken.make(monkeypatch)
+    assert prove_alone(case).violations
+
+
+def test_what_has_to_notice_a_broken_rule_is_there() -> None:
+    assert {broken.rule for broken in RULES} == set(range(1, 13))
+    assert [test for broken in RULES for test in broken.tests if not (TESTS / test).is_file()] == []
+    assert all(broken.tests or broken.cases for broken in RULES)

@@ -23,7 +23,7 @@ SLOW = (
     "store/test_recovery.py",  # full disks, killed processes, locks held by other programs
 )
 
-FAST = ("faults/test_product.py",)
+FAST = ("faults/test_product.py", "faults/test_interleavings.py")
 """Exceptions inside slow folders."""
 
 
