@@ -10,6 +10,7 @@ from typing import Any
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.bounded import ENCODINGS, BoundedClient
 from orchestrator.endpoints.keys import headers_of, key_of, query_of, without_key
 from orchestrator.errors import EndpointNotUsable
 
@@ -19,7 +20,7 @@ _PROXIES = ("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def http_client(config: EndpointConfig) -> DefaultAsyncHttpxClient:
+def http_client(config: EndpointConfig) -> BoundedClient:
     """Connections by the environment's proxies, but for this machine, which none of them can reach. Redirects are
     not followed: neither key nor data go where they point.
 
@@ -27,7 +28,7 @@ def http_client(config: EndpointConfig) -> DefaultAsyncHttpxClient:
     """
     past_proxies = {f"all://{host}": None for host in _LOOPBACK}
     try:
-        return DefaultAsyncHttpxClient(follow_redirects=False, mounts=past_proxies)
+        return BoundedClient(follow_redirects=False, mounts=past_proxies, headers={"Accept-Encoding": ENCODINGS})
     except ImportError as error:
         problem = f"{_named(_PROXIES)} names a SOCKS proxy, which needs a package; run: pip install socksio"
         raise EndpointNotUsable(name=config.name, problem=problem) from error

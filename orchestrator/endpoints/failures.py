@@ -13,6 +13,7 @@ import httpx2
 import openai
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.clients import AnswerTooLarge
 from orchestrator.endpoints.keys import without_key
 from orchestrator.endpoints.refusals import Refusal, is_no_credit, page_text, quoted, read_refusal
 from orchestrator.endpoints.retries import retry_after
@@ -45,6 +46,8 @@ def explain(
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, config, hide)
     if isinstance(error, openai.APIConnectionError):
+        if isinstance(error.__cause__, AnswerTooLarge):
+            return AnswerUnreadable(endpoint=config.name, problem=quoted(_cause(error), config), sent=True)
         is_late = isinstance(error, openai.APITimeoutError)
         problem = "it did not answer in time" if is_late else quoted(hide(_cause(error)), config)
         sent = not isinstance(error.__cause__, _NEVER_SENT)

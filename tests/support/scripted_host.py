@@ -50,7 +50,7 @@ class Asked:
 class Answer:
     status: int
     body: object
-    """Text goes out as it is, anything else as JSON."""
+    """Text and bytes go out as they are, anything else as JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -237,6 +237,10 @@ def _handler(host: ScriptedHost) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a client may hang up in the middle of an answer
+                super().handle()
+
         def respond(self) -> None:
             content = self._content()
             address = urlsplit(self.path)
@@ -249,7 +253,9 @@ def _handler(host: ScriptedHost) -> type[BaseHTTPRequestHandler]:
                     self.connection.shutdown(socket.SHUT_RDWR)
                 return
             is_text = isinstance(answer.body, str)
-            body = str(answer.body).encode() if is_text else json.dumps(answer.body).encode()
+            body = answer.body
+            if not isinstance(body, bytes):
+                body = str(body).encode() if is_text else json.dumps(body).encode()
             kind = "text/html" if is_text else "application/json"
             sent = {"content-type": kind, "content-length": str(len(body)), **host.extra_headers, **answer.headers}
             self.send_response(answer.status)

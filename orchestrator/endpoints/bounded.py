@@ -1,0 +1,63 @@
+"""Answers of bounded size: a small one may be made to fill the memory when it is decompressed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+from openai import DefaultAsyncHttpxClient
+
+LARGEST_ANSWER = 64 << 20
+"""Bytes of an answer after decompression. A page of a hundred jobs has less than one megabyte."""
+ENCODINGS = "gzip, deflate"
+"""Their ratio is bounded (about 1000), so one piece from the network can't fill the memory."""
+
+
+class AnswerTooLarge(httpx2.DecodingError):
+    """An answer is longer than what is read, or compressed in a way that was not asked for."""
+
+
+class BoundedClient(DefaultAsyncHttpxClient):
+    """Reads at most `LARGEST_ANSWER` bytes of an answer, counted as they come out of decompression. Answers that
+    the caller streams are the caller's to bound."""
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        answer = await super().send(request, stream=True, **options)
+        try:
+            _require_known_encoding(answer)
+            return answer if stream else await _whole(answer)
+        except BaseException:
+            await answer.aclose()
+            raise
+
+
+def _require_known_encoding(answer: httpx2.Response) -> None:
+    named = answer.headers.get("content-encoding", "").strip().lower()
+    if named not in ("", "identity", *ENCODINGS.split(", ")):  # one alone: two, one in the other, multiply
+        raise AnswerTooLarge(f"its answer is compressed as {named[:40]}, which was not asked for")
+
+
+async def _whole(answer: httpx2.Response) -> httpx2.Response:
+    """The answer with its body. Raises AnswerTooLarge."""
+    pieces, size = [], 0
+    async for piece in answer.aiter_bytes():
+        size += len(piece)
+        if size > LARGEST_ANSWER:
+            raise AnswerTooLarge(f"its answer has more than {LARGEST_ANSWER >> 20} MB")
+        pieces.append(piece)
+    await answer.aclose()
+    headers = httpx2.Headers([item for item in answer.headers.multi_items() if item[0].lower() not in _OF_THE_WAY])
+    whole = httpx2.Response(
+        answer.status_code,
+        headers=headers,
+        content=b"".join(pieces),
+        request=answer.request,
+        extensions=answer.extensions,
+        history=answer.history,
+    )
+    whole.elapsed = answer.elapsed
+    return whole
+
+
+_OF_THE_WAY = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers of the body as it was sent, which the body as it was read no longer fits."""
