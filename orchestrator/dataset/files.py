@@ -133,6 +133,12 @@ def sent_prefix(sha256: str) -> str:
     return f"ftorch-{sha256[:_HASH_CHARACTERS]}-"
 
 
+def hash_in(name: str) -> str | None:
+    """The start of the hash that the name of an upload holds, as `sent_name` put it there."""
+    found = re.match(rf"ftorch-([0-9a-f]{{{_HASH_CHARACTERS}}})-", name)
+    return found[1] if found else None
+
+
 def _open_regular(path: Path) -> BinaryIO:
     try:
         # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.

@@ -236,7 +236,15 @@ class Endpoint(Protocol):
         """Let the endpoint fetch a file for fine-tuning, asking once; only where `capabilities.imports`."""
 
     async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
-        """The files of this name and purpose, newest first."""
+        """The files of this purpose, newest first, whose names hold the hash that `sent_name` begins with; where it
+        holds none, those of this very name."""
+
+    async def files_of_size(self, size: int, *, purpose: str = TRAINING) -> list[RemoteFile]:
+        """The files of this purpose and size in bytes, newest first."""
+
+    async def file_hash(self, file_id: str, size: int) -> str | None:
+        """The SHA-256 of a file's bytes, of which no more than `size` are read; None where there are more, or the
+        endpoint doesn't give them out."""
 
     async def files(self) -> list[RemoteFile]:
         """All fine-tuning files, newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -13,6 +14,7 @@ import openai
 from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.files import hash_in
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.dataset.profile.fingerprints import json_text
 from orchestrator.endpoints.batches import OpenAIBatches
@@ -153,7 +155,32 @@ class OpenAIEndpoint:
         )
 
     async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
-        return [file for file in await self._files_for(purpose) if file.filename == sent_name]
+        mark = hash_in(sent_name) or sent_name
+        return [
+            file
+            for file in await self._files_for(purpose)
+            if file.filename == sent_name or (mark != sent_name and mark in (file.filename or "").lower())
+        ]
+
+    async def files_of_size(self, size: int, *, purpose: str = TRAINING) -> list[RemoteFile]:
+        return [file for file in await self._files_for(purpose) if file.bytes == size]
+
+    async def file_hash(self, file_id: str, size: int) -> str | None:
+        streamed = self._client.files.with_streaming_response.content
+        found, read = hashlib.sha256(), 0
+        try:
+            async with (
+                asyncio.timeout(self._deadline(size)),
+                streamed(file_id, timeout=self._config.timeout_seconds) as answer,
+            ):
+                async for piece in answer.iter_bytes():
+                    found.update(piece)
+                    read += len(piece)
+                    if read > size:
+                        return None
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError):
+            return None  # hosts keep training files to themselves; a file that is not known is not ours
+        return found.hexdigest()
 
     async def files(self) -> list[RemoteFile]:
         return await self._files_for(TRAINING)

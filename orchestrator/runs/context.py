@@ -79,6 +79,8 @@ class Context(Worker[Run]):
     """By run: what the endpoint last said instead of creating its job."""
     turned_away: dict[Hashable, int] = field(default_factory=lambda: defaultdict(int))
     """By run or upload: how often in a row the endpoint was too busy for it, and named no time."""
+    other_files: set[str] = field(default_factory=set)
+    """By id: files on the endpoint whose bytes are not those of an upload, or can't be compared with them."""
     poor_looks: dict[str, PoorLook] = field(default_factory=dict)
     """By job: those that the endpoint does not show just now."""
     refused_keys: int = 0

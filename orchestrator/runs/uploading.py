@@ -22,6 +22,7 @@ from orchestrator.errors import (
 )
 from orchestrator.jobfile.addresses import Address
 from orchestrator.runs.context import Context
+from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
@@ -33,6 +34,7 @@ _PATIENCE_SECONDS = 7200.0
 """How long an endpoint may process a file; the largest take minutes."""
 _LOOK_AGAIN_SHARE = 0.1
 """Of the settling window: each look pages through the list of files."""
+_MOST_COMPARED = 5
 _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
@@ -126,8 +128,10 @@ async def _look_for(context: Context, upload: Upload, path: Place) -> str | Wait
     crash_point("before-file-look")
     named = await context.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
     found = [file for file in named if isinstance(path, Address) or file.bytes in (None, upload.bytes)]
-    crash_point("after-file-look")
     usable = [file for file in found if file.status not in _FAILED_STATUSES]
+    if not usable and not isinstance(path, Address):
+        usable = await _same_bytes(context, upload)
+    crash_point("after-file-look")
     if usable:
         return _confirm(context, upload, usable[-1], path)
     left = context.config.settling_seconds - context.searched_seconds(upload.id)
@@ -136,6 +140,21 @@ async def _look_for(context: Context, upload: Upload, path: Place) -> str | Wait
         return Wait(context.now() + pause, f"upload unconfirmed, looking for {path.name}")
     del context.searches[upload.id]
     return await _send(context, upload, path)
+
+
+async def _same_bytes(context: Context, upload: Upload) -> list[RemoteFile]:
+    """A host may have given the file another name: then only its bytes tell that it is ours. A file that can't be
+    compared is not taken; sending it anew costs nothing."""
+    since = (upload.attempted_at or upload.created_at) - CLOCK_SKEW_SECONDS
+    listed = await context.endpoint.files_of_size(upload.bytes, purpose=upload.purpose)
+    new = [file for file in listed if file.created_at is None or file.created_at >= since]
+    for file in new[:_MOST_COMPARED]:
+        if file.id in context.other_files or file.status in _FAILED_STATUSES:
+            continue
+        if await context.endpoint.file_hash(file.id, upload.bytes) == upload.sha256:
+            return [file]
+        context.other_files.add(file.id)
+    return []
 
 
 async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:

@@ -193,6 +193,13 @@ class FakeEndpoint:
         files: list[RemoteFile] = await self._meet("find_files", sent_name, effect)
         return files
 
+    async def files_of_size(self, size: int, *, purpose: str = TRAINING) -> list[RemoteFile]:
+        return [read_file(raw) for raw in list(self.raw_files.values())[::-1] if raw["bytes"] == size]
+
+    async def file_hash(self, file_id: str, size: int) -> str | None:
+        self.calls.append(("file_hash", file_id))
+        return hashlib.sha256(self.received[file_id]).hexdigest()
+
     async def file(self, file_id: str) -> RemoteFile:
         def effect() -> RemoteFile:
             if file_id not in self.raw_files:
