@@ -10,6 +10,7 @@ from orchestrator.api.actions import request_action
 from orchestrator.api.host import Host
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import RequestedAction
+from orchestrator.runs.waiting import is_held
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.supervisor import SweepSupervisor, supervisors
 
@@ -40,8 +41,7 @@ def resume(
         ledger.forget_account(left.active)
     if left.is_any:
         host.say(f"resuming {left.said}")
-        if now:
-            ledger.hasten(left.active)
+        ledger.hasten([run for run in left.active if now or is_held(run)])
     carried_on = [
         _step(host, lambda: left.is_any and followups.remove_leftovers(ledger, host, _ids(ledger, key))),
         _step(host, lambda: left.is_any and _follow(ledger, left, host)),

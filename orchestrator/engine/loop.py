@@ -57,7 +57,7 @@ class Loop(Generic[T, W]):
         self._outage = 0.0
         self._quiet_until = 0.0  # by the steady clock, which nobody sets
         self._claimed_at = inf
-        self._refusals: dict[str, RequestRefused] = {}
+        self._refusals: dict[str, EndpointError] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until it is done, or `stop` is set. Leases are given back in any case.

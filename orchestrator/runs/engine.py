@@ -10,8 +10,8 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from orchestrator.engine.loop import Loop, Part
-from orchestrator.engine.machine import Move, Wait
-from orchestrator.errors import LostLease
+from orchestrator.engine.machine import Move, Outcome, Wait
+from orchestrator.errors import LostLease, QuotaExhausted, RequestRefused
 from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
@@ -19,10 +19,12 @@ from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.reconcile import disown
 from orchestrator.runs.states import MACHINE, POLLED, State
 from orchestrator.runs.steps import STEPS
+from orchestrator.runs.waiting import asking_again
 from orchestrator.runs.watching import Watch
 from orchestrator.store import runs as store
 from orchestrator.store.runs import RUNS, Run
 
+_HELD_SECONDS = 60.0
 _EASED = (*POLLED, State.COLLECTING)
 """Following these costs nothing, so a worker takes them along whoever began them."""
 
@@ -105,6 +107,25 @@ class EndpointLoop(Loop[Run, Context]):
         except LostLease:
             await disown(item, outcome, self.worker)
             raise
+
+    async def _outcome(self, item: Run) -> Outcome:
+        try:
+            return await super()._outcome(item)
+        except QuotaExhausted as error:
+            return self._hold(item, error)
+
+    def refused(self, item: Run, error: RequestRefused) -> Wait:
+        return self._hold(item, error)
+
+    def _hold(self, item: Run, error: QuotaExhausted | RequestRefused) -> Wait:
+        """The run is asked for again every minute while others are under way; in the end the error is raised."""
+        if item.id not in self._refusals:
+            self.worker.warned(str(error))
+        self._refusals[item.id] = error
+        until = self.worker.now() + _HELD_SECONDS
+        what = "has no credit for it" if isinstance(error, QuotaExhausted) else "refused it"
+        reason = f"on hold: {self.worker.config.name} {what}: {error.facts['problem']}"
+        return Wait(until, asking_again(until, reason, self.worker), blocked=True)
 
     def stepped(self, before: Run, item: Run) -> None:
         if item.state in POLLED:

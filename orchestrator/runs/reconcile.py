@@ -12,14 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from orchestrator.endpoints.interface import RemoteBatch, RemoteJob
 from orchestrator.endpoints.objects import read_job
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
-from orchestrator.engine.worker import Worker
 from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status
@@ -33,6 +31,7 @@ from orchestrator.runs.marks import (
     time_of,
 )
 from orchestrator.runs.states import FINAL, RequestedAction, State, state_of
+from orchestrator.runs.waiting import wait_until
 from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
@@ -90,19 +89,6 @@ async def look_before_asking(run: Run, context: Context) -> Outcome:
     if ours := [job for job in look.found if is_certain(job, run)]:
         return await adopt(run, context, ours)
     return next_attempt(run, context, "the last request was refused for now")
-
-
-LONGEST_PAUSE_SECONDS = 3600.0
-"""Between two requests without a time from the endpoint, and between two looks while it wants none."""
-
-
-def wait_until(moment: float, reason: str, context: Worker[Any], changes: Mapping[str, Any] | None = None) -> Wait:
-    """Wait for the moment from which the endpoint takes requests again, looking at least once an hour."""
-    said = reason.split("; asking again at")[0]
-    clock = datetime.fromtimestamp(moment).astimezone()
-    shown = f"{clock:%H:%M:%S}" if moment - context.now() < LONGEST_PAUSE_SECONDS else f"{clock:%a %H:%M}"
-    again = min(moment, context.now() + LONGEST_PAUSE_SECONDS)
-    return Wait(again, f"{said}; asking again at {shown}", changes or {})
 
 
 def search_for(run: Run) -> Hashable:

@@ -6,6 +6,7 @@ States that follow the endpoint's status (queued, running, paused) are moved by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -30,17 +31,16 @@ from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import departures, move_to_status, request_for
 from orchestrator.runs.reconcile import (
-    LONGEST_PAUSE_SECONDS,
     adopt,
     look_before_asking,
     look_for_job,
     look_once,
     next_attempt,
     search_for,
-    wait_until,
 )
 from orchestrator.runs.states import FINAL, MACHINE, RequestedAction, State, state_of
-from orchestrator.runs.uploading import file_on_endpoint
+from orchestrator.runs.uploading import file_on_endpoint, is_on_the_way
+from orchestrator.runs.waiting import LONGEST_PAUSE_SECONDS, wait_until
 from orchestrator.store import runs as store
 from orchestrator.store.runs import RUNS, Run
 
@@ -59,6 +59,8 @@ async def uploading(run: Run, context: Context) -> Outcome:
         try:
             found = await file_on_endpoint(context, place, sha256)
         except (DataFileUnusable, RequestRefused, UsageError) as error:
+            if isinstance(error, RequestRefused) and is_on_the_way(error):
+                raise  # the loop holds the run: the file is as good as it was
             return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
         if isinstance(found, Wait):
             waits.append(found)
@@ -103,8 +105,8 @@ async def _create(run: Run, context: Context) -> Outcome:
     try:
         job = await _request(run, context)
     except OutcomeUnknown as error:
-        if error.facts.get("status") == HTTPStatus.CONFLICT and _is_about_a_new_file(run, error, context):
-            return _file_not_ready(run, error, context)
+        if error.facts.get("status") == HTTPStatus.CONFLICT and not _is_of_an_attempt(error):
+            return _refused(run, RequestRefused(**error.facts), context)
         given_up = context.now()
         context.last_words[run.id] = error.facts["problem"]
         context.begin_search(search_for(run))  # a request that was given up late can still land
@@ -146,6 +148,18 @@ def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:
         return _file_not_ready(run, error, context)
     context.refusals[search_for(run)] = error
     return Wait(context.now(), f"{context.config.name} refuses the job ({error.facts['problem']}); looking once")
+
+
+def _is_of_an_attempt(error: EndpointError) -> bool:
+    """Whether a conflict is one with a create request before it, or with this one: then there may be a job."""
+    return _ATTEMPT_WORDS.search(f"{error.facts['code']} {error.facts['message']}") is not None
+
+
+_ATTEMPT_WORDS = re.compile(
+    r"in[ _-]progress|already (exists|running|submitted|created|being)|duplicate|idempoten|concurrent"
+    r"|(earlier|previous|another|same) (request|attempt)",
+    re.IGNORECASE,
+)
 
 
 def _file_not_ready(run: Run, error: EndpointError, context: Context) -> Wait:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
@@ -23,6 +24,7 @@ from orchestrator.errors import (
 from orchestrator.jobfile.addresses import Address
 from orchestrator.runs.context import Context
 from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
+from orchestrator.runs.waiting import asking_again
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
 
@@ -178,14 +180,32 @@ async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
             crash_point("before-commit-upload-failure")
         crash_point("after-commit-upload-failure")
         if isinstance(error, EndpointBusy):
-            return Wait(context.now() + _pause(context, intended, error), str(error))
-        if isinstance(error, RequestRefused):
+            until = context.now() + _pause(context, intended, error)
+            reason = f"{context.config.name} is at a limit ({error.facts['problem']})"
+            return Wait(until, asking_again(until, reason, context))
+        if isinstance(error, RequestRefused) and not is_on_the_way(error):
             raise DataFileUnusable(
                 path=path, problem=f"the upload was refused: {error.facts['problem']}"
             ) from error
         raise
     context.turned_away.pop(intended.id, None)
     return _confirm(context, intended, remote, path)
+
+
+def is_on_the_way(error: RequestRefused) -> bool:
+    """Whether a refusal is about who asks, or comes from what is in between (a firewall, a sign-in page): it says
+    nothing of the file."""
+    status = error.facts["status"] or 0
+    return status in _ON_THE_WAY or 300 <= status < 400
+
+
+_ON_THE_WAY = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
+    HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED,
+)
 
 
 def _pause(context: Context, upload: Upload, error: EndpointBusy) -> float:

@@ -84,3 +84,49 @@ def test_a_refusal_whose_job_was_made_all_the_same_is_not_believed(host, custome
     host.on(CREATE, refuse)
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["job_id"]) == (0, 1, "ftjob-0001")
+
+
+def test_a_firewall_at_the_upload_holds_the_run_and_its_file(host, customer):
+    host.on(UPLOAD, Answer(403, "<html><title>Blocked by the company's firewall</title></html>"))
+    done = customer.submit()
+    assert (done.code, customer.run()["state"]) == (1, "uploading")
+    assert "Blocked by the company's firewall" in done.err
+    assert "asking again at" in customer.run()["reason"]
+    host.forget_rules()
+    assert customer.ftorch("resume").code == 0
+    assert (len(host.jobs), customer.run()["state"]) == (1, "succeeded")
+
+
+def test_no_credit_for_one_run_stops_no_other(host, customer):
+    def refuse(asked):
+        return Answer(402, {"detail": "Insufficient credits."}) if asked.count == 1 else None
+
+    host.on(CREATE, refuse)
+    host.holds = True
+    customer.submit("--detach", name="poor", n_epochs=7)
+    customer.follow("rich")
+    assert customer.states() == {"poor": "creating", "rich": "queued"}
+    host.holds = False
+    done = customer.ftorch("resume")
+    assert (done.code, set(customer.states().values())) == (0, {"succeeded"})
+    assert len(host.jobs) == 2
+
+
+def test_an_upload_at_a_limit_says_when_it_is_sent_again(host, customer):
+    host.on(UPLOAD, refusal(429, "Too many files.", "rate_limit_exceeded", retry_after="3600"))
+    with customer.interrupted_when(lambda: host.count(UPLOAD) > 0):
+        assert customer.submit().code == 130
+    assert "Too many files. (HTTP 429, rate_limit_exceeded)); asking again at" in customer.run()["reason"]
+
+
+def test_a_conflict_without_a_job_is_a_refusal(host, customer):
+    host.on(CREATE, refusal(409, "This model cannot be tuned with this method."))
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["state"]) == (1, 1, "failed")
+    assert "cannot be tuned" in done.err
+
+
+def test_a_conflict_with_an_earlier_attempt_is_looked_into(host, customer):
+    host.on(CREATE, refusal(409, "A request with this Idempotency-Key is in progress."), times=1)
+    done = customer.submit()
+    assert (done.code, host.creates, customer.run()["state"]) == (0, 2, "succeeded")

@@ -40,8 +40,8 @@ from orchestrator.evaluation.batching.reconcile import (
 from orchestrator.evaluation.batching.states import CANCEL, ENDED, MACHINE, REFUSED, Context, State
 from orchestrator.ids import ulid
 from orchestrator.runs.jobs import TOKEN_KEY
-from orchestrator.runs.reconcile import LONGEST_PAUSE_SECONDS, wait_until
 from orchestrator.runs.uploading import file_on_endpoint
+from orchestrator.runs.waiting import LONGEST_PAUSE_SECONDS, wait_until
 from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import BATCHES, Batch
 from orchestrator.store.evaluations import Asked, RecordedAnswer
