@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from orchestrator.config import Workspace
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import Stopped
+from orchestrator.runs.waiting import way_on
 from orchestrator.store.runs import Run
 
 
@@ -46,7 +47,7 @@ def _one(workspace: Workspace, run: Run) -> str:
     if run.job_id is None:
         return f"stopped; run {run.id} has no job yet; ftorch resume {run.id} goes on"
     if run.state == "paused":
-        return f"stopped; job {run.job_id} of run {run.id} is paused; ftorch unpause {run.id} lets it go on"
+        return f"stopped; job {run.job_id} of run {run.id} is paused; {way_on(run)}"
     if _outlives_us(workspace, run):
         return f"stopped; job {run.job_id} of run {run.id} goes on; ftorch resume {run.id} follows it"
     return (

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from orchestrator.config import EndpointConfig
 from orchestrator.reports.deployments import answering_line, waiting_line
-from orchestrator.reports.runs import way_on
 from orchestrator.reports.text import duration, money, printable
+from orchestrator.runs.waiting import way_on
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.overview import Overview

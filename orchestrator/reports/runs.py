@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.ledger import is_followed
 from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import ago, duration, iso, loss, printable
+from orchestrator.runs.waiting import way_on
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run, RunSummary
 
@@ -134,13 +135,6 @@ def why(run: Run, now: float) -> str:
     if run.creation_open and run.due_at is not None:
         return f"{run.reason} (next look in {duration(run.due_at - now)})"
     return run.reason
-
-
-def way_on(run: Run) -> str:
-    """How a paused run goes on."""
-    if run.endpoint_type == "compatible":
-        return "let it go on at the host; ftorch resume looks again"
-    return f"ftorch unpause {run.id} lets it go on"
 
 
 def steps(metric: Metric | None) -> str:

@@ -32,3 +32,10 @@ def asking_again(moment: float, reason: str, context: Worker[Any]) -> str:
 def is_held(run: Run) -> bool:
     """Whether the run waits for what the user changes: credit, a budget, a sign-in. `resume` asks at once."""
     return not run.is_over and run.reason.startswith(_HELD)
+
+
+def way_on(run: Run) -> str:
+    """How a paused run goes on."""
+    if run.endpoint_type == "compatible":
+        return "let it go on at the host; ftorch resume looks again"
+    return f"ftorch unpause {run.id} lets it go on"
