@@ -59,6 +59,8 @@ class EndpointConfig:
     """The user's own table of prices, whose rows come before the shipped ones."""
     hyperparameters: Literal["method", "top-level"] = "method"
     """Where the host reads them in a create request: in `method`, or at the top as in the API before 2024-12."""
+    result: Literal["model", "last-checkpoint"] = "model"
+    """What a succeeded job yields: the model that it names, or, on hosts that name none, its last checkpoint."""
     suffix_max: int | None = None
     """The most characters that the host takes in a suffix; None for what its type is known to take."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -163,7 +163,7 @@ def _is_body(value: Any) -> bool:
 
 
 _AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
-_DIALECT_KEYS = ("hyperparameters", "suffix_max", "headers", "query", "body")
+_DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
@@ -186,6 +186,9 @@ RULES: Mapping[str, _Rule] = {
     ),
     "hyperparameters": _Rule(
         lambda value: value in ["method", "top-level"], 'must be "method" or "top-level"', reaches=False
+    ),
+    "result": _Rule(
+        lambda value: value in ["model", "last-checkpoint"], 'must be "model" or "last-checkpoint"', reaches=False
     ),
     "suffix_max": _Rule(
         lambda value: type(value) is int and 8 <= value <= 64,

@@ -57,10 +57,19 @@ async def collecting(run: Run, context: Context) -> Outcome:
     crash_point("after-collection")
     if job.fine_tuned_model:
         return _succeed(run, job, harvest, job.fine_tuned_model, context)
+    if model := _last_checkpoint(harvest, context):
+        return _succeed(run, job, harvest, model, context)
     patience = max(_MODEL_PATIENCE_POLLS * context.config.poll_seconds, context.config.settling_seconds)
     if context.now() < _since(run, context) + patience:
         return Wait(context.now() + context.config.poll_seconds, "the job succeeded; waiting for its model id")
     return _without_model(run, job, harvest, context)
+
+
+def _last_checkpoint(harvest: Harvest, context: Context) -> str | None:
+    """The model of the highest step, where the endpoint's table says that this is what a job yields."""
+    if context.config.result != "last-checkpoint" or not harvest.checkpoints:
+        return None
+    return max(harvest.checkpoints, key=lambda checkpoint: checkpoint.step).model or None
 
 
 def _without_model(run: Run, job: RemoteJob, harvest: Harvest, context: Context) -> Move:

@@ -235,7 +235,8 @@ async def unknown(run: Run, context: Context) -> Outcome:
     except RequestRefused:
         return _still_unknown(run, context)
     state = state_of(job)
-    if state is State.COLLECTING and not job.fine_tuned_model:
+    names_its_model = job.fine_tuned_model or context.config.result == "last-checkpoint"
+    if state is State.COLLECTING and not names_its_model:
         return _still_unknown(run, context)
     seen = move_to_status(job, "seen again: ")
     return Move(State.QUEUED if seen.to in FINAL else seen.to, seen.reason, seen.changes)

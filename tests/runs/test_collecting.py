@@ -141,3 +141,12 @@ async def test_a_crash_between_collecting_and_the_end_repeats_nothing_wrong(ende
     assert (await step(run)).state == State.SUCCEEDED
     with db.read() as connection:
         assert len(records.checkpoints_of(connection, run.id)) == 1
+
+
+async def test_the_last_checkpoint_is_the_model_where_the_table_says_so(ended, step, endpoint, context):
+    context.config = replace(context.config, result="last-checkpoint")
+    run = await ended(fine_tuned_model=None)
+    later = {**CHECKPOINT, "id": "ckpt-2", "step_number": 12, "fine_tuned_model_checkpoint": "ft:x:ckpt-12"}
+    endpoint.checkpoints_of[run.job_id] += [later, CHECKPOINT]
+    done = await step(run)
+    assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, "ft:x:ckpt-12")

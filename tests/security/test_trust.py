@@ -22,6 +22,7 @@ HARMLESS = {
     "max_cost_usd_per_month",
     "prices",
     "hyperparameters",
+    "result",
     "suffix_max",
     "api",
 }
