@@ -13,7 +13,7 @@ import httpx2
 import openai
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.clients import AnswerTooLarge
+from orchestrator.endpoints.bounded import AnswerTooLarge
 from orchestrator.endpoints.keys import without_key
 from orchestrator.endpoints.refusals import Refusal, is_no_credit, page_text, quoted, read_refusal
 from orchestrator.endpoints.retries import retry_after

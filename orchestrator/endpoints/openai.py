@@ -43,7 +43,7 @@ from orchestrator.endpoints.objects import (
     read_result_rows,
     usable_id,
 )
-from orchestrator.endpoints.pages import read_page as _page
+from orchestrator.endpoints.pages import read_page
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     AnswerUnreadable,
@@ -86,7 +86,7 @@ class OpenAIEndpoint:
 
     async def check(self) -> str:
         try:
-            page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, limit=1)
+            page = await self._repeat("list jobs", self._raw_jobs.list, read=read_page, limit=1)
         except (AnswerUnreadable, RequestRefused) as error:
             await self._check_files(error)
             return (
@@ -101,7 +101,7 @@ class OpenAIEndpoint:
         if 300 <= (error.facts.get("status") or 0) < 400:
             raise error from None  # the address is another one: nothing more is sent to this
         try:
-            await self._repeat("list files", self._raw_files.list, read=_page, purpose=TRAINING)
+            await self._repeat("list files", self._raw_files.list, read=read_page, purpose=TRAINING)
         except (AnswerUnreadable, RequestRefused):
             raise error from None
 
@@ -259,7 +259,7 @@ class OpenAIEndpoint:
         if metadata and self.capabilities.metadata:
             query["metadata"] = dict(metadata)
         try:
-            page = await self._repeat("list jobs", self._raw_jobs.list, read=_page, **query)
+            page = await self._repeat("list jobs", self._raw_jobs.list, read=read_page, **query)
         except (EndpointUnreachable, RequestRefused) as error:
             passes = not isinstance(error, AnswerUnreadable | RequestRefused)
             if passes and error.facts.get("status") not in _GONE:
@@ -330,7 +330,7 @@ class OpenAIEndpoint:
 
     async def models(self) -> list[str]:
         try:
-            page = await self._repeat("list models", self._client.models.with_raw_response.list, read=_page)
+            page = await self._repeat("list models", self._client.models.with_raw_response.list, read=read_page)
         except AnswerUnreadable:
             return []
         except RequestRefused as error:
@@ -425,7 +425,7 @@ class OpenAIEndpoint:
         if limit is not None:
             query["limit"] = limit
         for _ in range(_MOST_PAGES):
-            page = await self._repeat(what, call, *args, read=_page, **query)
+            page = await self._repeat(what, call, *args, read=read_page, **query)
             if not page.items or str(page.items[-1].get("id")) in seen:
                 return
             yield page.items

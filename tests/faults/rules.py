@@ -70,12 +70,12 @@ def _certain_where(patch: Patch, is_certain: Callable[[Any, Run], bool]) -> None
 
 
 def a_list_without_an_array_is_empty(patch: Patch) -> None:
-    honest = openai._page
+    honest = openai.read_page
 
     def lenient(raw: Any) -> Any:
         return honest(raw if isinstance(raw.get("data"), list) else {"data": [], "has_more": False})
 
-    patch.setattr(openai, "_page", lenient)
+    patch.setattr(openai, "read_page", lenient)
 
 
 def the_first_page_is_all(patch: Patch) -> None:
