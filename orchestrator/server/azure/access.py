@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
+from orchestrator.server import bodies
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.azure.errors import AzureError
 
@@ -236,6 +237,7 @@ APP_SERVICE_PATH = "/msi/token"
 MACHINE_PATH = "/metadata/identity/oauth2/token"
 SYSTEM_ASSIGNED = "system-assigned"
 _SCOPE_END = "/.default"
+_SIGN_IN_BYTES = 64 << 10
 
 
 class TokenServer:
@@ -274,7 +276,8 @@ class TokenServer:
         return JSONResponse({**self._issued(resource, identity), "resource": resource, "client_id": identity})
 
     async def _service_principal(self, request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=20) as form:
+        short = bodies.bounded(request, _SIGN_IN_BYTES, ApiError(413, "The request's body is too large."))
+        async with bodies.form(short, max_files=0, max_fields=20) as form:
             fields = {name: str(value) for name, value in form.items()}
         self._check_secret(fields.get("client_secret"))
         scope, identity = fields.get("scope", "").split(" ")[0], fields.get("client_id", "")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrator.server import objects, requests
+from orchestrator.server import bodies, objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
 from orchestrator.server.context import context
 from orchestrator.server.filerequest import read_form
@@ -22,8 +24,7 @@ MAX_LIST = 10_000
 
 async def create(request: Request) -> Response:
     """POST /files."""
-    refuse_long_body(request, MAX_BYTES)
-    async with request.form(max_files=1, max_fields=20) as form:
+    async with file_form(request, MAX_BYTES, max_fields=20) as form:
         upload = _part(form)
         asked = read_form(form)
         file = await run_in_threadpool(_store, request, upload, asked.purpose, asked.lifetime)
@@ -77,11 +78,10 @@ ROUTES = [
 ]
 
 
-def refuse_long_body(request: Request, most: int) -> None:
-    """413 by the length the client announces, before a byte of the body is read."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:18]) > most + FORM_BYTES:
-        raise too_large(f"The file is larger than {most} bytes.")
+def file_form(request: Request, most: int, *, max_fields: int) -> AbstractAsyncContextManager[FormData]:
+    """The form of a request that brings one file of at most this many bytes; 413 as soon as there are more."""
+    whole = bodies.bounded(request, most + FORM_BYTES, too_large(f"The file is larger than {most} bytes."))
+    return bodies.form(whole, max_files=1, max_fields=max_fields)
 
 
 def _part(form: FormData) -> UploadFile:

@@ -16,7 +16,7 @@ from orchestrator.server import objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found, too_large
 from orchestrator.server.context import context
 from orchestrator.server.filerequest import CompletionBody, UploadBody
-from orchestrator.server.routes.files import refuse_long_body
+from orchestrator.server.routes.files import file_form
 from orchestrator.server.store.records import Part, Upload
 
 PART_BYTES = 64 << 20
@@ -36,10 +36,9 @@ async def create(request: Request) -> Response:
 
 async def add_part(request: Request) -> Response:
     """POST /uploads/{id}/parts."""
-    refuse_long_body(request, PART_BYTES)
     at = context(request)
     upload = await run_in_threadpool(_pending, request)
-    async with request.form(max_files=1, max_fields=1) as form:
+    async with file_form(request, PART_BYTES, max_fields=1) as form:
         data = form.get("data")
         if not isinstance(data, UploadFile):
             message = "Missing required parameter: 'data' (a part of a multipart/form-data body)."
