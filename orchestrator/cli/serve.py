@@ -10,16 +10,24 @@ import click
 
 @click.command()
 @click.option("--port", default=8000, show_default=True, help="0 takes any free port.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Elsewhere, clients need a key.")
+@click.option(
+    "--allow-host", "hosts", metavar="NAME", multiple=True, help="Answer to this name too, as of a proxy."
+)
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Its directory. [default: local's]")
 @click.option("--at-once", type=click.IntRange(1, 64), help="Jobs trained at once. [default: 2, with --azure 1]")
-@click.option("--api-key-env", metavar="VARIABLE", help="Ask clients for the key in this variable.")
+@click.option(
+    "--api-key-env",
+    metavar="VARIABLE",
+    help="The key is in this variable. [default: no key on 127.0.0.1, elsewhere a new one]",
+)
 @click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
 @click.option("--entra", is_flag=True, help="With --azure: let nobody in without a token or the key.")
 @click.option("--region", metavar="NAME", help="With --azure: where the resource is. [default: swedencentral]")
 def serve(
     port: int,
     host: str,
+    hosts: tuple[str, ...],
     store: Path | None,
     at_once: int | None,
     api_key_env: str | None,
@@ -31,6 +39,8 @@ def serve(
 
     It has the same files, jobs and models as the endpoint `local` of this project. With --azure it speaks the
     dialects of Azure OpenAI too, with deployments and sign-in, to rehearse what is meant for Azure.
+
+    Requests from web pages are refused, and those under another host name than its own.
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE
@@ -51,4 +61,5 @@ def serve(
         home = find_workspace().home
         use_state(home)
         store = home / LOCAL_STORE
-    run_server(store, host, port, Settings(max_training=training, api_key=key, azure=resource))
+    settings = Settings(max_training=training, api_key=key, hosts=hosts, azure=resource)
+    run_server(store, host, port, settings)

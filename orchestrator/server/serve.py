@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import secrets
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import AddressUnusable, ServerMissing
 from orchestrator.server.app import create_app
+from orchestrator.server.hosts import guarded
 from orchestrator.server.settings import AzureSettings, Settings
 
 if TYPE_CHECKING:
@@ -21,26 +24,36 @@ BACKLOG = 2048
 
 
 def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
-    """Serve until interrupted; port 0 takes any free one. The address is told on stderr once it answers there.
+    """Serve until interrupted; port 0 takes any free one. The address is printed on stderr once it answers there.
 
+    Off loopback there is always a key: where the settings have none, one is drawn, and printed beside the address.
     Raises ServerMissing where uvicorn is not installed, AddressUnusable where the address is taken or not ours, and
     what `create_app` raises.
     """
-    config = _config(store_dir, settings)
-    listener = _bind(host, port)
-    server = _announcing(config, lambda: _announce(listener, host, settings))
-    # Ctrl-C is how a server is ended: uvicorn closes everything in order and then raises it once more.
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    _require_uvicorn()
+    with _bind(host, port) as listener:
+        drawn = None if settings.api_key or _is_loopback(listener) else f"ftorch-{secrets.token_urlsafe(24)}"
+        settings = replace(settings, api_key=settings.api_key or drawn)
+        server = _announcing(_config(store_dir, host, settings), lambda: _announce(listener, settings, drawn))
+        # Ctrl-C is how a server is ended: uvicorn closes everything in order and then raises it once more.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
 
 
-def _config(store_dir: Path, settings: Settings) -> uvicorn.Config:
+def _require_uvicorn() -> None:
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise ServerMissing from error
-    app = create_app(store_dir, settings=settings)
-    return uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False)
+
+
+def _config(store_dir: Path, host: str, settings: Settings) -> uvicorn.Config:
+    import uvicorn
+
+    from orchestrator.server.connections import BodyClock, Connection
+
+    app = BodyClock(guarded(create_app(store_dir, settings=settings), host, settings.hosts))
+    return uvicorn.Config(app, http=Connection, ws="none", lifespan="on", log_level="warning", access_log=False)
 
 
 def _announcing(config: uvicorn.Config, announce: Callable[[], None]) -> uvicorn.Server:
@@ -67,16 +80,24 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(listener: socket.socket, host: str, settings: Settings) -> None:
+def _is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def _announce(listener: socket.socket, settings: Settings, drawn: str | None) -> None:
     address, port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     place = f"http://{shown}:{port}"
-    print(f"ftorch endpoint on {place}/v1", file=sys.stderr, flush=True)
+    lines = [f"ftorch endpoint on {place}/v1"]
     if settings.azure is not None:
-        print(_azure_lines(place, settings.azure, settings.api_key is not None), file=sys.stderr, flush=True)
-    if settings.api_key is None and not ipaddress.ip_address(address).is_loopback:
-        warning = "Warning: anybody who reaches {} can use this endpoint; set an API key, or bind 127.0.0.1."
-        print(warning.format(host), file=sys.stderr, flush=True)
+        lines.append(_azure_lines(place, settings.azure, settings.api_key is not None))
+    if drawn is not None:
+        lines += [
+            f"key for this run: {drawn}",
+            "  clients send it as their API key, as with: export OPENAI_API_KEY=…",
+            "  to choose the key yourself: --api-key-env VARIABLE",
+        ]
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _azure_lines(place: str, azure: AzureSettings, has_key: bool) -> str:

@@ -60,7 +60,9 @@ class Settings:
     trainer: str = "tiny"
     """The trainer of jobs created from now on (a key of `trainers.NAMES`)."""
     api_key: str | None = None
-    """The bearer every request must carry; None lets everybody in."""
+    """The bearer every request must carry. None lets everybody in, or has `serve` draw one off loopback."""
+    hosts: tuple[str, ...] = ()
+    """Further names that a served endpoint answers to, such as that of a proxy before it."""
     now: Callable[[], float] = time.time
     """The clock, in Unix seconds."""
     profile: ProfileName = "openai"
