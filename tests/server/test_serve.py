@@ -21,14 +21,15 @@ from orchestrator.server.serve import serve
 SERVE = """
 import sys
 from pathlib import Path
-from orchestrator.server.app import Settings
+from orchestrator.server.settings import AzureSettings, Settings
 from orchestrator.server.serve import serve
-serve(Path(sys.argv[1]), sys.argv[2], 0, Settings(api_key=sys.argv[3] or None))
+azure = AzureSettings() if sys.argv[4] else None
+serve(Path(sys.argv[1]), sys.argv[2], 0, Settings(api_key=sys.argv[3] or None, azure=azure))
 """
 
 
-def _start(tmp_path, host="127.0.0.1", key=""):
-    command = [sys.executable, "-c", SERVE, str(tmp_path), host, key]
+def _start(tmp_path, host="127.0.0.1", key="", azure=False):
+    command = [sys.executable, "-c", SERVE, str(tmp_path), host, key, "azure" if azure else ""]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -85,12 +86,46 @@ def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(tmp_path)
     assert statistics.median(after - before for before, after in pairwise(times)) < 0.03
 
 
-def test_an_open_server_without_a_key_warns(tmp_path):
-    server = _start(tmp_path, host="0.0.0.0")
+@pytest.mark.parametrize("azure", [False, True])
+def test_off_loopback_a_key_is_drawn_and_wanted(tmp_path, azure):
+    server = _start(tmp_path, host="0.0.0.0", azure=azure)
+    try:
+        said = [server.stderr.readline() for _ in range(7 if azure else 4)]
+        port = re.search(r":(\d+)/v1", said[0])[1]
+        [key] = re.findall(r"^key for this run: (ftorch-\S{32})$", "".join(said), re.MULTILINE)
+        assert "export OPENAI_API_KEY=" in said[-2]
+        assert "--api-key-env" in said[-1]
+        for root in ("v1", "openai/v1") if azure else ("v1",):
+            address = f"http://127.0.0.1:{port}/{root}"
+            with openai.OpenAI(base_url=address, api_key=key) as client:
+                assert client.files.list().data == []
+            with (
+                openai.OpenAI(base_url=address, api_key="none") as client,
+                pytest.raises(openai.AuthenticationError),
+            ):
+                client.files.list()
+    finally:
+        rest = _stop(server)
+    assert key not in rest
+
+
+def test_a_key_of_the_users_is_not_shown_and_none_is_drawn(tmp_path):
+    server = _start(tmp_path, host="0.0.0.0", key="secret")
     server.stderr.readline()
-    warning = server.stderr.readline()
-    _stop(server)
-    assert warning.startswith("Warning: anybody")
+    assert "key" not in _stop(server)
+
+
+def test_a_served_endpoint_refuses_other_hosts_and_sites(tmp_path):
+    server = _start(tmp_path)
+    try:
+        address = server.stderr.readline().split()[-1]
+        for name, value, status in [("host", "evil.example", 421), ("origin", "http://evil.example", 403)]:
+            with openai.OpenAI(base_url=address, api_key="none", default_headers={name: value}) as client:
+                with pytest.raises(openai.APIStatusError) as caught:
+                    client.models.list()
+                assert caught.value.status_code == status
+    finally:
+        _stop(server)
 
 
 def test_ctrl_c_ends_it_as_soon_as_its_address_is_known(tmp_path):
