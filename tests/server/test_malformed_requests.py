@@ -92,7 +92,7 @@ def peak_memory(server: subprocess.Popen[bytes]) -> int:
     """The most bytes that the process ever held at once, where the system says so; what it holds now elsewhere."""
     status = Path(f"/proc/{server.pid}/status")
     if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) << 10  # type: ignore[index]
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) << 10
     said = subprocess.run(["ps", "-o", "rss=", "-p", str(server.pid)], capture_output=True, text=True, check=True)
     return int(said.stdout) << 10
 
