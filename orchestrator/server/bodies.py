@@ -14,8 +14,8 @@ from starlette.types import Message
 
 from orchestrator.server.apierror import ApiError, bad_request
 
-MAX_JSON_BYTES = 8 << 20
-"""Room for a conversation of a million tokens."""
+MAX_JSON_BYTES = 2 << 20
+"""Room for a conversation of half a million tokens; the trainer takes seconds for each megabyte."""
 MAX_JSON_VALUES = 500_000
 """Each takes up to 250 bytes of memory, although two bytes of text may make one."""
 MAX_JSON_DEPTH = 100
