@@ -83,6 +83,10 @@ class EndpointConfig:
     """Azure: with the two above, the resource as its management knows it."""
     arm_url: str | None = None
     """Azure: where deployments are managed; None for the public cloud."""
+    import_variables: tuple[str, ...] = ()
+    """Azure: the environment variables that an address of a data file may be filled in with."""
+    import_private: bool = False
+    """Azure: addresses of data files may be http:// and may lead into private networks."""
 
     @property
     def problem(self) -> str | None:

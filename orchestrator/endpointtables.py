@@ -45,6 +45,8 @@ def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Tab
 
 def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Paths are meant from the file they stand in."""
+    if "import_variables" in table:
+        table = {**table, "import_variables": tuple(table["import_variables"])}
     return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table
 
 
@@ -121,7 +123,7 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
 
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 """`${NAME}` in a value stands for the value of an environment variable."""
-_SECRET_PLACES = ("api_key_env", "headers", "query", "body")
+_SECRET_PLACES = ("api_key_env", "import_variables", "headers", "query", "body")
 _LONGEST_SHOWN = 30
 """Characters of a wrong value: a pasted key is longer than any right one."""
 _SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|signature|\bsig\b|\bcode\b", re.IGNORECASE)
@@ -162,15 +164,28 @@ def _is_body(value: Any) -> bool:
     return True
 
 
-_AZURE_KEYS = ("api", "auth", "subscription_id", "resource_group", "account", "arm_url")
+def _are_variables(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_fits(_VARIABLE), value))
+
+
+_AZURE_KEYS = (
+    *("api", "auth", "subscription_id", "resource_group", "account", "arm_url"),
+    *("import_variables", "import_private"),
+)
+# Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name.
+_VARIABLE = r"[A-Z_][A-Z0-9_]*"
 _DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
     "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
     "allow_http": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
-    # Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name.
-    "api_key_env": _Rule(_fits(r"[A-Z_][A-Z0-9_]*"), _VARIABLE_SENTENCE),
+    "api_key_env": _Rule(_fits(_VARIABLE), _VARIABLE_SENTENCE),
+    "import_variables": _Rule(
+        _are_variables,
+        'must be a list of names of environment variables, such as ["SAS_TOKEN"], never their values',
+    ),
+    "import_private": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
     "max_active": _Rule(
         lambda value: type(value) is int and value >= 1, "must be a whole number of at least 1", reaches=False
     ),

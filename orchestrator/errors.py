@@ -107,11 +107,6 @@ class DataFileNotFound(UsageError):
     """There is no data file {path}. Give the path of a JSONL file; a job file's paths are relative to it."""
 
 
-class AddressUnreadable(FtorchError):
-    """The data file {address} can't be had: {problem}. The endpoint would fetch it from there; see that it can be
-    read with that address, or download it and name the file."""
-
-
 class DataBehindAddress(UsageError):
     """{path} names data at {address}, which are not looked at here. Download the file, then run: ftorch data check
     FILE"""

@@ -1,10 +1,20 @@
-"""A data file that lies behind an address, for endpoints that fetch it by themselves."""
+"""A data file that lies behind an address, for endpoints that fetch it by themselves.
+
+A job file may come from a stranger. Its address is text until the endpoint is asked to fetch it: ftorch itself never
+asks the address's host, and the values of variables are filled in for that one request, where the user's
+configuration lists them.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
+import unicodedata
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -34,13 +44,24 @@ class Address:
         return PurePosixPath(urlsplit(self.text).path).name or "data"
 
     @property
+    def host(self) -> str:
+        """The host's name or number, as it is written."""
+        return urlsplit(self.text).hostname or ""
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables that it names."""
+        return _VARIABLE.findall(self.text)
+
+    @property
     def unset(self) -> list[str]:
         """The environment variables that are missing."""
-        return [name for name in _VARIABLE.findall(self.text) if not os.environ.get(name)]
+        return [name for name in self.variables if not os.environ.get(name)]
 
     @property
     def whole(self) -> str:
-        """With the values of its variables; call it where none is missing. It may hold a secret."""
+        """With the values of its variables; call it where none is missing and all are listed in the configuration.
+        It may hold a secret."""
         return _VARIABLE.sub(lambda found: os.environ[found[1]].strip().lstrip("?"), self.text)
 
     def hidden_in(self, text: str) -> str:
@@ -53,9 +74,12 @@ class Address:
     @property
     def problem(self) -> str | None:
         """What is wrong with it as it stands in a job file; None where nothing is."""
-        address = urlsplit(self.text)
-        if not address.hostname:
+        try:
+            address, host = urlsplit(self.text), self.host
+        except ValueError:
             return "is no whole address"
+        if not host or not _HOST.fullmatch(host) or _ODD.search(self.text):
+            return "is no whole address; a variable may stand behind the host's name only"
         if "@" in address.netloc:
             return "holds a user name or password; an endpoint would not send them"
         if {key.lower() for key in parse_qs(address.query, keep_blank_values=True)} & set(_SECRETS):
@@ -64,6 +88,76 @@ class Address:
                 'variable, and write "?${NAME}" here'
             )
         return None
+
+    def unlisted(self, listed: Collection[str]) -> list[str]:
+        """The variables that it names and that are not `listed`."""
+        return [name for name in dict.fromkeys(self.variables) if name not in listed]
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it may lead where a stranger's address must not, as far as its text shows; None where it doesn't."""
+        if not self.text.startswith("https://"):
+            return "is not encrypted on its way"
+        found = _number(self.host)
+        if _is_this_machine(self.host) or (found is not None and _is_private(found)):
+            return f"leads to a private address ({self.host})"
+        return None
+
+
+# --- Where a host's name leads -----------------------------------------------------------------------------------
+
+
+_HOST = re.compile(r"[^\s%$\\{}<>\"'`|^]+")
+_ODD = re.compile(r"[\s\\\x00-\x20\x7f]")
+_OLD_NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]*|[0-9]+)){0,3}")
+_WITH_IPV4_AT_THE_END = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+
+
+def private_address_of(host: str) -> str | None:
+    """The first private address that the name leads to from here; None where there is none, or the name is not known
+    here. This asks the machine's name server."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return None
+    numbers = [str(address[0]).partition("%")[0] for *_, address in found]
+    return next((number for number in numbers if _is_private(ip_address(number))), None)
+
+
+def _is_this_machine(host: str) -> bool:
+    name = _plain(host)
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _plain(host: str) -> str:
+    return (
+        unicodedata.normalize("NFKC", host).lower().replace("\u3002", ".").rstrip(".")
+    )  # U+3002 is a dot in names
+
+
+def _number(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host gives as a number, also as one decimal, octal or hexadecimal number or in fewer than
+    four parts, as the C library reads them."""
+    text = _plain(host).partition("%")[0]
+    with suppress(ValueError):
+        return ip_address(text)
+    if _OLD_NUMBER.fullmatch(text):
+        with suppress(OSError):
+            return IPv4Address(socket.inet_aton(text))
+    return None
+
+
+def _is_private(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
+        return _is_private(inner)
+    return address.is_multicast or not address.is_global
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if any(address in network for network in _WITH_IPV4_AT_THE_END):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
 def _spellings(value: str) -> list[str]:

@@ -43,15 +43,16 @@ def _endpoint_row(config: EndpointConfig) -> Row:
 
 
 def reach_table(configs: Iterable[EndpointConfig]) -> Table:
-    """Where endpoints lead, and whose value goes there with each request."""
-    columns = [Column("NAME", fit=Fit.LINE), Column("KEY FROM", fit=Fit.LINE)]
+    """Where endpoints lead, and which variables' values go there: the key's, and those of imported data's addresses."""
+    columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
     return Table(columns, [_reach_row(config) for config in configs])
 
 
 def _reach_row(config: EndpointConfig) -> Row:
     addresses = [address for address in (config.base_url, config.arm_url) if address]
-    return row(config.name, key_source(config), printable(", ".join(addresses) or "–"))
+    sent = ", ".join((key_source(config), *config.import_variables))
+    return row(config.name, sent, printable(", ".join(addresses) or "–"))
 
 
 def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:

@@ -200,9 +200,11 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
 
 
 def import_facts(imported: ImportedFile) -> str:
-    """A file's address, and what is known of it."""
-    size = "" if imported.size is None else f", {imported.size / 1e6:,.1f} MB"
-    return f"{printable(str(imported.address))}{size}: fetched by the endpoint, neither checked nor counted here"
+    """A file's address, and who fetches it."""
+    said = "fetched by the endpoint, never by ftorch; neither checked nor counted here"
+    names = imported.address.variables
+    sent = f"; {', '.join(names)} filled in for that request" if names else ""
+    return f"{printable(str(imported.address))}: {said}{sent}"
 
 
 def _deployment(plan: Plan) -> str | None:
@@ -244,4 +246,10 @@ def _evaluation_cost(preview: Preview) -> str:
 
 
 def _import_object(imported: ImportedFile) -> dict[str, Any]:
-    return {"role": imported.role, "address": str(imported.address), "bytes": imported.size}
+    address = imported.address
+    return {
+        "role": imported.role,
+        "address": str(address),
+        "variables": address.variables,
+        "fetched_by": "endpoint",
+    }

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig, Workspace
-from orchestrator.dataset.addresses import ImportedFile, inspect_address
+from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
@@ -19,10 +19,11 @@ from orchestrator.dataset.variants import Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.fitting import problem_with, training_type_for
 from orchestrator.endpoints.notices import notices
-from orchestrator.errors import InvalidData, JobFileNotFitting
+from orchestrator.errors import InvalidData, JobFileNotFitting, TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.addresses import Address
 from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
+from orchestrator.tomlsource import read_toml
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,52 @@ def plan_job(
 
 def _require_fitting(job: JobFile, config: EndpointConfig) -> None:
     problem = problem_with(job, config) if config.type == "azure" else None
-    places = (job.training_place, job.validation_place)
-    address = next((place for place in places if isinstance(place, Address)), None)
-    if address and not capabilities_of(config).imports:
-        problem = (
-            f"it takes files, not addresses: download {address} and name the file, or choose an azure endpoint"
-        )
     if problem:
         raise JobFileNotFitting(path=job.source, endpoint=config.name, problem=problem)
+    places = {"training_file": job.training_place, "validation_file": job.validation_place}
+    for key, address in places.items():
+        if isinstance(address, Address) and (problem := _import_problem(address, config)):
+            raise JobFileNotFitting(path=_place(job, "data", key), endpoint=config.name, problem=problem)
+
+
+def _import_problem(address: Address, config: EndpointConfig) -> str | None:
+    """Why this endpoint is not asked to fetch the address, with the next step; None where it is. Nothing is sent for
+    the answer, not even a question to a name server."""
+    if not capabilities_of(config).imports:
+        return f"it takes files, not addresses: download {address} and name the file, or choose an azure endpoint"
+    return unlisted_variable(address, config) or (
+        None if config.import_private else doubtful_address(address, address.doubt, config)
+    )
+
+
+def unlisted_variable(address: Address, config: EndpointConfig) -> str | None:
+    """That the address names a variable which the configuration does not list, with the next step; else None."""
+    unlisted = address.unlisted(config.import_variables)
+    if not unlisted:
+        return None
+    listed = json.dumps([*config.import_variables, *unlisted])
+    return (
+        f"the value of {', '.join(unlisted)} would be sent to {config.name} and to {address.host}; if that is meant, "
+        f"set import_variables = {listed} in [endpoints.{config.name}] of {config.source}"
+    )
+
+
+def doubtful_address(address: Address, doubt: str | None, config: EndpointConfig) -> str | None:
+    """That the address leads where none of a stranger's should, with the next step; None without a `doubt`."""
+    if doubt is None:
+        return None
+    return (
+        f"{address} {doubt}; give a public https:// address, or set import_private = true in "
+        f"[endpoints.{config.name}] of {config.source}"
+    )
+
+
+def _place(job: JobFile, *key: str) -> str:
+    """`job.toml:4`, where the key stands in the job file; only the path where that file is gone."""
+    try:
+        return read_toml(job.source).place(*key)
+    except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
+        return str(job.source)
 
 
 def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:
@@ -163,7 +202,7 @@ def _with_imports(job: JobFile, checked: list[CheckedFile]) -> list[PlannedFile]
     by_role = {file.role: file for file in checked}
     places = {"training": job.training_place, "validation": job.validation_place}
     return [
-        inspect_address(role, place) if isinstance(place, Address) else by_role[role]
+        ImportedFile(role, place) if isinstance(place, Address) else by_role[role]
         for role, place in places.items()
         if place is not None
     ]

@@ -21,9 +21,10 @@ from orchestrator.errors import (
     RequestRefused,
     UsageError,
 )
-from orchestrator.jobfile.addresses import Address
+from orchestrator.jobfile.addresses import Address, private_address_of
 from orchestrator.runs.context import Context
 from orchestrator.runs.marks import CLOCK_SKEW_SECONDS
+from orchestrator.runs.plan import doubtful_address, unlisted_variable
 from orchestrator.runs.waiting import asking_again
 from orchestrator.store import uploads
 from orchestrator.store.uploads import Upload
@@ -48,8 +49,7 @@ async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: 
 
     Raises DataFileUnusable where the run can't go on with this file, and EndpointError.
     """
-    if isinstance(path, Address) and path.unset:
-        reason = f"the environment variable {path.unset[0]} is not set, which {path} needs; export it, then resume"
+    if isinstance(path, Address) and (reason := await _not_importable(context, path)):
         return Wait(context.now() + _PATIENCE_SECONDS, reason, blocked=True)
     async with context.upload_locks[sha256]:
         with context.database.read() as connection:
@@ -62,6 +62,25 @@ async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: 
         if claimed.attempted_at is not None:
             return await _look_for(context, claimed, path)
         return await _send(context, claimed, path)
+
+
+async def _not_importable(context: Context, address: Address) -> str | None:
+    """Why the endpoint is not asked to fetch the address now, with the next step; the record may be another person's,
+    and the configuration another one since."""
+    config = context.config
+    if problem := unlisted_variable(address, config):
+        return f"{problem}, then resume"
+    if address.unset:
+        return (
+            f"the environment variable {address.unset[0]} is not set, which {address} needs; export it, then resume"
+        )
+    if config.import_private:
+        return None
+    doubt = address.doubt
+    if doubt is None and (found := await asyncio.to_thread(private_address_of, address.host)):
+        doubt = f"leads to a private address ({found})"
+    problem = doubtful_address(address, doubt, config)
+    return f"{problem}, then resume" if problem else None
 
 
 def _elsewhere(context: Context, path: Place) -> Wait:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 from pathlib import Path
 
 import pytest
 
 from orchestrator.config import find_workspace
-from orchestrator.errors import AddressUnreadable, JobFileNotFitting
+from orchestrator.errors import JobFileNotFitting
 from orchestrator.jobfile import load_job_file
+from orchestrator.reports.plans import plan_facts, plan_object
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.submission import record_run
 
@@ -34,14 +36,17 @@ def plan(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key-of-azure")
     (home / "prices.toml").write_text(PRICES)
     azure = 'type = "azure"\nbase_url = "https://res.openai.azure.com"\nprices = "prices.toml"'
-    (home / "ftorch.toml").write_text(f'[endpoints.there]\n{azure}\n[endpoints.old]\n{azure}\napi = "2024-10-21"\n')
     rows = [
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}"}]}
         for n in range(12)
     ]
     (home / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def plan(endpoint: str = "there", *, top: str = "", end: str = "", file: str = "train.jsonl") -> Plan:
+    def plan(
+        endpoint: str = "there", *, top: str = "", end: str = "", file: str = "train.jsonl", table: str = ""
+    ) -> Plan:
+        tables = f'[endpoints.there]\n{azure}\n{table}\n[endpoints.old]\n{azure}\napi = "2024-10-21"\n'
+        (home / "ftorch.toml").write_text(tables)
         lines = ['name = "a"', 'model = "gpt-4.1-mini"', top, "[data]", f'training_file = "{file}"']
         (home / "job.toml").write_text("\n".join([*lines, "[method]", "n_epochs = 1", end]))
         return plan_job(load_job_file(Path("job.toml")), find_workspace(home), endpoint)
@@ -75,5 +80,57 @@ def test_what_the_dialect_can_not_do_is_told_before_anything_is_sent(plan):
 def test_an_address_goes_to_azure_alone(plan):
     with pytest.raises(JobFileNotFitting, match="it takes files, not addresses: download https://host/a"):
         plan("local", file="https://host/a.jsonl")
-    with pytest.raises(AddressUnreadable, match="environment variable SAS is not set"):
-        plan(file="https://host/a.jsonl?${SAS}")
+
+
+@pytest.fixture
+def silence(monkeypatch):
+    """No request leaves, and no name is looked up."""
+
+    def refuse(*arguments, **_):
+        raise AssertionError(f"asked for {arguments}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_planning_an_address_asks_nobody_for_anything(plan, silence, monkeypatch):
+    planned = plan(file="https://host.example/a.jsonl?${SAS}", table='import_variables = ["SAS"]')
+    [line] = [text for role, text in plan_facts(planned, None) if role == "training"]
+    assert line == (
+        "https://host.example/a.jsonl?${SAS}: fetched by the endpoint, never by ftorch; neither checked nor counted "
+        "here; SAS filled in for that request"
+    )
+    found = plan_object(planned)["files"]
+    assert found == [
+        {
+            "role": "training",
+            "address": "https://host.example/a.jsonl?${SAS}",
+            "variables": ["SAS"],
+            "fetched_by": "endpoint",
+        }
+    ]
+
+
+def test_a_variable_that_is_not_listed_is_refused_with_its_place_and_what_to_set(plan, silence, monkeypatch):
+    monkeypatch.setenv("CANARY", "canary-value")
+    with pytest.raises(JobFileNotFitting) as caught:
+        plan(file="https://host.example/a.jsonl?${CANARY}&${SAS}", table='import_variables = ["SAS"]')
+    said = str(caught.value)
+    assert "job.toml:5 can't run on there: the value of CANARY would be sent to there and to host.example" in said
+    assert 'set import_variables = ["SAS", "CANARY"] in [endpoints.there] of ' in said
+    assert "canary-value" not in said
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        ("http://host.example/a.jsonl", "is not encrypted on its way"),
+        ("https://169.254.169.254/metadata", "leads to a private address (169.254.169.254)"),
+        ("https://2130706433/a.jsonl", "leads to a private address (2130706433)"),
+    ],
+)
+def test_only_public_https_addresses_are_passed_on_unless_the_endpoint_allows_others(plan, silence, file, found):
+    with pytest.raises(JobFileNotFitting) as caught:
+        plan(file=file)
+    assert f"{found}; give a public https:// address, or set import_private = true in" in str(caught.value)
+    assert plan(file=file, table="import_private = true").imports

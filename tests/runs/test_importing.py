@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.endpoints.interface import TRAINING
@@ -20,6 +23,23 @@ SECRET = "sv=1&sig=secret"
 @pytest.fixture(autouse=True)
 def sas(monkeypatch):
     monkeypatch.setenv("SAS", SECRET)
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    """What the machine's name server says."""
+    known = {"acme.blob.core.windows.net": "20.60.0.1"}
+
+    def asked(host, *_, **__):
+        return [(0, 0, 0, "", (known[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    return known
+
+
+@pytest.fixture
+def config(config):
+    return replace(config, import_variables=("SAS",))
 
 
 @pytest.fixture
@@ -62,6 +82,27 @@ async def test_without_the_variable_the_run_waits_for_the_user(by_address, step,
     assert endpoint.calls == []
 
 
+async def test_a_variable_that_the_configuration_does_not_list_goes_nowhere(
+    by_address, context, make_world, step, endpoint, config
+):
+    other = make_world(owner=context.owner, config=replace(config, import_variables=("OTHER",)))
+    waiting = await step(by_address, other)
+    assert 'set import_variables = ["OTHER", "SAS"] in [endpoints.fake] of built in, then resume' in waiting.reason
+    assert other.blocked == {by_address.id}
+    assert endpoint.calls == []
+
+
+async def test_a_name_that_leads_into_a_private_network_is_not_passed_on_unless_allowed(
+    by_address, context, make_world, step, endpoint, config, names
+):
+    names["acme.blob.core.windows.net"] = "169.254.169.254"
+    waiting = await step(by_address)
+    assert "leads to a private address (169.254.169.254); give a public https:// address, or set" in waiting.reason
+    assert endpoint.calls == []
+    allowing = make_world(owner=context.owner, config=replace(config, import_private=True))
+    assert (await step(waiting, allowing)).state == State.CREATING
+
+
 async def test_a_refusal_that_quotes_the_address_is_recorded_without_the_secret(by_address, step, endpoint, errors):
     refusal = errors.refused(
         400, message=f"can't fetch https://acme.blob.core.windows.net/data/train.jsonl?{SECRET}"
@@ -91,8 +132,6 @@ async def test_a_file_that_could_not_be_fetched_fails_the_run_with_the_endpoints
 
 
 async def test_a_job_waits_for_its_files_and_not_for_ever(context, data_file, sha, endpoint, clock):
-    from dataclasses import replace
-
     endpoint.capabilities = replace(endpoint.capabilities, needs_processed_files=True)
     file_id = await file_on_endpoint(context, data_file, sha)
     endpoint.raw_files[file_id]["status"] = "pending"
@@ -109,8 +148,6 @@ async def test_a_job_waits_for_its_files_and_not_for_ever(context, data_file, sh
 async def test_both_files_go_up_while_the_first_is_being_processed(
     make_run, context, step, endpoint, tmp_path, sha
 ):
-    from dataclasses import replace
-
     from orchestrator.dataset.files import inspect_file
 
     endpoint.capabilities = replace(endpoint.capabilities, needs_processed_files=True)
