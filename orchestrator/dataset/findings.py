@@ -127,6 +127,23 @@ class Notes:
         self._said |= later._said
 
 
+# --- Files that hold no training data: a key, a list of users, somebody's configuration --------------------------
+
+
+_PLAIN_REASONS = frozenset(
+    ("FT101", "FT102", "FT103", "FT104", "FT105", "FT106", "FT107", "FT108", "FT109", "FT110", "FT111", "FT201")
+)
+"""Kinds whose reasons never quote a file."""
+
+
+def without_content(finding: Finding) -> Finding:
+    """The finding without anything that the file holds: for files that nobody meant to show."""
+    reason = finding.reason
+    if finding.code not in _PLAIN_REASONS:
+        reason = f"{RULES[finding.code].title}; nothing is shown of a file that holds no training data"
+    return replace(finding, reason=reason, pointer="", within="", excerpt="")
+
+
 def shown(value: Any, characters: int = 60) -> str:
     """A value from a file, short and printable on any terminal, for a finding's text."""
     if isinstance(value, str):

@@ -75,10 +75,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _NotANumber(f"{name} is no JSON value")
 
 
+_LONGEST_SHOWN_NUMBER = 20
+
+
 def _number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise _NotANumber(f"the number {text[:20]}{'…' * (len(text) > 20)} is too large")
+        shown = text if len(text) <= _LONGEST_SHOWN_NUMBER else f"of {len(text):,} characters"  # it may be a key
+        raise _NotANumber(f"the number {shown} is too large")
     return value
 
 

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 
 from orchestrator.childenv import child_environment
 from orchestrator.dataset.basemodels import Method, Purpose, training_context
-from orchestrator.dataset.checking.formats import HEAD_BYTES, note_foreign_file, shape_of
+from orchestrator.dataset.checking.formats import HEAD_BYTES, looks_like_training, note_foreign_file, shape_of
 from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.findings import Finding, Notes
+from orchestrator.dataset.findings import Finding, Notes, without_content
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, NumberedLines, parse_line, skip_line
 from orchestrator.dataset.profile import Profile
@@ -124,7 +124,7 @@ def _report(found: Pass) -> CheckReport:
     return CheckReport(
         method=found.order.method,
         examples=found.examples,
-        findings=tuple(found.notes.findings),
+        findings=tuple(found.notes.findings if found.is_training else map(without_content, found.notes.findings)),
         counts=found.notes.counts,
         tokens=found.tokens if countable else None,
         survey=found.survey,
@@ -271,6 +271,8 @@ class Pass:
     lines: int = 0
     examples: int = 0
     tokens: int = 0
+    is_training: bool = False
+    """Whether any line looks like a training example, however broken; else nothing of the file is shown."""
 
     def merge(self, later: Pass) -> None:
         """Join the pass over the part that follows this one in the file."""
@@ -280,6 +282,7 @@ class Pass:
         self.lines += later.lines
         self.examples += later.examples
         self.tokens += later.tokens
+        self.is_training |= later.is_training
 
 
 def pass_over(order: Order, start: int = 0, size: int | None = None) -> Pass:
@@ -313,6 +316,8 @@ class _LineChecker:
     def check(self, number: int, line: bytes | None) -> None:
         self._found.examples += 1
         self._notes.at(number)
+        if not self._found.is_training and line is not None:
+            self._found.is_training = looks_like_training(line)
         if line is None:
             self._notes.add("FT108", problem=f"is longer than {LONGEST_LINE_BYTES >> 20} MiB")
         elif (parsed := parse_line(line, self._reader, self._notes)) is not None:

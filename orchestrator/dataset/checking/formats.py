@@ -20,7 +20,7 @@ _CONVERT = "Let ftorch rewrite it: ftorch data convert IN -o OUT"
 
 _CONVERT_TABLE = f"{_CONVERT} --prompt-column NAME --call-column NAME"
 
-_COLUMN = re.compile(r"[A-Za-z][\w .-]{0,63}")
+COLUMN = re.compile(r"[A-Za-z][\w .-]{0,63}")
 _SEPARATORS = (",", ";", "\t")
 
 _MAGIC = (
@@ -82,6 +82,14 @@ def note_foreign_row(row: Mapping[str, Any], notes: Notes) -> bool:
     return False
 
 
+_TELLING_KEYS = re.compile(rb"""["'](?:messages|preferred_output|conversations|completion)["']\s*:""")
+
+
+def looks_like_training(line: bytes) -> bool:
+    """Whether the line, sound or not, has a key of some training format; else the file may be anybody's anything."""
+    return _TELLING_KEYS.search(line) is not None
+
+
 def shape_of(row: Mapping[str, Any]) -> Method | None:
     """The method whose examples look like this row; None where it looks like none.
 
@@ -103,7 +111,7 @@ def _is_table(head: bytes) -> bool:
     for separator in _SEPARATORS:
         with contextlib.suppress(csv.Error):
             names, row = (*islice(csv.reader(StringIO(text), delimiter=separator), 2), [], [])[:2]
-            if len(names) == len(row) > 1 and all(map(_COLUMN.fullmatch, names)):
+            if len(names) == len(row) > 1 and all(map(COLUMN.fullmatch, names)):
                 return True
     return False
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.dataset.checking.checks import EXAMPLE_CHECKS
-from orchestrator.dataset.checking.formats import HEAD_BYTES, note_foreign_file, shape_of
+from orchestrator.dataset.checking.formats import HEAD_BYTES, looks_like_training, note_foreign_file, shape_of
 from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.findings import Notes
+from orchestrator.dataset.findings import Notes, without_content
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines, parse_line
 from orchestrator.dataset.texts import check_texts
@@ -68,8 +68,10 @@ def row_of_line(number: int, line: bytes | None, reader: Reader) -> Row:
         example, text = parsed
         check_texts(example, text, notes)
         EXAMPLE_CHECKS[shape_of(example) or "supervised"](example, notes)
-    problem = next((finding.reason for finding in notes.findings if finding.severity == "error"), None)
-    return Row(number, None, problem) if problem else Row(number, example)
+    bad = next((finding for finding in notes.findings if finding.severity == "error"), None)
+    if bad is None:
+        return Row(number, example)
+    return Row(number, None, (bad if looks_like_training(line) else without_content(bad)).reason)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
 
+from orchestrator.dataset.checking.formats import COLUMN
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.findings import shown
@@ -95,7 +96,9 @@ def parquet_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator
 
 def _check_columns(columns: list[str], names: ColumnNames, path: object) -> None:
     if problem := missing_column(columns, names):
-        listed = ", ".join(shown(column, 40) for column in columns[:30]) or "none"
+        named = len(columns) > 1 and all(map(COLUMN.fullmatch, columns))
+        # A first line that names no columns may be of any file: nothing of it is shown.
+        listed = ", ".join(shown(column, 40) for column in columns[:30]) if named else f"{len(columns)} without names"
         fix = "Name them with --prompt-column and --call-column (or --answer-column)."
         raise ColumnsUnclear(path=path, problem=problem, columns=listed, fix=fix)
 
