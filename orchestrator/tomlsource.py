@@ -23,6 +23,13 @@ _TABLE = re.compile(rf"^\s*\[\[?\s*({_KEY})\s*\]\]?")
 _ASSIGNMENT = re.compile(rf"^\s*({_KEY})\s*=")
 
 
+MOST_BYTES = 256 << 10
+"""Of a file; far more than a person writes. A stranger's may be made to keep this process busy for hours."""
+_MOST_PARTS = 16
+"""Of a key with dots: reading one takes time by the square of its parts."""
+_DEEP = re.compile(rf"""(?<![A-Za-z0-9_"-])(?:(?:[A-Za-z0-9_-]+|"")[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""")
+
+
 @dataclass(frozen=True)
 class TomlSource:
     """The parsed file: `data` as tomllib gives it, `lines` the 1-based line of each table and key."""
@@ -60,17 +67,19 @@ class TomlSource:
 def read_toml(path: Path) -> TomlSource:
     """Read and parse `path`.
 
-    Raises FileNotFoundError where there is no such file, TomlUnreadable where it can't be read as UTF-8 text, and
-    TomlSyntaxError with its line where it is not TOML.
+    Raises FileNotFoundError where there is no such file, TomlUnreadable where it can't be read as UTF-8 text or is
+    beyond what is read, and TomlSyntaxError with its line where it is not TOML.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise
     except UnicodeDecodeError as error:
         raise TomlUnreadable(path=path, problem=f"it is not UTF-8 text (byte {error.start})") from error
     except OSError as error:
         raise TomlUnreadable(path=path, problem=error.strerror or str(error)) from error
+    if _DEEP.search(_TOKEN.sub(_without_text, text)):
+        raise TomlUnreadable(path=path, problem=f"it has a key with more than {_MOST_PARTS} parts")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -78,6 +87,19 @@ def read_toml(path: Path) -> TomlSource:
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise TomlUnreadable(path=path, problem=str(error)) from error
     return TomlSource(path, data, _key_lines(text))
+
+
+def _bytes(path: Path) -> bytes:
+    """Raises OSError, and TomlUnreadable where there are too many."""
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise TomlUnreadable(path=path, problem=f"it has more than {MOST_BYTES >> 10} KiB")
+    return content
+
+
+def _without_text(token: re.Match[str]) -> str:
+    return {'"': '""', "'": '""', "#": ""}.get(token[0][0], token[0])
 
 
 def _error_line(text: str, error: tomllib.TOMLDecodeError) -> int:
@@ -123,6 +145,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _parts(key: str) -> KeyPath:
+    if '"' not in key and "'" not in key:
+        return tuple(part.strip() for part in key.split("."))
     value: Any = tomllib.loads(f"{key} = 0")
     parts: list[str] = []
     while isinstance(value, dict):

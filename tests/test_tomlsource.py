@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,29 @@ def test_an_unknown_key_comes_with_the_nearest_known_one_or_all(tmp_path: Path) 
     far = source.unknown_key(("limits", "zzz"), known)
     assert far == f'{place}:3: unknown key "zzz" in [limits]; known here: max_cost_usd, other'
     assert source.unknown_key(("limits", "x"), known).startswith(f'{place}:4: unknown table "x" in [limits]')
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("".join(f'key{n} = "value"\n' for n in range(200_000)), "it has more than 256 KiB"),
+        ("a." * 50_000 + "a = 1\n", "it has a key with more than 16 parts"),
+        (f"[{'a.' * 50_000}a]\n", "it has a key with more than 16 parts"),
+        (f"x = {{{'a . ' * 50_000}a = 1}}\n", "it has a key with more than 16 parts"),
+        ("x = {" + "'a'." * 40_000 + "a = 1}\n", "it has a key with more than 16 parts"),
+    ],
+    ids=["keys", "dots", "header", "inline", "quoted"],
+)
+def test_a_file_that_is_made_to_take_hours_is_refused_at_once(tmp_path, text, problem):
+    path = tmp_path / "job.toml"
+    path.write_text(text)
+    started = time.process_time()
+    with pytest.raises(TomlUnreadable, match=problem):
+        read_toml(path)
+    assert time.process_time() - started < 2
+
+
+def test_dots_in_texts_are_no_keys(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_text(f'x = "{"a." * 100}" # {"a." * 100}\ny = """\n{"a." * 100}"""\n')
+    assert read_toml(path).lines == {("x",): 1, ("y",): 2}
