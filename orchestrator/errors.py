@@ -516,6 +516,11 @@ class JobFileNotFitting(UsageError):
     """{path} can't run on {endpoint}: {problem}"""
 
 
+class FilesOutside(UsageError):
+    """{path} names files outside its folder and its project: {files}. Nothing was sent. If they are meant, add
+    --allow-outside (in Python: allow_outside=True)."""
+
+
 class NotConfirmed(AwaitsPerson):
     """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
 

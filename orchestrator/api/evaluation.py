@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.api import batches
 from orchestrator.api.host import GATE_NOT_MET, Host
+from orchestrator.api.outside import require_own_files
 from orchestrator.errors import Stopped
 from orchestrator.evaluation.gate import failures
 from orchestrator.evaluation.locks import Turn, hold_turn, lock_names
@@ -20,13 +21,23 @@ from orchestrator.store.evaluations import Evaluation
 
 
 def carry_out(
-    ledger: Ledger, plan: Plan, host: Host, *, rescore: bool = False, wanted: Evaluation | None = None
+    ledger: Ledger,
+    plan: Plan,
+    host: Host,
+    *,
+    rescore: bool = False,
+    wanted: Evaluation | None = None,
+    allow_outside: bool = False,
 ) -> Results:
     """Ask what has no answer, score everything, and count it; as the `wanted` evaluation where one is recorded.
 
     Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks no
-    questions. Raises Stopped, and what `ask_plan` and `answers_to_batches` raise.
+    questions. A file that the job file names outside its project needs a yes, or `allow_outside`. Raises
+    FilesOutside, Stopped, and what `ask_plan` and `answers_to_batches` raise.
     """
+    job = plan.subject.job
+    if job and plan.cases.path == job.evaluation_path and wanted is None and not rescore and not allow_outside:
+        require_own_files(job, host, only_evaluation=True)
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
     if plan.price is not None and plan.missing and not rescore and wanted is None:

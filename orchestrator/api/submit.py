@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.api import followups, runs, sweeps
 from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.api.outside import require_own_files
 from orchestrator.api.stopping import before_anything
 from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
@@ -34,17 +35,23 @@ class Until(Enum):
 
 
 def submit(
-    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
+    job_file: Path,
+    host: Host,
+    *,
+    endpoint: str | None = None,
+    until: Until = Until.ENDED,
+    again: bool = False,
+    allow_outside: bool = False,
 ) -> Run | Overview:
     """Submit a job file; the run, or the sweep, as it is then. The same submission is found again, not paid again,
-    unless `again`.
+    unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`.
 
-    Raises what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError where the endpoint
-    can't go on (what is recorded stays).
+    Raises FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError where the
+    endpoint can't go on (what is recorded stays).
     """
     if load_job_file(job_file).sweep is None:
-        return submit_run(job_file, host, endpoint=endpoint, until=until, again=again)
-    return submit_sweep(job_file, host, endpoint=endpoint, until=until, again=again)
+        return submit_run(job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside)
+    return submit_sweep(job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside)
 
 
 def plan_run(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[Plan, Preview | None, Outlook]:
@@ -64,13 +71,21 @@ def plan_sweep(job_file: Path, host: Host, endpoint: str | None = None) -> tuple
 
 
 def submit_run(
-    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
+    job_file: Path,
+    host: Host,
+    *,
+    endpoint: str | None = None,
+    until: Until = Until.ENDED,
+    again: bool = False,
+    allow_outside: bool = False,
 ) -> Run:
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
         plan, preview, outlook = plan_run(job_file, host, endpoint)
         outlook = outlook if again else runs.with_jobs_elsewhere(plan, outlook, job_file.parent)
         host.show_plan(plan, preview, outlook)
+        if not allow_outside:
+            require_own_files(plan.job, host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
@@ -80,11 +95,19 @@ def submit_run(
 
 
 def submit_sweep(
-    job_file: Path, host: Host, *, endpoint: str | None = None, until: Until = Until.ENDED, again: bool = False
+    job_file: Path,
+    host: Host,
+    *,
+    endpoint: str | None = None,
+    until: Until = Until.ENDED,
+    again: bool = False,
+    allow_outside: bool = False,
 ) -> Overview:
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
     with before_anything():
         plan = sweeps.plan(job_file, host, endpoint)
+        if not allow_outside:
+            require_own_files(plan.job, host)
     with open_ledger(job_file.parent, create=True) as ledger:
         return submit_sweep_plan(ledger, plan, host, until, again=again)
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Azure: leave the deployments that are made for it.")
 @click.option("--dry-run", is_flag=True, help="Check the cases and print the plan; ask nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
+@click.option("--allow-outside", is_flag=True, help="Use a file outside the job file's folder and project unasked.")
 @log_options
 @ownership_options
 @output_options
@@ -69,6 +70,7 @@ def evaluate(
     keep: bool,
     dry_run: bool,
     yes: bool,
+    allow_outside: bool,
     log: Log | None,
     terms: Terms | None,
     output: Output,
@@ -95,7 +97,7 @@ def evaluate(
         host.show_evaluation_plan(plan)
         if dry_run:
             return
-        results = carry_out(ledger, plan, host, rescore=rescore)
+        results = carry_out(ledger, plan, host, rescore=rescore, allow_outside=allow_outside)
         _show_results(ledger, results, terms, output)
         judge(plan, results, host)
 

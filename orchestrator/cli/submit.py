@@ -22,15 +22,26 @@ from orchestrator.ledger import open_ledger
 @click.option("--dry-run", is_flag=True, help="Check the data and print the plan; record and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
 @click.option("--again", is_flag=True, help="Train once more what was trained before; of a sweep, by other runs.")
+@click.option("--allow-outside", is_flag=True, help="Use files outside the job file's folder and project unasked.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def submit(
-    job_file: Path, endpoint: str | None, detach: bool, dry_run: bool, yes: bool, again: bool, as_json: bool
+    job_file: Path,
+    endpoint: str | None,
+    detach: bool,
+    dry_run: bool,
+    yes: bool,
+    again: bool,
+    allow_outside: bool,
+    as_json: bool,
 ) -> None:
     """Check the data, print the plan, train, follow, and print the model id; of a sweep, that of the best trial.
 
     The same submission is found again and followed. The same content (data, model, method, hyperparameters, seed)
     under another name or endpoint name is named, and trained and paid for once more only after a yes at a terminal,
     or with --again; --yes is not enough. Where training is free (local) nothing is asked.
+
+    Files outside the job file's folder and its project are used only after a yes at a terminal, or with
+    --allow-outside; --yes is not enough.
 
     Ctrl-C stops following, never the job. The cost is estimated from a dated table of prices; `prices` of an
     endpoint in ftorch.toml names one of your own.
@@ -46,7 +57,9 @@ def submit(
             (_rehearse_sweep if is_sweep else _rehearse)(job_file, host, endpoint, as_json)
         else:
             until = Until.STARTED if detach else Until.ENDED
-            submitting.submit(job_file, host, endpoint=endpoint, until=until, again=again)
+            submitting.submit(
+                job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside
+            )
 
 
 def _rehearse(job_file: Path, host: Terminal, endpoint: str | None, as_json: bool) -> None:

@@ -111,5 +111,10 @@ def _cached(details: Any) -> int | None:
     return _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
 
 
+_MOST_TOKENS = 1 << 53
+"""Far more than there can be, and what databases and other programs still take for a whole number."""
+
+
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and 0 <= value <= _MOST_TOKENS else None

@@ -1,7 +1,7 @@
 """A data file that lies behind an address, for endpoints that fetch it by themselves.
 
-A job file may come from a stranger. Its address is text until the endpoint is asked to fetch it: ftorch itself never
-asks the address's host, and the values of variables are filled in for that one request, where the user's
+A job file may come from a stranger. Its address is text until the endpoint is asked to fetch it: ftorch itself
+never asks the address's host, and the values of variables are filled in for that one request, where the user's
 configuration lists them.
 """
 
@@ -114,8 +114,8 @@ _WITH_IPV4_AT_THE_END = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 
 
 def private_address_of(host: str) -> str | None:
-    """The first private address that the name leads to from here; None where there is none, or the name is not known
-    here. This asks the machine's name server."""
+    """The first private address that the name leads to from here; None where there is none, or the name is not
+    known here. This asks the machine's name server."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -79,6 +79,7 @@ def submit(
     endpoint: str | None = None,
     follow: bool = True,
     again: bool = False,
+    allow_outside: bool = False,
     listener: Listener | None = None,
 ) -> Run | Sweep:
     """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result. Of a job
@@ -87,14 +88,17 @@ def submit(
     The same submission is found again, unless `again`. Where training costs, and the same content was trained under
     another name, TrainedBefore is raised unless `again`. With `follow=False` the run is only
     recorded, and `resume` begins it. The model is deployed and evaluated afterwards where the job file says so.
-    Nobody is asked about cost: look at `plan(job_file).cost` first.
+    Files outside the job file's folder and project are used with `allow_outside` only, and else FilesOutside is
+    raised. Nobody is asked about cost: look at `plan(job_file).cost` first.
 
     Raises what `plan` and `evaluate` raise, EndpointError where the endpoint can't go on (the run stays),
     DatabaseError, and KeyboardInterrupt where you stop it: nothing is lost, and `resume` goes on.
     """
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
-        done = api.submit(Path(job_file), host, endpoint=endpoint, until=until, again=again)
+        done = api.submit(
+            Path(job_file), host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside
+        )
     return Run.of(done) if isinstance(done, RecordedRun) else Sweep.of(done)
 
 
@@ -104,6 +108,7 @@ def sweep(
     endpoint: str | None = None,
     follow: bool = True,
     again: bool = False,
+    allow_outside: bool = False,
     listener: Listener | None = None,
 ) -> Sweep:
     """Submit a job file with `[sweep]`, follow all its trials to their ends, and return what they came to:
@@ -116,7 +121,9 @@ def sweep(
     """
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
-        done = api.submit_sweep(Path(job_file), host, endpoint=endpoint, until=until, again=again)
+        done = api.submit_sweep(
+            Path(job_file), host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside
+        )
     return Sweep.of(done)
 
 
@@ -141,6 +148,7 @@ def evaluate(
     samples: int | None = None,
     allow_leak: bool = False,
     batch: bool = False,
+    allow_outside: bool = False,
 ) -> Results:
     """Ask models the cases of a file and return their metrics; what was answered before is not asked again.
 
@@ -160,7 +168,8 @@ def evaluate(
     )
     start = Path(names[0]).parent if names[0].endswith(".toml") else None
     with Notebook().raising() as host, open_ledger(start, create=True) as ledger:
-        return Results.of(evaluation.carry_out(ledger, plan_evaluation(ledger, names, options), host))
+        planned = plan_evaluation(ledger, names, options)
+        return Results.of(evaluation.carry_out(ledger, planned, host, allow_outside=allow_outside))
 
 
 def deploy(

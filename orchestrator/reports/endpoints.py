@@ -43,7 +43,7 @@ def _endpoint_row(config: EndpointConfig) -> Row:
 
 
 def reach_table(configs: Iterable[EndpointConfig]) -> Table:
-    """Where endpoints lead, and which variables' values go there: the key's, and those of imported data's addresses."""
+    """Where endpoints lead, and which variables' values go there: the key's, and those in addresses of data."""
     columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
     return Table(columns, [_reach_row(config) for config in configs])

@@ -22,6 +22,7 @@ from orchestrator.endpoints.notices import notices
 from orchestrator.errors import InvalidData, JobFileNotFitting, TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.addresses import Address
+from orchestrator.jobfile.outside import files_outside
 from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
 from orchestrator.tomlsource import read_toml
 
@@ -117,7 +118,11 @@ def plan_job(
             tier=training_type(job, config),
             prices=config.prices,
         ),
-        notices=(*_suffix_notices(job, config), *notices(config, job, date.today())),
+        notices=(
+            *_outside_notices(job, workspace),
+            *_suffix_notices(job, config),
+            *notices(config, job, date.today()),
+        ),
     )
 
 
@@ -132,8 +137,8 @@ def _require_fitting(job: JobFile, config: EndpointConfig) -> None:
 
 
 def _import_problem(address: Address, config: EndpointConfig) -> str | None:
-    """Why this endpoint is not asked to fetch the address, with the next step; None where it is. Nothing is sent for
-    the answer, not even a question to a name server."""
+    """Why this endpoint is not asked to fetch the address, with the next step; None where it is. Nothing is sent to
+    find out, not even a question to a name server."""
     if not capabilities_of(config).imports:
         return f"it takes files, not addresses: download {address} and name the file, or choose an azure endpoint"
     return unlisted_variable(address, config) or (
@@ -148,8 +153,8 @@ def unlisted_variable(address: Address, config: EndpointConfig) -> str | None:
         return None
     listed = json.dumps([*config.import_variables, *unlisted])
     return (
-        f"the value of {', '.join(unlisted)} would be sent to {config.name} and to {address.host}; if that is meant, "
-        f"set import_variables = {listed} in [endpoints.{config.name}] of {config.source}"
+        f"the value of {', '.join(unlisted)} would be sent to {config.name} and to {address.host}; "
+        f"if that is meant, set import_variables = {listed} in [endpoints.{config.name}] of {config.source}"
     )
 
 
@@ -169,6 +174,12 @@ def _place(job: JobFile, *key: str) -> str:
         return read_toml(job.source).place(*key)
     except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
         return str(job.source)
+
+
+def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
+    """That files lie elsewhere than the job file and its project; submitting asks about them."""
+    found = files_outside(job, workspace.root)
+    return [f"outside the job file's folder and project: {', '.join(map(str, found))}."] if found else []
 
 
 def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:

@@ -65,8 +65,8 @@ async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: 
 
 
 async def _not_importable(context: Context, address: Address) -> str | None:
-    """Why the endpoint is not asked to fetch the address now, with the next step; the record may be another person's,
-    and the configuration another one since."""
+    """Why the endpoint is not asked to fetch the address now, with the next step; the record may be another
+    person's, and the configuration another one since."""
     config = context.config
     if problem := unlisted_variable(address, config):
         return f"{problem}, then resume"

@@ -71,8 +71,11 @@ def test_what_is_no_completion_is_an_api_error(broken: dict[str, Any]) -> None:
     assert read_answer(broken).api_error == "the answer is no chat completion"
 
 
+HUGE = {"prompt_tokens": 10**400, "completion_tokens": 1 << 63}
+
+
 @pytest.mark.parametrize(
-    "usage", [None, [], {"prompt_tokens": -1, "completion_tokens": "9"}, {"prompt_tokens": True}]
+    "usage", [None, [], {"prompt_tokens": -1, "completion_tokens": "9"}, {"prompt_tokens": True}, HUGE]
 )
 def test_tokens_that_are_no_counts_are_unknown(usage: Any) -> None:
     answer = read_answer({**completion({"content": "x"}), "usage": usage})

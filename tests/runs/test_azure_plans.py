@@ -97,8 +97,8 @@ def test_planning_an_address_asks_nobody_for_anything(plan, silence, monkeypatch
     planned = plan(file="https://host.example/a.jsonl?${SAS}", table='import_variables = ["SAS"]')
     [line] = [text for role, text in plan_facts(planned, None) if role == "training"]
     assert line == (
-        "https://host.example/a.jsonl?${SAS}: fetched by the endpoint, never by ftorch; neither checked nor counted "
-        "here; SAS filled in for that request"
+        "https://host.example/a.jsonl?${SAS}: fetched by the endpoint, never by ftorch; "
+        "neither checked nor counted here; SAS filled in for that request"
     )
     found = plan_object(planned)["files"]
     assert found == [

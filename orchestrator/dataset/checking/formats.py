@@ -86,7 +86,7 @@ _TELLING_KEYS = re.compile(rb"""["'](?:messages|preferred_output|conversations|c
 
 
 def looks_like_training(line: bytes) -> bool:
-    """Whether the line, sound or not, has a key of some training format; else the file may be anybody's anything."""
+    """Whether the line, sound or not, has a key of some training format."""
     return _TELLING_KEYS.search(line) is not None
 
 

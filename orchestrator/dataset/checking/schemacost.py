@@ -1,7 +1,7 @@
 """How much work a JSON Schema may make, told before a validator is let loose on it.
 
-A few lines can hold a schema that takes hours: `allOf` of twice the same `$ref`, 27 levels deep, is 2^27 schemas. The
-count here follows every reference and visits every part once for each level of nesting in the arguments.
+A few lines can hold a schema that takes hours: `allOf` of twice the same `$ref`, 27 levels deep, is 2^27 schemas.
+The count here follows every reference and visits every part once for each level of nesting in the arguments.
 """
 
 from __future__ import annotations
@@ -138,14 +138,18 @@ def _parts_of(schema: Mapping[str, Any]) -> list[_Part]:
             elif key in _WITH_SAME_VALUE:
                 part.same += [index_of(inside) for inside in _schemas(value, key in _BY_NAME)]
             elif key in ("prefixItems", "items") and isinstance(value, list):
-                part.inner += [(number, index_of(inside)) for number, inside in enumerate(value) if _is_schema(inside)]
+                part.inner += [
+                    (number, index_of(inside)) for number, inside in enumerate(value) if _is_schema(inside)
+                ]
             elif key in _WITH_ITEMS:
                 part.inner += [(_ANY_ITEM, index_of(inside)) for inside in _schemas(value, False)]
             elif key in _WITH_PROPERTIES:
                 part.inner += [(_ANY_NAME, index_of(inside)) for inside in _schemas(value, key in _BY_NAME)]
             elif key == "properties" and isinstance(value, dict):
                 part.inner += [(name, index_of(inside)) for name, inside in value.items() if _is_schema(inside)]
-        if _is_schema(others := node.get("additionalProperties")) and isinstance(named := node.get("properties"), dict):
+        if _is_schema(others := node.get("additionalProperties")) and isinstance(
+            named := node.get("properties"), dict
+        ):
             part.spared = [(name, index_of(others)) for name in named]
     return parts
 
@@ -176,7 +180,9 @@ def _names(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
             stack += value
 
 
-def _referred(schema: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
+def _referred(
+    schema: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]], text: str
+) -> Mapping[str, Any] | None:
     """What the reference means; the whole schema where that can't be told, and None for a draft's own schema."""
     if text.startswith(("http://json-schema.org/", "https://json-schema.org/")):
         return None
@@ -184,8 +190,8 @@ def _referred(schema: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]],
         return names[text]
     base, _, pointer = text.partition("#")
     value: Any = names.get(base, schema) if base else schema
-    for part in unquote(pointer).split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
+    for escaped in unquote(pointer).split("/")[1:]:
+        part = escaped.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:

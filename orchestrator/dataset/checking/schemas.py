@@ -88,7 +88,9 @@ def _remembered(text: bytes) -> Parameters | InvalidSchema:
 def _read(text: bytes) -> Parameters | InvalidSchema:
     schema = orjson.loads(text)
     if b"$" in text and is_too_much(schema):
-        return InvalidSchema("its references multiply so that checking a call may never end; write it out, or flatter")
+        return InvalidSchema(
+            "its references multiply so that checking a call may never end; write it out, or flatter"
+        )
     try:
         # Compiling takes several times as long, and most functions are never called on most lines. It alone sees
         # references that lead nowhere and patterns that are none.

@@ -98,7 +98,9 @@ def _check_columns(columns: list[str], names: ColumnNames, path: object) -> None
     if problem := missing_column(columns, names):
         named = len(columns) > 1 and all(map(COLUMN.fullmatch, columns))
         # A first line that names no columns may be of any file: nothing of it is shown.
-        listed = ", ".join(shown(column, 40) for column in columns[:30]) if named else f"{len(columns)} without names"
+        listed = (
+            ", ".join(shown(column, 40) for column in columns[:30]) if named else f"{len(columns)} without names"
+        )
         fix = "Name them with --prompt-column and --call-column (or --answer-column)."
         raise ColumnsUnclear(path=path, problem=problem, columns=listed, fix=fix)
 
