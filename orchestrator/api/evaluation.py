@@ -37,7 +37,7 @@ def carry_out(
     """
     job = plan.subject.job
     if job and plan.cases.path == job.evaluation_path and wanted is None and not rescore and not allow_outside:
-        require_own_files(job, host, only_evaluation=True)
+        require_own_files([job], host, only_evaluation=True)
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
     if plan.price is not None and plan.missing and not rescore and wanted is None:

@@ -85,7 +85,7 @@ def submit_run(
         outlook = outlook if again else runs.with_jobs_elsewhere(plan, outlook, job_file.parent)
         host.show_plan(plan, preview, outlook)
         if not allow_outside:
-            require_own_files(plan.job, host)
+            require_own_files([plan.job], host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
@@ -107,7 +107,7 @@ def submit_sweep(
     with before_anything():
         plan = sweeps.plan(job_file, host, endpoint)
         if not allow_outside:
-            require_own_files(plan.job, host)
+            require_own_files([each.job for each in plan.plans], host)
     with open_ledger(job_file.parent, create=True) as ledger:
         return submit_sweep_plan(ledger, plan, host, until, again=again)
 

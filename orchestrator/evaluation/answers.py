@@ -111,8 +111,8 @@ def _cached(details: Any) -> int | None:
     return _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
 
 
-_MOST_TOKENS = 1 << 53
-"""Far more than there can be, and what databases and other programs still take for a whole number."""
+_MOST_TOKENS = 1 << 40
+"""Far more than there can be; sums of them still fit a database's whole numbers."""
 
 
 def _count(value: Any) -> int | None:

@@ -37,6 +37,16 @@ def test_without_a_terminal_nothing_is_recorded_or_sent(job, home, options):
     assert json.loads(ftorch("status", "--json").stdout) == []
 
 
+def test_a_sweep_over_such_files_is_refused_too(job, home):
+    lines = (home / "job.toml").read_text().replace(str(job), "own.jsonl")
+    (home / "own.jsonl").write_text(job.read_text())
+    (home / "job.toml").write_text(f'{lines}[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n')
+    done = ftorch("submit", "job.toml", "--yes")
+    assert done.exit_code == 2
+    assert f"names files outside its folder and its project: data.training_file ({job.resolve()})" in done.stderr
+    assert json.loads(ftorch("status", "--json").stdout) == []
+
+
 def test_at_a_terminal_a_no_ends_it(job):
     code, shown = at_terminal("submit", "job.toml", typed="n\n")
     assert "Use them?" in shown

@@ -17,6 +17,8 @@ import orjson
 from orchestrator.dataset.findings import shown
 
 LONGEST_PATTERN = 1000
+DEEPEST_KEY = 64
+"""Parts of a rule's key."""
 LONGEST_SEARCHED = 100_000
 """Characters of an argument in which a pattern is looked for; a longer one does not match."""
 
@@ -175,6 +177,8 @@ def parse_rules(written: Mapping[str, Any]) -> RuleNode | None:
     root = RuleNode()
     for key, value in written.items():
         node = root
+        if key.count(".") >= DEEPEST_KEY:
+            raise InvalidCase(f'key "match.{shown(key)[1:-1]}": it leads further in than {DEEPEST_KEY} levels')
         for part in key.split("."):
             node = node.inner.setdefault(part, RuleNode())
         try:

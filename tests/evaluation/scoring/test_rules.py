@@ -119,6 +119,7 @@ def test_anything_goes_for_the_one_argument_and_the_schema_holds_for_the_others(
         ({"place": {"tolerance": -1}}, ["from 0"]),
         ({"place": {"tolerance": True}}, ["from 0"]),
         ({"place": {"one_of": []}}, ["a list"]),
+        ({".".join("a" * 5000): "exact"}, ['"match.a.a.', "further in than 64 levels"]),
         ({"place": {"rule": "any", "optional": 1}}, ["true or false"]),
     ],
 )
