@@ -40,7 +40,9 @@ def test_without_a_terminal_nothing_is_recorded_or_sent(job, home, options):
 def test_a_sweep_over_such_files_is_refused_too(job, home):
     lines = (home / "job.toml").read_text().replace(str(job), "own.jsonl")
     (home / "own.jsonl").write_text(job.read_text())
-    (home / "job.toml").write_text(f'{lines}[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n')
+    (home / "job.toml").write_text(
+        f'{lines}validation_file = "own.jsonl"\n[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n'
+    )
     done = ftorch("submit", "job.toml", "--yes")
     assert done.exit_code == 2
     assert f"names files outside its folder and its project: data.training_file ({job.resolve()})" in done.stderr

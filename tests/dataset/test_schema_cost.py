@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ STRING = {"type": "string"}
 
 
 def doubling(levels, word="allOf"):
-    definitions = {"d0": STRING}
+    definitions: dict[str, Any] = {"d0": STRING}
     for level in range(1, levels + 1):
         definitions[f"d{level}"] = {word: [{"$ref": f"#/$defs/d{level - 1}"}] * 2}
     return {"type": "object", "properties": {"a": {"$ref": f"#/$defs/d{levels}"}}, "$defs": definitions}
