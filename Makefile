@@ -48,7 +48,7 @@ cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/azure/record_arm_cassette.py
 
 test-faults: $(VENV)/.installed-test  ## Run every crash point against every fault, not only a sample
-	FTORCH_FAULTS=all $(BIN)/python -m pytest tests/faults $(ARGS)
+	FTORCH_FAULTS=all $(PYTEST) tests/faults $(ARGS)
 
 test-fuzz: $(VENV)/.installed-test  ## Check 10,000 mutated data files, not only a sample
 	FTORCH_FUZZ=all $(BIN)/python -m pytest tests/dataset/checking/test_fuzz.py $(ARGS)

@@ -63,7 +63,8 @@ _BATCH_EFFECTS = (
     *("batch-create", "batch-look", "batch-poll", "batch-download", "batch-surplus-cancel"),
     *("commit-batches", "commit-batch-leases", "commit-batch-wait", "commit-batch-answers"),
     "commit-batch-attempt-closed",
-    *(f"commit-batch-{state}" for state in ("creating", "waiting", "collecting", "done", "failed", "cancelled")),
+    *(f"commit-batch-{state}" for state in ("creating", "waiting", "unknown", "collecting")),
+    *(f"commit-batch-{state}" for state in ("done", "failed", "cancelled")),
 )
 BATCH_POINTS = tuple(f"{edge}-{effect}" for effect in _BATCH_EFFECTS for edge in ("before", "after"))
 """The same for batches of questions, whose protocol is that of runs."""

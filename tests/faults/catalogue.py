@@ -90,7 +90,7 @@ _BOTH = (
     Fault("answer-too-late", _silent, arrivals=1),
     Fault("arrives-late", _silent, late=True),
     Fault("408", _status(408)),
-    Fault("409", _status(409)),
+    Fault("409-in-progress", _status(409, "request_in_progress")),
     Fault("429", _status(429)),
     Fault("429-seconds", _status(429, "rate_limit_exceeded", _in_seconds)),
     Fault("429-date", _status(429, "rate_limit_exceeded", _as_date)),
@@ -118,6 +118,7 @@ ON_CREATE: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
         *_BOTH,
+        Fault("409", _status(409), refuses=True),
         Fault("queue-full", _status(429, "quotaExceeded")),
         Fault("metadata-forgotten", _honest, arrivals=1, forgets_metadata=True),
         Fault("metadata-forgotten-and-answer-lost", _cut, arrivals=1, forgets_metadata=True),

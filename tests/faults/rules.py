@@ -13,6 +13,7 @@ from orchestrator.api.host import Host
 from orchestrator.endpoints import objects, openai
 from orchestrator.endpoints.interface import JobPage
 from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.pages import read_page
 from orchestrator.engine.machine import Move
 from orchestrator.errors import EndpointBusy, RequestRefused
 from orchestrator.runs import adoption, collecting, doctor, engine, jobs, marks, polling, reconcile, steps
@@ -70,7 +71,7 @@ def _certain_where(patch: Patch, is_certain: Callable[[Any, Run], bool]) -> None
 
 
 def a_list_without_an_array_is_empty(patch: Patch) -> None:
-    honest = openai.read_page
+    honest = read_page
 
     def lenient(raw: Any) -> Any:
         return honest(raw if isinstance(raw.get("data"), list) else {"data": [], "has_more": False})
