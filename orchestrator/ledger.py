@@ -23,7 +23,7 @@ from orchestrator.store.runs import Run, RunSummary, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 _PAGE = 2_000
-"""How many runs are read at once where all are listed."""
+"""How many runs or events are read at once where all are listed."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,15 @@ class Ledger:
             return records.metrics_of(connection, run_id)
 
     def events(self, run_id: str) -> Iterator[Event]:
-        """The endpoint's events of a run, oldest first, read one after another."""
-        with self.database.read() as connection:
-            yield from records.each_event(connection, run_id)
+        """The endpoint's events of a run, oldest first. No reader stays open between pages: whoever takes them may
+        be slow."""
+        below = None
+        while True:
+            with self.database.read() as connection:
+                page, below = records.events_page(connection, run_id, below=below, limit=_PAGE)
+            yield from page
+            if below is None:
+                return
 
     def hasten(self, waiting: Collection[Run]) -> None:
         """Have these runs looked at again at once, whatever they wait for."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import checkpoints, events, metrics, models, runs
-
-_EVENTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -103,19 +101,29 @@ def add_metrics(connection: Connection, found: Iterable[Metric]) -> None:
     connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=merged), rows)
 
 
-def events_of(connection: Connection, run_id: str, *, after: float | None = None) -> list[Event]:
+def events_of(connection: Connection, run_id: str) -> list[Event]:
     """The run's events, oldest first."""
-    return list(each_event(connection, run_id, after=after))
+    found, _ = events_page(connection, run_id, below=None, limit=None)
+    return found
 
 
-def each_event(connection: Connection, run_id: str, *, after: float | None = None) -> Iterator[Event]:
-    """The same, read one after another."""
-    query = select(*_columns(events, Event)).where(events.c.run_id == run_id)
-    if after is not None:
-        query = query.where(events.c.created_at >= after)
-    streamed = connection.execution_options(yield_per=_EVENTS_AT_ONCE)
-    for row in streamed.execute(query.order_by(events.c.created_at, events.c.position)):
-        yield Event(*row)
+EventPlace = tuple[float, int]
+"""Where an event stands among those of its run: its time, and its place among those of the same time."""
+
+
+def events_page(
+    connection: Connection, run_id: str, *, below: EventPlace | None, limit: int | None
+) -> tuple[list[Event], EventPlace | None]:
+    """At most `limit` of the run's events, oldest first, that follow the place `below`; and the place of the last,
+    None where no more follow."""
+    at, position = events.c.created_at, events.c.position
+    query = select(position, *_columns(events, Event)).where(events.c.run_id == run_id)
+    if below is not None:
+        is_later = or_(at > below[0], position > below[1])
+        query = query.where(at >= below[0], is_later)  # the first part alone uses the index
+    rows = connection.execute(query.order_by(at, position).limit(limit)).all()
+    found = [Event(*row[1:]) for row in rows]
+    return found, (found[-1].created_at, rows[-1][0]) if len(rows) == limit else None
 
 
 def known_event_ids(connection: Connection, run_id: str) -> set[str]:

@@ -40,7 +40,10 @@ def test_events_of_one_second_stay_in_the_order_in_which_they_came(connection: C
     records.add_events(connection, [event(9), event(10)])
     records.add_events(connection, [event(3), event(4, created_at=99.0)])
     assert [found.event_id[8:] for found in records.events_of(connection, RUN)] == ["4", "9", "10", "3"]
-    assert [found.event_id[8:] for found in records.events_of(connection, RUN, after=100.0)] == ["9", "10", "3"]
+    page, place = records.events_page(connection, RUN, below=None, limit=2)
+    rest, end = records.events_page(connection, RUN, below=place, limit=3)
+    assert [[found.event_id[8:] for found in each] for each in (page, rest)] == [["4", "9"], ["10", "3"]]
+    assert end is None
 
 
 def test_each_run_has_its_own_events(connection: Connection) -> None:
