@@ -556,8 +556,7 @@ class OptionAgainstJobFile(UsageError):
 
 
 class CancelNotConfirmed(AwaitsPerson):
-    """The endpoint {endpoint} charges what a running job has trained until it is cancelled, and there is no
-    terminal to ask at. To cancel {run} all the same, add --yes."""
+    """There is no terminal to ask at: {concerns}. To cancel {run} all the same, add --yes."""
 
 
 class NoSuchRun(UsageError):

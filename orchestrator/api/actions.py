@@ -9,6 +9,7 @@ from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun, Stopped
 from orchestrator.ledger import Ledger
+from orchestrator.runs.marks import NO_MARK
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, RequestedAction, State
 from orchestrator.store import records, runs as store
@@ -66,6 +67,18 @@ def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
     trains = run.state in (State.RUNNING, State.PAUSED) or (run.state in POLLED and _has_trained(ledger, run))
     capabilities = capabilities_of(ledger.workspace.endpoint(run.endpoint)) if trains else None
     return run.endpoint if capabilities and capabilities.cancelling_charges else None
+
+
+def doubtful_job(ledger: Ledger, key: str) -> str | None:
+    """The job of this run that may be somebody else's: it was taken because it fits, without a mark of the run.
+    None where the job is certain, or there is none."""
+    try:
+        details = ledger.details(key)
+    except (NoSuchRun, AmbiguousRun):
+        return None
+    job_id = details.run.job_id
+    is_doubtful = any(f"job {job_id}," in each.reason and NO_MARK in each.reason for each in details.history)
+    return job_id if job_id and is_doubtful else None
 
 
 def _has_trained(ledger: Ledger, run: Run) -> bool:

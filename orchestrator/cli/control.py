@@ -6,11 +6,12 @@ import sys
 
 import click
 
-from orchestrator.api.actions import carry_out, charged_for_cancelling
+from orchestrator.api.actions import carry_out, charged_for_cancelling, doubtful_job
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.terminal import ask, terminal
 from orchestrator.errors import CancelNotConfirmed
 from orchestrator.ledger import open_ledger
+from orchestrator.runs.marks import NO_MARK
 from orchestrator.runs.states import RequestedAction
 
 
@@ -30,14 +31,15 @@ def cancel(run: str, yes: bool) -> None:
 
 
 def _ask_before_cancelling(key: str) -> None:
-    """Without a terminal only a cancelling that costs something needs to be confirmed."""
+    """Without a terminal only a cancelling needs to be confirmed that costs something, or may hit another's job."""
     with open_ledger() as ledger:
-        charged_by = charged_for_cancelling(ledger, key)
+        charged_by, job_id = charged_for_cancelling(ledger, key), doubtful_job(ledger, key)
+    concerns = [f"{charged_by} charges what the job has trained until now"] if charged_by else []
+    concerns += [f"job {job_id} fits and {NO_MARK}: it may be somebody else's"] if job_id else []
     if sys.stdin.isatty():
-        told = f"{charged_by} charges what the job has trained until now. " if charged_by else ""
-        ask(f"{told}Cancel {key}?")
-    elif charged_by:
-        raise CancelNotConfirmed(run=key, endpoint=charged_by)
+        ask("".join(f"{concern}. " for concern in concerns) + f"Cancel {key}?")
+    elif concerns:
+        raise CancelNotConfirmed(run=key, concerns="; ".join(concerns))
 
 
 @click.command()

@@ -98,6 +98,12 @@ def new_owner(rng: random.Random) -> str:
     return f"{_machine()}:{pid}.{_started_at(pid)}:{rng.getrandbits(32):08x}"
 
 
+def process_of(owner: str) -> tuple[str, str]:
+    """The machine and the process id in the name of a worker; the id is "" where the name is of another kind."""
+    machine, _, rest = owner.partition(":")
+    return machine.split(".")[0], rest.partition(":")[0].partition(".")[0]
+
+
 def is_abandoned(owner: str) -> bool:
     """Whether the worker of that name certainly runs no more: it was a process here, and is gone.
 

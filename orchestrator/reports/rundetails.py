@@ -12,10 +12,11 @@ from rich.text import Text
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.dialects import resource_url
+from orchestrator.engine.worker import process_of
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style
-from orchestrator.reports.table import Column, Fit, Meaning, Number, Row, Table, row
+from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import count, duration, iso, loss, moment, money, printable, sparkline
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.store.records import Checkpoint, Metric
@@ -220,12 +221,20 @@ def _print_checkpoints(details: RunDetails, console: Console) -> None:
 
 def _print_history(details: RunDetails, console: Console) -> None:
     console.print("\nHistory", style="bold")
-    rows = [
-        row(moment(transition.at), state_cell(transition.to_state), printable(transition.reason))
-        for transition in details.history
-    ]
+    rows, last = [], None
+    for transition in details.history:
+        if transition.owner and last and transition.owner != last:
+            rows.append(row("", "", Cell(printable(f"– {_process(transition.owner)} went on –"), Meaning.MUTED)))
+        last = transition.owner or last
+        rows.append(row(moment(transition.at), state_cell(transition.to_state), printable(transition.reason)))
     columns = [Column(key="at", fit=Fit.CROP), Column(key="state", fit=Fit.FOLD), Column(key="why", fit=Fit.FOLD)]
     console.print(Table(columns, rows, has_headings=False, gap=(2, 2)))
+
+
+def _process(owner: str) -> str:
+    """`process 4711 on laptop`."""
+    machine, number = process_of(owner)
+    return f"process {number} on {machine}" if number else machine
 
 
 def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
@@ -303,6 +312,7 @@ def _transition_object(transition: Transition) -> dict[str, Any]:
         "to": transition.to_state,
         "reason": transition.reason,
         "at": iso(transition.at),
+        "process": _process(transition.owner) if transition.owner else None,
     }
 
 

@@ -29,6 +29,8 @@ _MEANINGS: Mapping[str, Meaning] = {
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused", "unknown")
 """The states of runs that are seen first where there is no room for all."""
+_LONG_QUEUED_SECONDS = 86_400.0
+"""Jobs that stand in a queue, or are being validated, for longer seldom begin by themselves."""
 _FULL_WIDTH = 110
 """From this many characters on, every column of the status table has room."""
 
@@ -128,6 +130,9 @@ def why(run: Run, now: float) -> str:
         return run.reason
     if run.state == "paused":
         return f"{run.reason}; {way_on(run)}"
+    if run.state == "queued" and now - run.updated_at > _LONG_QUEUED_SECONDS:
+        stands = duration(now - run.updated_at)
+        return f"{run.reason}; nothing has changed for {stands}: look at {run.endpoint}, or ftorch cancel {run.id}"
     if not is_followed(run, now):
         if run.creation_open:
             return "create unconfirmed: its process ended before the answer; ftorch resume looks for the job"

@@ -19,6 +19,10 @@ _EARLIEST_TIME = 1_000_000_000.0
 """A time before 2001 is none: some hosts write 0, or a negative number."""
 
 
+NO_MARK = "bears no mark of this run"
+"""Stands in the history of a run whose job was taken because all that it says fits."""
+
+
 def is_certain(job: RemoteJob, run: Run) -> bool:
     """Whether the job carries the run's token, the run's id in its suffix, or a seed that ftorch drew itself.
 

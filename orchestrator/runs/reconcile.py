@@ -24,6 +24,7 @@ from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.marks import (
     CLOCK_SKEW_SECONDS,
+    NO_MARK,
     contradictions,
     is_certain,
     is_likely,
@@ -262,16 +263,27 @@ def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
 
 
 async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
-    """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly."""
+    """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly.
+
+    A job without a certain mark may be somebody else's: a wish to cancel the run is not carried out on it unasked.
+    """
     oldest, *others = found
     for other in others:
         if is_certain(other, run):
             await _cancel_duplicate(other, run, context)
-    differences = contradictions(oldest, run, context.endpoint.capabilities) if is_certain(oldest, run) else []
+    is_sure = is_certain(oldest, run)
+    differences = contradictions(oldest, run, context.endpoint.capabilities) if is_sure else []
     for difference in dict.fromkeys([*differences, *departures(run, oldest)]):
         context.listener.warned(f"run {run.id}: {difference} (job {oldest.id})")
-    adopted = move_to_status(oldest, f"found job {oldest.id}: ")
+    how = "" if is_sure else f", which fits and {NO_MARK}"
+    adopted = move_to_status(oldest, f"found job {oldest.id}{how}: ")
     changes = {**adopted.changes, "creation_open": False, "create_not_before": None}
+    if not is_sure and run.requested_action == RequestedAction.CANCEL:
+        changes["requested_action"] = None
+        context.listener.warned(
+            f"run {run.id} is not cancelled: job {oldest.id} fits and {NO_MARK}; look whose it is, "
+            f"then run: ftorch cancel {run.id}"
+        )
     return Move(adopted.to, adopted.reason, changes)
 
 

@@ -56,3 +56,32 @@ def test_a_job_of_the_console_is_adopted_and_followed_to_its_model(host, custome
     customer.ftorch("resume")
     assert customer.states()["by-hand"] == "succeeded"
     assert host.creates == 0
+
+
+def cancelled(host):
+    return [job["id"] for job in host.jobs.values() if job["status"] == "cancelled"]
+
+
+def lose_every_mark(job):
+    job.update(suffix=None, seed=None)
+
+
+def test_a_job_without_a_mark_is_cancelled_only_after_a_yes(host, customer):
+    host.holds = True
+    host.loses_created(lose_every_mark)
+    assert customer.submit("--detach").code == 0
+    done = customer.ftorch("cancel", "greet")
+    assert (done.code, "job ftjob-0001 fits and bears no mark of this run" in done.err) == (4, True), done.err
+    assert cancelled(host) == []
+    asked = customer.project.terminal("cancel", "greet", typed="n\n")
+    assert (asked.code, "it may be somebody else's. Cancel greet?" in asked.out) == (1, True), asked.out
+    assert cancelled(host) == []
+    assert customer.ftorch("cancel", "greet", "--yes").code == 0
+    assert cancelled(host) == ["ftjob-0001"]
+
+
+def test_a_certain_job_is_cancelled_without_more_questions(host, customer):
+    host.holds = True
+    customer.follow("greet")
+    assert customer.ftorch("cancel", "greet").code == 0
+    assert cancelled(host) == ["ftjob-0001"]

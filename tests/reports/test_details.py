@@ -10,9 +10,9 @@ from reports.conftest import Screen, text_of
 
 from orchestrator.config import EndpointConfig
 from orchestrator.ledger import RunDetails
-from orchestrator.reports.rundetails import print_details
+from orchestrator.reports.rundetails import details_object, print_details
 from orchestrator.store.records import Metric
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import Run, Transition
 
 AZURE = EndpointConfig("azure", "azure", base_url="https://res.openai.azure.com/openai/v1", api_key_env="KEY")
 Page = Callable[..., list[str]]
@@ -51,3 +51,18 @@ def test_curves_keep_to_their_line(page: Page) -> None:
 def test_the_client_goes_to_the_resource_whatever_path_the_address_has(page: Page) -> None:
     [client] = [line for line in page(fine_tuned_model="m") if "client = " in line]
     assert 'base_url="https://res.openai.azure.com/openai/v1/"' in client
+
+
+def test_another_process_that_went_on_is_named(screen: Screen, make_run: Callable[..., Run]) -> None:
+    first, second = "laptop.local.1a2b3c4d.4026531836:4711.99:0a0b0c0d", "server.5e6f7a8b.402:12.1:1a1b1c1d"
+    moves = [("pending", None), ("uploading", first), ("creating", first), ("queued", second), ("running", second)]
+    history = [Transition("run", n, None, state, f"move {n}", 1.0, owner) for n, (state, owner) in enumerate(moves)]
+    details = RunDetails(make_run(), history, [], [])
+    console = screen()
+    print_details(details, AZURE, console)
+    lines = text_of(console)
+    [place] = [number for number, line in enumerate(lines) if "process 12 on server went on" in line]
+    assert ("move 2" in lines[place - 1], "move 3" in lines[place + 1]) == (True, True)
+    assert not [line for line in lines if "4711" in line]
+    found = details_object(details)["history"]
+    assert [each["process"] for each in found[:2]] == [None, "process 4711 on laptop"]

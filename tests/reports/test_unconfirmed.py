@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.rundetails import print_details
-from orchestrator.reports.runs import status_table, summary
+from orchestrator.reports.runs import status_table, summary, why
 from orchestrator.store.runs import Run
 
 NOW = 1_800_000_000.0
@@ -74,3 +74,15 @@ def test_show_explains_that_it_is_not_repeated_on_a_guess(unconfirmed: Run, tmp_
     assert "unconfirmed since" in text
     assert "01ARZ3NDEKTSV4RRFFQ69G5FAV" in text
     assert "only when the settling window" in text
+
+
+def test_a_job_that_stood_in_the_queue_for_a_day_is_pointed_at(make_run: Callable[..., Run]) -> None:
+    held = {
+        "state": "queued",
+        "reason": "the endpoint says validating_files",
+        "endpoint": "there",
+        "id": "ab12cd34",
+    }
+    waits = make_run(**held, updated_at=NOW - 3 * 86_400)
+    assert why(waits, NOW).endswith("nothing has changed for 3 d 00:00: look at there, or ftorch cancel ab12cd34")
+    assert "nothing has changed" not in why(make_run(**{**held, "id": "n"}, updated_at=NOW - 3600), NOW)
