@@ -32,6 +32,11 @@ Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError | Assertion
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _PASSING = (408, 409)
+_NO_ROUTE = (404, 405, 501)
+_COLLECTIONS = ("/files", "/fine_tuning/jobs", "/chat/completions")
+_CERTIFICATES = (
+    "; where a company's network or host signs its own certificates, name their authority's file in SSL_CERT_FILE"
+)
 
 
 def explain(
@@ -50,6 +55,8 @@ def explain(
             return AnswerUnreadable(endpoint=config.name, problem=quoted(_cause(error), config), sent=True)
         is_late = isinstance(error, openai.APITimeoutError)
         problem = "it did not answer in time" if is_late else quoted(hide(_cause(error)), config)
+        if "CERTIFICATE_VERIFY_FAILED" in problem:
+            problem += _CERTIFICATES
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         if not sent and config.base_url:
             problem += f" (base_url = {config.base_url})"
@@ -75,6 +82,8 @@ def _explain_status(
         "retry_after": wait,
     }
     facts["problem"] = f"{facts['message']} ({quoted(_particulars(error, facts), config)})"
+    if config.type == "compatible" and status in _NO_ROUTE and error.request.url.path.endswith(_COLLECTIONS):
+        facts["problem"] += f"; look at base_url = {config.base_url}: it may lack the API's path, such as /v1"
     if status == HTTPStatus.UNAUTHORIZED:
         return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
     if is_no_credit(status, refusal, wait):

@@ -212,8 +212,8 @@ async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
 
 
 def is_on_the_way(error: RequestRefused) -> bool:
-    """Whether a refusal is about who asks, or comes from what is in between (a firewall, a sign-in page): it says
-    nothing of the file."""
+    """Whether a refusal is about who asks, or where, or comes from what is in between (a firewall, a sign-in page):
+    it says nothing of the file."""
     status = error.facts["status"] or 0
     return status in _ON_THE_WAY or 300 <= status < 400
 
@@ -221,6 +221,8 @@ def is_on_the_way(error: RequestRefused) -> bool:
 _ON_THE_WAY = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, QuotaExhausted, RequestRefused
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    KeyRefused,
+    QuotaExhausted,
+    RequestRefused,
+)
 
 PAYLOADS = json.loads((Path(__file__).parent.parent / "data" / "payloads.json").read_text())
 
@@ -152,3 +160,14 @@ async def test_a_redirect_is_not_followed_and_only_its_place_is_shown(location, 
 
 async def test_a_redirect_without_an_address_is_named(failure):
     assert "it redirects, and names no address (HTTP 302)" in str(await failure(httpx2.Response(302)))
+
+
+async def test_a_list_that_is_nowhere_may_be_behind_another_address(connect, config, wire):
+    wire.answers(answer(404, {"error": {"message": "Unknown request URL", "code": "unknown_url"}}))
+    with pytest.raises(EndpointError, match=r"look at base_url = http://staging/v1: it may lack the API's path"):
+        await (await connect(replace(config, type="compatible"))).jobs()
+
+
+async def test_an_unknown_authority_of_certificates_comes_with_the_variable_to_set(failure):
+    trouble = httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+    assert "name their authority's file in SSL_CERT_FILE" in str(await failure(trouble))
