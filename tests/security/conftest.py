@@ -26,6 +26,8 @@ class Host:
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.text = "said by the host"
+        self.spell: Callable[[str], str] = str
+        """How the key is written where `text` quotes it."""
         self.status = "succeeded"
         self.ids = "{kind}-1"
         self.refusal: int | None = None
@@ -56,7 +58,7 @@ class Host:
     # --- what it answers -----------------------------------------------------------------------------------
 
     def answer(self, method: str, path: str, body: bytes, key: str) -> tuple[int, dict[str, Any]]:
-        said = self.text.replace("{key}", key)
+        said = self.text.replace("{key}", self.spell(key))
         if self.refusal:
             error = {"message": f"Incorrect API key provided: {key}. {said}", "code": said, "param": said}
             return self.refusal, {"error": error}
