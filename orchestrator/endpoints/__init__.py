@@ -45,12 +45,12 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
     if config.type == "azure":
         from orchestrator.endpoints.azure.endpoint import open_azure
 
-        async with http, open_azure(config, http, capabilities, Retries()) as azure:
+        async with http, open_azure(config, http, capabilities, Retries(total=config.timeout_seconds)) as azure:
             azure.account = account
             yield azure
         return
     async with client_of(config, http) as client:
-        found = OpenAIEndpoint(config, client, capabilities, Retries())
+        found = OpenAIEndpoint(config, client, capabilities, Retries(total=config.timeout_seconds))
         found.account = account
         yield found
 

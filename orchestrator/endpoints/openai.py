@@ -60,7 +60,7 @@ PAGE = 100
 _MIME_TYPE = "text/jsonl"
 _SLOWEST_UPLOAD = 250_000  # bytes a second: what an upload's deadline allows for
 _GONE = (404, 405, 501)
-_WHOLE_REQUEST = 3
+_WHOLE_REQUEST = 2
 """A request may take so many times its limit in all."""
 _MOST_PAGES = 1000
 

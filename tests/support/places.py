@@ -19,6 +19,7 @@ SLOW = (
     "hosts/",  # one project and one life of a run for each habit of a host
     "jobs/",  # trains the shipped jobs
     "security/test_canaries.py",  # every command, against a host that echoes what it gets
+    "security/test_hostile_answers.py",  # hosts that are silent or drip, and a bomb
     "server/test_killed.py",  # trainers and hosts that are killed
     "server/trainers/test_cross_validation.py",  # trains the drone data many times over
     "store/test_recovery.py",  # full disks, killed processes, locks held by other programs
