@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.endpoints.refusals import shortened
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointError, EndpointUnreachable, KeyRefused, LostLease, NoJobList, RequestRefused
@@ -188,6 +189,8 @@ async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> b
         context.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is State.CANCELLED and state != run.state:
         record(context, run, await _cancelled(run, job, context, why))
+    elif state is State.FAILED and state != run.state:
+        record(context, run, _failed(run, job, context, why))
     elif state is not None and state != run.state:
         record(context, run, move_to_status(job, why))
     elif (
@@ -198,6 +201,19 @@ async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> b
     ):
         _note(run, job, context)
     return changed
+
+
+def _failed(run: Run, job: RemoteJob, context: Context, why: str) -> Move:
+    """Some hosts say in the job's events alone why it failed."""
+    move = move_to_status(job, why)
+    if job.error and (job.error.message or job.error.code):
+        return move
+    with context.database.read() as connection:
+        told = records.last_complaint(connection, run.id)
+    if told is None:
+        return move
+    reason = f"{move.reason}; its last event: {shortened(told)} (all of them: ftorch logs {run.id})"
+    return replace(move, reason=reason, changes={**move.changes, "error_message": told})
 
 
 async def _cancelled(run: Run, job: RemoteJob, context: Context, why: str) -> Move:

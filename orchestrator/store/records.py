@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import checkpoints, events, metrics, models, runs
@@ -124,6 +124,20 @@ def events_page(
     rows = connection.execute(query.order_by(at, position).limit(limit)).all()
     found = [Event(*row[1:]) for row in rows]
     return found, (found[-1].created_at, rows[-1][0]) if len(rows) == limit else None
+
+
+def last_complaint(connection: Connection, run_id: str) -> str | None:
+    """The message of the run's last event that is an error or a warning; without one, of its last event."""
+    is_complaint = case(
+        (func.lower(events.c.level).in_(("error", "warn", "warning", "critical", "fatal")), 1), else_=0
+    )
+    latest = (
+        select(events.c.message)
+        .where(events.c.run_id == run_id)
+        .order_by(is_complaint.desc(), events.c.created_at.desc(), events.c.position.desc())
+    )
+    message: str | None = connection.execute(latest.limit(1)).scalar()
+    return message
 
 
 def known_event_ids(connection: Connection, run_id: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.scripted_host import CANCEL, JOB, refusal
+from support.scripted_host import CANCEL, EVENTS, JOB, Answer, refusal
 
 
 def test_a_model_id_that_is_late_is_waited_for(host, customer):
@@ -51,3 +51,18 @@ def test_a_refused_cancel_is_no_success(host, customer):
     assert done.code != 0
     assert "can't be cancelled" in done.err
     assert customer.states() == {"going": "queued"}
+
+
+def test_why_a_job_failed_is_found_in_its_events(host, customer):
+    host.holds = True
+    customer.follow("greet")
+    host.end("ftjob-0001", "failed", error=None)
+    told = [
+        {"id": "e1", "created_at": 1, "level": "info", "message": "Validating"},
+        {"id": "e2", "created_at": 2, "level": "error", "message": "Line 7 has no assistant message"},
+        {"id": "e3", "created_at": 3, "level": "info", "message": "Cleaning up"},
+    ]
+    host.on(EVENTS, Answer(200, {"object": "list", "data": told, "has_more": False}))
+    done = customer.ftorch("resume")
+    assert "its last event: Line 7 has no assistant message (all of them: ftorch logs" in done.err
+    assert customer.states() == {"greet": "failed"}
