@@ -16,8 +16,8 @@ from orchestrator.errors import NotConfirmed
 def endpoints(ctx: click.Context, as_json: bool) -> None:
     """List the endpoints, and say which can be used and why not.
 
-    More are added in ftorch.toml, as a table [endpoints.NAME]. What a project's own ftorch.toml says about hosts
-    and keys counts after `ftorch endpoints trust`.
+    More are added in ftorch.toml, as a table [endpoints.NAME]. Hosts and keys that a project's own ftorch.toml
+    names are used only after `ftorch endpoints trust`.
     """
     if ctx.invoked_subcommand:
         return
@@ -53,11 +53,11 @@ def check(name: str) -> None:
 @endpoints.command()
 @click.option("--yes", "-y", is_flag=True, help="Allow it without asking.")
 def trust(yes: bool) -> None:
-    """Allow what this project brings: hosts and keys in its ftorch.toml, runs in its .ftorch.
+    """Allow this project's hosts, keys and records.
 
-    A folder from somebody else could send your keys anywhere, so neither is used before. The leave holds for what
-    the file says now about hosts, variables and accounts; other settings may change. FTORCH_TRUST=1 allows
-    everything, for CI.
+    A folder from somebody else could send your keys anywhere. So the hosts and key variables that its ftorch.toml
+    names, and the runs in its .ftorch, are used only after you allow them. This covers what the file says now about
+    hosts, variables and accounts; other settings may change. FTORCH_TRUST=1 allows everything, for CI.
     """
     from orchestrator import trust as allowed
     from orchestrator.cli.terminal import ask
