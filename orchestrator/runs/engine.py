@@ -71,6 +71,7 @@ class EndpointLoop(Loop[Run, Context]):
         self._pace = Pace(context.config.poll_seconds, context.random)
         self._poll_at = 0.0  # by the steady clock, which nobody sets
         self._has_polled = False
+        self._is_asked = False  # the user wishes something of a run that has got its job in this cycle
         self._watch = Watch(context)
         self._foreign: set[str] = set()
 
@@ -130,6 +131,7 @@ class EndpointLoop(Loop[Run, Context]):
     def stepped(self, before: Run, item: Run) -> None:
         if item.state in POLLED:
             self._poll_at = 0.0
+            self._is_asked |= item.requested_action is not None
         self.worker.has_answered |= before.state != State.PENDING  # whose step asks nothing of the endpoint
 
     def look(self) -> None:
@@ -158,6 +160,7 @@ class EndpointLoop(Loop[Run, Context]):
 
     async def _carry_out_requests(self) -> None:
         context = self.worker
+        self._is_asked = False
         with context.database.read() as connection:
             requested = store.held_with_request(connection, context.owner, context.config.name)
 
@@ -170,8 +173,8 @@ class EndpointLoop(Loop[Run, Context]):
 
     async def _poll(self) -> None:
         context = self.worker
-        if context.clock.steady() < self._poll_at:
-            return
+        if self._is_asked or context.clock.steady() < self._poll_at:
+            return  # a cancel that waits for one more look may come too late
         changed = await poll(context)
         self._has_polled = True
         with context.database.read() as connection:
