@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.dataset.checking.checks import LEAST_TRAINING_EXAMPLES
-from orchestrator.dataset.convert import STANDARD_INPUT, BadRow, Change, Conversion
+from orchestrator.dataset.checking.report import CheckReport
+from orchestrator.dataset.convert import STANDARD_INPUT, BadRow, Change, Conversion, names_file
 from orchestrator.dataset.diff import ChangedAnswer, ChangedFunction, Difference, Excerpt, Side
 from orchestrator.dataset.profile.fingerprints import listed
 from orchestrator.dataset.shorten import Shortened
@@ -143,28 +144,55 @@ _SHAPES = {
     "single-call": "user and function_call",
     "sharegpt": "ShareGPT",
     "columns": "flat rows",
+    "preference": "chosen and rejected answers",
+    "blocks": "blocks of content",
+    "responses": "Responses API items",
+    "gemini": "Gemini contents",
+    "glaive": "Glaive chat",
+    "chatml": "ChatML text",
+    "envelope": "requests inside other objects",
 }
 
 
-def print_conversion(done: Conversion, source: Path, target: Path, console: Console, errors: Console) -> None:
-    """Print what was read, changed and written to `console`, and the examples left out to `errors`."""
+def print_conversion(
+    done: Conversion, report: CheckReport, source: Path, target: Path, console: Console, errors: Console
+) -> None:
+    """Print what was read, changed, written and found to `console`; examples left out, and the first error, to
+    `errors`."""
     shapes = ", ".join(f"{_SHAPES[shape]} ({count(number)})" for shape, number in done.shapes.items())
     console.print(f"Read {_named(source)}: {done.container}; {shapes}")
     if done.changes:
         console.print(_changes(done.changes))
-    elif done.container == "JSONL":
+    elif report.ok and done.container == "JSONL":
         console.print("Nothing to change.")
-    else:
+    elif report.ok:
         console.print("Nothing to change in the examples; now each is a line.")
-    console.print(f"Wrote {printable(str(target))}: {count(done.written)} example{'s' * (done.written != 1)}")
+    written = f"{count(done.written)} example{'s' * (done.written != 1)}"
+    console.print(f"Wrote {printable(str(target))}: {written}")
+    if done.renamed:
+        console.print(printable(f"Wrote {names_file(target)}: {plural(len(done.renamed), 'new name')}"))
+    console.print(f"Checked: {written} written, {plural(report.total('error'), 'error')}{_warned(report)}")
     if done.bad:
         _print_left_out(done, source, errors)
+    if not report.ok:
+        first = report.errors[0]
+        text = f"First error: {target}: {first.code} {first.message}. {first.fix}"
+        errors.print(printable(text), style="red", soft_wrap=True)
 
 
-def conversion_object(done: Conversion, source: Path, target: Path) -> dict[str, Any]:
+def _warned(report: CheckReport) -> str:
+    warnings = report.total("warning")
+    return f", {plural(warnings, 'warning')} (ftorch data check shows them)" if warnings else ""
+
+
+def conversion_object(done: Conversion, report: CheckReport, source: Path, target: Path) -> dict[str, Any]:
     """The conversion for programs."""
     return {
         "source": str(source),
+        "errors": report.total("error"),
+        "first_error": report.errors[0].message if report.errors else None,
+        "warnings": report.total("warning"),
+        "renamed": dict(done.renamed),
         "target": str(target),
         "container": done.container,
         "shapes": dict(done.shapes),

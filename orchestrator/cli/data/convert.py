@@ -17,8 +17,24 @@ if TYPE_CHECKING:
     from orchestrator.dataset.variants import Variant
 
 
-_FROM = ("tools", "functions", "dpo", "single-call", "sharegpt", "columns", "csv", "parquet")
-_TO = ("tools", "functions", "dpo")
+_FROM = (
+    "tools",
+    "functions",
+    "dpo",
+    "single-call",
+    "sharegpt",
+    "columns",
+    "preference",
+    "blocks",
+    "responses",
+    "gemini",
+    "glaive",
+    "chatml",
+    "envelope",
+    "csv",
+    "parquet",
+)
+_TO = ("tools", "supervised", "functions", "dpo")
 _SHAPES: Mapping[str, Shape | None] = {"csv": "columns", "parquet": None}
 _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}
 
@@ -32,8 +48,13 @@ _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}
 @click.option("--call-column", metavar="NAME", help="Tables: the call as JSON, or the function's name.")
 @click.option("--arguments-column", metavar="NAME", help="Tables: the arguments as JSON, beside a name.")
 @click.option("--answer-column", metavar="NAME", help="Tables: the answer in text.")
-@click.option("--keep-column", metavar="NAME", multiple=True, help="Tables: keep it as a key (repeatable).")
-@click.option("--system", metavar="TEXT", help="Tables: the system message of every example.")
+@click.option("--context-column", metavar="NAME", help="Tables: text to put under the request.")
+@click.option("--system-column", metavar="NAME", help="The text of the system message, row by row.")
+@click.option("--keep-column", metavar="NAME", multiple=True, help="Keep a column or key as a key (repeatable).")
+@click.option("--drop-column", metavar="NAME", multiple=True, help="Leave a column or key out (repeatable).")
+@click.option("--system", metavar="TEXT", help="The system message of every example that has none.")
+@click.option("--answer-call", metavar="NAME[=JSON]", help="The call that answers rows ending with a request.")
+@click.option("--rename-functions", is_flag=True, help="Write names that services refuse with _ for a dot.")
 @click.option("--tools", metavar="FILE", type=click.Path(path_type=Path), help="Tool definitions, as JSON.")
 @click.option("--renumber", is_flag=True, help="Number all call ids by position, sound ones too.")
 @click.option("--bom", is_flag=True, help="Begin OUT with a byte-order mark; endpoints want none.")
@@ -55,19 +76,38 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
         --prompt-column text --call-column function --arguments-column args
     ftorch data convert pairs.jsonl -o train.jsonl --to tools   (DPO to supervised)
     """
-    from orchestrator.dataset.convert import convert_file
+    from orchestrator.dataset.convert import check_converted, convert_file, write_names
 
     done = convert_file(source, output, _options(given), replace=force)
+    write_names(done, output)
+    report = check_converted(output)
     if as_json:
         from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import conversion_object
 
-        print_json(conversion_object(done, source, output))
+        print_json(conversion_object(done, report, source, output))
     else:
         from orchestrator.reports.datasets import print_conversion
         from orchestrator.reports.text import stderr, stdout
 
-        print_conversion(done, source, output, stdout(), stderr())
+        print_conversion(done, report, source, output, stdout(), stderr())
+    if not report.ok:
+        raise SystemExit(1)
+
+
+def _answer_call(given: str | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    from orchestrator.dataset.jsontext import NotJson, parse_json
+
+    name, equals, text = given.partition("=")
+    try:
+        arguments = parse_json(text) if equals else {}
+    except NotJson as error:
+        raise click.UsageError(f"--answer-call: the arguments are not valid JSON: {error.problem}") from None
+    if not name or not isinstance(arguments, dict):
+        raise click.UsageError('--answer-call takes NAME or NAME={"argument": …}')
+    return {"name": name, "arguments": arguments}
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -83,6 +123,10 @@ def _options(given: dict[str, Any]) -> Options:
             call=given["call_column"],
             arguments=given["arguments_column"],
             answer=given["answer_column"],
+            context=given["context_column"],
+            system_column=given["system_column"],
+            drop=given["drop_column"],
+            answer_call=_answer_call(given["answer_call"]),
             system=given["system"],
             keep=given["keep_column"],
         ),
@@ -90,6 +134,7 @@ def _options(given: dict[str, Any]) -> Options:
         renumber=given["renumber"],
         mark=given["bom"],
         skip_bad=given["skip_bad"],
+        rename_functions=given["rename_functions"],
     )
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from orchestrator.dataset.convert.calls import read_tools
+from orchestrator.dataset.convert.cells import ColumnNames
 from orchestrator.dataset.convert.changes import BadRow, Change
-from orchestrator.dataset.convert.conversion import Conversion, Options, Target, convert_file
+from orchestrator.dataset.convert.conversion import (
+    Conversion,
+    Options,
+    Target,
+    check_converted,
+    convert_file,
+    names_file,
+    write_names,
+)
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container
 from orchestrator.dataset.convert.shapes import SHAPES, Shape
-from orchestrator.dataset.convert.tables import ColumnNames
 
 __all__ = [
     "SHAPES",
@@ -20,6 +28,9 @@ __all__ = [
     "Options",
     "Shape",
     "Target",
+    "check_converted",
     "convert_file",
+    "names_file",
     "read_tools",
+    "write_names",
 ]

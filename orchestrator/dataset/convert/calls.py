@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.convert.schemas import json_schema_of
 from orchestrator.dataset.findings import named_type, shown
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.errors import ToolsFileUnusable
@@ -124,8 +125,16 @@ def _modern_call(call: Any, conversation: Conversation, changes: Changes) -> dic
     if identity != given:
         changes.note("call ids added" if given is None else "call ids numbered by position")
     arguments = arguments_text(function.get("arguments"), changes)
-    framed = {"id": identity, "type": "function", **outer}
+    framed = {"id": identity, "type": "function", **_only(outer, ("id", "type", "function"), changes)}
+    function = _only(function, ("name", "arguments"), changes)
     return {**framed, "id": identity, "function": {**function, "arguments": arguments}}
+
+
+def _only(holder: dict[str, Any], keys: tuple[str, ...], changes: Changes) -> dict[str, Any]:
+    """The keys that a call may have; a definition pasted into a call, or the place in a stream, is left out."""
+    for key in holder.keys() - set(keys):
+        changes.note(f"key {shown(key, 24)} of calls left out")
+    return {key: value for key, value in holder.items() if key in keys}
 
 
 def _halves(call: Any, changes: Changes) -> tuple[dict[str, Any], Any]:
@@ -189,6 +198,9 @@ def _decoded(text: str, changes: Changes) -> str:
             raise NotConvertible(f"the arguments are not valid JSON: {error.problem}", advice) from None
         if isinstance(value, dict):
             return text
+        if value is None or value == "":
+            changes.note("missing arguments written as {}")
+            return "{}"
         if not isinstance(value, str):
             raise _no_object(value)
         changes.note("arguments that were encoded twice decoded once")
@@ -212,10 +224,10 @@ def as_tools(definitions: Any, changes: Changes, *, what: str) -> list[Any]:
     `what` is noted where a definition had to be wrapped. Raises NotConvertible where there is no list of objects.
     """
     listed = _definitions(definitions, changes)
-    tools = [_tool(entry) for entry in listed]
+    tools = [_tool(each) for entry in listed for each in _expanded(entry)]
     if tools != listed:
         changes.note(what)
-    return tools
+    return [_with_schema(tool, changes) for tool in tools]
 
 
 def read_tools(path: Path) -> tuple[dict[str, Any], ...]:
@@ -251,6 +263,36 @@ def _tool(entry: Any) -> Any:
     if not isinstance(entry.get("name"), str):
         raise NotConvertible("a function definition has no name", 'Give it a key "name".')
     return {"type": "function", "function": {key: value for key, value in entry.items() if key != "type"}}
+
+
+def _expanded(entry: Any) -> list[Any]:
+    """The definitions in Gemini's list of declarations, or the one in Bedrock's frame."""
+    if isinstance(entry, dict):
+        for key in ("functionDeclarations", "function_declarations"):
+            if isinstance(entry.get(key), list):
+                return list(entry[key])
+        if isinstance(entry.get("toolSpec"), dict):
+            return [entry["toolSpec"]]
+    return [entry]
+
+
+def _with_schema(tool: Any, changes: Changes) -> Any:
+    """The tool with its parameters under that name, as JSON Schema."""
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        return tool
+    for key in ("input_schema", "inputSchema"):
+        if key in function and "parameters" not in function:
+            changes.note(f"{key} written as parameters")
+            inner = function[key]
+            inner = inner["json"] if isinstance(inner, dict) and isinstance(inner.get("json"), dict) else inner
+            function = {**{name: value for name, value in function.items() if name != key}, "parameters": inner}
+    if function.get("required", 0) is None:
+        changes.note("required null of functions left out")
+        function = {name: value for name, value in function.items() if name != "required"}
+    if "parameters" in function:
+        function = {**function, "parameters": json_schema_of(function["parameters"], changes)}
+    return tool if function == tool["function"] else {**tool, "function": function}
 
 
 # --- Legacy function calls ---------------------------------------------------------------------------------------

@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert.calls import with_functions
+from orchestrator.dataset.convert.cells import ColumnNames, LeftOut
 from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Change, Changes, NotConvertible
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container, Input, opened
+from orchestrator.dataset.convert.keys import with_keys_used
+from orchestrator.dataset.convert.renaming import Renaming
 from orchestrator.dataset.convert.shapes import Shape, modern_example, preferred, shape_of
-from orchestrator.dataset.convert.tables import ColumnNames
 from orchestrator.dataset.files import BYTE_ORDER_MARK, json_line, new_files
 from orchestrator.dataset.findings import named_type
 from orchestrator.errors import DataFileEmpty, RowsNotConverted
 
-Target = Literal["tools", "functions", "dpo"]
+Target = Literal["tools", "supervised", "functions", "dpo"]
 
 _SHOWN_BAD_ROWS = 10
 
@@ -41,6 +45,8 @@ class Options:
     mark: bool = False
     """Begin the file with a byte-order mark."""
     skip_bad: bool = False
+    rename_functions: bool = False
+    """Write function names that services refuse with "_" in place of other characters."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,28 @@ class Conversion:
     bad: tuple[BadRow, ...]
     """The first 1,000 examples that were left out."""
     bad_count: int
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The new name of each function that was renamed."""
+
+
+def write_names(done: Conversion, target: Path) -> None:
+    """Write the new names beside `target` as JSON, `{"uber.ride": "uber_ride"}`, where functions were renamed.
+
+    Raises OutputUnwritable.
+    """
+    if done.renamed:
+        with new_files([names_file(target)], replace=True) as [output]:
+            output.write(json_line(dict(done.renamed)) + b"\n")
+
+
+def names_file(target: Path) -> Path:
+    """Where the new names of functions are written: train.jsonl has train.names.json beside it."""
+    return target.with_name(f"{target.stem}.names.json")
+
+
+def check_converted(target: Path) -> CheckReport:
+    """What `data check` finds in the file that a conversion wrote; too few examples are no error here."""
+    return check_file(target, method=None, purpose="validation", count_tokens=False, any_size=True)
 
 
 def convert_file(
@@ -88,6 +116,8 @@ class _Converting:
     bad: list[BadRow] = field(default_factory=list)
     bad_count: int = 0
     written: int = 0
+    left_out: int = 0
+    renaming: Renaming = field(default_factory=Renaming)
 
     def mark(self, source: Input) -> None:
         self.changes.line = 1
@@ -103,6 +133,11 @@ class _Converting:
             line = self._converted(row)
         except NotConvertible as problem:
             self._set_aside(row.line, problem)
+        except LeftOut as left:
+            self.changes.discard()
+            self.changes.note(left.what)
+            self.changes.settle()
+            self.left_out += 1
         except RecursionError:
             self._set_aside(row.line, NotConvertible("it is nested too deeply", "Flatten it."))
         else:
@@ -117,6 +152,8 @@ class _Converting:
             raise NotConvertible(f"it is {named_type(row.value)}", "Write one JSON object for each example.")
         shape = self.options.shape or shape_of(row.value, self.options.columns)
         example = _example(row.value, shape, self.options, self.changes)
+        if self.options.rename_functions:
+            example = self.renaming.applied(example, self.changes)
         line = row.raw if row.raw is not None and example == row.value else _written(example)
         self.shapes[shape] += 1
         return line
@@ -147,17 +184,23 @@ class _Converting:
 
     def conversion(self, container: Container) -> Conversion:
         tally = self.changes.tally()
-        return Conversion(container, dict(self.shapes), self.written, tally, tuple(self.bad), self.bad_count)
+        return Conversion(
+            container, dict(self.shapes), self.written, tally, tuple(self.bad), self.bad_count, self.renaming.names
+        )
 
 
 def _example(row: dict[str, Any], shape: Shape, options: Options, changes: Changes) -> dict[str, Any]:
-    example = modern_example(row, shape, options.columns, renumber=options.renumber, changes=changes)
-    is_preference = shape == "dpo"
+    keep_good = options.to in ("tools", "supervised")
+    names = options.columns
+    example = modern_example(row, shape, names, renumber=options.renumber, changes=changes, keep_good=keep_good)
+    is_preference = "preferred_output" in example and "messages" not in example
+    if not is_preference:
+        example = with_keys_used(example, names, changes, keep_good=keep_good)
     if options.tools is not None:
         _add_tools(example["input"] if is_preference else example, options.tools, changes)
     if options.to == "dpo" and not is_preference:
         raise NotConvertible("it holds one answer, and DPO needs two", "Write the answer to avoid, too.")
-    if is_preference and options.to in ("tools", "functions"):
+    if is_preference and options.to in ("tools", "supervised", "functions"):
         example = preferred(example, changes)
     return with_functions(example, changes) if options.to == "functions" else example
 

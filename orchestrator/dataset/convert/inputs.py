@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO, Literal
 
+from orchestrator.dataset.convert.cells import ColumnNames
 from orchestrator.dataset.convert.changes import Changes
 from orchestrator.dataset.convert.documents import Row, json_rows, jsonl_rows
-from orchestrator.dataset.convert.tables import ColumnNames, csv_rows, parquet_rows
+from orchestrator.dataset.convert.tables import csv_rows, parquet_rows
 from orchestrator.dataset.files import BYTE_ORDER_MARK, open_as_sent
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.errors import DataFileEmpty, DataFileUnreadable

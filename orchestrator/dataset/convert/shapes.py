@@ -5,13 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
+from orchestrator.dataset.convert.apis import (
+    example_of_blocks,
+    example_of_gemini,
+    example_of_responses,
+    has_blocks,
+)
 from orchestrator.dataset.convert.calls import Conversation, as_tools, modern_messages, sound_ids
+from orchestrator.dataset.convert.cells import ColumnNames, decoded_messages
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
-from orchestrator.dataset.convert.tables import ColumnNames, example_of_columns, looks_like_columns
+from orchestrator.dataset.convert.conversations import example_of_chatml, example_of_glaive, example_of_sharegpt
+from orchestrator.dataset.convert.envelopes import example_of_envelope, has_envelope
+from orchestrator.dataset.convert.preference import example_of_preference, preference_keys
+from orchestrator.dataset.convert.tables import example_of_columns, looks_like_columns
+from orchestrator.dataset.convert.textcalls import with_calls_in_text_read
 from orchestrator.dataset.findings import named_type, shown
-from orchestrator.dataset.jsontext import NotJson, parse_json
 
-Shape = Literal["tools", "functions", "dpo", "single-call", "sharegpt", "columns"]
+Shape = Literal[
+    "tools",
+    "functions",
+    "dpo",
+    "single-call",
+    "sharegpt",
+    "columns",
+    "preference",
+    "blocks",
+    "responses",
+    "gemini",
+    "glaive",
+    "chatml",
+    "envelope",
+]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 Row = dict[str, Any]
@@ -21,18 +45,27 @@ _HALLMARKS: Mapping[Shape, str] = {
     "dpo": "input",
     "single-call": "user",
     "sharegpt": "conversations",
+    "blocks": "messages",
+    "responses": "input",
+    "gemini": "contents",
+    "glaive": "chat",
+    "chatml": "text",
 }
 OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
 def shape_of(row: Mapping[str, Any], names: ColumnNames) -> Shape:
     """The shape that a row's keys show. Raises NotConvertible where they show none."""
+    if has_envelope(row):
+        return "envelope"
+    if preference_keys(row) and not row.keys() & {*names.drop, *names.keep, names.prompt, names.answer}:
+        return "preference"
     if "messages" in row:
-        return "functions" if _is_legacy(row) else "tools"
+        return "blocks" if has_blocks(row) else "functions" if _is_legacy(row) else "tools"
     if "input" in row and OUTPUTS[0] in row:
         return "dpo"
-    if "conversations" in row:
-        return "sharegpt"
+    if _told_by_its_key(row) is not None:
+        return _told_by_its_key(row) or "tools"
     if isinstance(row.get("user"), dict) and ("function_call" in row or "functions" in row):
         return "single-call"
     if looks_like_columns(row, names):
@@ -42,22 +75,75 @@ def shape_of(row: Mapping[str, Any], names: ColumnNames) -> Shape:
     raise NotConvertible(f"its keys are those of no known format: {keys}", advice)
 
 
-def modern_example(row: Row, shape: Shape, names: ColumnNames, *, renumber: bool, changes: Changes) -> Row:
-    """The row as messages with tools; a DPO row keeps its three parts. Raises NotConvertible."""
+def _told_by_its_key(row: Mapping[str, Any]) -> Shape | None:
+    if "conversations" in row or isinstance(row.get("conversation"), list):
+        return "sharegpt"
+    if isinstance(row.get("contents"), list):
+        return "gemini"
+    if isinstance(row.get("chat"), str):
+        return "glaive"
+    if isinstance(row.get("text"), str) and "<|im_start|>" in row["text"]:
+        return "chatml"
+    given = row.get("input")
+    items = given if isinstance(given, list) else []
+    if "instructions" in row and "input" in row:
+        return "responses"
+    if items and "output" not in row and all(isinstance(item, dict) for item in items):
+        return "responses"
+    kinds = ("function_call", "function_call_output", "message")
+    return "responses" if any(isinstance(item, dict) and item.get("type") in kinds for item in items) else None
+
+
+def modern_example(
+    row: Row, shape: Shape, names: ColumnNames, *, renumber: bool, changes: Changes, keep_good: bool = False
+) -> Row:
+    """The row as messages with tools; a DPO row keeps its three parts. Raises NotConvertible.
+
+    With `keep_good` a row whose label says that its answer is bad raises LeftOut.
+    """
+    if shape == "sharegpt" and "conversations" not in row and "conversation" in row:
+        row = {("conversations" if key == "conversation" else key): value for key, value in row.items()}
     if shape in _HALLMARKS and _HALLMARKS[shape] not in row:
         raise NotConvertible(f'it has no "{_HALLMARKS[shape]}", so it is not {shape}', "Leave --from out.")
+    if shape == "envelope":
+        row = example_of_envelope(row, changes)
+        shape = shape_of(row, names)
+        if shape == "envelope":
+            raise NotConvertible("an object stands around an object around it", "Write its inner object.")
     if shape == "dpo":
         return _modern_preference(row, renumber, changes)
+    if shape == "preference":
+        return _modern_preference(example_of_preference(row, names, changes), renumber, changes)
     readers: Mapping[str, Callable[[], Row]] = {
         "single-call": lambda: _example_of_single_call(row, changes),
-        "sharegpt": lambda: example_of_sharegpt(row, changes),
-        "columns": lambda: example_of_columns(row, names, changes),
+        "sharegpt": lambda: example_of_sharegpt(row, names, changes),
+        "columns": lambda: example_of_columns(row, names, changes, keep_good=keep_good),
+        "blocks": lambda: example_of_blocks(row, changes),
+        "responses": lambda: example_of_responses(row, changes),
+        "gemini": lambda: example_of_gemini(row, changes),
+        "glaive": lambda: example_of_glaive(row, changes),
+        "chatml": lambda: example_of_chatml(row, changes),
     }
-    example = readers[shape]() if shape in readers else row
+    example = readers[shape]() if shape in readers else _with_messages_decoded(row, changes)
+    example = with_calls_in_text_read(_with_tools(example, changes), changes)
     example = _with_tools(example, changes)
     messages = _messages(example, "messages")
+    last = messages[-1] if messages else None
+    if names.answer_call is not None and isinstance(last, dict) and last.get("role") == "user":
+        changes.note("answers added")
+        call = {"type": "function", "function": dict(names.answer_call)}
+        messages = [*messages, {"role": "assistant", "content": None, "tool_calls": [call]}]
     conversation = Conversation(keep_ids=not renumber and sound_ids(messages))
     return {**example, "messages": modern_messages(messages, conversation, changes)}
+
+
+def _with_messages_decoded(row: Row, changes: Changes) -> Row:
+    text = row.get("messages")
+    inner = decoded_messages(text) if isinstance(text, str) else None
+    if inner is None:
+        return row
+    changes.note("messages in a string decoded")
+    return {**row, "messages": inner}
 
 
 def preferred(example: Row, changes: Changes) -> Row:
@@ -71,13 +157,17 @@ def preferred(example: Row, changes: Changes) -> Row:
 
 def _is_legacy(row: Mapping[str, Any]) -> bool:
     messages = row["messages"] if isinstance(row["messages"], list) else []
-    return row.get("functions") is not None or any(
+    return bool(row.get("functions")) or any(
         isinstance(message, dict) and (message.get("function_call") or message.get("role") == "function")
         for message in messages
     )
 
 
 def _with_tools(holder: Row, changes: Changes) -> Row:
+    empty = [key for key in ("functions", "tools") if holder.get(key) == []]
+    if empty:
+        changes.note("empty tool definitions left out")
+        holder = {key: value for key, value in holder.items() if key not in empty}
     if holder.get("functions") is None:
         if holder.get("tools") is None:
             return holder
@@ -124,63 +214,3 @@ def _example_of_single_call(row: Row, changes: Changes) -> Row:
 
 def _spoken(value: Any) -> Row:
     return value if isinstance(value, dict) else {"content": value}
-
-
-# --- ShareGPT: turns with `from` and `value` ---------------------------------------------------------------------
-
-
-_ROLES: Mapping[str, str] = {
-    "system": "system",
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "function_call": "call",
-    "tool_call": "call",
-    "observation": "tool",
-    "function_response": "tool",
-    "tool": "tool",
-}
-
-
-def example_of_sharegpt(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
-    """Reads `{"conversations": [{"from": "human", "value": "…"}, …], "system"?: "…", "tools"?: "[…]"}`.
-
-    `function_call` turns hold `{"name": …, "arguments": …}` as JSON, `observation` turns a result (the form that
-    LLaMA-Factory's data format describes). Raises NotConvertible.
-    """
-    turns = row["conversations"]
-    if not isinstance(turns, list):
-        raise NotConvertible(f'"conversations" is {named_type(turns)}', "Write a list of turns.")
-    messages = [_message(turn, changes) for turn in turns]
-    if row.get("system"):
-        messages.insert(0, {"role": "system", "content": row["system"]})
-    changes.note("conversations written as messages")
-    more = {key: value for key, value in row.items() if key not in ("conversations", "system")}
-    if not more.get("tools"):
-        more.pop("tools", None)
-    return {"messages": messages, **more}
-
-
-def _message(turn: Any, changes: Changes) -> dict[str, Any]:
-    speaker = turn.get("from") if isinstance(turn, dict) else None
-    role = _ROLES.get(speaker) if isinstance(speaker, str) else None
-    if role is None:
-        known = ", ".join(_ROLES)
-        raise NotConvertible(f"a turn is from {shown(speaker)}, and not from one of {known}", 'Correct its "from".')
-    for key in turn.keys() - {"from", "value", "weight"}:
-        changes.note(f"key {shown(key, 24)} of turns left out")
-    value = turn.get("value")
-    if role == "call":
-        return {"role": "assistant", "content": None, "tool_calls": _calls(value)}
-    return {"role": role, "content": value, **({"weight": turn["weight"]} if "weight" in turn else {})}
-
-
-def _calls(value: Any) -> list[Any]:
-    try:
-        calls = parse_json(value) if isinstance(value, str) else value
-    except NotJson as error:
-        advice = 'Write {"name": "…", "arguments": {…}}.'
-        raise NotConvertible(f"a call is not valid JSON: {error.problem}", advice) from None
-    calls = calls if isinstance(calls, list) else [calls]
-    return [{"type": "function", "function": call} for call in calls]

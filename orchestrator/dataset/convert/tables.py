@@ -6,12 +6,23 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
 
 from orchestrator.dataset.checking.formats import COLUMN
+from orchestrator.dataset.convert.cells import (
+    DEFINITION_KEYS,
+    SYSTEM_KEYS,
+    ColumnNames,
+    definitions_of,
+    messages_of,
+    refuse_meaning,
+    require_good,
+    system_text,
+    with_system,
+)
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.findings import shown
@@ -119,73 +130,171 @@ def _without_fillers(value: Any) -> Any:
 
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "user", "question", "query", "instruction", "request", "utterance", "input"),
-    "call": ("call", "function_call", "tool_call", "tool_calls", "function", "tool"),
+    "call": ("call", "function_call", "tool_call", "tool_calls", "answers", "function", "tool"),
     "arguments": ("arguments", "args"),
     "answer": ("answer", "completion", "response", "assistant", "output"),
 }
 _BARE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True)
-class ColumnNames:
-    """Which column holds what. None: the usual names are looked for."""
-
-    prompt: str | None = None
-    call: str | None = None
-    """A call as JSON, several of them as a JSON array, or the function's name alone."""
-    arguments: str | None = None
-    """The arguments as JSON, where the call column holds the name alone."""
-    answer: str | None = None
-    """What is said in text: where there is no call, or beside it."""
-    system: str | None = None
-    """The text of the system message that every example gets; not a column."""
-    keep: tuple[str, ...] = ()
-    """Columns that stand in the examples as keys of their own."""
-
-
 def looks_like_columns(row: Mapping[str, Any], names: ColumnNames) -> bool:
     """True where a row has a column for the prompt and one for what follows it."""
     found = found_columns(row, names)
-    return found.prompt is not None and (found.call is not None or found.answer is not None)
+    answered = found.call is not None or found.answer is not None or found.answer_call is not None
+    return found.prompt is not None and answered
 
 
 def found_columns(columns: Iterable[Any], names: ColumnNames) -> ColumnNames:
-    """The names with the usual ones filled in where `columns` has them, whatever their case; None for the rest."""
+    """The names with the usual ones filled in where `columns` has them, whatever their case; None for the rest.
+
+    "input" beside "instruction" is the context, as in Alpaca's format.
+    """
     spelt = {str(column).strip().lower(): str(column) for column in reversed(list(columns))}
-    found: dict[str, Any] = {"system": names.system, "keep": names.keep}
+    decided = {names.context, names.system_column, *names.drop, *names.keep}
+    decided |= {names.prompt, names.call, names.arguments, names.answer}
+    found: dict[str, Any] = {}
     for part, usual in _USUAL.items():
-        given = getattr(names, part)
-        found[part] = given or next((spelt[name] for name in usual if name in spelt), None)
-    return ColumnNames(**found)
+        free = (spelt[name] for name in usual if name in spelt and spelt[name] not in decided)
+        found[part] = getattr(names, part) or next(free, None)
+    if names.context is None and "input" in spelt and found["prompt"] == spelt.get("instruction"):
+        found["context"] = spelt["input"] if spelt["input"] not in decided else None
+    if names.system_column is None:
+        systems = (spelt[name] for name in SYSTEM_KEYS if name in spelt and spelt[name] not in decided)
+        found["system_column"] = next(systems, None)
+    return replace(names, **found)
 
 
 def missing_column(columns: Sequence[str], names: ColumnNames) -> str | None:
     """What keeps a table with these columns from being read; None where nothing does."""
     found = found_columns(columns, names)
-    for name in (found.prompt, found.call, found.arguments, found.answer, *found.keep):
+    needed = (
+        found.prompt,
+        found.call,
+        found.arguments,
+        found.answer,
+        found.context,
+        found.system_column,
+        *found.keep,
+    )
+    for name in needed:
         if name is not None and name not in columns:
             return f"there is no column {shown(name)}"
     if found.prompt is None:
         return "no column is named like a prompt"
-    if found.call is None and found.answer is None:
+    if found.call is None and found.answer is None and found.answer_call is None:
         return "no column is named like a call or an answer"
     return None
 
 
-def example_of_columns(row: Mapping[str, Any], names: ColumnNames, changes: Changes) -> dict[str, Any]:
-    """The row as messages. Raises NotConvertible where the prompt, or the call and the answer, are missing."""
+def example_of_columns(
+    row: Mapping[str, Any], names: ColumnNames, changes: Changes, *, keep_good: bool = False
+) -> dict[str, Any]:
+    """The row as messages. Raises NotConvertible where the prompt, or the call and the answer, are missing, and
+    where a column holds what can't be left out without being told; LeftOut for a bad label with `keep_good`."""
     found = found_columns(row, names)
     prompt, answer = _cell(row, found.prompt), _cell(row, found.answer)
-    calls = _calls(_cell(row, found.call), _cell(row, found.arguments), found.call)
-    if not prompt:
+    call, tools = _cell(row, found.call), _definitions(row, changes)
+    if call is not None and (defined := definitions_of(call, changes)):
+        changes.note(f"definitions in column {found.call} read as tools")
+        call, tools = None, tools or {"tools": defined}
+    calls = _calls(call, _cell(row, found.arguments), found.call)
+    if prompt is None:
         raise NotConvertible("the prompt is empty", "Fill it in, or take the row out.")
-    if not calls and not answer:
-        raise NotConvertible("the call and the answer are empty", "Fill one of them in, or take the row out.")
-    system = [{"role": "system", "content": names.system}] if names.system else []
-    reply = {"role": "assistant", "content": answer or None, **({"tool_calls": calls} if calls else {})}
-    more = _kept(row, found, changes)
+    if not calls and answer is None and names.answer_call is not None:
+        changes.note("answers added")
+        calls = [{"type": "function", "function": dict(names.answer_call)}]
+    if not calls and answer is None:
+        advice = "Fill one of them in, take the row out, or give every row a call with --answer-call NAME."
+        raise NotConvertible("the call and the answer are empty", advice)
+    label = next(
+        (column for column in row if column.lower() == "label" and column not in (*names.drop, *names.keep)), None
+    )
+    if label is not None and label not in (found.answer, found.prompt, found.context, found.system_column):
+        require_good(row[label], label, keep_good=keep_good, changes=changes)
+    messages = [*_asked(row, prompt, found, changes), *_replies(answer, calls, found, changes)]
+    system = found.system or system_text(_cell(row, found.system_column), found.system_column or "system")
+    key = "system text" if found.system else found.system_column or "system"
+    messages = with_system(messages, system, key, changes) if system else messages
+    used = {found.prompt, found.call, found.arguments, found.answer, found.context, found.system_column, label}
+    history = None if "history" in names.drop or "history" in names.keep else "history"
+    refuse_meaning(row, {*used, history, *DEFINITION_KEYS, *found.keep}, names, changes)
+    more = {column: row[column] for column in found.keep if column in row}
     changes.note("columns written as messages")
-    return {**more, "messages": [*system, {"role": "user", "content": prompt}, reply], **_definitions(row)}
+    return {**more, "messages": messages, **tools}
+
+
+def _asked(row: Mapping[str, Any], prompt: Any, found: ColumnNames, changes: Changes) -> list[Any]:
+    """The messages up to the last request: history, then the prompt with its context."""
+    messages = messages_of(_without_seam(prompt, found, changes), "user", found.prompt or "prompt", changes)
+    context = _cell(row, found.context)
+    if context is not None:
+        last = messages[-1]
+        if not isinstance(context, str) or not isinstance(last.get("content"), str):
+            problem = f"the column {shown(found.context, 40)} can't be put under the prompt: one of them is no text"
+            raise NotConvertible(
+                problem, f"Write text in both, or leave it out with --drop-column {found.context}."
+            )
+        changes.note(f"column {shown(found.context, 24)} put under the prompt")
+        messages = [*messages[:-1], {**last, "content": f"{last['content']}\n\n{context}"}]
+    if "history" in found.drop or "history" in found.keep:
+        return messages
+    return [*_history(row.get("history"), changes), *messages]
+
+
+def _history(value: Any, changes: Changes) -> list[Any]:
+    """Earlier turns as pairs of a request and its answer, or as messages."""
+    if not value:
+        return []
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        changes.note("history written as messages")
+        return [
+            {"role": role, "content": text}
+            for pair in value
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+    return messages_of(value, "user", "history", changes) if isinstance(value, list) else _no_history()
+
+
+def _no_history() -> list[Any]:
+    problem = 'the column "history" holds neither pairs of request and answer nor messages'
+    raise NotConvertible(problem, 'Write [["request", "answer"], …], or leave it out with --drop-column history.')
+
+
+_SEAMS = ("\n\n###\n\n", "\n\n###", " ->", "\n\nAgent:\n")
+_STOPS = (" END", "###", "\n")
+
+
+def _without_seam(prompt: Any, found: ColumnNames, changes: Changes) -> Any:
+    """The prompt without the mark that the old prompt and completion format ended it with."""
+    if found.answer != "completion" or not isinstance(prompt, str):
+        return prompt
+    for seam in _SEAMS:
+        if prompt.endswith(seam):
+            changes.note(f"{shown(seam)} at the end of prompts taken off")
+            return prompt.removesuffix(seam)
+    return prompt
+
+
+def _replies(answer: Any, calls: list[Any], found: ColumnNames, changes: Changes) -> list[Any]:
+    if isinstance(answer, str) and found.answer == "completion":
+        answer = _without_stop(answer, changes)
+    if not calls:
+        return messages_of(answer, "assistant", found.answer or "answer", changes)
+    if answer is not None and not isinstance(answer, str):
+        raise NotConvertible("there are a call and an answer that is no text", "Keep one of them.")
+    return [{"role": "assistant", "content": answer, "tool_calls": calls}]
+
+
+def _without_stop(text: str, changes: Changes) -> str:
+    """A completion of the old format without its leading blank and its stop at the end."""
+    if not text.startswith(" "):
+        return text
+    stop = next((stop for stop in _STOPS if text.endswith(stop)), "")
+    kept = text.removesuffix(stop)[1:]
+    if not kept.strip():
+        return text
+    changes.note("blank before completions and stop after them taken off")
+    return kept
 
 
 def _cell(row: Mapping[str, Any], column: str | None) -> Any:
@@ -212,13 +321,9 @@ def _calls(call: Any, arguments: Any, column: str | None) -> list[Any]:
     ]
 
 
-def _definitions(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("tools", "functions") if row.get(key)}
-
-
-def _kept(row: Mapping[str, Any], found: ColumnNames, changes: Changes) -> dict[str, Any]:
-    used = {found.prompt, found.call, found.arguments, found.answer, "tools", "functions", *found.keep}
-    for column in row:
-        if column not in used:
-            changes.note(f"column {shown(column, 24)} left out")
-    return {column: row[column] for column in found.keep if column in row}
+def _definitions(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    found = {key: row[key] for key in ("tools", "functions") if row.get(key)}
+    described = row.get("function_description")
+    if not found and described and (tools := definitions_of(described, changes)):
+        return {"tools": tools}
+    return found

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 from orchestrator.dataset.basemodels import Purpose
 from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.convert.cells import ColumnNames
 from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Changes, NotConvertible
 from orchestrator.dataset.convert.inputs import opened
-from orchestrator.dataset.convert.tables import ColumnNames
 from orchestrator.dataset.files import json_line, new_files
 from orchestrator.dataset.findings import Finding, Notes
 from orchestrator.dataset.profile import Profile

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orchestrator.dataset.checking.rows import row_of_line
+from orchestrator.dataset.convert.cells import ColumnNames
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
 from orchestrator.dataset.convert.shapes import modern_example, shape_of
-from orchestrator.dataset.convert.tables import ColumnNames
 from orchestrator.dataset.files import json_line
 from orchestrator.dataset.profile.fingerprints import read_example
 from orchestrator.dataset.toollists import Reader

@@ -44,12 +44,69 @@ def test_a_list_of_sound_examples_becomes_lines_and_is_said_to(project: Project)
 
 def test_a_table_comes_from_standard_input(project: Project) -> None:
     (project.root / "tools.json").write_text(json.dumps([TOOL["function"]]))
-    columns = ("--prompt-column", "said", "--call-column", "fn", "--tools", "tools.json")
+    columns = (
+        "--prompt-column",
+        "said",
+        "--call-column",
+        "fn",
+        "--arguments-column",
+        "args",
+        "--tools",
+        "tools.json",
+    )
+    table = 'said,fn,args\nUp!,climb,"{""metres"": 5}"\n'
     with project.entered():
-        done = command.ftorch("data", "convert", "-", "-o", "new.jsonl", *columns, piped="said,fn\nUp!,climb\n")
+        done = command.ftorch("data", "convert", "-", "-o", "new.jsonl", *columns, piped=table)
     assert done.exit_code == 0, done.stderr
     assert "Read standard input: CSV; flat rows (1)" in done.stdout
     assert json.loads((project.root / "new.jsonl").read_text())["tools"] == [TOOL]
+
+
+def test_what_was_written_is_checked_and_a_refused_line_ends_with_exit_code_1(project: Project) -> None:
+    (project.root / "good.jsonl").write_text(f"{json.dumps(EXAMPLE)}\n" * 2)
+    done = project.ftorch("data", "convert", "good.jsonl", "-o", "new.jsonl")
+    assert (done.code, "2 examples written, 0 errors" in done.out) == (0, True), done.out
+    bad = {"messages": [{"role": "user", "content": 5}, {"role": "assistant", "content": "Yes."}]}
+    (project.root / "bad.jsonl").write_text(json.dumps(bad) + "\n")
+    done = project.ftorch("data", "convert", "bad.jsonl", "-o", "bad-new.jsonl")
+    assert done.code == 1
+    assert "1 example written, 1 error" in done.out
+    assert "Nothing to change" not in done.out
+    assert "First error: bad-new.jsonl: FT205 Line 1, message 1" in done.err
+    assert (project.root / "bad-new.jsonl").exists()
+    found = json.loads(project.ftorch("data", "convert", "bad.jsonl", "-o", "x.jsonl", "--json").out)
+    assert (found["errors"], "message 1" in found["first_error"]) == (1, True)
+
+
+def test_names_that_services_refuse_are_renamed_with_a_map_beside(project: Project) -> None:
+    tool = {
+        "type": "function",
+        "function": {"name": "uber.ride", "parameters": {"type": "object", "properties": {}}},
+    }
+    call = {"id": "call_1", "type": "function", "function": {"name": "uber.ride", "arguments": "{}"}}
+    asked = {"role": "user", "content": "Go"}
+    row = {"messages": [asked, {"role": "assistant", "content": None, "tool_calls": [call]}], "tools": [tool]}
+    (project.root / "old.jsonl").write_text(json.dumps(row) + "\n")
+    done = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--rename-functions")
+    assert done.code == 0, done.err
+    written = json.loads((project.root / "new.jsonl").read_text())
+    assert written["tools"][0]["function"]["name"] == "uber_ride"
+    assert written["messages"][1]["tool_calls"][0]["function"]["name"] == "uber_ride"
+    assert json.loads((project.root / "new.names.json").read_text()) == {"uber.ride": "uber_ride"}
+
+
+def test_a_list_of_prompts_is_answered_with_one_call(project: Project) -> None:
+    (project.root / "tools.json").write_text(
+        json.dumps([{"name": "reject", "parameters": {"type": "object", "properties": {}}}])
+    )
+    (project.root / "old.jsonl").write_text(
+        '{"prompt": "Make tea"}\n{"messages": [{"role": "user", "content": "Sing"}]}\n'
+    )
+    options = ("--answer-call", "reject", "--tools", "tools.json")
+    done = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", *options)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (project.root / "new.jsonl").read_text().splitlines()]
+    assert [row["messages"][-1]["tool_calls"][0]["function"]["name"] for row in rows] == ["reject", "reject"]
 
 
 def test_the_choices_of_formats_are_those_there_are() -> None:

@@ -1,0 +1,116 @@
+"""Keys beside the messages of an example that change its meaning: used, or refused with what decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.dataset.convert.cells import (
+    IMAGE_KEYS,
+    SYSTEM_KEYS,
+    ColumnNames,
+    label_of,
+    messages_of,
+    require_good,
+    system_text,
+    with_system,
+)
+from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.findings import named_type, shown
+
+Row = dict[str, Any]
+
+_IMAGE_MARK = "<image>"
+_ADDRESSES = ("http://", "https://", "data:image/")
+_ANSWERS = ("chosen", "rejected", "rejected_response", "rejected_messages", "response")
+
+
+def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_good: bool = False) -> Row:
+    """The example with its system text, images and answer in the messages.
+
+    Raises NotConvertible for a key whose meaning would be lost, and LeftOut for an answer marked as bad with
+    `keep_good`. Keys that `names` keeps or drops are kept or dropped.
+    """
+    example = _without(example, [key for key in names.drop if key in example and key != "messages"], changes)
+    messages = example["messages"]
+    undecided = {key: value for key, value in example.items() if key not in ("messages", *names.keep)}
+    used: list[str] = []
+    if names.answer in undecided and names.answer is not None:
+        used.append(names.answer)
+        messages = [*messages, *messages_of(undecided.pop(names.answer), "assistant", names.answer, changes)]
+        changes.note(f"{names.answer} written as the last message")
+    answered = bool(messages) and messages[-1].get("role") == "assistant"
+    messages, taken = _with_system_key(messages, undecided, names, changes)
+    used += taken
+    messages, taken = _with_images(messages, undecided, changes)
+    used += taken
+    if "label" in undecided and answered and label_of(undecided["label"]) is not None:
+        require_good(undecided["label"], "label", keep_good=keep_good, changes=changes)
+        used += ["label"] if keep_good else []
+    for key in _ANSWERS:
+        if undecided.get(key) not in (None, "", []) and key not in used:
+            raise _undecided(key, undecided[key])
+    kept = {key: value for key, value in example.items() if key not in used}
+    return {**kept, "messages": messages}
+
+
+def _without(example: Row, keys: list[str], changes: Changes) -> Row:
+    for key in keys:
+        changes.note(f"key {shown(key, 24)} left out")
+    return {key: value for key, value in example.items() if key not in keys} if keys else example
+
+
+def _with_system_key(
+    messages: list[Any], keys: Mapping[str, Any], names: ColumnNames, changes: Changes
+) -> tuple[list[Any], list[str]]:
+    used = [key for key in (names.system_column, *SYSTEM_KEYS) if key in keys and key is not None]
+    for key in used:
+        messages = with_system(messages, system_text(keys[key], key), key, changes)
+    if names.system and not any(message.get("role") in ("system", "developer") for message in messages[:1]):
+        messages = with_system(messages, names.system, "system text", changes)
+    return messages, used
+
+
+def _with_images(messages: list[Any], keys: Mapping[str, Any], changes: Changes) -> tuple[list[Any], list[str]]:
+    """The messages with the images of a key where <image> marks their places."""
+    found = [key for key in IMAGE_KEYS if keys.get(key) not in (None, [], "")]
+    if not found:
+        return messages, [key for key in IMAGE_KEYS if key in keys]
+    key = found[0]
+    addresses = keys[key] if isinstance(keys[key], list) else [keys[key]]
+    marks = sum(_marks(message) for message in messages)
+    fit = key in ("images", "image") and len(found) == 1 and marks == len(addresses)
+    if not fit or not all(isinstance(each, str) and each.startswith(_ADDRESSES) for each in addresses):
+        advice = (
+            f"Put <image> where each belongs, and http(s) or data addresses under {key}; "
+            f"or leave them out with --drop-column {key}."
+        )
+        raise NotConvertible(f"the key {shown(key)} holds what no message shows", advice)
+    changes.note(f"{key} put where <image> marks their places")
+    remaining = iter(addresses)
+    return [_with_parts(message, remaining) if _marks(message) else message for message in messages], [key]
+
+
+def _marks(message: Mapping[str, Any]) -> int:
+    content = message.get("content")
+    return content.count(_IMAGE_MARK) if isinstance(content, str) and message.get("role") == "user" else 0
+
+
+def _with_parts(message: Row, addresses: Any) -> Row:
+    first, *others = message["content"].split(_IMAGE_MARK)
+    parts: list[Row] = [{"type": "text", "text": first}] if first.strip() else []
+    for text in others:
+        parts.append({"type": "image_url", "image_url": {"url": next(addresses)}})
+        parts += [{"type": "text", "text": text}] if text.strip() else []
+    return {**message, "content": parts}
+
+
+def _undecided(key: str, value: Any) -> NotConvertible:
+    advice = (
+        f"Answer with it with --answer-column {key}, keep it as a key with --keep-column {key}, "
+        f"or leave it out with --drop-column {key}."
+    )
+    held = "text" if isinstance(value, str) else named_type(value)
+    return NotConvertible(
+        f"the key {shown(key)} holds {held} beside the messages, and nothing says what it is for", advice
+    )

@@ -1,0 +1,179 @@
+"""What a column or key holds is used, or refused with the option that decides; never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.rows import TOOL
+
+from orchestrator.dataset.convert import ColumnNames, Conversion
+from orchestrator.errors import RowsNotConverted
+
+Convert = Callable[..., tuple[Conversion, list[Any]]]
+
+ASKED = {"role": "user", "content": "Hi"}
+GOOD = {"role": "assistant", "content": "Hello"}
+BAD = {"role": "assistant", "content": "Go away"}
+CHAT = [ASKED, GOOD]
+PREFERENCE = {"input": {"messages": [ASKED]}, "preferred_output": [GOOD], "non_preferred_output": [BAD]}
+
+
+def test_the_input_beside_an_instruction_is_part_of_the_request(convert: Convert) -> None:
+    rows = [{"instruction": "Shorten.", "input": text, "output": "ok"} for text in ("A long text", "")]
+    _, [long, empty] = convert(rows)
+    assert long["messages"][0]["content"] == "Shorten.\n\nA long text"
+    assert empty["messages"][0]["content"] == "Shorten."
+
+
+def test_system_and_history_columns_become_messages(convert: Convert) -> None:
+    row = {"instruction": "And now?", "input": "", "output": "c", "system": "Be brief.", "history": [["a", "b"]]}
+    _, [written] = convert([row])
+    assert [message["content"] for message in written["messages"]] == ["Be brief.", "a", "b", "And now?", "c"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("context", "Oslo"),
+        ("explanation", "Because it was said five times"),
+        ("notes", ["Because it was said five times"]),
+        ("past", [ASKED]),
+        ("image", "a.png"),
+        ("label", "neutral"),
+        ("response", "No"),
+    ],
+)
+def test_a_column_whose_use_is_unknown_is_refused_until_an_option_decides(
+    convert: Convert, column: str, value: Any
+) -> None:
+    row = {"question": "Hi", "answer": "Hello", column: value}
+    with pytest.raises(RowsNotConverted, match=f"--context-column {column}.*--drop-column {column}"):
+        convert([row])
+    done, [written] = convert([row], columns=ColumnNames(drop=(column,)))
+    assert written == {"messages": CHAT}
+    assert f'column "{column}" left out' in [change.what for change in done.changes]
+    assert convert([row], columns=ColumnNames(keep=(column,)))[1] == [{column: value, "messages": CHAT}]
+
+
+def test_a_named_column_is_put_under_the_request_or_in_the_system_message(convert: Convert) -> None:
+    row = {"question": "Where?", "answer": "Oslo", "context": "Umbrellas are sold in Oslo only."}
+    _, [under] = convert([row], columns=ColumnNames(context="context"))
+    assert under["messages"][0]["content"] == "Where?\n\nUmbrellas are sold in Oslo only."
+    _, [above] = convert([row], columns=ColumnNames(system_column="context"))
+    assert above["messages"][0] == {"role": "system", "content": row["context"]}
+
+
+def test_ids_numbers_and_names_are_left_out_and_counted(convert: Convert) -> None:
+    done, [written] = convert([{"question": "Hi", "answer": "Hello", "id": 3, "topic": "greetings"}])
+    assert written == {"messages": CHAT}
+    assert [change.what for change in done.changes][:2] == ['column "id" left out', 'column "topic" left out']
+
+
+@pytest.mark.parametrize("row", [{"messages": CHAT}, {"prompt": "Hi", "completion": "Hello"}])
+def test_an_answer_marked_as_bad_is_never_trained_on_unasked(convert: Convert, row: dict[str, Any]) -> None:
+    rows = [row | {"label": True}, row | {"label": False}]
+    with pytest.raises(RowsNotConverted, match=r"in:2: its label is false.*--to supervised"):
+        convert(rows)
+    done, written = convert(rows, to="supervised")
+    assert written == [{"messages": CHAT}]
+    assert "examples with label false left out" in [change.what for change in done.changes]
+
+
+def test_a_system_text_beside_messages_becomes_the_first_of_them(convert: Convert) -> None:
+    _, [written] = convert([{"system": "Be brief.", "messages": CHAT}])
+    assert written == {"messages": [{"role": "system", "content": "Be brief."}, *CHAT]}
+    other = [{"role": "system", "content": "Be long."}, *CHAT]
+    with pytest.raises(RowsNotConverted, match=r"differ.*--drop-column system"):
+        convert([{"system": "Be brief.", "messages": other}])
+
+
+def test_images_go_where_their_marks_are_or_are_refused(convert: Convert) -> None:
+    chat = [{"role": "user", "content": "<image>What is it?"}, GOOD]
+    _, [written] = convert([{"messages": chat, "images": ["https://example.com/a.png"]}])
+    assert written["messages"][0]["content"] == [
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "text", "text": "What is it?"},
+    ]
+    assert "images" not in written
+    for images in (["img/a.png"], ["https://example.com/a.png"] * 2):
+        with pytest.raises(RowsNotConverted, match="--drop-column images"):
+            convert([{"messages": chat, "images": images}])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Hi", "chosen": "Hello", "rejected": "Go away"},
+        {"prompt": [ASKED], "chosen": [GOOD], "rejected": [BAD]},
+        {"chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
+        {"prompt": "Hi", "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
+        {"messages": [ASKED], "chosen": GOOD, "rejected": BAD},
+        {"messages": CHAT, "rejected_response": "Go away"},
+        {"messages": CHAT, "rejected_messages": [ASKED, BAD]},
+        {"query": "Hi", "response": "Hello", "rejected_response": "Go away"},
+        {"instruction": "Hi", "input": "", "chosen": "Hello", "rejected": "Go away"},
+        {
+            "conversations": [{"from": "human", "value": "Hi"}],
+            "chosen": {"from": "gpt", "value": "Hello"},
+            "rejected": {"from": "gpt", "value": "Go away"},
+        },
+    ],
+)
+def test_two_answers_are_preference_data_in_every_form(convert: Convert, row: dict[str, Any]) -> None:
+    assert convert([row])[1] == [PREFERENCE]
+    assert convert([row], to="supervised")[1] == [{"messages": CHAT}]
+
+
+def test_a_system_column_of_preference_data_is_kept(convert: Convert) -> None:
+    row = {"system": "Be kind.", "question": "Hi", "chosen": "Hello", "rejected": "Go away"}
+    _, [written] = convert([row])
+    assert written["input"]["messages"] == [{"role": "system", "content": "Be kind."}, ASKED]
+
+
+def test_definitions_in_a_column_of_calls_are_tools(convert: Convert) -> None:
+    row = {"question": "Up", "function": [TOOL["function"]], "answer": "climb(metres=5)"}
+    _, [written] = convert([row])
+    assert written["tools"] == [TOOL]
+    [call] = written["messages"][1]["tool_calls"]
+    assert call["function"] == {"name": "climb", "arguments": '{"metres": 5}'}
+
+
+def test_keys_of_a_definition_pasted_into_a_call_are_taken_out(convert: Convert) -> None:
+    function = {"name": "climb", "arguments": '{"metres": 5}', "description": "d", "parameters": {}}
+    call = {"id": "call_1", "type": "function", "function": function, "index": 0}
+    _, [written] = convert([{"messages": [ASKED, {"role": "assistant", "tool_calls": [call]}], "tools": [TOOL]}])
+    [kept] = written["messages"][1]["tool_calls"]
+    assert kept == {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "climb", "arguments": '{"metres": 5}'},
+    }
+
+
+@pytest.mark.parametrize(("answer", "said"), [(5, "5"), (2.5, "2.5"), (True, "true"), (0, "0")])
+def test_numbers_become_text(convert: Convert, answer: Any, said: str) -> None:
+    assert convert([{"question": "Hi", "answer": answer}])[1][0]["messages"][1]["content"] == said
+
+
+@pytest.mark.parametrize("cell", [{"a": 1}, [1, 2], [[ASKED], [ASKED]]])
+def test_cells_that_are_neither_text_nor_messages_are_refused(convert: Convert, cell: Any) -> None:
+    with pytest.raises(RowsNotConverted, match='the column "answer" holds'):
+        convert([{"question": "Hi", "answer": cell}])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion"), [("Hi", " Hello\n"), ("Hi\n\n###\n\n", " Hello END"), ("Hi ->", " Hello")]
+)
+def test_the_marks_of_the_old_completion_format_are_taken_off(
+    convert: Convert, prompt: str, completion: str
+) -> None:
+    assert convert([{"prompt": prompt, "completion": completion}])[1] == [{"messages": CHAT}]
+
+
+def test_empty_definitions_and_null_arguments_are_taken_out(convert: Convert) -> None:
+    assert convert([{"messages": CHAT, "functions": []}])[1] == [{"messages": CHAT}]
+    call = {"id": "call_1", "type": "function", "function": {"name": "climb", "arguments": "null"}}
+    _, [written] = convert([{"messages": [ASKED, {"role": "assistant", "tool_calls": [call]}]}])
+    assert written["messages"][1]["tool_calls"][0]["function"]["arguments"] == "{}"
