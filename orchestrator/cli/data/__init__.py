@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.data.check import check, diff, explain, stats
-from orchestrator.cli.data.convert import convert, shorten, split, tools
+from orchestrator.cli.data.convert import convert, formats, shorten, split, tools
 
 
 class _InOrderOfUse(click.Group):
@@ -18,5 +18,5 @@ def data() -> None:
     """Check training files, and get them right before they cost money."""
 
 
-for command in (check, explain, convert, shorten, stats, split, diff, tools):
+for command in (check, explain, convert, formats, shorten, stats, split, diff, tools):
     data.add_command(command)

@@ -65,10 +65,11 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
     """Write what IN holds as JSONL to train on, and say what was changed. IN may be "-", standard input.
 
     \b
-    Reads legacy functions, {"user", "function_call"} rows, DPO, ShareGPT, tables
-    with a prompt and a call (CSV, Parquet, JSON), and JSON arrays or JSON over
-    many lines. Mends arguments that are objects or were encoded twice, call ids,
-    byte-order marks and line ends. What it leaves out it names.
+    Reads the formats that `ftorch data formats` lists, tables with a prompt and a
+    call (CSV, Parquet, JSON), and JSON arrays or JSON over many lines. Corrects
+    arguments that are objects or were encoded twice, call ids, byte-order marks
+    and line ends. Names what it leaves out, then checks OUT: exit code 1 where
+    the check finds errors.
 
     \b
     ftorch data convert old.jsonl -o train.jsonl
@@ -93,6 +94,26 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
         print_conversion(done, report, source, output, stdout(), stderr())
     if not report.ok:
         raise SystemExit(1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def formats(as_json: bool) -> None:
+    """List the formats that `convert` reads, each with two examples."""
+    from orchestrator.dataset.formats import FORMATS
+
+    if as_json:
+        from dataclasses import asdict
+
+        from orchestrator.cli.output import print_json
+
+        print_json([asdict(each) for each in FORMATS])
+        return
+    for each in FORMATS:
+        click.echo(f"{each.name}: {each.title}")
+        click.echo(f"  ftorch data convert IN -o OUT --from {each.shape} {each.options}".rstrip())
+        for line in each.examples:
+            click.echo(f"  {line}")
 
 
 def _answer_call(given: str | None) -> dict[str, Any] | None:

@@ -1,0 +1,59 @@
+"""Every format that `data formats` lists is read, keeps its call, and passes the check of what is written."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from support.project import Project
+
+from orchestrator.dataset.convert import SHAPES, Options, convert_file
+from orchestrator.dataset.formats import FORMATS, Format
+
+
+@pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
+def test_each_listed_format_is_converted_by_command_without_an_error(project: Project, each: Format) -> None:
+    (project.root / "in.jsonl").write_text("\n".join(each.examples) + "\n")
+    done = project.ftorch("data", "convert", "in.jsonl", "-o", "out.jsonl", *shlex.split(each.options))
+    assert done.code == 0, done.out + done.err
+    rows = [json.loads(line) for line in Path(project.root / "out.jsonl").read_text().splitlines()]
+    assert len(rows) == (1 if each.name == "trl-unpaired" else 2)
+    source = each.examples[0]
+    before = rows[0]["input"]["messages"] if "input" in rows[0] else rows[0]["messages"]
+    said = json.dumps(before)
+    assert "Oslo" in said
+    for marker in ("<tool", "functioncall", "weather(", "functionCall", "tool_use"):
+        assert marker not in said
+    if "rain" in source:
+        assert [message["role"] for message in before if message["role"] == "tool"] == ["tool"]
+    if '"weather' in source or "weather(" in source or '\\"weather' in source:
+        called = [call["function"] for message in before for call in message.get("tool_calls", [])]
+        assert [(call["name"], json.loads(call["arguments"])) for call in called] == [("weather", {"city": "Oslo"})]
+        [tool] = rows[0]["tools"]
+        assert tool["function"]["parameters"]["properties"]["city"]["type"] == "string"
+
+
+def test_the_table_names_known_shapes_and_no_name_twice() -> None:
+    assert {each.shape for each in FORMATS} <= set(SHAPES)
+    assert len({each.name for each in FORMATS}) == len(FORMATS)
+
+
+def test_the_command_lists_each_format_with_two_examples(project: Project) -> None:
+    done = project.ftorch("data", "formats")
+    assert done.code == 0, done.err
+    for each in FORMATS:
+        assert each.name in done.out
+        assert each.examples[0] in done.out
+        assert each.examples[1] in done.out
+    listed = json.loads(project.ftorch("data", "formats", "--json").out)
+    assert [entry["name"] for entry in listed] == [each.name for each in FORMATS]
+
+
+@pytest.mark.parametrize("each", [each for each in FORMATS if not each.options], ids=lambda each: each.name)
+def test_a_format_that_is_named_is_read_as_when_it_is_recognised(tmp_path: Path, each: Format) -> None:
+    (tmp_path / "in").write_text("\n".join(each.examples) + "\n")
+    convert_file(tmp_path / "in", tmp_path / "seen")
+    convert_file(tmp_path / "in", tmp_path / "named", Options(shape=each.shape))
+    assert (tmp_path / "seen").read_bytes() == (tmp_path / "named").read_bytes()
