@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.checking.formats import with_command_for
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.findings import Notes
 from orchestrator.dataset.profile import Profile, note_leaks
@@ -271,7 +272,8 @@ def _check(source: Source, keep_all: bool) -> CheckReport:
         )
     except DataFileUnreadable as error:
         return _unreadable(source, error)
-    return _with(report, _beyond_limits(source, report))
+    named = tuple(replace(each, fix=with_command_for(each.fix, source.path)) for each in report.findings)
+    return _with(replace(report, findings=named), _beyond_limits(source, report))
 
 
 def _unreadable(source: Source, error: DataFileUnreadable) -> CheckReport:

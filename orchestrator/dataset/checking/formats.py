@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from io import StringIO
 from itertools import islice
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from orchestrator.dataset.basemodels import Method
@@ -16,7 +18,8 @@ from orchestrator.dataset.jsontext import NotJson, parse_json
 
 HEAD_BYTES = 4096
 
-_CONVERT = "Let ftorch rewrite it: ftorch data convert IN -o OUT"
+_CONVERT_COMMAND = "ftorch data convert IN -o OUT"
+_CONVERT = f"Let ftorch rewrite it: {_CONVERT_COMMAND}"
 
 _CONVERT_TABLE = f"{_CONVERT} --prompt-column NAME --call-column NAME"
 
@@ -42,6 +45,13 @@ _ROWS = (
         "preference data",
         f'Set the method\'s type to "dpo", or keep the preferred output only. {_CONVERT} --to tools',
     ),
+    ({"chosen", "rejected"}, "preference data with chosen and rejected answers", _CONVERT),
+    ({"response", "rejected_response"}, "preference data with a rejected_response", _CONVERT),
+    (
+        {"prompt", "completion", "label"},
+        "answers with a label (KTO, TRL)",
+        f"Keep the answers that are labelled true: {_CONVERT_COMMAND} --to supervised",
+    ),
     (
         {"prompt", "completion"},
         "the old prompt and completion format",
@@ -49,12 +59,36 @@ _ROWS = (
     ),
     ({"user", "function_call"}, "a format that some articles show, but no service takes", _CONVERT),
     ({"conversations"}, "the ShareGPT format", _CONVERT),
-    ({"contents"}, "the format of Gemini", 'Write "messages" with "role" and "content".'),
+    ({"contents"}, "the format of Gemini", _CONVERT),
+    ({"instruction", "output"}, "the Alpaca format", _CONVERT),
+    ({"query", "answers"}, "the xLAM format", _CONVERT),
+    (
+        {"question", "function"},
+        "questions of BFCL, which hold no answers",
+        f"Give each the call that answers it: {_CONVERT_COMMAND} --answer-call NAME=JSON",
+    ),
+    ({"system", "chat"}, "the Glaive format", _CONVERT),
+    ({"instructions", "input"}, "a request of the Responses API", _CONVERT),
+    ({"custom_id", "body"}, "a Batch request file", _CONVERT),
+    ({"item"}, "an item of OpenAI evals", _CONVERT),
+    ({"request", "response"}, "a log of requests with their responses", _CONVERT),
+    ({"inputs", "outputs"}, "the LangSmith format", _CONVERT),
+    ({"input", "output"}, "the Langfuse format", _CONVERT),
+    ({"question", "answer"}, "questions with answers", _CONVERT),
 )
 
 _CHAT_KEYS = frozenset(
     ("messages", "tools", "functions", "parallel_tool_calls", "tool_choice", "function_call", "response_format")
 )
+
+
+def with_command_for(fix: str, path: Path) -> str:
+    """The fix with the file's own name in the command that converts it, quoted for a shell."""
+    if _CONVERT_COMMAND not in fix:
+        return fix
+    target = path.with_name(f"{path.stem}.converted.jsonl")
+    command = f"ftorch data convert {quote(str(path))} -o {quote(str(target))}"
+    return fix.replace(_CONVERT_COMMAND, command)
 
 
 def note_foreign_file(head: bytes, notes: Notes) -> bool:
@@ -82,7 +116,10 @@ def note_foreign_row(row: Mapping[str, Any], notes: Notes) -> bool:
     return False
 
 
-_TELLING_KEYS = re.compile(rb"""["'](?:messages|preferred_output|conversations|completion)["']\s*:""")
+_TELLING_KEYS = re.compile(
+    rb"""["'](?:messages|preferred_output|conversations|completion|chosen|rejected_response|answers|instruction"""
+    rb"""|contents|functions?)["']\s*:|["']chat["']\s*:\s*["']USER|["']role["']\s*:\s*["'](?:user|assistant)"""
+)
 
 
 def looks_like_training(line: bytes) -> bool:

@@ -57,3 +57,24 @@ def test_a_format_that_is_named_is_read_as_when_it_is_recognised(tmp_path: Path,
     convert_file(tmp_path / "in", tmp_path / "seen")
     convert_file(tmp_path / "in", tmp_path / "named", Options(shape=each.shape))
     assert (tmp_path / "seen").read_bytes() == (tmp_path / "named").read_bytes()
+
+
+RECOGNISED = [each for each in FORMATS if "messages" not in json.loads(each.examples[0]) and each.name != "chatml"]
+
+
+@pytest.mark.parametrize("each", RECOGNISED, ids=lambda each: each.name)
+def test_the_check_names_the_format_and_a_command_that_works(project: Project, each: Format) -> None:
+    if each.name == "dpo":
+        return
+    (project.root / "my rows.jsonl").write_text("\n".join(each.examples * 5) + "\n")
+    refused = project.ftorch("data", "check", "my rows.jsonl", "--json")
+    assert refused.code == 1
+    [finding] = [
+        each for each in json.loads(refused.out)["findings"] if (each["line"], each["code"]) == (1, "FT214")
+    ]
+    assert "this looks like" in finding["reason"]
+    command = shlex.split(
+        finding["fix"][finding["fix"].index("ftorch data convert") :].replace("NAME=JSON", "weather={}")
+    )
+    done = project.ftorch(*command[1:])
+    assert (project.root / "my rows.converted.jsonl").exists(), done.err
