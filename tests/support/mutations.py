@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from orchestrator.dataset.rules import RULES
@@ -20,10 +20,10 @@ _ODD_TEXTS = (
 )
 
 
-def mutated(number: int) -> bytes:
-    """A file of 0 to 13 rows that were once as the table of kinds shows them; `number` is the seed."""
+def mutated(number: int, seeds: Sequence[bytes] | None = None) -> bytes:
+    """A file of 0 to 13 rows that were once `seeds`, or as the table of kinds shows them; `number` is the seed."""
     rng = random.Random(number)
-    rows = [rng.choice(_SEEDS) for _ in range(rng.randrange(14))]
+    rows = [rng.choice(seeds or _SEEDS) for _ in range(rng.randrange(14))]
     rows = [_with_broken_value(row, rng) if rng.random() < 0.4 else row for row in rows]
     text = rng.choice((b"\n", b"\n", b"\n", b"\r\n", b"\n\n", b"")).join(rows) + rng.choice((b"\n", b""))
     for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):

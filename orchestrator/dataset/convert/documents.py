@@ -17,7 +17,9 @@ from orchestrator.dataset.lines import LONGEST_LINE_BYTES
 _BLOCK_BYTES = 1 << 20
 _BETWEEN_VALUES = re.compile(r"[\s,\[\]]*")
 _ONE_OBJECT = "Write one JSON object for each example."
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(
+    parse_int=str
+)  # where a value ends is all that is asked; a long number is no error here
 
 
 @dataclass(frozen=True)

@@ -212,9 +212,11 @@ def example_of_columns(
     if label is not None and label not in (found.answer, found.prompt, found.context, found.system_column):
         require_good(row[label], label, keep_good=keep_good, changes=changes)
     messages = [*_asked(row, prompt, found, changes), *_replies(answer, calls, found, changes)]
-    system = found.system or system_text(_cell(row, found.system_column), found.system_column or "system")
-    key = "system text" if found.system else found.system_column or "system"
-    messages = with_system(messages, system, key, changes) if system else messages
+    key = found.system_column or "system"
+    text = system_text(_cell(row, found.system_column), key)
+    if text is None and found.system and messages[0].get("role") != "system":
+        messages = [{"role": "system", "content": found.system}, *messages]
+    messages = with_system(messages, text, key, changes)
     used = {found.prompt, found.call, found.arguments, found.answer, found.context, found.system_column, label}
     history = None if "history" in names.drop or "history" in names.keep else "history"
     refuse_meaning(row, {*used, history, *DEFINITION_KEYS, *found.keep}, names, changes)

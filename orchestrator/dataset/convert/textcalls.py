@@ -238,7 +238,7 @@ def _values(text: str) -> Iterator[tuple[int, int, Any]]:
     while (match := _OPENING.search(text, at)) and failures < _MOST_FAILURES:
         try:
             value, end = _DECODER.raw_decode(text, match.start())
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a number may be too long
             at, failures = match.end(), failures + 1
             continue
         yield match.start(), end, value
