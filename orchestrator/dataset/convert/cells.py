@@ -90,9 +90,16 @@ def _messages_of_object(value: Message, role: str, key: str, changes: Changes) -
         return [{"role": role_named(value["from"]), "content": value["value"]}]
     if "role" in value:
         return [{**value, "role": role_named(value["role"])}]
+    lost = [each for each in ("tools", "functions") if value.get(each)]
+    if lost:
+        problem = f"the column {shown(key, 40)} holds {lost[0]} beside its messages"
+        raise NotConvertible(problem, f"Write {lost[0]} as a key of the example.")
     for inner in ("messages", "input", "output"):
         if isinstance(value.get(inner), list | dict):
             return messages_of(value[inner], role, key, changes)
+    if isinstance(value.get("choices"), list) and len(value["choices"]) > 1:
+        problem = f"the column {shown(key, 40)} holds {len(value['choices'])} choices"
+        raise NotConvertible(problem, "Keep the right one of them.")
     if isinstance(value.get("choices"), list) and value["choices"] and isinstance(value["choices"][0], dict):
         return messages_of(value["choices"][0].get("message"), role, key, changes)
     texts = [

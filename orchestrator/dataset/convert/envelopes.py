@@ -26,6 +26,8 @@ def has_envelope(row: Mapping[str, Any]) -> bool:
 
 
 def _request_key(row: Mapping[str, Any]) -> str | None:
+    if "output" in row and isinstance(row.get("input"), dict) and isinstance(row["input"].get("messages"), list):
+        return "input"
     return next(
         (key for key in _REQUESTS if isinstance(row.get(key), dict) and row[key].keys() & {"messages", "input"}),
         None,
@@ -62,8 +64,6 @@ def _answers(value: Any, key: str, changes: Changes) -> list[dict[str, Any]]:
     value = value["body"] if isinstance(value, dict) and isinstance(value.get("body"), dict) else value
     if isinstance(value, dict) and isinstance(value.get("message"), dict):
         value = value["message"]
-    if isinstance(value, dict) and isinstance(value.get("choices"), list) and len(value["choices"]) > 1:
-        raise NotConvertible(f"{key} holds {len(value['choices'])} choices", "Keep the right one of them.")
     changes.note(f"{key} written as the last message")
     said = messages_of(value, "assistant", key, changes)
     return [

@@ -172,6 +172,9 @@ def _with_tools(holder: Row, changes: Changes) -> Row:
         if holder.get("tools") is None:
             return holder
         tools = as_tools(holder["tools"], changes, what="functions in tools framed as tools")
+        if not tools:
+            changes.note("empty tool definitions left out")
+            return {key: value for key, value in holder.items() if key != "tools"}
         return {**holder, "tools": tools}
     if holder.get("tools") is not None:
         raise NotConvertible('the example has "tools" and "functions"', "Keep one of them.")

@@ -129,10 +129,10 @@ def _without_fillers(value: Any) -> Any:
 
 
 _USUAL: Mapping[str, tuple[str, ...]] = {
-    "prompt": ("prompt", "user", "question", "query", "instruction", "request", "utterance", "input"),
+    "prompt": ("prompt", "user", "question", "query", "instruction", "request", "utterance", "input", "inputs"),
     "call": ("call", "function_call", "tool_call", "tool_calls", "answers", "function", "tool"),
     "arguments": ("arguments", "args"),
-    "answer": ("answer", "completion", "response", "assistant", "output"),
+    "answer": ("answer", "completion", "response", "assistant", "output", "outputs"),
 }
 _BARE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -307,6 +307,9 @@ def _cell(row: Mapping[str, Any], column: str | None) -> Any:
 def _calls(call: Any, arguments: Any, column: str | None) -> list[Any]:
     if call is None:
         return []
+    if column == "answers" and not _holds_calls(call):
+        advice = "Answer with it with --answer-column answers, or leave it out with --drop-column answers."
+        raise NotConvertible('the column "answers" holds no calls', advice)
     if isinstance(call, str) and _BARE_NAME.fullmatch(call.strip()):
         return [{"type": "function", "function": {"name": call.strip(), "arguments": arguments}}]
     try:
@@ -321,6 +324,17 @@ def _calls(call: Any, arguments: Any, column: str | None) -> list[Any]:
         {"type": "function", "function": entry} if isinstance(entry, dict) and "function" not in entry else entry
         for entry in framed
     ]
+
+
+def _holds_calls(value: Any) -> bool:
+    """True for calls as JSON; "answers" may also be the name of a column of plain answers."""
+    if isinstance(value, str):
+        try:
+            value = parse_json(value)
+        except NotJson:
+            return False
+    listed = value if isinstance(value, list) else [value]
+    return all(isinstance(each, dict) and each.keys() & {"name", "function"} for each in listed)
 
 
 def _definitions(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:

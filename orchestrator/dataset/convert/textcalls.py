@@ -28,6 +28,10 @@ _ABOUT_TOOLS = re.compile(
     re.IGNORECASE,
 )
 _CONSTANTS = {"true": True, "false": False, "null": None}
+_TAGGED_WHOLE = re.compile(r"<tool_call>.*?</tool_call>", re.DOTALL)
+_BRACES = re.compile(r"[{}]")
+_SAMPLE = re.compile(r"FunctionCall|[\"']arguments[\"']")
+_TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _LONGEST_LITERAL = 1 << 20
 _OPENING = re.compile(r"[\[{]")
 _MOST_FAILURES = 100
@@ -208,6 +212,7 @@ def _tools_taken_out(messages: list[Any], changes: Changes) -> tuple[list[Any], 
     if not tools:
         return messages, []
     changes.note("definitions in the system text read as tools")
+    rest = _without_templates(rest)
     kept = [
         sentence
         for sentence in _SENTENCE.split(rest)
@@ -220,9 +225,35 @@ def _tools_taken_out(messages: list[Any], changes: Changes) -> tuple[list[Any], 
     return messages[1:], tools
 
 
+def _without_templates(text: str) -> str:
+    """The text without the samples of a call that show how to write one, such as Hermes' FunctionCall schema."""
+    text = _TAGGED_WHOLE.sub(" <tool_call> ", text)
+    kept, at, depth, start = [], 0, 0, 0
+    for place in (match.start() for match in _BRACES.finditer(text)):
+        if text[place] == "{":
+            start = start if depth else place
+            depth += 1
+        elif depth:
+            depth -= 1
+            if not depth and _SAMPLE.search(text, start, place):
+                kept.append(text[at:start])
+                at = place + 1
+    return "".join([*kept, text[at:]])
+
+
 def definitions_in(text: str) -> tuple[str, list[Any]]:
     """A text without the definitions it holds as JSON, and these; an empty list where it holds none."""
-    rest, tools, at = [], [], 0
+    rest: list[str] = []
+    tools: list[Any] = []
+    at = 0
+    for block in _TOOLS.finditer(text):
+        values = _literals(block[1])
+        if values and all(is_definition(each) for each in values):
+            tools += values
+            rest.append(text[at : block.start()])
+            at = block.end()
+    if tools:
+        return "".join([*rest, text[at:]]), tools
     for start, end, value in _values(text):
         values = _listed(value)
         if values and all(is_definition(each) for each in values):
@@ -231,6 +262,16 @@ def definitions_in(text: str) -> tuple[str, list[Any]]:
             at = end
     rest.append(text[at:])
     return "".join(rest), tools
+
+
+def _literals(text: str) -> list[Any]:
+    """The values of a block: JSON or Python literals, all in one or line by line; empty where it is neither."""
+    for texts in ([text], [line for line in text.splitlines() if line.strip()]):
+        try:
+            return [value for each in texts for value in _listed(loose_json(each))]
+        except NotConvertible:
+            continue
+    return []
 
 
 def _values(text: str) -> Iterator[tuple[int, int, Any]]:
