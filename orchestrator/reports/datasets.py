@@ -136,6 +136,10 @@ def _sentence(found: Difference) -> str:
 
 
 _SHOWN_BAD_ROWS = 10
+_HINTS = {
+    "FT302": "Convert again with --rename-functions to write names that services take.",
+    "FT331": "Convert again with --tools FILE to declare the functions that are called.",
+}
 
 _SHAPES = {
     "tools": "messages with tools",
@@ -178,6 +182,9 @@ def print_conversion(
         first = report.errors[0]
         text = f"First error: {target}: {first.code} {first.message}. {first.fix}"
         errors.print(printable(text), style="red", soft_wrap=True)
+    for code, hint in _HINTS.items():
+        if code in report.counts:
+            errors.print(hint, soft_wrap=True)
 
 
 def _warned(report: CheckReport) -> str:

@@ -74,6 +74,24 @@ def _without_definitions(messages: list[Message], changes: Changes) -> list[Mess
     return [*trimmed, *messages[1:]]
 
 
+def has_turns(messages: Any) -> bool:
+    """True where a list of messages names speakers as ShareGPT does, or has turns of calls alone (ms-swift)."""
+    if not isinstance(messages, list):
+        return False
+    speakers = [each.get("role", each.get("from")) for each in messages if isinstance(each, dict)]
+    others = [
+        speaker
+        for speaker in speakers
+        if speaker not in ("system", "developer", "user", "assistant", "tool", "function")
+    ]
+    return (
+        len(speakers) == len(messages)
+        and bool(others)
+        and all(each in _ROLES for each in others if isinstance(each, str))
+        and all(isinstance(each, str) for each in others)
+    )
+
+
 def messages_of_turns(turns: Any, changes: Changes) -> list[Message]:
     """The messages of turns; calls that follow an answer at once, or one another, are one message.
 

@@ -14,7 +14,13 @@ from orchestrator.dataset.convert.apis import (
 from orchestrator.dataset.convert.calls import Conversation, as_tools, modern_messages, sound_ids
 from orchestrator.dataset.convert.cells import ColumnNames, decoded_messages
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
-from orchestrator.dataset.convert.conversations import example_of_chatml, example_of_glaive, example_of_sharegpt
+from orchestrator.dataset.convert.conversations import (
+    example_of_chatml,
+    example_of_glaive,
+    example_of_sharegpt,
+    has_turns,
+    messages_of_turns,
+)
 from orchestrator.dataset.convert.envelopes import example_of_envelope, has_envelope
 from orchestrator.dataset.convert.preference import example_of_preference, preference_keys
 from orchestrator.dataset.convert.tables import example_of_columns, looks_like_columns
@@ -140,10 +146,13 @@ def modern_example(
 def _with_messages_decoded(row: Row, changes: Changes) -> Row:
     text = row.get("messages")
     inner = decoded_messages(text) if isinstance(text, str) else None
-    if inner is None:
-        return row
-    changes.note("messages in a string decoded")
-    return {**row, "messages": inner}
+    if inner is not None:
+        changes.note("messages in a string decoded")
+        row = {**row, "messages": inner}
+    if has_turns(row.get("messages")):
+        changes.note("turns written as messages")
+        row = {**row, "messages": messages_of_turns(row["messages"], changes)}
+    return row
 
 
 def preferred(example: Row, changes: Changes) -> Row:
@@ -164,7 +173,7 @@ def _is_legacy(row: Mapping[str, Any]) -> bool:
 
 
 def _with_tools(holder: Row, changes: Changes) -> Row:
-    empty = [key for key in ("functions", "tools") if holder.get(key) == []]
+    empty = [key for key in ("functions", "tools") if holder.get(key) in ([], "")]
     if empty:
         changes.note("empty tool definitions left out")
         holder = {key: value for key, value in holder.items() if key not in empty}

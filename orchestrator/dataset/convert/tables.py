@@ -94,8 +94,7 @@ def parquet_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator
     number = 0
     try:
         table = ParquetFile(stream)
-        if "messages" not in table.schema_arrow.names and "conversations" not in table.schema_arrow.names:
-            _check_columns(table.schema_arrow.names, names, path)
+        _check_columns(table.schema_arrow.names, names, path)
         for batch in table.iter_batches(batch_size=_BATCH_ROWS):
             for value in batch.to_pylist():
                 number += 1
@@ -106,6 +105,8 @@ def parquet_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator
 
 
 def _check_columns(columns: list[str], names: ColumnNames, path: object) -> None:
+    if not _OTHER_SHAPES.isdisjoint(columns):
+        return
     if problem := missing_column(columns, names):
         named = len(columns) > 1 and all(map(COLUMN.fullmatch, columns))
         # A first line that names no columns may be of any file: nothing of it is shown.
@@ -128,6 +129,21 @@ def _without_fillers(value: Any) -> Any:
 # --- Flat rows: a column for the prompt, columns for the call or the answer --------------------------------------
 
 
+_OTHER_SHAPES = frozenset(
+    (
+        "messages",
+        "conversations",
+        "conversation",
+        "contents",
+        "chosen",
+        "rejected",
+        "item",
+        "body",
+        "request",
+        "chat",
+    )
+)
+"""Columns of rows that are recognised one by one, as those of JSON are."""
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "user", "question", "query", "instruction", "request", "utterance", "input", "inputs"),
     "call": ("call", "function_call", "tool_call", "tool_calls", "answers", "function", "tool"),

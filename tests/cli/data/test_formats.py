@@ -55,7 +55,8 @@ def test_the_command_lists_each_format_with_two_examples(project: Project) -> No
 def test_a_format_that_is_named_is_read_as_when_it_is_recognised(tmp_path: Path, each: Format) -> None:
     (tmp_path / "in").write_text("\n".join(each.examples) + "\n")
     convert_file(tmp_path / "in", tmp_path / "seen")
-    convert_file(tmp_path / "in", tmp_path / "named", Options(shape=each.shape))
+    [shape] = [known for known in SHAPES if known == each.shape]
+    convert_file(tmp_path / "in", tmp_path / "named", Options(shape=shape))
     assert (tmp_path / "seen").read_bytes() == (tmp_path / "named").read_bytes()
 
 

@@ -314,3 +314,42 @@ def test_an_array_of_any_length_takes_the_memory_of_a_few_blocks(tmp_path: Path)
         tracemalloc.stop()
     assert done.written == 1000
     assert peak < 5 << 20, peak
+
+
+def test_messages_may_stand_as_json_text_in_a_table(convert: Convert) -> None:
+    text = json.dumps(EXAMPLE["messages"]).replace('"', '""')
+    tools = json.dumps(EXAMPLE["tools"]).replace('"', '""')
+    done, rows = convert(f'messages,tools\n"{text}","{tools}"\n')
+    assert (done.container, rows) == ("CSV", [EXAMPLE])
+
+
+def test_messages_with_other_roles_are_read_as_turns(convert: Convert) -> None:
+    call = json.dumps({"name": "climb", "arguments": {"metres": 5}})
+    turns = [
+        ("human", "Up"),
+        ("tool_call", call),
+        ("tool_call", call),
+        ("tool_response", "a"),
+        ("tool_response", "b"),
+    ]
+    row = {"messages": [{"role": role, "content": text} for role, text in turns], "tools": [TOOL]}
+    _, [written] = convert([row])
+    assert [message["role"] for message in written["messages"]] == ["user", "assistant", "tool", "tool"]
+    ids = [call["id"] for call in written["messages"][1]["tool_calls"]]
+    assert [message["tool_call_id"] for message in written["messages"][2:]] == ids == ["call_1", "call_2"]
+
+
+def test_an_answer_and_the_calls_after_it_are_one_message(convert: Convert) -> None:
+    call = json.dumps({"name": "climb", "arguments": {"metres": 5}})
+    turns = [
+        ("human", "Up"),
+        ("gpt", "Going."),
+        ("function-call", call),
+        ("function-response", "ok"),
+        ("chatgpt", "Done."),
+    ]
+    row = {"conversations": [{"from": speaker, "value": text} for speaker, text in turns], "tools": [TOOL]}
+    _, [written] = convert([row])
+    assert [message["role"] for message in written["messages"]] == ["user", "assistant", "tool", "assistant"]
+    assert written["messages"][1]["content"] == "Going."
+    assert len(written["messages"][1]["tool_calls"]) == 1
