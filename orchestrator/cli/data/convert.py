@@ -54,6 +54,7 @@ _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}
 @click.option("--drop-column", metavar="NAME", multiple=True, help="Leave a column or key out (repeatable).")
 @click.option("--system", metavar="TEXT", help="The system message of every example that has none.")
 @click.option("--answer-call", metavar="NAME[=JSON]", help="The call that answers rows ending with a request.")
+@click.option("--answers", metavar="FILE", type=click.Path(path_type=Path), help="BFCL's answers, joined by id.")
 @click.option("--rename-functions", is_flag=True, help="Write names that services refuse with _ for a dot.")
 @click.option("--tools", metavar="FILE", type=click.Path(path_type=Path), help="Tool definitions, as JSON.")
 @click.option("--renumber", is_flag=True, help="Number all call ids by position, sound ones too.")
@@ -132,7 +133,7 @@ def _answer_call(given: str | None) -> dict[str, Any] | None:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from orchestrator.dataset.convert import ColumnNames, Options, read_tools
+    from orchestrator.dataset.convert import ColumnNames, Options, read_answers, read_tools
 
     found = given["source_format"]
     return Options(
@@ -152,6 +153,7 @@ def _options(given: dict[str, Any]) -> Options:
             keep=given["keep_column"],
         ),
         tools=read_tools(given["tools"]) if given["tools"] else None,
+        answers=read_answers(given["answers"]) if given["answers"] else None,
         renumber=given["renumber"],
         mark=given["bom"],
         skip_bad=given["skip_bad"],

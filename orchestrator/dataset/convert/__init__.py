@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.dataset.convert.answerfile import read_answers
 from orchestrator.dataset.convert.calls import read_tools
 from orchestrator.dataset.convert.cells import ColumnNames
 from orchestrator.dataset.convert.changes import BadRow, Change
@@ -31,6 +32,7 @@ __all__ = [
     "check_converted",
     "convert_file",
     "names_file",
+    "read_answers",
     "read_tools",
     "write_names",
 ]

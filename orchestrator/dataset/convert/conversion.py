@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.checking.report import CheckReport
+from orchestrator.dataset.convert.answerfile import Answers, with_answer
 from orchestrator.dataset.convert.calls import with_functions
 from orchestrator.dataset.convert.cells import ColumnNames, LeftOut
 from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Change, Changes, NotConvertible
@@ -45,6 +46,8 @@ class Options:
     mark: bool = False
     """Begin the file with a byte-order mark."""
     skip_bad: bool = False
+    answers: Answers | None = None
+    """The calls that answer the rows, by their id."""
     rename_functions: bool = False
     """Write function names that services refuse with "_" in place of other characters."""
 
@@ -150,7 +153,10 @@ class _Converting:
             raise row.problem
         if not isinstance(row.value, dict):
             raise NotConvertible(f"it is {named_type(row.value)}", "Write one JSON object for each example.")
-        shape = self.options.shape or shape_of(row.value, self.options.columns)
+        names = self.options.columns
+        if self.options.answers is not None:
+            names = replace(names, call="answers")
+        shape = self.options.shape or shape_of(row.value, names)
         example = _example(row.value, shape, self.options, self.changes)
         if self.options.rename_functions:
             example = self.renaming.applied(example, self.changes)
@@ -191,7 +197,9 @@ class _Converting:
 
 def _example(row: dict[str, Any], shape: Shape, options: Options, changes: Changes) -> dict[str, Any]:
     keep_good = options.to in ("tools", "supervised")
-    names = options.columns
+    names = options.columns if options.answers is None else replace(options.columns, call="answers")
+    if options.answers is not None:
+        row = with_answer(row, options.answers, changes)
     example = modern_example(row, shape, names, renumber=options.renumber, changes=changes, keep_good=keep_good)
     is_preference = "preferred_output" in example and "messages" not in example
     if not is_preference:

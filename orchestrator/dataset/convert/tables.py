@@ -235,7 +235,8 @@ def example_of_columns(
     messages = with_system(messages, text, key, changes)
     used = {found.prompt, found.call, found.arguments, found.answer, found.context, found.system_column, label}
     history = None if "history" in names.drop or "history" in names.keep else "history"
-    refuse_meaning(row, {*used, history, *DEFINITION_KEYS, *found.keep}, names, changes)
+    declared = "function" if tools and definitions_of(row.get("function"), Changes()) else None
+    refuse_meaning(row, {*used, history, declared, *DEFINITION_KEYS, *found.keep}, names, changes)
     more = {column: row[column] for column in found.keep if column in row}
     changes.note("columns written as messages")
     return {**more, "messages": messages, **tools}
@@ -355,7 +356,7 @@ def _holds_calls(value: Any) -> bool:
 
 def _definitions(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     found = {key: row[key] for key in ("tools", "functions") if row.get(key)}
-    described = row.get("function_description")
+    described = row.get("function_description") or row.get("function")
     if not found and described and (tools := definitions_of(described, changes)):
         return {"tools": tools}
     return found

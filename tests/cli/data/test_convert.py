@@ -95,6 +95,24 @@ def test_names_that_services_refuse_are_renamed_with_a_map_beside(project: Proje
     assert json.loads((project.root / "new.names.json").read_text()) == {"uber.ride": "uber_ride"}
 
 
+def test_questions_of_bfcl_are_joined_with_their_answers_by_id(project: Project) -> None:
+    definition = {"name": "uber.ride", "parameters": {"type": "dict", "properties": {"to": {"type": "string"}}}}
+    row = {"id": "x_0", "question": [[{"role": "user", "content": "To Oslo"}]], "function": [definition]}
+    answer = {"id": "x_0", "ground_truth": [{"uber.ride": {"to": ["Oslo", "OSL"], "seats": ["", 1]}}]}
+    (project.root / "questions.jsonl").write_text(json.dumps(row) + "\n")
+    (project.root / "answers.jsonl").write_text(json.dumps(answer) + "\n")
+    options = ("--answers", "answers.jsonl", "--rename-functions")
+    done = project.ftorch("data", "convert", "questions.jsonl", "-o", "new.jsonl", *options)
+    assert done.code == 0, done.out + done.err
+    written = json.loads((project.root / "new.jsonl").read_text())
+    [call] = written["messages"][1]["tool_calls"]
+    assert call["function"] == {"name": "uber_ride", "arguments": '{"to": "Oslo"}'}
+    assert written["tools"][0]["function"]["name"] == "uber_ride"
+    (project.root / "answers.jsonl").write_text(json.dumps(answer | {"id": "y"}) + "\n")
+    refused = project.ftorch("data", "convert", "questions.jsonl", "-o", "other.jsonl", *options)
+    assert (refused.code, 'no answer has the id "x_0"' in refused.err) == (1, True)
+
+
 def test_a_list_of_prompts_is_answered_with_one_call(project: Project) -> None:
     (project.root / "tools.json").write_text(
         json.dumps([{"name": "reject", "parameters": {"type": "object", "properties": {}}}])
