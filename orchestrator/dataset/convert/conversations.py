@@ -44,7 +44,8 @@ _ROLES: Mapping[str, str] = {
     "tool": "tool",
     "function": "tool",
 }
-_TURN_KEYS = {"from", "value", "role", "content", "weight", "loss"}
+_TRAINED = ("loss", "train", "training", "loss_weight")
+_TURN_KEYS = {"from", "value", "role", "content", "weight", *_TRAINED}
 _MESSAGE_KEYS = ("tool_calls", "function_call", "tool_call_id", "name")
 
 
@@ -132,12 +133,24 @@ def _message(turn: Any, changes: Changes) -> tuple[Message, bool]:
             )
         changes.note(f"key {shown(key, 24)} of turns left out")
     weight = {"weight": turn["weight"]} if "weight" in turn else {}
-    if isinstance(turn.get("loss"), bool) and role == "assistant" and not weight:
-        changes.note("loss of turns written as weight")
-        weight = {"weight": int(turn["loss"])}
+    if (
+        role in ("assistant", "call")
+        and not weight
+        and (key := next((key for key in _TRAINED if key in turn), None))
+    ):
+        weight = {"weight": _weight(turn[key], key, changes)}
     if role == "call":
         return {"role": "assistant", "content": None, "tool_calls": _calls(value), **weight}, True
     return {"role": role, "content": value, **kept, **weight}, False
+
+
+def _weight(value: Any, key: str, changes: Changes) -> int:
+    """The weight of an answer that another trainer's key says is trained on, or is not."""
+    if value not in (0, 1):
+        advice = "Write 0 or 1: services know no weight between."
+        raise NotConvertible(f"a turn has the {key} {shown(value)}", advice)
+    changes.note(f"{key} of turns written as weight")
+    return int(value)
 
 
 def _calls(value: Any) -> list[Any]:

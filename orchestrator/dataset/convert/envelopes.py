@@ -28,6 +28,9 @@ def has_envelope(row: Mapping[str, Any]) -> bool:
 def _request_key(row: Mapping[str, Any]) -> str | None:
     if "output" in row and isinstance(row.get("input"), dict) and isinstance(row["input"].get("messages"), list):
         return "input"
+    inputs = row.get("inputs")
+    if isinstance(inputs, dict) and "messages" not in inputs:
+        return None
     return next(
         (key for key in _REQUESTS if isinstance(row.get(key), dict) and row[key].keys() & {"messages", "input"}),
         None,
@@ -52,6 +55,14 @@ def example_of_envelope(row: Mapping[str, Any], changes: Changes) -> dict[str, A
     if len(responses) > 1:
         raise NotConvertible(f"it has {' and '.join(responses)}: several answers", "Keep one of them.")
     if not isinstance(inner.get("messages"), list):
+        said = row[responses[0]] if responses else None
+        output = (
+            said.get("body", said).get("output")
+            if isinstance(said, dict) and isinstance(said.get("body", said), dict)
+            else None
+        )
+        if isinstance(output, list) and isinstance(inner.get("input"), list | str):
+            return _noted({**inner, "output": output}, row, {key, *responses, *outer}, changes)
         if responses or not isinstance(inner.get("input"), list | str):
             raise NotConvertible("the request inside it holds no messages", "Write its messages.")
         return _noted(inner, row, {key, *outer}, changes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.dataset.convert.cells import (
     IMAGE_KEYS,
+    LABEL_KEYS,
     SYSTEM_KEYS,
     ColumnNames,
     label_of,
@@ -44,9 +45,10 @@ def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_g
     used += taken
     messages, taken = _with_images(messages, undecided, changes)
     used += taken
-    if "label" in undecided and answered and label_of(undecided["label"]) is not None:
-        require_good(undecided["label"], "label", keep_good=keep_good, changes=changes)
-        used += ["label"] if keep_good else []
+    for label in LABEL_KEYS:
+        if answered and label_of(undecided.get(label)) is not None:
+            require_good(undecided[label], label, keep_good=keep_good, changes=changes)
+            used += [label] if keep_good else []
     for key in _ANSWERS:
         if undecided.get(key) not in (None, "", []) and key not in used:
             raise _undecided(key, undecided[key])

@@ -96,6 +96,8 @@ def _told_by_its_key(row: Mapping[str, Any]) -> Shape | None:
         return "responses"
     if items and "output" not in row and all(isinstance(item, dict) for item in items):
         return "responses"
+    output = row.get("output")
+    items = [*items, *(output if isinstance(output, list) else [])] if "input" in row else []
     kinds = ("function_call", "function_call_output", "message")
     return "responses" if any(isinstance(item, dict) and item.get("type") in kinds for item in items) else None
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from orchestrator.dataset.checking.formats import COLUMN
 from orchestrator.dataset.convert.cells import (
     DEFINITION_KEYS,
+    LABEL_KEYS,
     SYSTEM_KEYS,
     ColumnNames,
     definitions_of,
@@ -223,7 +224,8 @@ def example_of_columns(
         advice = "Fill one of them in, take the row out, or give every row a call with --answer-call NAME."
         raise NotConvertible("the call and the answer are empty", advice)
     label = next(
-        (column for column in row if column.lower() == "label" and column not in (*names.drop, *names.keep)), None
+        (column for column in row if column.lower() in LABEL_KEYS and column not in (*names.drop, *names.keep)),
+        None,
     )
     if label is not None and label not in (found.answer, found.prompt, found.context, found.system_column):
         require_good(row[label], label, keep_good=keep_good, changes=changes)

@@ -177,3 +177,33 @@ def test_empty_definitions_and_null_arguments_are_taken_out(convert: Convert) ->
     call = {"id": "call_1", "type": "function", "function": {"name": "climb", "arguments": "null"}}
     _, [written] = convert([{"messages": [ASKED, {"role": "assistant", "tool_calls": [call]}]}])
     assert written["messages"][1]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+@pytest.mark.parametrize("key", ["label", "kto_tag"])
+def test_a_bad_conversation_is_never_trained_on_unasked(convert: Convert, key: str) -> None:
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    rows = [{"conversations": turns, key: good} for good in (True, False)]
+    with pytest.raises(RowsNotConverted, match=f"in:2: its {key} is false"):
+        convert(rows)
+    assert convert(rows, to="supervised")[1] == [{"messages": CHAT}]
+
+
+@pytest.mark.parametrize("key", ["loss", "train", "training", "loss_weight"])
+def test_turns_that_other_trainers_leave_out_have_the_weight_0(convert: Convert, key: str) -> None:
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello", key: False}]
+    _, [written] = convert([{"conversations": turns}])
+    assert written["messages"] == [ASKED, {**GOOD, "weight": 0}]
+    turns[1][key] = 0.5
+    with pytest.raises(RowsNotConverted, match=f"a turn has the {key} 0.5"):
+        convert([{"conversations": turns}])
+
+
+def test_inputs_and_outputs_may_hold_one_text_each(convert: Convert) -> None:
+    assert convert([{"inputs": {"question": "Hi"}, "outputs": {"answer": "Hello"}}])[1] == [{"messages": CHAT}]
+    assert convert([{"inputs": {"input": "Hi"}, "outputs": {"output": "Hello"}}])[1] == [{"messages": CHAT}]
+
+
+def test_a_logged_request_of_the_responses_api_is_answered_by_its_output(convert: Convert) -> None:
+    item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
+    row = {"request": {"model": "m", "input": "Hi"}, "response": {"output": [item]}}
+    assert convert([row])[1] == [{"messages": CHAT}]
