@@ -103,6 +103,8 @@ def _messages_of_object(value: Message, role: str, key: str, changes: Changes) -
         raise NotConvertible(problem, "Keep the right one of them.")
     if isinstance(value.get("choices"), list) and value["choices"] and isinstance(value["choices"][0], dict):
         return messages_of(value["choices"][0].get("message"), role, key, changes)
+    if isinstance(value.get("text"), list) and len(set(map(str, value["text"]))) == 1:
+        value = {**value, "text": value["text"][0]}  # SQuAD lists the same answer once for each judge
     texts = [
         value[inner]
         for inner in ("content", "text", "input", "output", "question", "answer")

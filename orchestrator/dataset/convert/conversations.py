@@ -144,6 +144,17 @@ def _message(turn: Any, changes: Changes) -> tuple[Message, bool]:
     return {"role": role, "content": value, **kept, **weight}, False
 
 
+def with_weight(message: Any, changes: Changes) -> Any:
+    """An answer with a weight in place of another trainer's key that says whether it is trained on."""
+    if not isinstance(message, dict) or message.get("role") != "assistant" or "weight" in message:
+        return message
+    key = next((key for key in _TRAINED if key in message), None)
+    if key is None:
+        return message
+    kept = {name: value for name, value in message.items() if name not in _TRAINED}
+    return {**kept, "weight": _weight(message[key], key, changes)}
+
+
 def _weight(value: Any, key: str, changes: Changes) -> int:
     """The weight of an answer that another trainer's key says is trained on, or is not."""
     if value not in (0, 1):

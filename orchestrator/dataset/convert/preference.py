@@ -21,6 +21,7 @@ _PAIRS = (
     ("response", "rejected_response"),
     ("messages", "rejected_messages"),
     ("messages", "rejected_response"),
+    ("messages", "rejected"),
 )
 _ASKED = ("messages", "conversations", "prompt", "question", "instruction", "query", "input")
 
@@ -39,8 +40,11 @@ def example_of_preference(row: Mapping[str, Any], names: ColumnNames, changes: C
         raise NotConvertible("it has no preferred and other answer", advice)
     chosen, rejected = (_answers(row[key], key, changes) for key in keys)
     asked = next((key for key in _ASKED if row.get(key) and key not in (*keys, *names.drop)), None)
+    told = asked == "messages" and row["messages"] == row[keys[0]]  # UltraFeedback says the chosen one twice
+    if told:
+        asked = next((key for key in _ASKED[1:] if row.get(key) and key not in (*keys, *names.drop)), None)
     prompt = _prompt(row, asked, changes)
-    used = {*keys, asked, "tools", "functions", *names.keep}
+    used = {*keys, asked, "messages" if told else None, "tools", "functions", *names.keep}
     if asked == "instruction" and isinstance(row.get("input"), str):
         if row["input"].strip():
             prompt = [{"role": "user", "content": f"{row['instruction']}\n\n{row['input']}"}]

@@ -20,6 +20,7 @@ from orchestrator.dataset.convert.conversations import (
     example_of_sharegpt,
     has_turns,
     messages_of_turns,
+    with_weight,
 )
 from orchestrator.dataset.convert.envelopes import example_of_envelope, has_envelope
 from orchestrator.dataset.convert.preference import example_of_preference, preference_keys
@@ -154,6 +155,8 @@ def _with_messages_decoded(row: Row, changes: Changes) -> Row:
     if has_turns(row.get("messages")):
         changes.note("turns written as messages")
         row = {**row, "messages": messages_of_turns(row["messages"], changes)}
+    elif isinstance(row.get("messages"), list):
+        row = {**row, "messages": [with_weight(message, changes) for message in row["messages"]]}
     return row
 
 

@@ -111,6 +111,8 @@ def test_images_go_where_their_marks_are_or_are_refused(convert: Convert) -> Non
         {"prompt": "Hi", "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD]},
         {"messages": [ASKED], "chosen": GOOD, "rejected": BAD},
         {"messages": CHAT, "rejected_response": "Go away"},
+        {"messages": CHAT, "rejected": "Go away"},
+        {"prompt": "Hi", "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD], "messages": CHAT},
         {"messages": CHAT, "rejected_messages": [ASKED, BAD]},
         {"query": "Hi", "response": "Hello", "rejected_response": "Go away"},
         {"instruction": "Hi", "input": "", "chosen": "Hello", "rejected": "Go away"},
@@ -193,6 +195,8 @@ def test_turns_that_other_trainers_leave_out_have_the_weight_0(convert: Convert,
     turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello", key: False}]
     _, [written] = convert([{"conversations": turns}])
     assert written["messages"] == [ASKED, {**GOOD, "weight": 0}]
+    chat = [ASKED, {**GOOD, key: False}]
+    assert convert([{"messages": chat}])[1] == [{"messages": [ASKED, {**GOOD, "weight": 0}]}]
     turns[1][key] = 0.5
     with pytest.raises(RowsNotConverted, match=f"a turn has the {key} 0.5"):
         convert([{"conversations": turns}])
@@ -207,3 +211,11 @@ def test_a_logged_request_of_the_responses_api_is_answered_by_its_output(convert
     item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
     row = {"request": {"model": "m", "input": "Hi"}, "response": {"output": [item]}}
     assert convert([row])[1] == [{"messages": CHAT}]
+
+
+def test_the_answers_of_squad_are_read_when_their_column_is_named(convert: Convert) -> None:
+    row = {"context": "They said hello.", "question": "Hi", "answers": {"text": ["Hello"], "answer_start": [10]}}
+    with pytest.raises(RowsNotConverted, match='"answers" holds no calls'):
+        convert([row])
+    _, [written] = convert([row], columns=ColumnNames(answer="answers", context="context"))
+    assert [message["content"] for message in written["messages"]] == ["Hi\n\nThey said hello.", "Hello"]
