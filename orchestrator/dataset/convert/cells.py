@@ -204,7 +204,7 @@ def require_good(value: Any, key: str, *, keep_good: bool, changes: Changes) -> 
     NotConvertible."""
     good = label_of(value)
     if good and keep_good:
-        changes.note(f"{key} true left out")
+        changes.note(f"key {shown(key)} left out")
     if good:
         return
     if good is False and keep_good:

@@ -34,6 +34,8 @@ def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_g
     """
     example = _without(example, [key for key in names.drop if key in example and key != "messages"], changes)
     messages = example["messages"]
+    if not set(IMAGE_KEYS).isdisjoint(names.drop):
+        messages = [_without_marks(message, changes) for message in messages]
     undecided = {key: value for key, value in example.items() if key not in ("messages", *names.keep)}
     used: list[str] = []
     if names.answer in undecided and names.answer is not None:
@@ -91,6 +93,14 @@ def _with_images(messages: list[Any], keys: Mapping[str, Any], changes: Changes)
     changes.note(f"{key} put where <image> marks their places")
     remaining = iter(addresses)
     return [_with_parts(message, remaining) if _marks(message) else message for message in messages], [key]
+
+
+def _without_marks(message: Row, changes: Changes) -> Row:
+    """The message without the marks of images that are left out: they are no text to learn from."""
+    if not _marks(message):
+        return message
+    changes.note(f"{_IMAGE_MARK} marks left out")
+    return {**message, "content": message["content"].replace(_IMAGE_MARK, "").strip()}
 
 
 def _marks(message: Mapping[str, Any]) -> int:

@@ -100,6 +100,8 @@ def test_images_go_where_their_marks_are_or_are_refused(convert: Convert) -> Non
     for images in (["img/a.png"], ["https://example.com/a.png"] * 2):
         with pytest.raises(RowsNotConverted, match="--drop-column images"):
             convert([{"messages": chat, "images": images}])
+    _, [dropped] = convert([{"messages": chat, "images": ["a.png"]}], columns=ColumnNames(drop=("images",)))
+    assert dropped == {"messages": [{"role": "user", "content": "What is it?"}, GOOD]}
 
 
 @pytest.mark.parametrize(
