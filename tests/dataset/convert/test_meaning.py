@@ -194,7 +194,7 @@ def test_a_bad_conversation_is_never_trained_on_unasked(convert: Convert, key: s
 
 @pytest.mark.parametrize("key", ["loss", "train", "training", "loss_weight"])
 def test_turns_that_other_trainers_leave_out_have_the_weight_0(convert: Convert, key: str) -> None:
-    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello", key: False}]
+    turns: list[dict[str, Any]] = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello", key: False}]
     _, [written] = convert([{"conversations": turns}])
     assert written["messages"] == [ASKED, {**GOOD, "weight": 0}]
     chat = [ASKED, {**GOOD, key: False}]
