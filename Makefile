@@ -52,7 +52,8 @@ test-faults: $(VENV)/.installed-test  ## Run every crash point against every fau
 
 test-fuzz: $(VENV)/.installed-test  ## Try 10,000 mutated data files, 2,000 malformed requests, 500 hostile answers
 	FTORCH_FUZZ=all FTORCH_MALFORMED=all FTORCH_HOSTILE=all $(BIN)/python -m pytest \
-		tests/dataset/checking/test_fuzz.py tests/server/test_malformed_requests.py tests/security/test_hostile_answers.py $(ARGS)
+		tests/dataset/checking/test_fuzz.py tests/dataset/convert/test_fuzz.py \
+		tests/server/test_malformed_requests.py tests/security/test_hostile_answers.py $(ARGS)
 
 test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway PostgreSQL too
 	$(BIN)/python tests/postgres.py $(ARGS)
