@@ -68,6 +68,7 @@ COMMANDS: dict[str, list[str]] = {
     "data diff": ["jobs/train.jsonl", "jobs/train.jsonl"],
     "data shorten": ["jobs/train.jsonl", "short.jsonl"],
     "data split": ["jobs/train.jsonl"],
+    "data formats": [],
     "data tools": ["nowhere.py"],
 }
 """Every command, in an order in which most have something to say."""
