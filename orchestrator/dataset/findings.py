@@ -61,6 +61,19 @@ class Finding:
 
 
 @dataclass
+class Tally:
+    """What is said once for a whole file: the first place, and how often."""
+
+    code: str
+    subject: str
+    line: int | None
+    pointer: Pointer
+    excerpt: str
+    facts: dict[str, object]
+    count: int = 1
+
+
+@dataclass
 class Notes:
     """Collects findings during a check, in bounded memory unless `keep_all`."""
 
@@ -72,6 +85,8 @@ class Notes:
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     errors: int = 0
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    """By code and subject, what `note_tallies` turns into findings when the file has been read."""
     _said: set[str] = field(default_factory=set)
 
     def at(self, line: int | None, row: Any = None) -> None:
@@ -110,6 +125,26 @@ class Notes:
             self._said.add(code)
             self.add(code, pointer, excerpt=None, **facts)
 
+    def tally(self, code: str, subject: str, pointer: Pointer = (), **facts: object) -> None:
+        """Count what makes one finding for the whole file, however many lines show it.
+
+        `subject` tells such findings of one code apart. The reason may use `{count}` beside `facts`, which are
+        those of the first place. Subjects beyond STORED_PER_CODE are left out.
+        """
+        if found := self.tallies.get((code, subject)):
+            found.count += 1
+        elif len(self.tallies) < STORED_PER_CODE:
+            excerpt = excerpt_at(self.row, pointer)
+            self.tallies[code, subject] = Tally(code, subject, self.line, pointer, excerpt, facts)
+
+    def note_tallies(self) -> None:
+        """Add a finding for each tally."""
+        for tally in self.tallies.values():
+            self.at(tally.line)
+            self.add(tally.code, tally.pointer, excerpt=tally.excerpt, count=f"{tally.count:,}", **tally.facts)
+        self.tallies.clear()
+        self.at(None)
+
     def merge(self, later: Notes, line_offset: int) -> None:
         """Add the notes on the later part of the same file, which begins behind line `line_offset`."""
         repeated = self._said & later._said
@@ -125,6 +160,15 @@ class Notes:
                 self.counts[code] = self.counts.get(code, 0) + count
                 self.errors += count * (RULES[code].severity == "error")
         self._said |= later._said
+        self._merge_tallies(later, line_offset)
+
+    def _merge_tallies(self, later: Notes, line_offset: int) -> None:
+        for key, tally in later.tallies.items():
+            if found := self.tallies.get(key):
+                found.count += tally.count
+            elif len(self.tallies) < STORED_PER_CODE:
+                line = None if tally.line is None else tally.line + line_offset
+                self.tallies[key] = replace(tally, line=line)
 
 
 # --- Files that hold no training data: a key, a list of users, somebody's configuration --------------------------

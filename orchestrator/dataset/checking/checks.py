@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from orchestrator.childenv import child_environment
 from orchestrator.dataset.basemodels import Method, Purpose, training_context
 from orchestrator.dataset.checking.formats import HEAD_BYTES, looks_like_training, note_foreign_file, shape_of
+from orchestrator.dataset.checking.keys import check_row_keys
 from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import open_as_sent
@@ -97,6 +98,7 @@ def _likely_method(stream: BinaryIO, purpose: Purpose) -> Method:
 
 def _check_whole(found: Pass) -> None:
     notes, purpose = found.notes, found.order.purpose
+    notes.note_tallies()
     if found.examples == 0:
         notes.add("FT101")
     elif purpose == "training" and found.examples < LEAST_TRAINING_EXAMPLES:
@@ -331,6 +333,8 @@ class _LineChecker:
             self._found.shapes.add(shape, number)
         check_texts(row, text, notes)
         self._check_example(row, notes)
+        if self._order.purpose != "evaluation":  # whose rows carry keys of their own
+            check_row_keys(row, self._order.method, notes)
         if notes.errors == errors and self._order.count_tokens:
             self._count(row)
         if notes.errors == errors:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.dataset.checking.declarations import Calls, check_all_answered, check_calls, check_result
+from orchestrator.dataset.checking.keys import IMAGE, check_message_keys, note_unknown_keys
 from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
 
 _SPEAKERS = ("system", "developer", "user", "assistant")
@@ -72,6 +73,7 @@ def _note_no_message(message: Any, where: Pointer, notes: Notes) -> None:
 def _check_message(message: Mapping[str, Any], role: str, where: Pointer, calls: Calls, notes: Notes) -> None:
     if len(message) == 2 and role in _SPEAKERS and isinstance(message.get("content"), str):
         return  # a role and a text, as most messages are
+    check_message_keys(message, where, notes)
     if not isinstance(message.get("content"), str):
         _check_content(message, role, (*where, "content"), notes)
     if role == "function" or "name" in message:
@@ -163,7 +165,9 @@ def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes
         expected = " or ".join(f'"{name}"' for name in allowed)
         problem = f"a content part of role {role} must have type {expected}; found {shown(kind)}"
         notes.add("FT207", (*where, "type"), problem=problem)
-    elif kind == "image_url":
+        return
+    note_unknown_keys(part, frozenset(("type", kind)), "content part", where, notes)
+    if kind == "image_url":
         _check_image(part.get("image_url"), (*where, "image_url"), notes)
     elif not isinstance(part.get(kind), str):
         problem = f'a {kind} part needs a string under "{kind}"; found {named_type(part.get(kind))}'
@@ -172,9 +176,10 @@ def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes
 
 def _check_image(image: Any, where: Pointer, notes: Notes) -> None:
     url = image.get("url") if isinstance(image, dict) else None
-    if not isinstance(url, str):
+    if not isinstance(image, dict) or not isinstance(url, str):
         notes.add("FT207", where, problem="an image part needs image_url.url, a web address or a data URI")
         return
+    note_unknown_keys(image, IMAGE, "image", where, notes)
     if not _ADDRESS.match(url):
         problem = "an image must be at an http(s) address or in a base64 data URI of type image/jpeg, png or webp"
         notes.add("FT207", (*where, "url"), problem=problem)

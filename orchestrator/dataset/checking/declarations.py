@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import orjson
 
+from orchestrator.dataset.checking.keys import CALL, CALLED, DEFINITION, TOOL, note_unknown_keys
+from orchestrator.dataset.checking.refused import check_definition_for_services
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
-from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
+from orchestrator.dataset.findings import Notes, Pointer, Tally, named_type, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
 from orchestrator.dataset.lines import note_repeated_key
 from orchestrator.dataset.toollists import ToolList
@@ -24,19 +26,20 @@ Declared = Mapping[str, Parameters | None]
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _REMEMBERED_LISTS = 256
+_EMPTY = (list, NoneType)
 _NOTHING: Declared = MappingProxyType({})
 
 
 def check_declarations(holder: Mapping[str, Any], where: Pointer, notes: Notes) -> Declared | None:
     """What `holder` (an example, or the input of one) declares; None where it declares nothing at all.
 
-    Null counts as absent, since exports of tables write it into every row.
+    Null and the empty list count as absent: exports of tables write them into every row.
     """
     tools, functions = holder.get("tools"), holder.get("functions")
     parallel = holder.get("parallel_tool_calls")
     if parallel is not None and not isinstance(parallel, bool):
         notes.add("FT307", (*where, "parallel_tool_calls"), found=shown(parallel))
-    if tools is None and functions is None:
+    if not tools and not functions and isinstance(tools, _EMPTY) and isinstance(functions, _EMPTY):
         return None
     if functions is None:
         return _declared(tools, (*where, "tools"), notes)
@@ -58,15 +61,23 @@ def _declared(entries: Any, where: Pointer, notes: Notes) -> Declared:
         notes.add("FT301", where, problem=f"expected an array, found {named_type(entries)}")
         return _NOTHING
     sound = _sound(entries.text) if isinstance(entries, ToolList) else None
-    return _check_list(entries, where, notes) if sound is None else sound
+    if sound is None:
+        return _check_list(entries, where, notes)
+    declared, tallies = sound
+    for tally in tallies:
+        notes.tally(tally.code, tally.subject, (*where, *tally.pointer[1:]), **tally.facts)
+    return declared
 
 
 @lru_cache(maxsize=_REMEMBERED_LISTS)
-def _sound(text: bytes) -> Declared | None:
-    """What a list of tools declares; None where there is something to be noted at every place it stands."""
+def _sound(text: bytes) -> tuple[Declared, tuple[Tally, ...]] | None:
+    """What a list of tools declares, and what to tally at each line that has it.
+
+    None where there is something to be noted at every place it stands.
+    """
     notes = Notes()
     declared = _check_list(orjson.loads(text), ("tools",), notes)
-    return None if notes.findings else declared
+    return None if notes.findings else (declared, tuple(notes.tallies.values()))
 
 
 def _check_list(entries: list[Any], where: Pointer, notes: Notes) -> Declared:
@@ -91,6 +102,8 @@ def _function_of(entry: Any, where: Pointer, notes: Notes) -> tuple[Any, Pointer
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
         notes.add("FT301", (*where, "type"), problem=f'the type of a tool must be "function"; it is {found}')
+    elif "function" in entry:
+        note_unknown_keys(entry, TOOL, "tool", where, notes)
     return entry.get("function"), (*where, "function")
 
 
@@ -102,7 +115,11 @@ def _check_definition(definition: Any, where: Pointer, notes: Notes) -> tuple[st
     if description is not None and not isinstance(description, str):
         problem = f"the description must be a string; found {named_type(description)}"
         notes.add("FT301", (*where, "description"), problem=problem)
+    errors = notes.errors
     parameters = _check_parameters(definition.get("parameters"), (*where, "parameters"), notes)
+    if notes.errors == errors:
+        check_definition_for_services(definition, where, notes)
+    note_unknown_keys(definition, DEFINITION, "definition", where, notes)
     return check_function_name(definition.get("name"), (*where, "name"), notes), parameters
 
 
@@ -149,10 +166,21 @@ class Calls:
     ids: set[str] = field(default_factory=set)
     unanswered: dict[str, Pointer] = field(default_factory=dict)
     """The calls that wait for their results, with their places."""
+    parallel: bool = True
+    """False where the example forbids several calls in one answer."""
 
     def branch(self) -> Calls:
         """The same conversation so far, to be continued in another way."""
-        return Calls(self.declared, set(self.ids), dict(self.unanswered))
+        return Calls(self.declared, set(self.ids), dict(self.unanswered), self.parallel)
+
+
+def declared_calls(holder: Mapping[str, Any], where: Pointer, notes: Notes) -> Calls:
+    """What `holder` (an example, or the input of one) declares, with nothing called yet."""
+    declared = check_declarations(holder, where, notes)
+    parallel = holder.get("parallel_tool_calls")
+    if declared is None and isinstance(parallel, bool):
+        notes.tally("FT336", "", (*where, "parallel_tool_calls"))
+    return Calls(declared, parallel=parallel is not False)
 
 
 def check_calls(message: Mapping[str, Any], where: Pointer, calls: Calls, notes: Notes) -> None:
@@ -187,6 +215,8 @@ def _check_tool_calls(entries: Any, where: Pointer, calls: Calls, notes: Notes) 
         found = "an empty array" if entries == [] else named_type(entries)
         notes.add("FT311", where, problem=f"the tool calls must be a non-empty array; found {found}")
         return
+    if len(entries) > 1 and not calls.parallel:
+        notes.tally("FT337", "", where)
     for index, entry in enumerate(entries):
         place: Pointer = (*where, index)
         if isinstance(entry, dict):
@@ -196,6 +226,7 @@ def _check_tool_calls(entries: Any, where: Pointer, calls: Calls, notes: Notes) 
 
 
 def _check_tool_call(entry: Mapping[str, Any], where: Pointer, calls: Calls, notes: Notes) -> None:
+    note_unknown_keys(entry, CALL, "tool call", where, notes)
     _check_id(entry.get("id"), where, calls, notes)
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
@@ -217,6 +248,7 @@ def _check_function_call(call: Any, where: Pointer, calls: Calls, notes: Notes) 
     if not isinstance(call, dict):
         notes.add("FT311", where, problem=f"expected an object with name and arguments, found {named_type(call)}")
         return
+    note_unknown_keys(call, CALLED, "called function", where, notes)
     name = call.get("name")
     # A declared name needs no second look: it was found sound where it was declared.
     if calls.declared is None or not isinstance(name, str) or name not in calls.declared:

@@ -11,7 +11,7 @@ from orchestrator.dataset.checking.conversation import (
     check_messages,
     listed_messages,
 )
-from orchestrator.dataset.checking.declarations import Calls, check_declarations
+from orchestrator.dataset.checking.declarations import Calls, declared_calls
 from orchestrator.dataset.checking.formats import note_foreign_row
 from orchestrator.dataset.findings import Notes, named_type, shown
 
@@ -20,7 +20,7 @@ def check_supervised(row: Mapping[str, Any], notes: Notes) -> None:
     """Note what is wrong with `{"messages": […], "tools"?: […]}`."""
     if "messages" not in row and note_foreign_row(row, notes):
         return
-    calls = Calls(check_declarations(row, (), notes))
+    calls = declared_calls(row, (), notes)
     messages = listed_messages(row, (), notes)
     if messages is not None:
         roles = check_messages(messages, ("messages",), calls, notes)
@@ -53,7 +53,7 @@ def _check_input(row: Mapping[str, Any], notes: Notes) -> Calls:
         found = f"it holds {named_type(source)}" if "input" in row else "it is missing"
         notes.add("FT401", ("input",), found=found)
         return Calls(None)
-    calls = Calls(check_declarations(source, ("input",), notes))
+    calls = declared_calls(source, ("input",), notes)
     messages = listed_messages(source, ("input",), notes)
     if messages is not None:
         check_messages(messages, ("input", "messages"), calls, notes)
@@ -82,7 +82,7 @@ def check_reinforcement(row: Mapping[str, Any], notes: Notes) -> None:
     """Note what is wrong with `{"messages": […], "tools"?: […], …}`."""
     if "messages" not in row and note_foreign_row(row, notes):
         return
-    calls = Calls(check_declarations(row, (), notes))
+    calls = declared_calls(row, (), notes)
     messages = listed_messages(row, (), notes)
     if messages is None:
         return

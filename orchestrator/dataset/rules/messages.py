@@ -138,6 +138,31 @@ MESSAGES: tuple[Rule, ...] = (
         wrong=asked([_IMAGE] * 11),
         right=asked([_IMAGE] * 10),
     ),
+    error(
+        "FT217",
+        "key that changes the meaning",
+        "{count} {what}(s) have the key {key}: {harm}",
+        "{advice}",
+        wrong=said(USER, ANSWER, system="You fly a drone."),
+        right=said({"role": "system", "content": "You fly a drone."}, USER, ANSWER),
+    ),
+    warning(
+        "FT218",
+        "unknown key",
+        "{count} {what}(s) have the key {key}, which training services do not read; some refuse the file for it",
+        "{advice}",
+        wrong=asked("Climb.", timestamp="10:15"),
+        right=asked("Climb."),
+    ),
+    warning(
+        "FT219",
+        "reasoning that is not trained on",
+        "{count} answer(s) have their reasoning under the key {key}, which services do not train on: the model "
+        "learns to answer without it",
+        "Take it out, or put it into the content if the model is to write it.",
+        wrong=asked("Climb.", reasoning_content="The sky is clear."),
+        right=asked("Climb."),
+    ),
 )
 
 

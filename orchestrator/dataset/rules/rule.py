@@ -69,9 +69,9 @@ def asked(prompt: Any, /, **answer: Any) -> str:
     return said({"role": "user", "content": prompt}, {**ANSWER, **answer})
 
 
-def called(*calls: Any, tools: Any = (TOOL,)) -> str:
+def called(*calls: Any, tools: Any = (TOOL,), **keys: Any) -> str:
     """One line on which the user asks and the assistant makes `calls`."""
-    return said(USER, {"role": "assistant", "tool_calls": calls}, tools=tools)
+    return said(USER, {"role": "assistant", "tool_calls": calls}, tools=tools, **keys)
 
 
 def call(identity: str | None = "call_1", /, **function: Any) -> Piece:

@@ -8,9 +8,11 @@ from orchestrator.dataset.rules.rule import (
     ANSWER,
     CALL,
     CLIMB,
+    PARAMETERS,
     RESULT,
     TOOL,
     USER,
+    Piece,
     Rule,
     call,
     called,
@@ -22,6 +24,12 @@ from orchestrator.dataset.rules.rule import (
 
 _GOOD = called(CALL)
 _CALLS = {"role": "assistant", "tool_calls": [CALL]}
+
+
+def _with_tags(tags: Piece) -> Piece:
+    properties = {**PARAMETERS["properties"], "tags": {"description": "Words to file it under.", **tags}}
+    return {**PARAMETERS, "properties": properties}
+
 
 TOOLS: tuple[Rule, ...] = (
     error(
@@ -193,5 +201,48 @@ TOOLS: tuple[Rule, ...] = (
         "Correct the argument's name, or declare it; the schema neither names nor forbids it.",
         wrong=called(call(arguments='{"altitude": 50, "speeed": 3}')),
         right=_GOOD,
+    ),
+    warning(
+        "FT333",
+        "schema that services refuse",
+        "{count} definition(s) of {name} have a schema that OpenAI and Azure refuse, at {within}: {problem}",
+        "Complete the schema, the same way in every row and in use.",
+        wrong=called(CALL, tools=[tool(parameters=_with_tags({"type": "array"}))]),
+        right=called(CALL, tools=[tool(parameters=_with_tags({"type": "array", "items": {"type": "string"}}))]),
+    ),
+    warning(
+        "FT334",
+        "strict that is not strict",
+        '{count} definition(s) of {name} have "strict": true, which services refuse with this schema, at {within}: '
+        "{problem}",
+        'Complete the schema, or take "strict" out.',
+        wrong=called(CALL, tools=[tool(strict=True)]),
+        right=called(CALL, tools=[tool(strict=True, parameters={**PARAMETERS, "additionalProperties": False})]),
+    ),
+    warning(
+        "FT335",
+        "description too long",
+        "{count} definition(s) of {name} have a description of {length} characters; OpenAI and Azure accept "
+        "{limit}",
+        "Shorten the description, or move a part of it into the descriptions of the parameters.",
+        wrong=called(CALL, tools=[tool(description="Climb. " * 150)]),
+        right=called(CALL),
+    ),
+    warning(
+        "FT336",
+        "parallel_tool_calls without tools",
+        '{count} example(s) have the key "parallel_tool_calls" and declare no tools, which OpenAI refuses in '
+        "requests",
+        "Take the key out, or declare the tools.",
+        wrong=said(USER, ANSWER, parallel_tool_calls=False),
+        right=said(USER, ANSWER),
+    ),
+    warning(
+        "FT337",
+        "parallel calls that are forbidden",
+        '{count} answer(s) make several calls, though their examples have "parallel_tool_calls": false',
+        "Write true, or split the calls over several answers: the model learns to do what requests forbid.",
+        wrong=called(CALL, call("call_2"), parallel_tool_calls=False),
+        right=called(CALL, call("call_2"), parallel_tool_calls=True),
     ),
 )

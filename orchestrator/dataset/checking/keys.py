@@ -1,0 +1,127 @@
+"""Keys that no training service reads: in rows, messages, content parts, calls and tool definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from orchestrator.dataset.basemodels import Method
+from orchestrator.dataset.findings import Notes, Pointer, shown
+from orchestrator.spelling import nearest
+
+# OpenAI's API reference, the training format for chat models and "Create chat completion", November 2026.
+DECLARING = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
+PREFERENCE = frozenset({"input", "preferred_output", "non_preferred_output"})
+MESSAGE = frozenset({"role", "content", "name", "weight", "refusal", "tool_calls", "tool_call_id", "function_call"})
+IMAGE = frozenset({"url", "detail"})
+CALL = frozenset({"id", "type", "function"})
+CALLED = frozenset({"name", "arguments"})
+TOOL = frozenset({"type", "function"})
+DEFINITION = frozenset({"name", "description", "parameters", "strict"})
+
+_ALIKE = 0.8
+
+_MEDIA = frozenset({"image", "images", "video", "videos", "audio", "audios"})
+_REJECTED = frozenset(
+    {"chosen", "rejected", "rejected_response", "rejected_responses", "rejected_messages", "non_preferred_output"}
+)
+_TRAINED = frozenset({"loss", "loss_weight", "train", "trainable", "training"})
+_LABELS = frozenset({"label", "kto_tag"})
+_REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "thoughts"})
+
+_HARMS: Mapping[str, tuple[str, str]] = {
+    "system": (
+        "the text is in no message, so the model never sees it",
+        'Write the text as a first message of role "system".',
+    ),
+    "media": (
+        "services read images from content parts only, so nothing of this is trained on",
+        'Give each image in a user message: {"type": "image_url", "image_url": {"url": "…"}}.',
+    ),
+    "rejected": (
+        "only preference data compares answers, so this one is ignored",
+        'Write {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}.',
+    ),
+    "label": (
+        "false marks the answer as a bad one, but it is trained on like a good one",
+        "Leave out the examples marked false.",
+    ),
+    "loss": (
+        "services do not read it, so the answer is trained on with full weight",
+        'Write "weight": 0 on each assistant message to leave out.',
+    ),
+}
+
+
+def check_row_keys(row: Mapping[str, Any], method: Method, notes: Notes) -> None:
+    """Tally the keys of an example beside its conversation; in reinforcement data most belong to the grader."""
+    if isinstance(row.get("messages"), list):
+        if not row.keys() <= DECLARING:
+            for key in _unknown(row, DECLARING):
+                _note_row_key(row, key, method, notes)
+    elif method == "dpo" and isinstance(row.get("input"), dict):
+        note_unknown_keys(row, PREFERENCE, "example", (), notes)
+        note_unknown_keys(row["input"], DECLARING, "input", ("input",), notes)
+
+
+def check_message_keys(message: Mapping[str, Any], where: Pointer, notes: Notes) -> None:
+    """Tally the keys of a message that no service reads."""
+    if message.keys() <= MESSAGE:
+        return
+    answers = message.get("role") == "assistant"
+    for key in _unknown(message, MESSAGE):
+        value = message[key]
+        if answers and key in _TRAINED and value not in (True, 1):
+            _note_harm(key, "loss", "message", (*where, key), notes)
+        elif answers and key in _REASONING and value:
+            notes.tally("FT219", key, (*where, key), key=shown(key))
+        else:
+            _note_unread(key, MESSAGE, "message", (*where, key), notes)
+
+
+def note_unknown_keys(
+    holder: Mapping[str, Any], known: frozenset[str], what: str, where: Pointer, notes: Notes
+) -> None:
+    """Tally the keys of `holder` that are not `known`; `what` names it for people, such as "tool call"."""
+    if not holder.keys() <= known:
+        for key in _unknown(holder, known):
+            _note_unread(key, known, what, (*where, key), notes)
+
+
+def _unknown(holder: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    """In the order of the file. Null counts as absent, since exports of tables write it into every row."""
+    return [key for key, value in holder.items() if key not in known and value is not None]
+
+
+def _note_row_key(row: Mapping[str, Any], key: str, method: Method, notes: Notes) -> None:
+    value = row[key]
+    if key == "system" and isinstance(value, str) and value.strip():
+        _note_harm(key, "system", "example", (key,), notes)
+    elif key in _MEDIA and value:
+        _note_harm(key, "media", "example", (key,), notes)
+    elif key in _REJECTED and value:
+        _note_harm(key, "rejected", "example", (key,), notes)
+    elif method == "reinforcement":
+        return
+    elif key in _LABELS and value is False:
+        _note_harm(key, "label", "example", (key,), notes)
+    elif key == "loss_weight" and value != 1:
+        _note_harm(key, "loss", "example", (key,), notes)
+    else:
+        _note_unread(key, DECLARING, "example", (key,), notes)
+
+
+def _note_harm(key: str, harm: str, what: str, where: Pointer, notes: Notes) -> None:
+    reason, advice = _HARMS[harm]
+    notes.tally("FT217", f"{what} {key}", where, what=what, key=shown(key), harm=reason, advice=advice)
+
+
+def _note_unread(key: str, known: frozenset[str], what: str, where: Pointer, notes: Notes) -> None:
+    notes.tally("FT218", f"{what} {key}", where, what=what, key=shown(key), advice=_advice(key, known))
+
+
+@lru_cache(maxsize=256)
+def _advice(key: str, known: frozenset[str]) -> str:
+    meant = nearest(key, known, cutoff=_ALIKE)
+    return f'Take it out, or write "{meant}" if that is meant.' if meant else "Take it out."
