@@ -172,6 +172,12 @@ class OutputIsSource(UsageError):
     """{path} is the file to be split, and would be replaced. Give another folder with -o."""
 
 
+class SplitLeavesNothing(UsageError):
+    """{path}: the {part} file would be empty. Of {examples} example(s), {groups} group(s) have prompts that differ;
+    alike prompts stay together, and the share of {share:.0%} comes to no whole group. Nothing was written.
+    Give a larger share, 0 for no such file, or a file with more examples."""
+
+
 class DefinitionsDiffer(FtorchError):
     """{reason}. {fix}."""
 

@@ -14,7 +14,7 @@ from orchestrator.dataset.files import new_files, open_as_sent
 from orchestrator.dataset.profile import Profile
 from orchestrator.dataset.profile.answers import TEXT
 from orchestrator.dataset.profile.prompts import Prompts
-from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputIsSource
+from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputIsSource, SplitLeavesNothing
 
 PARTS: tuple[Purpose, ...] = ("training", "validation", "evaluation")
 FILE_NAMES: Mapping[Purpose, str] = {
@@ -48,8 +48,9 @@ def split_file(
     The shares (0 to 1, together below 1) hold for each called function as nearly as whole examples allow. Prompts
     that are equal or nearly so stay together (see `Prompts.near_pairs`), and each function keeps an example to
     train on. Lines stay as they are, in their order; the same seed and file give the same split.
-    Raises LineUnreadable where a line has an error, OutputIsSource, OutputExists (unless `replace`),
-    OutputUnwritable, NotExamples, DataFileNotFound, DataFileUnreadable and DataFileEmpty.
+    Raises LineUnreadable where a line has an error, SplitLeavesNothing where a file would be empty,
+    OutputIsSource, OutputExists (unless `replace`), OutputUnwritable, NotExamples, DataFileNotFound,
+    DataFileUnreadable and DataFileEmpty.
     """
     shares: dict[Purpose, float] = {"evaluation": evaluation, "validation": validation}
     targets = {part: folder / FILE_NAMES[part] for part in PARTS if part == "training" or shares[part]}
@@ -58,6 +59,7 @@ def split_file(
     reading = _read(source)
     clusters = clusters_of(reading.survey.prompts)
     parts = assign_parts(clusters, reading.answers, shares, Random(seed))
+    _require_examples(source, clusters, parts, shares)
     _write(source, targets, reading.survey.prompts.lines, parts, replace)
     return Split(
         source=source,
@@ -126,6 +128,18 @@ def assign_parts(
             for index in taken:
                 parts[index] = part
     return parts
+
+
+def _require_examples(
+    source: Path, clusters: Sequence[list[int]], parts: Sequence[Purpose], shares: Mapping[Purpose, float]
+) -> None:
+    """Raise SplitLeavesNothing where a part with a share gets no example."""
+    filled = set(parts)
+    for part in PARTS[1:]:
+        if shares[part] and part not in filled:
+            raise SplitLeavesNothing(
+                path=source, part=part, examples=len(parts), groups=len(clusters), share=shares[part]
+            )
 
 
 def _quotas(totals: Mapping[str, int], share: float, random: Random) -> dict[str, int]:

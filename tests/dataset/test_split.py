@@ -11,7 +11,7 @@ from support.surveys import asks, call, says, survey_of, tool, write_rows
 
 from orchestrator.dataset.profile import leaks_between
 from orchestrator.dataset.split import Split, split_file
-from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputExists, OutputIsSource
+from orchestrator.errors import DataFileEmpty, LineUnreadable, OutputExists, OutputIsSource, SplitLeavesNothing
 
 TOOLS = [tool(name) for name in ("light", "lock", "open")]
 Row = dict[str, Any]
@@ -118,7 +118,12 @@ def test_nothing_is_lost_and_shares_are_met_whatever_is_asked(
         for name, count in counts.items()
         for number in range(count)
     ]
-    done = split(folder, content, validation=validation, evaluation=evaluation, seed=seed)
+    try:
+        done = split(folder, content, validation=validation, evaluation=evaluation, seed=seed)
+    except SplitLeavesNothing:
+        assert not (folder / "parts").exists()
+        assert any(0 < share * len(content) < len(counts) + 1 for share in (validation, evaluation))
+        return
     written = [line for lines in parts(folder).values() for line in lines]
     assert Counter(json.loads(line)["messages"][0]["content"] for line in written) == Counter(
         row["messages"][0]["content"] for row in content
@@ -128,6 +133,26 @@ def test_nothing_is_lost_and_shares_are_met_whatever_is_asked(
         assert found["training"] >= 1, answer
         assert found["validation"] <= total * validation + 1, answer
         assert found["evaluation"] <= total * evaluation + 1, answer
+
+
+def about_image(number: int, url: str) -> Row:
+    parts = [{"type": "text", "text": "Which bird is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    answer = {"role": "assistant", "content": ("wren", "robin")[number % 2]}
+    return {"messages": [{"role": "user", "content": parts}, answer]}
+
+
+def test_one_question_about_many_images_is_many_prompts(tmp_path: Path) -> None:
+    content = [about_image(number, f"https://example.org/{number}.png") for number in range(40)]
+    done = split(tmp_path, content)
+    assert [done.examples(part) for part in ("training", "validation", "evaluation")] == [32, 4, 4]
+    assert done.kept_together == 0
+
+
+def test_a_split_that_would_leave_a_file_empty_is_refused_with_the_reason(tmp_path: Path) -> None:
+    content = [about_image(0, "https://example.org/same.png") for _ in range(40)]
+    with pytest.raises(SplitLeavesNothing, match=r"all\.jsonl: the .* file would be empty. Of 40 .*, 1 group"):
+        split(tmp_path, content)
+    assert not (tmp_path / "parts").exists()
 
 
 def test_a_share_of_0_writes_no_file(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.dataset.checking.declarations import Calls, check_all_answered, check_calls, check_result
-from orchestrator.dataset.checking.keys import IMAGE, check_message_keys, note_unknown_keys
+from orchestrator.dataset.checking.images import check_image
+from orchestrator.dataset.checking.keys import check_message_keys, note_unknown_keys
 from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
 
 _SPEAKERS = ("system", "developer", "user", "assistant")
@@ -125,14 +125,7 @@ def _check_weight(weight: Any, role: str, where: Pointer, notes: Notes) -> None:
 # --- Content parts: text, refusals, images -----------------------------------------------------------------------
 
 
-# OpenAI's guide to vision fine-tuning, November 2026: at most 10 images an example, 10 MB each; JPEG, PNG or WEBP.
-# Microsoft's page on it says 64 images.
-MOST_IMAGES = 10
-LARGEST_IMAGE_BYTES = 10_000_000
-
 _ALLOWED = {"user": ("text", "image_url"), "assistant": ("text", "refusal")}
-_DETAILS = ("auto", "low", "high")
-_ADDRESS = re.compile(r"https?://|data:image/(?:jpeg|jpg|png|webp);base64,")
 
 
 def check_parts(parts: Sequence[Any], role: str, where: Pointer, notes: Notes) -> None:
@@ -145,19 +138,6 @@ def check_parts(parts: Sequence[Any], role: str, where: Pointer, notes: Notes) -
             notes.add("FT207", (*where, index), problem=problem)
 
 
-def check_image_count(messages: Sequence[Any], where: Pointer, notes: Notes) -> None:
-    """Check that the messages of an example hold no more images than services take."""
-    count = sum(_images(message.get("content")) for message in messages if isinstance(message, dict))
-    if count > MOST_IMAGES:
-        notes.add("FT216", where, count=count, limit=MOST_IMAGES)
-
-
-def _images(content: Any) -> int:
-    if not isinstance(content, list):
-        return 0
-    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in content)
-
-
 def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes) -> None:
     kind = part.get("type")
     allowed = _ALLOWED.get(role, ("text",))
@@ -168,25 +148,7 @@ def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes
         return
     note_unknown_keys(part, frozenset(("type", kind)), "content part", where, notes)
     if kind == "image_url":
-        _check_image(part.get("image_url"), (*where, "image_url"), notes)
+        check_image(part.get("image_url"), (*where, "image_url"), notes)
     elif not isinstance(part.get(kind), str):
         problem = f'a {kind} part needs a string under "{kind}"; found {named_type(part.get(kind))}'
         notes.add("FT207", (*where, kind), problem=problem)
-
-
-def _check_image(image: Any, where: Pointer, notes: Notes) -> None:
-    url = image.get("url") if isinstance(image, dict) else None
-    if not isinstance(image, dict) or not isinstance(url, str):
-        notes.add("FT207", where, problem="an image part needs image_url.url, a web address or a data URI")
-        return
-    note_unknown_keys(image, IMAGE, "image", where, notes)
-    if not _ADDRESS.match(url):
-        problem = "an image must be at an http(s) address or in a base64 data URI of type image/jpeg, png or webp"
-        notes.add("FT207", (*where, "url"), problem=problem)
-    elif url.startswith("data:") and len(url) * 3 // 4 > LARGEST_IMAGE_BYTES:
-        problem = f"the image has about {len(url) * 3 // 4:,} bytes, but may have {LARGEST_IMAGE_BYTES:,}"
-        notes.add("FT207", (*where, "url"), problem=problem)
-    detail = image.get("detail")
-    if detail is not None and detail not in _DETAILS:
-        problem = f'the detail of an image must be "auto", "low" or "high"; found {shown(detail)}'
-        notes.add("FT207", (*where, "detail"), problem=problem)

@@ -43,6 +43,10 @@ _HARMS: Mapping[str, tuple[str, str]] = {
         "only preference data compares answers, so this one is ignored",
         'Write {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}.',
     ),
+    "response": (
+        "a logged answer is no part of the conversation, so it is not trained on",
+        "Append its choices[0].message to the messages, as the answer to learn.",
+    ),
     "label": (
         "false marks the answer as a bad one, but it is trained on like a good one",
         "Leave out the examples marked false.",
@@ -102,6 +106,8 @@ def _note_row_key(row: Mapping[str, Any], key: str, method: Method, notes: Notes
         _note_harm(key, "media", "example", (key,), notes)
     elif key in _REJECTED and value:
         _note_harm(key, "rejected", "example", (key,), notes)
+    elif key == "response" and isinstance(value, dict) and "choices" in value:
+        _note_harm(key, "response", "example", (key,), notes)
     elif method == "reinforcement":
         return
     elif key in _LABELS and value is False:

@@ -7,12 +7,12 @@ from typing import Any
 
 from orchestrator.dataset.checking.conversation import (
     check_ends_with_answer,
-    check_image_count,
     check_messages,
     listed_messages,
 )
 from orchestrator.dataset.checking.declarations import Calls, declared_calls
 from orchestrator.dataset.checking.formats import note_foreign_row
+from orchestrator.dataset.checking.images import check_image_count
 from orchestrator.dataset.findings import Notes, named_type, shown
 
 

@@ -139,6 +139,11 @@ class Example(NamedTuple):
         """What the user says, all messages together."""
         return "\n".join(text for turn in self.context if turn[0] == "user" for text in _plain(turn[1]))
 
+    @property
+    def images(self) -> list[Any]:
+        """The image parts of the prompt; of most examples none."""
+        return [part for turn in self.context if isinstance(turn[1], list) for part in turn[1] if _is_image(part)]
+
 
 def read_example(row: Mapping[str, Any]) -> Example:
     """`row` must be one in which a check finds no error."""
@@ -202,6 +207,10 @@ def _plain(content: Any) -> Iterator[str]:
         yield content
     elif isinstance(content, list):
         yield from (part["text"] for part in content if part.get("type") == "text")
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image_url"
 
 
 def _text(message: Mapping[str, Any]) -> str | None:

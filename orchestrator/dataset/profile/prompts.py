@@ -47,7 +47,8 @@ class Prompts:
     conversations: array[int] = field(default_factory=lambda: array("Q"))
     """Hashes of both and the tool definitions: of all that the model is given."""
     answers: array[int] = field(default_factory=lambda: array("Q"))
-    """Hashes of everything the model is to say."""
+    """Hashes of everything the model is to say, and of the images it is shown: prompts are compared where both are
+    the same, and a question about another image is another prompt."""
     forms: array[int] = field(default_factory=lambda: array("B"))
     """Whether it is text or calls."""
     words: array[int] = field(default_factory=lambda: array("I"))
@@ -58,7 +59,9 @@ class Prompts:
 
     def add(self, line: int, example: Example, instructions: int, toolset: int) -> bytes:
         """Take up an example with hashes of its instructions and tools. Returns the JSON text that was hashed."""
-        context, answers = canonical(example.context), canonical([*map(_said, example.answers), example.reference])
+        context = canonical(example.context)
+        shown = [digest(canonical(example.images))] if example.images else []
+        answers = canonical([*map(_said, example.answers), example.reference, *shown])
         prompt, words = digest(context), sketch(example.prompt)
         self.lines.append(line)
         self.prompts.append(prompt)

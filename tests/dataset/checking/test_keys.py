@@ -95,6 +95,12 @@ def test_keys_for_the_grader_are_none_of_our_business_but_a_system_text_is(tmp_p
     assert codes(check_rows(tmp_path, {**row, "system": "Add."}, method="reinforcement")) == ["FT217"]
 
 
+def test_a_logged_answer_beside_its_request_is_an_error_and_a_reference_is_not(tmp_path: Path) -> None:
+    logged = {**PROMPT, "response": {"choices": [{"message": {"role": "assistant", "content": "4"}}]}}
+    assert codes(check_rows(tmp_path, logged, method=None)) == ["FT217"]
+    assert codes(check_rows(tmp_path, {**PROMPT, "response": "4"}, method=None)) == []
+
+
 def test_keys_of_preference_data_are_looked_at_in_the_row_and_in_its_input(tmp_path: Path) -> None:
     row = changed({**PREFERENCE, "id": 5}, "input", "temperature", 1)
     found = reasons(tmp_path, row, method="dpo")

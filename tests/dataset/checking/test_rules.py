@@ -79,6 +79,18 @@ def test_a_function_name_of_64_characters_is_allowed_and_one_more_is_not(tmp_pat
         ({"url": "data:image/png;base64," + "A" * 14_000_000}, "10,000,000"),
         ({"url": "https://example.org/a.png", "detail": "best"}, '"auto", "low" or "high"'),
         ("https://example.org/a.png", "image_url.url"),
+        ({"url": "data:image/png;base64,not base64!!"}, "not base64"),
+        ({"url": "data:image/png;base64,"}, "empty"),
+        ({"url": "data:image/png,AAAA"}, "in base64"),
+        ({"url": "http://localhost/a.png"}, "your network only"),
+        ({"url": "http://10.0.0.5/a.png"}, "your network only"),
+        ({"url": "http://[fd00::1]/a.png"}, "your network only"),
+        ({"url": "https://store/a.png"}, "your network only"),
+        ({"url": "https://[oops/a.png"}, "malformed"),
+        ({"url": "https://"}, "names no host"),
+        ({"url": "https://example.org/a b.png"}, "%20"),
+        ({"url": "https://example.org/a.gif"}, ".gif"),
+        ({"url": "https://example.org/a.PDF?size=5"}, ".pdf"),
     ],
 )
 def test_an_image_part_says_what_is_wrong_with_it(tmp_path: Path, image: object, words: str) -> None:
@@ -87,7 +99,15 @@ def test_an_image_part_says_what_is_wrong_with_it(tmp_path: Path, image: object,
     assert words in report.errors[0].reason
 
 
-@pytest.mark.parametrize("url", ["https://example.org/a.png", "data:image/webp;base64,UklGRg=="])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/a.png",
+        "https://example.org/show?image=a.gif",
+        "http://93.184.215.14/a",
+        "data:image/webp;base64,UklGRg==",
+    ],
+)
 def test_images_by_address_and_inside_the_line_are_allowed_in_user_messages_only(tmp_path: Path, url: str) -> None:
     image = {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
     assert codes(check(tmp_path, asked([image]).encode())) == []

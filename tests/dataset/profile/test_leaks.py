@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.surveys import asks, call, says, survey_of, tool
+from support.surveys import asks, call, reasons, says, survey_of, tool
 
 from orchestrator.dataset.findings import Notes
 from orchestrator.dataset.profile import Leak, Profile, leaks_between, note_leaks
@@ -66,3 +66,23 @@ def test_two_training_files_are_not_compared() -> None:
     notes = {name: Notes() for name in surveys}
     note_leaks(surveys, notes)
     assert not notes["two"].findings
+
+
+def about_image(url: str) -> dict[str, Any]:
+    parts = [
+        {"type": "text", "text": "Which bird sits on the branch?"},
+        {"type": "image_url", "image_url": {"url": url}},
+    ]
+    return {"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": "A wren."}]}
+
+
+def test_the_same_question_about_another_image_leaks_nothing() -> None:
+    one, other = (about_image(f"https://example.org/{name}.png") for name in "ab")
+    assert leaks([one], [other]) == []
+    assert leaks([one], [one]) == [Leak(1, 1, exact=True)]
+
+
+def test_the_same_question_about_another_image_repeats_no_prompt() -> None:
+    rows = [about_image(f"https://example.org/{number}.png") for number in range(3)]
+    assert reasons(survey_of(rows)).keys() & {"FT602", "FT603"} == set()
+    assert "FT602" in reasons(survey_of([rows[0], rows[0]]))
