@@ -145,6 +145,12 @@ class Notes:
         self.tallies.clear()
         self.at(None)
 
+    def withdraw(self, code: str) -> None:
+        """Take back all findings of a kind, for one about the whole file that takes their place."""
+        count = self.counts.pop(code, 0)
+        self.errors -= count * (RULES[code].severity == "error")
+        self.findings = [finding for finding in self.findings if finding.code != code]
+
     def merge(self, later: Notes, line_offset: int) -> None:
         """Add the notes on the later part of the same file, which begins behind line `line_offset`."""
         repeated = self._said & later._said

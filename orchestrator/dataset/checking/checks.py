@@ -99,13 +99,27 @@ def _likely_method(stream: BinaryIO, purpose: Purpose) -> Method:
 def _check_whole(found: Pass) -> None:
     notes, purpose = found.notes, found.order.purpose
     notes.note_tallies()
+    if found.examples > 1 and notes.counts.get("FT208") == found.examples:
+        _note_prompts_only(found)
     if found.examples == 0:
         notes.add("FT101")
     elif purpose == "training" and found.examples < LEAST_TRAINING_EXAMPLES:
         notes.add("FT106", count=found.examples, least=LEAST_TRAINING_EXAMPLES)
     if purpose != "evaluation" and _is_mixed(found):
         notes.add("FT113", found=_mixture(found.shapes))
-    found.survey.note(notes)
+    found.survey.note(notes, complete=found.examples == len(found.survey))
+
+
+def _note_prompts_only(found: Pass) -> None:
+    """One finding in place of one on each line: no row holds an answer."""
+    found.notes.withdraw("FT208")
+    found.notes.at(None)
+    found.notes.add(
+        "FT208",
+        subject=f"all {found.examples:,} examples are prompts: they have",
+        answer="the answers",
+        advice=" Prompts for a grader are checked with --method reinforcement.",
+    )
 
 
 def _is_mixed(found: Pass) -> bool:

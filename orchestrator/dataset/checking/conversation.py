@@ -52,7 +52,7 @@ def check_ends_with_answer(roles: Sequence[str | None], where: Pointer, notes: N
     if None in roles:
         return
     if "assistant" not in roles:
-        notes.add("FT208", where)
+        notes.add("FT208", where, subject="the example has", answer="the answer", advice="")
     elif roles[-1] != "assistant":
         notes.add("FT209", (*where, len(roles) - 1, "role"), found=shown(roles[-1]))
 

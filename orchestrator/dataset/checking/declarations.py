@@ -27,6 +27,12 @@ Declared = Mapping[str, Parameters | None]
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _REMEMBERED_LISTS = 256
 _EMPTY = (list, NoneType)
+_UNREADABLE = ""
+"""Among the declared names where some definition has no readable name: any call may be to that one."""
+_FLAT = (
+    "this definition is flat, as the Responses API takes it; put name, description and parameters under "
+    '"function", or let ftorch do it: ftorch data convert IN -o OUT'
+)
 _NOTHING: Declared = MappingProxyType({})
 
 
@@ -59,7 +65,7 @@ def _declared(entries: Any, where: Pointer, notes: Notes) -> Declared:
         return _NOTHING
     if not isinstance(entries, list):
         notes.add("FT301", where, problem=f"expected an array, found {named_type(entries)}")
-        return _NOTHING
+        return {_UNREADABLE: None}
     sound = _sound(entries.text) if isinstance(entries, ToolList) else None
     if sound is None:
         return _check_list(entries, where, notes)
@@ -88,6 +94,8 @@ def _check_list(entries: list[Any], where: Pointer, notes: Notes) -> Declared:
         place: Pointer = (*where, index)
         definition, place = (entry, place) if where[-1] == "functions" else _function_of(entry, place, notes)
         name, parameters = _check_definition(definition, place, notes)
+        if name is None:
+            declared[_UNREADABLE] = None
         if name in declared:
             notes.add("FT305", (*place, "name"), name=shown(name))
         if name is not None:
@@ -98,6 +106,9 @@ def _check_list(entries: list[Any], where: Pointer, notes: Notes) -> Declared:
 def _function_of(entry: Any, where: Pointer, notes: Notes) -> tuple[Any, Pointer]:
     """The function object of a tool with its place; the type is noted where it is wrong."""
     if not isinstance(entry, dict):
+        return entry, where
+    if "function" not in entry and isinstance(entry.get("name"), str):
+        notes.add("FT301", where, problem=_FLAT)
         return entry, where
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
@@ -119,7 +130,8 @@ def _check_definition(definition: Any, where: Pointer, notes: Notes) -> tuple[st
     parameters = _check_parameters(definition.get("parameters"), (*where, "parameters"), notes)
     if notes.errors == errors:
         check_definition_for_services(definition, where, notes)
-    note_unknown_keys(definition, DEFINITION, "definition", where, notes)
+    known = DEFINITION if where[-1] == "function" or "type" not in definition else DEFINITION | {"type"}
+    note_unknown_keys(definition, known, "definition", where, notes)
     return check_function_name(definition.get("name"), (*where, "name"), notes), parameters
 
 
@@ -263,7 +275,7 @@ def _check_other_name(name: Any, where: Pointer, calls: Calls, notes: Notes) -> 
     sound = check_function_name(name, (*where, "name"), notes)
     if calls.declared is None:
         notes.add_once("FT331", where)
-    elif sound is not None:
+    elif sound is not None and _UNREADABLE not in calls.declared:
         notes.add("FT318", (*where, "name"), name=shown(name))
 
 

@@ -84,7 +84,6 @@ class Answers:
 
     def note_training(self, regular: Collection[str], notes: Notes) -> None:
         """Note what a training file lacks; `regular` are the functions declared often enough to be compared."""
-        self._note_number(notes)
         self._note_rejections(notes)
         self._note_balance({*regular, TEXT}, notes)
 
@@ -96,7 +95,8 @@ class Answers:
             if _is_cut(text.rpartition("\n")[2]):
                 self.cut.add(line)
 
-    def _note_number(self, notes: Notes) -> None:
+    def note_number(self, notes: Notes) -> None:
+        """Note that there are few examples."""
         if 0 < self.examples < _LEAST_ADVISED:
             notes.at(None)
             notes.add("FT601", count=self.examples, advised=_LEAST_ADVISED)

@@ -34,7 +34,7 @@ def note_leaks(surveys: Mapping[str, Profile], notes: Mapping[str, Notes]) -> No
             continue
         leaks = list(leaks_between(survey.prompts, measured.prompts))
         for code, exact in (("FT606", True), ("FT607", False)):
-            _note(code, name, [leak for leak in leaks if leak.exact is exact], len(measured), notes[other])
+            _note(code, name, [leak for leak in leaks if leak.exact is exact], measured, notes[other])
 
 
 def leaks_between(prompts: Prompts, measured: Prompts) -> Iterator[Leak]:
@@ -98,10 +98,11 @@ def _near(
     return None
 
 
-def _note(code: str, name: str, leaks: Sequence[Leak], of: int, notes: Notes) -> None:
+def _note(code: str, name: str, leaks: Sequence[Leak], measured: Profile, notes: Notes) -> None:
     if leaks:
         notes.at(leaks[0].line)
         first = (f"line {leak.line} is line {leak.other_line} there" for leak in leaks[:5])
         where = listed_apart(first, len(leaks))
-        notes.add(code, count=f"{len(leaks):,}", of=f"{of:,}", other=name, where=where)
+        same = "with the same answer" if measured.prompts.hold_answers else "with the same keys for the grader"
+        notes.add(code, count=f"{len(leaks):,}", of=f"{len(measured):,}", other=name, where=where, same=same)
         notes.at(None)

@@ -51,8 +51,12 @@ class Profile:
         self.systems.merge(later.systems, line_offset)
         self.sensitive.merge(later.sensitive, line_offset)
 
-    def note(self, notes: Notes) -> None:
-        """Add a warning for each kind of thing that the file as a whole shows."""
+    def note(self, notes: Notes, *, complete: bool = True) -> None:
+        """Add a warning for each kind of thing that the file as a whole shows.
+
+        Where rows were left out for their errors (not `complete`), nothing is said of what no row shows. Nor is it
+        of reinforcement data, whose rows hold no answers.
+        """
         self.tools.settle()
         functions = list(self.tools.functions.values())
         self.answers.note(notes)
@@ -60,8 +64,10 @@ class Profile:
         note_definitions(functions, notes)
         if self.purpose == "training":
             regular = regular_functions(functions, len(self))
-            self.answers.note_training([function.name for function in regular], notes)
-            note_coverage(regular, notes)
+            self.answers.note_number(notes)
+            if complete and self.prompts.hold_answers:
+                self.answers.note_training([function.name for function in regular], notes)
+                note_coverage(regular, notes)
         self.systems.note(notes)
         self.sensitive.note(notes)
         notes.at(None)

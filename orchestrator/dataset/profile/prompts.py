@@ -32,7 +32,7 @@ _COMMON_SHARE = 0.5
 _COMPARED_AT_ONCE = 100_000
 _COMPARED_WITH = 64
 
-_TEXT, _CALLS = 0, 1
+_TEXT, _CALLS, _REFERENCE = 0, 1, 2
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Prompts:
     """Hashes of everything the model is to say, and of the images it is shown: prompts are compared where both are
     the same, and a question about another image is another prompt."""
     forms: array[int] = field(default_factory=lambda: array("B"))
-    """Whether it is text or calls."""
+    """Whether it is text or calls, or keys for a grader, as in reinforcement data."""
     words: array[int] = field(default_factory=lambda: array("I"))
     """The sketch of each prompt's words, padded to 28 hashes."""
 
@@ -68,7 +68,7 @@ class Prompts:
         self.instructions.append(instructions)
         self.conversations.append(prompt ^ instructions ^ toolset)
         self.answers.append(digest(answers))
-        self.forms.append(_CALLS if example.calls else _TEXT)
+        self.forms.append(_form(example))
         self.words.extend(words)
         self.words.extend([NO_WORD] * (SKETCH_WORDS - len(words)))
         return context + answers
@@ -91,12 +91,21 @@ class Prompts:
             getattr(found, name).extend(values[index] for index in indexes)
         return found
 
+    @property
+    def hold_answers(self) -> bool:
+        """False where all examples are those of reinforcement data, which hold none."""
+        return self.forms.count(_REFERENCE) < len(self.forms)
+
     def note(self, notes: Notes) -> None:
         repeats, contradicting, differing = self._compared()
+        answers = self.hold_answers
         _note_groups("FT602", repeats, sum(map(len, repeats)) - len(repeats), notes)
-        _note_pairs(sorted((self.lines[later], self.lines[earlier]) for earlier, later in self.near_pairs()), notes)
+        _note_pairs(
+            sorted((self.lines[later], self.lines[earlier]) for earlier, later in self.near_pairs()), answers, notes
+        )
         _note_groups("FT604", contradicting, len(contradicting), notes)
-        _note_groups("FT605", differing, len(differing), notes)
+        differ = "are answered with different texts" if answers else "have different keys for the grader"
+        _note_groups("FT605", differing, len(differing), notes, differ=differ)
 
     def sketch(self, index: int) -> list[int]:
         """The hashes of an example's words, lowest first."""
@@ -185,20 +194,27 @@ def _keys(words: Sequence[int], frequency: Mapping[int, int], common: frozenset[
     return [tuple(words), *combinations(rare[: rarest(len(rare), 2)], 2)]
 
 
+def _form(example: Example) -> int:
+    if example.reference is not None:
+        return _REFERENCE
+    return _CALLS if example.calls else _TEXT
+
+
 def _said(turn: Turn) -> Turn:
     """An answer to compare: what is called decides, in any order; a text beside calls is talk."""
     role, content, calls, _ = turn
     return (role, None if calls else content, calls if len(calls) < 2 else sorted(calls, key=canonical))
 
 
-def _note_groups(code: str, groups: Sequence[Sequence[int]], count: int, notes: Notes) -> None:
+def _note_groups(code: str, groups: Sequence[Sequence[int]], count: int, notes: Notes, **facts: object) -> None:
     if groups:
         notes.at(groups[0][0])
-        notes.add(code, count=f"{count:,}", where=listed_apart(map(lines_text, groups[:5]), len(groups)))
+        notes.add(code, count=f"{count:,}", where=listed_apart(map(lines_text, groups[:5]), len(groups)), **facts)
 
 
-def _note_pairs(pairs: Sequence[tuple[int, int]], notes: Notes) -> None:
+def _note_pairs(pairs: Sequence[tuple[int, int]], answers: bool, notes: Notes) -> None:
     if pairs:
         notes.at(pairs[0][0])
         where = listed_apart((f"line {later} is nearly line {earlier}" for later, earlier in pairs[:5]), len(pairs))
-        notes.add("FT603", count=f"{len(pairs):,}", where=where)
+        same = "have the same answer" if answers else "have the same keys for the grader"
+        notes.add("FT603", count=f"{len(pairs):,}", where=where, same=same)

@@ -69,8 +69,8 @@ MESSAGES: tuple[Rule, ...] = (
     error(
         "FT208",
         "no assistant message",
-        "the example has no message from the assistant, so there is nothing to learn",
-        "Add the answer that the model shall give.",
+        "{subject} no message from the assistant, so there is nothing to learn",
+        "Add {answer} that the model is to give.{advice}",
         wrong=said(USER),
         right=_GOOD,
     ),

@@ -69,8 +69,7 @@ SURVEY: tuple[Rule, ...] = (
     warning(
         "FT603",
         "near-duplicate prompts",
-        "{count} line(s) nearly repeat an earlier prompt (four fifths of the words or more) and have the same "
-        "answer: {where}",
+        "{count} line(s) nearly repeat an earlier prompt (four fifths of the words or more) and {same}: {where}",
         "Keep one of each, or word them more differently: a model learns little from the others.",
         wrong=_lines(_say("Climb up to 50 metres now", CALL), _say("climb up, now, to 50 metres!", CALL)),
         right=_lines(_say("Climb up to 50 metres now", CALL), _say("Half a hundred metres up, go", CALL)),
@@ -86,7 +85,7 @@ SURVEY: tuple[Rule, ...] = (
     warning(
         "FT605",
         "several texts for one prompt",
-        "{count} prompt(s) are answered with different texts: {where}",
+        "{count} prompt(s) {differ}: {where}",
         "Keep one answer of each where only one is right; several are well where any will do.",
         wrong=_lines(_told("Is it windy?", "Yes."), _told("Is it windy?", "No.")),
         right=_lines(_told("Is it windy?", "Yes."), _told("Is it raining?", "No.")),
@@ -100,7 +99,7 @@ SURVEY: tuple[Rule, ...] = (
     warning(
         "FT607",
         "nearly leaked examples",
-        "{count} of {of} example(s) nearly repeat a prompt of {other}, with the same answer: {where}",
+        "{count} of {of} example(s) nearly repeat a prompt of {other}, {same}: {where}",
         "Take them out of one of the files; ftorch data split keeps such prompts together.",
     ),
     warning(

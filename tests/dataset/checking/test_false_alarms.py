@@ -1,0 +1,71 @@
+"""Findings that said too much: of rows without answers, of lines with errors, of one mistake over and over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from support.rows import DECLARED, EXAMPLE, FUNCTION, MISSING, TOOL, Row, changed, check_rows
+from support.surveys import asks, call, says, tool
+
+TOOLS = [tool("light"), tool("lock")]
+
+
+def prompts(*texts: str, **keys: Any) -> list[Row]:
+    return [{"messages": [{"role": "user", "content": text}], **keys} for text in texts]
+
+
+def codes_of(tmp_path: Path, *rows: Row, method: str | None = None) -> dict[str, str]:
+    report = check_rows(tmp_path, *rows, method=method, purpose="training")
+    return {each.code: each.reason for each in report.findings}
+
+
+def test_prompts_for_a_grader_are_not_asked_to_call_every_tool(tmp_path: Path) -> None:
+    rows = prompts(*(f"Room {number}" for number in range(12)), tools=TOOLS, expected="light")
+    assert codes_of(tmp_path, *rows).keys() == {"FT601"}
+
+
+def test_what_lines_with_errors_show_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    good = [asks(f"Light {number}", call("light"), tools=TOOLS) for number in range(12)]
+    lock = asks("Lock it", call("lock"), tools=TOOLS)
+    broken = changed(lock, "messages", 1, "tool_calls", 0, "function", "arguments", {})
+    assert "FT612" in codes_of(tmp_path, *good)
+    assert codes_of(tmp_path, *good, broken).keys() & {"FT612", "FT621"} == set()
+
+
+def test_words_about_answers_are_said_only_where_there_are_answers(tmp_path: Path) -> None:
+    near = prompts("Count all red birds here now", "count all red birds here, now!", answer="4")
+    differing = [*prompts("How many?", answer="4"), *prompts("How many?", answer="5")]
+    found = codes_of(tmp_path, *near, *differing)
+    assert "have the same keys for the grader" in found["FT603"]
+    assert "have different keys for the grader" in found["FT605"]
+    found = codes_of(tmp_path, says("How many?", "4"), says("How many?", "5"))
+    assert "are answered with different texts" in found["FT605"]
+
+
+def test_a_file_of_prompts_is_one_finding_that_names_the_method(tmp_path: Path) -> None:
+    report = check_rows(tmp_path, *prompts(*"abcdefghijkl"), method=None, purpose="training")
+    found = [each for each in report.findings if each.code == "FT208"]
+    assert [(each.line, report.counts["FT208"]) for each in found] == [(None, 1)]
+    assert found[0].reason.startswith("all 12 examples are prompts")
+    assert "--method reinforcement" in found[0].fix
+    mixed = check_rows(tmp_path, *prompts(*"abc"), says("d", "1"), method=None)
+    assert mixed.counts["FT208"] == 3
+
+
+def test_flat_definitions_are_named_and_their_calls_are_not_undeclared(tmp_path: Path) -> None:
+    flat = {"type": "function", **TOOL["function"]}
+    found = codes_of(tmp_path, changed(EXAMPLE, "tools", [flat]))
+    assert "Responses API" in found["FT301"]
+    assert "ftorch data convert" in found["FT301"]
+    assert found.keys() & {"FT318", "FT218"} == set()
+
+
+def test_a_call_is_not_undeclared_where_a_definition_could_not_be_read(tmp_path: Path) -> None:
+    for row in (
+        changed(EXAMPLE, "tools", "climb"),
+        changed(EXAMPLE, "tools", [None]),
+        changed(EXAMPLE, *DECLARED, "name", MISSING),
+    ):
+        assert "FT318" not in codes_of(tmp_path, row)
+    assert "FT318" in codes_of(tmp_path, changed(EXAMPLE, *FUNCTION, "name", "dive"))
