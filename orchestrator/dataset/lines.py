@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ MOST_VALUES = 1_000_000
 
 _BLOCK_BYTES = 1 << 20
 _WHITESPACE = b" \t\r\n"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019"
 
 
 def numbered_lines(stream: BinaryIO, longest: int = LONGEST_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
@@ -98,7 +101,7 @@ def _note_not_json(error: NotJson, line: bytes, notes: Notes) -> None:
     else:
         text = line.decode()
         excerpt = _start(line) if error.position is None else excerpt_around(text, error.position)
-        notes.add("FT103", excerpt=excerpt, problem=error.problem, advice=_advice(line))
+        notes.add("FT103", excerpt=excerpt, problem=error.problem, advice=_advice(text, error.position))
 
 
 def _note_surrogates(error: NotJson, line: bytes, notes: Notes) -> None:
@@ -108,12 +111,40 @@ def _note_surrogates(error: NotJson, line: bytes, notes: Notes) -> None:
         notes.add("FT107", excerpt=_start(line))  # whole pairs only, so the depth was the reason
 
 
-def _advice(line: bytes) -> str:
-    if line.endswith(b","):
+def _advice(line: str, position: int | None) -> str:
+    """What to do about the most likely mistake, told from the outside of strings only."""
+    if line.endswith(","):
         return "Take out the comma at the end of the line."
-    if line.startswith(b"{'"):
+    if line.startswith("{'"):
         return "Use double quotes: this is Python's notation, and json.dumps writes JSON."
-    return "Correct the line; it must be one whole JSON object."
+    bare = _STRING.sub('""', line)
+    if any(quote in bare for quote in _CURLY):
+        return 'Use straight double quotes ("): these are curly ones, as word processors write them.'
+    if "//" in bare or "/*" in bare or bare.startswith("#"):
+        return "Take out the comment: JSON has none."
+    if "..." in bare or "…" in bare:
+        return "Write out what the dots leave out: this line was abridged."
+    if position is not None and line[position : position + 1] == "'":
+        return "Use double quotes around keys and texts; json.dumps writes JSON."
+    if re.search(r",\s*[}\]]", bare):
+        return "Take out the comma before the closing bracket."
+    if re.search(r"\b(?:True|False|None)\b", bare):
+        return "Write true, false and null: this is Python's notation, and json.dumps writes JSON."
+    return _brackets(bare) or "Correct the line; it must be one whole JSON object."
+
+
+def _brackets(bare: str) -> str | None:
+    missing = [
+        _lacking(bare.count(opening) - bare.count(closing), opening, closing) for opening, closing in ("{}", "[]")
+    ]
+    lacking = " and ".join(filter(None, missing))
+    if not lacking:
+        return None
+    return f"Balance the brackets: the line lacks {lacking}, or was cut off or broken over several lines."
+
+
+def _lacking(difference: int, opening: str, closing: str) -> str:
+    return f"{abs(difference)} {closing if difference > 0 else opening}" if difference else ""
 
 
 def _start(line: bytes) -> str:

@@ -131,7 +131,10 @@ class Answers:
 
 
 def _is_cut(last_line: str) -> bool:
-    return len(last_line) >= _LONG_LINE and _CUT.search(last_line[-_END:]) is not None
+    if len(last_line) < _LONG_LINE or (end := _CUT.search(last_line[-_END:])) is None:
+        return False
+    # A capital letter begins a name, as under a letter or a quotation.
+    return not end.group().strip()[:1].isupper()
 
 
 def _note_places(code: str, places: Places, notes: Notes) -> None:
@@ -292,13 +295,15 @@ class Systems:
         if len(ranked) < 2 or self.others or len(ranked) > examples * _TEMPLATE_SHARE:
             return
         usual, rarer = ranked[0], ranked[1]
+        texts = {id(each): text for text, each in self.known.items()}
+        described = _told_apart(texts[id(usual)], texts[id(rarer)], usual, rarer)
         notes.at(min(each.first_line for each in ranked[1:]))
         notes.add(
             "FT623",
             count=len(ranked),
-            usual=_described(usual),
+            usual=described[0],
             share=f"{usual.examples:,} of {examples:,} examples",
-            other=_described(rarer),
+            other=described[1],
             other_share=f"{rarer.examples:,}, first on line {rarer.first_line}",
         )
 
@@ -307,5 +312,31 @@ def _identity(text: str) -> int:
     return digest(text.encode("utf-8", "surrogatepass"))
 
 
+_SHOWN = 40
+_BEFORE_DIFFERENCE = 15
+
+
+def _told_apart(one: str, other: str, usual: Instructions, rarer: Instructions) -> tuple[str, str]:
+    """Both texts from a little before the place where they differ; from the start where they differ soon."""
+    at = _first_difference(one, other)
+    if at < _SHOWN // 2 or _is_hashed(one) or _is_hashed(other):
+        return _described(usual), _described(rarer)
+    if one.split() == other.split():
+        word = f"the same but for white space at character {at + 1}"
+        return _described(usual), word
+    start = at - _BEFORE_DIFFERENCE
+    return f"…{shown(one[start:], _SHOWN)}", f"…{shown(other[start:], _SHOWN)}"
+
+
+def _first_difference(one: str, other: str) -> int:
+    """The index of the first character that is not the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (here, there) in pairs if here != there), min(len(one), len(other)))
+
+
+def _is_hashed(key: str) -> bool:
+    return key.isdecimal()
+
+
 def _described(instructions: Instructions) -> str:
-    return shown(instructions.start, 40) if instructions.start else "none at all"
+    return shown(instructions.start, _SHOWN) if instructions.start else "none at all"

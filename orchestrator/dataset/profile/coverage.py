@@ -38,11 +38,9 @@ def note_coverage(regular: Sequence[Function], notes: Notes) -> None:
     """Note what training examples never show of the functions that they regularly declare."""
     never = [function for function in regular if not function.called]
     called = [function for function in regular if function.called]
-    _note_list("FT612", [function.name for function in never], never, notes, of=len(regular))
-    unshown = [(function, text) for function in called for text in _unshown_choices(function)]
-    _note_list("FT613", [text for _, text in unshown], [function for function, _ in unshown], notes)
-    missing = [(function, text) for function in called for text in _unshown_combinations(function)]
-    _note_list("FT614", [text for _, text in missing], [function for function, _ in missing], notes)
+    _note_list("FT612", [function.name for function in never], notes, of=len(regular))
+    _note_list("FT613", [text for function in called for text in _unshown_choices(function)], notes)
+    _note_list("FT614", [text for function in called for text in _unshown_combinations(function)], notes)
 
 
 @dataclass(frozen=True)
@@ -115,11 +113,9 @@ def _note_descriptions(functions: Sequence[Function], notes: Notes) -> None:
         notes.add("FT615", count=f"{len(lacking):,}", of=f"{of:,}", where=listed(lacking))
 
 
-def _note_list(
-    code: str, texts: Sequence[str], functions: Sequence[Function], notes: Notes, of: int | None = None
-) -> None:
+def _note_list(code: str, texts: Sequence[str], notes: Notes, of: int | None = None) -> None:
     if texts:
-        notes.at(min(function.first_line for function in functions))
+        notes.at(None)
         notes.add(code, count=f"{len(texts):,}", of=of, where=listed_apart(texts))
 
 

@@ -128,6 +128,17 @@ def test_one_finding_tells_of_a_file_that_is_one_json_document(tmp_path: Path, c
     [
         (b"{'messages': []}", "json.dumps"),
         (GOOD_LINE + b",", "comma at the end"),
+        (b"{'messages': []}", "Python's notation"),
+        (GOOD_LINE.replace(b'"messages"', "“messages”".encode(), 1), "curly"),
+        (GOOD_LINE + b" // the first", "comment"),
+        (GOOD_LINE[:-1] + b", ...}", "dots"),
+        (GOOD_LINE[:-1], "lacks 1 }"),
+        (GOOD_LINE + b"}", "lacks 1 {"),
+        (GOOD_LINE[:-2] + b"}", "lacks 1 ]"),
+        (GOOD_LINE[:-1] + b", }", "before the closing bracket"),
+        (GOOD_LINE[:-1] + b', "train": True}', "true, false and null"),
+        (GOOD_LINE.replace(b'"messages"', b"'messages'", 1), "double quotes"),
+        (b'{"messages": [{"content": "see http://a // b ... {"}', "lacks 1 } and 1 ]"),
     ],
 )
 def test_common_slips_get_their_own_advice(tmp_path: Path, line: bytes, words: str) -> None:

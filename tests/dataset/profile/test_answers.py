@@ -78,6 +78,19 @@ def test_a_function_call_counts_as_legacy_like_functions_do() -> None:
     assert noted([{"messages": [{"role": "user", "content": "a"}, answer]}])["FT616"].endswith("line 1")
 
 
+# --- system prompts ---
+
+
+def test_long_system_prompts_are_shown_where_they_differ() -> None:
+    text = "You switch the lamps of a large house for the people who live in it, and answer in "
+    rows = [says(f"q{number}", "ok", system=f"{text}French.") for number in range(4)]
+    found = noted([*rows, says("q", "ok", system=f"{text}German.")])["FT623"]
+    assert "French." in found
+    assert "German." in found
+    blank = noted([*rows, says("q", "ok", system=f"{text}French. ")])["FT623"]
+    assert "the same but for white space at character 91" in blank
+
+
 # --- cut off -------------------------------------------------------------------------------------------------
 
 
@@ -91,6 +104,7 @@ def test_a_sentence_without_end_is_found_among_sentences_that_end() -> None:
     "ending",
     [
         "Yours sincerely\nAnna Berg",
+        "and so it was written down by the caretaker of the house, Anna Berg",
         "and see https://example.org/lamps",
         "at 17",
         "as follows: {",
