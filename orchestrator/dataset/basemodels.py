@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Literal
+
+Method = Literal["supervised", "dpo", "reinforcement"]
+"""The `type` of a fine-tuning job's method: it decides what an example looks like."""
+
+Subject = Literal["supervised", "dpo", "reinforcement", "images"]
+"""What a model may or may not be trained with: a method, or examples with images."""
 
 # Limits of each training example in tokens: OpenAI's fine-tuning guide, and for gpt-4o Microsoft's table of models
 # that can be fine-tuned, "training example context length". A model that is not here has no check.
@@ -20,6 +27,23 @@ _TRAINING_CONTEXT = {
 # OpenAI's page of deprecations, announced on 14 October 2026 (read in copies of it).
 _OPENAI_ENDS = date(2027, 1, 14)
 _SHUTDOWN = {("openai", family): _OPENAI_ENDS for family in ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini")}
+
+
+# What models can be trained with, read in November 2026: OpenAI's guides to direct preference optimization,
+# reinforcement and vision fine-tuning, and Azure's pages on models, reinforcement and vision. What is not here has
+# no list.
+_TRAINABLE: Mapping[tuple[str, Subject], tuple[str, ...]] = {
+    ("openai", "dpo"): ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
+    ("openai", "reinforcement"): ("o4-mini",),
+    ("openai", "images"): ("gpt-4o",),
+    ("azure", "reinforcement"): ("o4-mini", "gpt-5"),
+    ("azure", "images"): ("gpt-4o", "gpt-4.1"),
+}
+
+
+def trained_with(endpoint_type: str, subject: Subject) -> tuple[str, ...] | None:
+    """The families that the endpoint trains with a method, or with images; None where that is not known."""
+    return _TRAINABLE.get((endpoint_type, subject))
 
 
 def base_model(model: str) -> str:
@@ -58,11 +82,8 @@ def training_context(model: str) -> int | None:
     return next(limits, None)
 
 
-# --- Methods and purposes of a data file -------------------------------------------------------------------------
+# --- Purposes of a data file -------------------------------------------------------------------------------------
 
-
-Method = Literal["supervised", "dpo", "reinforcement"]
-"""The `type` of a fine-tuning job's method: it decides what an example looks like."""
 
 Purpose = Literal["training", "validation", "evaluation"]
 """An evaluation file holds supervised conversations whose rows may carry keys of their own (id, slice, …)."""

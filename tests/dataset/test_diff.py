@@ -35,6 +35,12 @@ def test_another_order_other_call_ids_and_other_blanks_are_no_difference(tmp_pat
     assert found.reordered
 
 
+def test_the_legacy_way_of_writing_functions_is_no_difference(tmp_path: Path) -> None:
+    legacy: Any = {"messages": [{"role": "user", "content": "Light!"}], "functions": [LIGHT["function"]]}
+    legacy["messages"].append({"role": "assistant", "content": None, "function_call": ON["function"]})
+    assert diff(tmp_path, [legacy], [asks("Light!", ON, tools=[LIGHT])]).is_empty
+
+
 def test_added_and_removed_examples_are_shown_with_their_lines(tmp_path: Path) -> None:
     found = diff(tmp_path, ROWS, [ROWS[0], ROWS[2], says("New?", "Yes.", tools=[LIGHT])])
     assert (found.added, found.removed, found.changed, found.same) == (1, 1, 0, 2)

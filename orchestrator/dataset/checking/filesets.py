@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.dataset.basemodels import Method, Purpose
+from orchestrator.dataset.basemodels import Method, Purpose, Subject, base_model, is_version_of, trained_with
 from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.checking.formats import with_command_for
 from orchestrator.dataset.checking.report import CheckReport
@@ -208,6 +208,13 @@ def _require_existing(path: Path) -> None:
 Announce = Callable[[Source], None]
 """Told of each file before it is read."""
 
+_LARGE = ("openai", "azure")
+_REFUSED: Mapping[str, str] = {
+    "FT333": "definitions whose schema is incomplete",
+    "FT334": 'definitions with "strict": true whose schema is not strict',
+    "FT335": "definitions with too long a description",
+}
+
 _ORDER: tuple[Purpose, ...] = ("training", "validation", "evaluation")
 
 
@@ -289,10 +296,41 @@ def _beyond_limits(source: Source, report: CheckReport) -> Notes:
         return notes
     if report.method not in limits.methods:
         notes.add("FT701", endpoint=limits.endpoint, method=report.method)
+    _note_refusals(limits.endpoint, report, notes)
+    _note_untrained(source, limits.endpoint, report, notes)
     tokens, most = report.tokens, limits.most_trained_tokens
     if source.purpose == "training" and tokens and most and tokens * source.epochs > most:
         notes.add("FT702", endpoint=limits.endpoint, tokens=tokens, epochs=source.epochs, limit=most)
     return notes
+
+
+def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
+    """What the two large services refuse, and other hosts may take."""
+    for code, problem in _REFUSED.items():
+        if endpoint in _LARGE and (count := report.counts.get(code)):
+            first = next(finding for finding in report.findings if finding.code == code)
+            notes.at(first.line)
+            notes.add("FT703", endpoint=endpoint, problem=f"{problem} ({count}, see {code})", advice=first.fix)
+    images = report.survey.answers.with_images
+    if endpoint == "openai" and report.method == "dpo" and images.count:
+        notes.at(images.first[0])
+        problem = f"preference data with images, of which {images.count:,} example(s) hold some: {images}"
+        notes.add("FT703", endpoint=endpoint, problem=problem, advice="Leave the images out, or train supervised.")
+
+
+def _note_untrained(source: Source, endpoint: str, report: CheckReport, notes: Notes) -> None:
+    """Note a model that the endpoint does not train with the method, or with images."""
+    subjects: list[Subject] = [report.method]
+    if report.survey.answers.with_images.count and report.method != "dpo":
+        subjects.append("images")
+    for subject in subjects:
+        families = trained_with(endpoint, subject)
+        if source.model is None or families is None:
+            continue
+        if not any(is_version_of(base_model(source.model), family) for family in families):
+            notes.at(None)
+            models = " and ".join(filter(None, (", ".join(families[:-1]), families[-1])))
+            notes.add("FT704", endpoint=endpoint, models=models, subject=subject, model=source.model)
 
 
 def _compared(checked: Sequence[CheckedSource], keep_all: bool) -> list[CheckedSource]:

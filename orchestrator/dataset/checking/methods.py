@@ -40,6 +40,7 @@ def check_preference(row: Mapping[str, Any], notes: Notes) -> None:
         notes.add("FT401", ("input",), found='the example has the supervised shape, with "messages"')
         return
     calls = _check_input(row, notes)
+    _check_seam(row, notes)
     for key in OUTPUTS:
         _check_output(row, key, calls.branch(), notes)
     preferred, other = (row.get(key) for key in OUTPUTS)
@@ -59,6 +60,21 @@ def _check_input(row: Mapping[str, Any], notes: Notes) -> Calls:
         check_messages(messages, ("input", "messages"), calls, notes)
         check_image_count(messages, ("input", "messages"), notes)
     return calls
+
+
+def _check_seam(row: Mapping[str, Any], notes: Notes) -> None:
+    """An input that ends with the assistant makes it speak twice in a row."""
+    source = row.get("input")
+    spoken = source.get("messages") if isinstance(source, dict) else None
+    for key in OUTPUTS:
+        if _role_at(spoken, -1) == _role_at(row.get(key), 0) == "assistant":
+            notes.add("FT215", (key, 0))
+            return
+
+
+def _role_at(messages: Any, index: int) -> Any:
+    message = messages[index] if isinstance(messages, list) and messages else None
+    return message.get("role") if isinstance(message, dict) else None
 
 
 def _check_output(row: Mapping[str, Any], key: str, calls: Calls, notes: Notes) -> None:

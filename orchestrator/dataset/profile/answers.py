@@ -48,6 +48,8 @@ class Answers:
     long_texts: int = 0
     cut: Places = field(default_factory=Places)
     unclosed: Places = field(default_factory=Places)
+    with_images: Places = field(default_factory=Places)
+    """Examples whose prompt holds an image."""
 
     @property
     def in_text(self) -> int:
@@ -62,6 +64,8 @@ class Answers:
         else:
             for name in {name for name, _ in example.calls} if example.calls else (TEXT,):
                 self.functions[name] += 1
+        if example.images:
+            self.with_images.add(line)
         if example.legacy:
             self.legacy.add(line)
         if example.text:
@@ -73,7 +77,7 @@ class Answers:
         self.functions.update(later.functions)
         self.with_tools += later.with_tools
         self.long_texts += later.long_texts
-        for name in ("untrained", "legacy", "cut", "unclosed"):
+        for name in ("untrained", "legacy", "cut", "unclosed", "with_images"):
             getattr(self, name).merge(getattr(later, name), line_offset)
 
     def note(self, notes: Notes) -> None:

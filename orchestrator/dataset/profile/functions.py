@@ -283,7 +283,7 @@ class Tools:
         if toolset is None:
             if len(self._by_content) >= _TOOLSETS_KEPT:
                 self.settle()
-            toolset = self._by_content[content] = _Toolset(digest(content), self._members(line, holder))
+            toolset = self._by_content[content] = _Toolset(_identity(holder), self._members(line, holder))
         if len(self._by_object) >= _TOOLSETS_KEPT:
             self._by_object.clear()
         self._by_object[id(source)] = (source, toolset)
@@ -302,3 +302,8 @@ class Tools:
         if function is None and len(self.functions) < MOST_FUNCTIONS:
             function = self.functions[name] = Function(name, line)
         return function
+
+
+def _identity(holder: Mapping[str, Any]) -> int:
+    """A hash of the definitions, the same whether they are in `tools` or in the legacy `functions`."""
+    return digest(canonical([*declared_functions(holder)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from orchestrator.dataset.rules.rule import ANSWER, USER, Rule, asked, error, preference, said
+from orchestrator.dataset.rules.rule import ANSWER, USER, Rule, asked, error, preference, said, warning
 
 _GOOD = said(USER, ANSWER)
 
@@ -124,6 +124,18 @@ ENDPOINTS: tuple[Rule, ...] = (
         "more tokens than one job may train on",
         "{tokens:,} tokens × {epochs} epochs are more than the {limit:,} that one job on {endpoint} may train on",
         "Train for fewer epochs, or leave examples out.",
+    ),
+    error(
+        "FT703",
+        "refused by this endpoint",
+        "{endpoint} refuses {problem}",
+        "{advice}",
+    ),
+    warning(
+        "FT704",
+        "model not trained with this",
+        "{endpoint} trains {models} with {subject}, as far as is known (November 2026), and not {model}",
+        "Choose one of these models, or another endpoint.",
     ),
 )
 

@@ -196,6 +196,14 @@ def test_a_preference_output_may_answer_a_call_made_in_the_input(tmp_path: Path)
     assert codes(check_rows(tmp_path, row, method="dpo")) == []
 
 
+def test_an_assistant_that_speaks_on_both_sides_of_the_seam_is_noted_once(tmp_path: Path) -> None:
+    spoken = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    report = check_rows(tmp_path, changed(PREFERENCE, "input", "messages", spoken), method="dpo")
+    assert [(each.code, each.pointer) for each in report.findings if each.code == "FT215"] == [
+        ("FT215", "/preferred_output/0")
+    ]
+
+
 def test_of_several_calls_each_needs_its_result_before_the_conversation_goes_on(tmp_path: Path) -> None:
     calls = [CALL, {**CALL, "id": "call_2"}]
     row = changed(EXAMPLE, "messages", 2, "tool_calls", calls)

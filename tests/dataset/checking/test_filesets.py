@@ -57,6 +57,63 @@ def test_a_method_is_an_error_only_for_the_endpoint_that_does_not_train_with_it(
         assert ("FT701" in codes(checked)) is refused
 
 
+@pytest.mark.parametrize(("endpoint", "refused"), [("openai", True), ("azure", True), ("compatible", False)])
+def test_a_schema_that_the_large_services_refuse_is_an_error_for_them(
+    write: Write, endpoint: str, refused: bool
+) -> None:
+    tool = definition(place={"type": "string"}, stops={"type": "array"})
+    [checked] = check_together([write("train.jsonl", tool=tool, limits=limits_of(endpoint))])
+    assert "FT333" in codes(checked)
+    assert ("FT703" in codes(checked)) is refused
+    assert checked.report.ok is not refused
+
+
+def pictures(path: Path, *, preference: bool = False) -> Path:
+    rows = []
+    for number in range(12):
+        url = f"https://example.org/{number}.png"
+        asked = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+        good, bad = ({"role": "assistant", "content": text} for text in ("A wren.", "A bird."))
+        shape = {"input": {"messages": [asked]}, "preferred_output": [good], "non_preferred_output": [bad]}
+        rows.append(shape if preference else {"messages": [asked, good]})
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "said"),
+    [
+        ("openai", "gpt-4.1-mini", True),
+        ("openai", "gpt-4o-2024-08-06", False),
+        ("azure", "gpt-4.1", False),
+        ("azure", "gpt-4o-mini", True),
+        ("compatible", "gpt-4.1-mini", False),
+        ("openai", None, False),
+    ],
+)
+def test_images_are_held_against_the_models_that_are_trained_with_them(
+    tmp_path: Path, endpoint: str, model: str | None, said: bool
+) -> None:
+    path = pictures(tmp_path / "train.jsonl")
+    [checked] = check_together([Source(path, "training", model=model, limits=limits_of(endpoint))])
+    assert ("FT704" in codes(checked)) is said
+    assert checked.report.ok
+
+
+def test_a_method_is_held_against_the_models_that_are_trained_with_it(write: Write, tmp_path: Path) -> None:
+    path = pictures(tmp_path / "preference.jsonl", preference=True)
+    for model, said in (("gpt-3.5-turbo-0125", True), ("gpt-4.1-nano-2025-04-14", False)):
+        [checked] = check_together([Source(path, "training", model=model, limits=limits_of("openai"))])
+        assert ("FT704" in codes(checked)) is said
+
+
+def test_preference_data_with_images_is_an_error_for_openai(tmp_path: Path) -> None:
+    path = pictures(tmp_path / "train.jsonl", preference=True)
+    for endpoint, refused in (("openai", True), ("compatible", False)):
+        [checked] = check_together([Source(path, "training", limits=limits_of(endpoint))])
+        assert ("FT703" in codes(checked)) is refused
+
+
 def test_tokens_times_epochs_are_held_against_the_limit_of_a_job(write: Write) -> None:
     source = write("train.jsonl")
     [counted] = check_together([source])
