@@ -20,6 +20,9 @@ Pointer = tuple[str | int, ...]
 
 STORED_PER_CODE = 1000
 
+_STRONGER = {"FT218": "FT217"}
+"""Tallies of a code are left out where there is one of the stronger code about the same subject."""
+
 _ENTRY_WORDS = {
     "messages": "message",
     "tools": "tool",
@@ -140,6 +143,8 @@ class Notes:
     def note_tallies(self) -> None:
         """Add a finding for each tally."""
         for tally in self.tallies.values():
+            if (_STRONGER.get(tally.code, ""), tally.subject) in self.tallies:
+                continue  # the same key, with a value that changes nothing
             self.at(tally.line)
             self.add(tally.code, tally.pointer, excerpt=tally.excerpt, count=f"{tally.count:,}", **tally.facts)
         self.tallies.clear()

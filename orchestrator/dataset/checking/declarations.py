@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from orchestrator.dataset.checking.keys import CALL, CALLED, DEFINITION, TOOL, note_unknown_keys
-from orchestrator.dataset.checking.refused import check_definition_for_services
+from orchestrator.dataset.checking.refused import check_definition_for_services, foreign_types
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
 from orchestrator.dataset.findings import Notes, Pointer, Tally, named_type, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
@@ -146,18 +146,24 @@ def _check_parameters(schema: Any, where: Pointer, notes: Notes) -> Parameters |
     try:
         return parameters_of(schema)
     except InvalidSchema as error:
-        notes.add("FT306", (*where, *error.path), problem=error.problem)
+        foreign = foreign_types(schema)
+        problem = f"{error.problem}. {foreign}" if foreign else error.problem
+        notes.add("FT306", (*where, *error.path), problem=problem)
         return None
 
 
 def _check_outline(schema: Any, where: Pointer, notes: Notes) -> None:
     """What services ask of parameters beyond being a JSON Schema: that they describe an object."""
     if not isinstance(schema, dict):
-        problem = f"the parameters must be a JSON Schema object; found {named_type(schema)}"
+        found = "the JSON text of one" if _is_encoded_object(schema) else named_type(schema)
+        problem = f"the parameters must be a JSON Schema object; found {found}"
         notes.add("FT304", where, problem=problem)
         return
     if schema.get("type") != "object":
-        problem = 'the parameters must be a JSON Schema with "type": "object"'
+        found = shown(schema["type"]) if "type" in schema else "missing"
+        problem = f'the parameters must be a JSON Schema with "type": "object"; the type is {found}'
+        if foreign := foreign_types(schema):
+            problem = f"{problem}. {foreign}"
         notes.add("FT304", (*where, "type"), problem=problem)
     properties = schema.get("properties", {})
     if not isinstance(properties, dict) or not all(isinstance(value, dict) for value in properties.values()):

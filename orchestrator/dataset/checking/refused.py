@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,10 @@ from orchestrator.dataset.findings import Notes, Pointer, shown
 LONGEST_DESCRIPTION = 1024
 """Characters of a function's description. OpenAI: "string too long. Expected a string with maximum length 1024"."""
 
+_MOST_TYPES = 12
+_OTHER_NAMES = {name: name for name in ("object", "string", "integer", "number", "boolean", "array")}
+_OTHER_NAMES |= {"dict": "object", "str": "string", "int": "integer", "float": "number", "double": "number"}
+_OTHER_NAMES |= {"bool": "boolean", "list": "array", "tuple": "array", "set": "array"}
 _SUBSCHEMAS = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
@@ -39,6 +44,29 @@ def check_definition_for_services(definition: Mapping[str, Any], where: Pointer,
             notes.tally("FT333", f"{name} {within} {problem}", place, name=name, within=within, problem=problem)
         for problem in _not_strict(schema) if strict else ():
             notes.tally("FT334", f"{name} {within} {problem}", place, name=name, within=within, problem=problem)
+
+
+def foreign_types(parameters: Mapping[str, Any]) -> str | None:
+    """A sentence about the types that are Python's or Gemini's, with what to write; None where there are none."""
+    found: dict[str, str] = {}
+    for _, schema in _schemas(parameters):
+        kind = schema.get("type")
+        for name in kind if isinstance(kind, list) else [kind]:
+            if isinstance(name, str) and (meant := _meant(name)):
+                found.setdefault(name, meant)
+    if not found:
+        return None
+    pairs = ", ".join(f"{shown(name)} ({meant})" for name, meant in list(found.items())[:_MOST_TYPES])
+    return f"JSON Schema has other names for the type(s) {pairs}"
+
+
+def _meant(name: str) -> str | None:
+    """The type of JSON Schema that `name` stands for in Python or in Gemini's API; None for any other name."""
+    start = re.match(r"[a-z]+", name.lower())
+    meant = _OTHER_NAMES.get(start.group()) if start else None
+    if meant is None or name in _OTHER_NAMES.values():
+        return None
+    return meant
 
 
 def _schemas(outermost: Mapping[str, Any]) -> Iterator[tuple[Pointer, Mapping[str, Any]]]:

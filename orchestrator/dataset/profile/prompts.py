@@ -206,10 +206,12 @@ def _said(turn: Turn) -> Turn:
     return (role, None if calls else content, calls if len(calls) < 2 else sorted(calls, key=canonical))
 
 
-def _note_groups(code: str, groups: Sequence[Sequence[int]], count: int, notes: Notes, **facts: object) -> None:
+def _note_groups(code: str, groups: Sequence[Sequence[int]], count: int, notes: Notes, differ: str = "") -> None:
     if groups:
         notes.at(groups[0][0])
-        notes.add(code, count=f"{count:,}", where=listed_apart(map(lines_text, groups[:5]), len(groups)), **facts)
+        notes.add(
+            code, count=f"{count:,}", where=listed_apart(map(lines_text, groups[:5]), len(groups)), differ=differ
+        )
 
 
 def _note_pairs(pairs: Sequence[tuple[int, int]], answers: bool, notes: Notes) -> None:

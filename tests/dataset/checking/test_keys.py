@@ -82,6 +82,10 @@ def test_the_same_key_with_a_value_that_changes_nothing_is_a_warning(tmp_path: P
     assert codes(check_rows(tmp_path, {**EXAMPLE, **row})) == ["FT218"]
 
 
+def test_a_key_that_changes_the_meaning_of_some_rows_is_said_once(tmp_path: Path) -> None:
+    assert codes(check_rows(tmp_path, {**EXAMPLE, "label": True}, {**EXAMPLE, "label": False})) == ["FT217"]
+
+
 def test_an_answer_that_is_not_to_be_trained_on_is_an_error_and_others_are_not(tmp_path: Path) -> None:
     answer = changed(EXAMPLE, "messages", 4, "train", False)
     assert codes(check_rows(tmp_path, answer)) == ["FT217"]

@@ -101,3 +101,24 @@ def test_parallel_calls_are_held_against_what_the_row_allows(tmp_path: Path) -> 
     assert [code for code, _ in found(tmp_path, {**row, "parallel_tool_calls": False})] == ["FT337"]
     assert found(tmp_path, {**row, "parallel_tool_calls": True}) == []
     assert [code for code, _ in found(tmp_path, {**said("Hi"), "parallel_tool_calls": True})] == ["FT336"]
+
+
+def test_types_of_python_and_gemini_are_named_all_at_once(tmp_path: Path) -> None:
+    inner = {
+        "a": {"type": "str"},
+        "b": {"type": "int, optional"},
+        "c": {"type": "list[str]"},
+        "d": {"type": "STRING"},
+    }
+    for outer, code in (("dict", "FT304"), ("object", "FT306")):
+        row = changed(EXAMPLE, *DECLARED, "parameters", {"type": outer, "properties": inner})
+        [(found_code, reason)] = set(found(tmp_path, row))
+        assert found_code == code
+        assert '"str" (string), "int, optional" (integer), "list[str]" (array), "STRING" (string)' in reason
+    plain = {"type": "object", "properties": {"a": {"type": "quantity"}}}
+    assert "other names" not in found(tmp_path, changed(EXAMPLE, *DECLARED, "parameters", plain))[0][1]
+
+
+def test_parameters_as_json_text_are_named_as_what_they_are(tmp_path: Path) -> None:
+    row = changed(EXAMPLE, *DECLARED, "parameters", '{"type": "object", "properties": {}}')
+    assert "found the JSON text of one" in found(tmp_path, row)[0][1]
