@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,15 @@ from orchestrator.dataset.checking.keys import check_message_keys, note_unknown_
 from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
 
 _SPEAKERS = ("system", "developer", "user", "assistant")
+# The API says it: "'messages[0].name': string does not match pattern". Documented: at most 64 characters.
+_NAME = re.compile(r"[^\s<|\\/>]{1,64}")
+
+# Calls as text: Hermes and Qwen, Mistral, Llama; [f(a=1)] as in ToolACE; JSON with the name of a declared function.
+_CALL_STARTS = ("<", "[", "{", "`")
+_MARKED_CALL = re.compile(r"<tool_call>|<function_call>|<functioncall>|<function=|\[TOOL_CALLS\]|<\|python_tag\|>")
+_WRITTEN_CALL = re.compile(r"\[\s*([A-Za-z_][\w.-]*)\(")
+_JSON_CALL = re.compile(r"""(?:```(?:json)?\s*)?\[?\s*\{\s*["'](?:name|function)["']\s*:\s*["']([\w.-]+)["']""")
+
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
@@ -71,10 +81,13 @@ def _note_no_message(message: Any, where: Pointer, notes: Notes) -> None:
 
 
 def _check_message(message: Mapping[str, Any], role: str, where: Pointer, calls: Calls, notes: Notes) -> None:
-    if len(message) == 2 and role in _SPEAKERS and isinstance(message.get("content"), str):
-        return  # a role and a text, as most messages are
+    content = message.get("content")
+    if isinstance(content, str):
+        _check_text(message, content, role, where, calls, notes)
+        if len(message) == 2 and role in _SPEAKERS:
+            return  # a role and a text, as most messages are
     check_message_keys(message, where, notes)
-    if not isinstance(message.get("content"), str):
+    if not isinstance(content, str):
         _check_content(message, role, (*where, "content"), notes)
     if role == "function" or "name" in message:
         _check_name(message, role, (*where, "name"), notes)
@@ -86,6 +99,28 @@ def _check_message(message: Mapping[str, Any], role: str, where: Pointer, calls:
         check_result(message, where, calls, notes)
     if role != "assistant" and (message.get("tool_calls") is not None or message.get("function_call") is not None):
         notes.add("FT320", where, role=role)
+
+
+def _check_text(
+    message: Mapping[str, Any], content: str, role: str, where: Pointer, calls: Calls, notes: Notes
+) -> None:
+    """Tally an empty request or answer, and an answer that writes a call as text."""
+    if role not in ("user", "assistant"):
+        return
+    if not content or content.isspace():
+        if all(message.get(key) is None for key in ("tool_calls", "function_call", "refusal")):
+            notes.tally("FT220", role, (*where, "content"), role=role)
+    elif role == "assistant" and content.startswith(_CALL_STARTS) and _is_call(content, calls):
+        notes.tally("FT221", "", (*where, "content"))
+
+
+def _is_call(content: str, calls: Calls) -> bool:
+    """Whether the text of an answer is a call in one of the notations that models are trained to write."""
+    if _MARKED_CALL.match(content):
+        return True
+    names = frozenset(calls.declared or ())
+    written = _WRITTEN_CALL.match(content) or _JSON_CALL.match(content)
+    return written is not None and written.group(1) in names
 
 
 def _check_content(message: Mapping[str, Any], role: str, where: Pointer, notes: Notes) -> None:
@@ -111,6 +146,9 @@ def _check_name(message: Mapping[str, Any], role: str, where: Pointer, notes: No
         notes.add("FT212", where, problem="a message of role function must name the function that answered")
     elif name is not None and not isinstance(name, str):
         notes.add("FT212", where, problem=f"the name must be a string; found {named_type(name)}")
+    elif isinstance(name, str) and _NAME.fullmatch(name) is None:
+        problem = f"the name {shown(name)} must be 1 to 64 characters without blanks and none of < | \\ / >"
+        notes.add("FT212", where, problem=problem)
 
 
 def _check_weight(weight: Any, role: str, where: Pointer, notes: Notes) -> None:

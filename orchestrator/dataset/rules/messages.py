@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from orchestrator.dataset.rules.rule import ANSWER, USER, Rule, asked, error, preference, row, said, warning
+from orchestrator.dataset.rules.rule import (
+    ANSWER,
+    CALL,
+    USER,
+    Rule,
+    asked,
+    called,
+    error,
+    preference,
+    row,
+    said,
+    warning,
+)
 
 _GOOD = said(USER, ANSWER)
 _IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/field.png"}}
@@ -162,6 +174,23 @@ MESSAGES: tuple[Rule, ...] = (
         "Take it out, or put it into the content if the model is to write it.",
         wrong=asked("Climb.", reasoning_content="The sky is clear."),
         right=asked("Climb."),
+    ),
+    warning(
+        "FT220",
+        "empty text",
+        "{count} message(s) of role {role} hold no text, or white space only",
+        "Complete the messages, or leave the examples out.",
+        wrong=asked(" "),
+        right=asked("Climb."),
+    ),
+    warning(
+        "FT221",
+        "call written as text",
+        "{count} answer(s) write a call into the text, so the model learns to write it there, and no API returns "
+        "it as a call",
+        "Write the calls under tool_calls and the definitions under tools: ftorch data convert IN -o OUT",
+        wrong=asked("Climb.", content='<tool_call>{"name": "climb", "arguments": {}}</tool_call>'),
+        right=called(CALL),
     ),
 )
 

@@ -204,6 +204,43 @@ def test_an_assistant_that_speaks_on_both_sides_of_the_seam_is_noted_once(tmp_pa
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tool_call>\n{"name": "climb", "arguments": {"metres": 5}}\n</tool_call>',
+        '<functioncall> {"name": "climb"}',
+        "[climb(metres=5)]",
+        '{"name": "climb", "arguments": {"metres": 5}}',
+        '```json\n[{"name": "climb"}]```',
+    ],
+)
+def test_a_call_written_as_text_is_found_once(tmp_path: Path, text: str) -> None:
+    row = changed(EXAMPLE, "messages", 4, "content", text)
+    report = check_rows(tmp_path, row, row)
+    assert codes(report) == ["FT221"]
+    assert next(each for each in report.findings if each.code == "FT221").reason.startswith("2 answer(s)")
+
+
+@pytest.mark.parametrize("text", ["[see(above)]", '{"name": "Ann"}', "<b>climb(5)</b>", "Call climb(metres=5)."])
+def test_a_text_that_only_looks_like_a_call_is_none(tmp_path: Path, text: str) -> None:
+    assert codes(check_rows(tmp_path, changed(EXAMPLE, "messages", 4, "content", text))) == []
+
+
+def test_an_empty_request_and_an_empty_answer_are_found_and_a_call_needs_no_text(tmp_path: Path) -> None:
+    empty = [said(""), said(" \n"), changed(said("Hi"), "messages", 1, "content", "")]
+    report = check_rows(tmp_path, *empty)
+    assert [each.reason[:12] for each in report.findings if each.code == "FT220"] == [
+        "2 message(s)",
+        "1 message(s)",
+    ]
+    assert codes(check_rows(tmp_path, changed(EXAMPLE, "messages", 2, "content", ""))) == []
+
+
+@pytest.mark.parametrize(("name", "found"), [("ann", []), ("Jürgen-1", []), ("Ann B", ["FT212"]), ("", ["FT212"])])
+def test_the_name_of_a_message_has_no_blanks(tmp_path: Path, name: str, found: list[str]) -> None:
+    assert codes(check_rows(tmp_path, changed(EXAMPLE, "messages", 1, "name", name))) == found
+
+
 def test_of_several_calls_each_needs_its_result_before_the_conversation_goes_on(tmp_path: Path) -> None:
     calls = [CALL, {**CALL, "id": "call_2"}]
     row = changed(EXAMPLE, "messages", 2, "tool_calls", calls)
