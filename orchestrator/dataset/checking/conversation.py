@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.dataset.checking.declarations import Calls, check_all_answered, check_calls, check_result
 from orchestrator.dataset.checking.images import check_image
-from orchestrator.dataset.checking.keys import check_message_keys, note_unknown_keys
+from orchestrator.dataset.checking.keys import MESSAGE, check_message_keys, note_unknown_keys
 from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
 
 _SPEAKERS = ("system", "developer", "user", "assistant")
@@ -17,6 +17,7 @@ _NAME = re.compile(r"[^\s<|\\/>]{1,64}")
 
 # Calls as text: Hermes and Qwen, Mistral, Llama; [f(a=1)] as in ToolACE; JSON with the name of a declared function.
 _CALL_STARTS = ("<", "[", "{", "`")
+_STARTS_TO_LOOK_AT = frozenset(("", " ", "\t", "\n", "\r", "\u00a0", "\u3000", *_CALL_STARTS))
 _MARKED_CALL = re.compile(r"<tool_call>|<function_call>|<functioncall>|<function=|\[TOOL_CALLS\]|<\|python_tag\|>")
 _WRITTEN_CALL = re.compile(r"\[\s*([A-Za-z_][\w.-]*)\(")
 _JSON_CALL = re.compile(r"""(?:```(?:json)?\s*)?\[?\s*\{\s*["'](?:name|function)["']\s*:\s*["']([\w.-]+)["']""")
@@ -83,10 +84,12 @@ def _note_no_message(message: Any, where: Pointer, notes: Notes) -> None:
 def _check_message(message: Mapping[str, Any], role: str, where: Pointer, calls: Calls, notes: Notes) -> None:
     content = message.get("content")
     if isinstance(content, str):
-        _check_text(message, content, role, where, calls, notes)
+        if content[:1] in _STARTS_TO_LOOK_AT:
+            _check_text(message, content, role, where, calls, notes)
         if len(message) == 2 and role in _SPEAKERS:
             return  # a role and a text, as most messages are
-    check_message_keys(message, where, notes)
+    if not message.keys() <= MESSAGE:
+        check_message_keys(message, where, notes)
     if not isinstance(content, str):
         _check_content(message, role, (*where, "content"), notes)
     if role == "function" or "name" in message:

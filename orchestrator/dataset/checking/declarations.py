@@ -12,7 +12,13 @@ from typing import Any
 import orjson
 
 from orchestrator.dataset.checking.keys import CALL, CALLED, DEFINITION, TOOL, note_unknown_keys
-from orchestrator.dataset.checking.refused import check_definition_for_services, foreign_types
+from orchestrator.dataset.checking.refused import (
+    LONGEST_DESCRIPTION,
+    Problem,
+    check_definition_for_services,
+    foreign_types,
+    refused_of,
+)
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
 from orchestrator.dataset.findings import Notes, Pointer, Tally, named_type, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
@@ -126,13 +132,21 @@ def _check_definition(definition: Any, where: Pointer, notes: Notes) -> tuple[st
     if description is not None and not isinstance(description, str):
         problem = f"the description must be a string; found {named_type(description)}"
         notes.add("FT301", (*where, "description"), problem=problem)
+        description = None
     errors = notes.errors
     parameters = _check_parameters(definition.get("parameters"), (*where, "parameters"), notes)
     if notes.errors == errors:
-        check_definition_for_services(definition, where, notes)
+        refused = parameters.refused if parameters else _refused_empty(definition)
+        if refused or definition.get("strict") or len(description or "") > LONGEST_DESCRIPTION:
+            check_definition_for_services(definition, refused, where, notes)
     known = DEFINITION if where[-1] == "function" or "type" not in definition else DEFINITION | {"type"}
     note_unknown_keys(definition, known, "definition", where, notes)
     return check_function_name(definition.get("name"), (*where, "name"), notes), parameters
+
+
+def _refused_empty(definition: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Of parameters that ask nothing of a call: refused where they are an empty object, but not where left out."""
+    return refused_of({}) if definition.get("parameters") == {} else ()
 
 
 def _check_parameters(schema: Any, where: Pointer, notes: Notes) -> Parameters | None:
@@ -244,7 +258,8 @@ def _check_tool_calls(entries: Any, where: Pointer, calls: Calls, notes: Notes) 
 
 
 def _check_tool_call(entry: Mapping[str, Any], where: Pointer, calls: Calls, notes: Notes) -> None:
-    note_unknown_keys(entry, CALL, "tool call", where, notes)
+    if not entry.keys() <= CALL:
+        note_unknown_keys(entry, CALL, "tool call", where, notes)
     _check_id(entry.get("id"), where, calls, notes)
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
@@ -266,7 +281,8 @@ def _check_function_call(call: Any, where: Pointer, calls: Calls, notes: Notes) 
     if not isinstance(call, dict):
         notes.add("FT311", where, problem=f"expected an object with name and arguments, found {named_type(call)}")
         return
-    note_unknown_keys(call, CALLED, "called function", where, notes)
+    if not call.keys() <= CALLED:
+        note_unknown_keys(call, CALLED, "called function", where, notes)
     name = call.get("name")
     # A declared name needs no second look: it was found sound where it was declared.
     if calls.declared is None or not isinstance(name, str) or name not in calls.declared:

@@ -71,8 +71,6 @@ def check_row_keys(row: Mapping[str, Any], method: Method, notes: Notes) -> None
 
 def check_message_keys(message: Mapping[str, Any], where: Pointer, notes: Notes) -> None:
     """Tally the keys of a message that no service reads."""
-    if message.keys() <= MESSAGE:
-        return
     answers = message.get("role") == "assistant"
     for key in _unknown(message, MESSAGE):
         value = message[key]
@@ -88,9 +86,8 @@ def note_unknown_keys(
     holder: Mapping[str, Any], known: frozenset[str], what: str, where: Pointer, notes: Notes
 ) -> None:
     """Tally the keys of `holder` that are not `known`; `what` names it for people, such as "tool call"."""
-    if not holder.keys() <= known:
-        for key in _unknown(holder, known):
-            _note_unread(key, known, what, (*where, key), notes)
+    for key in _unknown(holder, known):
+        _note_unread(key, known, what, (*where, key), notes)
 
 
 def _unknown(holder: Mapping[str, Any], known: frozenset[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.dataset.findings import Notes, Pointer, shown
@@ -20,30 +20,51 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
-def check_definition_for_services(definition: Mapping[str, Any], where: Pointer, notes: Notes) -> None:
-    """Tally what a service refuses of a definition whose parameters are a sound JSON Schema, or left out."""
-    name = shown(definition.get("name"))
+Problem = tuple[Pointer, str]
+"""The path to a schema inside of the parameters, and what is wrong with it."""
+
+
+def check_definition_for_services(
+    definition: Mapping[str, Any], refused: Sequence[Problem], where: Pointer, notes: Notes
+) -> None:
+    """Tally what a service refuses of a definition whose parameters are a sound JSON Schema, or left out.
+
+    `refused` are the `refused_of` its parameters.
+    """
     description = definition.get("description")
     if isinstance(description, str) and len(description) > LONGEST_DESCRIPTION:
-        notes.tally(
-            "FT335",
-            name,
-            (*where, "description"),
-            name=name,
-            length=f"{len(description):,}",
-            limit=f"{LONGEST_DESCRIPTION:,}",
-        )
+        length, limit = f"{len(description):,}", f"{LONGEST_DESCRIPTION:,}"
+        name = shown(definition.get("name"))
+        notes.tally("FT335", name, (*where, "description"), name=name, length=length, limit=limit)
+    _tally_problems("FT333", definition, refused, where, notes)
     parameters = definition.get("parameters")
-    if not isinstance(parameters, dict):
-        return
-    strict = definition.get("strict") is True
-    for path, schema in _schemas(parameters):
+    if definition.get("strict") is True and isinstance(parameters, dict):
+        _tally_problems("FT334", definition, _problems(parameters, _not_strict), where, notes)
+
+
+def refused_of(parameters: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """What services refuse of parameters that are a sound JSON Schema."""
+    outermost: tuple[Problem, ...] = ()
+    if not parameters:
+        outermost = (((), 'it is empty, but must have "type": "object" and "properties"'),)
+    elif "properties" not in parameters and "$ref" not in parameters:
+        outermost = (((), 'an object needs "properties"'),)
+    return (*outermost, *_problems(parameters, _refused))
+
+
+def _problems(
+    parameters: Mapping[str, Any], find: Callable[[Mapping[str, Any]], Iterator[str]]
+) -> tuple[Problem, ...]:
+    return tuple((path, problem) for path, schema in _schemas(parameters) for problem in find(schema))
+
+
+def _tally_problems(
+    code: str, definition: Mapping[str, Any], problems: Sequence[Problem], where: Pointer, notes: Notes
+) -> None:
+    for path, problem in problems:
+        name, within = shown(definition.get("name")), ".".join(map(str, ("parameters", *path)))
         place = (*where, "parameters", *path)
-        within = ".".join(map(str, ("parameters", *path)))
-        for problem in _refused(schema, outermost=not path):
-            notes.tally("FT333", f"{name} {within} {problem}", place, name=name, within=within, problem=problem)
-        for problem in _not_strict(schema) if strict else ():
-            notes.tally("FT334", f"{name} {within} {problem}", place, name=name, within=within, problem=problem)
+        notes.tally(code, f"{name} {within} {problem}", place, name=name, within=within, problem=problem)
 
 
 def foreign_types(parameters: Mapping[str, Any]) -> str | None:
@@ -87,17 +108,14 @@ def _schemas(outermost: Mapping[str, Any]) -> Iterator[tuple[Pointer, Mapping[st
         left.extend(reversed(inner))
 
 
-def _refused(schema: Mapping[str, Any], *, outermost: bool) -> Iterator[str]:
-    # As the API says it: "array schema missing items", "object schema missing properties".
-    if _has_type(schema, "array") and "items" not in schema:
+def _refused(schema: Mapping[str, Any]) -> Iterator[str]:
+    # As the API says it: "array schema missing items".
+    if "items" not in schema and _has_type(schema, "array"):
         yield 'an array needs "items"'
-    if outermost and not schema:
-        yield 'it is empty, but must have "type": "object" and "properties"'
-    elif outermost and "properties" not in schema and "$ref" not in schema:
-        yield 'an object needs "properties"'
     if schema.get("enum") == []:
         yield "the enum has no value"
-    properties, required = schema.get("properties"), schema.get("required")
+    required = schema.get("required")
+    properties = schema.get("properties")
     if isinstance(properties, dict) and isinstance(required, list):
         missing = [shown(key) for key in required if isinstance(key, str) and key not in properties]
         if missing:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from orchestrator.dataset.checking.refused import Problem, refused_of
 from orchestrator.dataset.checking.schemacost import is_too_much
 from orchestrator.dataset.findings import named_type, shown
 
@@ -52,6 +53,8 @@ class Parameters:
     """Whether the schema may say something about arguments that it does not name."""
     text: bytes
     """The schema, as JSON."""
+    refused: tuple[Problem, ...] = ()
+    """What services refuse of it, though it is sound."""
 
     @cached_property
     def validator(self) -> Validator:
@@ -100,7 +103,7 @@ def _read(text: bytes) -> Parameters | InvalidSchema:
         return _invalid(error)
     properties = schema.get("properties")
     names = frozenset(properties if isinstance(properties, dict) else ())
-    return Parameters(names, bool(schema.keys() & _SPEAKING_OF_OTHERS), text)
+    return Parameters(names, bool(schema.keys() & _SPEAKING_OF_OTHERS), text, refused_of(schema))
 
 
 def _fits_draft(schema: dict[str, Any]) -> bool:

@@ -283,27 +283,24 @@ class Tools:
         if toolset is None:
             if len(self._by_content) >= _TOOLSETS_KEPT:
                 self.settle()
-            toolset = self._by_content[content] = _Toolset(_identity(holder), self._members(line, holder))
+            toolset = self._by_content[content] = self._new_toolset(line, holder)
         if len(self._by_object) >= _TOOLSETS_KEPT:
             self._by_object.clear()
         self._by_object[id(source)] = (source, toolset)
         return toolset
 
-    def _members(self, line: int, holder: Mapping[str, Any]) -> list[tuple[Function, Variant | None]]:
-        members = []
+    def _new_toolset(self, line: int, holder: Mapping[str, Any]) -> _Toolset:
+        """Its identity is that of its definitions, whether they are in `tools` or in the legacy `functions`."""
+        members: list[tuple[Function, Variant | None]] = []
+        identities = []
         for definition in declared_functions(holder):
+            identities.append(identity := digest(canonical(definition)))
             if (function := self._function(str(definition.get("name")), line)) is not None:
-                identity = digest(canonical(definition))
                 members.append((function, function.variant(identity, json_text(definition), line)))
-        return members
+        return _Toolset(digest(canonical(identities)), members)
 
     def _function(self, name: str, line: int) -> Function | None:
         function = self.functions.get(name)
         if function is None and len(self.functions) < MOST_FUNCTIONS:
             function = self.functions[name] = Function(name, line)
         return function
-
-
-def _identity(holder: Mapping[str, Any]) -> int:
-    """A hash of the definitions, the same whether they are in `tools` or in the legacy `functions`."""
-    return digest(canonical([*declared_functions(holder)]))

@@ -122,3 +122,7 @@ def test_types_of_python_and_gemini_are_named_all_at_once(tmp_path: Path) -> Non
 def test_parameters_as_json_text_are_named_as_what_they_are(tmp_path: Path) -> None:
     row = changed(EXAMPLE, *DECLARED, "parameters", '{"type": "object", "properties": {}}')
     assert "found the JSON text of one" in found(tmp_path, row)[0][1]
+
+
+def test_a_description_that_is_no_text_has_its_own_finding(tmp_path: Path) -> None:
+    assert [code for code, _ in found(tmp_path, changed(EXAMPLE, *DECLARED, "description", 5))] == ["FT301"] * 2
