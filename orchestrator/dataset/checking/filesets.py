@@ -171,7 +171,10 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
             raise DataBehindAddress(path=path, address=place)
     if limits is None:
         limits = limits_of(find_workspace(path.parent).endpoint(job.endpoint).type)
-    return tuple(replace(source, model=options.model or job.model) for source in sources_of(job, limits))
+    sources = sources_of(job, limits)
+    if job.evaluation_path is not None:
+        sources += (Source(job.evaluation_path, "evaluation", limits=limits, group=str(job.source)),)
+    return tuple(replace(source, model=options.model or job.model) for source in sources)
 
 
 def _limits_wished(endpoint: str | None) -> Limits | None:

@@ -135,3 +135,15 @@ def test_a_job_file_with_problems_is_told_as_submit_would(home: Path) -> None:
     (home / "bad.toml").write_text('name = "bad"\n')
     with pytest.raises(InvalidJobFile, match="model is missing"):
         gather([Path("bad.toml")], CheckOptions())
+
+
+def test_the_evaluation_file_of_a_job_is_checked_too(job: Path) -> None:
+    cases = job.parent / "data" / "cases.jsonl"
+    cases.write_text("{}\n")
+    job.write_text(f'{job.read_text()}[evaluation]\nfile = "data/cases.jsonl"\n')
+    [sources] = gather([job], CheckOptions())
+    assert [(each.path.name, each.purpose, each.method) for each in sources] == [
+        ("train.jsonl", "training", "dpo"),
+        ("valid.jsonl", "validation", "dpo"),
+        ("cases.jsonl", "evaluation", None),
+    ]
