@@ -174,7 +174,7 @@ class OutputIsSource(UsageError):
 
 class SplitLeavesNothing(UsageError):
     """{path}: the {part} file would be empty. Of {examples} example(s), {groups} group(s) have prompts that differ;
-    alike prompts stay together, and the share of {share:.0%} comes to no whole group. Nothing was written.
+    alike prompts stay together, and the share of {share} comes to no whole group. Nothing was written.
     Give a larger share, 0 for no such file, or a file with more examples."""
 
 

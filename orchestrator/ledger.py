@@ -23,7 +23,9 @@ from orchestrator.store.runs import Run, RunSummary, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 _PAGE = 2_000
-"""How many runs or events are read at once where all are listed."""
+"""How many runs are read at once where all are listed."""
+_EVENTS = 500
+"""The same of a run's events, whose first line nobody should wait for."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Ledger:
         below = None
         while True:
             with self.database.read() as connection:
-                page, below = records.events_page(connection, run_id, below=below, limit=_PAGE)
+                page, below = records.events_page(connection, run_id, below=below, limit=_EVENTS)
             yield from page
             if below is None:
                 return

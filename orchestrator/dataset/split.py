@@ -138,7 +138,7 @@ def _require_examples(
     for part in PARTS[1:]:
         if shares[part] and part not in filled:
             raise SplitLeavesNothing(
-                path=source, part=part, examples=len(parts), groups=len(clusters), share=shares[part]
+                path=source, part=part, examples=len(parts), groups=len(clusters), share=f"{shares[part]:.0%}"
             )
 
 

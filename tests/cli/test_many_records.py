@@ -84,7 +84,7 @@ def test_show_reads_no_events(ledger: Ledger, recorded: list[Run]) -> None:
     assert not any("FROM events" in text for text in sent)
 
 
-def test_events_are_read_one_after_another(
+def test_events_are_read_a_page_at_a_time(
     ledger: Ledger, recorded: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = recorded[0].id
@@ -94,8 +94,13 @@ def test_events_are_read_one_after_another(
         )
     made: list[Event] = []
     monkeypatch.setattr(Event, "__init__", counted(Event.__init__, made))
-    next(ledger.events(run))
-    assert len(made) == 1
+    events = ledger.events(run)
+    next(events)
+    assert len(made) == 500
+    with ledger.database.write() as connection:
+        records.add_events(connection, [Event(run, "later", 2.0, "info", None, "m", None)])
+    assert ledger.database.checkpoint(), "no reader of an older moment is open meanwhile"
+    assert len(list(events)) == 2_000
 
 
 def counted(original: Callable[..., None], made: list[Event]) -> Callable[..., None]:
