@@ -6,9 +6,10 @@ The sentences are those of Microsoft's documentation and of public reports; docs
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 from orchestrator.config import EndpointConfig
 from orchestrator.errors import (
@@ -119,7 +120,8 @@ def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
     said = f"{error.facts.get('code')} {error.facts.get('message')}"
     for known in _REFUSALS:
         if known.pattern.search(said):
-            return _with(error, known.advice(config), known.kind)
+            key = {"api_key_env": config.api_key_env or "(no key is configured)"}
+            return _with(error, known.advice(config), known.kind, key)
     if _lacks_role(error):
         return RoleMissing(**error.facts)
     if isinstance(error, KeyRefused):
@@ -150,10 +152,14 @@ def _of_path(error: RequestRefused, config: EndpointConfig) -> EndpointError:
     return _with(error, f"the resource answers, and has no such path: look at {place}")
 
 
-def _with(error: EndpointError, advice: str, kind: type[EndpointError] | None = None) -> EndpointError:
-    facts = dict(error.facts)
+def _with(
+    error: EndpointError,
+    advice: str,
+    kind: type[EndpointError] | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> EndpointError:
+    facts = {**more, **error.facts}
     for key in ("problem", "message"):
         if facts.get(key):
             facts[key] = f"{facts[key]}; {advice}"
-    facts.setdefault("api_key_env", "")
     return (kind or type(error))(**facts)

@@ -93,6 +93,7 @@ async def test_what_concerns_the_whole_account_holds_its_runs(answer, kind, advi
     assert advice in str(caught.value)
     assert answer.json()["error"]["message"] in str(caught.value)
     assert "ftorch resume" in str(caught.value)
+    assert "the key in :" not in str(caught.value)
 
 
 async def test_a_job_that_is_not_there_is_no_wrong_address(azure, wire):
