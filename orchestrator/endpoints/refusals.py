@@ -19,6 +19,7 @@ from orchestrator.endpoints.keys import without_key
 
 T = TypeVar("T")
 
+NOT_THE_API = "a web page, not the API, answered"
 LONGEST = 500
 """How many characters of a host's own words are kept."""
 _LONGEST_PAGE = 120
@@ -64,7 +65,7 @@ def page_text(text: str, content_type: str = "") -> str | None:
     page.close()
     said = shortened(_line(page.title) or _line(page.text), _LONGEST_PAGE)
     if "html" in content_type.lower() or _HTML.match(text):
-        return f'a web page, not the API, answered: "{said}"' if said else "a web page, not the API, answered"
+        return f'{NOT_THE_API}: "{said}"' if said else NOT_THE_API
     return said or None
 
 

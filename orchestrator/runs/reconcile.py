@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from orchestrator.endpoints.interface import RemoteBatch, RemoteJob
 from orchestrator.endpoints.objects import read_job
+from orchestrator.endpoints.refusals import NOT_THE_API
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import NoJobList, RequestRefused
@@ -71,6 +73,8 @@ async def look_for_job(run: Run, context: Context) -> Outcome:
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(context.now() + again, "create unconfirmed, looking for the job")
+    if refusal and is_from_the_network(refusal):
+        raise refusal  # the endpoint itself has said nothing yet: the run is held until that is put right
     if refusal and (look.doubt is None or run.creation_attempts == 1):
         return refused(refusal)
     if look.doubt is not None:
@@ -112,6 +116,20 @@ def next_attempt(run: Run, context: Context, reason: str) -> Move | Wait:
     }
     count = f" (attempt {attempt})" if attempt > 1 else ""
     return Move(State.CREATING, f"{reason}; asking again{count}", changes, guard=told_apart(run, context))
+
+
+def is_from_the_network(error: RequestRefused) -> bool:
+    """Whether a proxy, a firewall or a sign-in page answered, and not the endpoint."""
+    status = error.facts["status"] or 0
+    is_a_page = str(error.facts["message"]).startswith(NOT_THE_API)
+    return 300 <= status < 400 or status in _OF_NETWORKS or is_a_page
+
+
+_OF_NETWORKS = (
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
+    HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED,
+)
 
 
 def refused(error: RequestRefused) -> Move:

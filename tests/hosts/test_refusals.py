@@ -130,3 +130,15 @@ def test_a_conflict_with_an_earlier_attempt_is_looked_into(host, customer):
     host.on(CREATE, refusal(409, "A request with this Idempotency-Key is in progress."), times=1)
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["state"]) == (0, 2, "succeeded")
+
+
+def test_a_page_of_the_network_in_place_of_the_host_holds_the_run(host, customer):
+    page = Answer(403, "<html><title>Blocked by corporate policy 17</title></html>", {"Content-Type": "text/html"})
+    host.on(CREATE, page, times=1)
+    done = customer.submit()
+    held = customer.run()
+    assert (done.code, held["state"], host.creates, host.jobs) == (1, "creating", 1, {})
+    assert "Blocked by corporate policy 17" in done.err
+    assert held["reason"].startswith("on hold: "), held
+    assert customer.ftorch("resume").code == 0
+    assert (customer.run()["state"], len(host.jobs)) == ("succeeded", 1)
