@@ -5,7 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
+
+Shape = Literal[
+    "tools",
+    "functions",
+    "dpo",
+    "single-call",
+    "sharegpt",
+    "columns",
+    "preference",
+    "blocks",
+    "responses",
+    "gemini",
+    "glaive",
+    "chatml",
+    "envelope",
+]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+"""What `data convert --from` takes for rows: one shape may be that of several formats."""
 
 _CITY = {"type": "object", "properties": {"city": {"type": "string", "description": "City."}}, "required": ["city"]}
 _FUNCTION = {"name": "weather", "description": "Weather of a city.", "parameters": _CITY}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.dataset.formats import SHAPES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,23 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.dataset.variants import Variant
 
 
-_FROM = (
-    "tools",
-    "functions",
-    "dpo",
-    "single-call",
-    "sharegpt",
-    "columns",
-    "preference",
-    "blocks",
-    "responses",
-    "gemini",
-    "glaive",
-    "chatml",
-    "envelope",
-    "csv",
-    "parquet",
-)
+_FROM = (*SHAPES, "csv", "parquet")
 _TO = ("tools", "supervised", "functions", "dpo")
 _SHAPES: Mapping[str, Shape | None] = {"csv": "columns", "parquet": None}
 _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}

@@ -16,7 +16,7 @@ from orchestrator.dataset.convert.conversion import (
     write_names,
 )
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container
-from orchestrator.dataset.convert.shapes import SHAPES, Shape
+from orchestrator.dataset.formats import SHAPES, Shape
 
 __all__ = [
     "SHAPES",

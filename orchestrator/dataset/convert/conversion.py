@@ -18,9 +18,10 @@ from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container, Input, opened
 from orchestrator.dataset.convert.keys import with_keys_used
 from orchestrator.dataset.convert.renaming import Renaming
-from orchestrator.dataset.convert.shapes import Shape, modern_example, preferred, shape_of
+from orchestrator.dataset.convert.shapes import modern_example, preferred, shape_of
 from orchestrator.dataset.files import BYTE_ORDER_MARK, json_line, new_files
 from orchestrator.dataset.findings import named_type
+from orchestrator.dataset.formats import Shape
 from orchestrator.errors import DataFileEmpty, RowsNotConverted
 
 Target = Literal["tools", "supervised", "functions", "dpo"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 from orchestrator.dataset.convert.apis import (
     example_of_blocks,
@@ -27,23 +27,7 @@ from orchestrator.dataset.convert.preference import example_of_preference, prefe
 from orchestrator.dataset.convert.tables import example_of_columns, looks_like_columns
 from orchestrator.dataset.convert.textcalls import with_calls_in_text_read
 from orchestrator.dataset.findings import named_type, shown
-
-Shape = Literal[
-    "tools",
-    "functions",
-    "dpo",
-    "single-call",
-    "sharegpt",
-    "columns",
-    "preference",
-    "blocks",
-    "responses",
-    "gemini",
-    "glaive",
-    "chatml",
-    "envelope",
-]
-SHAPES: tuple[Shape, ...] = get_args(Shape)
+from orchestrator.dataset.formats import Shape
 
 Row = dict[str, Any]
 _HALLMARKS: Mapping[Shape, str] = {
