@@ -106,6 +106,7 @@ def test_the_leaderboard_ranks_what_was_asked_the_same_file(inside: Project) -> 
 
 
 def test_scoring_anew_asks_nothing(inside: Project) -> None:
+    inside.write_job(EVALUATION)  # without the gate of another test
     done = ftorch("evaluate", "greet", "--rescore", "--rejection-tool", "light_room", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["models"][0]["rejection_recall"]["of"] == 4
