@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from orchestrator.dataset.checking.checks import LEAST_TRAINING_EXAMPLES
-from orchestrator.dataset.checking.report import CheckReport
-from orchestrator.dataset.convert import STANDARD_INPUT, BadRow, Change, Conversion, names_file
 from orchestrator.dataset.diff import ChangedAnswer, ChangedFunction, Difference, Excerpt, Side
 from orchestrator.dataset.profile.fingerprints import listed
 from orchestrator.dataset.shorten import Shortened
@@ -54,12 +51,12 @@ def diff_object(found: Difference) -> dict[str, Any]:
 
 def _sides(found: Difference) -> Table:
     rows = [
-        row(sign, printable(f"{side.path}{_left_out(side)}"), _count(side.examples), _count(side.tokens))
+        row(sign, printable(f"{side.path}{_left_out(side)}"), count_cell(side.examples), count_cell(side.tokens))
         for sign, side in (("-", found.before), ("+", found.after))
     ]
     changes = (found.after.examples - found.before.examples, found.after.tokens - found.before.tokens)
     rows.append(row("", "difference", *(Number(f"{change:+,}", value=change) for change in changes)))
-    return Table([Column(key="side", fit=Fit.LINE), *_columns("FILE", "EXAMPLES", "TOKENS")], rows)
+    return Table([Column(key="side", fit=Fit.LINE), *number_columns("FILE", "EXAMPLES", "TOKENS")], rows)
 
 
 def _left_out(side: Side) -> str:
@@ -132,110 +129,6 @@ def _sentence(found: Difference) -> str:
     )
 
 
-# --- `data convert`: what was changed, and what was left out --------------------------------------------------
-
-
-_SHOWN_BAD_ROWS = 10
-_HINTS = {
-    "FT302": "Convert again with --rename-functions to write names that services take.",
-    "FT331": "Convert again with --tools FILE to declare the functions that are called.",
-}
-
-_SHAPES = {
-    "tools": "messages with tools",
-    "functions": "legacy functions",
-    "dpo": "DPO",
-    "single-call": "user and function_call",
-    "sharegpt": "ShareGPT",
-    "columns": "flat rows",
-    "preference": "chosen and rejected answers",
-    "blocks": "blocks of content",
-    "responses": "Responses API items",
-    "gemini": "Gemini contents",
-    "glaive": "Glaive chat",
-    "chatml": "ChatML text",
-    "envelope": "requests inside other objects",
-}
-
-
-def print_conversion(
-    done: Conversion, report: CheckReport, source: Path, target: Path, console: Console, errors: Console
-) -> None:
-    """Print what was read, changed, written and found to `console`; examples left out, and the first error, to
-    `errors`."""
-    shapes = ", ".join(f"{_SHAPES[shape]} ({count(number)})" for shape, number in done.shapes.items())
-    console.print(f"Read {_named(source)}: {done.container}; {shapes}")
-    if done.changes:
-        console.print(_changes(done.changes))
-    elif report.ok and done.container == "JSONL":
-        console.print("Nothing to change.")
-    elif report.ok:
-        console.print("Nothing to change in the examples; now each is a line.")
-    written = f"{count(done.written)} example{'s' * (done.written != 1)}"
-    console.print(f"Wrote {printable(str(target))}: {written}")
-    if done.renamed:
-        console.print(printable(f"Wrote {names_file(target)}: {plural(len(done.renamed), 'new name')}"))
-    console.print(f"Checked: {written} written, {plural(report.total('error'), 'error')}{_warned(report)}")
-    if done.bad:
-        _print_left_out(done, source, errors)
-    if not report.ok:
-        first = report.errors[0]
-        text = f"First error: {target}: {first.code} {first.message}. {first.fix}"
-        errors.print(printable(text), style="red", soft_wrap=True)
-    for code, hint in _HINTS.items():
-        if code in report.counts:
-            errors.print(hint, soft_wrap=True)
-
-
-def _warned(report: CheckReport) -> str:
-    warnings = report.total("warning")
-    return f", {plural(warnings, 'warning')} (ftorch data check shows them)" if warnings else ""
-
-
-def conversion_object(done: Conversion, report: CheckReport, source: Path, target: Path) -> dict[str, Any]:
-    """The conversion for programs."""
-    return {
-        "source": str(source),
-        "errors": report.total("error"),
-        "first_error": report.errors[0].message if report.errors else None,
-        "warnings": report.total("warning"),
-        "renamed": dict(done.renamed),
-        "target": str(target),
-        "container": done.container,
-        "shapes": dict(done.shapes),
-        "written": done.written,
-        "changes": [asdict(change) for change in done.changes],
-        "left_out": done.bad_count,
-        "bad": [asdict(row) for row in done.bad],
-    }
-
-
-def _changes(changes: Sequence[Change]) -> Table:
-    rows = []
-    for change in changes:
-        more = ", …" if change.lines > len(change.first) else ""
-        first = ", ".join(str(line) for line in change.first)
-        rows.append(row(printable(change.what), _count(change.lines), first + more))
-    return Table([*_columns("CHANGED", "TIMES"), Column("FIRST AT LINE")], rows)
-
-
-def _print_left_out(done: Conversion, source: Path, errors: Console) -> None:
-    for bad in done.bad[:_SHOWN_BAD_ROWS]:
-        errors.print(f"Left out: {_named(source)}:{bad.line}: {_reason(bad)}", style="yellow", soft_wrap=True)
-    if done.bad_count > _SHOWN_BAD_ROWS:
-        errors.print(
-            f"Left out: {count(done.bad_count - _SHOWN_BAD_ROWS)} more (--json names them)", style="yellow"
-        )
-
-
-def _reason(row: BadRow) -> str:
-    return printable(f"{row.problem}. {row.advice}")
-
-
-def _named(source: Path) -> str:
-    return "standard input" if source == STANDARD_INPUT else printable(str(source))
-
-
 # --- `evaluate --from-log`: the files written from logged requests, and what was left out and why -------------
 
 
@@ -303,14 +196,14 @@ def print_shortened(done: Sequence[Shortened], console: Console) -> None:
     rows = [
         row(
             printable(str(each.target)),
-            _count(each.examples),
+            count_cell(each.examples),
             f"{each.before.mean:,.1f} → {each.after.mean:,.1f}",
             f"{each.before.p95:,} → {each.after.p95:,}",
             Number(f"{each.saved:.1%}", value=each.saved),
         )
         for each in done
     ]
-    console.print(Table(_columns("WROTE", "EXAMPLES", "MEAN", "P95", "SAVED"), rows))
+    console.print(Table(number_columns("WROTE", "EXAMPLES", "MEAN", "P95", "SAVED"), rows))
 
 
 def shortened_object(done: Shortened) -> dict[str, Any]:
@@ -365,10 +258,11 @@ def split_object(split: Split) -> dict[str, Any]:
 def _split_table(split: Split) -> Table:
     parts = [part for part in PARTS if part in split.targets]
     rows = [
-        row(printable(answer), *(_count(counts[part]) for part in parts)) for answer, counts in split.counts.items()
+        row(printable(answer), *(count_cell(counts[part]) for part in parts))
+        for answer, counts in split.counts.items()
     ]
-    footer = row("all", *(_count(split.examples(part)) for part in parts))
-    return Table(_columns("ANSWER", *(part.upper() for part in parts)), rows, footer=footer)
+    footer = row("all", *(count_cell(split.examples(part)) for part in parts))
+    return Table(number_columns("ANSWER", *(part.upper() for part in parts)), rows, footer=footer)
 
 
 def _split_warnings(split: Split) -> list[str]:
@@ -436,12 +330,12 @@ def _numbers(found: Statistics) -> Table:
         _spread("prompt tokens", found.prompt_tokens),
         _spread("completion tokens", found.completion_tokens),
     ]
-    return Table(_columns("FOR EACH EXAMPLE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL"), rows)
+    return Table(number_columns("FOR EACH EXAMPLE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL"), rows)
 
 
 def _spread(name: str, values: Distribution) -> Row:
     numbers = (values.minimum, values.median, values.p95, values.maximum, values.total)
-    return row(name, *map(_count, numbers))
+    return row(name, *map(count_cell, numbers))
 
 
 def _tokens(found: Statistics) -> str:
@@ -454,10 +348,10 @@ def _coverage(found: Statistics, show_all: bool) -> Table:
     rows = []
     for function in functions:
         remark = _remark(function, found)
-        rows.append(row(printable(function.name), _count(function.called), "", "", "", remark))
+        rows.append(row(printable(function.name), count_cell(function.called), "", "", "", remark))
         rows += [row(*_cells(argument)) for argument in function.arguments]
     names = ("FUNCTION, ARGUMENTS", "CALLS", "GIVEN", "VALUES", "ENUM")
-    columns = [*_columns(*names), Column("REMARKS", fit=Fit.FOLD, takes_rest=True)]
+    columns = [*number_columns(*names), Column("REMARKS", fit=Fit.FOLD, takes_rest=True)]
     left = len(found.functions) - len(functions)
     notes = [f"… and {count(left)} functions more, called less often (--all)"] if left else []
     return Table(columns, rows, notes=notes)
@@ -492,10 +386,10 @@ def _cells(argument: ArgumentCoverage) -> tuple[str, ...]:
 # --- Columns and cells of these tables ------------------------------------------------------------------------
 
 
-def _columns(first: str, *numbers: str) -> list[Column]:
+def number_columns(first: str, *numbers: str) -> list[Column]:
     """A column of texts, then columns of numbers."""
     return [Column(first, fit=Fit.FOLD), *(Column(name, fit=Fit.LINE, is_number=True) for name in numbers)]
 
 
-def _count(number: int) -> Cell:
+def count_cell(number: int) -> Cell:
     return Number(count(number), value=number)

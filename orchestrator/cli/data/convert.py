@@ -71,11 +71,11 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
     report = check_converted(output)
     if as_json:
         from orchestrator.cli.output import print_json
-        from orchestrator.reports.datasets import conversion_object
+        from orchestrator.reports.conversions import conversion_object
 
         print_json(conversion_object(done, report, source, output))
     else:
-        from orchestrator.reports.datasets import print_conversion
+        from orchestrator.reports.conversions import print_conversion
         from orchestrator.reports.text import stderr, stdout
 
         print_conversion(done, report, source, output, stdout(), stderr())
