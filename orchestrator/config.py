@@ -269,7 +269,7 @@ def _read_if_there(path: Path) -> TomlSource | None:
 
 
 def _require_built_in_stay(project: TomlSource, reach: trust.Reach) -> None:
-    """Whoever names `openai` means OpenAI. Raises InvalidConfig where a project means something else by it."""
+    """The name `openai` means OpenAI. Raises InvalidConfig where a project means something else by it."""
     problems = [
         f"{project.place('endpoints', name, key)}: a project can't change where {name} leads ({key}); "
         f"give this endpoint another name, or set it in {user_config_path()}"

@@ -44,7 +44,7 @@ def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Tab
 
 
 def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Paths are meant from the file they stand in."""
+    """Paths are relative to the file that names them."""
     if "import_variables" in table:
         table = {**table, "import_variables": tuple(table["import_variables"])}
     return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table

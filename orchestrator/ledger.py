@@ -152,8 +152,8 @@ class Ledger:
             return records.metrics_of(connection, run_id)
 
     def events(self, run_id: str) -> Iterator[Event]:
-        """The endpoint's events of a run, oldest first. No reader stays open between pages: whoever takes them may
-        be slow."""
+        """The endpoint's events of a run, oldest first. No reader stays open between pages: the caller may be
+        slow."""
         below = None
         while True:
             with self.database.read() as connection:

@@ -22,7 +22,7 @@ from orchestrator.errors import NotRemembered, StateNotAllowed
 
 VARIABLE = "FTORCH_TRUST"
 _ID = "id"
-"""The file in a state directory that says which one it is: whoever knows the id has used the directory before."""
+"""The file in a state directory that says which one it is: a user who knows it has used the directory."""
 _ID_LENGTH = 32
 _VERSIONS_WITH_WHOLE_PATHS = (2, 3)
 """Of git's index; a newer one shares the beginnings of paths."""

@@ -30,7 +30,7 @@ _MEANINGS: Mapping[str, Meaning] = {
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused", "unknown")
 """The states of runs that are seen first where there is no room for all."""
 _LONG_QUEUED_SECONDS = 86_400.0
-"""Jobs that stand in a queue, or are being validated, for longer seldom begin by themselves."""
+"""A job that is queued or being validated for longer seldom begins."""
 _FULL_WIDTH = 110
 """From this many characters on, every column of the status table has room."""
 

@@ -71,7 +71,7 @@ class EndpointLoop(Loop[Run, Context]):
         self._pace = Pace(context.config.poll_seconds, context.random)
         self._poll_at = 0.0  # by the steady clock, which nobody sets
         self._has_polled = False
-        self._is_asked = False  # the user wishes something of a run that has got its job in this cycle
+        self._is_asked = False  # a run that got its job in this cycle has a requested action
         self._watch = Watch(context)
         self._foreign: set[str] = set()
 

@@ -20,7 +20,7 @@ _EARLIEST_TIME = 1_000_000_000.0
 
 
 NO_MARK = "bears no mark of this run"
-"""Stands in the history of a run whose job was taken because all that it says fits."""
+"""Part of the history of a run whose job was taken because all that it says fits."""
 
 
 def is_certain(job: RemoteJob, run: Run) -> bool:

@@ -169,7 +169,7 @@ def doubtful_address(address: Address, doubt: str | None, config: EndpointConfig
 
 
 def _place(job: JobFile, *key: str) -> str:
-    """`job.toml:4`, where the key stands in the job file; only the path where that file is gone."""
+    """`job.toml:4`, the place of the key in the job file; only the path where that file is gone."""
     try:
         return read_toml(job.source).place(*key)
     except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):

@@ -283,7 +283,7 @@ def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
 async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
     """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly.
 
-    A job without a certain mark may be somebody else's: a wish to cancel the run is not carried out on it unasked.
+    A job without a certain mark may be somebody else's: a requested cancel is not sent to it unasked.
     """
     oldest, *others = found
     for other in others:

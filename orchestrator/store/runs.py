@@ -307,7 +307,7 @@ def unfinished(
     connection: Connection, endpoint: str, ids: Collection[str] | None, *, resting: str | None, limit: int
 ) -> list[str]:
     """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` (None: no such
-    state) without a wish; of `ids` only, or of all."""
+    state) without a requested action; of `ids` only, or of all."""
     values = {"endpoint": endpoint, "at_most": limit}
     among = None if ids is None else list(ids)
     return list(_UNFINISHED.execute(connection, values, resting=resting, among=among).scalars())

@@ -43,7 +43,7 @@ class ColumnNames:
     system: str | None = None
     """The text of the system message that every example gets; not a column."""
     keep: tuple[str, ...] = ()
-    """Columns that stand in the examples as keys of their own."""
+    """Columns that the examples keep as keys."""
     drop: tuple[str, ...] = ()
     """Columns that are left out whatever they hold."""
     answer_call: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Rows that stand inside another object: evals items, Batch requests, logged requests with their responses."""
+"""Rows inside another object: evals items, Batch requests, logged requests with their responses."""
 
 from __future__ import annotations
 
