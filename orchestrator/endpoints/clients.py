@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from functools import cache
+from ssl import SSLContext
 from typing import Any
 
+import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from orchestrator.config import EndpointConfig
@@ -28,7 +31,10 @@ def http_client(config: EndpointConfig) -> BoundedClient:
     """
     past_proxies = {f"all://{host}": None for host in _LOOPBACK}
     try:
-        return BoundedClient(follow_redirects=False, mounts=past_proxies, headers={"Accept-Encoding": ENCODINGS})
+        trusted = _trusted(*(os.environ.get(name) for name in _CERTIFICATES))
+        return BoundedClient(
+            follow_redirects=False, mounts=past_proxies, headers={"Accept-Encoding": ENCODINGS}, verify=trusted
+        )
     except ImportError as error:
         problem = f"{_named(_PROXIES)} names a SOCKS proxy, which needs a package; run: pip install socksio"
         raise EndpointNotUsable(name=config.name, problem=problem) from error
@@ -38,6 +44,13 @@ def http_client(config: EndpointConfig) -> BoundedClient:
         kind = "certificates that can't be read" if is_about_files else "a proxy that can't be used"
         problem = f"{what} names {kind}; correct it or unset it"
         raise EndpointNotUsable(name=config.name, problem=problem) from error
+
+
+@cache
+def _trusted(file: str | None, folder: str | None) -> SSLContext:
+    """The certificates that these two variables of the environment name, else the usual ones. Reading them takes
+    longer than the rest of a client, so all clients of a process share them."""
+    return httpx2.create_ssl_context()
 
 
 def _named(variables: Iterable[str]) -> str:
