@@ -103,6 +103,7 @@ def paid_host() -> Iterator[PaidHost]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # an answer is written in two parts, and the second would wait for 40 ms
 
         def log_message(self, *_: Any) -> None:
             pass

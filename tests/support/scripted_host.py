@@ -236,6 +236,7 @@ def page(items: list[dict[str, Any]], after: str | None = None, limit: int = 100
 def _handler(host: ScriptedHost) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle(self) -> None:
             with suppress(ConnectionError):  # a client may hang up in the middle of an answer
