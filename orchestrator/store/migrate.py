@@ -37,9 +37,7 @@ def open_database(url: str, *, create: bool = True) -> Database:
     if path is not None:
         intents.check_file(path)
     if not create and path is not None and not path.exists():
-        database = Database("sqlite://")
-        metadata.create_all(database.engine)
-        return database
+        return _in_memory()
     try:
         return _current(Database(url))
     except DatabaseReadOnly:
@@ -49,6 +47,13 @@ def open_database(url: str, *, create: bool = True) -> Database:
         if copy is None:
             raise
         return copy
+
+
+def _in_memory() -> Database:
+    """An empty database for a folder that has none yet."""
+    database = Database("sqlite://")
+    metadata.create_all(database.engine)
+    return database
 
 
 def _current(database: Database) -> Database:
