@@ -59,7 +59,7 @@ def _keep_folders_in_memory() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if is_slow(item.path):
+        if is_slow(item.nodeid):
             item.add_marker(pytest.mark.slow)
 
 

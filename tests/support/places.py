@@ -1,11 +1,6 @@
-"""Which tests are slow, by where they are: `make test` leaves them out, `make test-all` runs them."""
+"""Which tests are slow, by their file or name: `make test` leaves them out, `make test-all` runs them."""
 
 from __future__ import annotations
-
-from functools import cache
-from pathlib import Path
-
-TESTS = Path(__file__).resolve().parents[1]
 
 SLOW = (
     "e2e/",  # real processes, killed and raced
@@ -23,14 +18,29 @@ SLOW = (
     "server/test_killed.py",  # trainers and hosts that are killed
     "server/trainers/test_cross_validation.py",  # trains the drone data many times over
     "store/test_recovery.py",  # full disks, killed processes, locks held by other programs
+    # processes that are killed or interrupted, several at once, or at a terminal
+    "cli/test_chat.py::test_ctrl_c_ends_the_function",
+    "cli/test_chat.py::test_ctrl_d",
+    "cli/test_exit_codes.py::test_ctrl_c",
+    "evaluation/batching/test_killed_batches.py",
+    "security/test_access.py::test_nobody_else_can_read_what_a_run_leaves",
+    "security/test_keys.py::test_a_killed_process_leaves_no_key_behind",
+    "security/test_texts.py::test_no_terminal_is_steered_by_a_refusal_or_its_log",
+    "server/test_serve.py::test_ctrl_c",
+    "store/test_database.py::test_a_quota",
+    "store/test_migrate.py::test_a_developer_can_use_alembic_itself",
+    "store/test_migrate.py::test_a_first_start_that_is_killed",
+    "store/test_migrate.py::test_a_migration_that_is_killed",
+    "store/test_migrate.py::test_processes_that_start_at_once",
+    # many mutations or requests
+    "server/test_malformed_requests.py",
 )
 
 FAST = ("faults/test_product.py", "faults/test_interleavings.py")
 """Exceptions inside slow folders."""
 
 
-@cache
-def is_slow(path: Path) -> bool:
-    """Whether the tests of this file are slow."""
-    place = path.resolve().relative_to(TESTS).as_posix()
-    return place.startswith(SLOW) and place not in FAST
+def is_slow(nodeid: str) -> bool:
+    """Whether the test with this id is slow; pytest's ids start with the path below the top of the checkout."""
+    place = nodeid.removeprefix("tests/")
+    return place.startswith(SLOW) and not place.startswith(FAST)
