@@ -121,7 +121,7 @@ def test_rows_of_an_evaluation_file_keep_their_keys_and_messages_do_not(tmp_path
 
 def test_parts_of_a_file_are_counted_together(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
-    rows = [{**said(f"{number} " + "x" * 30_000), "colour": "red"} for number in range(400)]
+    rows = [{**said(f"{number} " + "up " * 10_000), "colour": "red"} for number in range(400)]
     rows[0].pop("colour")
     path.write_text("\n".join(map(json.dumps, rows)))
     one, two = (
