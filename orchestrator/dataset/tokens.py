@@ -56,8 +56,8 @@ def count_messages(
 
     3 for each message, 1 for a name, 3 that prime the reply: OpenAI's cookbook, "How to count tokens with
     tiktoken". Definitions are rendered as TypeScript with a frame around them, as users of the API inferred from
-    its usage figures (openai-chat-tokens, 2023). An estimate: equal to the API's own figure in all 15
-    requests published there with one (gpt-3.5-turbo, gpt-4, gpt-4o, gpt-4o-mini; at most one tool). Unchecked, so
+    its usage figures (openai-chat-tokens, 2023). An estimate: equal to the API's own figure in all requests that
+    were published with one and that the tests hold (gpt-3.5-turbo, gpt-4, gpt-4o, gpt-4o-mini). Unchecked, so
     expect some per cent, with many tools and on other models; more with images, taken as 85 tokens in low detail
     and 765 else.
     """
@@ -238,42 +238,44 @@ def _remembered_body(text: bytes) -> str:
 
 
 def _rendered_body(parameters: Mapping[str, Any]) -> str:
-    return "\n".join(_members(parameters, _properties(parameters), 0))
+    return "\n".join(_members(parameters, _properties(parameters), 0, 0))
 
 
-def _members(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int) -> Iterator[str]:
+def _members(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int, level: int) -> Iterator[str]:
+    """The members of an object that is `depth` objects deep. Descriptions below the first are not shown."""
     required = schema.get("required")
     wanted = required if isinstance(required, list) else []
-    # Two blanks for each level below the first, which stands at the margin.
     indent = "  " * depth
     for name, inner in properties.items():
-        yield from _comment(inner, indent)
-        yield f"{indent}{name}{'' if name in wanted else '?'}: {_type(inner, depth)},"
+        if depth == 0:
+            yield from _comment(inner, indent)
+        yield f"{indent}{name}{'' if name in wanted else '?'}: {_type(inner, depth, level)},"
 
 
-def _type(schema: Any, depth: int) -> str:
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+def _type(schema: Any, depth: int, level: int) -> str:
+    """`level` counts alternatives and items too: a schema may be nested as deeply as its file has it."""
+    if not isinstance(schema, dict) or level > _DEEPEST:
         return "any"
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
         return " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
     alternatives = schema.get("anyOf", schema.get("oneOf"))
     if isinstance(alternatives, list) and alternatives:
-        return " | ".join(_type(alternative, depth + 1) for alternative in alternatives)
+        return " | ".join(_type(alternative, depth, level + 1) for alternative in alternatives)
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(_named(schema, str(name), depth) for name in kind)
-    return _named(schema, str(kind), depth)
+        return " | ".join(_named(schema, str(name), depth, level) for name in kind)
+    return _named(schema, str(kind), depth, level)
 
 
-def _named(schema: Mapping[str, Any], kind: str, depth: int) -> str:
+def _named(schema: Mapping[str, Any], kind: str, depth: int, level: int) -> str:
     if kind == "object":
         properties = _properties(schema)
         if not properties:
             return "object"
-        return "\n".join(["{", *_members(schema, properties, depth + 1), "  " * depth + "}"])
+        return "\n".join(["{", *_members(schema, properties, depth + 1, level + 1), "}"])
     if kind == "array":
-        return f"{_type(schema['items'], depth)}[]" if "items" in schema else "any[]"
+        return f"{_type(schema['items'], depth, level + 1)}[]" if "items" in schema else "any[]"
     return {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}.get(
         kind, "any"
     )

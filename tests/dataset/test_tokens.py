@@ -50,6 +50,48 @@ def test_the_encoding_follows_the_base_of_the_model(model: str | None, encoding:
     assert encoding_for(model) == encoding
 
 
+HELLO_HI = [{"role": "system", "content": "Hello"}, user("Hi there")]
+KINDS = [
+    {"type": "object", "properties": {"kind": {"type": "string"}, name: {"type": kind}}}
+    for name, kind in (("baz", "boolean"), ("qux", "number"), ("idk", "string"))
+]
+AMOUNT = {
+    "type": "object",
+    "required": ["name", "unit", "amount"],
+    "properties": {
+        "name": {"type": "string"},
+        "unit": {"enum": ["grams", "ml", "cups", "pieces", "teaspoons"], "type": "string"},
+        "amount": {"type": "number"},
+    },
+}
+RECIPE = function(
+    "get_recipe",
+    ingredients={"type": "array", "items": AMOUNT},
+    instructions={
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Steps to prepare the recipe (no numbering)",
+    },
+    time_to_cook={"type": "number", "description": "Total time to prepare the recipe in minutes"},
+)
+RECIPE["parameters"]["required"] = ["ingredients", "instructions", "time_to_cook"]
+PROS = {"type": "array", "items": {"type": "string"}, "description": "Write 3 points why this text is well written"}
+QUALITY = {"type": "object", "properties": {"pros": PROS}}
+YES_NO = {"type": "string", "enum": ["Yes", "No"]}
+BELOW = {
+    "yesNoField": {**YES_NO, "description": "description5"},
+    "howIsInteresting": {"type": "string", "description": "description6"},
+    "scoreInteresting": {"type": "number", "description": "description7"},
+    "isInteresting": {**YES_NO, "description": "description8"},
+}
+DESCRIBED_BELOW = function("function", "desctiption1", mainField={"type": "string", "description": "description3"})
+DESCRIBED_BELOW["parameters"]["properties"]["field number one"] = {
+    "type": "object",
+    "description": "description4",
+    "properties": BELOW,
+}
+
+
 # Prompt tokens that the API reported for gpt-3.5-turbo, as published with openai-chat-tokens (2023).
 @pytest.mark.parametrize(
     ("messages", "functions", "billed"),
@@ -60,6 +102,12 @@ def test_the_encoding_follows_the_base_of_the_model(model: str | None, encoding:
         ([user("hello")], [function("foo", "Do a foo")], 36),
         ([{"role": "system", "content": "Hello"}, user("Hi there")], [function("do_stuff")], 35),
         ([{"role": "system", "content": "Hello:"}, user("Hi there")], [function("do_stuff")], 35),
+        (HELLO_HI, [function("do_stuff", foo={"anyOf": [KINDS[0]]})], 52),
+        (HELLO_HI, [function("do_stuff", foo={"anyOf": KINDS})], 80),
+        (HELLO_HI, [function("do_stuff", foo={"anyOf": [{"type": "string"}, {"type": "number"}]})], 44),
+        ([user("hello")], [RECIPE], 106),
+        ([user("hello")], [function("function", "description", quality=QUALITY)], 46),
+        ([user("hello")], [DESCRIBED_BELOW], 96),
     ],
 )
 def test_prompt_tokens_equal_those_that_were_billed(messages: Any, functions: Any, billed: int) -> None:
