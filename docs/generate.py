@@ -1,4 +1,4 @@
-"""Writes docs/data-checks.md from the table of kinds: `make docs`. A test tells when it is stale."""
+"""Writes the pages that list what the program knows: `make docs`. A test tells when one is stale."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.dataset.checking.examples import explain
+from orchestrator.dataset.formats import FORMATS
 from orchestrator.dataset.rules import RULES, Rule
 
-PAGE = Path(__file__).with_name("data-checks.md")
+DOCS = Path(__file__).parent
 
 _HEAD = """# What the data check finds
 
@@ -52,9 +53,27 @@ def _section(kind: Rule) -> Iterator[str]:
         yield f"right:\n\n```\n{kind.right.strip()}\n```\n"
 
 
+_FORMATS_HEAD = """# Formats that convert reads
+
+Each with a command and two examples, as `ftorch data formats` prints them. What is changed on the
+way: [convert-and-shorten.md](convert-and-shorten.md). This page is written by `make docs`.
+"""
+
+
+def formats_page() -> str:
+    """The page, in Markdown."""
+    parts = [_FORMATS_HEAD]
+    for each in FORMATS:
+        command = f"ftorch data convert IN -o OUT --from {each.shape} {each.options}".rstrip()
+        parts.append(f"## {each.title}\n")
+        parts.append("```\n" + "\n".join((command, *each.examples)) + "\n```\n")
+    return "\n".join(parts)
+
+
 def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(data_checks_page(), encoding="utf-8")
+    (DOCS / "data-checks.md").write_text(data_checks_page(), encoding="utf-8")
+    (DOCS / "formats.md").write_text(formats_page(), encoding="utf-8")

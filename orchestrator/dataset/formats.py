@@ -29,6 +29,12 @@ _CITY = {"type": "object", "properties": {"city": {"type": "string", "descriptio
 _FUNCTION = {"name": "weather", "description": "Weather of a city.", "parameters": _CITY}
 _TOOL = {"type": "function", "function": _FUNCTION}
 _PYTHON = {**_FUNCTION, "parameters": {"city": {"type": "str", "description": "City."}}}
+_API = {
+    "name": "Weather",
+    "api_name": "weather",
+    "description": "Weather of a city.",
+    "parameters": [{"name": "city", "type": "string", "description": "City."}],
+}
 _CITIES = ("Oslo", "Rome")
 
 
@@ -75,6 +81,15 @@ def _turn(speaker: str, text: str) -> dict[str, Any]:
 def _tool_call(city: str) -> dict[str, Any]:
     function = {"name": "weather", "arguments": json.dumps({"city": city})}
     return {"id": "call_1", "type": "function", "function": function}
+
+
+def _serialized(kind: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain", "schema", "messages", f"{kind}Message"],
+        "kwargs": fields,
+    }
 
 
 def _answered(city: str) -> list[dict[str, Any]]:
@@ -280,6 +295,12 @@ FORMATS: tuple[Format, ...] = (
         options='--answer-call \'weather={"city": "Oslo"}\'',
     ),
     _format(
+        "gorilla",
+        "columns",
+        "Gorilla: API documentation and Python calls",
+        lambda c: {"Instruction": f"Weather in {c}?", "Functions": [_API], "Output": [f'weather(city="{c}")']},
+    ),
+    _format(
         "chatml",
         "chatml",
         "ChatML text",
@@ -355,6 +376,27 @@ FORMATS: tuple[Format, ...] = (
         "envelope",
         "LangSmith: inputs and outputs",
         lambda c: {"inputs": {"messages": [_asked(c)]}, "outputs": _said("assistant", f"Rain in {c}.")},
+    ),
+    _format(
+        "langsmith-runs",
+        "envelope",
+        "LangSmith runs: LangChain's messages and generations",
+        lambda c: {
+            "inputs": {"messages": [[_serialized("Human", content=f"Weather in {c}?")]]},
+            "outputs": {
+                "generations": [
+                    [
+                        {
+                            "text": "",
+                            "message": _serialized(
+                                "AI", content="", tool_calls=[{"name": "weather", "args": {"city": c}, "id": "c1"}]
+                            ),
+                        }
+                    ]
+                ]
+            },
+            "extra": {"invocation_params": {"tools": [_TOOL]}},
+        },
     ),
     _format(
         "single-call",

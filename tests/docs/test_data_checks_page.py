@@ -22,9 +22,10 @@ GUIDE = (DOCS / "data.md").read_text(encoding="utf-8")
 CHECKS = re.findall(r"^\$ ftorch (data check .+?)(?:\s+#.*)?$", GUIDE, flags=re.MULTILINE)
 
 
-def test_the_page_is_not_stale() -> None:
-    generated = runpy.run_path(str(DOCS / "generate.py"))["data_checks_page"]()
-    assert generated == PAGE, "run: make docs"
+def test_the_pages_are_not_stale() -> None:
+    generated = runpy.run_path(str(DOCS / "generate.py"))
+    assert generated["data_checks_page"]() == PAGE, "run: make docs"
+    assert generated["formats_page"]() == (DOCS / "formats.md").read_text(encoding="utf-8"), "run: make docs"
 
 
 def test_every_code_has_its_section() -> None:

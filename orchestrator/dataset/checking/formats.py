@@ -19,9 +19,9 @@ from orchestrator.dataset.jsontext import NotJson, parse_json
 HEAD_BYTES = 4096
 
 _CONVERT_COMMAND = "ftorch data convert IN -o OUT"
-_CONVERT = f"Let ftorch rewrite it: {_CONVERT_COMMAND}"
+CONVERT = f"Let ftorch rewrite it: {_CONVERT_COMMAND}"
 
-_CONVERT_TABLE = f"{_CONVERT} --prompt-column NAME --call-column NAME"
+_CONVERT_TABLE = f"{CONVERT} --prompt-column NAME --call-column NAME"
 
 COLUMN = re.compile(r"[A-Za-z][\w .-]{0,63}")
 _SEPARATORS = (",", ";", "\t")
@@ -32,7 +32,7 @@ _MAGIC = (
     (b"\xfd7zXZ\x00", "an xz file", "Unpack it with unxz."),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file", "Unpack it with unzstd."),
     (b"PK\x03\x04", "a ZIP or Excel file", "Unpack it, or export its rows as JSONL."),
-    (b"PAR1", "a Parquet file", _CONVERT),
+    (b"PAR1", "a Parquet file", CONVERT),
     (b"\xff\xfe", "UTF-16 text", "Save it as UTF-8."),
     (b"\xfe\xff", "UTF-16 text", "Save it as UTF-8."),
     (b"{\x00", "UTF-16 text", "Save it as UTF-8."),
@@ -43,10 +43,10 @@ _ROWS = (
     (
         {"input", "preferred_output"},
         "preference data",
-        f'Set the method\'s type to "dpo", or keep the preferred output only. {_CONVERT} --to tools',
+        f'Set the method\'s type to "dpo", or keep the preferred output only. {CONVERT} --to tools',
     ),
-    ({"chosen", "rejected"}, "preference data with chosen and rejected answers", _CONVERT),
-    ({"response", "rejected_response"}, "preference data with a rejected_response", _CONVERT),
+    ({"chosen", "rejected"}, "preference data with chosen and rejected answers", CONVERT),
+    ({"response", "rejected_response"}, "preference data with a rejected_response", CONVERT),
     (
         {"prompt", "completion", "label"},
         "answers with a label (KTO, TRL)",
@@ -55,26 +55,27 @@ _ROWS = (
     (
         {"prompt", "completion"},
         "the old prompt and completion format",
-        f"{_CONVERT} --prompt-column prompt --answer-column completion",
+        f"{CONVERT} --prompt-column prompt --answer-column completion",
     ),
-    ({"user", "function_call"}, "a format that some articles show, but no service takes", _CONVERT),
-    ({"conversations"}, "the ShareGPT format", _CONVERT),
-    ({"contents"}, "the format of Gemini", _CONVERT),
-    ({"instruction", "output"}, "the Alpaca format", _CONVERT),
-    ({"query", "answers"}, "the xLAM format", _CONVERT),
+    ({"user", "function_call"}, "a format that some articles show, but no service takes", CONVERT),
+    ({"conversations"}, "the ShareGPT format", CONVERT),
+    ({"contents"}, "the format of Gemini", CONVERT),
+    ({"instruction", "functions", "output"}, "the Gorilla format", f"{CONVERT} --rename-functions"),
+    ({"instruction", "output"}, "the Alpaca format", CONVERT),
+    ({"query", "answers"}, "the xLAM format", CONVERT),
     (
         {"question", "function"},
         "questions of BFCL, which hold no answers",
         f"Give each the call that answers it: {_CONVERT_COMMAND} --answer-call NAME=JSON",
     ),
-    ({"system", "chat"}, "the Glaive format", _CONVERT),
-    ({"instructions", "input"}, "a request of the Responses API", _CONVERT),
-    ({"custom_id", "body"}, "a Batch request file", _CONVERT),
-    ({"item"}, "an item of OpenAI evals", _CONVERT),
-    ({"request", "response"}, "a log of requests with their responses", _CONVERT),
-    ({"inputs", "outputs"}, "the LangSmith format", _CONVERT),
-    ({"input", "output"}, "the Langfuse format", _CONVERT),
-    ({"question", "answer"}, "questions with answers", _CONVERT),
+    ({"system", "chat"}, "the Glaive format", CONVERT),
+    ({"instructions", "input"}, "a request of the Responses API", CONVERT),
+    ({"custom_id", "body"}, "a Batch request file", CONVERT),
+    ({"item"}, "an item of OpenAI evals", CONVERT),
+    ({"request", "response"}, "a log of requests with their responses", CONVERT),
+    ({"inputs", "outputs"}, "the LangSmith format", CONVERT),
+    ({"input", "output"}, "the Langfuse format", CONVERT),
+    ({"question", "answer"}, "questions with answers", CONVERT),
 )
 
 _CHAT_KEYS = frozenset(
@@ -108,17 +109,40 @@ def note_foreign_file(head: bytes, notes: Notes) -> bool:
 
 
 def note_foreign_row(row: Mapping[str, Any], notes: Notes) -> bool:
-    """Note it and return True where a row without messages is recognised as one of another format."""
+    """Note it and return True where a row is recognised as one of another format."""
+    found = _foreign_chat(row) if "messages" in row else _foreign_row(row)
+    if found is None:
+        return False
+    notes.add("FT214", found=found[0], advice=found[1])
+    return True
+
+
+def _foreign_row(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    names = {key.lower() for key in row}
     for keys, found, advice in _ROWS:
-        if keys <= row.keys():
-            notes.add("FT214", found=found, advice=advice)
-            return True
-    return False
+        if keys <= names:
+            return found, advice
+    text = row.get("text")
+    return ("ChatML text", CONVERT) if isinstance(text, str) and "<|im_start|>" in text else None
+
+
+def _foreign_chat(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What a row with messages shows at once; all else is said of its parts."""
+    tools = row.get("tools")
+    if isinstance(row["messages"], str) or isinstance(tools, str):
+        return "a format with JSON in strings", CONVERT
+    if "schemaVersion" in row or "toolConfig" in row:
+        return "the format of Bedrock", CONVERT
+    if isinstance(tools, list) and tools and isinstance(tools[0], dict) and "input_schema" in tools[0]:
+        return "the format of Anthropic", CONVERT
+    return None
 
 
 _TELLING_KEYS = re.compile(
     rb"""["'](?:messages|preferred_output|conversations|completion|chosen|rejected_response|answers|instruction"""
-    rb"""|contents|functions?)["']\s*:|["']chat["']\s*:\s*["']USER|["']role["']\s*:\s*["'](?:user|assistant)"""
+    rb"""|contents|functions?|schemaVersion)["']\s*:|["']chat["']\s*:\s*["']USER|<\|im_start\|>"""
+    rb"""|["']role["']\s*:\s*["'](?:user|assistant)""",
+    re.IGNORECASE,
 )
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.dataset.basemodels import Method
+from orchestrator.dataset.checking.formats import CONVERT
 from orchestrator.dataset.findings import Notes, Pointer, shown
 from orchestrator.spelling import nearest
 
@@ -41,11 +42,11 @@ _HARMS: Mapping[str, tuple[str, str]] = {
     ),
     "rejected": (
         "only preference data compares answers, so this one is ignored",
-        'Write {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}.',
+        f'Write {{"input": {{"messages": […]}}, "preferred_output": […], "non_preferred_output": […]}}. {CONVERT}.',
     ),
     "response": (
         "a logged answer is no part of the conversation, so it is not trained on",
-        "Append its choices[0].message to the messages, as the answer to learn.",
+        f"Append its choices[0].message to the messages, as the answer to learn. {CONVERT}.",
     ),
     "label": (
         "false marks the answer as a bad one, but it is trained on like a good one",

@@ -18,7 +18,7 @@ from orchestrator.dataset.findings import Notes, named_type, shown
 
 def check_supervised(row: Mapping[str, Any], notes: Notes) -> None:
     """Note what is wrong with `{"messages": […], "tools"?: […]}`."""
-    if "messages" not in row and note_foreign_row(row, notes):
+    if note_foreign_row(row, notes):
         return
     calls = declared_calls(row, (), notes)
     messages = listed_messages(row, (), notes)
@@ -96,7 +96,7 @@ def _check_output(row: Mapping[str, Any], key: str, calls: Calls, notes: Notes) 
 
 def check_reinforcement(row: Mapping[str, Any], notes: Notes) -> None:
     """Note what is wrong with `{"messages": […], "tools"?: […], …}`."""
-    if "messages" not in row and note_foreign_row(row, notes):
+    if note_foreign_row(row, notes):
         return
     calls = declared_calls(row, (), notes)
     messages = listed_messages(row, (), notes)

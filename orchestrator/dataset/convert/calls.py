@@ -224,7 +224,7 @@ def as_tools(definitions: Any, changes: Changes, *, what: str) -> list[Any]:
     `what` is noted where a definition had to be wrapped. Raises NotConvertible where there is no list of objects.
     """
     listed = _definitions(definitions, changes)
-    tools = [_tool(each) for entry in listed for each in _expanded(entry)]
+    tools = [_tool(each, changes) for entry in listed for each in _expanded(entry)]
     if tools != listed:
         changes.note(what)
     return [_with_schema(tool, changes) for tool in tools]
@@ -255,14 +255,25 @@ def _definitions(definitions: Any, changes: Changes) -> list[Any]:
     return definitions
 
 
-def _tool(entry: Any) -> Any:
+def _tool(entry: Any, changes: Changes) -> Any:
     if not isinstance(entry, dict):
         raise NotConvertible(f"a tool definition is {named_type(entry)}", "Write an object with a name.")
     if "function" in entry or entry.get("type", "function") != "function":
         return entry
     if not isinstance(entry.get("name"), str):
         raise NotConvertible("a function definition has no name", 'Give it a key "name".')
+    for key in ("api_name", "api_call"):
+        if isinstance(entry.get(key), str):
+            entry = _named_by_api(entry, key, changes)
     return {"type": "function", "function": {key: value for key, value in entry.items() if key != "type"}}
+
+
+def _named_by_api(entry: Mapping[str, Any], key: str, changes: Changes) -> dict[str, Any]:
+    """Gorilla's documentation of an API: it is called by `key`, and its name is a title for people."""
+    changes.note(f"{key} written as name, and name before the description")
+    described = ": ".join(filter(None, (entry["name"], entry.get("description"))))
+    named = {"name": entry[key], "description": described}
+    return named | {name: value for name, value in entry.items() if name not in (key, *named)}
 
 
 def _expanded(entry: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.dataset.convert.cells import IMAGE_KEYS, SYSTEM_KEYS, messages_of
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.convert.langchain import opened_run
 from orchestrator.dataset.findings import named_type
 
 _REQUESTS = ("request", "body", "kwargs", "inputs")
@@ -45,6 +46,7 @@ def _is_response(value: Any) -> bool:
 
 def example_of_envelope(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """The inner row, with the response as its last message. Raises NotConvertible."""
+    row = opened_run(row, changes)
     if isinstance(row.get("item"), dict):
         return _item(row, changes)
     key = _request_key(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from orchestrator.dataset.convert.changes import Changes
 from orchestrator.dataset.findings import shown
@@ -52,11 +52,27 @@ def json_schema_of(parameters: Any, changes: Changes) -> Any:
         except NotJson:
             return parameters
         changes.note("parameters in a string decoded")
+    if _is_list_of_parameters(parameters):
+        changes.note("a list of parameters written as an object")
+        parameters = {
+            each["name"]: {key: value for key, value in each.items() if key != "name"} for each in parameters
+        }
+        return _framed(parameters, changes)
     if not isinstance(parameters, dict):
         return parameters
     if _is_bare(parameters):
         return _framed(parameters, changes)
     return _schema(parameters, changes)[0]
+
+
+def _is_list_of_parameters(parameters: Any) -> TypeGuard[list[Schema]]:
+    """As Gorilla's API documentation has them: each with its name inside."""
+    if not isinstance(parameters, list) or not parameters:
+        return False
+    names = [each.get("name") for each in parameters if isinstance(each, dict)]
+    return len(names) == len(parameters) == len(set(map(str, names))) and all(
+        isinstance(name, str) for name in names
+    )
 
 
 def _is_bare(parameters: Schema) -> bool:

@@ -25,7 +25,7 @@ from orchestrator.dataset.convert.conversations import (
 from orchestrator.dataset.convert.envelopes import example_of_envelope, has_envelope
 from orchestrator.dataset.convert.preference import example_of_preference, preference_keys
 from orchestrator.dataset.convert.tables import example_of_columns, looks_like_columns
-from orchestrator.dataset.convert.textcalls import with_calls_in_text_read
+from orchestrator.dataset.convert.textcalls import calls_read, with_calls_in_text_read
 from orchestrator.dataset.findings import named_type, shown
 from orchestrator.dataset.formats import Shape
 
@@ -184,8 +184,9 @@ def _modern_preference(row: Row, renumber: bool, changes: Changes) -> Row:
     source = row.get("input")
     if not isinstance(source, dict):
         raise NotConvertible(f'"input" is {named_type(source)}', "Write an object with messages.")
-    source = _with_tools(source, changes)
-    before, outputs = _messages(source, "messages"), [_messages(row, key) for key in OUTPUTS]
+    source = _with_tools(with_calls_in_text_read(_with_tools(source, changes), changes), changes)
+    before = _messages(source, "messages")
+    outputs = [calls_read(_messages(row, key), source.get("tools"), changes) for key in OUTPUTS]
     conversation = Conversation(not renumber and all(sound_ids(before + output) for output in outputs))
     modern = {**row, "input": {**source, "messages": modern_messages(before, conversation, changes)}}
     for key, output in zip(OUTPUTS, outputs, strict=True):

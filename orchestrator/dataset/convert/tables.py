@@ -151,6 +151,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "arguments": ("arguments", "args"),
     "answer": ("answer", "completion", "response", "assistant", "output", "outputs"),
 }
+_PYTHON_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.DOTALL)
 _BARE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -229,6 +230,8 @@ def example_of_columns(
     )
     if label is not None and label not in (found.answer, found.prompt, found.context, found.system_column):
         require_good(row[label], label, keep_good=keep_good, changes=changes)
+    if tools:
+        answer = _call_text(answer)
     messages = [*_asked(row, prompt, found, changes), *_replies(answer, calls, found, changes)]
     key = found.system_column or "system"
     text = system_text(_cell(row, found.system_column), key)
@@ -238,7 +241,8 @@ def example_of_columns(
     used = {found.prompt, found.call, found.arguments, found.answer, found.context, found.system_column, label}
     history = None if "history" in names.drop or "history" in names.keep else "history"
     declared = "function" if tools and definitions_of(row.get("function"), Changes()) else None
-    refuse_meaning(row, {*used, history, declared, *DEFINITION_KEYS, *found.keep}, names, changes)
+    definitions = {column for column in row if column.lower() in DEFINITION_KEYS}
+    refuse_meaning(row, {*used, history, declared, *definitions, *found.keep}, names, changes)
     more = {column: row[column] for column in found.keep if column in row}
     changes.note("columns written as messages")
     return {**more, "messages": messages, **tools}
@@ -306,6 +310,13 @@ def _replies(answer: Any, calls: list[Any], found: ColumnNames, changes: Changes
     return [{"role": "assistant", "content": answer, "tool_calls": calls}]
 
 
+def _call_text(answer: Any) -> Any:
+    """Gorilla's answers, which are Python calls one by one, as the text `[f(a=1), g()]` of them all."""
+    listed = answer if isinstance(answer, list) else [answer]
+    are_calls = all(isinstance(each, str) and _PYTHON_CALL.fullmatch(each.strip()) for each in listed)
+    return f"[{', '.join(listed)}]" if listed and are_calls else answer
+
+
 def _without_stop(text: str, changes: Changes) -> str:
     """A completion of the old format without its leading blank and its stop at the end."""
     if not text.startswith(" "):
@@ -357,7 +368,7 @@ def _holds_calls(value: Any) -> bool:
 
 
 def _definitions(row: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
-    found = {key: row[key] for key in ("tools", "functions") if row.get(key)}
+    found = {key.lower(): row[key] for key in row if key.lower() in ("tools", "functions") and row[key]}
     described = row.get("function_description") or row.get("function")
     if not found and described and (tools := definitions_of(described, changes)):
         return {"tools": tools}

@@ -92,9 +92,18 @@ def with_calls_in_text_read(example: dict[str, Any], changes: Changes) -> dict[s
     if not tools:
         messages, tools = _tools_taken_out(messages, changes)
         example = {**example, **({"tools": tools} if tools else {})}
-    names = _names(tools)
-    read = [each for message in messages for each in _read(message, names, changes)]
+    read = calls_read(messages, tools, changes)
     return example if read == example["messages"] else {**example, "messages": read}
+
+
+def calls_read(messages: list[Any], tools: Any, changes: Changes) -> list[Any]:
+    """Messages with the calls that their texts hold as tool calls; `tools` as declared. Raises NotConvertible."""
+    names = _names(tools)
+    return [
+        each
+        for message in messages
+        for each in (_read(message, names, changes) if isinstance(message, dict) else [message])
+    ]
 
 
 def _names(tools: Any) -> list[str]:

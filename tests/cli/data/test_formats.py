@@ -60,13 +60,13 @@ def test_a_format_that_is_named_is_read_as_when_it_is_recognised(tmp_path: Path,
     assert (tmp_path / "seen").read_bytes() == (tmp_path / "named").read_bytes()
 
 
-RECOGNISED = [each for each in FORMATS if "messages" not in json.loads(each.examples[0]) and each.name != "chatml"]
+TAKEN_AS_THEY_ARE = ("openai", "openai-functions", "dpo")
+NAMED_BY_A_KEY = ("messages-response", "ms-swift")
+RECOGNISED = [each for each in FORMATS if each.name not in (*TAKEN_AS_THEY_ARE, *NAMED_BY_A_KEY)]
 
 
 @pytest.mark.parametrize("each", RECOGNISED, ids=lambda each: each.name)
 def test_the_check_names_the_format_and_a_command_that_works(project: Project, each: Format) -> None:
-    if each.name == "dpo":
-        return
     (project.root / "my rows.jsonl").write_text("\n".join(each.examples * 5) + "\n")
     refused = project.ftorch("data", "check", "my rows.jsonl", "--json")
     assert refused.code == 1
@@ -79,3 +79,36 @@ def test_the_check_names_the_format_and_a_command_that_works(project: Project, e
     )
     done = project.ftorch(*command[1:])
     assert (project.root / "my rows.converted.jsonl").exists(), done.err
+
+
+@pytest.mark.parametrize("name", NAMED_BY_A_KEY)
+def test_a_key_that_tells_a_format_comes_with_the_command_too(project: Project, name: str) -> None:
+    [each] = [each for each in FORMATS if each.name == name]
+    (project.root / "rows.jsonl").write_text("\n".join(each.examples * 5) + "\n")
+    refused = project.ftorch("data", "check", "rows.jsonl", "--json")
+    [fix] = [each["fix"] for each in json.loads(refused.out)["findings"] if each["code"] == "FT217"]
+    assert "ftorch data convert rows.jsonl -o rows.converted.jsonl" in fix
+
+
+def test_names_with_dots_in_gorillas_documentation_are_called_so(project: Project) -> None:
+    documented = {"name": "Order a ride", "api_call": "rides.order", "parameters": [{"name": "to"}, {"name": "at"}]}
+    answer = 'rides.order(to="home", at=8)'
+    row = {"Instruction": "A ride home", "Functions": json.dumps([documented]), "Output": answer}
+    (project.root / "in.jsonl").write_text(json.dumps(row) + "\n")
+    done = project.ftorch("data", "convert", "in.jsonl", "-o", "out.jsonl", "--rename-functions")
+    assert done.code == 0, done.out + done.err
+    found = json.loads((project.root / "out.jsonl").read_text())
+    [call] = found["messages"][1]["tool_calls"]
+    assert call["function"] == {"name": "rides_order", "arguments": '{"to": "home", "at": 8}'}
+    assert found["tools"][0]["function"]["description"] == "Order a ride"
+    assert json.loads((project.root / "out.names.json").read_text()) == {"rides.order": "rides_order"}
+
+
+def test_of_several_generations_none_is_chosen(project: Project) -> None:
+    [each] = [each for each in FORMATS if each.name == "langsmith-runs"]
+    row = json.loads(each.examples[0])
+    row["outputs"]["generations"][0] *= 2
+    (project.root / "in.jsonl").write_text(json.dumps(row) + "\n")
+    done = project.ftorch("data", "convert", "in.jsonl", "-o", "out.jsonl")
+    assert done.code != 0
+    assert "its outputs hold 2 generations. Keep one of them." in done.err

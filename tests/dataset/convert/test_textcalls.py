@@ -146,3 +146,14 @@ def test_a_schema_that_is_json_schema_keeps_its_bytes(convert: Convert) -> None:
     row = {"messages": [ASKED, {"role": "assistant", "content": "Done."}], "tools": [TOOL]}
     done, rows = convert([row])
     assert (rows, done.changes) == ([row], ())
+
+
+def test_calls_in_the_answers_of_preference_data_are_read(convert: Convert) -> None:
+    answers = {
+        "preferred_output": [{"role": "assistant", "content": "[climb(metres=5)]"}],
+        "non_preferred_output": [{"role": "assistant", "content": "No."}],
+    }
+    _, [row] = convert([{"input": {"messages": [ASKED], "tools": [TOOL]}, **answers}])
+    [answer] = row["preferred_output"]
+    assert called({"messages": [answer]}, 0) == [("climb", {"metres": 5})]
+    assert row["non_preferred_output"] == answers["non_preferred_output"]
