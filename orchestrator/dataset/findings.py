@@ -6,14 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from orchestrator.dataset.rules import RULES, Severity
-
-if TYPE_CHECKING:
-    pass
-
 
 Pointer = tuple[str | int, ...]
 """The keys and indexes (from 0) that lead from an example to the place."""
@@ -22,16 +18,6 @@ STORED_PER_CODE = 1000
 
 _STRONGER = {"FT218": "FT217"}
 """Tallies of a code are left out where there is one of the stronger code about the same subject."""
-
-_ENTRY_WORDS = {
-    "messages": "message",
-    "tools": "tool",
-    "functions": "function",
-    "tool_calls": "tool call",
-    "content": "content part",
-    "preferred_output": "preferred_output message",
-    "non_preferred_output": "non_preferred_output message",
-}
 
 
 @dataclass(frozen=True)
@@ -45,22 +31,21 @@ class Finding:
     """JSON pointer (RFC 6901) into the line's object; "" is the object itself."""
     reason: str
     fix: str
-    within: str = ""
-    """The place inside the line for people, such as `message 3, key "content"`; "" for the whole line."""
     excerpt: str = ""
     """The text around the place, at most 80 printable characters; "" where there is none."""
 
     @property
-    def place(self) -> str:
-        """The place for people, such as `Line 1, message 3, key "content"`; "" where the whole file is meant."""
-        if self.line is None:
-            return ""
-        return f"Line {self.line}, {self.within}" if self.within else f"Line {self.line}"
-
-    @property
     def message(self) -> str:
-        """Place and reason in one sentence, without the fix."""
-        return f"{self.place}: {self.reason}" if self.place else self.reason
+        """Place and reason in one sentence, without the fix: `Line 2 at /messages/1: the content is missing`."""
+        line = "" if self.line is None else f"Line {self.line}"
+        place = " at ".join(filter(None, (line, self.pointer)))
+        return f"{place}: {self.reason}" if place else self.reason
+
+    def said_of(self, path: Path) -> str:
+        """All of it, as a compiler would: `train.jsonl:2: FT205 at /messages/1: the content is missing. Add it.`"""
+        line = "" if self.line is None else f":{self.line}"
+        place = f" at {self.pointer}" if self.pointer else ""
+        return f"{path}{line}: {self.code}{place}: {self.reason}. {self.fix}"
 
 
 @dataclass
@@ -117,7 +102,6 @@ class Notes:
                 pointer=_written(pointer),
                 reason=kind.reason.format(**facts),
                 fix=kind.fix.format(**facts),
-                within=_within(pointer),
                 excerpt=excerpt,
             )
         )
@@ -196,7 +180,7 @@ def without_content(finding: Finding) -> Finding:
     reason = finding.reason
     if finding.code not in _PLAIN_REASONS:
         reason = f"{RULES[finding.code].title}; nothing is shown of a file that holds no training data"
-    return replace(finding, reason=reason, pointer="", within="", excerpt="")
+    return replace(finding, reason=reason, pointer="", excerpt="")
 
 
 def shown(value: Any, characters: int = 60) -> str:
@@ -229,20 +213,6 @@ def named_type(value: Any) -> str:
 def _written(pointer: Pointer) -> str:
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in pointer)
     return printable("".join(f"/{part}" for part in parts))
-
-
-def _within(pointer: Pointer) -> str:
-    words: list[str] = []
-    keys: list[str] = []
-    for part, following in pairwise((*pointer, "")):
-        if isinstance(part, int):
-            words.append(f"{_ENTRY_WORDS.get(keys[-1], keys[-1]) if keys else 'entry'} {part + 1}")
-            keys = []
-        elif isinstance(following, int) or part != "input":
-            keys.append(part)
-    if keys:
-        words.append(f'key "{".".join(keys)}"')
-    return printable(", ".join(words))
 
 
 # --- Excerpts, safe to print on any terminal ---------------------------------------------------------------------

@@ -67,7 +67,7 @@ def _sound_prompts(path: Path) -> Prompts:
     """The requests of a file in which every line is as the training format asks; else raises InvalidCases."""
     report = check_file(path, method="supervised", purpose="evaluation", count_tokens=False)
     if report.errors:
-        named = [f"{path}: {finding.message}. {finding.fix}" for finding in report.errors[:MOST_PROBLEMS]]
+        named = [finding.said_of(path) for finding in report.errors[:MOST_PROBLEMS]]
         raise InvalidCases(path, named, report.total("error") - len(named))
     return report.survey.prompts
 
@@ -101,7 +101,7 @@ class _Found:
 
     def note(self, path: Path, line: int, problem: str) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(f"{path}: Line {line}, {problem}.")
+            self.problems.append(f"{path}:{line}: {problem}.")
         else:
             self.left_out += 1
 

@@ -60,7 +60,7 @@ def print_conversion(
         _print_left_out(done, source, errors)
     if not report.ok:
         first = report.errors[0]
-        text = f"First error: {target}: {first.code} {first.message}. {first.fix}"
+        text = f"First error: {first.said_of(target)}"
         errors.print(printable(text), style="red", soft_wrap=True)
     for code, hint in _HINTS.items():
         if code in report.counts:

@@ -200,7 +200,7 @@ def print_explanation(explained: Explanation, console: Console) -> None:
         console.print(f"\n{name}", style="bold")
         for line in wrapped(text, console, indent="  ", hanging=""):
             console.print(line, soft_wrap=True)
-    where = f": {explained.place}" if explained.place else ""
+    where = f" at {explained.place}" if explained.place else ""
     for name, text in ((f"wrong{where}", kind.wrong), ("right", kind.right)):
         if text.strip():
             console.print(f"\n{name}", style="bold")

@@ -122,7 +122,7 @@ def test_a_bad_case_is_refused_with_its_line_and_key(
     with pytest.raises(InvalidCases) as caught:
         check_cases(path)
     message = str(caught.value)
-    assert f"{path}: Line 2, " in message
+    assert f"{path}:2: " in message
     assert "Nothing was asked" in message
     assert all(word in message for word in words), message
 
@@ -130,13 +130,13 @@ def test_a_bad_case_is_refused_with_its_line_and_key(
 def test_a_line_without_an_expected_answer_is_refused(make_row: MakeRow, write_cases: Write) -> None:
     row = make_row("x")
     del row["messages"][-1]
-    with pytest.raises(InvalidCases, match=r"Line 1.*assistant"):
+    with pytest.raises(InvalidCases, match=r":1: .*assistant"):
         check_cases(write_cases(row))
 
 
 def test_two_cases_of_one_id_are_refused(make_row: MakeRow, write_cases: Write) -> None:
     path = write_cases(make_row(BOOKING, id="a"), make_row("Yes"), make_row(BOOKING, id="a"))
-    with pytest.raises(InvalidCases, match=r'Line 3, key "id": "a" is the id of line 1'):
+    with pytest.raises(InvalidCases, match=r':3: key "id": "a" is the id of line 1'):
         check_cases(path)
 
 
@@ -147,7 +147,7 @@ def test_two_cases_of_one_id_are_refused(make_row: MakeRow, write_cases: Write) 
 def test_a_line_that_no_training_file_may_hold_is_no_case_either(
     write_cases: Write, make_row: MakeRow, line: str
 ) -> None:
-    with pytest.raises(InvalidCases, match="Line 2"):
+    with pytest.raises(InvalidCases, match=":2: "):
         check_cases(write_cases(make_row(BOOKING), line))
 
 

@@ -20,7 +20,7 @@ class Explanation:
     reason: str
     fix: str
     place: str = ""
-    """Where in a line of the wrong example; "" where it is no place inside a line."""
+    """The JSON pointer into a line of the wrong example; "" where it is the whole line."""
 
 
 def explain(kind: Rule) -> Explanation:
@@ -29,7 +29,7 @@ def explain(kind: Rule) -> Explanation:
     if found is None:
         fix = _open(kind.fix) or "The finding itself says what to do."
         return Explanation(kind, _open(kind.reason) or kind.title, fix)
-    return Explanation(kind, found.reason, found.fix, found.within)
+    return Explanation(kind, found.reason, found.fix, found.pointer)
 
 
 def _finding(kind: Rule, text: str) -> Finding | None:

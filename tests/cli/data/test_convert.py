@@ -72,10 +72,10 @@ def test_what_was_written_is_checked_and_a_refused_line_ends_with_exit_code_1(pr
     assert done.code == 1
     assert "1 example written, 1 error" in done.out
     assert "Nothing to change" not in done.out
-    assert "First error: bad-new.jsonl: FT205 Line 1, message 1" in done.err
+    assert "First error: bad-new.jsonl:1: FT205 at /messages/0/content: " in done.err
     assert (project.root / "bad-new.jsonl").exists()
     found = json.loads(project.ftorch("data", "convert", "bad.jsonl", "-o", "x.jsonl", "--json").out)
-    assert (found["errors"], "message 1" in found["first_error"]) == (1, True)
+    assert (found["errors"], "Line 1 at /messages/0" in found["first_error"]) == (1, True)
 
 
 def test_names_that_services_refuse_are_renamed_with_a_map_beside(project: Project) -> None:

@@ -88,7 +88,7 @@ def test_a_finding_names_line_message_and_key_and_shows_the_text(tmp_path: Path)
     report = check_rows(tmp_path, EXAMPLE, changed(EXAMPLE, *FUNCTION, "arguments", {"metres": 5}))
     finding = report.errors[0]
     assert (finding.line, finding.pointer) == (2, "/messages/2/tool_calls/0/function/arguments")
-    assert finding.message.startswith('Line 2, message 3, tool call 1, key "function.arguments": the arguments')
+    assert finding.message.startswith("Line 2 at /messages/2/tool_calls/0/function/arguments: the arguments")
     assert finding.excerpt == '{"metres": 5}'
     assert "Make it a string" in finding.fix
 
