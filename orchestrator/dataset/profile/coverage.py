@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,6 +17,8 @@ from orchestrator.dataset.variants import first_difference
 MOST_CHOICES = 20
 """Longer enums (currencies, countries) are not asked to be shown whole."""
 
+_EMPTY_WORDS = frozenset(("a", "an", "the", "of", "for", "this", "that", "is", "are", "its", "and"))
+_ALIKE_SHOWN = 4
 _REGULAR_SHARE = 0.1
 _ALL_COMBINATIONS_UP_TO = 2
 
@@ -27,6 +31,7 @@ def note_definitions(functions: Sequence[Function], notes: Notes) -> None:
         where = listed_apart((_differing(function) for function in differing[:5]), len(differing))
         notes.add("FT611", count=f"{len(differing):,}", where=where)
     _note_descriptions(functions, notes)
+    _note_alike(functions, notes)
 
 
 def regular_functions(functions: Sequence[Function], examples: int) -> list[Function]:
@@ -111,6 +116,30 @@ def _note_descriptions(functions: Sequence[Function], notes: Notes) -> None:
     if lacking and len(lacking) < of:
         notes.at(None)
         notes.add("FT615", count=f"{len(lacking):,}", of=f"{of:,}", where=listed(lacking))
+
+
+def _note_alike(functions: Sequence[Function], notes: Notes) -> None:
+    """Note functions that nothing but their names tells apart: declared first on the same line, with parameters of
+    the same names and descriptions of the same words."""
+    groups: defaultdict[tuple[int, frozenset[str], frozenset[str]], list[str]] = defaultdict(list)
+    for function in functions:
+        if function.variants and (words := _words(function)):
+            paths = frozenset(each.path for each in function.parameters)
+            groups[function.first_line, paths, words].append(function.name)
+    alike = [names for names in groups.values() if len(names) > 1]
+    if alike:
+        first = next(function for function in functions if function.name == alike[0][0])
+        notes.at(first.first_line)
+        where = listed_apart([" and ".join(names[:_ALIKE_SHOWN]) for names in alike])
+        notes.add("FT617", count=f"{sum(map(len, alike)):,}", where=where)
+        notes.at(None)
+
+
+def _words(function: Function) -> frozenset[str]:
+    """What the description says, without the words that tell nothing apart."""
+    description = function.definitions[0].parsed().get("description")
+    found = re.findall(r"\w+", description.lower()) if isinstance(description, str) else []
+    return frozenset(found) - _EMPTY_WORDS
 
 
 def _note_list(code: str, texts: Sequence[str], notes: Notes, of: int | None = None) -> None:

@@ -44,7 +44,8 @@ def _light(mode: dict[str, Any], *required: str) -> Any:
 
 
 _LEGACY = {"role": "assistant", "content": None, "function_call": FUNCTION}
-_DESCEND = tool(name="descend")
+_DESCEND = tool(name="descend", description="Go down to an altitude.")
+_REJECT = tool(name="reject", description="Say that nothing here fits the request.")
 _ON = call(name="light", arguments='{"mode": "on"}')
 _OFF = call("call_2", name="light", arguments='{"mode": "off"}')
 _ANY = call("call_2", name="light", arguments="{}")
@@ -154,12 +155,20 @@ SURVEY: tuple[Rule, ...] = (
         right=called(CALL),
     ),
     warning(
+        "FT617",
+        "tools alike",
+        "{count} function(s) are told apart by nothing but their names: {where}",
+        "Say in each description when to call it and not the other, or keep one of them.",
+        wrong=called(CALL, tools=[TOOL, tool(name="rise")]),
+        right=called(CALL, tools=[TOOL, tool(name="rise", description="Climb to an altitude, then hover.")]),
+    ),
+    warning(
         "FT621",
         "no rejections",
         "{count} example(s) call functions, and none shows what to answer when no function fits",
         "Add requests that the tools can't fulfil, answered in text or by a tool such as reject_request.",
         wrong=called(CALL),
-        right=_lines(called(CALL), _say("Make coffee", call(name="reject"), tools=[TOOL, tool(name="reject")])),
+        right=_lines(called(CALL), _say("Make coffee", call(name="reject"), tools=[TOOL, _REJECT])),
     ),
     warning(
         "FT622",

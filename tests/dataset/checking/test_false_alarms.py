@@ -8,7 +8,7 @@ from typing import Any
 from support.rows import DECLARED, EXAMPLE, FUNCTION, MISSING, TOOL, Row, changed, check_rows
 from support.surveys import asks, call, says, tool
 
-TOOLS = [tool("light"), tool("lock")]
+TOOLS = [tool("light"), tool("lock", "Lock a door.")]
 
 
 def prompts(*texts: str, **keys: Any) -> list[Row]:

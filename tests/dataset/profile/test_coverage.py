@@ -139,3 +139,17 @@ def test_different_values_are_kept_apart_up_to_a_limit() -> None:
     survey = survey_of([asks("a", call("light", n=number), tools=[tool(n={})]) for number in range(500)])
     argument = survey.tools.functions["light"].arguments["n"]
     assert (argument.given, len(argument.values)) == (500, 200)
+
+
+def test_functions_that_only_their_names_tell_apart_are_noted() -> None:
+    def room() -> dict[str, Any]:
+        return {"type": "string", "required": True}
+
+    one = tool("light_on", "Switch the light of a room on.", room=room())
+    same = tool("lamp_on", "Switch the light of the room on.", room=room())
+    other = tool("light_off", "Switch the light of a room off.", room=room())
+    found = shown([one, same, other], call("light_on", room="hall"))
+    assert found["FT617"] == "2 function(s) are told apart by nothing but their names: light_on and lamp_on"
+    assert "FT617" not in shown([one, other], call("light_on", room="hall"))
+    assert "FT617" not in shown([one, tool("lamp_on", "Switch the light of a room on.")], call("light_on"))
+    assert "FT617" not in shown([tool("a", ""), tool("b", "")], call("a"))
