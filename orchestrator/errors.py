@@ -439,6 +439,15 @@ class NoSuchModel(UsageError):
     """The endpoint {endpoint} has no model "{model}". {advice} Nothing was asked."""
 
 
+class ToolStillCalled(FtorchError):
+    """{path}, line {line} calls "{name}", so its definition can't be left out. Leave such examples out first."""
+
+
+class NoBaseModel(UsageError):
+    """The endpoint {endpoint} has no model "{model}" that could be trained further: it is another account's, was
+    deleted, or is misspelt. Nothing was uploaded. The models of recorded runs: ftorch models"""
+
+
 class NotEvaluated(UsageError):
     """ "{key}" was not evaluated{where}. {advice}"""
 
@@ -474,6 +483,10 @@ class BatchRefused(FtorchError):
 
 class BatchUnsettled(AwaitsPerson):
     """What became of batch {batch} is not known: {reason}"""
+
+
+class NothingAnswered(FtorchError):
+    """None of the {count} questions got an answer. The first: {first}"""
 
 
 class AnswersMissing(UsageError):

@@ -41,6 +41,15 @@ def _element(value: Mapping[str, Any]) -> str:
     return "  {\n    " + _FLAT.encode(value)[1:-1] + "\n  }"
 
 
+def noted_model(_ctx: click.Context, _param: click.Parameter, model: str | None) -> str | None:
+    """For options that name a base model: say on stderr where the name is nearly that of a known one."""
+    from orchestrator.dataset.basemodels import meant_instead
+
+    if model and (near := meant_instead(model)):
+        click.echo(f'Note: no model "{model}" is known here; did you mean "{near}"?', err=True)
+    return model
+
+
 def say_error(error: FtorchError) -> None:
     """Print an error as one clear message, without a traceback.
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal
 
+from orchestrator.spelling import nearest
+
 Method = Literal["supervised", "dpo", "reinforcement"]
 """The `type` of a fine-tuning job's method: it decides what an example looks like."""
 
@@ -27,12 +29,19 @@ _TRAINING_CONTEXT = {
 # OpenAI's page of deprecations, announced on 14 October 2026 (read in copies of it).
 _OPENAI_ENDS = date(2027, 1, 14)
 _SHUTDOWN = {("openai", family): _OPENAI_ENDS for family in ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini")}
+# The same page: of these only the fine-tuned models ended.
+_TUNED_ENDED = date(2026, 10, 23)
+_TUNED_SHUTDOWN = {
+    ("openai", family): _TUNED_ENDED for family in ("gpt-3.5-turbo", "gpt-4", "gpt-4.1-nano", "o4-mini")
+}
 
-
-# What models can be trained with, read in November 2026: OpenAI's guides to direct preference optimization,
-# reinforcement and vision fine-tuning, and Azure's pages on models, reinforcement and vision. What is not here has
-# no list.
+# What models can be trained with, read in November 2026: OpenAI's guides to each method and to vision fine-tuning,
+# and Azure's pages on models, reinforcement and vision. What is not here has no list.
 _TRAINABLE: Mapping[tuple[str, Subject], tuple[str, ...]] = {
+    ("openai", "supervised"): (
+        *("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
+        *("gpt-4o", "gpt-4o-mini", "gpt-3.5-turbo", "gpt-4"),
+    ),
     ("openai", "dpo"): ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
     ("openai", "reinforcement"): ("o4-mini",),
     ("openai", "images"): ("gpt-4o",),
@@ -68,11 +77,17 @@ def is_version_of(model: str, family: str) -> bool:
 
 def shutdown_date(endpoint_type: str, model: str) -> date | None:
     """When the endpoint ends a model and what was tuned from it, as announced; None where no date is known."""
+    return _day(_SHUTDOWN, endpoint_type, model)
+
+
+def tuned_until(endpoint_type: str, model: str) -> date | None:
+    """The day on which the endpoint ends what is tuned from a model, as announced; None where none is known."""
+    return _day(_TUNED_SHUTDOWN, endpoint_type, model) or shutdown_date(endpoint_type, model)
+
+
+def _day(days: Mapping[tuple[str, str], date], endpoint_type: str, model: str) -> date | None:
     base = base_model(model)
-    ends = (
-        day for (kind, family), day in _SHUTDOWN.items() if kind == endpoint_type and is_version_of(base, family)
-    )
-    return next(ends, None)
+    return next((days[key] for key in days if key[0] == endpoint_type and is_version_of(base, key[1])), None)
 
 
 def training_context(model: str) -> int | None:
@@ -80,6 +95,45 @@ def training_context(model: str) -> int | None:
     base = base_model(model)
     limits = (limit for family, limit in _TRAINING_CONTEXT.items() if is_version_of(base, family))
     return next(limits, None)
+
+
+# --- Misspelt names ----------------------------------------------------------------------------------------------
+
+
+# Versions that the guides and price lists of OpenAI and Azure named in November 2026.
+_VERSIONS = (
+    *("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4.1-nano-2025-04-14"),
+    *("gpt-4o-2024-05-13", "gpt-4o-2024-08-06", "gpt-4o-2024-11-20", "gpt-4o-mini-2024-07-18"),
+    *("gpt-3.5-turbo-0125", "gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106", "gpt-4-0613"),
+    *("gpt-35-turbo-0125", "gpt-35-turbo-0613", "gpt-35-turbo-1106"),  # Azure's spelling
+    *("o4-mini-2025-04-16", "gpt-5-2025-08-07"),
+)
+_VERSION = re.compile(r"-\d{4}(-\d\d-\d\d)?$")
+_FAMILIES = (
+    *dict.fromkeys(_VERSION.sub("", each) for each in _VERSIONS),
+    *("gpt-oss-20b", "Ministral-3B", "Llama-3.3-70B-Instruct", "Qwen-3-32B"),
+)
+_ALIKE, _NEARLY_EQUAL = 0.85, 0.93
+
+
+def meant_instead(model: str) -> str | None:
+    """The known base model that a name is nearly: gpt-4.1-mini for gpt-4.1-mimi; None for any other name, such as
+    that of a model nobody here has heard of. Other numbers make another model: gpt-5-mini is nearly none."""
+    base = base_model(model)
+    family = _VERSION.sub("", base)
+    if family in _FAMILIES:
+        is_known = base == family or base in _VERSIONS
+        return None if is_known else nearest(base, _VERSIONS, cutoff=_NEARLY_EQUAL)
+    near = nearest(family.lower(), [each.lower() for each in _FAMILIES], cutoff=_ALIKE)
+    known = next((each for each in _FAMILIES if each.lower() == near), None)
+    if known is None or _digits(known) != _digits(family):
+        return None
+    version = f"{known}{base.removeprefix(family)}"
+    return version if version in _VERSIONS else known
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 # --- Purposes of a data file -------------------------------------------------------------------------------------

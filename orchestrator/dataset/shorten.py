@@ -1,13 +1,13 @@
-"""Shorter tool definitions: fewer prompt tokens, for models that are trained and used with the short form."""
+"""Shorter prompts: fewer tokens, for models that are trained and used with the short form."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from orchestrator.dataset.files import json_line, new_files, open_as_sent
 from orchestrator.dataset.jsontext import NotJson, parse_json
@@ -20,20 +20,57 @@ from orchestrator.dataset.variants import (
     definitions_of_file,
     disagreement,
 )
-from orchestrator.errors import DataFileEmpty, DefinitionsDiffer, LineUnreadable
+from orchestrator.errors import DataFileEmpty, DefinitionsDiffer, LineUnreadable, NoSuchTool, ToolStillCalled
+from orchestrator.spelling import did_you_mean
 
-Level = Literal["descriptions", "parameters", "tools"]
 Row = dict[str, Any]
 
-_LEVELS: Mapping[Variant, Level] = {
-    "no-descriptions": "descriptions",
-    "no-parameters": "parameters",
-    "no-tools": "tools",
-}
 _DEFINITIONS = ("tools", "functions")
 _NEED_TOOLS = ("parallel_tool_calls", "tool_choice")
+_ANSWERS = ("messages", "preferred_output", "non_preferred_output")
 _SCHEMA_MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _LITERALS = ("enum", "const", "default", "examples", "required")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is left out of the prompt of every example, and what is written in place of what is there."""
+
+    descriptions: bool = False
+    """Of functions and of their parameters."""
+    parameters: bool = False
+    """The names of the functions stay."""
+    tools: bool = False
+    """All definitions."""
+    names: frozenset[str] = frozenset()
+    """Functions whose definitions are left out."""
+    definitions: Mapping[str, Row] = field(default_factory=dict)
+    """By name: definitions in place of the file's."""
+    system: str | None = None
+    """The system message of every example."""
+
+
+CUTS: Mapping[Variant, Cut] = {
+    "full": Cut(),
+    "no-descriptions": Cut(descriptions=True),
+    "no-parameters": Cut(descriptions=True, parameters=True),
+    "no-tools": Cut(tools=True),
+}
+"""Each leaves out more than the one before."""
+_TOOL_PREFIX = "tool:"
+
+
+def cut_of(words: Iterable[str]) -> Cut:
+    """What `descriptions`, `parameters`, `tools` and `tool:NAME` leave out. Raises ValueError for another word."""
+    parts, names = set[str](), set[str]()
+    for word in words:
+        if word in ("descriptions", "parameters", "tools"):
+            parts.add(word)
+        elif word.startswith(_TOOL_PREFIX) and word != _TOOL_PREFIX:
+            names.add(word.removeprefix(_TOOL_PREFIX))
+        else:
+            raise ValueError(word)
+    return Cut("descriptions" in parts, "parameters" in parts, "tools" in parts, frozenset(names))
 
 
 @dataclass(frozen=True)
@@ -64,56 +101,73 @@ class Shortened:
 
 
 def shorten_files(
-    files: Mapping[Path, Path], level: Level, *, model: str | None = None, replace: bool = False
+    files: Mapping[Path, Path], cut: Cut, *, model: str | None = None, force: bool = False
 ) -> list[Shortened]:
-    """Write each of the `files` (sources to targets) with shorter definitions; all of them, or none.
+    """Write each of the `files` (sources to targets) with a shorter prompt; all of them, or none.
 
-    Each level drops more than the one before: descriptions; then the parameters too; then the tools. Answers,
-    and every key that says nothing about tools, stay as they are. `model` chooses the token encoding.
-    Raises DefinitionsDiffer where two files define a function differently, LineUnreadable, DataFileNotFound,
-    DataFileUnreadable, DataFileEmpty, OutputExists (unless `replace`) and OutputUnwritable.
+    Answers, and every key that says nothing about tools, stay as they are. `model` chooses the token encoding.
+    Raises DefinitionsDiffer where two files define a function differently, NoSuchTool for a name that none of them
+    declares, ToolStillCalled for a dropped one that an example calls, LineUnreadable, DataFileNotFound,
+    DataFileUnreadable, DataFileEmpty, OutputExists (unless `force`) and OutputUnwritable.
     """
     before = _agreeing([*files])
-    with new_files([*files.values()], replace=replace) as outputs:
+    _require_declared([*cut.names, *cut.definitions], before.values())
+    with new_files([*files.values()], replace=force) as outputs:
         return [
-            _Shortening(level, model, output).shorten(source, target, before[source])
+            _Shortening(cut, model, output).shorten(source, target, before[source])
             for (source, target), output in zip(files.items(), outputs, strict=True)
         ]
 
 
 def in_variant(row: Row, variant: Variant) -> Row:
     """The example or request with its definitions in this variant, or in its own where that is shorter."""
-    level = _LEVELS.get(variant)
-    return row if level is None else shortened(row, level)
+    return shortened(row, CUTS[variant])
 
 
-def shortened(row: Row, level: Level) -> Row:
-    """The example with shorter definitions. `row` may have any training format, and is left as it is."""
+def shortened(row: Row, cut: Cut) -> Row:
+    """The example with a shorter prompt. `row` may have any training format, and is left as it is."""
     if "input" in row and isinstance(row["input"], dict):
-        return {**row, "input": shortened(row["input"], level)}
-    if level == "tools":
-        return {key: value for key, value in row.items() if key not in (*_DEFINITIONS, *_NEED_TOOLS)}
+        return {**row, "input": shortened(row["input"], cut)}
     shorter = dict(row)
     for key in _DEFINITIONS:
         if isinstance(row.get(key), list):
-            shorter[key] = [_shorter_tool(tool, level) for tool in row[key]]
+            kept = [] if cut.tools else [tool for tool in row[key] if _name(tool) not in cut.names]
+            shorter[key] = [_shorter_tool(tool, cut) for tool in kept]
+    if any(row.get(key) and not shorter[key] for key in _DEFINITIONS) or cut.tools:
+        shorter = {key: value for key, value in shorter.items() if key not in (*_DEFINITIONS, *_NEED_TOOLS)}
+    if cut.system is not None and isinstance(row.get("messages"), list):
+        shorter["messages"] = _under(cut.system, row["messages"])
     return shorter
 
 
-def _shorter_tool(tool: Any, level: Level) -> Any:
+def _under(system: str, messages: list[Any]) -> list[Any]:
+    first = messages[0] if messages and isinstance(messages[0], dict) else {}
+    if first.get("role") in ("system", "developer"):
+        return [{**first, "content": system}, *messages[1:]]
+    return [{"role": "system", "content": system}, *messages]
+
+
+def _name(tool: Any) -> Any:
+    function = tool.get("function", tool) if isinstance(tool, dict) else {}
+    return function.get("name") if isinstance(function, dict) else None
+
+
+def _shorter_tool(tool: Any, cut: Cut) -> Any:
     if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-        return {**tool, "function": _shorter_function(tool["function"], level)}
-    return _shorter_function(tool, level) if isinstance(tool, dict) else tool
+        return {**tool, "function": _shorter_function(tool["function"], cut)}
+    return _shorter_function(tool, cut) if isinstance(tool, dict) else tool
 
 
-def _shorter_function(function: Row, level: Level) -> Row:
-    shorter = {key: value for key, value in function.items() if key != "description"}
-    if level == "parameters":
+def _shorter_function(function: Row, cut: Cut) -> Row:
+    shorter = dict(cut.definitions.get(str(function.get("name")), function))
+    if cut.descriptions:
+        shorter.pop("description", None)
+    if cut.parameters:
         # A strict function must list its parameters, and this one no longer does.
         shorter.pop("strict", None)
         if "parameters" in shorter:
             shorter["parameters"] = {"type": "object", "properties": {}}
-    elif "parameters" in shorter:
+    elif cut.descriptions and "parameters" in shorter:
         shorter["parameters"] = _undescribed(shorter["parameters"])
     return shorter
 
@@ -145,9 +199,17 @@ def _agreeing(sources: Sequence[Path]) -> Mapping[Path, Definitions]:
     return found
 
 
+def _require_declared(names: Collection[str], files: Collection[Definitions]) -> None:
+    known = sorted({name for file in files for name in file.functions})
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none")
+
+
 @dataclass
 class _Shortening:
-    level: Level
+    cut: Cut
     model: str | None
     output: BinaryIO
     before: array[int] = field(default_factory=lambda: array("Q"))
@@ -158,7 +220,8 @@ class _Shortening:
         with open_as_sent(source) as stream:
             for number, line in numbered_lines(stream):
                 row = _row(source, number, line)
-                shorter = shortened(row, self.level)
+                shorter = shortened(row, self.cut)
+                self._require_uncalled(source, number, row)
                 self.output.write((json_line(shorter) if shorter != row else line or b"") + b"\n")
                 self.before.append(_prompt_length(row, self.model))
                 self.after.append(_prompt_length(shorter, self.model))
@@ -167,6 +230,23 @@ class _Shortening:
             raise DataFileEmpty(path=source)
         tokens = _prompt_tokens(self.before), _prompt_tokens(self.after)
         return Shortened(source, target, len(self.before), definitions.variant, kept.variant, *tokens)
+
+    def _require_uncalled(self, source: Path, number: int, row: Row) -> None:
+        if self.cut.names and not self.cut.tools:
+            for name in _called(row) & self.cut.names:
+                raise ToolStillCalled(name=name, path=source, line=number)
+
+
+def _called(row: Row) -> set[str]:
+    """The functions that an example calls, in any training format."""
+    holders = [row, row["input"]] if isinstance(row.get("input"), dict) else [row]
+    found = set[str]()
+    for message in (each for holder in holders for key in _ANSWERS for each in holder.get(key) or ()):
+        if isinstance(message, dict):
+            calls = message.get("tool_calls")
+            for call in [*(calls if isinstance(calls, list) else []), {"function": message.get("function_call")}]:
+                found.add(str(_name(call)))
+    return found
 
 
 def _row(source: Path, number: int, line: bytes | None) -> Row:

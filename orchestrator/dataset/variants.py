@@ -14,6 +14,12 @@ from orchestrator.dataset.lines import numbered_lines
 
 Variant = Literal["full", "no-descriptions", "no-parameters", "no-tools"]
 
+WITHOUT_TOOLS = (
+    "without tools in the request an API returns no tool calls: the model can only write them as text, "
+    "which counts as no call"
+)
+"""What to know of the variant no-tools where examples call functions."""
+
 MOST_FUNCTIONS = 1000
 MOST_DEFINITIONS = 8
 
@@ -106,7 +112,7 @@ def disagreement(training: Definitions, other: Definitions) -> Disagreement | No
     """
     if training.variant != other.variant:
         reason = f"{training.name} has the variant {training.variant}, but {other.name} has {other.variant}"
-        return Disagreement(reason, "Shorten both to the same level: ftorch data shorten")
+        return Disagreement(reason, "Shorten both in the same way: ftorch data shorten")
     for name, known in other.functions.items():
         trained = training.functions.get(name, {})
         unknown = [text for text in known if text not in trained]

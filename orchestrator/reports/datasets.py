@@ -16,8 +16,9 @@ from orchestrator.dataset.profile.fingerprints import listed
 from orchestrator.dataset.shorten import Shortened
 from orchestrator.dataset.split import PARTS, Split
 from orchestrator.dataset.stats import ArgumentCoverage, Distribution, FunctionCoverage, Statistics
+from orchestrator.dataset.variants import WITHOUT_TOOLS
 from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
-from orchestrator.reports.text import count, plural, printable
+from orchestrator.reports.text import count, plural, print_wrapped, printable
 
 if TYPE_CHECKING:  # it loads pydantic
     from orchestrator.evaluation.logs import LogConversion
@@ -204,6 +205,8 @@ def print_shortened(done: Sequence[Shortened], console: Console) -> None:
         for each in done
     ]
     console.print(Table(number_columns("WROTE", "EXAMPLES", "MEAN", "P95", "SAVED"), rows))
+    if done[0].variant == "no-tools" != done[0].variant_before:
+        print_wrapped(f"Note: {WITHOUT_TOOLS}.", console, indent="", hanging="", style="yellow")
 
 
 def shortened_object(done: Shortened) -> dict[str, Any]:

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from orchestrator.dataset.basemodels import base_model, is_version_of, training_context
+from orchestrator.dataset.basemodels import (
+    base_model,
+    is_version_of,
+    meant_instead,
+    shutdown_date,
+    training_context,
+    tuned_until,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +54,38 @@ def test_a_version_is_a_date_behind_the_name(model: str, family: str, is_one: bo
 )
 def test_how_much_of_an_example_is_trained_on_is_known_for_some_models(model: str, limit: int | None) -> None:
     assert training_context(model) == limit
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [
+        ("gpt-4.1-mimi", "gpt-4.1-mini"),
+        ("gpt4.1-mini", "gpt-4.1-mini"),
+        ("gpt-4.1-mni-2025-04-14", "gpt-4.1-mini-2025-04-14"),
+        ("gpt-4.1-mini-2025-04-15", "gpt-4.1-mini-2025-04-14"),
+        ("GPT-4o-mini", "gpt-4o-mini"),
+        ("ft:gpt-4.1-mimi:org::abc", "gpt-4.1-mini"),
+        ("gpt-oss-20", "gpt-oss-20b"),
+        ("Qwen-3-32b", "Qwen-3-32B"),
+    ],
+)
+def test_a_misspelt_name_has_a_known_one_near(model: str, meant: str | None) -> None:
+    assert meant_instead(model) == meant
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", "gpt-4o-2024-11-20", "gpt-4o-2025-01-01", "gpt-35-turbo-0125"),
+        *("gpt-5-mini", "gpt-5.1", "o3-mini", "gpt-oss-120b", "Qwen/Qwen3-8B", "mistral-small", "tiny", "base"),
+    ],
+)
+def test_known_names_and_those_of_other_models_are_no_misspellings(model: str) -> None:
+    assert meant_instead(model) is None
+
+
+def test_tuned_models_may_end_before_their_base() -> None:
+    assert tuned_until("openai", "gpt-4.1-nano-2025-04-14") == date(2026, 10, 23)
+    assert shutdown_date("openai", "gpt-4.1-nano-2025-04-14") is None
+    assert tuned_until("openai", "gpt-4.1-mini") == date(2027, 1, 14)
+    assert tuned_until("azure", "gpt-4.1-nano") is None

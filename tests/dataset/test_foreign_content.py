@@ -37,7 +37,7 @@ COMMANDS = [
         "data check --all --json {}",
         "data stats {}",
         "data split {} -o .",
-        "data shorten {} --level tools -o short",
+        "data shorten {} --drop tools -o short",
     ),
     *("data convert {} -o out.jsonl", "data convert {} --prompt-column a -o out.jsonl", "data diff {} {}"),
     *("submit --dry-run job.toml", "data check job.toml", "evaluate job.toml"),

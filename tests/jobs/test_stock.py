@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from support.project import make_project
 
-from orchestrator.dataset.shorten import Level, shorten_files
+from orchestrator.dataset.shorten import CUTS, shorten_files
+from orchestrator.dataset.variants import Variant
 from orchestrator.tools.sources import load_tools
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -54,11 +55,11 @@ def test_the_slices_are_what_their_names_say() -> None:
     assert tickers(slices["invented"]) == set()
 
 
-@pytest.mark.parametrize("level", ["descriptions", "parameters", "tools"])
-def test_the_shortened_files_are_what_the_command_makes(level: Level, tmp_path: Path) -> None:
-    shorten_files({STOCK / name: tmp_path / name for name in FILES}, level)
+@pytest.mark.parametrize("variant", ["no-descriptions", "no-parameters", "no-tools"])
+def test_the_shortened_files_are_what_the_command_makes(variant: Variant, tmp_path: Path) -> None:
+    shorten_files({STOCK / name: tmp_path / name for name in FILES}, CUTS[variant])
     for name in FILES:
-        assert (tmp_path / name).read_bytes() == (STOCK / f"no-{level}" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (STOCK / variant / name).read_bytes()
 
 
 def test_the_job_trains_to_a_model(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.output import noted_model
 from orchestrator.dataset.formats import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.dataset.convert import Container, Options, Shape
+    from orchestrator.dataset.shorten import Cut
     from orchestrator.dataset.variants import Variant
 
 
@@ -150,12 +152,14 @@ def _options(given: dict[str, Any]) -> Options:
 # --- `data shorten`: shorter tool definitions, for fewer prompt tokens ----------------------------------------
 
 
-_LEVELS = ("descriptions", "parameters", "tools")
+_DROPS = "descriptions, parameters, tools or tool:NAME"
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--level", type=click.Choice(_LEVELS), required=True, help="What to drop; each drops more.")
+@click.option("--drop", metavar="WHAT,…", default="", help=f"What to leave out: {_DROPS}.")
+@click.option("--tools", metavar="FILE", type=click.Path(path_type=Path), help="Other definitions, as JSON.")
+@click.option("--system", metavar="TEXT", help="Another system message.")
 @click.option(
     "-o",
     "--output",
@@ -163,25 +167,36 @@ _LEVELS = ("descriptions", "parameters", "tools")
     required=True,
     help="The new file; for several FILEs, or with a / behind, a folder.",
 )
-@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def shorten(
-    files: tuple[Path, ...], level: str, output: str, model: str | None, force: bool, as_json: bool
+    files: tuple[Path, ...],
+    drop: str,
+    tools: Path | None,
+    system: str | None,
+    output: str,
+    model: str | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
-    """Write FILEs with shorter tool definitions, and show what that saves.
+    """Write FILEs with shorter prompts, and show what that saves.
 
     \b
-    descriptions   drop what describes functions and their parameters
-    parameters     drop the parameters too; names remain
-    tools          drop the tools altogether
+    descriptions   what describes functions and their parameters
+    parameters     the parameters; names remain
+    tools          the definitions altogether
+    tool:NAME      the definition of one function, which no example calls
+
+    Each can be dropped without the others: --drop descriptions,tool:land. With --tools and --system, functions and
+    the system message get other words; train on several such files to compare them.
 
     A model must be used with the definitions it was trained on: shorten training, validation and evaluation files
     together, and send the same definitions when you call the model.
     """
     from orchestrator.dataset.shorten import shorten_files
 
-    done = shorten_files(_targets(files, output), level, model=model, replace=force)  # type: ignore[arg-type]
+    done = shorten_files(_targets(files, output), _cut(drop, tools, system), model=model, force=force)
     if as_json:
         from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import shortened_object
@@ -192,6 +207,23 @@ def shorten(
         from orchestrator.reports.text import stdout
 
         print_shortened(done, stdout())
+
+
+def _cut(drop: str, tools: Path | None, system: str | None) -> Cut:
+    from dataclasses import replace
+
+    from orchestrator.dataset.convert import read_tools
+    from orchestrator.dataset.shorten import cut_of
+
+    words = [word.strip() for word in drop.split(",") if word.strip()]
+    if not words and tools is None and system is None:
+        raise click.UsageError(f"say what to change: --drop {_DROPS}; --tools; --system")
+    try:
+        cut = cut_of(words)
+    except ValueError as error:
+        raise click.UsageError(f'--drop takes {_DROPS}, not "{error}"') from None
+    definitions = {tool["function"]["name"]: tool["function"] for tool in read_tools(tools)} if tools else {}
+    return replace(cut, definitions=definitions, system=system)
 
 
 def _targets(files: tuple[Path, ...], output: str) -> dict[Path, Path]:
@@ -267,7 +299,7 @@ VARIANTS = ("full", "no-descriptions", "no-parameters")
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--variant", type=click.Choice(VARIANTS), default="full", show_default=True, help="How short.")
-@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 def tools(sources: tuple[str, ...], variant: Variant, model: str | None) -> None:
     """Print the tool definitions of Python functions as JSON: the list under "tools" of a training example.
 
