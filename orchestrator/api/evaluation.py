@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.api import batches
+from orchestrator.api.doubts import require_own_files
 from orchestrator.api.host import GATE_NOT_MET, Host
-from orchestrator.api.outside import require_own_files
-from orchestrator.errors import Stopped
+from orchestrator.errors import NothingAnswered, Stopped
 from orchestrator.evaluation.gate import failures
 from orchestrator.evaluation.locks import Turn, hold_turn, lock_names
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
@@ -33,7 +33,7 @@ def carry_out(
 
     Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks no
     questions. A file that the job file names outside its project needs a yes, or `allow_outside`. Raises
-    FilesOutside, Stopped, and what `ask_plan` and `answers_to_batches` raise.
+    FilesOutside, Stopped, NothingAnswered, and what `ask_plan` and `answers_to_batches` raise.
     """
     job = plan.subject.job
     if job and plan.cases.path == job.evaluation_path and wanted is None and not rescore and not allow_outside:
@@ -48,8 +48,11 @@ def carry_out(
         if done is None:
             plan = recounted(ledger, plan) if turn.has_waited else plan
             evaluation = begin(ledger, plan, wanted)
-            done = finish(ledger, plan, evaluation, {} if rescore else _ask(ledger, plan, host, turn).errors)
-        return results_of(ledger, done)
+            asked = None if rescore else _ask(ledger, plan, host, turn)
+            done = finish(ledger, plan, evaluation, asked.errors if asked else {})
+        results = results_of(ledger, done)
+    _require_answers(results)
+    return results
 
 
 def carry_out_wanted(ledger: Ledger, plan: Plan, wanted: Evaluation, host: Host) -> Results:
@@ -94,6 +97,13 @@ def cost_of_ownership(
     job_file = results.evaluation.job_file
     with open_ledger(Path(job_file).parent if job_file else None) as ledger:
         return ownership_of(ledger, results, terms)
+
+
+def _require_answers(results: Results) -> None:
+    """Tables of nothing would look like a result. Raises NothingAnswered."""
+    if not any(series.all.answers for series in results.series):
+        count = sum(series.all.api_errors for series in results.series)
+        raise NothingAnswered(count=f"{count:,}", first=results.why_unanswered)
 
 
 def _ask(ledger: Ledger, plan: Plan, host: Host, turn: Turn) -> Asking:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import meant_instead
+from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.deployments.serving import notes as deployment_notes
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import NoBatches, NoEvaluationFile
@@ -118,6 +120,7 @@ def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -
     grid = Grid([each.model for each in asked], variants, settings.samples, {"temperature": settings.temperature})
     notes = [
         *doubtful_names(settings, cases),
+        *without_tools(variants, cases),
         *compare_with_training(cases, subject, allow_leak=settings.allow_leak or options.allow_leak),
     ]
     price = Price() if capabilities_of(config).charges else None
@@ -207,12 +210,19 @@ def _settings(subject: Subject, options: EvaluationOptions) -> tuple[Settings, P
     return (table or Settings(file=str(path))).model_copy(update=changes), path
 
 
+def without_tools(variants: Collection[Variant], cases: CaseFile) -> list[str]:
+    """What to know where calls are expected of requests that have no tools."""
+    return [f"no-tools: {WITHOUT_TOOLS}"] if "no-tools" in variants and cases.tools else []
+
+
 def doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
     """Names that are taken as they stand, and would quietly give other figures where they are misspelt."""
     for model in settings.models:
         near = nearest(model, (BASE, TUNED, CHECKPOINTS), cutoff=0.8)
         if near and near != model:
             yield f'"{model}" is taken for the name of a model; did you mean "{near}"?'
+        elif known := meant_instead(model):
+            yield f'no model "{model}" is known here; did you mean "{known}"?'
     for tool in settings.rejection_tools:
         if tool not in cases.tools:
             hint = did_you_mean(tool, cases.tools, '; did you mean "{}"?')

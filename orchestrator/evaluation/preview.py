@@ -14,7 +14,7 @@ from orchestrator.evaluation.asking import Grid, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import read_cases
 from orchestrator.evaluation.leaks import compare_with_files
-from orchestrator.evaluation.plan import doubtful_names
+from orchestrator.evaluation.plan import doubtful_names, without_tools
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.jobfile import Evaluation as Settings, JobFile
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
@@ -54,6 +54,7 @@ def preview(
     variants = chosen_variants(path, table.variants)
     notes = [
         *doubtful_names(table, cases),
+        *without_tools(variants, cases),
         *compare_with_files(cases, training, allow_leak=table.allow_leak),
     ]
     counted = _models(job, table, tuned_models)

@@ -14,6 +14,7 @@ from orchestrator.evaluation.statistics import SIGNIFICANCE
 from orchestrator.jobfile import ScoreName
 from orchestrator.jobfile.tables import BASE
 from orchestrator.ledger import Ledger
+from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 
 
@@ -73,6 +74,8 @@ class Results:
     cases: int
     series: Sequence[Series]
     comparisons: Sequence[MetricComparison]
+    why_unanswered: str = ""
+    """Why the first question without an answer has none; "" where every one has."""
 
 
 def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
@@ -80,7 +83,9 @@ def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
     found = scores_of(ledger, evaluation)
     series = [series_of(ledger, evaluation, key, found[key]) for key in _in_order(evaluation, found)]
     cases = len({case for each in found.values() for case, _ in each.kept})
-    return Results(evaluation, cases, series, _against_base(series, found))
+    with ledger.database.read() as connection:
+        why = store.why_unanswered(connection, evaluation.id)
+    return Results(evaluation, cases, series, _against_base(series, found), why)
 
 
 def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: SeriesScores) -> Series:

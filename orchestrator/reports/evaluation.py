@@ -97,6 +97,7 @@ def results_object(results: Results, ownership: Ownership | None = None) -> dict
         "created_at": iso(found.created_at),
         "finished_at": iso(found.finished_at),
         "models": [series_object(series) for series in results.series],
+        "why_unanswered": results.why_unanswered or None,
         "against_base": [comparison_object(each) for each in results.comparisons],
         **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
     }
@@ -169,7 +170,8 @@ def _print_head(results: Results, console: Console) -> None:
         console.print(printable(f"  {label:{width}}  {model}"), soft_wrap=True)
     if errors := sum(series.all.api_errors for series in results.series):
         text = f"{plural(errors, 'question')} got no answer and are in no figure; the same command asks them again."
-        console.print(text, style="yellow", soft_wrap=True)
+        first = f" The first: {printable(results.why_unanswered)}" if results.why_unanswered else ""
+        print_wrapped(f"{text}{first}", console, indent="", hanging="", style="yellow")
 
 
 def _decisions(results: Results) -> Table:

@@ -84,6 +84,7 @@ def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -
         evaluation=found,
         rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
         unanswered=sum(series.all.api_errors for series in results.series),
+        why_unanswered=results.why_unanswered,
         verdict=_verdict(results),
         too_few=comparison.too_few(results.comparisons),
         shares=list(_shares(results)),

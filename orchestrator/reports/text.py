@@ -130,10 +130,12 @@ def wrapped(text: str, console: Console, *, indent: str = "", hanging: str = "  
     )
 
 
-def print_wrapped(text: str, console: Console, *, indent: str = "  ", hanging: str = "  ") -> None:
+def print_wrapped(
+    text: str, console: Console, *, indent: str = "  ", hanging: str = "  ", style: str | None = None
+) -> None:
     """Print a text as `wrapped` breaks it."""
     for line in wrapped(text, console, indent=indent, hanging=hanging):
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True, style=style)
 
 
 # --- The parameters of a trial as people read them ------------------------------------------------------------

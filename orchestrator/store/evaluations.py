@@ -214,6 +214,18 @@ def add_scores(connection: Connection, found: Sequence[Score]) -> None:
         connection.execute(_insert(connection, scores).on_conflict_do_nothing(), [_row(score) for score in found])
 
 
+def why_unanswered(connection: Connection, evaluation_id: str) -> str:
+    """Why the first question in the file that has no answer has none; "" where every one has."""
+    query = (
+        select(scores.c.detail)
+        .where(scores.c.evaluation_id == evaluation_id, scores.c.mistake == "api_error")
+        .order_by(scores.c.line)
+        .limit(1)
+    )
+    detail = connection.execute(query).scalar()
+    return str(detail["difference"]["found"]) if detail else ""
+
+
 def _row(value: RecordedAnswer | Score) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy the JSON in them leaf by leaf."""
     return {field.name: getattr(value, field.name) for field in fields(value)}

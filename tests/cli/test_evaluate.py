@@ -167,3 +167,28 @@ def test_an_evaluation_that_can_not_be_carried_out_keeps_no_other_from_it(inside
     with open_ledger(inside.root) as ledger, ledger.database.write() as connection:
         assert [each.id for each in store.wanted_of(connection)] == ["wanted02"]
         store.set_state(connection, "wanted02", store.DROPPED, finished_at=1.0)
+
+
+def test_rows_that_the_endpoint_can_not_answer_end_with_its_reason(inside: Project) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    asked = {"role": "user", "content": [{"type": "text", "text": "What is on it?"}, image]}
+    row = {"messages": [asked, {"role": "assistant", "content": "A chart"}]}
+    (inside.root / "jobs" / "cases.jsonl").write_text(json.dumps(row) + "\n")
+    done = ftorch("evaluate", "jobs/greet.toml", "--models", "base", "--yes")
+    assert done.exit_code == 1
+    assert "None of the 1 questions got an answer. The first: The endpoint local refused the request" in done.stderr
+    assert done.stdout == ""
+
+
+def test_of_questions_without_an_answer_the_first_says_why(inside: Project) -> None:
+    path = write_cases(inside, ["sauna"])
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    asked = {"role": "user", "content": [{"type": "text", "text": "What is on it?"}, image]}
+    row = {"messages": [asked, {"role": "assistant", "content": "A chart"}]}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    done = ftorch("evaluate", "jobs/greet.toml", "--models", "base", "--yes")
+    assert done.exit_code == 0, done.stderr
+    assert "1 question got no answer" in done.stdout
+    assert "The first: The endpoint local refused the request" in " ".join(done.stdout.split())
+    shown = json.loads(ftorch("evaluate", "jobs/greet.toml", "--models", "base", "--yes", "--json").stdout)
+    assert "refused the request" in shown["why_unanswered"]

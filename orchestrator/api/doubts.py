@@ -1,0 +1,47 @@
+"""What is asked or looked up before anything is sent: files from elsewhere, names that may be misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from orchestrator.api.host import Host
+from orchestrator.config import EndpointConfig, Workspace, find_workspace
+from orchestrator.dataset.basemodels import is_fine_tuned, meant_instead
+from orchestrator.endpoints import open_endpoint
+from orchestrator.engine.worker import run_blocking
+from orchestrator.errors import EndpointError, FilesOutside, NoBaseModel
+from orchestrator.jobfile import JobFile
+from orchestrator.jobfile.outside import files_outside
+
+
+def require_own_files(jobs: Sequence[JobFile], host: Host, *, only_evaluation: bool = False) -> None:
+    """Ask where a job file names files outside; `jobs` are what it stands for, one for each choice of data. Raises
+    FilesOutside where there is nobody to ask."""
+    source = jobs[0].source
+    root = find_workspace(source.parent).root
+    found = [file for job in jobs for file in files_outside(job, root, only_evaluation=only_evaluation)]
+    if found:
+        named = ", ".join(dict.fromkeys(map(str, found)))
+        refusal = FilesOutside(path=source, files=named)
+        host.confirm_again(f"{source} names files outside its project: {named}. Use them?", refusal)
+
+
+def require_known_models(models: Sequence[str], config: EndpointConfig, workspace: Workspace, host: Host) -> None:
+    """Ask about base models whose names are nearly those of known ones, and look up fine-tuned models that are to
+    be trained further. Raises NoBaseModel for one that the endpoint says it has not."""
+    for model in dict.fromkeys(models):
+        if is_fine_tuned(model):
+            if run_blocking(partial(_has_model, config, workspace, model)) is False:
+                raise NoBaseModel(endpoint=config.name, model=model)
+        elif near := meant_instead(model):
+            host.confirm(f'No model "{model}" is known here; "{near}" is. Train "{model}" all the same?')
+
+
+async def _has_model(config: EndpointConfig, workspace: Workspace, model: str) -> bool | None:
+    """None where the endpoint does not tell, or can't be asked now: then the job's create does."""
+    try:
+        async with open_endpoint(config, workspace.home) as endpoint:
+            return await endpoint.has_model(model)
+    except EndpointError:
+        return None
