@@ -37,13 +37,14 @@ def check(
     model: str | None = None,
     purpose: Purpose | None = None,
     method: Method | None = None,
+    allow_leak: bool = False,
 ) -> list[CheckedSource]:
     """Check data files (JSONL), or those of job files (.toml), and compare them; nothing is recorded or sent.
 
     The options are those of `ftorch data check`. Of each file, `report` holds what was found. Raises
     DataFileNotFound, NoSuchEndpoint and the errors of job files; what a file holds is never raised.
     """
-    return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method))
+    return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method, allow_leak))
 
 
 def plan(job_file: Path, host: Host, endpoint: str | None = None) -> Plan:

@@ -7,9 +7,10 @@ from enum import Enum, auto
 from pathlib import Path
 
 from orchestrator.api import followups, runs, sweeps
+from orchestrator.api.doubts import require_known_models, require_own_files
 from orchestrator.api.host import FAILED, WAITS, Host
-from orchestrator.api.outside import require_own_files
 from orchestrator.api.stopping import before_anything
+from orchestrator.config import find_workspace
 from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
 from orchestrator.jobfile import load_job_file
@@ -86,6 +87,7 @@ def submit_run(
         host.show_plan(plan, preview, outlook)
         if not allow_outside:
             require_own_files([plan.job], host)
+        require_known_models([plan.job.model], plan.config, find_workspace(job_file.parent), host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
@@ -108,6 +110,8 @@ def submit_sweep(
         plan = sweeps.plan(job_file, host, endpoint)
         if not allow_outside:
             require_own_files([each.job for each in plan.plans], host)
+        models = [each.job.model for each in plan.plans]
+        require_known_models(models, plan.config, find_workspace(job_file.parent), host)
     with open_ledger(job_file.parent, create=True) as ledger:
         return submit_sweep_plan(ledger, plan, host, until, again=again)
 

@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def notices(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
     idle = [f"[azure.deployment] has no effect on {config.name}, whose models answer without."]
     found = idle if job.azure.deployment is not None else []
     if config.type == "openai":
-        return [_wind_down(today), *found]
+        return [_wind_down(today), *_end_of_tuned(config, job, today), *found]
     if config.type == "local":
         return [
             *found,
@@ -31,6 +32,16 @@ def notices(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
             "model.",
         ]
     return found
+
+
+def _end_of_tuned(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
+    ends = tuned_until(config.type, job.model)
+    if ends is None:
+        return []
+    base = base_model(job.model)
+    if ends <= today:
+        return [f"{config.name} ended the fine-tuned models of {base} on {ends}; a new one would answer nobody."]
+    return [f"{config.name} ends the fine-tuned models of {base} on {ends}, in {(ends - today).days} days."]
 
 
 def _wind_down(today: date) -> str:

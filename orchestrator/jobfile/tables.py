@@ -28,6 +28,8 @@ class Data(Table):
 
     training_file: str = Field(min_length=1)
     validation_file: str | None = Field(default=None, min_length=1)
+    allow_leak: bool = False
+    """Train although half of a validation or evaluation file, or more, is in training."""
 
 
 class Limits(Table):

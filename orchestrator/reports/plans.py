@@ -82,6 +82,13 @@ def file_facts(checked: CheckedFile) -> str:
     return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
 
 
+def data_facts(files: Iterable[CheckedFile], evaluation: Preview | None) -> Iterator[tuple[str, str]]:
+    """What each data file is for, and its size; that of an evaluation which follows has a line that says more."""
+    for checked in files:
+        if evaluation is None or checked.role != "evaluation":
+            yield checked.role, file_facts(checked)
+
+
 def not_held(limit: float) -> str:
     """That a limit does nothing where the cost is unknown."""
     return f"so max_cost_usd ({money(limit)}) can't hold it back"
@@ -190,7 +197,7 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
     yield from destination(plan.config)
     yield "model", printable(plan.job.model)
     yield "method", f"{method.type}: {numbers}"
-    yield from ((checked.role, file_facts(checked)) for checked in plan.files)
+    yield from data_facts(plan.files, evaluation)
     yield from ((imported.role, import_facts(imported)) for imported in plan.imports)
     yield "cost", _cost(plan)
     if line := _deployment(plan):

@@ -11,9 +11,9 @@ from orchestrator.jobfile import Asha, JobFile, Median, Stop
 from orchestrator.reports.endpoints import destination, destination_object
 from orchestrator.reports.plans import (
     checked_file_object,
+    data_facts,
     earlier_object,
     evaluation_line,
-    file_facts,
     not_held,
     preview_object,
     print_concerns,
@@ -91,7 +91,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
 def sweep_plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     """What is known of a sweep before it is submitted: names and values."""
     yield from ((name, printable(text)) for name, text in _settings(plan))
-    yield from ((checked.role, file_facts(checked)) for checked in plan.files)
+    yield from data_facts(plan.files, plan.evaluation)
     yield "cost", _cost(plan)
     if plan.evaluation is not None:
         yield "evaluation", evaluation_line(plan.evaluation)

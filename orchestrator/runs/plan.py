@@ -13,9 +13,8 @@ from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
-from orchestrator.dataset.findings import Finding
 from orchestrator.dataset.pricing import CostEstimate, training_cost
-from orchestrator.dataset.variants import Variant
+from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.fitting import problem_with, training_type_for
 from orchestrator.endpoints.notices import notices
@@ -58,13 +57,15 @@ class Plan:
     config: EndpointConfig
     training: PlannedFile
     validation: PlannedFile | None
+    evaluation: CheckedFile | None
     cost: CostEstimate
     notices: tuple[str, ...]
 
     @property
     def files(self) -> tuple[CheckedFile, ...]:
         """Those that were checked here."""
-        return tuple(file for file in (self.training, self.validation) if isinstance(file, CheckedFile))
+        named = (self.training, self.validation, self.evaluation)
+        return tuple(file for file in named if isinstance(file, CheckedFile))
 
     @property
     def imports(self) -> tuple[ImportedFile, ...]:
@@ -108,6 +109,7 @@ def plan_job(
         config=config,
         training=training,
         validation=others[0] if others else None,
+        evaluation=next((file for file in checked if file.role == "evaluation"), None),
         cost=training_cost(
             config.type,
             job.model,
@@ -121,6 +123,7 @@ def plan_job(
         notices=(
             *_outside_notices(job, workspace),
             *_suffix_notices(job, config),
+            *_tool_notices(checked),
             *notices(config, job, date.today()),
         ),
     )
@@ -182,6 +185,15 @@ def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
     return [f"outside the job file's folder and project: {', '.join(map(str, found))}."] if found else []
 
 
+def _tool_notices(files: list[CheckedFile]) -> list[str]:
+    """What to know where examples call functions of which they tell the model nothing."""
+    for file in files:
+        calls = any(function.called for function in file.report.survey.tools.functions.values())
+        if file.role == "training" and file.variant == "no-tools" and calls:
+            return [f"{file.file.path} has no tools: {WITHOUT_TOOLS}"]
+    return []
+
+
 def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:
     """That a suffix does not arrive as it was written, where it does not."""
     capabilities = capabilities_of(config)
@@ -228,17 +240,11 @@ def _require_clean(job: JobFile, files: list[CheckedFile]) -> None:
     lines = []
     for checked in files:
         shown = checked.report.errors[:_SHOWN_PROBLEMS]
-        lines += [_sentence(checked, finding) for finding in shown]
+        lines += [finding.said_of(checked.file.path) for finding in shown]
         if left := checked.report.total("error") - len(shown):
             lines.append(f"{checked.file.path}: {left:,} more")
-    advice = f"Nothing was uploaded. Mend the data, then submit again; all findings: ftorch data check {job.source}"
+    advice = f"Nothing was uploaded. Correct the data, submit again. All findings: ftorch data check {job.source}"
     raise InvalidData("\n".join([*lines, advice]))
-
-
-def _sentence(checked: CheckedFile, finding: Finding) -> str:
-    line = f":{finding.line}" if finding.line else ""
-    within = f" {finding.within}:" if finding.within else ""
-    return f"{checked.file.path}{line}: {finding.code}{within} {finding.reason} {finding.fix}"
 
 
 # --- What identifies a run ---------------------------------------------------------------------------------------

@@ -74,5 +74,6 @@ def trial_job(job: JobFile, trial: Trial) -> JobFile:
 
 def all_parameters(job: JobFile, parameters: Parameters) -> dict[str, Value]:
     """The parameters with what the rest of the job file says about those that are not among them."""
-    said: dict[str, Value | None] = {**job.method.hyperparameters, "model": job.model, **job.data.model_dump()}
+    data = {name: getattr(job.data, name) for name in _DATA}
+    said: dict[str, Value | None] = {**job.method.hyperparameters, "model": job.model, **data}
     return {**{name: value for name, value in said.items() if value is not None}, **parameters}

@@ -26,10 +26,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return found
 
 
-def write_cases(project: Project, request: str | None) -> None:
-    row = json.loads((project.root / "jobs" / "train.jsonl").read_text().splitlines()[0])
-    row["messages"][0]["content"] = request or row["messages"][0]["content"]
-    (project.root / "jobs" / "cases.jsonl").write_text(json.dumps(row) + "\n")
+def write_cases(project: Project, *requests: str | None) -> None:
+    """A case for each request; None: one that stands in training too."""
+    trained = json.loads((project.root / "jobs" / "train.jsonl").read_text().splitlines()[0])
+    rows = []
+    for request in requests:
+        row = json.loads(json.dumps(trained))
+        row["messages"][0]["content"] = request or row["messages"][0]["content"]
+        rows.append(json.dumps(row) + "\n")
+    (project.root / "jobs" / "cases.jsonl").write_text("".join(rows))
 
 
 def recorded(project: Project) -> Sequence[Evaluation]:
@@ -50,7 +55,7 @@ def test_a_submission_is_evaluated_by_itself_at_once_or_by_resume(project: Proje
 
 
 def test_an_evaluation_that_could_not_be_carried_out_keeps_the_run_from_being_recorded(project: Project) -> None:
-    write_cases(project, None)
+    write_cases(project, "Light up the winter garden", "Let the sauna shine", None)
     with pytest.raises(CasesInTraining):
         orchestrator.submit(project.write_job(EVALUATION))
     assert orchestrator.status() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,8 @@ EVALUATION = '[evaluation]\nfile = "train.jsonl"\nrejection_tools = ["decline"]\
 @pytest.fixture
 def made(tmp_path: Path, database: Database) -> Sweeping:
     project = make_project(tmp_path / "project")
-    shutil.copy(project.root / "jobs" / "train.jsonl", project.root / "jobs" / "valid.jsonl")
+    training = (project.root / "jobs" / "train.jsonl").read_text()
+    (project.root / "jobs" / "valid.jsonl").write_text(training.replace("Switch on", "Put on"))
     return Sweeping(project, database)
 
 

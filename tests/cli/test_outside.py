@@ -40,8 +40,9 @@ def test_without_a_terminal_nothing_is_recorded_or_sent(job, home, options):
 def test_a_sweep_over_such_files_is_refused_too(job, home):
     lines = (home / "job.toml").read_text().replace(str(job), "own.jsonl")
     (home / "own.jsonl").write_text(job.read_text())
+    (home / "other.jsonl").write_text(job.read_text().replace("?", " then?"))
     (home / "job.toml").write_text(
-        f'{lines}validation_file = "own.jsonl"\n[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n'
+        f'{lines}validation_file = "other.jsonl"\n[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n'
     )
     done = ftorch("submit", "job.toml", "--yes")
     assert done.exit_code == 2

@@ -142,13 +142,59 @@ def test_an_unreachable_endpoint_keeps_the_run(project: Project) -> None:
     assert "waiting for gone" in str(run["reason"])
 
 
-def test_an_unknown_model_fails_the_run_with_the_endpoints_words(project: Project) -> None:
+def test_a_model_to_train_further_is_looked_up_before_anything_is_sent(project: Project) -> None:
     project.write_job(model='model = "ft:gpt-4.1-mini-2025-04-14:local:drone:nothere"')
     done = project.ftorch("submit", "jobs/greet.toml")
-    assert done.code == 1
-    assert "nothere" in done.err
-    [run] = project.status()
-    assert run["state"] == "failed"
+    assert done.code == 2
+    assert 'local has no model "ft:gpt-4.1-mini-2025-04-14:local:drone:nothere"' in done.err
+    assert "Nothing was uploaded" in done.err
+    assert project.status() == []
+    project.write_job()
+    model = project.ftorch("submit", "jobs/greet.toml").out.strip()
+    project.write_job(model=f'model = "{model}"')
+    assert project.ftorch("submit", "jobs/greet.toml").code == 0
+
+
+def test_a_misspelt_model_is_asked_about(project: Project) -> None:
+    project.write_job(model='model = "gpt-4.1-mimi"')
+    nobody = project.ftorch("submit", "jobs/greet.toml")
+    assert nobody.code == 4
+    assert project.status() == []
+    code = project.terminal("submit", "jobs/greet.toml", typed="n\n")
+    assert 'No model "gpt-4.1-mimi" is known here; "gpt-4.1-mini" is.' in " ".join(code.out.split())
+    assert project.status() == []
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
+    project.write_job(model='model = "my-own-model"')
+    assert project.ftorch("submit", "jobs/greet.toml").code == 0, "any other name is a stand-in"
+
+
+def test_the_evaluation_file_is_checked_with_the_others(project: Project) -> None:
+    rows = (project.root / "jobs" / "train.jsonl").read_text().splitlines(keepends=True)
+    job = '[evaluation]\nfile = "cases.jsonl"\n'
+    project.write_job(job)
+    cases = project.root / "jobs" / "cases.jsonl"
+    cases.write_text(rows[0].replace('"user"', '"pilot"'))
+    refused = project.ftorch("submit", "jobs/greet.toml", "--dry-run")
+    assert refused.code == 1
+    assert "cases.jsonl:1: FT204 at /messages/0/role: the role is" in refused.err
+    cases.write_text("".join(rows[:4]))
+    leaked = project.ftorch("submit", "jobs/greet.toml")
+    assert leaked.code == 1
+    assert "FT802: 4 of 4 example(s) are in" in leaked.err
+    assert project.status() == []
+    project.write_job(job + "allow_leak = true\n")
+    assert project.ftorch("submit", "jobs/greet.toml").code == 0
+
+
+def test_a_refusal_of_data_is_written_in_sentences(project: Project) -> None:
+    path = project.root / "jobs" / "train.jsonl"
+    path.write_text(path.read_text().replace('"role": "user"', '"role": "pilot"', 1))
+    done = project.ftorch("submit", "jobs/greet.toml")
+    checked = project.ftorch("data", "check", "jobs/greet.toml")
+    place = "at /messages/"
+    assert place in done.err
+    assert place in checked.out
+    assert re.search(r"train\.jsonl:1: FT204 at /messages/\d+/role: the role is .*\w\. [A-Z]", done.err)
 
 
 def test_a_state_directory_that_cannot_be_written(project: Project) -> None:

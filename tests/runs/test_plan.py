@@ -71,7 +71,7 @@ def test_errors_stop_it_with_place_code_fix_and_the_command_that_shows_all(plan:
 
 
 def test_validation_data_with_other_definitions_is_refused(plan: Make) -> None:
-    with pytest.raises(InvalidData, match=r"valid\.jsonl: FT801 .*variant"):
+    with pytest.raises(InvalidData, match=r"valid\.jsonl: FT801: .*variant"):
         plan(validation=[row("new dam", BARE)])
 
 
@@ -86,7 +86,7 @@ def test_what_the_endpoint_does_not_train_is_refused_before_the_upload(home: Pat
         JOB.replace("train.jsonl", "maths.jsonl").replace("valid.jsonl", "maths.jsonl")
         + '[method]\ntype = "reinforcement"\n[method.grader]\ntype = "string_check"\n'
     )
-    with pytest.raises(InvalidData, match="FT701 local endpoints do not train with the method reinforcement"):
+    with pytest.raises(InvalidData, match="FT701: local endpoints do not train with the method reinforcement"):
         plan_job(load_job_file(Path("maths.toml")), find_workspace(home))
 
 
@@ -96,7 +96,7 @@ def test_what_the_endpoint_does_not_train_is_refused_before_the_upload(home: Pat
 def test_the_check_of_each_file_is_recorded_and_belongs_to_the_run(
     plan: Make, database: Database, home: Path
 ) -> None:
-    planned = plan(validation=[row("new dam", FLY), row(PLACES[0], FLY)])
+    planned = plan(validation=[row("new dam", FLY), row("far shore", FLY), row(PLACES[0], FLY)])
     assert isinstance(planned.training, CheckedFile)
     details = Ledger(find_workspace(home), database).details(submit(planned, database))
     training, validation = details.data_checks["training"], details.data_checks["validation"]
@@ -120,6 +120,6 @@ def test_another_validation_file_leaves_the_check_of_the_earlier_one_as_it_was(
     plan: Make, database: Database, home: Path
 ) -> None:
     run = submit(plan(), database)
-    submit(plan(validation=[row(PLACES[0], FLY)]), database)
+    submit(plan(validation=[row("far shore", FLY), row("new dam", FLY), row(PLACES[0], FLY)]), database)
     details = Ledger(find_workspace(home), database).details(run)
     assert "FT606" not in details.data_checks["validation"].findings

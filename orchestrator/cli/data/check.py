@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.output import noted_model
 
 if TYPE_CHECKING:
     from orchestrator.dataset.basemodels import Method, Purpose
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     shell_complete=complete_endpoint,
     help="Say what this endpoint refuses, too: its name, or openai, azure, local, compatible.",
 )
-@click.option("--model", help="The base model: how long an example may be, and how its tokens are counted.")
+@click.option(
+    "--model",
+    callback=noted_model,
+    help="The base model: how long an example may be, and how its tokens are counted.",
+)
 @click.option(
     "--purpose",
     type=click.Choice(["training", "validation", "evaluation"]),
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     type=click.Choice(["supervised", "dpo", "reinforcement"]),
     help="What an example must look like. Without it the rows tell.",
 )
+@click.option("--allow-leak", is_flag=True, help="Let most of a file that measures be in training too.")
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not the first five of each kind.")
 @click.option("--strict", is_flag=True, help="Leave with 1 where there are warnings, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object, with every finding.")
@@ -47,6 +53,7 @@ def check(
     model: str | None,
     purpose: Purpose | None,
     method: Method | None,
+    allow_leak: bool,
     show_all: bool,
     strict: bool,
     as_json: bool,
@@ -61,7 +68,7 @@ def check(
     from orchestrator.reports.findings import findings_json, print_findings, totals
     from orchestrator.reports.progress import announced
 
-    options = CheckOptions(endpoint, model, purpose, method)
+    options = CheckOptions(endpoint, model, purpose, method, allow_leak)
     with announced() as announce:
         checked = check_files(files, options, keep_all=show_all or as_json, announce=announce)
     if as_json:
@@ -84,7 +91,7 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("before", metavar="A", type=_FILE)
 @click.argument("after", metavar="B", type=_FILE)
-@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @click.option("--all", "show_all", is_flag=True, help="Print up to 1,000 examples of each change, not five.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_context
@@ -166,7 +173,7 @@ def _find(code: str) -> list[Rule]:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--model", metavar="MODEL", help="Count tokens as this model does.")
+@click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @click.option("--all", "show_all", is_flag=True, help="Print every function, not the 50 most called.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: bool) -> None:

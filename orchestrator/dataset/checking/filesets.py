@@ -94,6 +94,8 @@ class Source:
     """The job file, or the folder: measuring and training data of one group must define tools alike."""
     purpose_is_guess: bool = False
     """True where neither the user nor the file's name says what it is for."""
+    allow_leak: bool = False
+    """True where most of what the file measures with may be in training too."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class CheckOptions:
     model: str | None = None
     purpose: Purpose | None = None
     method: Method | None = None
+    allow_leak: bool = False
 
 
 def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, ...]]:
@@ -125,19 +128,26 @@ def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, .
 
 
 def sources_of(job: JobFile, limits: Limits) -> tuple[Source, ...]:
-    """The files of a job file that can be read here: training, and validation where there is one."""
+    """The files of a job file that can be read here: training, and those for validation and evaluation if any."""
     epochs = job.method.n_epochs
-    least = 1 if epochs == "auto" else epochs
-    method, group = job.method.type, str(job.source)
-    places: tuple[tuple[Path | None, Purpose], ...] = (
+    common = Source(
+        job.source,
+        "training",
+        job.method.type,
+        job.model,
+        limits,
+        epochs=1 if epochs == "auto" else epochs,
+        group=str(job.source),
+        allow_leak=job.data.allow_leak or (job.evaluation is not None and job.evaluation.allow_leak),
+    )
+    trained_on: tuple[tuple[Path | None, Purpose], ...] = (
         (job.training_path, "training"),
         (job.validation_path, "validation"),
     )
-    return tuple(
-        Source(path, purpose, method, job.model, limits, least, group)
-        for path, purpose in places
-        if path is not None
-    )
+    found = [replace(common, path=path, purpose=purpose) for path, purpose in trained_on if path is not None]
+    if job.evaluation_path is not None:
+        found.append(replace(common, path=job.evaluation_path, purpose="evaluation", method=None, epochs=1))
+    return tuple(found)
 
 
 def purpose_in_name(path: Path) -> Purpose | None:
@@ -156,6 +166,7 @@ def _of_path(path: Path, options: CheckOptions) -> Source:
         options.model,
         group=str(path.parent),
         purpose_is_guess=purpose is None,
+        allow_leak=options.allow_leak,
     )
 
 
@@ -171,10 +182,10 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
             raise DataBehindAddress(path=path, address=place)
     if limits is None:
         limits = limits_of(find_workspace(path.parent).endpoint(job.endpoint).type)
-    sources = sources_of(job, limits)
-    if job.evaluation_path is not None:
-        sources += (Source(job.evaluation_path, "evaluation", limits=limits, group=str(job.source)),)
-    return tuple(replace(source, model=options.model or job.model) for source in sources)
+    return tuple(
+        replace(source, model=options.model or job.model, allow_leak=source.allow_leak or options.allow_leak)
+        for source in sources_of(job, limits)
+    )
 
 
 def _limits_wished(endpoint: str | None) -> Limits | None:
@@ -341,7 +352,8 @@ def _compared(checked: Sequence[CheckedSource], keep_all: bool) -> list[CheckedS
     in_order = sorted(checked, key=lambda each: _ORDER.index(each.source.purpose))
     names = _names(in_order)
     notes = {name: Notes(keep_all=keep_all) for name in names}
-    note_leaks({name: each.report.survey for name, each in names.items()}, notes)
+    allowed = {name for name, each in names.items() if each.source.allow_leak}
+    note_leaks({name: each.report.survey for name, each in names.items()}, notes, allowed)
     for name, measured in names.items():
         if training := _training_of(measured, checked):
             _note_definitions(training, measured, notes[name])

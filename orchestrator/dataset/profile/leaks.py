@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -24,15 +24,22 @@ class Leak:
     exact: bool
 
 
-def note_leaks(surveys: Mapping[str, Profile], notes: Mapping[str, Notes]) -> None:
+def note_leaks(
+    surveys: Mapping[str, Profile], notes: Mapping[str, Notes], allowed: Collection[str] = frozenset()
+) -> None:
     """Compare each two files and note, at the later one, which of its examples the earlier one holds too.
 
-    `surveys` and `notes` are by file name, files to train on first. Two for the same purpose are not compared.
+    `surveys` and `notes` are by file name, files to train on first. Two for the same purpose are not compared. Half
+    of a file or more that is in training too is an error, unless the file is among `allowed`.
     """
     for (name, survey), (other, measured) in combinations(surveys.items(), 2):
         if survey.purpose == measured.purpose:
             continue
         leaks = list(leaks_between(survey.prompts, measured.prompts))
+        are_most = leaks and survey.purpose == "training" and 2 * len(leaks) >= len(measured.prompts)
+        if are_most and other not in allowed:
+            _note("FT802", name, leaks, measured, notes[other])
+            continue
         for code, exact in (("FT606", True), ("FT607", False)):
             _note(code, name, [leak for leak in leaks if leak.exact is exact], measured, notes[other])
 

@@ -146,4 +146,11 @@ BETWEEN_FILES: tuple[Rule, ...] = (
         "{problem}",
         "Give both files the same definitions; ftorch data shorten brings them to the same level.",
     ),
+    error(
+        "FT802",
+        "mostly leaked",
+        "{count} of {of} example(s) are in {other} too, or nearly: {where}",
+        "Measure with other examples: ftorch data split takes some out of the training file. To measure with these "
+        "all the same, give --allow-leak, or set data.allow_leak = true in the job file.",
+    ),
 )

@@ -26,7 +26,7 @@ class Rule:
 
 
 def error(code: str, title: str, reason: str, fix: str, *, wrong: str = "", right: str = "") -> Rule:
-    """A kind for which an endpoint refuses the file."""
+    """A kind for which an endpoint refuses the file, or for which its figures would mean nothing."""
     return Rule(code, "error", title, reason, fix, wrong, right)
 
 

@@ -90,8 +90,8 @@ def test_a_purpose_that_is_only_assumed_is_said_to_be(check: Check) -> None:
 
 def test_files_given_together_are_compared(check: Check, home: Path) -> None:
     (home / "test.jsonl").write_text(CLEAN[3])
-    assert "FT606" in check("train.jsonl", "test.jsonl").stdout
-    assert "FT606" not in check("test.jsonl").stdout
+    assert "FT802" in check("train.jsonl", "test.jsonl").stdout
+    assert "FT802" not in check("test.jsonl").stdout
 
 
 # --- exit codes ----------------------------------------------------------------------------------------------
@@ -274,3 +274,18 @@ def test_an_unknown_code_is_told_with_the_nearest_one() -> None:
     assert done.exit_code == 2
     assert re.search(r"Did you mean FT\d+\?", done.stderr)
     assert "ftorch data explain lists them all" in explain("zzz").stderr
+
+
+def test_half_of_a_file_in_training_is_an_error_unless_it_is_allowed(check: Check, home: Path) -> None:
+    (home / "test.jsonl").write_text(CLEAN[0] + row("climb"))
+    refused = check("train.jsonl", "test.jsonl")
+    assert refused.exit_code == 1
+    assert "FT802 error" in refused.stdout
+    allowed = check("train.jsonl", "test.jsonl", "--allow-leak")
+    assert "FT802" not in allowed.stdout
+    assert "FT606" in allowed.stdout
+
+
+def test_a_misspelt_model_is_noted(check: Check) -> None:
+    assert 'did you mean "gpt-4.1-mini"' in check("valid.jsonl", "--model", "gpt-4.1-mimi").stderr
+    assert check("valid.jsonl", "--model", "gpt-4.1-mini").stderr == ""

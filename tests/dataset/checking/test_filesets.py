@@ -138,7 +138,7 @@ def test_a_compatible_host_may_take_files_of_any_size(write: Write, monkeypatch:
 
 
 def test_a_case_in_training_and_validation_is_noted_at_the_validation_file(write: Write) -> None:
-    validation = write("valid.jsonl", ["new dam", PLACES[3]], purpose="validation")
+    validation = write("valid.jsonl", ["new dam", "far shore", PLACES[3]], purpose="validation")
     checked = check_together([validation, write("train.jsonl")])
     assert [each.source.purpose for each in checked] == ["validation", "training"]
     assert "FT606" in codes(checked[0])
@@ -163,8 +163,28 @@ def test_two_files_for_the_same_purpose_may_hold_the_same_cases(write: Write) ->
 def test_one_file_for_training_and_validation_leaks_whole(write: Write) -> None:
     training = write("train.jsonl")
     _, validation = check_together([training, replace(training, purpose="validation")])
-    [finding] = [each for each in validation.report.findings if each.code == "FT606"]
+    [finding] = [each for each in validation.report.findings if each.code == "FT802"]
     assert "(training)" in finding.reason
+
+
+def test_a_file_of_which_half_is_in_training_measures_nothing(write: Write) -> None:
+    half = write("eval.jsonl", ["new dam", "far shore", *PLACES[:2]], purpose="evaluation")
+    training, checked = check_together([write("train.jsonl"), half])
+    assert (training.report.ok, checked.report.ok) == (True, False)
+    [finding] = checked.report.errors
+    assert finding.code == "FT802"
+    assert finding.reason.startswith("2 of 4 example(s) are in ")
+    assert "line 3 is line 1 there" in finding.reason
+    assert "FT606" not in codes(checked)
+    _, allowed = check_together([write("train.jsonl"), replace(half, allow_leak=True)])
+    assert allowed.report.ok
+    assert "FT606" in codes(allowed)
+
+
+def test_an_evaluation_may_repeat_the_validation_file(write: Write) -> None:
+    validation = write("valid.jsonl", ["new dam", "far shore"], purpose="validation")
+    _, evaluation = check_together([validation, replace(validation, purpose="evaluation")])
+    assert evaluation.report.ok
 
 
 @pytest.mark.parametrize(

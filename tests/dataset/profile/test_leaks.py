@@ -48,7 +48,7 @@ def test_a_prompt_with_a_word_more_and_the_same_answer_leaks_nearly() -> None:
 def test_leaks_are_noted_at_the_file_that_measures_and_name_the_other() -> None:
     surveys = {
         "train.jsonl": survey_of([says(f"q{number}", "a") for number in range(9)]),
-        "valid.jsonl": survey_of([says("q3", "a"), says("x", "a"), says("q5", "a")], "validation"),
+        "valid.jsonl": survey_of([says(text, "a") for text in ("q3", "x", "q5", "y", "z")], "validation"),
         "eval.jsonl": survey_of([says("x", "a")], "evaluation"),
     }
     notes = {name: Notes() for name in surveys}
@@ -57,7 +57,7 @@ def test_leaks_are_noted_at_the_file_that_measures_and_name_the_other() -> None:
     [valid], [evaluation] = notes["valid.jsonl"].findings, notes["eval.jsonl"].findings
     where = "line 1 is line 4 there; line 3 is line 6 there"
     assert (valid.code, valid.line) == ("FT606", 1)
-    assert valid.reason == f"2 of 3 example(s) stand in train.jsonl too: {where}"
+    assert valid.reason == f"2 of 5 example(s) stand in train.jsonl too: {where}"
     assert (evaluation.code, evaluation.reason.count("valid.jsonl")) == ("FT606", 1)
 
 
