@@ -14,7 +14,9 @@ from orchestrator.store.migrate import open_database
 def sweeping(tmp_path: Path) -> Iterator[Sweeping]:
     project = make_project(tmp_path / "project")
     lines = (project.root / "jobs" / "train.jsonl").read_text().splitlines(keepends=True)
-    (project.root / "jobs" / "valid.jsonl").write_text("".join(lines[:3]).replace("Switch on the light", "Make it bright"))
+    (project.root / "jobs" / "valid.jsonl").write_text(
+        "".join(lines[:3]).replace("Switch on the light", "Make it bright")
+    )
     database = open_database(f"sqlite:///{project.root}/.ftorch/ftorch.db")
     yield Sweeping(project, database)
     database.close()

@@ -20,6 +20,15 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
+_PLAIN_KEYS = frozenset(
+    (
+        *("type", "description", "properties", "required", "items", "enum", "title", "default", "format"),
+        *("minimum", "maximum", "additionalProperties"),
+    )
+)
+_PLAIN_DEPTH = 20
+
+
 Problem = tuple[Pointer, str]
 """The path to a schema inside of the parameters, and what is wrong with it."""
 
@@ -49,7 +58,24 @@ def refused_of(parameters: Mapping[str, Any]) -> tuple[Problem, ...]:
         outermost = (((), 'it is empty, but must have "type": "object" and "properties"'),)
     elif "properties" not in parameters and "$ref" not in parameters:
         outermost = (((), 'an object needs "properties"'),)
-    return (*outermost, *_problems(parameters, _refused))
+    return outermost if _is_plain(parameters, 0) else (*outermost, *_problems(parameters, _refused))
+
+
+def _is_plain(schema: Mapping[str, Any], depth: int) -> bool:
+    """True where a quick look shows that nothing of the schema is refused; False where it takes a closer one."""
+    properties, items, kind = schema.get("properties"), schema.get("items"), schema.get("type")
+    if depth > _PLAIN_DEPTH or not schema.keys() <= _PLAIN_KEYS or isinstance(kind, list):
+        return False
+    if isinstance(schema.get("additionalProperties"), dict) or schema.get("enum") == []:
+        return False
+    if kind == "array" and items is None:
+        return False
+    if properties is not None:
+        if not isinstance(properties, dict) or not all(name in properties for name in schema.get("required") or ()):
+            return False
+        if not all(isinstance(inner, dict) and _is_plain(inner, depth + 1) for inner in properties.values()):
+            return False
+    return items is None or (isinstance(items, dict) and _is_plain(items, depth + 1))
 
 
 def _problems(

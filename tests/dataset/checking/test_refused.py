@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.rows import CALL, DECLARED, EXAMPLE, MISSING, PREFERENCE, TOOL, Row, changed, check_rows, codes, said
+
+from orchestrator.dataset.checking import refused
 
 
 def found(tmp_path: Path, row: Row, **options: Any) -> list[tuple[str, str]]:
@@ -126,3 +129,29 @@ def test_parameters_as_json_text_are_named_as_what_they_are(tmp_path: Path) -> N
 
 def test_a_description_that_is_no_text_has_its_own_finding(tmp_path: Path) -> None:
     assert [code for code, _ in found(tmp_path, changed(EXAMPLE, *DECLARED, "description", 5))] == ["FT301"] * 2
+
+
+def test_the_quick_look_passes_over_nothing_that_is_refused() -> None:
+    rng = random.Random(5)
+    plain = 0
+    for _ in range(2000):
+        schema = _schema(rng)
+        if refused._is_plain(schema, 0):
+            plain += 1
+            assert refused._problems(schema, refused._refused) == ()
+    assert plain > 200
+
+
+def _schema(rng: random.Random, depth: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": rng.choice(["object", "array", "string", ["array", "null"]])}
+    if rng.random() < 0.1:
+        found["enum"] = rng.choice([[], ["a"]])
+    if depth < 3 and rng.random() < 0.5:
+        found["properties"] = {name: _schema(rng, depth + 1) for name in rng.sample("abc", rng.randint(0, 3))}
+    if rng.random() < 0.4:
+        found["required"] = rng.sample("abc", rng.randint(0, 2))
+    if depth < 3 and rng.random() < 0.4:
+        found["items"] = _schema(rng, depth + 1)
+    if rng.random() < 0.1:
+        found[rng.choice(["anyOf", "additionalProperties"])] = rng.choice([[_schema(rng, 3)], _schema(rng, 3)])
+    return found
