@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from support.command import like_a_process
@@ -97,7 +98,7 @@ def test_doctor_finds_a_file_that_nothing_needs(project: Project) -> None:
 
 def test_doctor_finds_a_run_whose_job_is_gone(project: Project) -> None:
     project.ftorch("submit", "jobs/greet.toml")
-    with sqlite3.connect(_database(project)) as connection:
+    with closing(sqlite3.connect(_database(project))) as connection, connection:
         connection.execute("UPDATE runs SET state = 'running', finished_at = NULL, job_id = 'ftjob-gone'")
     told = project.ftorch("doctor")
     assert "ftjob-gone, which local no longer knows" in told.out

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from support.project import Project
@@ -208,7 +209,7 @@ def test_a_state_directory_that_cannot_be_written(project: Project) -> None:
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Project) -> None:
     project.ftorch("submit", "jobs/greet.toml")
     path = project.root / ".ftorch" / "ftorch.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = _rows(path)
     done = project.ftorch("status")
@@ -220,7 +221,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(project: Projec
 def test_a_database_of_an_unreleased_version_is_refused_with_a_remedy_that_works(project: Project) -> None:
     submitted = project.ftorch("submit", "jobs/greet.toml")
     path = project.root / ".ftorch" / "ftorch.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0007'")
     before = _rows(path)
     refused = project.ftorch("status")
@@ -236,7 +237,7 @@ def test_a_database_of_an_unreleased_version_is_refused_with_a_remedy_that_works
 
 
 def _rows(path: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute("SELECT id, state, version FROM runs").fetchall()
 
 

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from click.testing import Result
@@ -195,7 +196,7 @@ def test_a_stopped_sweep_has_no_best_and_says_so(project: Project, ftorch: Ftorc
 
 def test_no_escape_sequence_in_what_is_recorded_reaches_the_terminal(swept: Project, ftorch: Ftorch) -> None:
     database = swept.root / ".ftorch" / "ftorch.db"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         before = connection.execute("SELECT parameters FROM trials WHERE number = 1").fetchone()
         connection.execute("UPDATE trials SET parameters = ? WHERE number = 1", ('{"model": "m\\u001b[31m"}',))
         connection.commit()

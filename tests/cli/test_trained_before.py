@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -301,7 +302,7 @@ def test_a_run_that_fails_while_its_plan_is_read_does_not_begin_another(
 
     def and_then_it_fails(*arguments: Any) -> None:
         agree(*arguments)
-        with sqlite3.connect(project.root / ".ftorch" / "ftorch.db") as connection:
+        with closing(sqlite3.connect(project.root / ".ftorch" / "ftorch.db")) as connection, connection:
             connection.execute("UPDATE runs SET state = 'failed'")
 
     monkeypatch.setattr(submit, "_agree", and_then_it_fails)
@@ -313,13 +314,13 @@ def test_a_run_that_fails_while_its_plan_is_read_does_not_begin_another(
 def test_the_same_content_that_came_meanwhile_is_not_paid_for(
     project: Project, host: PaidHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with sqlite3.connect(project.root / ".ftorch" / "ftorch.db") as connection:
+    with closing(sqlite3.connect(project.root / ".ftorch" / "ftorch.db")) as connection, connection:
         connection.execute("UPDATE runs SET state = 'failed'")
     agree = submit._agree
 
     def and_then_it_comes(*arguments: Any) -> None:
         agree(*arguments)
-        with sqlite3.connect(project.root / ".ftorch" / "ftorch.db") as connection:
+        with closing(sqlite3.connect(project.root / ".ftorch" / "ftorch.db")) as connection, connection:
             connection.execute("UPDATE runs SET state = 'running'")
 
     monkeypatch.setattr(submit, "_agree", and_then_it_comes)
@@ -344,7 +345,7 @@ def half_a_sweep(project: Project, host: PaidHost) -> float:
 
 
 def waiting_cost(project: Project) -> float:
-    with sqlite3.connect(project.root / ".ftorch" / "ftorch.db") as connection:
+    with closing(sqlite3.connect(project.root / ".ftorch" / "ftorch.db")) as connection, connection:
         [(cost,)] = connection.execute("SELECT estimated_cost_usd FROM runs WHERE state = 'pending'")
     return float(cost)
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -25,7 +26,7 @@ store.files.add("f", "batch", store.blobs.put(b"x"), 1)
 
 def test_a_store_of_a_newer_program_is_refused_and_left_alone(tmp_path):
     Store(tmp_path)
-    with sqlite3.connect(tmp_path / "endpoint.db") as database:
+    with closing(sqlite3.connect(tmp_path / "endpoint.db")) as database, database:
         database.execute("PRAGMA user_version = 99")
     database.close()
     with pytest.raises(EndpointStoreNewer, match="99"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_answers_are_kept_for_a_week(tmp_path: Path) -> None:
 
 
 def test_a_store_from_before_gains_the_table(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "endpoint.db") as old:
+    with closing(sqlite3.connect(tmp_path / "endpoint.db")) as old, old:
         old.executescript(f"{FIRST_TABLES}; PRAGMA user_version = 1")
     old.close()
     answers = Answers(Database(tmp_path / "endpoint.db"))
