@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Any
 
-import pytest
+from support.breaking import Break, Patch
 
 from orchestrator.api.host import Host
 from orchestrator.endpoints import objects, openai
@@ -22,23 +22,6 @@ from orchestrator.runs.earlier import History
 from orchestrator.runs.states import POLLED, State, record, state_of
 from orchestrator.store.database import Database
 from orchestrator.store.runs import Run
-
-Patch = pytest.MonkeyPatch
-
-
-@dataclass(frozen=True)
-class Break:
-    """One way to break a rule: `tests` (paths and node ids below tests/) and `cases` (by name) should notice it."""
-
-    rule: int
-    make: Callable[[Patch], None]
-    tests: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.make.__name__.replace("_", " ")
-
 
 # --- 1: certain marks decide --------------------------------------------------------------------------------------
 

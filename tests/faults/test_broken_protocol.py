@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.breaking import TESTS, Break as BrokenRule
 
 from faults.break_the_protocol import (
     BREAKS,
@@ -11,9 +12,8 @@ from faults.break_the_protocol import (
     retry_in_the_sdk,
     send_before_the_intent,
 )
-from faults.break_the_rules import TESTS
 from faults.product import Case, prove_alone
-from faults.rules import BREAKS as RULES, Break as BrokenRule
+from faults.rules import BREAKS as RULES
 
 FATAL: dict[Break, Case] = {
     send_before_the_intent: Case("metadata", crash="before-commit-creating"),
