@@ -264,7 +264,7 @@ class AnswerUnreadable(EndpointUnreachable):
 
 class KeyRefused(EndpointError):
     """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
-    Nothing was lost; set a valid key, then run: ftorch resume"""
+    Nothing was lost; correct that, then run: ftorch resume"""
 
 
 class SignInFailed(KeyRefused):

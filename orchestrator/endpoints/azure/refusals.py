@@ -161,5 +161,5 @@ def _with(
     facts = {**more, **error.facts}
     for key in ("problem", "message"):
         if facts.get(key):
-            facts[key] = f"{facts[key]}; {advice}"
+            facts[key] = f"{str(facts[key]).rstrip('.')}; {advice}"
     return (kind or type(error))(**facts)
