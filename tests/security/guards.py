@@ -102,7 +102,7 @@ def any_site_may_ask(patch: Patch) -> None:
 
 
 def bodies_may_have_any_size(patch: Patch) -> None:
-    patch.setattr(bodies, "MAX_JSON_BYTES", 1 << 40)
+    patch.setattr(bodies, "bounded", lambda request, _most, _refusal: request)
 
 
 # --- 6: bombs -----------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def texts_in_csv_may_begin_formulas(patch: Patch) -> None:
 
 
 def azures_refusals_come_without_a_next_step(patch: Patch) -> None:
-    patch.setattr(azure_refusals, "_known", lambda *_args, **_options: None)
+    patch.setattr(azure_refusals, "_REFUSALS", ())
 
 
 def a_deployment_answers_when_azure_says_succeeded(patch: Patch) -> None:

@@ -15,7 +15,11 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 Patch = pytest.MonkeyPatch
-_OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+_OPTIONS = (
+    *("-q", "-x", "-p", "no:cacheprovider"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+    *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),  # of what a broken program leaves open
+)
 
 
 @dataclass(frozen=True)
