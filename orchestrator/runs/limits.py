@@ -126,9 +126,9 @@ def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:
     """Why a run must not be created right now on an endpoint without metadata: an alike one is unconfirmed there.
 
     Runs on the same file and base model are created one after another there: a host may echo neither the seed nor
-    the suffix that would tell them apart.
+    the suffix that would tell them apart. For one that stays unknown only the user can end the wait.
     """
-    query = select(runs.c.id).where(
+    query = select(runs.c.id, runs.c.state).where(
         runs.c.endpoint == run.endpoint,
         runs.c.model == run.model,
         runs.c.training_sha256 == run.training_sha256,
@@ -136,7 +136,11 @@ def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:
         runs.c.finished_at.is_(None),
         runs.c.id != run.id,
     )
-    other = connection.execute(query).scalars().first()
-    if other is None:
+    alike = connection.execute(query).all()
+    if not alike:
         return None
+    other, state = min(alike, key=lambda row: row.state == State.UNKNOWN)
+    if state == State.UNKNOWN:
+        reason = f"waiting for run {other}, which looks the same to the endpoint and is unknown there"
+        return Wait(now + 60.0, f"{reason}; settle that first: ftorch show {other}", blocked=True)
     return Wait(now + 1.0, f"waiting until run {other}, which looks the same to the endpoint, is confirmed there")

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from faults.bench import Bench, Killed, opened
+from faults.bench import Bench, Killed, in_bench, opened
 from faults.catalogue import ON_CREATE
 from faults.dialects import DIALECTS, Dialect
 from faults.invariants import unexplained, violations
@@ -197,3 +197,24 @@ def test_two_processes_on_any_host_make_one_job_for_each_run(dialect: Dialect) -
         derandomize=True,
     )
     run_state_machine_as_test(Interleavings, settings=lives)
+
+
+@pytest.mark.parametrize("dialect", ["marks", "azure-v1"])
+def test_a_run_beside_an_unknown_one_of_the_same_content_lets_resume_end(dialect: Dialect) -> None:
+    async def case(bench: Bench) -> None:
+        bench.wire.profile = PROFILES["no-list-route"]
+        bench.wire.plan("create", [ON_CREATE["answer-lost"]] * 3)
+        first = await bench.submit()
+        await asyncio.wait_for(bench.resume_until_over(), 86_400)
+        assert [run.state for run in bench.runs()] == [State.UNKNOWN]
+        second = await bench.submit(again=True)
+        assert second is not None
+        await asyncio.wait_for(bench.resume_until_over(), 3_600)
+        waiting = bench.run(second)
+        assert (waiting.state, len(bench.jobs())) == (State.UPLOADING, 1)
+        assert (
+            f"waiting for run {first}, which looks the same to the endpoint and is unknown there" in waiting.reason
+        )
+        assert f"ftorch show {first}" in waiting.reason
+
+    in_bench(dialect, case)
