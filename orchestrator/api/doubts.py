@@ -10,7 +10,7 @@ from orchestrator.config import EndpointConfig, Workspace, find_workspace
 from orchestrator.dataset.basemodels import is_fine_tuned, meant_instead
 from orchestrator.endpoints import open_endpoint
 from orchestrator.engine.worker import run_blocking
-from orchestrator.errors import EndpointError, FilesOutside, NoBaseModel
+from orchestrator.errors import EndpointError, FilesOutside, NoBaseModel, NotConfirmed
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.outside import files_outside
 
@@ -28,14 +28,15 @@ def require_own_files(jobs: Sequence[JobFile], host: Host, *, only_evaluation: b
 
 
 def require_known_models(models: Sequence[str], config: EndpointConfig, workspace: Workspace, host: Host) -> None:
-    """Ask about base models whose names are nearly those of known ones, and look up fine-tuned models that are to
+    """Ask about base models whose names are nearly those of known ones, which the plan notes, and look up fine-tuned models that are to
     be trained further. Raises NoBaseModel for one that the endpoint says it has not."""
     for model in dict.fromkeys(models):
         if is_fine_tuned(model):
             if run_blocking(partial(_has_model, config, workspace, model)) is False:
                 raise NoBaseModel(endpoint=config.name, model=model)
-        elif near := meant_instead(model):
-            host.confirm(f'No model "{model}" is known here; "{near}" is. Train "{model}" all the same?')
+        elif meant_instead(model):
+            refusal = NotConfirmed(f'There is no terminal to ask at. Correct "{model}", or add --yes to train it.')
+            host.confirm(f'Train "{model}" all the same?', refusal)
 
 
 async def _has_model(config: EndpointConfig, workspace: Workspace, model: str) -> bool | None:

@@ -66,8 +66,9 @@ class Host:
 
     # --- asking, waiting ------------------------------------------------------------------------------------
 
-    def confirm(self, question: str) -> None:
-        """Ask before what may cost money, or can't be undone. Raises where the answer is no."""
+    def confirm(self, question: str, refusal: FtorchError | None = None) -> None:
+        """Ask before what may cost money, or can't be undone. Raises where the answer is no, and `refusal` (else
+        NotConfirmed) where there is nobody to ask."""
 
     def confirm_again(self, question: str, refusal: FtorchError) -> None:
         """Ask before the same content is paid for once more. Raises `refusal` where there is nobody to ask."""

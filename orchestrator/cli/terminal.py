@@ -56,12 +56,12 @@ class Terminal(Host):
         self._yes = yes
         self._listener = listener
 
-    def confirm(self, question: str) -> None:
-        """Raises NotConfirmed where there is nobody to ask, and what `ask` raises."""
+    def confirm(self, question: str, refusal: FtorchError | None = None) -> None:
+        """Raises `refusal`, or NotConfirmed, where there is nobody to ask, and what `ask` raises."""
         if self._yes:
             return
         if not sys.stdin.isatty():
-            raise NotConfirmed
+            raise refusal or NotConfirmed
         ask(question)
 
     def confirm_again(self, question: str, refusal: FtorchError) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.addresses import ImportedFile
+from orchestrator.dataset.basemodels import meant_instead
 from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
@@ -123,6 +124,7 @@ def plan_job(
         notices=(
             *_outside_notices(job, workspace),
             *_suffix_notices(job, config),
+            *_model_notices(job),
             *_tool_notices(checked),
             *notices(config, job, date.today()),
         ),
@@ -183,6 +185,11 @@ def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
     """That files lie elsewhere than the job file and its project; submitting asks about them."""
     found = files_outside(job, workspace.root)
     return [f"outside the job file's folder and project: {', '.join(map(str, found))}."] if found else []
+
+
+def _model_notices(job: JobFile) -> list[str]:
+    near = meant_instead(job.model)
+    return [f'no model "{job.model}" is known here; did you mean "{near}"?'] if near else []
 
 
 def _tool_notices(files: list[CheckedFile]) -> list[str]:

@@ -160,9 +160,11 @@ def test_a_misspelt_model_is_asked_about(project: Project) -> None:
     project.write_job(model='model = "gpt-4.1-mimi"')
     nobody = project.ftorch("submit", "jobs/greet.toml")
     assert nobody.code == 4
+    assert 'Correct "gpt-4.1-mimi", or add --yes' in nobody.err
+    assert 'did you mean "gpt-4.1-mini"?' in project.ftorch("submit", "jobs/greet.toml", "--dry-run").err
     assert project.status() == []
     code = project.terminal("submit", "jobs/greet.toml", typed="n\n")
-    assert 'No model "gpt-4.1-mimi" is known here; "gpt-4.1-mini" is.' in " ".join(code.out.split())
+    assert 'Train "gpt-4.1-mimi" all the same?' in " ".join(code.out.split())
     assert project.status() == []
     assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
     project.write_job(model='model = "my-own-model"')
