@@ -28,8 +28,8 @@ def require_own_files(jobs: Sequence[JobFile], host: Host, *, only_evaluation: b
 
 
 def require_known_models(models: Sequence[str], config: EndpointConfig, workspace: Workspace, host: Host) -> None:
-    """Ask about base models whose names are nearly those of known ones, which the plan notes, and look up fine-tuned models that are to
-    be trained further. Raises NoBaseModel for one that the endpoint says it has not."""
+    """Ask about base models whose names are nearly those of known ones, as the plan has just noted, and look up
+    fine-tuned models that are to be trained further. Raises NoBaseModel for one that the endpoint has not."""
     for model in dict.fromkeys(models):
         if is_fine_tuned(model):
             if run_blocking(partial(_has_model, config, workspace, model)) is False:

@@ -110,8 +110,6 @@ def submit_sweep(
         plan = sweeps.plan(job_file, host, endpoint)
         if not allow_outside:
             require_own_files([each.job for each in plan.plans], host)
-        models = [each.job.model for each in plan.plans]
-        require_known_models(models, plan.config, find_workspace(job_file.parent), host)
     with open_ledger(job_file.parent, create=True) as ledger:
         return submit_sweep_plan(ledger, plan, host, until, again=again)
 
@@ -125,6 +123,7 @@ def submit_sweep_plan(
         changes = sweeps.changes(plan, ledger)
         changes = changes if again else sweeps.with_jobs_elsewhere(plan, changes, ledger)
         host.show_sweep_plan(plan, changes)
+        require_known_models([each.job.model for each in plan.plans], plan.config, ledger.workspace, host)
         _agree_to_sweep(plan, changes, host, again)
     submitted = sweeps.record(plan, ledger, changes, again=again)
     host.say(_sweep_said(submitted))
