@@ -80,6 +80,6 @@ def test_the_plan_tells_what_will_be_asked_before_anything_is_paid(project: Proj
     assert "4 cases × 3 models = 12 questions; no charge" in plan.stderr
     (project.root / "jobs" / "cases.jsonl").write_text((project.root / "jobs" / "train.jsonl").read_text())
     refused = ftorch("submit", "jobs/greet.toml")
-    assert refused.exit_code == 2
-    assert "12 of 12 cases stand in the training file" in refused.stderr
+    assert refused.exit_code == 1
+    assert "FT802: 12 of 12 example(s) are in" in refused.stderr
     assert not (project.root / ".ftorch").exists(), "nothing was recorded"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -26,7 +25,7 @@ RUNS = "SELECT state, fine_tuned_model, job_id FROM runs"
 def project(tmp_path: Path) -> Project:
     made = make_project(tmp_path / "project")
     data = made.root / "jobs" / "train.jsonl"
-    shutil.copy(data, data.with_name("valid.jsonl"))
+    data.with_name("valid.jsonl").write_text(data.read_text().replace("Switch on the light", "Make it bright"))
     data.write_text(data.read_text() * 2)
     write_sweep(made, GRID)
     return made
