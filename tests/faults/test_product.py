@@ -45,6 +45,8 @@ def test_every_crash_with_every_fault_ends_in_exactly_one_job(
 def test_every_crash_point_is_passed_by_some_case() -> None:
     verdicts = _prove([*one_fault("metadata"), Case("metadata", requested_action="cancel")])
     verdicts += _prove([Case("metadata", requested_action="pause"), Case("metadata", route="complete-upload")])
+    verdicts += _prove([Case("metadata", route="complete-upload", on_upload="400")])
+    verdicts += _prove([Case("metadata", on_create="answer-lost", profile="no-list-route")])
     assert set(POINTS) - {place for verdict in verdicts for place in verdict.passed} == set()
 
 
