@@ -87,7 +87,8 @@ def submit_run(
         host.show_plan(plan, preview, outlook)
         if not allow_outside:
             require_own_files([plan.job], host)
-        require_known_models([plan.job.model], plan.config, find_workspace(job_file.parent), host)
+        if again or outlook.same is None:
+            require_known_models([plan.job.model], plan.config, find_workspace(job_file.parent), host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
@@ -123,7 +124,8 @@ def submit_sweep_plan(
         changes = sweeps.changes(plan, ledger)
         changes = changes if again else sweeps.with_jobs_elsewhere(plan, changes, ledger)
         host.show_sweep_plan(plan, changes)
-        require_known_models([each.job.model for each in plan.plans], plan.config, ledger.workspace, host)
+        if again or changes.begins:
+            require_known_models([each.job.model for each in plan.plans], plan.config, ledger.workspace, host)
         _agree_to_sweep(plan, changes, host, again)
     submitted = sweeps.record(plan, ledger, changes, again=again)
     host.say(_sweep_said(submitted))

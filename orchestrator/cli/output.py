@@ -43,10 +43,10 @@ def _element(value: Mapping[str, Any]) -> str:
 
 def noted_model(_ctx: click.Context, _param: click.Parameter, model: str | None) -> str | None:
     """For options that name a base model: say on stderr where the name is nearly that of a known one."""
-    from orchestrator.dataset.basemodels import meant_instead
+    from orchestrator.dataset.basemodels import doubt_about
 
-    if model and (near := meant_instead(model)):
-        click.echo(f'Note: no model "{model}" is known here; did you mean "{near}"?', err=True)
+    if model and (doubt := doubt_about(model)):
+        click.echo(f"Note: {doubt}", err=True)
     return model
 
 

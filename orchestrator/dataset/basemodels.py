@@ -132,6 +132,12 @@ def meant_instead(model: str) -> str | None:
     return version if version in _VERSIONS else known
 
 
+def doubt_about(model: str) -> str | None:
+    """A sentence on a name that is nearly that of a known model; None for any other."""
+    near = meant_instead(model)
+    return f'no model "{model}" is known here; did you mean "{near}"?' if near else None
+
+
 def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -147,9 +148,10 @@ def _under(system: str, messages: list[Any]) -> list[Any]:
     return [{"role": "system", "content": system}, *messages]
 
 
-def _name(tool: Any) -> Any:
+def _name(tool: Any) -> str:
+    """The function's name; rows are not checked here, so it may be anything, written as text."""
     function = tool.get("function", tool) if isinstance(tool, dict) else {}
-    return function.get("name") if isinstance(function, dict) else None
+    return str(function.get("name")) if isinstance(function, dict) else ""
 
 
 def _shorter_tool(tool: Any, cut: Cut) -> Any:
@@ -241,11 +243,12 @@ def _called(row: Row) -> set[str]:
     """The functions that an example calls, in any training format."""
     holders = [row, row["input"]] if isinstance(row.get("input"), dict) else [row]
     found = set[str]()
-    for message in (each for holder in holders for key in _ANSWERS for each in holder.get(key) or ()):
+    listed = [holder[key] for holder in holders for key in _ANSWERS if isinstance(holder.get(key), list)]
+    for message in chain.from_iterable(listed):
         if isinstance(message, dict):
             calls = message.get("tool_calls")
             for call in [*(calls if isinstance(calls, list) else []), {"function": message.get("function_call")}]:
-                found.add(str(_name(call)))
+                found.add(_name(call))
     return found
 
 
@@ -264,7 +267,8 @@ def _row(source: Path, number: int, line: bytes | None) -> Row:
 def _prompt_length(row: Row, model: str | None) -> int:
     """The tokens of the request that an example answers: its messages without the last answer, and its tools."""
     holder = row["input"] if isinstance(row.get("input"), dict) else row
-    messages = [message for message in holder.get("messages") or () if isinstance(message, dict)]
+    listed = holder.get("messages")
+    messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     if holder is row and messages and messages[-1].get("role") == "assistant":
         messages.pop()
     return count_messages(messages, [*declared_functions(holder)], model)

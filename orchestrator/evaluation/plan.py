@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.config import EndpointConfig
-from orchestrator.dataset.basemodels import meant_instead
+from orchestrator.dataset.basemodels import doubt_about
 from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.deployments.serving import notes as deployment_notes
 from orchestrator.endpoints import capabilities_of
@@ -221,8 +221,8 @@ def doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
         near = nearest(model, (BASE, TUNED, CHECKPOINTS), cutoff=0.8)
         if near and near != model:
             yield f'"{model}" is taken for the name of a model; did you mean "{near}"?'
-        elif known := meant_instead(model):
-            yield f'no model "{model}" is known here; did you mean "{known}"?'
+        elif doubt := doubt_about(model):
+            yield doubt
     for tool in settings.rejection_tools:
         if tool not in cases.tools:
             hint = did_you_mean(tool, cases.tools, '; did you mean "{}"?')

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.addresses import ImportedFile
-from orchestrator.dataset.basemodels import meant_instead
+from orchestrator.dataset.basemodels import doubt_about
 from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
@@ -188,8 +188,8 @@ def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
 
 
 def _model_notices(job: JobFile) -> list[str]:
-    near = meant_instead(job.model)
-    return [f'no model "{job.model}" is known here; did you mean "{near}"?'] if near else []
+    doubt = doubt_about(job.model)
+    return [doubt] if doubt else []
 
 
 def _tool_notices(files: list[CheckedFile]) -> list[str]:

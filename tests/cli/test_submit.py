@@ -167,6 +167,8 @@ def test_a_misspelt_model_is_asked_about(project: Project) -> None:
     assert 'Train "gpt-4.1-mimi" all the same?' in " ".join(code.out.split())
     assert project.status() == []
     assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
+    found = project.ftorch("submit", "jobs/greet.toml")
+    assert (found.code, len(project.status())) == (0, 1), "what is recorded is found without a question"
     project.write_job(model='model = "my-own-model"')
     assert project.ftorch("submit", "jobs/greet.toml").code == 0, "any other name is a stand-in"
 

@@ -159,3 +159,18 @@ def test_definitions_and_the_system_message_get_other_words(tmp_path: Path) -> N
         row = json.loads(line)
         assert row["tools"] == [{"type": "function", "function": climb}]
         assert row["messages"] == [{"role": "system", "content": "Fly."}, *EXAMPLE["messages"][1:]]
+
+
+@pytest.mark.parametrize("messages", [3, "x", None, [1]])
+def test_rows_that_no_check_has_seen_break_nothing(messages: Any) -> None:
+    odd = {"type": "function", "function": {"name": ["x"]}}
+    row = {"messages": messages, "tools": [odd, 3, TOOL]}
+    assert shortened(row, cut_of(["tool:climb"]))["tools"] == [odd, 3]
+    assert shortened(row, Cut(tools=True)) == {"messages": messages}
+
+
+def test_a_file_of_odd_messages_is_shortened_without_an_exception(tmp_path: Path) -> None:
+    land = {"type": "function", "function": {"name": "land"}}
+    source = write(tmp_path / "in", {"messages": "x", "tools": [land, TOOL]}, {"messages": 3, "tools": [land]})
+    shorten_files({source: tmp_path / "out"}, cut_of(["tool:land"]))
+    assert json.loads((tmp_path / "out").read_text().splitlines()[1]) == {"messages": 3}

@@ -271,8 +271,9 @@ def _tool(entry: Any, changes: Changes) -> Any:
 def _named_by_api(entry: Mapping[str, Any], key: str, changes: Changes) -> dict[str, Any]:
     """Gorilla's documentation of an API: it is called by `key`, and its name is a title for people."""
     changes.note(f"{key} written as name, and name before the description")
-    described = ": ".join(filter(None, (entry["name"], entry.get("description"))))
-    named = {"name": entry[key], "description": described}
+    description = entry.get("description")
+    described = [entry["name"], *([description] if isinstance(description, str) and description else [])]
+    named = {"name": entry[key], "description": ": ".join(described)}
     return named | {name: value for name, value in entry.items() if name not in (key, *named)}
 
 
