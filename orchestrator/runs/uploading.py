@@ -17,6 +17,7 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
     FtorchError,
+    LostLease,
     OutcomeUnknown,
     RequestRefused,
     UsageError,
@@ -247,6 +248,7 @@ async def _request(context: Context, intended: Upload, path: Place) -> RemoteFil
         context.listener.sending(path, sent, content.size)
 
     crash_point("before-upload")
+    _require_lease(context, intended)
     try:
         if parts and content.size > parts.above:
             return await send_in_parts(context, intended, content, parts.size, on_sent)
@@ -258,6 +260,7 @@ async def _request(context: Context, intended: Upload, path: Place) -> RemoteFil
 
 async def _import(context: Context, intended: Upload, address: Address) -> RemoteFile:
     crash_point("before-upload")
+    _require_lease(context, intended)
     try:
         return await context.endpoint.import_file(address.whole, intended.sent_name)
     except EndpointError as error:
@@ -265,6 +268,13 @@ async def _import(context: Context, intended: Upload, address: Address) -> Remot
         raise type(error)(**{**error.facts, **spoken}) from None
     finally:
         crash_point("after-upload")
+
+
+def _require_lease(context: Context, intended: Upload) -> None:
+    """This process may have slept since it wrote its intent, and another may have sent the file. Raises LostLease."""
+    with context.database.read() as connection:
+        if not uploads.is_held(connection, intended, context.owner, context.now()):
+            raise LostLease(kind="upload", id=intended.sent_name)
 
 
 def _confirm(context: Context, upload: Upload, remote: RemoteFile, path: Place) -> str | Wait:
@@ -314,7 +324,7 @@ async def send_in_parts(
     upload_id = await _open(context, intended)
     try:
         part_ids = [await _send_part(context, upload_id, part, on_sent) for part in pieces.parts]
-        _require_lease(context, intended)
+        _renew_intent(context, intended)
         return await _complete(context, intended, upload_id, part_ids, pieces.md5)
     except FtorchError:
         await _give_up(context, upload_id)
@@ -337,8 +347,8 @@ async def _send_part(context: Context, upload_id: str, part: Content, on_sent: O
         crash_point("after-part")
 
 
-def _require_lease(context: Context, intended: Upload) -> None:
-    """The parts may have taken long: somebody else may have sent the file meanwhile."""
+def _renew_intent(context: Context, intended: Upload) -> None:
+    """The parts may have taken long: somebody else may have sent the file meanwhile. Raises LostLease."""
     with context.database.write() as connection:
         uploads.write(connection, intended, context.owner, context.now(), attempted_at=context.now())
         crash_point("before-commit-parts-complete")

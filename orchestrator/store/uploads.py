@@ -75,6 +75,12 @@ def claim(
     return find(connection, endpoint, purpose, sha256) if taken else None
 
 
+def is_held(connection: Connection, upload: Upload, owner: str, now: float) -> bool:
+    """Whether this owner's lease on the upload lasts."""
+    found = find(connection, upload.endpoint, upload.purpose, upload.sha256)
+    return found is not None and found.lease_owner == owner and (found.lease_expires_at or 0.0) > now
+
+
 def write(connection: Connection, upload: Upload, owner: str, now: float, **changes: Any) -> Upload:
     """Change a leased upload. Raises LostLease where the lease is gone."""
     held = and_(uploads.c.id == upload.id, uploads.c.lease_owner == owner, uploads.c.lease_expires_at > now)
