@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 from faults.bench import Bench
+from orchestrator.runs.reconcile import MOST_ATTEMPTS
 from orchestrator.runs.states import FINAL, MOVES, State
 from orchestrator.server.store.records import Job
 from orchestrator.store.runs import Run
@@ -95,3 +96,18 @@ def _surplus_jobs(bench: Bench, most: int | None) -> list[str]:
 def _twice_uploaded(bench: Bench, surplus: int) -> list[str]:
     counted = Counter(bench.files())
     return [f"{name} was uploaded {count} times" for name, count in counted.items() if count > 1 + surplus]
+
+
+def expected_end(run: Run) -> State:
+    """How a run is to end: as it did where it is over, or waits for the user with a reason that is allowed."""
+    return State(run.state) if run.is_over or waits_for_an_unknown_one(run) else State.SUCCEEDED
+
+
+def waits_for_an_unknown_one(run: Run) -> bool:
+    """It has no job, and gets none before the user settles the other."""
+    return run.job_id is None and "looks the same to the endpoint and is unknown there" in run.reason
+
+
+def was_asked_for_in_vain(run: Run) -> bool:
+    """It is unknown, since the most requests that are allowed had no outcome that anybody knows."""
+    return run.state == State.UNKNOWN and run.reason.startswith(f"asked for the job {MOST_ATTEMPTS} times")

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from faults.bench import Bench, Killed, in_bench, opened
 from faults.catalogue import ON_CREATE
 from faults.dialects import DIALECTS, Dialect
-from faults.invariants import unexplained, violations
+from faults.invariants import expected_end, unexplained, violations, waits_for_an_unknown_one
 from faults.product import ALL
 from faults.profiles import PROFILES
 from orchestrator.config import Workspace
@@ -32,7 +32,6 @@ from orchestrator.errors import EndpointError
 from orchestrator.ledger import Ledger
 from orchestrator.runs import adoption, doctor
 from orchestrator.runs.states import State
-from orchestrator.store.runs import Run
 
 MOST_RUNS = 2
 _NOT_OURS = ("strangers",)  # `adopt --all` records the jobs of others as well
@@ -99,15 +98,6 @@ COMMANDS: dict[str, Act] = {
     "adopt": Office.adopt_all,
     "doctor": Office.fix_all,
 }
-
-
-def _end(run: Run) -> State:
-    return State(run.state) if run.is_over or _waits_for_an_unknown_one(run) else State.SUCCEEDED
-
-
-def _waits_for_an_unknown_one(run: Run) -> bool:
-    """It has no job, and gets none before the user settles the other."""
-    return run.job_id is None and "looks the same to the endpoint and is unknown there" in run.reason
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -179,9 +169,9 @@ class Interleavings(RuleBasedStateMachine):
         try:
             self.bench.holds_training = False
             self.runner.run(self.bench.resume_until_over())
-            ends = {run.id: _end(run) for run in self.bench.runs()}
+            ends = {run.id: expected_end(run) for run in self.bench.runs()}
             left = [run for run in self.bench.runs() if not run.is_over and run.state != State.UNKNOWN]
-            assert [run.reason for run in left if not _waits_for_an_unknown_one(run)] == []
+            assert [run.reason for run in left if not waits_for_an_unknown_one(run)] == []
             assert violations(self.bench, ends, may_stay_unknown=True) == []
         finally:
             self._opened.__exit__(None, None, None)
