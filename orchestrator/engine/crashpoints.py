@@ -58,6 +58,13 @@ DEPLOYMENT_POINTS = tuple(
     for edge in ("before", "after")
 )
 """Every place of a deployment, in the same manner."""
+_GENERATION_COMMITS = ("leases", "intents", "answers", "wait", "writing", "done")
+GENERATION_POINTS = tuple(
+    f"{edge}-{effect}"
+    for effect in ("generation-request", *(f"commit-generation-{commit}" for commit in _GENERATION_COMMITS))
+    for edge in ("before", "after")
+)
+"""Every place of a generation."""
 
 _BATCH_EFFECTS = (
     *("batch-create", "batch-look", "batch-poll", "batch-download", "batch-surplus-cancel"),
@@ -80,7 +87,7 @@ def _armed_by_environment() -> Callable[[str], None] | None:
     wanted, _, count = os.environ.get("FTORCH_CRASH_AT", "").partition(":")
     if not wanted:
         return None
-    if wanted not in (*POINTS, *DEPLOYMENT_POINTS, *BATCH_POINTS):
+    if wanted not in (*POINTS, *DEPLOYMENT_POINTS, *BATCH_POINTS, *GENERATION_POINTS):
         raise ValueError(f"FTORCH_CRASH_AT: there is no place {wanted}")
     left = int(count or 1)
 

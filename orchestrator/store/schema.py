@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v2"
+REVISION = "v3"
 """The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
@@ -388,4 +388,61 @@ batched_questions = Table(
     Column("sample", Integer, primary_key=True),
     Column("batch_id", ForeignKey("batches.id"), nullable=False),
     Index("ix_batched_questions_batch_id", "batch_id"),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("endpoint", String(64), nullable=False),  # of the teacher
+    Column("output_path", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),  # SHA-256 of all that makes two generations the same
+    Column("spec", JSON, nullable=False),  # the functions and the settings, of which everything else follows
+    Column("max_cost_usd", Float),
+    # where it stands
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", Float),  # nothing is tried before
+    Column("requested_action", String(16)),  # cancel, until it is carried out
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("finished_at", Float),
+    # what came of it
+    Column("targets", Integer, nullable=False),  # examples that it is to make
+    Column("examples", Integer, nullable=False),  # those that are made
+    Column("written_sha256", String(64)),  # of the output file, as it was written last
+    # who works on it
+    Column("lease_owner", String(160)),
+    Column("lease_expires_at", Float),
+    Index("ix_generations_output_path", "output_path"),
+    Index("ix_generations_finished_at", "finished_at"),
+)
+
+generation_moves = Table(
+    "generation_moves",
+    metadata,
+    Column("generation_id", ForeignKey("generations.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("from_state", String(16)),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("owner", String(160)),
+)
+
+generation_requests = Table(
+    "generation_requests",
+    metadata,
+    # The key after the generation is that of `answers`, where what came back is recorded.
+    Column("generation_id", ForeignKey("generations.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("request_sha256", String(64), primary_key=True),
+    Column("sample", Integer, primary_key=True),
+    Column("intended_at", Float, nullable=False),  # written before the request is sent
+    Column("sends", Integer, nullable=False),  # how often it may have been sent
+    Column("estimated_usd", Float),  # of sending it once
+    Column("cost_usd", Float),  # by the tokens of its answer
+    Column("failures", Integer, nullable=False),
+    Column("problem", Text),  # why it has no answer
 )
