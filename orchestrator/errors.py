@@ -78,6 +78,15 @@ class ToolsUnusable(UsageError):
     """The tools {source} can't be used: {problem}. {fix}."""
 
 
+class InvalidFunctions(InvalidFile):
+    """The functions of {path} have problems, and nothing was made."""
+
+    def __init__(self, path: object, problems: list[str]) -> None:
+        most = 20
+        more = [f"… and {len(problems) - most:,} more"] if len(problems) > most else []
+        super().__init__(path, [*problems[:most], *more])
+
+
 class NoSuchTool(UsageError):
     """There is no tool "{name}"{hint}. Known: {known}."""
 
@@ -192,6 +201,117 @@ class ToolsFileUnusable(UsageError):
 
 class ParquetMissing(FtorchError):
     """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
+
+
+class RowChanged(FtorchError):
+    """{path}, line {line}: the file changed during the review. All decisions are kept. Run the command again;
+    rows that are still the same keep theirs."""
+
+
+class ReviewFileForeign(UsageError):
+    """{path} is where decisions on rows are kept, but it holds none. Move it away; nothing was written to it."""
+
+
+class ReviewFileUnreadable(UsageError):
+    """The decisions in {path} can't be read: {problem}. Give a regular file that you may read."""
+
+
+class DecisionNotKept(FtorchError):
+    """The decision can't be written to {path}: {problem}. Those before it are kept. Make the file writable, and run
+    the command again."""
+
+
+class NobodyReviews(UsageError):
+    """{rows} of {path} to review, and no terminal to ask at. Run this at a terminal, pipe in one decision a line
+    (accept, drop, flag, skip), or write a sheet for somebody: ftorch data review {path} --sheet SHEET.csv"""
+
+
+class NothingSelected(UsageError):
+    """{option} selects no row of {path}: {problem}."""
+
+
+class NothingLeft(UsageError):
+    """No row of {path} is {what}, so nothing was written. Go on with the review: ftorch data review {path}"""
+
+
+class OutputIsReviewed(UsageError):
+    """{path} is the file under review, or holds its decisions, and a review replaces neither. Give another name."""
+
+
+class SheetUnusable(InvalidFile):
+    """{path} has problems, and no decision was taken from it."""
+
+    def __init__(self, path: object, problems: list[str]) -> None:
+        super().__init__(path, [*problems, "Nothing was recorded. Correct the sheet and apply it again."])
+
+
+# --- Generations: data made from function definitions -----------------------------------------------------------
+
+
+class GenerationSettings(UsageError):
+    """{option}: {problem}, not {found}."""
+
+
+class NoOutput(UsageError):
+    """No file is named for the examples. Add -o OUT, as in: ftorch data generate TOOLS -o train.jsonl"""
+
+
+class NoTeacher(UsageError):
+    """Nobody is named to write the requests. Add --model NAME and --endpoint NAME for a teacher, or --offline for
+    words from templates."""
+
+
+class TeacherIsRehearsal(UsageError):
+    """The models of "{endpoint}" are the tiny trainer's, and write no requests. Name another endpoint with
+    --endpoint, or add --offline for words from templates."""
+
+
+class NothingToGenerate(UsageError):
+    """{origin}: there is no call to make examples of. Give functions beside the rejection tool."""
+
+
+class NoSuchFunction(UsageError):
+    """{origin} has no function "{name}". {hint}"""
+
+
+class BudgetWithoutPrice(UsageError):
+    """The price of {model} on {endpoint} is not known, so a budget can't hold. Add the price (prices = "FILE" in
+    ftorch.toml, see docs/tokens-and-cost.md), or leave --max-cost-usd out."""
+
+
+class GenerationUnderWay(AwaitsPerson):
+    """{path} is being made by generation {id} ({reason}), from other functions or settings. Run "ftorch resume" to
+    carry it on, or add --replace to end it and begin this one; its answers are kept."""
+
+
+class AppendedFileChanged(FtorchError):
+    """{path} has changed since this generation began to append to it, and nothing was written. Run the command
+    again: answers that are recorded are not asked for again."""
+
+
+class NoSuchEvaluation(UsageError):
+    """No evaluation that is done is called "{key}" or has an id that begins so. Known: {known}."""
+
+
+class EvaluationFileChanged(UsageError):
+    """{path} is not the file that evaluation {evaluation} asked any more. Evaluate again first: ftorch evaluate"""
+
+
+class NoFailures(UsageError):
+    """{evaluation}: no case of it was answered wrongly by {model}, so there is nothing to make."""
+
+
+class FunctionNotEnumerable(UsageError):
+    """The calls of function {name} can't be listed: {problem}. {fix}."""
+
+
+class CellOutdated(UsageError):
+    """A form of {name} does not fit the function's definition: {problem}. Enumerate the calls again."""
+
+
+class NoValidCall(FtorchError):
+    """No valid call of {name} was found in {tries} tries for one of its forms: {problem}. Give examples of values
+    in its definition."""
 
 
 # --- The database ---------------------------------------------------------------------------------------------

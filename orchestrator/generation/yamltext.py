@@ -1,0 +1,191 @@
+"""YAML read as JSON values, by the rules of YAML 1.2: `on` is a text, and `12:30` is no number.
+
+PyYAML splits the text into events, and values are made of them here, in a loop. Its own constructors follow YAML
+1.1, turn dates into objects, accept a repeated key, and crash the process on a text that is nested deeply.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+DEEPEST = 100
+"""Levels of lists and mappings; real documents have a few dozen at most."""
+
+MOST_VALUES = 1_000_000
+"""With each alias counted as the values it repeats: ten lines of aliases can name billions."""
+
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = frozenset((None, "!", f"{_TAG}str"))
+_TAGS = _TEXT_TAGS | {f"{_TAG}{name}" for name in ("int", "float", "bool", "null")}
+# The core schema of YAML 1.2, https://yaml.org/spec/1.2.2/#103-core-schema
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
+_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_MERGE = "<<"
+
+
+class NotYaml(Exception):
+    """The text is no YAML, or says what JSON can't. `line` counts from 1, and is None where no line is to blame."""
+
+    def __init__(self, problem: str, line: int | None) -> None:
+        self.problem = problem
+        self.line = line
+        super().__init__(problem)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of the only document of a YAML text; None where it holds none. Raises NotYaml, and nothing else."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Reading().value_of(yaml.parse(text, Loader=loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise NotYaml(_problem(error, mark, text), mark.line + 1 if mark else None) from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise NotYaml(" ".join(str(error).split()), None) from None
+
+
+def _problem(error: Any, mark: Any, text: str) -> str:
+    lines = text.splitlines()
+    if mark is not None and mark.line < len(lines) and "\t" in re.split(r"[^\s-]", lines[mark.line], maxsplit=1)[0]:
+        return "the line begins with a tab; YAML is indented by spaces"
+    return ", ".join(filter(None, (error.context, error.problem)))
+
+
+@dataclass
+class _Open:
+    """A list or a mapping that has not ended."""
+
+    value: Any
+    anchor: str | None
+    line: int
+    before: int
+    """Values that were counted when it began."""
+    key: str | None = None
+    merged: list[Any] = field(default_factory=list)
+
+
+class _Reading:
+    def __init__(self) -> None:
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._count = 0
+        self._documents: list[Any] = []
+
+    def value_of(self, events: Iterable[Any]) -> Any:
+        import yaml
+
+        for event in events:
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.ScalarEvent):
+                self._add_scalar(event, line)
+            elif isinstance(event, yaml.AliasEvent):
+                self._add_alias(event.anchor, line)
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                self._begin([] if isinstance(event, yaml.SequenceStartEvent) else {}, event, line)
+            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+                self._end()
+            elif isinstance(event, yaml.DocumentStartEvent) and self._documents:
+                raise NotYaml("a second document begins; give each a file", line)
+        return self._documents[0] if self._documents else None
+
+    def _add_scalar(self, event: Any, line: int) -> None:
+        plain = event.implicit[0] and event.style in (None, "")
+        if self._takes_key():
+            self._take_key(event.value, plain, line)
+            return
+        value = _scalar(event.value, event.tag, plain, line)
+        if event.anchor:
+            self._anchors[event.anchor] = (value, 1)
+        self._add(value, 1, line)
+
+    def _add_alias(self, anchor: str, line: int) -> None:
+        if anchor not in self._anchors:
+            raise NotYaml(f"*{anchor} names nothing before it", line)
+        value, size = self._anchors[anchor]
+        if self._takes_key():
+            self._take_key(value, False, line)
+        else:
+            self._add(value, size, line)
+
+    def _begin(self, value: Any, event: Any, line: int) -> None:
+        if self._takes_key():
+            raise NotYaml("a key is a list or a mapping; JSON has texts only", line)
+        if len(self._open) == DEEPEST:
+            raise NotYaml(f"it is nested more than {DEEPEST} levels deep", line)
+        self._open.append(_Open(value, event.anchor, line, self._count))
+
+    def _end(self) -> None:
+        ended = self._open.pop()
+        for each in ended.merged:  # what the mapping says itself is stronger
+            ended.value = {**each, **ended.value}
+        if ended.anchor:
+            self._anchors[ended.anchor] = (ended.value, self._count - ended.before + 1)
+        self._add(ended.value, 1, ended.line)
+
+    def _takes_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
+
+    def _take_key(self, key: Any, plain: bool, line: int) -> None:
+        holder = self._open[-1]
+        if not isinstance(key, str):
+            raise NotYaml("a key is no text", line)
+        if key in holder.value:
+            raise NotYaml(f'the key "{key}" is given twice', line)
+        holder.key = key
+        if key == _MERGE and plain:
+            return
+        holder.value[key] = None
+
+    def _add(self, value: Any, size: int, line: int) -> None:
+        self._count += size
+        if self._count > MOST_VALUES:
+            raise NotYaml(f"it holds more than {MOST_VALUES:,} values, those of its aliases among them", line)
+        if not self._open:
+            self._documents.append(value)
+            return
+        holder = self._open[-1]
+        if isinstance(holder.value, list):
+            holder.value.append(value)
+            return
+        key, holder.key = holder.key, None
+        if key == _MERGE and _MERGE not in holder.value:
+            holder.merged += _mappings(value, line)
+        else:
+            holder.value[key] = value
+
+
+def _mappings(value: Any, line: int) -> list[Any]:
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, dict) for each in found):
+        raise NotYaml('"<<" merges what is no mapping', line)
+    return found
+
+
+def _scalar(text: str, tag: str | None, plain: bool, line: int) -> Any:
+    if tag not in _TAGS:
+        raise NotYaml(f"the tag {tag.replace(_TAG, '!!') if tag else tag} has no value in JSON", line)
+    if not plain and tag in _TEXT_TAGS:
+        return text
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text, 8 if text.startswith("0o") else 16 if text.startswith("0x") else 10)
+    if _NO_NUMBER.fullmatch(text):
+        raise NotYaml(f"JSON has no number {text}", line)
+    if _NUMBER.fullmatch(text):
+        if math.isinf(number := float(text)):
+            raise NotYaml("a number is too large", line)
+        return number
+    return text
