@@ -34,6 +34,10 @@ _LONG_LINE = 60
 _STRUCTURED = re.compile(r"[{\[<#|*`=]|\n[ \t]*(?:[-*+]|\d+[.)])[ \t]")
 
 
+TEMPLATE = "template"
+"""The `name` of a user message whose words come from a template, as `data generate --offline` writes them."""
+
+
 @dataclass
 class Answers:
     """Counts of what is answered."""
@@ -50,6 +54,8 @@ class Answers:
     unclosed: Places = field(default_factory=Places)
     with_images: Places = field(default_factory=Places)
     """Examples whose prompt holds an image."""
+    templates: Places = field(default_factory=Places)
+    """Examples whose request is in words from a template, see `TEMPLATE`."""
 
     @property
     def in_text(self) -> int:
@@ -66,6 +72,8 @@ class Answers:
                 self.functions[name] += 1
         if example.images:
             self.with_images.add(line)
+        if any(name == TEMPLATE for role, _, _, name in example.context if role == "user"):
+            self.templates.add(line)
         if example.legacy:
             self.legacy.add(line)
         if example.text:
@@ -77,13 +85,14 @@ class Answers:
         self.functions.update(later.functions)
         self.with_tools += later.with_tools
         self.long_texts += later.long_texts
-        for name in ("untrained", "legacy", "cut", "unclosed", "with_images"):
+        for name in ("untrained", "legacy", "cut", "unclosed", "with_images", "templates"):
             getattr(self, name).merge(getattr(later, name), line_offset)
 
     def note(self, notes: Notes) -> None:
         """Note what is wrong with single answers."""
         _note_places("FT616", self.legacy, notes)
         _note_places("FT624", self.untrained, notes)
+        _note_places("FT626", self.templates, notes)
         self._note_cut(notes)
 
     def note_training(self, regular: Collection[str], notes: Notes) -> None:

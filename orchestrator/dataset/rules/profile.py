@@ -201,6 +201,15 @@ SURVEY: tuple[Rule, ...] = (
         right=_told("How do I loop?", "```python\nfor i in range(3):\n    print(i)\n```"),
     ),
     warning(
+        "FT626",
+        "template words",
+        "{count} request(s) are in words from a template, as their name says: {where}",
+        "Have them written by a teacher (ftorch data generate --model NAME) or by people, then take the name out: "
+        "a model learns little from words that are all alike.",
+        wrong=said({**USER, "name": "template"}, ANSWER),
+        right=said(USER, ANSWER),
+    ),
+    warning(
         "FT631",
         "secret",
         "what looks like {kind} ({start}…) is in the text: {where}",
