@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.batching import states as batching
     from orchestrator.evaluation.preview import Preview
     from orchestrator.evaluation.results import Results
+    from orchestrator.generation import states as generation
+    from orchestrator.generation.outcome import Outcome
+    from orchestrator.generation.plan import Plan as GenerationPlan
     from orchestrator.ledger import Ledger
     from orchestrator.runs import context as runs
     from orchestrator.runs.plan import Plan
@@ -103,6 +106,9 @@ class Host:
     def deployments(self) -> deployments.Listener | None:
         return None
 
+    def generating(self) -> AbstractContextManager[generation.Listener | None]:
+        return nullcontext()
+
     # --- results ------------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
@@ -116,6 +122,11 @@ class Host:
     def show_sweep_plan(self, plan: SweepPlan, changes: Changes | None) -> None: ...
 
     def show_deployment_plan(self, planned: Planned, known: Deployment | None) -> None: ...
+
+    def show_generation_plan(self, plan: GenerationPlan) -> None: ...
+
+    def show_generation(self, outcome: Outcome) -> None:
+        """A generation that was carried on."""
 
     def show_evaluation_plan(self, plan: evaluation.Plan) -> None: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.api import batches, followups, runs, sweeps
+from orchestrator.api import batches, followups, generation, runs, sweeps
 from orchestrator.api.actions import request_action
 from orchestrator.api.host import Host
 from orchestrator.ledger import Ledger
@@ -49,6 +49,7 @@ def resume(
         _step(host, lambda: sweeps.evaluate_due(ledger, host, key, left.sweep_ids)),
         _step(host, lambda: followups.evaluate_due(ledger, host, _ids(ledger, key))),
         _step(host, lambda: followups.finish_deployments(ledger, host, _ids(ledger, key))),
+        _step(host, lambda: key is None and generation.resume(ledger, host)),
         _step(host, lambda: key is None and batches.resume(ledger, host)),
     ]
     if not any(carried_on):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.preview import Preview
     from orchestrator.evaluation.results import Results
     from orchestrator.evaluation.session import Listener as AskingListener
+    from orchestrator.generation.outcome import Outcome
+    from orchestrator.generation.plan import Plan as GenerationPlan
+    from orchestrator.generation.states import Listener as GenerationListener
     from orchestrator.ledger import Ledger
     from orchestrator.runs.context import Listener
     from orchestrator.runs.plan import Plan
@@ -114,6 +117,12 @@ class Terminal(Host):
 
         return DeploymentLines(stderr())
 
+    def generating(self) -> AbstractContextManager[GenerationListener]:
+        from orchestrator.reports.generation import generation_progress
+        from orchestrator.reports.text import stderr
+
+        return generation_progress(stderr())
+
     # --- results --------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
@@ -141,6 +150,19 @@ class Terminal(Host):
         from orchestrator.reports.text import stderr
 
         print_deployment_plan(planned, known, stderr())
+
+    def show_generation_plan(self, plan: GenerationPlan) -> None:
+        from orchestrator.reports.generation import print_generation_plan
+        from orchestrator.reports.text import stderr
+
+        print_generation_plan(plan, stderr())
+
+    def show_generation(self, outcome: Outcome) -> None:
+        """On stderr: stdout has the model ids alone."""
+        from orchestrator.reports.generation import print_outcome
+        from orchestrator.reports.text import stderr
+
+        print_outcome(outcome, stderr(), stderr())
 
     def show_evaluation_plan(self, plan: EvaluationPlan) -> None:
         from orchestrator.reports.evaluation import print_evaluation_plan

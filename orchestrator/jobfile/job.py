@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from orchestrator.jobfile.addresses import Address, place_of
+from orchestrator.jobfile.generate import Generate
 from orchestrator.jobfile.sweep import Sweep
 from orchestrator.jobfile.tables import (
     MAX_SEED,
@@ -45,6 +46,7 @@ class JobFile(Table):
     azure: Azure = Azure()
     sweep: Sweep | None = None
     evaluation: Evaluation | None = None
+    generate: Generate | None = None
 
     _source: Path = PrivateAttr(default=Path("job.toml"))
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)

@@ -17,7 +17,15 @@ from orchestrator.jobfile.tables import Data
 from orchestrator.tomlsource import TomlSource, read_toml
 
 
-def load_job_file(path: Path) -> JobFile:
+def load_job_to_generate(path: Path) -> JobFile:
+    """Read, parse and validate a job file with a `[generate]` table, whose data files need not be there yet.
+
+    Raises what `load_job_file` raises, and InvalidJobFile where there is no such table.
+    """
+    return load_job_file(path, to_generate=True)
+
+
+def load_job_file(path: Path, *, to_generate: bool = False) -> JobFile:
     """Read, parse and validate a job file.
 
     Raises JobFileNotFound, TomlSyntaxError, TomlUnreadable, or InvalidJobFile, whose `problems` name file, line,
@@ -27,7 +35,7 @@ def load_job_file(path: Path) -> JobFile:
         source = read_toml(path)
     except FileNotFoundError as error:
         raise JobFileNotFound(path=path) from error
-    problems = _missing_files(source)
+    problems = _to_generate(source) if to_generate else _missing_files(source)
     try:
         job = job_from_document(source.data, path)
     except ValidationError as error:
@@ -65,18 +73,25 @@ def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
     return [problem(source, ("azure", "deployment"), finding)]
 
 
+def _to_generate(source: TomlSource) -> list[Problem]:
+    if isinstance(source.data.get("generate"), dict):
+        return []
+    return [problem(source, (), "there is no [generate] table that says what data is made of")]
+
+
 def _missing_files(source: TomlSource) -> list[Problem]:
     """What the file system and the method say about files; of values of a wrong type, pydantic tells."""
     data, method = source.data.get("data"), source.data.get("method")
     data = data if isinstance(data, dict) else {}
     named = [("data", key) for key in Data.model_fields] + [("evaluation", "file")]
     problems = []
+    make_it = f"; make it: ftorch data generate {source.path}" if "generate" in source.data else ""
     for key in named:
         place = _named_place(source, *key)
         if isinstance(place, Address) and place.problem:
             problems.append(problem(source, key, f"{'.'.join(key)} {place.problem}"))
         elif isinstance(place, Path) and not os.path.exists(place):
-            problems.append(problem(source, key, f"{'.'.join(key)}: {absence(place)}"))
+            problems.append(problem(source, key, f"{'.'.join(key)}: {absence(place)}{make_it}"))
     if isinstance(method, dict) and method.get("type") == "reinforcement" and "validation_file" not in data:
         sentence = 'method.type "reinforcement" needs a validation file; set data.validation_file'
         problems.append(problem(source, ("method", "type"), sentence))

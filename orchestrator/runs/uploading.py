@@ -271,7 +271,7 @@ async def _import(context: Context, intended: Upload, address: Address) -> Remot
 
 
 def _require_lease(context: Context, intended: Upload) -> None:
-    """This process may have slept since it wrote its intent, and another may have sent the file. Raises LostLease."""
+    """This process may have slept since it wrote its intent, while another sent the file. Raises LostLease."""
     with context.database.read() as connection:
         if not uploads.is_held(connection, intended, context.owner, context.now()):
             raise LostLease(kind="upload", id=intended.sent_name)

@@ -23,6 +23,7 @@ SLOW = (
     "cli/test_chat.py::test_ctrl_d",
     "cli/test_exit_codes.py::test_ctrl_c",
     "evaluation/batching/test_killed_batches.py",
+    "generation/test_killed_generations.py",
     "security/test_access.py::test_nobody_else_can_read_what_a_run_leaves",
     "security/test_keys.py::test_a_killed_process_leaves_no_key_behind",
     "security/test_texts.py::test_no_terminal_is_steered_by_a_refusal_or_its_log",

@@ -6,6 +6,8 @@ import click
 
 from orchestrator.cli.data.check import check, diff, explain, stats
 from orchestrator.cli.data.convert import convert, formats, shorten, split, tools
+from orchestrator.cli.data.generate import augment, generate
+from orchestrator.cli.data.review import review
 
 
 class _InOrderOfUse(click.Group):
@@ -18,5 +20,5 @@ def data() -> None:
     """Check training files, and get them right before they cost money."""
 
 
-for command in (check, explain, convert, formats, shorten, stats, split, diff, tools):
+for command in (check, explain, convert, formats, shorten, stats, split, diff, tools, generate, augment, review):
     data.add_command(command)

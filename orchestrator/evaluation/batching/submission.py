@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -12,9 +12,9 @@ from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.batching.inputs import FOLDER, InputFile, write_inputs
 from orchestrator.evaluation.batching.states import State
 from orchestrator.evaluation.locks import Waiting, asking_lock_names, hold_locks, silent
-from orchestrator.evaluation.plan import BATCH, Plan, batches, open_questions
+from orchestrator.evaluation.plan import BATCH, Plan, asked_as, batches, open_questions
 from orchestrator.ledger import Ledger
-from orchestrator.store import batches as store
+from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import Batch
 
 _ABANDONED_SECONDS = 86_400.0
@@ -29,20 +29,41 @@ def record_batches(ledger: Ledger, plan: Plan, waiting: Waiting = silent) -> lis
     put under way meanwhile. Where one of them is asking these models it is waited for. Raises OutputUnwritable.
     """
     with hold_locks(ledger, asking_lock_names(plan), waiting):
-        return _recorded(ledger, plan)
+        return _recorded(
+            ledger,
+            plan.config.name,
+            lambda: open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid),
+        )
 
 
-def _recorded(ledger: Ledger, plan: Plan) -> list[str]:
+def record_questions(ledger: Ledger, endpoint: str, questions: Sequence[Question]) -> list[str]:
+    """The same for questions that are given, where they have no answer yet and one process asks them at a time."""
+
+    def left() -> Iterator[tuple[Question, str | None]]:
+        for some in batches(iter(questions), BATCH):
+            keys = [asked_as(question) for question in some]
+            with ledger.database.read() as connection:
+                known = evaluations.known(connection, endpoint, keys)
+                waiting = store.under_way(connection, endpoint, keys)
+            yield from ((each, waiting.get(key)) for each, key in zip(some, keys, strict=True) if key not in known)
+
+    return _recorded(ledger, endpoint, left)
+
+
+Left = Callable[[], Iterable[tuple[Question, str | None]]]
+"""The questions without an answer, each with the batch in which it waits for one, if it does."""
+
+
+def _recorded(ledger: Ledger, endpoint: str, left: Left) -> list[str]:
     folder = ledger.workspace.home / FOLDER
-    name = plan.config.name
     _tidy(ledger)
     while True:
         others: set[str] = set()
-        files = write_inputs(_left(ledger, plan, others), folder)
+        files = write_inputs(_fresh(left(), others), folder)
         with ledger.database.write() as connection:
-            is_ours = not any(_is_taken(connection, name, file) for file in files)
+            is_ours = not any(_is_taken(connection, endpoint, file) for file in files)
             if is_ours:
-                _record(connection, name, files)
+                _record(connection, endpoint, files)
                 crash_point("before-commit-batches")
         if is_ours:
             crash_point("after-commit-batches")
@@ -51,9 +72,9 @@ def _recorded(ledger: Ledger, plan: Plan) -> list[str]:
             file.path.unlink(missing_ok=True)
 
 
-def _left(ledger: Ledger, plan: Plan, others: set[str]) -> Iterator[Question]:
+def _fresh(left: Iterable[tuple[Question, str | None]], others: set[str]) -> Iterator[Question]:
     """What no batch holds; the batches that hold the rest are put into `others`."""
-    for question, batch_id in open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid):
+    for question, batch_id in left:
         if batch_id is None:
             yield question
         else:

@@ -1,0 +1,120 @@
+"""Making training data: the plan, the teacher's words or templates, the files, and their check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.dataset.checking.report import CheckReport
+from orchestrator.dataset.convert import check_converted
+from orchestrator.errors import OutputExists, Stopped
+from orchestrator.generation.driving import drive, record
+from orchestrator.generation.offline import write_offline
+from orchestrator.generation.outcome import Outcome
+from orchestrator.generation.output import dropped, is_own
+from orchestrator.generation.plan import Plan, plan_generation
+from orchestrator.generation.spec import Spec, spec_of
+from orchestrator.generation.states import STOPPED, State
+from orchestrator.ledger import Ledger
+from orchestrator.store import generations as store
+from orchestrator.store.generations import Generation
+
+
+def plan(ledger: Ledger | None, spec: Spec) -> Plan:
+    """What the spec comes to; without a ledger in offline words. Raises what `plan_generation` raises, and
+    UnknownEndpoint."""
+    return plan_generation(spec, ledger.workspace.endpoint(spec.endpoint) if ledger else None)
+
+
+def generate_offline(planned: Plan, host: Host) -> Outcome:
+    """Write every call with template words. Raises OutputExists and OutputUnwritable."""
+    host.show_generation_plan(planned)
+    _require_room(planned.spec, None)
+    with host.generating() as listener:
+        summary = write_offline(planned.spec, listener)
+    report = check_converted(planned.spec.outputs.training)
+    _judge(report, host)
+    examples = sum(summary.lines.values())
+    return Outcome(planned.spec, examples, planned.counts.all, report, summary.drops)
+
+
+def generate(ledger: Ledger, planned: Plan, host: Host, *, replace_other: bool = False) -> Outcome:
+    """Carry a plan out, or go on with it where it was left. Asks before the teacher is paid.
+
+    Raises OutputExists, GenerationUnderWay, Stopped, and what `drive` raises.
+    """
+    spec = planned.spec
+    with ledger.database.read() as connection:
+        known = store.newest_of(connection, str(spec.outputs.training))
+    is_same = known is not None and known.fingerprint == spec.fingerprint
+    _require_room(spec, known.written_sha256 if known and is_same else None)
+    host.show_generation_plan(planned)
+    if not (known and is_same and known.is_over):
+        host.confirm("Ask the teacher?")
+    generation = record(ledger, spec, planned.counts.all, replace_other=replace_other)
+    return _carry_on(ledger, generation, host)
+
+
+def resume(ledger: Ledger, host: Host) -> bool:
+    """Carry on every generation that is not over; returns whether there was any. One that fails keeps no other from
+    it. Raises Stopped."""
+    with ledger.database.read() as connection:
+        found = store.unfinished(connection)
+    for generation in found:
+        with host.going_on():
+            host.say(f"making {generation.output_path}: {generation.reason}")
+            host.show_generation(_carry_on(ledger, generation, host))
+    return bool(found)
+
+
+def _carry_on(ledger: Ledger, generation: Generation, host: Host) -> Outcome:
+    if not generation.is_over:
+        config = ledger.workspace.endpoint(generation.endpoint)
+        with host.generating() as listener:
+            host.run(lambda stop: drive(ledger, config, [generation.id], listener=listener, stop=stop))
+    return outcome_of(ledger, generation.id, host)
+
+
+def outcome_of(ledger: Ledger, generation_id: str, host: Host) -> Outcome:
+    """A generation as it stands. Raises Stopped where the user stopped it."""
+    with ledger.database.read() as connection:
+        generation = store.get(connection, generation_id)
+        spent = store.spent(connection, generation_id)
+    if not generation.is_over and generation.reason.startswith(STOPPED):
+        raise Stopped(f"{generation.reason}; {spent.answered:,} answers are kept; the same command goes on")
+    spec = spec_of(generation.spec)
+    report = check_converted(spec.outputs.training) if generation.written_sha256 else None
+    if not generation.is_over:
+        host.failed(WAITS)
+    elif generation.state != State.DONE:
+        host.failed(FAILED)
+    elif report is not None:
+        _judge(report, host)
+    return Outcome(
+        spec,
+        generation.examples if report else 0,
+        generation.targets,
+        report,
+        dropped(spec.outputs.provenance) if report else {},
+        spent,
+        generation.id,
+        "" if generation.is_over else generation.reason,
+    )
+
+
+def _judge(report: CheckReport, host: Host) -> None:
+    if not report.ok:
+        host.failed(FAILED)
+
+
+def _require_room(spec: Spec, written_sha256: str | None) -> None:
+    """Raises OutputExists where files are there that this generation did not write, before anything is paid."""
+    outputs = spec.outputs
+    if outputs.replace or is_own(spec, written_sha256):
+        return
+    appended: Collection[object] = (
+        (outputs.training, outputs.provenance) if outputs.append_bytes is not None else ()
+    )
+    for path in outputs.all:
+        if path.exists() and path not in appended:
+            raise OutputExists(path=path)

@@ -1,0 +1,215 @@
+"""`data generate` and `data augment`: training data made from function definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.evaluationoptions import parse_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.generation.outcome import Outcome
+    from orchestrator.generation.spec import Spec
+
+_STYLES = ("direct", "indirect", "terse", "polite", "typo", "language", "units", "distractors")
+_SETTINGS = (
+    *("model", "endpoint", "verifier", "per_call", "reject", "missing", "parallel", "turns", "full_up_to"),
+    *("styles", "languages", "language", "system", "rejection_tool", "when_missing", "seed", "attempts"),
+    *("temperature", "max_concurrency", "max_cost_usd", "validation", "evaluation", "against"),
+)
+
+
+def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option("--model", metavar="NAME", help="The teacher: the model that writes the requests."),
+            click.option(
+                "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where the teacher is."
+            ),
+            click.option("--verifier", metavar="NAME", help="The model of the round trip, instead of the teacher."),
+            click.option("--no-verify", is_flag=True, help="Leave the round trip out."),
+            click.option(
+                "--max-cost-usd", type=click.FloatRange(min=0, min_open=True), help="Pay no more than this."
+            ),
+            click.option("--batch", is_flag=True, help="Ask through the Batch API: half the price, within a day."),
+            click.option("--offline", is_flag=True, help="Ask nobody: words from templates, each row marked."),
+            click.option("--attempts", type=click.IntRange(1, 10), help="How often dropped words are asked for."),
+            click.option("--temperature", type=click.FloatRange(0, 2), help="The teacher's temperature."),
+            click.option("--max-concurrency", type=click.IntRange(1, 500), help="Requests under way at a time."),
+            click.option(
+                "--plain-json", is_flag=True, help="Do not ask for structured output, which some hosts refuse."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option("--seed", type=click.IntRange(0), help="Other values and styles for another seed."),
+            click.option(
+                "--against",
+                metavar="FILE",
+                multiple=True,
+                help="Drop requests that this file has, such as an evaluation file (repeatable).",
+            ),
+            click.option("--append", is_flag=True, help="Add to OUT where it is there already."),
+            click.option("--force", is_flag=True, help="Replace OUT and its companions."),
+            click.option("--replace", is_flag=True, help="End an unfinished generation of OUT that differs."),
+            click.option("--dry-run", is_flag=True, help="Print the plan; ask and write nothing."),
+            click.option("--yes", is_flag=True, help="Do not ask before what may cost money."),
+            click.option("--json", "as_json", is_flag=True, help="Print the plan, or the result, as an object."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("source", metavar="TOOLS|JOBFILE")
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="The new training file.")
+@click.option("--per-call", type=click.IntRange(1, 100), help="Requests for each call; 2 without it.")
+@click.option("--reject", type=click.IntRange(0), help="Nearly possible requests; 15 % of the others without it.")
+@click.option("--missing", type=click.IntRange(0), help="Requests that lack a required value.")
+@click.option("--parallel", type=click.IntRange(0), help="Combinations of two functions or more in one request.")
+@click.option("--turns", type=click.IntRange(0), help="Conversations of two requests, with a result between.")
+@click.option("--full-up-to", type=click.IntRange(1), help="Calls of a function up to which all are made; 64.")
+@click.option("--styles", type=parse_names, metavar="NAME,…", help=f"Of {', '.join(_STYLES)}.")
+@click.option("--language", metavar="CODE", help="The language of the requests, as en or de.")
+@click.option("--languages", type=parse_names, metavar="CODE,…", help="Languages of the style language.")
+@click.option("--system", metavar="TEXT", help="The system message of every example.")
+@click.option("--rejection-tool", metavar="NAME", help="The function whose call rejects a request.")
+@click.option("--when-missing", type=click.Choice(["ask", "reject"]), help="How a lacking value is answered.")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share for OUT's validation file.")
+@click.option("--evaluation", type=click.FloatRange(0, 1, max_open=True), help="Share for OUT's evaluation file.")
+@_teacher_options
+@_output_options
+def generate(source: str, output: Path | None, **given: Any) -> None:
+    """Make training data from nothing but function definitions.
+
+    TOOLS is a JSON or YAML file of tool definitions, an OpenAPI document, Python
+    functions (FILE.py, package.module:function), or a training file, whose own
+    tools are taken. A JOBFILE names them under [generate].
+
+    The plan comes first: every call that the functions allow, and what the words
+    cost. Values come from code. The teacher writes the requests; each is checked
+    against its answer, and asked back of a model that sees the request alone.
+    After Ctrl-C or a crash the same command, or ftorch resume, goes on: no answer
+    is paid twice.
+
+    \b
+    ftorch data generate tools.json -o train.jsonl --model gpt-4.1 \\
+        --endpoint openai --reject 40 --max-cost-usd 5
+    ftorch data generate tools.json -o draft.jsonl --offline
+    """
+    _run(lambda: _spec(source, output, given), given)
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="The new file.")
+@click.option(
+    "--from-failures",
+    "evaluation_id",
+    metavar="EVALUATION",
+    required=True,
+    help="A job file's name or an evaluation's id: its wrong answers say what is lacking.",
+)
+@click.option("--of", "failed_model", metavar="MODEL", help="Whose wrong answers; the tuned model's without it.")
+@click.option("--per-case", "per_call", type=click.IntRange(1, 100), help="Examples for each failed case; 2.")
+@_teacher_options
+@_output_options
+def augment(file: Path, output: Path, evaluation_id: str, failed_model: str | None, **given: Any) -> None:
+    """Make further examples like the cases that a model got wrong, never the cases themselves.
+
+    FILE is the training file: its tools are used, and its requests are not made
+    again. Each failed case gives examples of the same function and the same kind
+    of arguments, with other values. Words come as in `data generate`.
+
+    \b
+    ftorch data augment train.jsonl --from-failures drone -o more.jsonl --offline
+    """
+    from orchestrator.generation.augmenting import failures_spec
+    from orchestrator.ledger import open_ledger
+
+    def spec() -> Spec:
+        base = _spec(str(file), output, {**given, "against": (*given["against"], str(file))})
+        with open_ledger(None, create=False) as ledger:
+            return failures_spec(ledger, base, evaluation_id, failed_model)
+
+    _run(spec, given)
+
+
+def _run(make_spec: Callable[[], Spec], given: dict[str, Any]) -> None:
+    from orchestrator.api.generation import generate as carry_out, generate_offline, plan
+    from orchestrator.cli.terminal import terminal
+    from orchestrator.ledger import open_ledger
+
+    spec = make_spec()
+    with terminal(yes=given["yes"]) as host:
+        if given["offline"]:
+            planned = plan(None, spec)
+            if given["dry_run"]:
+                _show_plan(planned, given["as_json"])
+                return
+            _show(generate_offline(planned, host), given["as_json"])
+            return
+        with open_ledger(spec.outputs.training.parent, create=not given["dry_run"]) as ledger:
+            planned = plan(ledger, spec)
+            if given["dry_run"]:
+                _show_plan(planned, given["as_json"])
+                return
+            _show(carry_out(ledger, planned, host, replace_other=given["replace"]), given["as_json"])
+
+
+def _spec(source: str, output: Path | None, given: dict[str, Any]) -> Spec:
+    """The spec of the command line, with what a job file says otherwise."""
+    from orchestrator.generation.requests import Request, spec_for
+
+    settings = {name: given[name] for name in _SETTINGS if given.get(name) not in (None, ())}
+    lists = {name: list(value) for name, value in settings.items() if isinstance(value, tuple)}
+    switches = {"verify": False} if given["no_verify"] else {}
+    switches |= {"structured": False} if given["plain_json"] else {}
+    request = Request(
+        source=source,
+        output=output,
+        settings={**settings, **lists, **switches},
+        offline=given["offline"],
+        batch=given["batch"],
+        append=given["append"],
+        replace=given["force"],
+    )
+    return spec_for(request)
+
+
+def _show_plan(planned: Any, as_json: bool) -> None:
+    if as_json:
+        from orchestrator.cli.output import print_json
+        from orchestrator.reports.generation import plan_object
+
+        print_json(plan_object(planned))
+    else:
+        from orchestrator.reports.generation import print_generation_plan
+        from orchestrator.reports.text import stdout
+
+        print_generation_plan(planned, stdout())
+
+
+def _show(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        from orchestrator.cli.output import print_json
+        from orchestrator.reports.generation import outcome_object
+
+        print_json(outcome_object(outcome))
+    else:
+        from orchestrator.reports.generation import print_outcome
+        from orchestrator.reports.text import stderr, stdout
+
+        print_outcome(outcome, stdout(), stderr())

@@ -1,0 +1,201 @@
+"""Asking what a generation has open: each request is recorded before it is sent, and each answer as it comes.
+
+A killed process leaves requests of which nobody knows whether they were sent. They are sent again with the same
+idempotency key, and count twice against the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.config import EndpointConfig
+from orchestrator.dataset.pricing import calls_cost
+from orchestrator.dataset.tokens import count_messages
+from orchestrator.engine.crashpoints import crash_point
+from orchestrator.engine.worker import LEASE_SECONDS
+from orchestrator.errors import LostLease, NotAnAnswer
+from orchestrator.evaluation.answers import problem_of, read_answer
+from orchestrator.evaluation.asking import Question, Reply, ask_all
+from orchestrator.evaluation.plan import asked_as
+from orchestrator.generation.states import MACHINE, Context, Progress
+from orchestrator.store import evaluations, generations as store
+from orchestrator.store.evaluations import Asked, RecordedAnswer
+from orchestrator.store.generations import GENERATIONS, Generation, Intent
+
+FAILURES = 2
+"""After so many refusals or outages a request is given up."""
+WORDS_TOKENS = 90
+"""Tokens assumed of the words for one example: a request of 15 to 40, its evidence, and the JSON around them."""
+CALL_TOKENS = 60
+"""Tokens assumed of a call, as in evaluations."""
+_FLUSH_SECONDS = 0.2
+_BATCH = 50
+
+
+@dataclass
+class Budget:
+    """What the requests of a generation may cost, in US dollars; `most` None is no limit."""
+
+    most: float | None
+    spent: float
+
+    def allows(self, usd: float | None) -> bool:
+        return self.most is None or self.spent + (usd or 0.0) <= self.most
+
+
+@dataclass
+class Asker:
+    """Asks the open questions of one stage of one generation."""
+
+    generation: Generation
+    context: Context
+    concurrency: int
+    stage: str
+    total: int
+    examples: int
+    reserve: float = 0.0
+    """US dollars that the budget must have left for each example whose words are asked for: its round trip."""
+    is_short: bool = False
+    """The budget did not allow all of them."""
+    done: int = 0
+    _held: list[RecordedAnswer] = field(default_factory=list)
+    _costs: dict[Asked, float] = field(default_factory=dict)
+    _problems: dict[Asked, str] = field(default_factory=dict)
+    _timer: asyncio.TimerHandle | None = None
+    _intended_at: float = 0.0
+
+    async def ask(self, questions: Sequence[Question]) -> None:
+        """Ask them as far as the budget allows. Raises LostLease, and what concerns every question."""
+        self._show()
+        with self._flushing():
+            await ask_all(
+                self._intended(questions),
+                self._send,
+                self._add,
+                concurrency=self.concurrency,
+                stop=self.context.stop,
+            )
+
+    def _intended(self, questions: Sequence[Question]) -> Iterator[Question]:
+        """The questions, each after its intent was written. As many as are asked at once are written together."""
+        size = max(1, min(self.concurrency, _BATCH))
+        for start in range(0, len(questions), size):
+            allowed = self._intend(questions[start : start + size])
+            yield from allowed
+            if self.is_short:
+                return
+
+    def _intend(self, questions: Sequence[Question]) -> list[Question]:
+        context, generation = self.context, self.generation
+        self._flush()
+        with context.database.write(durable=True) as connection:
+            GENERATIONS.note(connection, generation, context.owner, context.now(), {})  # raises LostLease
+            budget = Budget(generation.max_cost_usd, store.spent(connection, generation.id).usd)
+            intents, allowed = list[Intent](), list[Question]()
+            for question in questions:
+                usd = estimate(question, context.config)
+                if not budget.allows((usd or 0.0) + self.reserve * items_of(question.request)):
+                    self.is_short = True
+                    break
+                budget.spent += (usd or 0.0) + self.reserve * items_of(question.request)
+                intents.append(Intent(generation.id, *asked_as(question), context.now(), usd))
+                allowed.append(question)
+            if intents:
+                store.add_intents(connection, intents)
+            crash_point("before-commit-generation-intents")
+        crash_point("after-commit-generation-intents")
+        self._intended_at = context.now()
+        return allowed
+
+    async def _send(self, question: Question) -> Mapping[str, Any]:
+        context = self.context
+        if not 0 <= context.now() - self._intended_at < LEASE_SECONDS / 2 and not MACHINE.holds(
+            context, self.generation
+        ):  # this process may have slept
+            raise LostLease(kind="generation", id=self.generation.id)
+        crash_point("before-generation-request")
+        completion = await context.endpoint.chat(question.request, question.once)
+        crash_point("after-generation-request")
+        if problem := problem_of(completion):
+            raise NotAnAnswer(endpoint=context.endpoint.name, problem=problem, sent=True)
+        return completion
+
+    def _add(self, reply: Reply) -> None:
+        asked = asked_as(reply.question)
+        self.done += 1
+        if reply.completion is None:
+            self._problems[asked] = reply.api_error
+        else:
+            self._costs[asked] = cost_of(reply.question.model, reply.completion, self.context.config) or 0.0
+            name = self.context.config.name
+            self._held.append(RecordedAnswer(name, *asked, reply.completion, reply.seconds, self.context.now()))
+        if len(self._held) + len(self._problems) >= _BATCH:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
+
+    @contextmanager
+    def _flushing(self) -> Iterator[None]:
+        """Whatever happens inside, what was answered is recorded at the end."""
+        try:
+            yield
+        finally:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._held and not self._problems:
+            return
+        generation_id = self.generation.id
+        with self.context.database.write() as connection:
+            evaluations.add_answers(connection, self._held)
+            store.settle_intents(connection, generation_id, self._costs)
+            store.fail_intents(connection, generation_id, self._problems)
+            crash_point("before-commit-generation-answers")
+        crash_point("after-commit-generation-answers")
+        self._held, self._costs, self._problems = [], {}, {}
+        self._show()
+
+    def _show(self) -> None:
+        with self.context.database.read() as connection:
+            spent = store.spent(connection, self.generation.id)
+        self.context.listener.progressed(Progress(self.stage, self.done, self.total, self.examples, spent))
+
+
+def estimate(question: Question, config: EndpointConfig, *, batch: bool = False) -> float | None:
+    """What a question may cost in US dollars, by the table of prices; None where there is no price."""
+    request = question.request
+    tokens = count_messages(request["messages"], request.get("tools"), question.model)
+    return calls_cost(
+        config.type, question.model, tokens, answer_tokens(request), batch=batch, prices=config.prices
+    )
+
+
+def answer_tokens(request: Mapping[str, Any]) -> int:
+    """The tokens that an answer is assumed to have."""
+    if "tools" in request:
+        return CALL_TOKENS
+    return WORDS_TOKENS * items_of(request)
+
+
+def items_of(request: Mapping[str, Any]) -> int:
+    """How many examples a request asks words for: none in a round trip."""
+    return 0 if "tools" in request else str(request["messages"][-1]["content"]).count('"number":')
+
+
+def cost_of(
+    model: str, completion: Mapping[str, Any], config: EndpointConfig, *, batch: bool = False
+) -> float | None:
+    """What an answer cost, by its tokens; None where there is no price or no count."""
+    answer = read_answer(completion)
+    if answer.prompt_tokens is None or answer.completion_tokens is None:
+        return None
+    return calls_cost(
+        config.type, model, answer.prompt_tokens, answer.completion_tokens, batch=batch, prices=config.prices
+    )

@@ -1,0 +1,127 @@
+"""The loop over generations of one endpoint, and recording one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import Connection, update
+
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints import open_endpoint
+from orchestrator.engine.loop import Loop
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
+from orchestrator.errors import GenerationUnderWay
+from orchestrator.generation.spec import Spec
+from orchestrator.generation.states import MACHINE, Context, Listener, NullListener, State
+from orchestrator.generation.steps import STEPS
+from orchestrator.ids import short_id
+from orchestrator.ledger import Ledger
+from orchestrator.store import generations as store
+from orchestrator.store.generations import GENERATIONS, Generation
+from orchestrator.store.schema import generations as table
+
+
+class GenerationLoop(Loop[Generation, Context]):
+    """Steps the generations `ids` until each is over, or waits for the user."""
+
+    machine = MACHINE
+    steps = STEPS
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """As every loop does; what waits is looked at now, as the user is here."""
+        self.worker.stop = stop
+        with self.worker.database.write() as connection:
+            GENERATIONS.hasten(connection, table.c.id.in_(self.left))
+        await super().run(stop)
+
+
+async def drive(
+    ledger: Ledger,
+    config: EndpointConfig,
+    ids: Collection[str],
+    *,
+    listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Carry these generations on until each is over, or waits for the user.
+
+    Setting `stop` ends it early, losing nothing. Raises EndpointNotUsable, EndpointError, OutputExists and
+    OutputUnwritable.
+    """
+    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+        context = Context(
+            database=ledger.database,
+            config=config,
+            owner=new_owner(random.SystemRandom()),
+            ledger=ledger,
+            endpoint=endpoint,
+            listener=listener or NullListener(),
+        )
+        await GenerationLoop(context, ids).run(stop or asyncio.Event())
+
+
+def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = False) -> Generation:
+    """Record a generation, or find the same one that was begun or is done.
+
+    Another one that is to write the same file is ended where `replace_other`. Raises GenerationUnderWay otherwise,
+    and where another process is at work on it.
+    """
+    path, fingerprint = str(spec.outputs.training), spec.fingerprint
+    with ledger.database.write() as connection:
+        known = _known(connection, path, fingerprint)
+        if known is not None:
+            return _with_budget(connection, known, spec.settings.max_cost_usd)
+        for other in store.unfinished(connection, output_path=path):
+            if not replace_other or not _end(connection, other):
+                raise GenerationUnderWay(path=spec.outputs.training, id=other.id, reason=other.reason)
+        generation = _new(spec, fingerprint, targets)
+        store.add(connection, generation)
+    return generation
+
+
+def _known(connection: Connection, path: str, fingerprint: str) -> Generation | None:
+    newest = store.newest_of(connection, path)
+    is_same = newest is not None and newest.fingerprint == fingerprint and newest.state != State.CANCELLED
+    return newest if is_same else None
+
+
+def _new(spec: Spec, fingerprint: str, targets: int) -> Generation:
+    now = time.time()
+    return Generation(
+        id=short_id(random.SystemRandom()),
+        endpoint=spec.endpoint,
+        output_path=str(spec.outputs.training),
+        fingerprint=fingerprint,
+        spec=spec.document(),
+        state=State.ASKING,
+        reason="recorded",
+        version=1,
+        created_at=now,
+        updated_at=now,
+        targets=targets,
+        max_cost_usd=spec.settings.max_cost_usd,
+    )
+
+
+def _end(connection: Connection, other: Generation) -> bool:
+    """Cancel a generation that nobody works on; returns whether that was so."""
+    owner, now = new_owner(random.SystemRandom()), time.time()
+    gone = [name for name in GENERATIONS.owners(connection) if is_abandoned(name)]
+    GENERATIONS.claim(connection, owner, now + LEASE_SECONDS, now, ids=[other.id], abandoned=gone)
+    held = store.get(connection, other.id)
+    if held.lease_owner != owner:
+        return False
+    MACHINE.move(connection, held, State.CANCELLED, "replaced by another generation", owner=owner, now=now)
+    GENERATIONS.release(connection, owner)
+    return True
+
+
+def _with_budget(connection: Connection, known: Generation, usd: float | None) -> Generation:
+    """The same generation with the budget that the user gives now. It needs no lease: it only widens what may be
+    asked from the next look on, or narrows it."""
+    connection.execute(update(table).where(table.c.id == known.id).values(max_cost_usd=usd, due_at=None))
+    return replace(known, max_cost_usd=usd)

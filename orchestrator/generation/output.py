@@ -1,0 +1,238 @@
+"""Writing what was made: training, validation and evaluation rows, and where each line comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, BinaryIO
+
+from orchestrator.dataset.files import inspect_file, json_line, new_files
+from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.dataset.profile.answers import TEMPLATE
+from orchestrator.dataset.split import assign_parts
+from orchestrator.errors import AppendedFileChanged
+from orchestrator.generation.calls import Drop, Kind, Written
+from orchestrator.generation.examples import Writer
+from orchestrator.generation.spec import Outputs, Spec
+from orchestrator.generation.words import PROMPTS
+from orchestrator.store.generations import Spent
+
+_LONGEST_HEAD = 1 << 20
+
+
+@dataclass(frozen=True)
+class Made:
+    """An example with what is known of its words."""
+
+    written: Written
+    words: str
+    """Who wrote them: the teacher's model, or TEMPLATE."""
+    attempt: int = 1
+    request_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written."""
+
+    lines: Mapping[str, int]
+    """New lines by part: "training", "validation", "evaluation"."""
+    kinds: Mapping[str, int]
+    drops: Mapping[str, int]
+    """Words that were dropped, by reason."""
+    unmade: int
+    """Targets without words."""
+    sha256: str
+    """Of the training file."""
+
+
+def write_outputs(
+    spec: Spec,
+    made: Sequence[Made],
+    drops: Sequence[Drop],
+    unmade: int,
+    spent: Spent | None,
+    *,
+    written_sha256: str | None = None,
+) -> Summary:
+    """Write all files, or none. The same examples give the same bytes.
+
+    A file that this generation wrote before is replaced: `written_sha256` is that of its training file. Raises
+    OutputExists, OutputUnwritable, and AppendedFileChanged where rows are appended to a file that has changed.
+    """
+    outputs = spec.outputs
+    parts = _parts(made, spec)
+    paths = {"training": outputs.training, "validation": outputs.validation, "evaluation": outputs.evaluation}
+    wanted = {part: path for part, path in paths.items() if path is not None}
+    replace = outputs.replace or outputs.append_bytes is not None or is_own(spec, written_sha256)
+    dropped = Counter(drop.reason for drop in drops)
+    # Provenance comes first: a process that is killed in between leaves a file that it knows again.
+    with _appended(outputs) as kept, new_files([outputs.provenance, *wanted.values()], replace=replace) as streams:
+        targets = dict(zip(wanted, streams[1:], strict=True))
+        first = _keep(kept, targets["training"], outputs)
+        digest = _write_rows(made, parts, targets, _writer(spec, made), first)
+        head = {**_head(spec, Counter(parts), dropped, unmade, spent), "training_sha256": digest}
+        _write_provenance(streams[0], head, made, parts, drops, first.lines)
+    kinds = Counter(each.written.target.kind.value for each in made)
+    return Summary(Counter(parts), kinds, dropped, unmade, digest)
+
+
+def _writer(spec: Spec, made: Sequence[Made]) -> Writer:
+    is_marked = any(each.words == TEMPLATE for each in made)
+    return Writer(spec.functions, spec.settings, is_marked=is_marked)
+
+
+def is_own(spec: Spec, written_sha256: str | None) -> bool:
+    """Whether the files that are there were written by this generation, and not changed since."""
+    outputs = spec.outputs
+    noted = _provenance_head(outputs.provenance)
+    is_ours = noted.get("generation") == spec.fingerprint[:16]
+    if not outputs.training.exists():
+        return is_ours
+    known = {written_sha256, noted.get("training_sha256") if is_ours else None} - {None}
+    return bool(known) and inspect_file(outputs.training).sha256 in known
+
+
+def dropped(provenance: Path) -> Mapping[str, int]:
+    """The words that were dropped, by reason, as the provenance file has them."""
+    found = _provenance_head(provenance).get("dropped")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _provenance_head(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as source:
+            head = parse_json(source.readline(_LONGEST_HEAD))
+    except (OSError, NotJson):
+        return {}
+    return head if isinstance(head, Mapping) else {}
+
+
+@dataclass
+class _Kept:
+    """The rows that were there before."""
+
+    lines: int
+    digest: Any
+
+
+def _appended(outputs: Outputs) -> AbstractContextManager[BinaryIO | None]:
+    if outputs.append_bytes is None or not outputs.append_bytes:
+        return nullcontext(None)
+    return outputs.training.open("rb")
+
+
+def _keep(source: BinaryIO | None, target: BinaryIO, outputs: Outputs) -> _Kept:
+    """Copy the rows that were there before."""
+    digest, lines, left, last = hashlib.sha256(), 0, outputs.append_bytes or 0, b"\n"
+    while source is not None and left:
+        block = source.read(min(left, 1 << 20))
+        if not block:
+            raise AppendedFileChanged(path=outputs.training)
+        digest.update(block)
+        target.write(block)
+        lines += block.count(b"\n")
+        left -= len(block)
+        last = block[-1:]
+    if source is not None and digest.hexdigest() != outputs.append_sha256:
+        raise AppendedFileChanged(path=outputs.training)
+    if last != b"\n":
+        target.write(b"\n")
+        digest.update(b"\n")
+        lines += 1
+    return _Kept(lines, digest)
+
+
+def _parts(made: Sequence[Made], spec: Spec) -> list[str]:
+    """The part of each example: all of a cell are in the same, and each function keeps examples to train on."""
+    shares = {"evaluation": spec.settings.evaluation, "validation": spec.settings.validation}
+    if not any(shares.values()):
+        return ["training"] * len(made)
+    clusters: dict[str, list[int]] = {}
+    for index, each in enumerate(made):
+        clusters.setdefault(each.written.target.cell, []).append(index)
+    answers = [_answer(each.written) for each in made]
+    return list(assign_parts(clusters.values(), answers, shares, Random(spec.settings.seed)))  # type: ignore[arg-type]
+
+
+def _answer(written: Written) -> str:
+    """What the examples are held in balance by."""
+    target = written.target
+    names = " + ".join(sorted(call.name for call in target.calls))
+    return names if target.kind == Kind.CALL else target.kind.value
+
+
+def _write_rows(
+    made: Sequence[Made], parts: Sequence[str], targets: Mapping[str, BinaryIO], writer: Writer, first: _Kept
+) -> str:
+    digest = first.digest
+    for each, part in zip(made, parts, strict=True):
+        row = writer.case(each.written) if part == "evaluation" else writer.row(each.written)
+        line = json_line(row) + b"\n"
+        targets[part].write(line)
+        if part == "training":
+            digest.update(line)
+    return str(digest.hexdigest())
+
+
+def _write_provenance(
+    target: BinaryIO,
+    head: Mapping[str, Any],
+    made: Sequence[Made],
+    parts: Sequence[str],
+    drops: Iterable[Drop],
+    first: int,
+) -> None:
+    target.write(json_line(head) + b"\n")
+    for entry in (*_lines(made, parts, first), *map(_dropped, drops)):
+        target.write(json_line(entry) + b"\n")
+
+
+def _lines(made: Sequence[Made], parts: Sequence[str], first: int) -> Iterator[dict[str, Any]]:
+    numbers = Counter({"training": first})
+    for each, part in zip(made, parts, strict=True):
+        numbers[part] += 1
+        target = each.written.target
+        entry = {
+            "file": part,
+            "line": numbers[part],
+            "target": target.id,
+            "cell": target.cell,
+            "kind": target.kind.value,
+            "style": target.style.value,
+            "language": target.language,
+            "words": each.words,
+            "attempt": each.attempt,
+        }
+        yield entry | ({"request_sha256": each.request_sha256} if each.request_sha256 else {})
+
+
+def _dropped(drop: Drop) -> dict[str, Any]:
+    return {"dropped": drop.target, "reason": drop.reason, "detail": drop.detail, "text": drop.text}
+
+
+def _head(
+    spec: Spec, lines: Mapping[str, int], drops: Mapping[str, int], unmade: int, spent: Spent | None
+) -> dict[str, Any]:
+    """The first line of the provenance file: what holds for all lines."""
+    settings = spec.settings.model_dump(exclude={"max_cost_usd", "max_concurrency"})
+    return {
+        "generation": spec.fingerprint[:16],
+        "tools": {"origin": spec.origin, "sha256": spec.tools_sha256, "functions": len(spec.functions)},
+        "teacher": spec.settings.model,
+        "verifier": (spec.settings.verifier or spec.settings.model) if spec.settings.verify else None,
+        "endpoint": spec.endpoint or None,
+        "prompts": PROMPTS if spec.endpoint else None,
+        "seed": spec.settings.seed,
+        "settings": settings,
+        "lines": dict(lines),
+        "dropped": dict(drops),
+        "without_words": unmade,
+        "requests": spent.requests if spent else 0,
+        "cost_usd": round(spent.usd, 6) if spent else 0.0,
+    }

@@ -1,0 +1,146 @@
+"""From the cells of what the functions allow to the targets of a generation: which answer, and in which style."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import cycle, islice
+
+from orchestrator.generation.calls import Call, Function, Kind, Style, Target
+from orchestrator.generation.cells import Cells
+from orchestrator.generation.values import values_of
+from orchestrator.jobfile.generate import Generate
+
+_REJECTED_SHARE = 0.15
+_STYLES_OF_REFUSALS = (Style.DIRECT, Style.INDIRECT, Style.POLITE, Style.TERSE)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many targets there are of each kind."""
+
+    calls: int
+    parallel: int
+    """Of the calls, those with several calls at once."""
+    reject: int
+    missing: int
+    turns: int
+
+    @property
+    def all(self) -> int:
+        return self.calls + self.reject + self.missing + self.turns
+
+
+class Targets:
+    """All targets of a generation, in a fixed order: made anew each time they are read, from the seed alone."""
+
+    def __init__(self, cells: Cells, functions: Sequence[Function], settings: Generate) -> None:
+        self._cells = cells
+        self._functions = {each.name: each for each in functions}
+        self._settings = settings
+        self._callable = [each for each in functions if each.name != settings.rejection_tool]
+
+    def __iter__(self) -> Iterator[Target]:
+        yield from self._calls()
+        yield from self._refusals()
+        yield from self._lacking()
+        yield from self._conversations()
+
+    @property
+    def counts(self) -> Counts:
+        settings = self._settings
+        calls = len(self._cells) * settings.per_call
+        reject = round(_REJECTED_SHARE * calls) if settings.reject is None else settings.reject
+        parallel = self._cells.coverage.parallel * settings.per_call
+        missing = settings.missing if any(_required(each) for each in self._callable) else 0
+        return Counts(
+            calls, parallel, reject if self._callable else 0, missing, settings.turns if self._callable else 0
+        )
+
+    def _calls(self) -> Iterator[Target]:
+        styles = _styles(self._settings)
+        number = 0
+        for cell in self._cells:
+            for each in range(self._settings.per_call):
+                calls = values_of(cell, self._functions, self._settings.seed, each)
+                style = styles[number % len(styles)]
+                language = self._language(style, number // len(styles))
+                yield Target(f"{cell.id}-{each}", Kind.CALL, style, calls, cell.id, language=language)
+                number += 1
+
+    def _refusals(self) -> Iterator[Target]:
+        """Nearly possible requests, for each function in turn."""
+        for number, call in enumerate(self._some_calls(self.counts.reject, "reject")):
+            cell = _cell("reject", call.name, number)
+            style = _STYLES_OF_REFUSALS[number % len(_STYLES_OF_REFUSALS)]
+            yield Target(cell, Kind.REJECT, style, (call,), cell, language=self._settings.language)
+
+    def _lacking(self) -> Iterator[Target]:
+        """Requests without a required value, for each required parameter of each function in turn."""
+        places = [(each, name) for each in self._callable for name in _required(each)]
+        for number, (function, name) in enumerate(islice(cycle(places), self.counts.missing if places else 0)):
+            call = self._call_of(function, f"missing {number}")
+            if name in call.arguments:
+                cell, pointer = _cell("missing", function.name, number), f"/{_escaped(name)}"
+                language = self._settings.language
+                yield Target(cell, Kind.MISSING, Style.DIRECT, (call,), cell, lacking=pointer, language=language)
+
+    def _conversations(self) -> Iterator[Target]:
+        firsts = self._some_calls(self.counts.turns, "turns")
+        seconds = self._some_calls(self.counts.turns + 1, "turns then")
+        next(seconds, None)  # so that the two are of different functions, where there are several
+        for number, (first, second) in enumerate(zip(firsts, seconds, strict=False)):
+            cell = _cell("turns", f"{first.name} {second.name}", number)
+            style = (Style.DIRECT, Style.INDIRECT, Style.TERSE)[number % 3]
+            language = self._settings.language
+            yield Target(cell, Kind.TURNS, style, (first,), cell, language=language, then=(second,))
+
+    def _some_calls(self, count: int, purpose: str) -> Iterator[Call]:
+        for number, function in enumerate(islice(cycle(self._callable), count)):
+            yield self._call_of(function, f"{purpose} {number}")
+
+    def _call_of(self, function: Function, purpose: str) -> Call:
+        """One of the function's calls, drawn by the seed and the purpose."""
+        cells = self._cells.of(function.name)
+        drawn = int.from_bytes(sha256(f"{self._settings.seed} {purpose} {function.name}".encode()).digest()[:8])
+        return values_of(cells[drawn % len(cells)], self._functions, self._settings.seed, drawn % 1_000_003)[0]
+
+    def _language(self, style: Style, number: int) -> str:
+        languages = self._settings.languages
+        return (
+            languages[number % len(languages)] if style == Style.LANGUAGE and languages else self._settings.language
+        )
+
+
+def in_style(target: Target, style: Style) -> Target:
+    """The same target in another style."""
+    return replace(target, style=style)
+
+
+def _styles(settings: Generate) -> list[Style]:
+    """The styles in turn; "language" only where there is another language to write in."""
+    named = [Style(name) for name in settings.styles if name != "language" or settings.languages]
+    return named or [Style.DIRECT]
+
+
+def _required(function: Function) -> list[str]:
+    """The required parameters whose value a request has to give: several are possible, and there is no default."""
+    properties: Mapping[str, Mapping[str, object]] = function.schema.get("properties") or {}
+    return [
+        name
+        for name in function.schema.get("required") or []
+        if isinstance(inner := properties.get(name), Mapping)
+        and "const" not in inner
+        and "default" not in inner
+        and len(inner["enum"] if isinstance(inner.get("enum"), list) else "ab") > 1  # type: ignore[arg-type]
+    ]
+
+
+def _cell(kind: str, name: str, number: int) -> str:
+    return sha256(json.dumps([kind, name, number]).encode()).hexdigest()[:16]
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
