@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
 import orjson
 
 from orchestrator.dataset.basemodels import base_model
+from orchestrator.dataset.remembered import Remembered
 from orchestrator.dataset.toollists import ToolList
 
 _PER_MESSAGE = 3
@@ -98,14 +99,17 @@ def _conversation(
 def _framed_definitions(tools: Sequence[Any], model: str | None) -> int:
     """What definitions add. They stand in the first system message, behind a newline, or in one of their own."""
     if isinstance(tools, ToolList):
-        return _rendered_tokens(tools.text, model) + _DEFINITIONS_FRAME
+        return _list_tokens(tools, model) + _DEFINITIONS_FRAME
     return count_text(rendered_functions(tools), model) + _DEFINITIONS_FRAME
 
 
 # Most files repeat one list of tools, one system prompt and a few names on every line.
-@lru_cache(maxsize=_REMEMBERED_LISTS)
-def _rendered_tokens(tools: bytes, model: str | None) -> int:
-    return count_text(rendered_functions(_mappings(orjson.loads(tools))), model)
+_lists: Remembered[tuple[bytes, str | None], int] = Remembered(_REMEMBERED_LISTS)
+
+
+def _list_tokens(tools: ToolList, model: str | None) -> int:
+    key = tools.text, model
+    return _lists.get(key) or _lists.keep(key, count_text(rendered_functions(_mappings(tools)), model))
 
 
 def _repeated(text: str, model: str | None) -> int:
@@ -197,6 +201,8 @@ def _counter(model: str | None) -> Callable[[str], int]:
 _DEEPEST = 20
 _REMEMBERED_BODIES = 1024
 _LONGEST_REMEMBERED_BYTES = 8 << 10
+_TYPE_WORDS = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
+_WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def rendered_functions(tools: Sequence[Mapping[str, Any]]) -> str:
@@ -208,16 +214,21 @@ def rendered_functions(tools: Sequence[Mapping[str, Any]]) -> str:
     lines = ["namespace functions {", ""]
     for tool in tools:
         function = tool.get("function")
-        lines.extend(_function(function if isinstance(function, dict) else tool))
-    return "\n".join([*lines, "} // namespace functions"])
+        _add_function(function if isinstance(function, dict) else tool, lines)
+    lines.append("} // namespace functions")
+    return "\n".join(lines)
 
 
-def _function(function: Mapping[str, Any]) -> Iterator[str]:
-    yield from _comment(function, "")
+def _add_function(function: Mapping[str, Any], lines: list[str]) -> None:
+    _add_comment(function, "", lines)
     body = _body(function.get("parameters"))
     arguments = f"_: {{\n{body}\n}}" if body else ""
-    yield f"type {function.get('name')} = ({arguments}) => any;"
-    yield ""
+    lines.append(f"type {function.get('name')} = ({arguments}) => any;")
+    lines.append("")
+
+
+# The same function stands on many lines of a file, in lists that need not be the same.
+_bodies: Remembered[bytes, str] = Remembered(_REMEMBERED_BODIES)
 
 
 def _body(parameters: Any) -> str:
@@ -228,28 +239,28 @@ def _body(parameters: Any) -> str:
         text = orjson.dumps(parameters)
     except TypeError:  # nested more deeply than orjson writes, or halves of surrogate pairs
         return _rendered_body(parameters)
-    return _remembered_body(text) if len(text) <= _LONGEST_REMEMBERED_BYTES else _rendered_body(parameters)
-
-
-# The same function stands on many lines of a file, in lists that need not be the same.
-@lru_cache(maxsize=_REMEMBERED_BODIES)
-def _remembered_body(text: bytes) -> str:
-    return _rendered_body(orjson.loads(text))
+    if len(text) > _LONGEST_REMEMBERED_BYTES:
+        return _rendered_body(parameters)
+    return _bodies.get(text) or _bodies.keep(text, _rendered_body(parameters))
 
 
 def _rendered_body(parameters: Mapping[str, Any]) -> str:
-    return "\n".join(_members(parameters, _properties(parameters), 0, 0))
+    lines: list[str] = []
+    _add_members(parameters, _properties(parameters), 0, 0, lines)
+    return "\n".join(lines)
 
 
-def _members(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int, level: int) -> Iterator[str]:
+def _add_members(
+    schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int, level: int, lines: list[str]
+) -> None:
     """The members of an object that is `depth` objects deep. Descriptions below the first are not shown."""
     required = schema.get("required")
     wanted = required if isinstance(required, list) else []
     indent = "  " * depth
     for name, inner in properties.items():
         if depth == 0:
-            yield from _comment(inner, indent)
-        yield f"{indent}{name}{'' if name in wanted else '?'}: {_type(inner, depth, level)},"
+            _add_comment(inner, indent, lines)
+        lines.append(f"{indent}{name}{'' if name in wanted else '?'}: {_type(inner, depth, level)},")
 
 
 def _type(schema: Any, depth: int, level: int) -> str:
@@ -257,14 +268,14 @@ def _type(schema: Any, depth: int, level: int) -> str:
     if not isinstance(schema, dict) or level > _DEEPEST:
         return "any"
     choices = schema.get("enum")
-    if isinstance(choices, list) and choices:
-        return " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+    if choices and isinstance(choices, list):
+        return " | ".join(map(_WRITTEN, choices))
     alternatives = schema.get("anyOf", schema.get("oneOf"))
-    if isinstance(alternatives, list) and alternatives:
-        return " | ".join(_type(alternative, depth, level + 1) for alternative in alternatives)
+    if alternatives and isinstance(alternatives, list):
+        return " | ".join([_type(alternative, depth, level + 1) for alternative in alternatives])
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(_named(schema, str(name), depth, level) for name in kind)
+        return " | ".join([_named(schema, str(name), depth, level) for name in kind])
     return _named(schema, str(kind), depth, level)
 
 
@@ -273,12 +284,13 @@ def _named(schema: Mapping[str, Any], kind: str, depth: int, level: int) -> str:
         properties = _properties(schema)
         if not properties:
             return "object"
-        return "\n".join(["{", *_members(schema, properties, depth + 1, level + 1), "}"])
+        lines = ["{"]
+        _add_members(schema, properties, depth + 1, level + 1, lines)
+        lines.append("}")
+        return "\n".join(lines)
     if kind == "array":
         return f"{_type(schema['items'], depth, level + 1)}[]" if "items" in schema else "any[]"
-    return {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}.get(
-        kind, "any"
-    )
+    return _TYPE_WORDS.get(kind, "any")
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -286,7 +298,7 @@ def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties if isinstance(properties, dict) else {}
 
 
-def _comment(schema: Any, indent: str) -> Iterator[str]:
+def _add_comment(schema: Any, indent: str, lines: list[str]) -> None:
     description = schema.get("description") if isinstance(schema, dict) else None
-    if isinstance(description, str) and description:
-        yield f"{indent}// {description}"
+    if description and isinstance(description, str):
+        lines.append(f"{indent}// {description}")
