@@ -13,6 +13,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
@@ -61,7 +62,7 @@ def tool_of(function: Callable[..., Any]) -> Tool:
     definition = {"name": name, "description": description_of(function).text, "parameters": schema}
     kept = {key: value for key, value in definition.items() if value != ""}
     try:
-        parameters = parameters_of(schema)
+        parameters = parameters_of(orjson.loads(orjson.dumps(schema)))
     except InvalidSchema as error:
         raise trouble(problem=f"its schema is none: {error.problem}", fix="Correct its annotations") from None
     return Tool(name, function, {"type": "function", "function": kept}, parameters, signature, types)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import orjson
 from orchestrator.dataset.checking.refused import Problem, refused_of
 from orchestrator.dataset.checking.schemacost import is_too_much
 from orchestrator.dataset.findings import named_type, shown
+from orchestrator.dataset.remembered import Remembered
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
@@ -75,21 +76,22 @@ class Parameters:
 
 
 def parameters_of(schema: Mapping[str, Any]) -> Parameters:
-    """The parameters that `schema` describes; equal schemas share one. Raises InvalidSchema."""
+    """The parameters that `schema`, as read from JSON, describes; equal ones share them. Raises InvalidSchema."""
     text = orjson.dumps(schema)
-    found = _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _read(text)
+    found = _known.get(text)
+    if found is None:
+        found = _read(dict(schema), text)
+        if len(text) <= _LONGEST_REMEMBERED:
+            _known.keep(text, found)
     if isinstance(found, InvalidSchema):
         raise found
     return found
 
 
-@lru_cache(maxsize=_REMEMBERED_SCHEMAS)
-def _remembered(text: bytes) -> Parameters | InvalidSchema:
-    return _read(text)
+_known: Remembered[bytes, Parameters | InvalidSchema] = Remembered(_REMEMBERED_SCHEMAS)
 
 
-def _read(text: bytes) -> Parameters | InvalidSchema:
-    schema = orjson.loads(text)
+def _read(schema: dict[str, Any], text: bytes) -> Parameters | InvalidSchema:
     if b"$" in text and is_too_much(schema):
         return InvalidSchema(
             "its references multiply so that checking a call may never end; write it out, or flatter"
@@ -103,7 +105,8 @@ def _read(text: bytes) -> Parameters | InvalidSchema:
         return _invalid(error)
     properties = schema.get("properties")
     names = frozenset(properties if isinstance(properties, dict) else ())
-    return Parameters(names, bool(schema.keys() & _SPEAKING_OF_OTHERS), text, refused_of(schema))
+    speaks_of_others = not _SPEAKING_OF_OTHERS.isdisjoint(schema)
+    return Parameters(names, speaks_of_others, text, refused_of(schema))
 
 
 def _fits_draft(schema: dict[str, Any]) -> bool:
