@@ -6,13 +6,14 @@ Schemas are taken as JSON Schema draft 2020-12 unless they name another draft. N
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from orchestrator.dataset.checking.plainarguments import fit_plainly
 from orchestrator.dataset.checking.refused import Problem, refused_of
 from orchestrator.dataset.checking.schemacost import is_too_much
 from orchestrator.dataset.findings import named_type, shown
@@ -26,6 +27,8 @@ MOST_PROBLEMS = 10
 
 _REMEMBERED_SCHEMAS = 512
 _LONGEST_REMEMBERED = 8 << 10
+_MOST_QUICK_LOOKS = 6
+"""At the calls of one function; so many take as long as compiling its schema."""
 _SPEAKING_OF_OTHERS = frozenset(
     (
         *("additionalProperties", "unevaluatedProperties", "patternProperties", "propertyNames"),
@@ -44,7 +47,7 @@ class InvalidSchema(Exception):
         super().__init__(problem)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parameters:
     """What a function declares about its arguments."""
 
@@ -56,17 +59,31 @@ class Parameters:
     """The schema, as JSON."""
     refused: tuple[Problem, ...] = ()
     """What services refuse of it, though it is sound."""
+    _quick_looks: int = field(default=0, compare=False)
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The schema, parsed."""
+        found: dict[str, Any] = orjson.loads(self.text)
+        return found
 
     @cached_property
     def validator(self) -> Validator:
         """The schema, compiled."""
-        return _compiled(orjson.loads(self.text))
+        return _compiled(self.schema)
 
     def problems(self, arguments: Mapping[str, Any]) -> list[str]:
         """What breaks the schema, one sentence each, at most MOST_PROBLEMS; empty where nothing does."""
-        if self.validator.is_valid(arguments):
+        if self._fit_quickly(arguments) or self.validator.is_valid(arguments):
             return []
         return [_sentence(error) for error in islice(self.validator.iter_errors(arguments), MOST_PROBLEMS)]
+
+    def _fit_quickly(self, arguments: Mapping[str, Any]) -> bool:
+        """A quick look, for functions that are called too rarely to be worth a compiled schema."""
+        if self._quick_looks >= _MOST_QUICK_LOOKS:
+            return False
+        self._quick_looks += 1
+        return fit_plainly(arguments, self.schema)
 
     def undeclared(self, arguments: Mapping[str, Any]) -> list[str]:
         """The arguments that the schema allows only because it says nothing about them."""
