@@ -27,6 +27,8 @@ _PLAIN_KEYS = frozenset(
     )
 )
 _PLAIN_DEPTH = 20
+_LEAF_KEYS = frozenset(("type", "description", "enum", "title", "default", "format", "minimum", "maximum"))
+_LEAF_TYPES = ("string", "integer", "number", "boolean")
 
 
 Problem = tuple[Pointer, str]
@@ -64,7 +66,7 @@ def refused_of(parameters: Mapping[str, Any]) -> tuple[Problem, ...]:
 def _is_plain(schema: Mapping[str, Any], depth: int) -> bool:
     """True where a quick look shows that nothing of the schema is refused; False where it takes a closer one."""
     properties, items, kind = schema.get("properties"), schema.get("items"), schema.get("type")
-    if depth > _PLAIN_DEPTH or not schema.keys() <= _PLAIN_KEYS or isinstance(kind, list):
+    if depth > _PLAIN_DEPTH or not _PLAIN_KEYS.issuperset(schema) or isinstance(kind, list):
         return False
     if isinstance(schema.get("additionalProperties"), dict) or schema.get("enum") == []:
         return False
@@ -73,9 +75,15 @@ def _is_plain(schema: Mapping[str, Any], depth: int) -> bool:
     if properties is not None:
         if not isinstance(properties, dict) or not all(name in properties for name in schema.get("required") or ()):
             return False
-        if not all(isinstance(inner, dict) and _is_plain(inner, depth + 1) for inner in properties.values()):
-            return False
+        for inner in properties.values():
+            if not isinstance(inner, dict) or not (_is_leaf(inner) or _is_plain(inner, depth + 1)):
+                return False
     return items is None or (isinstance(items, dict) and _is_plain(items, depth + 1))
+
+
+def _is_leaf(schema: Mapping[str, Any]) -> bool:
+    """True for a plain schema with none inside, as most parameters have."""
+    return _LEAF_KEYS.issuperset(schema) and schema.get("type") in _LEAF_TYPES and schema.get("enum") != []
 
 
 def _problems(
