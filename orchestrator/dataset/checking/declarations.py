@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType, NoneType
-from typing import Any
-
-import orjson
+from typing import Any, Literal
 
 from orchestrator.dataset.checking.keys import CALL, CALLED, DEFINITION, TOOL, note_unknown_keys
 from orchestrator.dataset.checking.refused import (
@@ -23,6 +20,7 @@ from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, par
 from orchestrator.dataset.findings import Notes, Pointer, Tally, named_type, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
 from orchestrator.dataset.lines import note_repeated_key
+from orchestrator.dataset.remembered import Remembered
 from orchestrator.dataset.toollists import ToolList
 
 MOST_TOOLS = 128
@@ -72,7 +70,7 @@ def _declared(entries: Any, where: Pointer, notes: Notes) -> Declared:
     if not isinstance(entries, list):
         notes.add("FT301", where, problem=f"expected an array, found {named_type(entries)}")
         return {_UNREADABLE: None}
-    sound = _sound(entries.text) if isinstance(entries, ToolList) else None
+    sound = _sound(entries) if isinstance(entries, ToolList) else None
     if sound is None:
         return _check_list(entries, where, notes)
     declared, tallies = sound
@@ -81,15 +79,22 @@ def _declared(entries: Any, where: Pointer, notes: Notes) -> Declared:
     return declared
 
 
-@lru_cache(maxsize=_REMEMBERED_LISTS)
-def _sound(text: bytes) -> tuple[Declared, tuple[Tally, ...]] | None:
+_Sound = tuple[Declared, tuple[Tally, ...]]
+_sound_lists: Remembered[bytes, _Sound | Literal[False]] = Remembered(_REMEMBERED_LISTS)
+
+
+def _sound(tools: ToolList) -> _Sound | None:
     """What a list of tools declares, and what to tally at each line that has it.
 
     None where there is something to be noted at every place it stands.
     """
-    notes = Notes()
-    declared = _check_list(orjson.loads(text), ("tools",), notes)
-    return None if notes.findings else (declared, tuple(notes.tallies.values()))
+    found = _sound_lists.get(tools.text)
+    if found is None:
+        notes = Notes()
+        declared = _check_list(tools, ("tools",), notes)
+        is_sound = not notes.findings
+        found = _sound_lists.keep(tools.text, is_sound and (declared, tuple(notes.tallies.values())))
+    return found or None
 
 
 def _check_list(entries: list[Any], where: Pointer, notes: Notes) -> Declared:
@@ -180,11 +185,16 @@ def _check_outline(schema: Any, where: Pointer, notes: Notes) -> None:
             problem = f"{problem}. {foreign}"
         notes.add("FT304", (*where, "type"), problem=problem)
     properties = schema.get("properties", {})
-    if not isinstance(properties, dict) or not all(isinstance(value, dict) for value in properties.values()):
+    if not isinstance(properties, dict) or not _are_all(dict, properties.values()):
         notes.add("FT304", (*where, "properties"), problem='"properties" must map each name to a schema object')
     required = schema.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+    if not isinstance(required, list) or not _are_all(str, required):
         notes.add("FT304", (*where, "required"), problem='"required" must be a list of names')
+
+
+def _are_all(kind: type, values: Iterable[Any]) -> bool:
+    """True where every value, as read from JSON, is of this type."""
+    return {kind}.issuperset(map(type, values))
 
 
 # --- Calls: declared, well-formed, answered ----------------------------------------------------------------------

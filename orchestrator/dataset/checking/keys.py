@@ -87,6 +87,8 @@ def note_unknown_keys(
     holder: Mapping[str, Any], known: frozenset[str], what: str, where: Pointer, notes: Notes
 ) -> None:
     """Tally the keys of `holder` that are not `known`; `what` names it for people, such as "tool call"."""
+    if known.issuperset(holder):
+        return
     for key in _unknown(holder, known):
         _note_unread(key, known, what, (*where, key), notes)
 
