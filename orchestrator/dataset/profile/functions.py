@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from orchestrator.dataset.profile.fingerprints import canonical, digest, json_text
+from orchestrator.dataset.toollists import ToolList
 from orchestrator.dataset.variants import declared_functions
 
 DISTINCT_VALUES = 200
@@ -75,10 +76,15 @@ class Function:
     arguments: dict[str, Argument] = field(default_factory=dict)
     """By path, as in `Parameter`."""
 
+    @property
+    def has_all_variants(self) -> bool:
+        """Whether further definitions are counted together."""
+        return len(self.variants) >= _VARIANTS
+
     def variant(self, identity: int, text: bytes, line: int) -> Variant | None:
         """The definition with this hash; None where there are too many to keep apart."""
         found = self.variants.get(identity)
-        if found is None and len(self.variants) < _VARIANTS:
+        if found is None and not self.has_all_variants:
             found = self.variants[identity] = Variant(text, line)
         return found
 
@@ -230,19 +236,21 @@ class Tools:
     functions: dict[str, Function] = field(default_factory=dict)
     without: int = 0
     """Examples that declare none."""
-    _by_object: dict[int, tuple[Any, _Toolset]] = field(default_factory=dict)
-    """A reader that caches hands out the same list again; kept with it, so that no other list gets its number."""
-    _by_content: dict[bytes, _Toolset] = field(default_factory=dict)
+    _by_text: dict[bytes, _Toolset] = field(default_factory=dict)
+    """Those of lists that a reader recognised by their text."""
+    _by_identities: dict[tuple[int, ...], _Toolset] = field(default_factory=dict)
+    """All of them, by the hashes of their definitions."""
 
     def declare(self, line: int, holder: Mapping[str, Any]) -> int:
         """Take up what an example declares; returns a hash of it, 0 where it declares nothing."""
         tools, functions = holder.get("tools"), holder.get("functions")
-        source = [*tools, *functions] if tools and functions else tools or functions
-        if not source:
+        if not tools and not functions:
             self.without += 1
             return 0
-        known = self._by_object.get(id(source))
-        toolset = known[1] if known is not None else self._toolset(line, source, holder)
+        if isinstance(tools, ToolList) and not functions:
+            toolset = self._known_list(line, tools, holder)
+        else:
+            toolset = self._toolset(line, holder)
         toolset.uses += 1
         return toolset.identity
 
@@ -267,37 +275,44 @@ class Tools:
 
     def settle(self) -> None:
         """Count the examples of each list of tools for its functions; the figures are whole only afterwards."""
-        for toolset in self._by_content.values():
+        for toolset in self._by_identities.values():
             for function, variant in toolset.members:
                 function.declared += toolset.uses
                 if variant is None:
                     function.more_variants += toolset.uses
                 else:
                     variant.declared += toolset.uses
-        self._by_object.clear()
-        self._by_content.clear()
+        self._by_text.clear()
+        self._by_identities.clear()
 
-    def _toolset(self, line: int, source: Any, holder: Mapping[str, Any]) -> _Toolset:
-        content = canonical(source)
-        toolset = self._by_content.get(content)
+    def _known_list(self, line: int, tools: ToolList, holder: Mapping[str, Any]) -> _Toolset:
+        toolset = self._by_text.get(tools.text)
         if toolset is None:
-            if len(self._by_content) >= _TOOLSETS_KEPT:
-                self.settle()
-            toolset = self._by_content[content] = self._new_toolset(line, holder)
-        if len(self._by_object) >= _TOOLSETS_KEPT:
-            self._by_object.clear()
-        self._by_object[id(source)] = (source, toolset)
+            toolset = self._toolset(line, holder)
+            if len(self._by_text) >= _TOOLSETS_KEPT:
+                self._by_text.clear()
+            self._by_text[tools.text] = toolset
         return toolset
 
-    def _new_toolset(self, line: int, holder: Mapping[str, Any]) -> _Toolset:
+    def _toolset(self, line: int, holder: Mapping[str, Any]) -> _Toolset:
         """Its identity is that of its definitions, whether they are in `tools` or in the legacy `functions`."""
-        members: list[tuple[Function, Variant | None]] = []
-        identities = []
-        for definition in declared_functions(holder):
-            identities.append(identity := digest(canonical(definition)))
+        definitions = [*declared_functions(holder)]
+        identities = tuple([digest(canonical(definition)) for definition in definitions])
+        toolset = self._by_identities.get(identities)
+        if toolset is None:
+            if len(self._by_identities) >= _TOOLSETS_KEPT:
+                self.settle()
+            members = [*self._members(line, definitions, identities)]
+            toolset = self._by_identities[identities] = _Toolset(digest(canonical(identities)), members)
+        return toolset
+
+    def _members(
+        self, line: int, definitions: Iterable[Mapping[str, Any]], identities: Iterable[int]
+    ) -> Iterator[tuple[Function, Variant | None]]:
+        for definition, identity in zip(definitions, identities, strict=True):
             if (function := self._function(str(definition.get("name")), line)) is not None:
-                members.append((function, function.variant(identity, json_text(definition), line)))
-        return _Toolset(digest(canonical(identities)), members)
+                text = b"" if function.has_all_variants else json_text(definition)
+                yield function, function.variant(identity, text, line)
 
     def _function(self, name: str, line: int) -> Function | None:
         function = self.functions.get(name)
