@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 from faults.bench import Bench
-from orchestrator.runs.reconcile import MOST_ATTEMPTS
 from orchestrator.runs.states import FINAL, MOVES, State
 from orchestrator.server.store.records import Job
 from orchestrator.store.runs import Run
@@ -106,8 +105,3 @@ def expected_end(run: Run) -> State:
 def waits_for_an_unknown_one(run: Run) -> bool:
     """It has no job, and gets none before the user settles the other."""
     return run.job_id is None and "looks the same to the endpoint and is unknown there" in run.reason
-
-
-def was_asked_for_in_vain(run: Run) -> bool:
-    """It is unknown, since the most requests that are allowed had no outcome that anybody knows."""
-    return run.state == State.UNKNOWN and run.reason.startswith(f"asked for the job {MOST_ATTEMPTS} times")
