@@ -30,7 +30,7 @@ from orchestrator.runs.states import FINAL, State
 
 MOST_RUNS = 3
 LASTING = [place for place in POINTS if not place.startswith("before-commit")]
-# The second job of "made-twice" may have ended while every process was dead: the product shows when it can be helped.
+# The second job of "made-twice" may end while every process is dead: the product shows when it can be helped.
 _FAULTS = sorted(fault for fault in ON_CREATE if fault != "made-twice")
 seconds = st.floats(0.5, 400)
 runs = st.integers(0, MOST_RUNS - 1)
