@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 from orchestrator import trust
 from orchestrator.config import Workspace, find_workspace
 from orchestrator.engine.worker import is_abandoned
-from orchestrator.store import batches, datachecks, deployments, records, runs, sweeps
+from orchestrator.store import batches, datachecks, deployments, generations, records, runs, sweeps
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.deployments import Deployment
+from orchestrator.store.generations import Generation
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, RunSummary, Transition
@@ -171,6 +172,11 @@ class Ledger:
         """Take the user's word that these runs belong to the account of the key that is set now."""
         with self.database.write() as connection:
             runs.forget_account(connection, [run.id for run in held])
+
+    def generations(self) -> list[Generation]:
+        """The generations of training data that are not over, oldest first."""
+        with self.database.read() as connection:
+            return generations.unfinished(connection)
 
     def batches(self) -> list[Batch]:
         """The batches of questions that are under way, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.dataset.checking.report import CheckReport
@@ -70,8 +71,11 @@ def resume(ledger: Ledger, host: Host) -> bool:
 def _carry_on(ledger: Ledger, generation: Generation, host: Host) -> Outcome:
     if not generation.is_over:
         config = ledger.workspace.endpoint(generation.endpoint)
-        with host.generating() as listener:
-            host.run(lambda stop: drive(ledger, config, [generation.id], listener=listener, stop=stop))
+        following = host.batches() if generation.spec["batch"] else nullcontext()
+        with host.generating() as listener, following as batches:
+            host.run(
+                lambda stop: drive(ledger, config, [generation.id], listener=listener, batches=batches, stop=stop)
+            )
     return outcome_of(ledger, generation.id, host)
 
 

@@ -71,6 +71,10 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
         from orchestrator.reports.progress import batches_under_way
 
         parts += [*([""] if parts else []), batches_under_way(batches)]
+    if generations := ledger.generations():
+        from orchestrator.reports.progress import generations_under_way
+
+        parts += [*([""] if parts else []), generations_under_way(generations)]
     return Group(*parts) if parts else "No runs yet. Begin with: ftorch submit jobs/drone.toml"
 
 

@@ -15,6 +15,7 @@ from orchestrator.endpoints import open_endpoint
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
 from orchestrator.errors import GenerationUnderWay
+from orchestrator.evaluation.batching.states import Listener as BatchListener
 from orchestrator.generation.spec import Spec
 from orchestrator.generation.states import MACHINE, Context, Listener, NullListener, State
 from orchestrator.generation.steps import STEPS
@@ -45,6 +46,7 @@ async def drive(
     ids: Collection[str],
     *,
     listener: Listener | None = None,
+    batches: BatchListener | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Carry these generations on until each is over, or waits for the user.
@@ -60,6 +62,7 @@ async def drive(
             ledger=ledger,
             endpoint=endpoint,
             listener=listener or NullListener(),
+            batches=batches,
         )
         await GenerationLoop(context, ids).run(stop or asyncio.Event())
 

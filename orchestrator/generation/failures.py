@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.generation.calls import Call, Cell, Function, Kind, Style, Target
-from orchestrator.generation.cells import Cells
-from orchestrator.generation.values import values_of
+from orchestrator.generation.cells.cells import Cells
+from orchestrator.generation.cells.values import values_of
 from orchestrator.jobfile.generate import Generate
 
 _STYLES = (Style.DIRECT, Style.INDIRECT, Style.POLITE, Style.TERSE, Style.DISTRACTORS)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from orchestrator.dataset.profile.answers import TEMPLATE
 from orchestrator.generation.calls import Drop
-from orchestrator.generation.evidence import unproven
+from orchestrator.generation.checks.evidence import unproven
+from orchestrator.generation.checks.screening import Screen
 from orchestrator.generation.output import Made, Summary, write_outputs
-from orchestrator.generation.screening import Screen
 from orchestrator.generation.spec import Spec
 from orchestrator.generation.states import Listener, NullListener, Progress
 from orchestrator.generation.templates import template_words

@@ -11,9 +11,11 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import doubt_about
 from orchestrator.dataset.pricing import calls_cost
 from orchestrator.dataset.tokens import count_messages
+from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import (
     BudgetWithoutPrice,
     DataFileNotFound,
+    NoBatches,
     NoSuchFunction,
     NoTeacher,
     NothingToGenerate,
@@ -21,7 +23,7 @@ from orchestrator.errors import (
 )
 from orchestrator.generation.asking import CALL_TOKENS, answer_tokens
 from orchestrator.generation.calls import Kind, Target
-from orchestrator.generation.roundtrip import RoundTrip
+from orchestrator.generation.checks.roundtrip import RoundTrip
 from orchestrator.generation.spec import Spec
 from orchestrator.generation.stages import grouped
 from orchestrator.generation.targets import Counts, Targets
@@ -97,6 +99,8 @@ def _require_sense(spec: Spec, config: EndpointConfig | None) -> None:
         raise TeacherIsRehearsal(endpoint=config.name)
     if spec.settings.model is None:
         raise NoTeacher
+    if spec.batch and not capabilities_of(config).batch:
+        raise NoBatches(endpoint=config.name)
 
 
 def _counted(targets: Sequence[Target]) -> Counts:

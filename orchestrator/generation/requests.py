@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.dataset.files import inspect_file
 from orchestrator.errors import GenerationSettings, NoOutput
-from orchestrator.generation.sources import read_functions
+from orchestrator.generation.functions.sources import read_functions
 from orchestrator.generation.spec import Outputs, Spec
 from orchestrator.jobfile.generate import Generate
 from orchestrator.jobfile.loading import load_job_to_generate

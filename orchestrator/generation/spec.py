@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.dataset.profile.fingerprints import canonical
 from orchestrator.generation.calls import Function, Target
-from orchestrator.generation.cells import Cells, enumerate_cells
+from orchestrator.generation.cells.cells import Cells, enumerate_cells
 from orchestrator.generation.failures import Failure, targets_like
 from orchestrator.generation.targets import Targets
 from orchestrator.generation.words import PROMPTS

@@ -16,9 +16,9 @@ from orchestrator.dataset.variants import Variant
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.plan import asked_as, batches
 from orchestrator.generation.calls import Drop, Function, Target, Written
-from orchestrator.generation.evidence import Synonyms, unproven
-from orchestrator.generation.roundtrip import Check, RoundTrip
-from orchestrator.generation.screening import Screen
+from orchestrator.generation.checks.evidence import Synonyms, unproven
+from orchestrator.generation.checks.roundtrip import Check, RoundTrip
+from orchestrator.generation.checks.screening import Screen
 from orchestrator.generation.words import read_words, request_for
 from orchestrator.jobfile.generate import Generate
 from orchestrator.store.evaluations import Asked, RecordedAnswer

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.engine.machine import Machine
 from orchestrator.engine.worker import Worker
+from orchestrator.evaluation.batching.states import Listener as BatchListener
 from orchestrator.ledger import Ledger
 from orchestrator.store.generations import GENERATIONS, Generation, Spent
 from orchestrator.store.leased import Leases, Transition
@@ -90,6 +91,8 @@ class Context(Worker[Generation]):
     ledger: Ledger
     endpoint: Endpoint
     listener: Listener = field(default_factory=NullListener)
+    batches: BatchListener | None = None
+    """Who hears of the batches that the questions are put into."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set where the user stops the work: nothing more is asked then."""
 

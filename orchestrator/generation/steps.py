@@ -23,8 +23,8 @@ from orchestrator.generation.asking import (
     estimate,
     items_of,
 )
+from orchestrator.generation.checks.screening import Screen
 from orchestrator.generation.output import Made, write_outputs
-from orchestrator.generation.screening import Screen
 from orchestrator.generation.spec import Spec, spec_of
 from orchestrator.generation.stages import Making, Standing
 from orchestrator.generation.states import CANCEL, STOPPED, Context, State
@@ -104,7 +104,7 @@ async def _in_batches(generation: Generation, spec: Spec, standing: Standing, co
     """Have the open questions answered through the Batch API; returns the same."""
     allowed = _intended(generation, spec, standing.open, context)
     ids = record_questions(context.ledger, context.config.name, allowed)
-    errors = await drive(context.ledger, context.config, ids, listener=None, stop=context.stop)
+    errors = await drive(context.ledger, context.config, ids, listener=context.batches, stop=context.stop)
     _settle(generation, allowed, errors, context)
     return len(allowed) < len(standing.open)
 

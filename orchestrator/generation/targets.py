@@ -9,8 +9,8 @@ from hashlib import sha256
 from itertools import cycle, islice
 
 from orchestrator.generation.calls import Call, Function, Kind, Style, Target
-from orchestrator.generation.cells import Cells
-from orchestrator.generation.values import values_of
+from orchestrator.generation.cells.cells import Cells
+from orchestrator.generation.cells.values import values_of
 from orchestrator.jobfile.generate import Generate
 
 _REJECTED_SHARE = 0.15
@@ -40,7 +40,8 @@ class Targets:
         self._cells = cells
         self._functions = {each.name: each for each in functions}
         self._settings = settings
-        self._callable = [each for each in functions if each.name != settings.rejection_tool]
+        asked = [each for each in functions if each.name != settings.rejection_tool]
+        self._callable = [each for each in asked if len(cells.of(each.name))]
 
     def __iter__(self) -> Iterator[Target]:
         yield from self._calls()

@@ -13,9 +13,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from orchestrator.generation.calls import Call, Function, Kind, Style, Target, Written
-from orchestrator.generation.numbers import Unit, convert, in_words, other_unit
-from orchestrator.generation.parameters import Parameter, Path, parameter_of
-from orchestrator.generation.spoken import spaced, tokens, word_set, words_of
+from orchestrator.generation.checks.numbers import Unit, convert, in_words, other_unit
+from orchestrator.generation.checks.parameters import Parameter, Path, parameter_of
+from orchestrator.generation.checks.spoken import spaced, tokens, word_set, words_of
 
 _VERBS = word_set(
     "set get add create make send open close start stop find search list show delete remove update change control "

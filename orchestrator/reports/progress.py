@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # these load an SDK, pydantic or SQLAlchemy, and `data check`
     from orchestrator.evaluation.batching.states import Listener as BatchListener
     from orchestrator.evaluation.session import Listener
     from orchestrator.store.batches import Batch
+    from orchestrator.store.generations import Generation
     from orchestrator.store.records import Event, Metric
     from orchestrator.store.runs import Run, Transition
 
@@ -183,6 +184,16 @@ def _batch_line(batch: Batch) -> str:
         return printable(f"{what}; {batch.reason}")
     wait = f" ({batch.reason})" if batch.state == "creating" else ""
     return printable(f"{what}{wait}; ftorch resume follows it")
+
+
+def generations_under_way(generations: Sequence[Generation]) -> Text:
+    """What each makes, and what it waits for."""
+    lines = (
+        f"generation {each.id} of {each.output_path}: {count(each.examples)} of {count(each.targets)} examples "
+        f"({each.reason}); ftorch resume goes on"
+        for each in generations
+    )
+    return Text("\n").join(Text(printable(line)) for line in lines)
 
 
 # --- What a user sees while large files are checked -----------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from support.dronerows import drone_functions, drone_rows
 
 from orchestrator.generation.calls import Call, Function, Kind, Style, Target
-from orchestrator.generation.evidence import unproven
+from orchestrator.generation.checks.evidence import unproven
 from orchestrator.generation.templates import template_words
 
 FUNCTIONS = drone_functions()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import FtorchError, LineUnreadable, ToolsUnusable, UsageError
-from orchestrator.generation.sources import Source, read_functions
+from orchestrator.generation.functions.sources import Source, read_functions
 
 
 def read(value: Any, name: str = "tools.json") -> Source:

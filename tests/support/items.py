@@ -21,12 +21,16 @@ from orchestrator.engine.worker import Clock, Worker
 from orchestrator.evaluation.batching import states as batch_states
 from orchestrator.evaluation.batching.driving import BatchLoop
 from orchestrator.evaluation.batching.states import Context as BatchContext
+from orchestrator.generation import states as generation_states
+from orchestrator.generation.driving import GenerationLoop
+from orchestrator.generation.states import Context as GenerationContext
 from orchestrator.runs import states as run_states
 from orchestrator.runs.context import Context as RunContext
 from orchestrator.runs.engine import EndpointLoop
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.deployments import Deployment
+from orchestrator.store.generations import Generation
 from orchestrator.store.leased import Transition
 from orchestrator.store.runs import Run
 from support.fake_account import FakeAccount
@@ -104,7 +108,26 @@ def _batch() -> KindOfItem:
     return KindOfItem(batch_states.MACHINE, state, state.UPLOADING, *ends, BatchLoop, values, Batch, worker)
 
 
-KINDS: Mapping[str, Callable[[], KindOfItem]] = {"run": _run, "deployment": _deployment, "batch": _batch}
+def _generation() -> KindOfItem:
+    values = {"output_path": "/nowhere/x.jsonl", "fingerprint": "x", "spec": {}, "targets": 1}
+    state = generation_states.State
+
+    def worker(folder: Path, time: FakeClock, **fields: Any) -> GenerationContext:
+        endpoint: Any = FakeEndpoint(time, HAS_ALL)
+        ledger: Any = None
+        return GenerationContext(endpoint=endpoint, ledger=ledger, **fields)
+
+    ends = state.ASKING, state.CANCELLED
+    machine = generation_states.MACHINE
+    return KindOfItem(machine, state, state.ASKING, *ends, GenerationLoop, values, Generation, worker)
+
+
+KINDS: Mapping[str, Callable[[], KindOfItem]] = {
+    "run": _run,
+    "deployment": _deployment,
+    "batch": _batch,
+    "generation": _generation,
+}
 
 
 @dataclass

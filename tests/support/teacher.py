@@ -15,7 +15,7 @@ from zlib import crc32
 from orchestrator.generation.calls import Call, Function, Kind, Style, Target
 from orchestrator.generation.templates import template_words
 from support.project import Project, make_project
-from support.scripted_host import LOST, Answer, Asked, ScriptedHost, refusal
+from support.scripted_host import LOST, UPLOAD, Answer, Asked, ScriptedHost, page, refusal
 
 CHAT = "POST /chat/completions"
 
@@ -199,12 +199,52 @@ class _Host(ScriptedHost):
     def __init__(self, teacher: Teacher) -> None:
         super().__init__()
         self._teacher = teacher
+        self._inputs: list[bytes] = []
+        self._outputs: dict[str, str] = {}
+        self._batches: dict[str, dict[str, Any]] = {}
 
     def answer(self, asked: Asked) -> Answer:
-        if asked.line != CHAT:
-            return super().answer(asked)
-        self.asked.append(asked)
-        return self._teacher.answer(asked)
+        if asked.line == CHAT:
+            self.asked.append(asked)
+            return self._teacher.answer(asked)
+        if "/batches" in asked.line or asked.line.endswith("/content"):
+            self.asked.append(asked)
+            return self._batch(asked)
+        if asked.line == UPLOAD:
+            _, _, body = asked.content.partition(b"\r\n\r\n{")
+            self._inputs.append(b"{" + body.rpartition(b"\r\n--")[0].partition(b"\r\n--")[0])
+        return super().answer(asked)
+
+    def _batch(self, asked: Asked) -> Answer:
+        """A batch is answered as soon as it is made."""
+        if asked.line == "GET /batches":
+            return page(list(self._batches.values()))
+        if asked.line == "POST /batches":
+            batch_id = f"batch_{len(self._batches)}"
+            lines = [json.loads(line) for line in self._inputs[-1].splitlines() if line]
+            self._outputs[f"out_{batch_id}"] = "\n".join(map(self._answered, lines))
+            self._batches[batch_id] = {
+                "id": batch_id,
+                "object": "batch",
+                "status": "completed",
+                "created_at": int(time.time()),
+                "endpoint": "/v1/chat/completions",
+                "input_file_id": asked.fields["input_file_id"],
+                "output_file_id": f"out_{batch_id}",
+                "completion_window": "24h",
+                "metadata": asked.fields.get("metadata"),
+                "request_counts": {"total": len(lines), "completed": len(lines), "failed": 0},
+            }
+            return Answer(200, self._batches[batch_id])
+        if asked.line.endswith("/content"):
+            return Answer(200, self._outputs[asked.line.split("/")[-2]])
+        return Answer(200, self._batches[asked.subject])
+
+    def _answered(self, line: Mapping[str, Any]) -> str:
+        request = Asked(CHAT, {}, {"idempotency-key": line["custom_id"]}, json.dumps(line["body"]).encode())
+        answer = self._teacher.answer(request)
+        response = {"status_code": answer.status, "body": answer.body}
+        return json.dumps({"id": "r", "custom_id": line["custom_id"], "response": response, "error": None})
 
 
 def _function(inner: Mapping[str, Any]) -> Function:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.dataset.checking.schemas import Parameters
-from orchestrator.generation.patterns import Maker
+from orchestrator.generation.cells.patterns import Maker
 
 
 class Aspect(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable
 
-from orchestrator.generation.chance import Chance
+from orchestrator.generation.cells.chance import Chance
 
 _LETTERS_DIGITS = string.ascii_letters + string.digits
 _CLASSES = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import isclose
 
-from orchestrator.generation.spoken import folded, word_set
+from orchestrator.generation.checks.spoken import folded, word_set
 
 LANGUAGES_WITH_NUMBER_WORDS = frozenset({"en", "fr", "es", "pt", "de", "it", "nl", "da"})
 """Languages of text2num. In others only digits are read."""

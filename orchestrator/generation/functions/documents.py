@@ -11,7 +11,7 @@ from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.findings import shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
 from orchestrator.errors import DataFileNotFound, DataFileUnreadable, ToolsUnusable
-from orchestrator.generation.yamltext import NotYaml, parse_yaml
+from orchestrator.generation.functions.yamltext import NotYaml, parse_yaml
 
 ACCEPTED = (
     "Give tool definitions as JSON or YAML, an OpenAPI document, a training file as JSONL, FILE.py, or "

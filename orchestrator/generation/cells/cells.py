@@ -14,11 +14,11 @@ import orjson
 
 from orchestrator.errors import FunctionNotEnumerable
 from orchestrator.generation.calls import Cell, Form, Function
-from orchestrator.generation.choices import Choices, Factor, LeftOut, Note, Numbers, Unsupported, Words
-from orchestrator.generation.coverage import Coverage, FunctionCoverage, coverage_of
-from orchestrator.generation.covering import MOST_BITS, MOST_ROWS, Column, Row, Space, covering_rows
-from orchestrator.generation.reading import choices_of
-from orchestrator.generation.values import first_problem
+from orchestrator.generation.cells.choices import Choices, Factor, LeftOut, Note, Numbers, Unsupported, Words
+from orchestrator.generation.cells.coverage import Coverage, FunctionCoverage, coverage_of
+from orchestrator.generation.cells.covering import MOST_BITS, MOST_ROWS, Column, Row, Space, covering_rows
+from orchestrator.generation.cells.reading import choices_of
+from orchestrator.generation.cells.values import first_problem
 
 MOST_FULL = 64
 """A function with at most this many forms has all of them; another has a pairwise covering array."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orchestrator.generation.spoken import folded, word_set
+from orchestrator.generation.checks.spoken import folded, word_set
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LEAST_LETTERS = 4

@@ -13,8 +13,8 @@ from typing import Any
 from orchestrator.dataset.checking.refused import LONGEST_DESCRIPTION
 from orchestrator.dataset.findings import named_type, shown
 from orchestrator.errors import InvalidFunctions, ToolsUnusable
-from orchestrator.generation.definitions import Entry, check_number, listed, sound_name
-from orchestrator.generation.openapischemas import Schema, Schemas, TooManyReferences, Unusable, target_of
+from orchestrator.generation.functions.definitions import Entry, check_number, listed, sound_name
+from orchestrator.generation.functions.openapischemas import Schema, Schemas, TooManyReferences, Unusable, target_of
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _VERSIONS = ("2.0", "3.0", "3.1", "3.2")

@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from orchestrator.generation.chance import Chance
+from orchestrator.generation.cells.chance import Chance
 
 if TYPE_CHECKING:
     from faker import Faker

@@ -6,7 +6,7 @@ import pytest
 from support.dronerows import drone_functions, drone_rows
 
 from orchestrator.generation.calls import Call, Function, Kind, Style, Target, Written
-from orchestrator.generation.evidence import Synonyms, unproven
+from orchestrator.generation.checks.evidence import Synonyms, unproven
 
 
 def function(name: str, properties: dict[str, Any], description: str = "", **more: Any) -> Function:

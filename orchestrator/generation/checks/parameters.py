@@ -10,8 +10,8 @@ from typing import Any
 
 from orchestrator.dataset.profile.fingerprints import canonical
 from orchestrator.generation.calls import Function
-from orchestrator.generation.numbers import Unit, units_named
-from orchestrator.generation.spoken import STOPWORDS, stem, stems, tokens, word_set, words_of
+from orchestrator.generation.checks.numbers import Unit, units_named
+from orchestrator.generation.checks.spoken import STOPWORDS, stem, stems, tokens, word_set, words_of
 
 Path = tuple[str, ...]
 """The keys that lead to a value within the arguments; any index of an array is "*"."""

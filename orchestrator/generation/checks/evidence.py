@@ -25,8 +25,8 @@ import orjson
 from orchestrator.dataset.findings import shown
 from orchestrator.dataset.profile.fingerprints import canonical
 from orchestrator.generation.calls import Call, Drop, Function, Kind, Style, Written
-from orchestrator.generation.dates import Day, Time, day_of, days_in, seconds_of, time_of, times_in
-from orchestrator.generation.numbers import (
+from orchestrator.generation.checks.dates import Day, Time, day_of, days_in, seconds_of, time_of, times_in
+from orchestrator.generation.checks.numbers import (
     LANGUAGES_WITH_NUMBER_WORDS,
     Quantity,
     Unit,
@@ -35,8 +35,8 @@ from orchestrator.generation.numbers import (
     is_on_a_side,
     quantities,
 )
-from orchestrator.generation.parameters import MEANING, SWITCHES, Parameter, Path, parameter_of
-from orchestrator.generation.spoken import (
+from orchestrator.generation.checks.parameters import MEANING, SWITCHES, Parameter, Path, parameter_of
+from orchestrator.generation.checks.spoken import (
     begins_with,
     folded,
     is_misspelt,

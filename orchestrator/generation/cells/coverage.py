@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from orchestrator.generation.choices import Aspect, Choice, Choices, Factor
-from orchestrator.generation.covering import MOST_BITS, Row, Space
+from orchestrator.generation.cells.choices import Aspect, Choice, Choices, Factor
+from orchestrator.generation.cells.covering import MOST_BITS, Row, Space
 
 Share = tuple[int, int]
 """(covered, of)"""

@@ -14,12 +14,12 @@ from hypothesis import given, settings, strategies as st
 from support.randomschemas import function
 
 from orchestrator.errors import CellOutdated
-from orchestrator.generation import plausible
 from orchestrator.generation.calls import Cell, Form
-from orchestrator.generation.cells import enumerate_cells
-from orchestrator.generation.chance import Chance
-from orchestrator.generation.patterns import UnsupportedPattern, maker_of
-from orchestrator.generation.values import call_of, values_of
+from orchestrator.generation.cells import plausible
+from orchestrator.generation.cells.cells import enumerate_cells
+from orchestrator.generation.cells.chance import Chance
+from orchestrator.generation.cells.patterns import UnsupportedPattern, maker_of
+from orchestrator.generation.cells.values import call_of, values_of
 
 TEXT, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 

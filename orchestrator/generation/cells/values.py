@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from orchestrator.errors import CellOutdated, NoValidCall
-from orchestrator.generation import plausible
 from orchestrator.generation.calls import Call, Cell, Form, Function
-from orchestrator.generation.chance import Chance
-from orchestrator.generation.choices import (
+from orchestrator.generation.cells import plausible
+from orchestrator.generation.cells.chance import Chance
+from orchestrator.generation.cells.choices import (
     Absent,
     Choice,
     Choices,
@@ -24,9 +24,9 @@ from orchestrator.generation.choices import (
     Numbers,
     Words,
 )
-from orchestrator.generation.ranges import as_number
-from orchestrator.generation.reading import choices_of
-from orchestrator.generation.resolving import as_json
+from orchestrator.generation.cells.ranges import as_number
+from orchestrator.generation.cells.reading import choices_of
+from orchestrator.generation.cells.resolving import as_json
 
 _TRIES = 12
 _TRIAL = "trial"

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.errors import DataFileNotFound
 from orchestrator.generation.calls import Call, Kind, Style, Target, Written
-from orchestrator.generation.languages import other_language
-from orchestrator.generation.screening import LONGEST, Screen
+from orchestrator.generation.checks.languages import other_language
+from orchestrator.generation.checks.screening import LONGEST, Screen
 
 DRONE = Path(__file__).parents[2] / "jobs" / "drone"
 

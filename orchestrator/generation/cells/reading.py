@@ -13,10 +13,10 @@ import orjson
 
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
 from orchestrator.errors import FunctionNotEnumerable
-from orchestrator.generation import patterns, plausible, ranges
 from orchestrator.generation.calls import Function
-from orchestrator.generation.chance import Chance
-from orchestrator.generation.choices import (
+from orchestrator.generation.cells import patterns, plausible, ranges
+from orchestrator.generation.cells.chance import Chance
+from orchestrator.generation.cells.choices import (
     Absent,
     Aspect,
     Bounded,
@@ -30,7 +30,7 @@ from orchestrator.generation.choices import (
     Unsupported,
     Words,
 )
-from orchestrator.generation.resolving import (
+from orchestrator.generation.cells.resolving import (
     MOST_DEPTH,
     Flat,
     Impossible,

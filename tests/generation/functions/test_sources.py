@@ -20,7 +20,7 @@ from orchestrator.errors import (
     ToolsUnusable,
     UsageError,
 )
-from orchestrator.generation.sources import read_functions
+from orchestrator.generation.functions.sources import read_functions
 
 SCHEMA = {
     "type": "object",

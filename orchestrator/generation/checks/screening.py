@@ -25,8 +25,8 @@ from orchestrator.dataset.profile.fingerprints import (
 )
 from orchestrator.dataset.profile.prompts import NEAR, Prompts, is_near, rarest
 from orchestrator.generation.calls import Call, Drop, Kind, Target, Written
-from orchestrator.generation.languages import other_language
-from orchestrator.generation.spoken import STOPWORDS, folded, tokens, word_set
+from orchestrator.generation.checks.languages import other_language
+from orchestrator.generation.checks.spoken import STOPWORDS, folded, tokens, word_set
 
 LONGEST = 2000
 """Characters of a request. A person who types or says one needs fewer."""

@@ -21,9 +21,9 @@ from orchestrator.dataset.toollists import Reader, ToolList
 from orchestrator.dataset.variants import first_difference
 from orchestrator.errors import InvalidFunctions, LineUnreadable
 from orchestrator.generation.calls import Function
-from orchestrator.generation.definitions import Entry, functions_of
-from orchestrator.generation.documents import ACCEPTED, looks_like, read_document, unusable
-from orchestrator.generation.openapi import is_openapi, tools_of
+from orchestrator.generation.functions.definitions import Entry, functions_of
+from orchestrator.generation.functions.documents import ACCEPTED, looks_like, read_document, unusable
+from orchestrator.generation.functions.openapi import is_openapi, tools_of
 
 SourceKind = Literal["tools", "openapi", "python", "training"]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from orchestrator.generation.choices import Aspect, Choice, Fixed, Numbers
-from orchestrator.generation.plausible import Span, span_of
-from orchestrator.generation.resolving import Impossible
+from orchestrator.generation.cells.choices import Aspect, Choice, Fixed, Numbers
+from orchestrator.generation.cells.plausible import Span, span_of
+from orchestrator.generation.cells.resolving import Impossible
 
 _LARGEST = 1 << 63
 

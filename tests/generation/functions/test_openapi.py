@@ -13,7 +13,7 @@ from support.functionsources import body, openapi, read, refusal
 
 from orchestrator.dataset.checking.schemas import parameters_of
 from orchestrator.errors import FtorchError, InvalidFunctions, ToolsUnusable
-from orchestrator.generation.sources import read_functions
+from orchestrator.generation.functions.sources import read_functions
 
 SHOP = Path(__file__).parent / "fixtures" / "shop.yaml"
 

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from support.randomschemas import function, schemas
 
 from orchestrator.errors import FunctionNotEnumerable
-from orchestrator.generation.cells import enumerate_cells
-from orchestrator.generation.choices import Bounded, LeftOut, Unsupported
-from orchestrator.generation.covering import Column, Space, covering_rows
-from orchestrator.generation.reading import choices_of
-from orchestrator.generation.values import values_of
+from orchestrator.generation.cells.cells import enumerate_cells
+from orchestrator.generation.cells.choices import Bounded, LeftOut, Unsupported
+from orchestrator.generation.cells.covering import Column, Space, covering_rows
+from orchestrator.generation.cells.reading import choices_of
+from orchestrator.generation.cells.values import values_of
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 INTEGER, TEXT, SWITCH = {"type": "integer"}, {"type": "string"}, {"type": "boolean"}
@@ -265,8 +265,9 @@ def test_cells_are_read_again_and_by_number():
 def test_cells_are_the_same_in_another_process_and_with_functions_in_another_order():
     properties = {f"p{number}": {"enum": list("abcd")} for number in range(6)}
     program = (
-        "import json,sys; from orchestrator.generation.cells import enumerate_cells;"
-        "from orchestrator.generation.values import values_of; from orchestrator.generation.calls import Function;"
+        "import json,sys; from orchestrator.generation.cells.cells import enumerate_cells;"
+        "from orchestrator.generation.cells.values import values_of;"
+        "from orchestrator.generation.calls import Function;"
         "d=json.loads(sys.argv[1]); f=[Function(n,'',s,{}) for n,s in d]; b={x.name:x for x in f};"
         "print(json.dumps([(c.id,[x.arguments for x in values_of(c,b,5,0)]) for c in enumerate_cells(f,seed=5)]))"
     )

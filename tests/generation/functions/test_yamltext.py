@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from orchestrator.generation.yamltext import NotYaml, parse_yaml
+from orchestrator.generation.functions.yamltext import NotYaml, parse_yaml
 
 
 def test_yaml_is_read_by_the_rules_of_version_1_2() -> None:

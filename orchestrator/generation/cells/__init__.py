@@ -1,0 +1,1 @@
+"""Every call that functions allow: choices from JSON Schema, cells, and values."""

@@ -1,0 +1,1 @@
+"""What holds a request against its answer, and against all others."""

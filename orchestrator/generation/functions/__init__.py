@@ -1,0 +1,1 @@
+"""From files, Python and OpenAPI documents to the functions that a model may call."""
