@@ -304,6 +304,8 @@ def test_offline_words_are_marked_and_warned_of(project: Project, teacher: Teach
     assert not teacher.host.asked
     written = rows(project, "draft.jsonl")
     assert {row["messages"][0]["name"] for row in written} == {"template"}
+    sheet = (project.root / "draft-sheet.csv").read_text("utf-8-sig").splitlines()
+    assert len(sheet) == len(written) + 1
     assert "FT626" in project.ftorch("data", "check", "draft.jsonl").out
     assert not (project.root / ".ftorch").exists()
 

@@ -159,7 +159,11 @@ def _run(make_spec: Callable[[], Spec], given: dict[str, Any]) -> None:
             if given["dry_run"]:
                 _show_plan(planned, given["as_json"])
                 return
-            _show(generate_offline(planned, host), given["as_json"])
+            _require_free(_sheet(spec), given["force"])
+            outcome = generate_offline(planned, host)
+            if outcome.examples:
+                _write_sheet(spec, given["force"])
+            _show(outcome, given["as_json"])
             return
         with open_ledger(spec.outputs.training.parent, create=not given["dry_run"]) as ledger:
             planned = plan(ledger, spec)
@@ -167,6 +171,26 @@ def _run(make_spec: Callable[[], Spec], given: dict[str, Any]) -> None:
                 _show_plan(planned, given["as_json"])
                 return
             _show(carry_out(ledger, planned, host, replace_other=given["replace"]), given["as_json"])
+
+
+def _sheet(spec: Spec) -> Path:
+    """Beside the draft, for those who write better words, or drop rows."""
+    return spec.outputs.training.with_name(f"{spec.outputs.training.stem}-sheet.csv")
+
+
+def _require_free(path: Path, force: bool) -> None:
+    from orchestrator.errors import OutputExists
+
+    if path.exists() and not force:
+        raise OutputExists(path=path)
+
+
+def _write_sheet(spec: Spec, force: bool) -> None:
+    from orchestrator.cli.data.review import write_sheet
+    from orchestrator.dataset.review import open_review
+
+    opened = open_review(spec.outputs.training)
+    write_sheet(opened, opened.rows, _sheet(spec), force)
 
 
 def _spec(source: str, output: Path | None, given: dict[str, Any]) -> Spec:

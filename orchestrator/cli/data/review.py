@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.dataset.review import Review, RowPlace, Selection, WrittenReview
 
 
@@ -86,7 +88,7 @@ def review(
         _apply(opened, applied)
     rows = opened.selected(selection)
     if sheet:
-        _write_sheet(opened, _to_decide(opened, rows, selection), sheet, force)
+        write_sheet(opened, _to_decide(opened, rows, selection), sheet, force)
         return
     if not (applied or as_json):
         _ask(opened, rows, selection, has_output=output is not None)
@@ -198,7 +200,9 @@ def _apply(opened: Review, sheet: Path) -> None:
         _note(f"{opened.path} no longer holds {plural(len(missing), 'row')} of the sheet (lines {lines})")
 
 
-def _write_sheet(opened: Review, rows: list[RowPlace], sheet: Path, force: bool) -> None:
+def write_sheet(opened: Review, rows: Sequence[RowPlace], sheet: Path, force: bool) -> None:
+    """Write a sheet on which a person decides on these rows, "-" to print it. Raises OutputExists unless `force`,
+    and OutputUnwritable."""
     from orchestrator.dataset.files import BYTE_ORDER_MARK, new_files
     from orchestrator.reports.review import sheet_csv, sheet_markdown
     from orchestrator.reports.text import plural
