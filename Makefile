@@ -40,6 +40,7 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 	$(BIN)/python tests/bench/scoring.py
 	$(BIN)/python tests/bench/cases.py
 	$(BIN)/python tests/bench/asking.py
+	$(BIN)/python tests/bench/generation.py
 	$(BIN)/python tests/bench/sweeps.py
 	$(BIN)/python tests/bench/data.py
 

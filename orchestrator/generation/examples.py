@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.dataset.profile.answers import TEMPLATE
@@ -23,19 +23,27 @@ class Writer:
 
     def __init__(self, functions: Sequence[Function], settings: Generate, *, is_marked: bool = False) -> None:
         self._mark = {"name": TEMPLATE} if is_marked else {}
-        self._tools = [function.definition for function in functions]
+        self._tools = json_text([function.definition for function in functions])
         self._settings = settings
 
-    def row(self, written: Written) -> dict[str, Any]:
-        """The training example: nothing but the training format."""
-        messages = [*self.request(written), *self._answer(written)]
-        return {"messages": messages, **self._declared(written)}
+    def row(self, written: Written) -> bytes:
+        """The training example as a line of JSON: nothing but the training format."""
+        return b"{" + self._members(written)
 
-    def case(self, written: Written) -> dict[str, Any]:
+    def case(self, written: Written) -> bytes:
         """The same as an evaluation case, with its cluster and its slice."""
         target = written.target
         name = _SLICES.get(target.kind, "parallel" if len(target.calls) > 1 else target.style.value)
-        return {"id": target.id, "slice": name, "cluster": target.cell, **self.row(written)}
+        head = {"id": target.id, "slice": name, "cluster": target.cell}
+        return json_text(head)[:-1] + b"," + self._members(written)
+
+    def _members(self, written: Written) -> bytes:
+        """The definitions, which are the same in each row, are written out once."""
+        messages = json_text([*self.request(written), *self._answer(written)])
+        target = written.target
+        several = len(target.calls) > 1 or len(target.then) > 1
+        end = b"}\n" if several else b',"parallel_tool_calls":false}\n'
+        return b'"messages":' + messages + b',"tools":' + self._tools + end
 
     def request(self, written: Written) -> list[dict[str, Any]]:
         """The messages before the first answer."""
@@ -65,11 +73,6 @@ class Writer:
         results = [{"role": "tool", "tool_call_id": each["id"], "content": _RESULT} for each in calls["tool_calls"]]
         said = {"role": "assistant", "content": written.answer or "Done."}
         return [calls, *results, said, {"role": "user", **self._mark, "content": written.then}]
-
-    def _declared(self, written: Written) -> Mapping[str, Any]:
-        target = written.target
-        several = len(target.calls) > 1 or len(target.then) > 1
-        return {"tools": self._tools} if several else {"tools": self._tools, "parallel_tool_calls": False}
 
 
 def _calling(calls: Sequence[Call], first: int = 0) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Template words: every call with its values, and nobody asked.
 
 Requests in such words are alike, so a model that is trained on them learns little. Each row is marked: its
-request's `name` is "template", which `data check` warns of.
+request's `name` is "template", which `data check` warns of. The words are made of the answer, so they are not held
+against it again; what is dropped are equal requests, and requests that other files have.
 """
 
 from __future__ import annotations
 
 from orchestrator.dataset.profile.answers import TEMPLATE
-from orchestrator.generation.calls import Drop
-from orchestrator.generation.checks.evidence import unproven
+from orchestrator.dataset.profile.fingerprints import canonical, digest
+from orchestrator.generation.calls import Drop, Written
 from orchestrator.generation.checks.screening import Screen
 from orchestrator.generation.output import Made, Summary, write_outputs
 from orchestrator.generation.spec import Spec
@@ -22,17 +23,28 @@ _SHOWN_EVERY = 2_000
 def write_offline(spec: Spec, listener: Listener | None = None) -> Summary:
     """Write the examples of a spec in template words. Raises OutputExists and OutputUnwritable."""
     listener = listener or NullListener()
-    screen, functions = Screen(spec.settings.against), spec.by_name
+    screen, functions, seed = Screen(spec.screened_against), spec.by_name, spec.settings.seed
     made, drops = list[Made](), list[Drop]()
-    total = len(list(spec.targets)) if isinstance(spec.targets, list) else spec.targets.counts.all  # type: ignore[union-attr]
+    answers: dict[int, int] = {}
     for number, target in enumerate(spec.targets):
-        written = template_words(target, functions, spec.settings.seed)
-        faults = unproven(written, functions) or screen.faults(written)
-        if faults:
+        written = template_words(target, functions, seed)
+        if faults := _repeated(written, answers) or screen.leaks(written):
             drops += faults
         else:
-            screen.add(written)
             made.append(Made(written, TEMPLATE))
         if number % _SHOWN_EVERY == 0:
-            listener.progressed(Progress("template words", number, total, len(made), Spent(0, 0, 0.0)))
-    return write_outputs(spec, made, drops, total - len(made), None)
+            listener.progressed(Progress("template words", number, spec.count, len(made), Spent(0, 0, 0.0)))
+    return write_outputs(spec, made, drops, spec.count - len(made), None)
+
+
+def _repeated(written: Written, answers: dict[int, int]) -> list[Drop]:
+    """A drop where these words were made before, for the same answer or another; `answers` has the answer's hash by
+    that of the words."""
+    target = written.target
+    text = f"{written.text}\n{written.then}"
+    answer = digest(canonical([[call.name, call.arguments] for call in (*target.calls, *target.then)]))
+    before = answers.setdefault(digest(text.encode()), answer)
+    if before is answer:
+        return []
+    reason = "near-duplicate" if before == answer else "contradiction"
+    return [Drop(target.id, reason, "the same words were made before", written.text)]

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.files import inspect_file, json_line, new_files
+from orchestrator.dataset.files import inspect_file, new_files
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.profile.answers import TEMPLATE
+from orchestrator.dataset.profile.fingerprints import json_text
 from orchestrator.dataset.split import assign_parts
 from orchestrator.errors import AppendedFileChanged
 from orchestrator.generation.calls import Drop, Kind, Written
@@ -172,8 +174,7 @@ def _write_rows(
 ) -> str:
     digest = first.digest
     for each, part in zip(made, parts, strict=True):
-        row = writer.case(each.written) if part == "evaluation" else writer.row(each.written)
-        line = json_line(row) + b"\n"
+        line = writer.case(each.written) if part == "evaluation" else writer.row(each.written)
         targets[part].write(line)
         if part == "training":
             digest.update(line)
@@ -188,9 +189,8 @@ def _write_provenance(
     drops: Iterable[Drop],
     first: int,
 ) -> None:
-    target.write(json_line(head) + b"\n")
-    for entry in (*_lines(made, parts, first), *map(_dropped, drops)):
-        target.write(json_line(entry) + b"\n")
+    for entry in chain([head], _lines(made, parts, first), map(_dropped, drops)):
+        target.write(json_text(entry) + b"\n")
 
 
 def _lines(made: Sequence[Made], parts: Sequence[str], first: int) -> Iterator[dict[str, Any]]:

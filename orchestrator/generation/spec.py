@@ -79,6 +79,17 @@ class Spec:
             return targets_like(self.failures, self.cells, self.by_name, self.settings)
         return Targets(self.cells, self.functions, self.settings)
 
+    @property
+    def count(self) -> int:
+        """How many targets there are."""
+        return self.targets.counts.all if isinstance(self.targets, Targets) else len(self.targets)
+
+    @property
+    def screened_against(self) -> list[str]:
+        """The files whose requests must not be made again: those of the settings, and the one to append to."""
+        own = [str(self.outputs.training)] if self.outputs.append_bytes else []
+        return [*self.settings.against, *own]
+
     @cached_property
     def tools_sha256(self) -> str:
         """Of the functions' definitions as JSON with sorted keys."""

@@ -73,16 +73,15 @@ def standing_of(generation: Generation, spec: Spec, context: Context, *, words_e
         failed = store.failed(connection, generation.id, failures=FAILURES)
     targets = list(spec.targets)
     making = Making(
-        targets, spec.by_name, spec.settings, answers, failed, lambda: screen_of(spec), words_ended=words_ended
+        targets,
+        spec.by_name,
+        spec.settings,
+        answers,
+        failed,
+        lambda: Screen(spec.screened_against),
+        words_ended=words_ended,
     )
     return making.standing()
-
-
-def screen_of(spec: Spec) -> Screen:
-    """A new screen, which knows the requests of the files that new ones are held against."""
-    outputs = spec.outputs
-    own = [str(outputs.training)] if outputs.append_bytes else []
-    return Screen([*spec.settings.against, *own])
 
 
 async def _at_once(generation: Generation, spec: Spec, standing: Standing, context: Context) -> bool:

@@ -70,6 +70,18 @@ class Screen:
         self._sentences.setdefault(_sentence(text), answer)
         self._known.add(answer, sketch(text))
 
+    def leaks(self, written: Written) -> list[Drop]:
+        """A drop where one of the files has this request, or nearly this one."""
+        text, target = _asked(written), written.target
+        found = self._leak(sketch(text), _sentence(text), target) if self._leaks else ""
+        return [Drop(target.id, "leak", found, text)] if found else []
+
+    def _leak(self, words: list[int], sentence: int, target: Target) -> str:
+        for requests in self._leaks:
+            if (line := requests.line_like(words, sentence, target)) is not None:
+                return f"the request is nearly that of {requests.path}:{line}"
+        return ""
+
     def _faults(self, written: Written) -> Iterator[tuple[str, str]]:
         target = written.target
         texts = [written.text, written.then] if target.then else [written.text]
@@ -85,10 +97,9 @@ class Screen:
 
     def _repetitions(self, text: str, target: Target) -> Iterator[tuple[str, str]]:
         answer, words, sentence = _answer(target), sketch(text), _sentence(text)
-        for requests in self._leaks:
-            if (line := requests.line_like(words, sentence, target)) is not None:
-                yield "leak", f"the request is nearly that of {requests.path}:{line}"
-                return
+        if leak := self._leak(words, sentence, target):
+            yield "leak", leak
+            return
         before = self._sentences.get(sentence)
         if before is not None and before != answer:
             yield "contradiction", "nearly the same request was given another answer before"
