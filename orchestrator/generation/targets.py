@@ -52,9 +52,11 @@ class Targets:
     @property
     def counts(self) -> Counts:
         settings = self._settings
-        calls = len(self._cells) * settings.per_call
+        parallel = len(self._cells.parallel) * settings.per_call
+        calls = parallel + sum(
+            len(self._cells.of(each.name)) * self._per_cell(each.name) for each in self._callable
+        )
         reject = round(_REJECTED_SHARE * calls) if settings.reject is None else settings.reject
-        parallel = self._cells.coverage.parallel * settings.per_call
         missing = settings.missing if any(_required(each) for each in self._callable) else 0
         return Counts(
             calls, parallel, reject if self._callable else 0, missing, settings.turns if self._callable else 0
@@ -64,12 +66,19 @@ class Targets:
         styles = _styles(self._settings)
         number = 0
         for cell in self._cells:
-            for each in range(self._settings.per_call):
+            for each in range(self._per_cell(*(form.function for form in cell.forms))):
                 calls = values_of(cell, self._functions, self._settings.seed, each)
                 style = styles[number % len(styles)]
                 language = self._language(style, number // len(styles))
                 yield Target(f"{cell.id}-{each}", Kind.CALL, style, calls, cell.id, language=language)
                 number += 1
+
+    def _per_cell(self, function: str, *others: str) -> int:
+        """How many requests each call of a function gets, and each parallel call of several."""
+        settings = self._settings
+        if others:
+            return settings.per_call
+        return max(settings.per_call, -(-settings.per_function // len(self._cells.of(function))))
 
     def _refusals(self) -> Iterator[Target]:
         """Nearly possible requests, for each function in turn."""

@@ -31,6 +31,8 @@ class Generate(Table):
 
     per_call: int = Field(default=2, ge=1, le=100)
     """Requests for each call."""
+    per_function: Count = 6
+    """The least requests for each function: those with few calls get more for each call."""
     reject: Count | None = None
     """Nearly possible requests; None for 15 % of the requests with calls."""
     missing: Count = 0

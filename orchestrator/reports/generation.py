@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,9 @@ def print_outcome(outcome: Outcome, console: Console, errors: Console) -> None:
     """What was written and found; what it waits for goes to `errors`."""
     spec, report = outcome.spec, outcome.report
     if report is not None:
-        console.print(f"Wrote {printable(str(spec.outputs.training))}: {plural(report.examples, 'example')}")
+        console.print(f"Wrote {_shown(spec.outputs.training)}: {plural(report.examples, 'example')}")
         for path in spec.outputs.all[1:]:
-            console.print(f"Wrote {printable(str(path))}")
+            console.print(f"Wrote {_shown(path)}")
         checked = f"{plural(report.total('error'), 'error')}, {plural(report.total('warning'), 'warning')}"
         console.print(f"Checked: {checked}{' (ftorch data check shows them)' if report.counts else ''}")
         if not report.ok:
@@ -108,6 +109,12 @@ def outcome_object(outcome: Outcome) -> dict[str, Any]:
         "cost_usd": outcome.spent.usd if outcome.spent else 0.0,
         "waits": outcome.waits or None,
     }
+
+
+def _shown(path: Path) -> str:
+    """The path as a user would type it."""
+    is_near = path.is_relative_to(Path.cwd())
+    return printable(str(path.relative_to(Path.cwd()) if is_near else path))
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, Cell | str]]:

@@ -39,7 +39,7 @@ def offline_rows(root: Path) -> None:
     from orchestrator.generation.offline import write_offline
 
     spec = _spec(root / "rows.jsonl", str(DRONE), per_call=PER_CALL, offline=True)
-    write_offline(_spec(root / "warm.jsonl", str(DRONE), per_call=1, offline=True))  # what it loads is not timed
+    write_offline(_spec(root / "warm.jsonl", str(DRONE), per_call=1, offline=True))  # loading is not timed
     start = time.process_time()
     write_offline(spec)
     made = time.process_time() - start
@@ -78,9 +78,8 @@ def _space() -> None:
     count = sum(len(values_of(cell, by_name, 0, 0)) for cell in cells)
     seconds = time.process_time() - start
     [peak] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    print(
-        f"{count:,} calls enumerated: {count / seconds:,.0f} a second of processor time; peak {int(peak) / 1024:.0f} MB"
-    )
+    rate = f"{count / seconds:,.0f} a second of processor time"
+    print(f"{count:,} calls enumerated: {rate}; peak {int(peak) / 1024:.0f} MB")
 
 
 def _functions(entry: Any) -> Any:

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 _STYLES = ("direct", "indirect", "terse", "polite", "typo", "language", "units", "distractors")
 _SETTINGS = (
-    *("model", "endpoint", "verifier", "per_call", "reject", "missing", "parallel", "turns", "full_up_to"),
+    *(
+        "model",
+        "endpoint",
+        "verifier",
+        "per_call",
+        "per_function",
+        "reject",
+        "missing",
+        "parallel",
+        "turns",
+        "full_up_to",
+    ),
     *("styles", "languages", "language", "system", "rejection_tool", "when_missing", "seed", "attempts"),
     *("temperature", "max_concurrency", "max_cost_usd", "validation", "evaluation", "against"),
 )
@@ -76,6 +87,7 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("source", metavar="TOOLS|JOBFILE")
 @click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="The new training file.")
 @click.option("--per-call", type=click.IntRange(1, 100), help="Requests for each call; 2 without it.")
+@click.option("--per-function", type=click.IntRange(0), help="The least requests for a function; 6 without it.")
 @click.option("--reject", type=click.IntRange(0), help="Nearly possible requests; 15 % of the others without it.")
 @click.option("--missing", type=click.IntRange(0), help="Requests that lack a required value.")
 @click.option("--parallel", type=click.IntRange(0), help="Combinations of two functions or more in one request.")
@@ -190,7 +202,9 @@ def _write_sheet(spec: Spec, force: bool) -> None:
     from orchestrator.dataset.review import open_review
 
     opened = open_review(spec.outputs.training)
-    write_sheet(opened, opened.rows, _sheet(spec), force)
+    sheet = _sheet(spec)
+    near = sheet.relative_to(Path.cwd()) if sheet.is_relative_to(Path.cwd()) else sheet
+    write_sheet(opened, opened.rows, near, force)
 
 
 def _spec(source: str, output: Path | None, given: dict[str, Any]) -> Spec:
