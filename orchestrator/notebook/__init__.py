@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestrator.api import (
     actions,
     deployments as deploying,
     evaluation,
+    generation as making,
     resume as resuming,
     runs,
     submit as api,
@@ -24,10 +26,11 @@ from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.deployments.context import Listener as DeploymentListener
 from orchestrator.deployments.recording import Terms
 from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
+from orchestrator.generation.requests import Request, spec_for
 from orchestrator.jobfile import load_job_file
 from orchestrator.ledger import open_ledger
 from orchestrator.notebook.host import Notebook
-from orchestrator.notebook.values import Plan, Results, Run, Sweep, SweepPlan
+from orchestrator.notebook.values import Generated, Plan, Results, Run, Sweep, SweepPlan
 from orchestrator.runs.context import Listener
 from orchestrator.runs.states import RequestedAction
 from orchestrator.store.batches import Batch
@@ -44,6 +47,7 @@ __all__ = [
     "cost_of_ownership",
     "deploy",
     "evaluate",
+    "generate",
     "models",
     "pause",
     "plan",
@@ -170,6 +174,31 @@ def evaluate(
     with Notebook().raising() as host, open_ledger(start, create=True) as ledger:
         planned = plan_evaluation(ledger, names, options)
         return Results.of(evaluation.carry_out(ledger, planned, host, allow_outside=allow_outside))
+
+
+def generate(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    offline: bool = False,
+    batch: bool = False,
+    append: bool = False,
+    replace: bool = False,
+    **settings: Any,
+) -> Generated:
+    """Make training data from function definitions, and return what was written.
+
+    `source` is a file of tool definitions, an OpenAPI document, Python functions ("FILE.py", "module:function"), a
+    training file, or a job file with `[generate]`. Its keys are the `settings`: model, endpoint, reject, seed and so on. It asks the teacher at once; `offline` asks nobody. `replace` replaces files of these names. Where the
+    budget is reached, `waits` of the result says so. Raises what `spec_for`, `plan_generation` and `drive` raise.
+    """
+    path = Path(output) if output is not None else None
+    spec = spec_for(Request(str(source), path, settings, offline, batch, append, replace))
+    with Notebook().raising() as host:
+        if offline:
+            return Generated.of(making.generate_offline(making.plan(None, spec), host))
+        with open_ledger(spec.outputs.training.parent, create=True) as ledger:
+            return Generated.of(making.generate(ledger, making.plan(ledger, spec), host))
 
 
 def deploy(

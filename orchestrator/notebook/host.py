@@ -23,9 +23,11 @@ from orchestrator.deployments.context import Listener as DeploymentListener
 from orchestrator.errors import FtorchError
 from orchestrator.evaluation.batching.states import Listener as BatchListener
 from orchestrator.evaluation.session import Listener as AskingListener
+from orchestrator.generation.states import Listener as GenerationListener
 from orchestrator.ledger import Ledger
 from orchestrator.reports.deployments import DeploymentLines
 from orchestrator.reports.endings import deployment_ending, run_ending, sweep_ending
+from orchestrator.reports.generation import generation_progress
 from orchestrator.reports.live import Lines, following
 from orchestrator.reports.progress import asking_progress, batch_progress
 from orchestrator.reports.runs import status_table
@@ -107,6 +109,9 @@ class Notebook(Host):
 
     def deployments(self) -> DeploymentListener:
         return self._deployments or DeploymentLines(stderr())
+
+    def generating(self) -> AbstractContextManager[GenerationListener]:
+        return generation_progress(stderr())
 
     # --- results: what the functions return needs no showing -------------------------------------------------
 

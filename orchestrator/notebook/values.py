@@ -8,9 +8,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from orchestrator.evaluation import results as evaluation
+from orchestrator.generation import outcome as generation
 from orchestrator.jobfile.tables import BASE
 from orchestrator.reports.comparison import comparisons_table
 from orchestrator.reports.evaluation import accuracy_table, result_tables, series_rows
+from orchestrator.reports.generation import drops_table, outcome_object
 from orchestrator.reports.plans import plan_facts, plan_object
 from orchestrator.reports.runs import run_object, state_cell, status_table
 from orchestrator.reports.sweepdetails import overview_object, standing
@@ -147,6 +149,23 @@ class Results(evaluation.Results, _Shown):
         """A row for each model in each variant: every metric with its interval."""
         rows = [each for series in self.series for each in series_rows(series, None)]
         return [each for each in rows if each["group"] == "all"]
+
+
+class Generated(generation.Outcome, _Shown):
+    """What a generation of training data came to: `examples`, `drops`, and its files in `spec.outputs`."""
+
+    def __repr__(self) -> str:
+        waits = f", {self.waits}" if self.waits else ""
+        return f"<Generated {self.spec.outputs.training.name}: {self.examples} of {self.targets} examples{waits}>"
+
+    def tables(self) -> list[Table]:
+        dropped = drops_table(self)
+        written = [("file", str(path)) for path in self.spec.outputs.all] if self.report else []
+        return [facts([*written, ("examples", f"{self.examples:,}")]), *([dropped] if dropped else [])]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One row."""
+        return [outcome_object(self)]
 
 
 def _before(earlier: Earlier) -> str:

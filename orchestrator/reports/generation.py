@@ -82,7 +82,7 @@ def print_outcome(outcome: Outcome, console: Console, errors: Console) -> None:
         console.print(f"Checked: {checked}{' (ftorch data check shows them)' if report.counts else ''}")
         if not report.ok:
             errors.print(f"First error: {printable(report.errors[0].said_of(spec.outputs.training))}", style="red")
-    dropped = _drops(outcome)
+    dropped = drops_table(outcome)
     if dropped is not None:
         console.print()
         console.print(dropped)
@@ -174,7 +174,8 @@ def _expense_object(expense: Expense | None) -> dict[str, Any] | None:
     }
 
 
-def _drops(outcome: Outcome) -> Table | None:
+def drops_table(outcome: Outcome) -> Table | None:
+    """Words that were dropped, by reason; None where none were."""
     if not outcome.drops:
         return None
     ordered = sorted(outcome.drops.items(), key=lambda entry: -entry[1])[:_SHOWN_REASONS]
