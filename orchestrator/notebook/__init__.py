@@ -189,8 +189,9 @@ def generate(
     """Make training data from function definitions, and return what was written.
 
     `source` is a file of tool definitions, an OpenAPI document, Python functions ("FILE.py", "module:function"), a
-    training file, or a job file with `[generate]`. Its keys are the `settings`: model, endpoint, reject, seed and so on. It asks the teacher at once; `offline` asks nobody. `replace` replaces files of these names. Where the
-    budget is reached, `waits` of the result says so. Raises what `spec_for`, `plan_generation` and `drive` raise.
+    training file, or a job file with `[generate]`. The keys of that table are the `settings`. It asks the teacher
+    at once; `offline` asks nobody. `replace` replaces files of these names. Where the budget is reached, `waits` of
+    the result says so. Raises what `spec_for`, `plan_generation` and `drive` raise.
     """
     path = Path(output) if output is not None else None
     spec = spec_for(Request(str(source), path, settings, offline, batch, append, replace))
