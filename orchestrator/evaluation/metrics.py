@@ -235,23 +235,23 @@ def _keeps_to_schema(verdict: Verdict) -> bool | None:
 
 
 METRICS: Mapping[ScoreName, Metric] = {
-    "accuracy": Metric("all answers right", lambda found: found.accuracy[Level.TYPED], _right),
+    "accuracy": Metric("accuracy", lambda found: found.accuracy[Level.TYPED], _right),
     "call_accuracy": Metric(
-        "calls right", lambda found: found.call_accuracy[Level.TYPED], _of_calls(lambda verdict: verdict.right())
+        "call accuracy", lambda found: found.call_accuracy[Level.TYPED], _of_calls(lambda verdict: verdict.right())
     ),
     "tool_accuracy": Metric(
-        "right tool",
+        "tool accuracy",
         lambda found: found.tool_accuracy,
         _of_calls(lambda verdict: verdict.decision is Decision.RIGHT_TOOL),
     ),
-    "rejection_recall": Metric("rightly rejected", lambda found: found.rejection_recall, _rejected),
+    "rejection_recall": Metric("correct refusals", lambda found: found.rejection_recall, _rejected),
     "over_rejection": Metric(
-        "wrongly rejected",
+        "false refusals",
         lambda found: found.over_rejection,
         _of_calls(lambda verdict: verdict.rejected),
         better_low=True,
     ),
-    "schema_validity": Metric("keeps to schema", lambda found: found.schema_validity, _keeps_to_schema),
+    "schema_validity": Metric("schema-valid", lambda found: found.schema_validity, _keeps_to_schema),
 }
 """In the order of tables. `argument_f1` is no share of answers, so it is not among them."""
 

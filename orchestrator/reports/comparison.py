@@ -47,9 +47,11 @@ def comparisons_table(first: str, comparisons: Sequence[MetricComparison]) -> Ta
     `first` heads the column of the model that the others are held against.
     """
     several = len({(each.label, each.variant) for each in comparisons}) > 1
+    labels = {each.label for each in comparisons}
+    second = "second" if first == "first" else printable(labels.pop()) if len(labels) == 1 else "model"
     columns = [
         Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
-        *(Column(heading, fit=Fit.LINE) for heading in (first, "then", "difference", "p")),
+        *(Column(heading, fit=Fit.LINE) for heading in (first, second, "difference", "p")),
         Column("", "verdict", Fit.LINE),
     ]
     rows = []

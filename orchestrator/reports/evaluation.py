@@ -68,7 +68,7 @@ def accuracy_table(results: Results) -> Table:
         for series in results.series
     ]
     columns = _columns(results, *(measure.title for measure in measures))
-    return Table(columns, rows, "How often right, with 95 % intervals")
+    return Table(columns, rows, "Metrics, with 95 % CI")
 
 
 def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]:
@@ -174,13 +174,22 @@ def _print_head(results: Results, console: Console) -> None:
         print_wrapped(f"{text}{first}", console, indent="", hanging="", style="yellow")
 
 
+_DECISIONS = {
+    Decision.RIGHT_TOOL: "right tool",
+    Decision.WRONG_TOOL: "wrong tool",
+    Decision.DID_NOT_ACT: "missed calls",
+    Decision.ACTED_NEEDLESSLY: "unnecessary calls",
+    Decision.RIGHTLY_DID_NOT_ACT: "rightly no call",
+}
+
+
 def _decisions(results: Results) -> Table:
     rows = []
     for series in results.series:
         counts = [*(series.all.decisions[decision] for decision in Decision), series.all.api_errors]
         rows.append(row(*_who(results, series), *(Number(str(each), value=each) for each in counts)))
-    columns = _columns(results, *(decision.replace("_", " ") for decision in Decision), "no answer")
-    return Table(columns, rows, "What the models decided to do")
+    columns = _columns(results, *(_DECISIONS[decision] for decision in Decision), "no answer")
+    return Table(columns, rows, "Decisions")
 
 
 def _calls(results: Results) -> Table:
@@ -192,7 +201,7 @@ def _calls(results: Results) -> Table:
         f1 = Number("–" if found.arguments.f1 is None else f"{found.arguments.f1:.2f}", value=found.arguments.f1)
         rows.append(row(*_who(results, series), *shares, f1, *made))
     levels = (f"right, {level}" for level in Level)
-    columns = _columns(results, *levels, "F1", "unknown tool", "unknown argument", "keeps to schema")
+    columns = _columns(results, *levels, "F1", "unknown tool", "unknown argument", "schema valid")
     return Table(columns, rows, "How the calls are made")
 
 
@@ -286,7 +295,7 @@ def _mistakes(results: Results) -> Table:
         rows.append(row(*_who(results, series), text or "nothing"))
     names = ("model", "variant") if _has_variants(results) else ("model",)
     columns = [Column(key=key) for key in (*names, "mistakes")]
-    return Table(columns, rows, "What was wrong first", has_headings=False)
+    return Table(columns, rows, "First error in each wrong answer", has_headings=False)
 
 
 def _plain_cell(found: Proportion) -> Number:

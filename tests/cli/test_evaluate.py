@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     assert done.code == 0, done.err
     assert done.out.startswith("ft:gpt-4.1-mini-2025-04-14:local:")
     assert done.out.count("\n") == 1
-    assert "How often right" in done.err
+    assert "Metrics, with 95 % CI" in done.err
     assert "rehearsal" in done.err
     assert "Gate met." in done.err
     return project
@@ -120,7 +120,7 @@ def test_resume_makes_up_for_an_evaluation_that_a_crash_prevented(inside: Projec
     resumed = ftorch("resume")
     assert resumed.exit_code == 0, resumed.stderr
     assert f"evaluating run {done.run_id}" in resumed.stderr
-    assert "How often right" in resumed.stderr
+    assert "Metrics, with 95 % CI" in resumed.stderr
     assert "Nothing to resume" in ftorch("resume").stderr
 
 
@@ -163,7 +163,7 @@ def test_an_evaluation_that_can_not_be_carried_out_keeps_no_other_from_it(inside
     resumed = ftorch("resume")
     assert resumed.exit_code == 2
     assert "gone.jsonl" in resumed.stderr
-    assert "How often right" in resumed.stderr
+    assert "Metrics, with 95 % CI" in resumed.stderr
     with open_ledger(inside.root) as ledger, ledger.database.write() as connection:
         assert [each.id for each in store.wanted_of(connection)] == ["wanted02"]
         store.set_state(connection, "wanted02", store.DROPPED, finished_at=1.0)

@@ -69,7 +69,7 @@ def test_a_page_and_a_drawing_are_written_beside_the_tables(inside: Project) -> 
     done = ftorch("evaluate", "greet", *OWNING, "--html", "out/greet.html", "--plot", "out/greet.svg")
     assert done.exit_code == 0, done.stderr
     assert "wrote out/greet.html" in done.stderr
-    assert "How often right" in done.stdout
+    assert "Metrics, with 95 % CI" in done.stdout
     page = (inside.root / "out" / "greet.html").read_text()
     assert "<svg" in page
     assert "tiny trainer stands in" in page

@@ -39,7 +39,7 @@ def test_four_variants_have_a_line_each_under_every_measure(
     console = screen(80)
     print_comparisons("tuned against base", "base", compared(ledger, *VARIANTS).comparisons, console)
     lines = lines_of(console)
-    first = lines.index("calls right")
+    first = lines.index("call accuracy")
     assert [line.split()[0] for line in lines[first + 1 : first + 5]] == list(VARIANTS)
     row = r"  no-descriptions  4 of 20   19 of 20  \+75 \(\+\d\d to \+\d\d\)  0\.000\d  better"
     assert re.fullmatch(row, lines[first + 2])
@@ -50,8 +50,8 @@ def test_four_variants_have_a_line_each_under_every_measure(
 def test_one_model_has_one_line_for_each_measure(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:
     console = screen(80)
     print_comparisons("tuned against base", "base", compared(ledger, "full").comparisons, console)
-    [line] = [line for line in lines_of(console) if line.startswith("calls right")]
-    assert line.split()[:6] == ["calls", "right", "4", "of", "20", "19"]
+    [line] = [line for line in lines_of(console) if line.startswith("call accuracy")]
+    assert line.split()[:6] == ["call", "accuracy", "4", "of", "20", "19"]
 
 
 def test_too_few_changes_are_explained_once(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:

@@ -90,7 +90,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing_from_elsewhere(ledger: Led
 def test_the_page_says_what_came_out_and_how_it_was_measured(ledger: Ledger) -> None:
     page = Page(written(ledger, Terms((100, 1000), 365, training_usd=3.0), rejection_tools=["decline"]))
     for text in (
-        "calls right",
+        "call accuracy",
         "3 of 10, 30% (11-60)",
         "▲",
         "Cost of ownership",
