@@ -2,7 +2,7 @@
 
 The functions below are what a notebook imports:
 
-    from orchestrator import submit
+    from ftorch import submit
     run = submit("jobs/drone.toml")
     print(run.fine_tuned_model)
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import ftorch
 import orchestrator
 
 HEAVY = ("sqlalchemy", "openai", "alembic", "pydantic", "click", "rich", "starlette", "numpy", "asyncio")
@@ -12,7 +13,7 @@ HEAVY = ("sqlalchemy", "openai", "alembic", "pydantic", "click", "rich", "starle
 
 def test_importing_the_package_loads_nothing_else() -> None:
     program = (
-        "import sys; before = set(sys.modules); import orchestrator; "
+        "import sys; before = set(sys.modules); import ftorch; "
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} | "
         "{name for name in sys.modules if name.startswith('orchestrator.')}))"
     )
@@ -25,9 +26,11 @@ def test_importing_the_package_loads_nothing_else() -> None:
 @pytest.mark.parametrize("name", orchestrator.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
     found = getattr(orchestrator, name)
+    assert getattr(ftorch, name) is found
     assert found.__name__ == name
     assert found.__doc__
     assert name in dir(orchestrator)
+    assert name in dir(ftorch)
 
 
 def test_a_star_import_gives_the_public_names() -> None:
