@@ -59,7 +59,7 @@ def chat(
     traceback: bool,
     as_json: bool,
 ) -> None:
-    """Talk to a model that calls Python functions, and see each call before it is executed.
+    """Talk to a model that calls Python functions. You see each call before it is executed.
 
     At a terminal it is a conversation; with --ask, or text piped in, one request, with the answer alone on stdout.
     Calls that break the function's schema are never executed, and others only after a yes, or with --yes-to.

@@ -23,7 +23,7 @@ SCORES = (
 @click.option("--file", type=click.Path(path_type=Path), help="On this file, not the newest that both were asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
-    """The second model against the first, by recorded answers: cases broken and fixed, tools mixed up, p-values.
+    """Compare two models case by case, from recorded answers. Shows cases broken and fixed, and tools mixed up.
 
     A RUN id or name stands for its model. Nothing is asked: ftorch evaluate does that.
     """
@@ -51,7 +51,7 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
-    """All models that were asked the same file, the best first; NAME is a job's.
+    """Rank all models that were asked the same file. NAME is a job's.
 
     Files are told apart by their bytes, so that only what can be compared stands together.
     """

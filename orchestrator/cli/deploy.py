@@ -52,7 +52,7 @@ def deploy(
     wait: bool,
     yes: bool,
 ) -> None:
-    """Make a fine-tuned model answer on Azure, and print the name to ask it by.
+    """Make a fine-tuned model answer on Azure. Prints the name to ask it by.
 
     Hosting is charged by the hour, used or not, until ftorch undeploy; DeveloperTier hosts without charge for 24
     hours. What is deployed already is found again. Ctrl-C stops waiting, never the deployment.
@@ -89,7 +89,7 @@ def undeploy(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="With --undeploy: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> None:
-    """The deployments there are, what they cost, and when Azure removes them.
+    """List deployments, their cost, and when Azure removes them.
 
     The accounts are asked, so that deployments made elsewhere are shown too; those are never removed by --idle.
     """

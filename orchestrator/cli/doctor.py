@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--all", "adopt_all", is_flag=True, help="Every job of the endpoint.")
 @click.option("--endpoint", default="local", show_default=True, shell_complete=complete_endpoint)
 def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
-    """Record jobs that were created elsewhere: by a script, or in a web console.
+    """Record jobs that were created elsewhere. By a script, say, or in a web console.
 
     Their events, metrics, checkpoints and model ids are recorded too. Doing it twice changes nothing.
     """
@@ -48,7 +48,7 @@ def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
 @click.argument("endpoint", default="local", shell_complete=complete_endpoint)
 @click.option("--fix", is_flag=True, help="Offer a remedy for each finding; nothing is done without a yes.")
 def doctor(endpoint: str, fix: bool) -> None:
-    """Compare the records with an ENDPOINT: jobs and files unknown here, runs whose job is gone, duplicates.
+    """Compare the records with an ENDPOINT. Names jobs and files unknown here, runs whose job is gone, duplicates.
 
     Leaves with 1 where something is left to mend.
     """

@@ -14,7 +14,7 @@ from orchestrator.errors import NotConfirmed
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.pass_context
 def endpoints(ctx: click.Context, as_json: bool) -> None:
-    """List the endpoints, and say which can be used and why not.
+    """List endpoints, check them, and allow a project's own. The list says which can be used, and why not.
 
     More are added in ftorch.toml, as a table [endpoints.NAME]. Hosts and keys that a project's own ftorch.toml
     names are used only after `ftorch endpoints trust`.

@@ -75,7 +75,7 @@ def evaluate(
     terms: Terms | None,
     output: Output,
 ) -> None:
-    """Ask models the cases of an evaluation file, and print base against tuned, with intervals.
+    """Ask models the cases of a file: base against tuned. Every metric has its 95 % CI.
 
     Every answer is kept: what was answered before is not asked again, and after Ctrl-C or a crash the same command
     goes on. With --requests-per-day it also says what owning the tuned model costs, and from how many requests on

@@ -20,29 +20,31 @@ class LazyGroup(click.Group):
     Prints an FtorchError as one clear message, without a traceback.
     """
 
-    def __init__(self, *arguments: Any, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+    def __init__(self, *arguments: Any, lazy: Mapping[str, Mapping[str, tuple[str, str]]], **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.lazy = lazy
+        self.headings = lazy
+        self.lazy = {name: entry for group in lazy.values() for name, entry in group.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy)  # in the order of use, not of the alphabet
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.lazy:
-            return None
+            return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(import_module(self.lazy[cmd_name][0]), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         widest = max(map(len, self.lazy))
         limit = formatter.width - 6 - widest
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, click.Command(name, help=text).get_short_help_str(limit))
-                    for name, (_, text) in self.lazy.items()
-                ]
-            )
+        for heading, commands in self.headings.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(widest), click.Command(name, help=text).get_short_help_str(limit))
+                        for name, (_, text) in commands.items()
+                    ]
+                )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [name for name in self.lazy if name.startswith(incomplete)]

@@ -20,7 +20,7 @@ from orchestrator.reports.text import printable, stdout
 @click.argument("run", shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def show(run: str, as_json: bool) -> None:
-    """Everything about a RUN: history, hyperparameters, files, losses, cost, model id, how to call it."""
+    """Show everything recorded about a RUN. History, hyperparameters, files, losses, cost, and how to call it."""
     with open_ledger() as ledger:
         details = ledger.details(run)
         if as_json:
@@ -36,7 +36,7 @@ def show(run: str, as_json: bool) -> None:
 @click.option("--follow", "keep_on", is_flag=True, help="Drive the run on and print its events until it is over.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object a line.")
 def logs(run: str, keep_on: bool, as_json: bool) -> None:
-    """The endpoint's events of a RUN, oldest first."""
+    """Show the endpoint's events of a RUN, oldest first."""
     with open_ledger() as ledger:
         found = ledger.run(run)
         lines = EventLines(lambda: ledger.events(found.id), click.echo, as_json=as_json)
@@ -54,7 +54,7 @@ def logs(run: str, keep_on: bool, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def models(as_json: bool) -> None:
-    """The model ids that runs have yielded, newest first."""
+    """List the model ids that runs have yielded. Newest first."""
     with open_ledger() as ledger:
         found = ledger.models()
     if as_json:

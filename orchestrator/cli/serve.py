@@ -35,7 +35,7 @@ def serve(
     entra: bool,
     region: str | None,
 ) -> None:
-    """Serve the local endpoint to any OpenAI client, until Ctrl-C.
+    """Serve the local endpoint to any OpenAI client. It ends at Ctrl-C.
 
     It has the same files, jobs and models as the endpoint `local` of this project. With --azure it speaks the
     dialects of Azure OpenAI too, with deployments and sign-in, to rehearse what is meant for Azure.

@@ -25,7 +25,7 @@ _ONE_SCREEN = 20
 @click.option("--all", "show_all", is_flag=True, help="Every run, not only one screen of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
-    """Where everything stands, newest first. A sweep is one line; its name unfolds it."""
+    """Show where everything stands, newest first. A sweep is one line; its name unfolds it."""
     from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
@@ -75,7 +75,7 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
         from orchestrator.reports.progress import generations_under_way
 
         parts += [*([""] if parts else []), generations_under_way(generations)]
-    return Group(*parts) if parts else "No runs yet. Begin with: ftorch submit jobs/drone.toml"
+    return Group(*parts) if parts else f"No runs yet in {ledger.workspace.home}. Begin with: ftorch submit JOB.toml"
 
 
 def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:

@@ -34,7 +34,7 @@ def submit(
     allow_outside: bool,
     as_json: bool,
 ) -> None:
-    """Check the data, print the plan, train, follow, and print the model id; of a sweep, that of the best trial.
+    """Check the data, show the plan, train, print the model id. Of a sweep it is that of the best trial.
 
     The same submission is found again and followed. The same content (data, model, method, hyperparameters, seed)
     under another name or endpoint name is named, and trained and paid for once more only after a yes at a terminal,
@@ -88,7 +88,7 @@ def _rehearse_sweep(job_file: Path, host: Terminal, endpoint: str | None, as_jso
 @click.option("--again", is_flag=True, help="Ask once more for the job of a RUN that is unknown.")
 @click.option("--same-account", is_flag=True, help="Runs on hold belong to the account of the key that is set now.")
 def resume(run: str | None, now: bool, again: bool, same_account: bool) -> None:
-    """Carry on from wherever the last process died: all runs, sweeps, batches, or those of a RUN id or a name."""
+    """Carry on everything that is not over, after any crash. With a RUN id or a name only that."""
     if again and run is None:
         raise click.UsageError("--again needs the id of a run; ftorch status shows which are unknown")
     with terminal() as host, open_ledger() as ledger:

@@ -25,7 +25,7 @@ _endpoint = click.option(
 
 @click.group()
 def sweep() -> None:
-    """Sweeps: many runs from one job file, and which was best. ftorch submit begins one."""
+    """List sweeps, show and extend them, find the best model. `ftorch submit` begins one."""
 
 
 @sweep.command("list")

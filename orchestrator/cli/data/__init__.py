@@ -17,7 +17,7 @@ class _InOrderOfUse(click.Group):
 
 @click.group(cls=_InOrderOfUse)
 def data() -> None:
-    """Check training files, and get them right before they cost money."""
+    """Make, check, convert, shorten, split and review data. All of it before it costs money."""
 
 
 for command in (check, explain, convert, formats, shorten, stats, split, diff, tools, generate, augment, review):

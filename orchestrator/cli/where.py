@@ -1,0 +1,49 @@
+"""`where`: which project, database, endpoint file and Python are in use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+def where(as_json: bool) -> None:
+    """Show which project, database and settings are in use. Nothing is made or changed."""
+    from orchestrator.config import find_workspace, user_config_path
+
+    workspace = find_workspace()
+    files = [path for path in (user_config_path(), workspace.project_file) if path.is_file()]
+    found = {
+        "project": str(workspace.root),
+        "state": _said(workspace.home, "FTORCH_HOME"),
+        "database": _database(workspace.database_url),
+        "settings": ", ".join(str(path) for path in files) or "none: only the built-in endpoints",
+        "python": f"{sys.executable} ({sys.version.split()[0]})",
+        "ftorch": str(Path(__file__).parents[1]),
+    }
+    if as_json:
+        from orchestrator.cli.output import print_json
+
+        print_json(found)
+        return
+    for name, value in found.items():
+        click.echo(f"{name:10}{value}")
+
+
+def _said(path: Path, variable: str) -> str:
+    by = f" (by ${variable})" if os.environ.get(variable) else ""
+    return f"{path}{by}{'' if path.exists() else ' (not made yet)'}"
+
+
+def _database(url: str) -> str:
+    """Where it is, without the password that an address may hold."""
+    from sqlalchemy.engine import make_url
+
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return _said(Path(address.database or ""), "FTORCH_DATABASE_URL")
+    return f"{address.render_as_string(hide_password=True)} (by $FTORCH_DATABASE_URL)"
