@@ -368,9 +368,12 @@ class EndpointNotUsable(UsageError):
 class EndpointError(FtorchError):
     """The endpoint {endpoint} answered with an error: {problem}."""
 
+    def __init__(self, message: str | None = None, /, **facts: Any) -> None:
+        super().__init__(message, **{"onward": "run: ftorch resume", **facts})
+
 
 class EndpointUnreachable(EndpointError):
-    """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost; when it is back, run: ftorch resume"""
+    """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost; when it is back, {onward}"""
 
 
 class NotAnAnswer(EndpointUnreachable):
@@ -379,38 +382,43 @@ class NotAnAnswer(EndpointUnreachable):
 
 class AnswerUnreadable(EndpointUnreachable):
     """The endpoint {endpoint} answered with something that can't be used: {problem}. Nothing was lost; when that is
-    put right, run: ftorch resume"""
+    put right, {onward}"""
 
 
 class KeyRefused(EndpointError):
     """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
-    Nothing was lost; correct that, then run: ftorch resume"""
+    Nothing was lost; correct that, then {onward}"""
 
 
 class SignInFailed(KeyRefused):
     """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {problem}.
-    Nothing was lost; run: az login, or set what one of these ways asks for, then run: ftorch resume"""
+    Nothing was lost; run: az login, or set what one of these ways asks for, then {onward}"""
 
 
 class SignInRefused(KeyRefused):
     """The endpoint {endpoint} refused a fresh token of Entra ID: {problem}.
-    Nothing was lost; sign in to the tenant of the resource (az login), then run: ftorch resume"""
+    Nothing was lost; sign in to the tenant of the resource (az login), then {onward}"""
 
 
 class NetworkRefused(KeyRefused):
     """The endpoint {endpoint} takes no request from this network: {problem}.
-    Nothing was lost; when it does, run: ftorch resume"""
+    Nothing was lost; when it does, {onward}"""
+
+
+class ProxyRefused(KeyRefused):
+    """The proxy on the way to the endpoint {endpoint} refused the connection: {problem}.
+    Nothing was lost; correct that, then {onward}"""
 
 
 class RoleMissing(KeyRefused):
     """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
     Nothing was lost; let somebody assign it a role on the resource, "Foundry Owner" or "Cognitive Services OpenAI
-    Contributor", which may take minutes to hold, then run: ftorch resume"""
+    Contributor", which may take minutes to hold, then {onward}"""
 
 
 class QuotaExhausted(EndpointError):
     """The endpoint {endpoint} says the account has no quota or credit left: {problem}.
-    Nothing was lost; add credit, then run: ftorch resume"""
+    Nothing was lost; add credit, then {onward}"""
 
 
 class RequestRefused(EndpointError):

@@ -336,7 +336,7 @@ class Connection:
             return await Retries()("chat", lambda: endpoint.chat(request, once))
 
     def _advice(self, error: EndpointError) -> str:
-        if isinstance(error, KeyRefused):
+        if type(error) is KeyRefused:  # other kinds of it say themselves what to do
             return f" Set a valid key in {error.facts['api_key_env']}."
         if isinstance(error, EndpointUnreachable | EndpointBusy):
             return " Try again later."

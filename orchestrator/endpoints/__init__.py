@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.azure import Dialect, dialect_of
 from orchestrator.endpoints.interface import LONGEST_SUFFIX, Capabilities, Endpoint, Parts
+from orchestrator.errors import EndpointError
 from orchestrator.trust import use_state
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         found = OpenAIEndpoint(config, client, capabilities, Retries(total=config.timeout_seconds))
         found.account = account
         yield found
+
+
+@asynccontextmanager
+async def visit_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[Endpoint]:
+    """Connect as `open_endpoint` does, for a look that belongs to no run: its errors name the same command as the
+    next step."""
+    try:
+        async with open_endpoint(config, home) as endpoint:
+            yield endpoint
+    except EndpointError as error:
+        raise type(error)(**{**error.facts, "onward": "run the same command again"}) from error
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from ssl import SSLContext
 from typing import Any
+from urllib.request import proxy_bypass
 
 import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
@@ -51,6 +52,14 @@ def _trusted(file: str | None, folder: str | None) -> SSLContext:
     """The certificates that these two variables of the environment name, else the usual ones. Reading them takes
     longer than the rest of a client, so all clients of a process share them."""
     return httpx2.create_ssl_context()
+
+
+def proxy_variable(url: httpx2.URL) -> str | None:
+    """The environment variable that names the proxy on the way to this address; None where there is no such."""
+    if f"[{url.host}]" in _LOOPBACK or url.host in _LOOPBACK or proxy_bypass(url.host):
+        return None
+    kinds = (f"{url.scheme}_proxy", "all_proxy")
+    return next((name for kind in kinds for name in (kind, kind.upper()) if os.environ.get(name)), None)
 
 
 def _named(variables: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -14,6 +15,7 @@ import openai
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.bounded import AnswerTooLarge
+from orchestrator.endpoints.clients import proxy_variable
 from orchestrator.endpoints.keys import without_key
 from orchestrator.endpoints.refusals import Refusal, is_no_credit, page_text, quoted, read_refusal
 from orchestrator.endpoints.retries import retry_after
@@ -23,6 +25,7 @@ from orchestrator.errors import (
     EndpointError,
     EndpointUnreachable,
     KeyRefused,
+    ProxyRefused,
     QuotaExhausted,
     RequestRefused,
 )
@@ -30,7 +33,7 @@ from orchestrator.errors import (
 Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError | AssertionError
 """The SDK's exceptions, and those of reading an answer: httpx2 asserts that the `charset` of one yields text."""
 
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _PASSING = (408, 409)
 _NO_ROUTE = (404, 405, 501)
 _COLLECTIONS = ("/files", "/fine_tuning/jobs", "/chat/completions")
@@ -53,13 +56,16 @@ def explain(
     if isinstance(error, openai.APIConnectionError):
         if isinstance(error.__cause__, AnswerTooLarge):
             return AnswerUnreadable(endpoint=config.name, problem=quoted(_cause(error), config), sent=True)
+        if isinstance(error.__cause__, httpx2.ProxyError):
+            return _of_proxy(error, config, hide)
         is_late = isinstance(error, openai.APITimeoutError)
         problem = "it did not answer in time" if is_late else quoted(hide(_cause(error)), config)
-        if "CERTIFICATE_VERIFY_FAILED" in problem:
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in problem
+        if is_untrusted:
             problem += _CERTIFICATES
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         if not sent and config.base_url:
-            problem += f" (base_url = {config.base_url})"
+            problem += f" (base_url = {config.base_url}){'' if is_untrusted else _through_proxy(error)}"
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
     return AnswerUnreadable(endpoint=config.name, problem=quoted(hide(_unreadable(error)), config), sent=True)
 
@@ -84,6 +90,8 @@ def _explain_status(
     facts["problem"] = f"{facts['message']} ({quoted(_particulars(error, facts), config)})"
     if config.type == "compatible" and status in _NO_ROUTE and error.request.url.path.endswith(_COLLECTIONS):
         facts["problem"] += f"; look at base_url = {config.base_url}: it may lack the API's path, such as /v1"
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return ProxyRefused(**{**facts, "problem": f"{facts['problem']}; {_password_for(error)}"})
     if status == HTTPStatus.UNAUTHORIZED:
         return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
     if is_no_credit(status, refusal, wait):
@@ -128,6 +136,38 @@ def _particulars(error: openai.APIStatusError, facts: dict[str, Any]) -> str:
     code = facts["code"] if facts["code"] not in (None, str(error.status_code), facts["message"]) else None
     request = f"request {error.request_id}" if error.request_id else None
     return ", ".join(part for part in (f"HTTP {error.status_code}", code, request) if part)
+
+
+# --- Proxies -----------------------------------------------------------------------------------------------------
+
+
+def _of_proxy(
+    error: openai.APIConnectionError, config: EndpointConfig, hide: Callable[[str], str]
+) -> EndpointError:
+    """What a proxy says in place of connecting: the request never left. No waiting helps where it wants a password,
+    or does not allow this host."""
+    said = quoted(hide(_cause(error)), config)
+    if re.match(r"407\b|Invalid username/password|Requested ", said):
+        return ProxyRefused(endpoint=config.name, problem=f"{said}; {_password_for(error)}", sent=False)
+    if re.match(r"4(?!08|29)\d\d\b", said):
+        host = error.request.url.host
+        way = f"have {host} allowed at {_proxy(error)}, or name it in NO_PROXY to go past the proxy"
+        return ProxyRefused(endpoint=config.name, problem=f"{said}; {way}", sent=False)
+    return EndpointUnreachable(endpoint=config.name, problem=f"{said}{_through_proxy(error)}", sent=False)
+
+
+def _password_for(error: openai.APIError) -> str:
+    return f"write the user and password that it asks for into the address of {_proxy(error)}, as in http://USER:PASSWORD@HOST:PORT"
+
+
+def _through_proxy(error: openai.APIError) -> str:
+    variable = proxy_variable(error.request.url)
+    return f"; it is asked through the proxy that {variable} names: is that address right?" if variable else ""
+
+
+def _proxy(error: openai.APIError) -> str:
+    variable = proxy_variable(error.request.url)
+    return f"the proxy that {variable} names" if variable else "the proxy on the way"
 
 
 # --- No refusal, and no answer either ----------------------------------------------------------------------------

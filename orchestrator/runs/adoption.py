@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints import visit_endpoint
 from orchestrator.endpoints.interface import Capabilities, Endpoint, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
@@ -43,7 +43,7 @@ async def adopt_jobs(
 
     Doing it twice changes nothing. Raises EndpointError, and RequestRefused for a job the endpoint does not know.
     """
-    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+    async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         jobs = await all_jobs(endpoint) if job_ids is None else [await endpoint.job(each) for each in job_ids]
         names = {file_id: await _file_name(endpoint, file_id) for file_id in _file_ids(jobs)}
         capabilities = endpoint.capabilities

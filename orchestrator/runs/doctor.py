@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints import visit_endpoint
 from orchestrator.endpoints.interface import TRAINING, Capabilities, Endpoint, RemoteFile, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
 from orchestrator.errors import RequestRefused
@@ -49,7 +49,7 @@ class Finding:
 
 async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
     """What our records and the endpoint disagree about. Changes nothing. Raises EndpointError."""
-    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+    async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         jobs = await all_jobs(endpoint)
         files = await endpoint.files()
         gone = await _gone_runs(ledger, config, endpoint, {job.id for job in jobs})
@@ -68,7 +68,7 @@ async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
         with ledger.database.write() as connection:
             uploads.forget(connection, config.name, finding.subject)
         return "forgotten"
-    async with open_endpoint(config, ledger.workspace.home) as endpoint:
+    async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         if finding.remedy is Remedy.CANCEL:
             job = await endpoint.cancel(finding.subject)
             return f"the endpoint says {job.status}"

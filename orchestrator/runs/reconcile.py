@@ -126,7 +126,6 @@ def is_from_the_network(error: RequestRefused) -> bool:
 
 
 _OF_NETWORKS = (
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED,
 )

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.config import EndpointConfig, Workspace
-from orchestrator.endpoints import open_endpoint
+from orchestrator.endpoints import open_endpoint, visit_endpoint
 from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import FtorchError
 from orchestrator.runs.context import Context, Listener, NullListener
@@ -72,5 +72,5 @@ def _raise_first(errors: list[BaseException], listener: Listener) -> None:
 
 async def check_endpoint(config: EndpointConfig, workspace: Workspace) -> str:
     """Make one harmless request; a sentence on what answered. Raises EndpointNotUsable and EndpointError."""
-    async with open_endpoint(config, workspace.home) as endpoint:
+    async with visit_endpoint(config, workspace.home) as endpoint:
         return await endpoint.check()

@@ -41,11 +41,13 @@ class Customer:
     def ftorch(self, *arguments: str, **environment: str) -> Result:
         return self.project.ftorch(*arguments, **environment)
 
-    def submit(self, *options: str, name: str = "greet", n_epochs: int = 1, line: str = "") -> Result:
+    def submit(
+        self, *options: str, name: str = "greet", n_epochs: int = 1, line: str = "", **environment: str
+    ) -> Result:
         """Submit a job of this name, with one more line; other epochs are other content."""
         lines = {"name": f'name = "{name}"\n{line}', "n_epochs": f"n_epochs = {n_epochs}"}
         self.project.write_job(endpoint='endpoint = "hosted"', **lines)
-        return self.ftorch("submit", "jobs/greet.toml", "--yes", *options)
+        return self.ftorch("submit", "jobs/greet.toml", "--yes", *options, **environment)
 
     def settle_in(self, seconds: float) -> None:
         """Set the settling window for what follows; where a machine is slow, a short one can end too early."""

@@ -74,19 +74,24 @@ def test_a_host_that_reads_numbers_at_the_top_is_told_about_and_can_be_set_so(ho
 # --- On the way ---------------------------------------------------------------------------------------------------
 
 
-class _AsksForAPassword(BaseHTTPRequestHandler):
+class _Refuses(BaseHTTPRequestHandler):
+    refusal = (407, "Proxy Authentication Required")
+
     def do_CONNECT(self) -> None:
-        self.send_response(407, "Proxy Authentication Required")
+        self.send_response(*self.refusal)
         self.send_header("content-length", "0")
         self.end_headers()
+
+    do_GET = do_POST = do_CONNECT  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def proxy() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _AsksForAPassword)
+def proxy(*refusal: object) -> Iterator[str]:
+    handler = type("Handler", (_Refuses,), {"refusal": refusal}) if refusal else _Refuses
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -97,21 +102,51 @@ def proxy() -> Iterator[str]:
         thread.join()
 
 
-def test_a_proxy_that_asks_for_a_password_is_named_and_nothing_is_paid(host, customer):
+def test_a_proxy_that_asks_for_a_password_ends_the_command_with_the_remedy(host, customer):
     set_up(customer, f'"{host.url}"', '"https://api.example.com/v1"')
     with proxy() as address:
-        done = customer.ftorch("endpoints", "check", "hosted", HTTPS_PROXY=address, NO_PROXY="")
-    assert done.code != 0
-    assert "407" in done.err + done.out
-    assert host.asked == []
+        done = customer.submit(HTTPS_PROXY=address, NO_PROXY="")
+    assert (done.code, customer.run()["state"], host.asked) == (1, "uploading", [])
+    assert "407 Proxy Authentication Required" in done.err
+    assert "the proxy that HTTPS_PROXY names, as in http://USER:PASSWORD@HOST:PORT" in done.err
+    assert "unconfirmed" not in done.err
+    assert done.err.rstrip().endswith("run: ftorch resume")
+    set_up(customer, '"https://api.example.com/v1"', f'"{host.url}"')
+    assert customer.ftorch("resume").code == 0
+    assert len(host.jobs) == 1
 
 
-def test_a_proxy_that_is_down_is_trouble_with_the_connection(host, customer):
+def test_a_proxy_asked_in_plain_http_ends_the_command_with_the_remedy_too(host, customer):
+    set_up(customer, f'"{host.url}"', '"http://api.example.com/v1"\nallow_http = true')
+    with proxy() as address:
+        done = customer.ftorch("endpoints", "check", "hosted", HTTP_PROXY=address, NO_PROXY="")
+    assert done.code == 1
+    assert "the proxy that HTTP_PROXY names, as in http://USER:PASSWORD@HOST:PORT" in done.err
+
+
+def test_a_proxy_that_does_not_allow_the_host_is_named(host, customer):
     set_up(customer, f'"{host.url}"', '"https://api.example.com/v1"')
-    done = customer.ftorch("endpoints", "check", "hosted", HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="")
-    assert done.code != 0
-    assert "https://api.example.com/v1" in done.err + done.out
-    assert "Traceback" not in done.err + done.out
+    with proxy(403, "Forbidden") as address:
+        done = customer.ftorch("endpoints", "check", "hosted", HTTPS_PROXY=address, NO_PROXY="")
+    assert done.code == 1
+    assert "have api.example.com allowed at the proxy that HTTPS_PROXY names" in done.err
+
+
+@pytest.mark.parametrize("command", [("endpoints", "check"), ("doctor",), ("adopt", "--all", "--endpoint")])
+def test_a_proxy_that_is_down_is_named_and_the_same_command_is_the_next_step(command, host, customer):
+    set_up(customer, f'"{host.url}"', '"https://api.example.com/v1"')
+    done = customer.ftorch(*command, "hosted", HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="")
+    assert done.code == 1
+    assert "https://api.example.com/v1" in done.err
+    assert "through the proxy that HTTPS_PROXY names: is that address right?" in done.err
+    assert done.err.rstrip().endswith("when it is back, run the same command again")
+
+
+def test_a_host_that_is_asked_past_the_proxy_names_no_proxy(host, customer):
+    set_up(customer, f'"{host.url}"', '"https://127.0.0.1:9/v1"')
+    done = customer.ftorch("endpoints", "check", "hosted", HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.code == 1
+    assert "HTTPS_PROXY" not in done.err
 
 
 def test_a_file_of_certificates_that_is_not_there_is_named(host, customer):

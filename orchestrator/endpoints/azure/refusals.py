@@ -18,6 +18,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     KeyRefused,
     NetworkRefused,
+    ProxyRefused,
     QuotaExhausted,
     RequestRefused,
     RoleMissing,
@@ -115,7 +116,7 @@ def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
         return EndpointBusy(**{"retry_after": None, **error.facts})
     if isinstance(error, EndpointUnreachable):
         return _of_address(error)
-    if isinstance(error, QuotaExhausted | EndpointBusy):
+    if isinstance(error, QuotaExhausted | EndpointBusy | ProxyRefused):
         return error
     said = f"{error.facts.get('code')} {error.facts.get('message')}"
     for known in _REFUSALS:
