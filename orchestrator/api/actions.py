@@ -132,12 +132,17 @@ def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None
     if requested is RequestedAction.AGAIN:
         is_open = run.job_id is None and run.state in (State.CREATING, State.UNKNOWN)
         return None if is_open else f"it is {run.state}: its create is not in doubt"
-    if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
-        return f"{run.endpoint} can't pause jobs"
-    if run.state in (State.PENDING, State.UPLOADING):
-        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
     if requested is RequestedAction.UNPAUSE and run.state != State.PAUSED:
         return f"it is {run.state}, not paused"
+    if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
+        is_paused = requested is RequestedAction.UNPAUSE
+        return f"ftorch can't pause jobs on {run.endpoint}; " + (
+            f"let it go on at {run.endpoint}, then run: ftorch resume"
+            if is_paused
+            else f"ftorch cancel {run.id} ends it"
+        )
+    if run.state in (State.PENDING, State.UPLOADING):
+        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
     if requested is RequestedAction.PAUSE and run.state == State.PAUSED:
         return "it is paused already"
     return None

@@ -145,12 +145,12 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
 
 
 def conclude(ended: Sequence[Run], host: Host) -> None:
-    """Show how runs ended. A failed one is a failure of the whole; one that is neither over nor paused waits for a
-    person."""
+    """Show how runs ended. A failed one is a failure of the whole; one that is not over, so also a paused one, waits
+    for a person."""
     host.show_runs(ended)
     if any(run.state == State.FAILED for run in ended):
         host.failed()
-    if any(not run.is_over and run.state != State.PAUSED for run in ended):
+    if any(not run.is_over for run in ended):
         host.failed(WAITS)
 
 

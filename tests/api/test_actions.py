@@ -63,5 +63,11 @@ def test_what_can_not_be_done_is_refused_and_not_recorded(state, requested, beca
 
 def test_what_the_endpoint_can_not_do_is_refused(ledger, record):
     run = record(state=State.RUNNING, endpoint="plain")
-    with pytest.raises(ActionRefused, match="plain can't pause jobs"):
+    with pytest.raises(ActionRefused, match=f"can't pause jobs on plain; ftorch cancel {run.id} ends it"):
         request_action(ledger, run.id, RequestedAction.PAUSE)
+
+
+def test_a_run_that_the_host_paused_is_let_go_on_there(ledger, record):
+    run = record(state=State.PAUSED, endpoint="plain")
+    with pytest.raises(ActionRefused, match="let it go on at plain, then run: ftorch resume"):
+        request_action(ledger, run.id, RequestedAction.UNPAUSE)
