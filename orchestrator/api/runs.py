@@ -145,8 +145,8 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
 
 
 def conclude(ended: Sequence[Run], host: Host) -> None:
-    """Show how runs ended. A failed one is a failure of the whole; one that is not over, so also a paused one, waits
-    for a person."""
+    """Show how runs ended. A failed one is a failure of the whole; one that is not over, or is paused, waits for a
+    person."""
     host.show_runs(ended)
     if any(run.state == State.FAILED for run in ended):
         host.failed()

@@ -13,11 +13,12 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import visit_endpoint
 from orchestrator.endpoints.interface import TRAINING, Capabilities, Endpoint, RemoteFile, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
-from orchestrator.errors import RequestRefused
+from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.adoption import adopt_jobs, all_jobs, seeker_of
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.marks import is_certain
+from orchestrator.runs.reconcile import way_out
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_of
 from orchestrator.store import runs as store, uploads
 from orchestrator.store.runs import RUNS, Run
@@ -50,7 +51,11 @@ class Finding:
 async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
     """What our records and the endpoint disagree about. Changes nothing. Raises EndpointError."""
     async with visit_endpoint(config, ledger.workspace.home) as endpoint:
-        jobs = await all_jobs(endpoint)
+        try:
+            jobs = await all_jobs(endpoint)
+        except NoJobList as error:
+            problem = f"{error.facts['problem']}{_unconfirmed(ledger, config)}"
+            raise NoJobList(**{**error.facts, "problem": problem}) from error
         files = await endpoint.files()
         gone = await _gone_runs(ledger, config, endpoint, {job.id for job in jobs})
         capabilities = endpoint.capabilities
@@ -76,6 +81,14 @@ async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
     with ledger.database.write() as connection:
         uploads.forget(connection, config.name, finding.subject)
     return "deleted"
+
+
+def _unconfirmed(ledger: Ledger, config: EndpointConfig) -> str:
+    """What is known all the same of runs whose job can't be looked for."""
+    with ledger.database.read() as connection:
+        jobless = store.without_job(connection, config.name)
+    unknown = [run for run in jobless if run.state == State.UNKNOWN]
+    return "".join(f"\nrun {run.id} may have a job there: {way_out(run)}" for run in unknown)
 
 
 # --- Jobs --------------------------------------------------------------------------------------------------------

@@ -175,8 +175,15 @@ def _unsettled(run: Run, finding: str, context: Context) -> Move:
     """The run waits for the user. Nothing is paid meanwhile, and `resume` looks again."""
     said = context.last_words.get(run.id)
     words = f" ({context.config.name} said: {said})" if said else ""
-    way_out = f"look at {context.config.name}; ftorch resume looks again, ftorch resume --again {run.id} asks again"
-    return Move(State.UNKNOWN, f"{finding}{words}; {way_out}")
+    return Move(State.UNKNOWN, f"{finding}{words}; {way_out(run)}; ftorch resume looks again")
+
+
+def way_out(run: Run) -> str:
+    """What only the user can find out of a run that may have a job, and the command for either answer."""
+    return (
+        f"look at {run.endpoint} for its job: if there is one, ftorch adopt JOB --endpoint {run.endpoint} takes "
+        f"it; if there is none, ftorch resume --again {run.id} asks for it again"
+    )
 
 
 # --- Looking -----------------------------------------------------------------------------------------------------

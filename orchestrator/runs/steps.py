@@ -37,6 +37,7 @@ from orchestrator.runs.reconcile import (
     look_once,
     next_attempt,
     search_for,
+    way_out,
 )
 from orchestrator.runs.states import FINAL, MACHINE, RequestedAction, State, state_of
 from orchestrator.runs.uploading import file_on_endpoint, is_on_the_way
@@ -120,11 +121,8 @@ async def _create(run: Run, context: Context) -> Outcome:
         _close_attempt(run, context)
         raise
     if owner := _other_owner(run, job, context):
-        reason = (
-            f"{context.config.name} answered the create with job {job.id}, which is that of run {owner}; look "
-            f"whether it made another one; ftorch resume --again {run.id} asks again"
-        )
-        return Move(State.UNKNOWN, reason)
+        reason = f"{context.config.name} answered the create with job {job.id}, which is that of run {owner}"
+        return Move(State.UNKNOWN, f"{reason}; {way_out(run)}")
     context.turned_away.pop(run.id, None)
     for departure in departures(run, job):
         context.listener.warned(f"run {run.id}: {departure} (job {job.id})")

@@ -22,10 +22,26 @@ def test_without_a_list_an_unclear_create_is_never_repeated_unasked(host, custom
     host.loses_created()
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["state"]) == (4, 1, "unknown")
-    assert f"ftorch resume --again {customer.run()['run']}" in done.err
+    assert f"if there is none, ftorch resume --again {customer.run()['run']}" in done.err
+    assert "if there is one, ftorch adopt JOB --endpoint hosted takes it" in done.err
     customer.ftorch("resume")
     customer.submit()
     assert host.creates == 1
+
+
+def test_without_a_list_the_doctor_names_the_run_and_the_job_is_taken_by_its_id(host, customer):
+    host.on(LIST, NO_LIST)
+    host.loses_created()
+    customer.submit()
+    run_id = customer.run()["run"]
+    done = customer.ftorch("doctor", "hosted")
+    assert done.code == 1
+    assert f"run {run_id} may have a job there" in done.err
+    assert "ftorch adopt JOB --endpoint hosted" in done.err
+    assert customer.ftorch("adopt", "ftjob-0001", "--endpoint", "hosted").code == 0
+    assert customer.ftorch("resume").code == 0
+    assert (host.creates, customer.run()["run"], customer.run()["state"]) == (1, run_id, "succeeded")
+    assert "may have a job" not in customer.ftorch("doctor", "hosted").err
 
 
 def test_a_check_says_that_there_is_no_list(host, customer):
