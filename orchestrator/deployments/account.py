@@ -62,15 +62,21 @@ class Survey:
         return replace(self, standings=standings)
 
 
-def recorded_standings(ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SECONDS) -> list[Standing]:
+def recorded_standings(
+    ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SECONDS, absent: Collection[str] = ()
+) -> list[Standing]:
     """Those recorded and not over, and those that failed in the last days, newest first, without asking any
-    account."""
+    account. Those with an id in `absent` are known to be on none, and cost nothing."""
     now = time.time()
     with ledger.database.read() as connection:
         active = store.newest(connection, only_active=True)
         failed = [each for each in store.failed(connection) if now - (each.finished_at or 0.0) < FAILED_SECONDS]
         used = {each.id for each in active if live_users(connection, each.id, now)}
-    return [_standing(ledger, each, each.id in used, now, idle_seconds) for each in [*active, *failed]]
+    there = {each.id for each in active} - {*absent}
+    return [
+        _standing(ledger, each, each.id in used, now, idle_seconds, is_there=each.id in there)
+        for each in [*active, *failed]
+    ]
 
 
 async def survey(
@@ -88,16 +94,19 @@ async def survey(
     configs = ledger.workspace.endpoints.values()
     asked = [each for each in configs if manages(each) and (endpoints is None or each.name in endpoints)]
     others: list[Standing] = []
+    absent: set[str] = set()
     troubles: list[str] = []
     by_account = {_account(config): config for config in reversed(asked)}
     for config in reversed(by_account.values()):
         try:
-            others += await _elsewhere(ledger, config, listener)
+            found, missing = await _elsewhere(ledger, config, listener)
+            others += found
+            absent |= missing
         except FtorchError as error:
             troubles.append(str(error))
     ours = [
         each
-        for each in recorded_standings(ledger, idle_seconds=idle_seconds)
+        for each in recorded_standings(ledger, idle_seconds=idle_seconds, absent=absent)
         if endpoints is None or each.endpoint in endpoints
     ]
     return Survey([*ours, *others], troubles)
@@ -109,8 +118,11 @@ async def find_elsewhere(config: EndpointConfig, name: str) -> RemoteDeployment 
         return await management.get(name)
 
 
-async def _elsewhere(ledger: Ledger, config: EndpointConfig, listener: Listener | None) -> list[Standing]:
-    """What the account has and no record here made; several endpoints may be ways to the same account."""
+async def _elsewhere(
+    ledger: Ledger, config: EndpointConfig, listener: Listener | None
+) -> tuple[list[Standing], set[str]]:
+    """What the account has and no record here made; several endpoints may be ways to the same account. And the ids
+    of those recorded here that it was asked for and does not have."""
     async with open_management(config) as management:
         remote = {each.name: each for each in await management.all()}
     with ledger.database.read() as connection:
@@ -124,7 +136,9 @@ async def _elsewhere(ledger: Ledger, config: EndpointConfig, listener: Listener 
     if gone:
         await settle(ledger, gone, listener=listener)
     ours = {each.name for each in active if each.requested_at is not None and each not in gone}
-    return [_found(config, each) for name, each in remote.items() if name not in ours]
+    asked_for = [each for each in active if each.requested_at is not None and each.provisioned_at is None]
+    absent = {each.id for each in asked_for if each.name not in remote}
+    return [_found(config, each) for name, each in remote.items() if name not in ours], absent
 
 
 def _is_in(connection: Connection, each: Deployment, remote: Mapping[str, RemoteDeployment]) -> bool:
@@ -136,10 +150,11 @@ def _account(config: EndpointConfig) -> tuple[str | None, ...]:
     return config.arm_url, config.subscription_id, config.resource_group, config.account
 
 
-def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_seconds: float) -> Standing:
+def _standing(
+    ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_seconds: float, *, is_there: bool
+) -> Standing:
     config = ledger.workspace.endpoints.get(each.endpoint)
     is_priced = config is not None and each.model is not None
-    is_there = each.state != State.FAILED
     return Standing(
         endpoint=each.endpoint,
         name=each.name,
@@ -156,7 +171,7 @@ def _standing(ledger: Ledger, each: Deployment, in_use: bool, now: float, idle_s
         ),
         last_used_at=each.last_used_at,
         ends_at=hosting.ends_at(each),
-        is_idle=hosting.is_idle(each, now, idle_seconds) and not in_use,
+        is_idle=hosting.is_idle(each, now, idle_seconds) and is_there and not in_use,
     )
 
 

@@ -215,6 +215,27 @@ def test_one_that_was_removed_behind_our_back_is_noticed(
     assert ftorch("undeploy", name).exit_code == 2
 
 
+def test_one_that_was_asked_for_and_is_not_on_the_account_costs_nothing(
+    project: Project, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ftorch("deploy", run_id, "--no-wait", "--yes")
+    [asked_for] = listed()
+    monkeypatch.setenv("FTORCH_HOME", str(tmp_path / "another"))
+    assert ftorch("undeploy", str(asked_for["name"]), "--yes").exit_code == 0
+    monkeypatch.delenv("FTORCH_HOME")
+    database = Database(find_workspace(project.root).database_url)
+    with database.write() as connection:
+        connection.execute(deployments.update().values(requested_at=time.time() - 3600))
+    database.close()
+    [missing] = listed()
+    assert (missing["state"], missing["hosting_cost_usd"], missing["hosting_cost_usd_per_day"]) == (
+        "deploying",
+        0,
+        0,
+    )
+    assert "Together" not in ftorch("deployments").stdout
+
+
 def test_a_model_of_the_local_endpoint_needs_none(project: Project) -> None:
     project.write_job()
     assert ftorch("submit", "jobs/greet.toml").exit_code == 0
