@@ -33,7 +33,7 @@ from orchestrator.errors import (
     LostLease,
     RequestRefused,
 )
-from orchestrator.store import records, runs
+from orchestrator.store import deployments as store, records, runs
 from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 
 READY_SECONDS = 900.0
@@ -42,6 +42,8 @@ PROVISION_SECONDS = 7200.0
 """How long Azure may take to provision one, or to move it, before the user is told."""
 NEW_MODEL_SECONDS = 600.0
 """How long after its training Azure may not know a model yet."""
+NEW_ROLE_SECONDS = 300.0
+"""How long a role that was just assigned may be missing; Azure says the same where it was never assigned."""
 _PROBE = ({"role": "user", "content": "Hello"},)
 _SUCCEEDED, _BROKEN, _LEAVING = "succeeded", ("failed", "canceled"), ("deleting",)
 _DISABLED = "disabled"
@@ -175,7 +177,8 @@ async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
     try:
         await context.management.put(wanted)
     except (DeployQuotaFull, DeployRoleMissing, RequestRefused) as error:
-        if wait := _model_not_known_yet(error, deployment, context):
+        wait = _model_not_known_yet(error, deployment, context) or _role_not_held_yet(error, deployment, context)
+        if wait is not None:
             return wait
         # An earlier request without an answer may have made it all the same.
         to = State.FAILED if is_first else State.UNDEPLOYING
@@ -197,6 +200,22 @@ def _model_not_known_yet(error: EndpointError, deployment: Deployment, context: 
         return None
     reason = f"Azure does not know the new model yet ({_said(error)}); asking again until {_clock(until)}"
     return Wait(_next_look(context), reason)
+
+
+def _role_not_held_yet(error: EndpointError, deployment: Deployment, context: Context) -> Wait | None:
+    if not isinstance(error, DeployRoleMissing) or _NEW_ROLE not in str(error.facts["message"]).lower():
+        return None
+    with context.database.read() as connection:
+        until = store.history(connection, deployment.id)[-1].at + NEW_ROLE_SECONDS
+    if context.now() >= until:
+        return None
+    reason = (
+        f"Azure refuses it ({_said(error)}); a new role takes minutes to hold: asking again until {_clock(until)}"
+    )
+    return Wait(_next_look(context), reason)
+
+
+_NEW_ROLE = "recently granted"
 
 
 def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:

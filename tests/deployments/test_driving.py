@@ -116,6 +116,29 @@ async def test_missing_quota_and_roles_are_named(rig: Rig, account: FakeAccount,
     assert said in (await rig.deployed()).error_message
 
 
+def new_role() -> DeployRoleMissing:
+    message = "no authorization. If access was recently granted, please refresh your credentials."
+    facts = {**FACTS, "status": 403, "code": "AuthorizationFailed", "message": message}
+    return DeployRoleMissing(problem=message, **facts)
+
+
+async def test_a_role_that_was_just_granted_is_waited_for(rig: Rig, account: FakeAccount) -> None:
+    account.fault("put", new_role(), new_role())
+    until = clock_at(rig.clock.now() + steps.NEW_ROLE_SECONDS)
+    assert (await rig.deployed()).state == "deployed"
+    assert account.count("put") == 3
+    assert any(note.endswith(f"asking again until {until}") for note in rig.heard.notes)
+
+
+async def test_a_role_that_never_comes_is_named_after_some_minutes(rig: Rig, account: FakeAccount) -> None:
+    account.fault("put", *[new_role() for _ in range(500)])
+    began = rig.clock.now()
+    failed = await rig.deployed()
+    assert failed.state == "failed"
+    assert "Cognitive Services Contributor" in failed.error_message
+    assert steps.NEW_ROLE_SECONDS <= rig.clock.now() - began < steps.NEW_ROLE_SECONDS + 200
+
+
 async def test_an_answer_that_is_lost_makes_no_second_deployment(rig: Rig, account: FakeAccount) -> None:
     account.fault("put", Fault(unreachable(), lands=True))
     assert (await rig.deployed()).state == "deployed"
