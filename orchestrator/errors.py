@@ -476,6 +476,12 @@ class DeployRoleMissing(EndpointError):
     which may take minutes to hold, then run the same again."""
 
 
+class DeployLinkedRoleMissing(DeployRoleMissing):
+    """This identity may change deployments on the account of {endpoint}, and lacks a role on a linked scope:
+    {problem}. Let somebody assign it a role there that allows the actions named, which may take minutes to hold,
+    then run the same again. A linked scope that does not exist is refused in the same words."""
+
+
 class DeployQuotaFull(EndpointError):
     """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with
     --capacity, remove a deployment (ftorch deployments), or request more quota in the portal."""

@@ -57,7 +57,7 @@ def explain(
         if isinstance(error.__cause__, AnswerTooLarge):
             return AnswerUnreadable(endpoint=config.name, problem=quoted(_cause(error), config), sent=True)
         if isinstance(error.__cause__, httpx2.ProxyError):
-            return _of_proxy(error, config, hide)
+            return of_proxy(quoted(hide(_cause(error)), config), error.request.url, config)
         is_late = isinstance(error, openai.APITimeoutError)
         problem = "it did not answer in time" if is_late else quoted(hide(_cause(error)), config)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in problem
@@ -65,7 +65,7 @@ def explain(
             problem += _CERTIFICATES
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         if not sent and config.base_url:
-            problem += f" (base_url = {config.base_url}){'' if is_untrusted else _through_proxy(error)}"
+            problem += f" (base_url = {config.base_url}){'' if is_untrusted else _through_proxy(error.request.url)}"
         return EndpointUnreachable(endpoint=config.name, problem=problem, sent=sent)
     return AnswerUnreadable(endpoint=config.name, problem=quoted(hide(_unreadable(error)), config), sent=True)
 
@@ -91,7 +91,7 @@ def _explain_status(
     if config.type == "compatible" and status in _NO_ROUTE and error.request.url.path.endswith(_COLLECTIONS):
         facts["problem"] += f"; look at base_url = {config.base_url}: it may lack the API's path, such as /v1"
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return ProxyRefused(**{**facts, "problem": f"{facts['problem']}; {_password_for(error)}"})
+        return ProxyRefused(**{**facts, "problem": f"{facts['problem']}; {_password_for(error.request.url)}"})
     if status == HTTPStatus.UNAUTHORIZED:
         return KeyRefused(api_key_env=config.api_key_env or "(no key is configured)", **facts)
     if is_no_credit(status, refusal, wait):
@@ -141,32 +141,29 @@ def _particulars(error: openai.APIStatusError, facts: dict[str, Any]) -> str:
 # --- Proxies -----------------------------------------------------------------------------------------------------
 
 
-def _of_proxy(
-    error: openai.APIConnectionError, config: EndpointConfig, hide: Callable[[str], str]
-) -> EndpointError:
-    """What a proxy says in place of connecting: the request never left. No waiting helps where it wants a password,
-    or does not allow this host."""
-    said = quoted(hide(_cause(error)), config)
+def of_proxy(said: str, url: httpx2.URL, config: EndpointConfig) -> EndpointError:
+    """The error for what a proxy said in place of connecting to this address: the request never left. No waiting
+    helps where it wants a password, or does not allow the host."""
     if re.match(r"407\b|Invalid username/password|Requested ", said):
-        return ProxyRefused(endpoint=config.name, problem=f"{said}; {_password_for(error)}", sent=False)
+        return ProxyRefused(endpoint=config.name, problem=f"{said}; {_password_for(url)}", sent=False)
     if re.match(r"4(?!08|29)\d\d\b", said):
-        host = error.request.url.host
-        way = f"have {host} allowed at {_proxy(error)}, or name it in NO_PROXY to go past the proxy"
+        way = f"have {url.host} allowed at {_proxy(url)}, or name it in NO_PROXY to go past the proxy"
         return ProxyRefused(endpoint=config.name, problem=f"{said}; {way}", sent=False)
-    return EndpointUnreachable(endpoint=config.name, problem=f"{said}{_through_proxy(error)}", sent=False)
+    return EndpointUnreachable(endpoint=config.name, problem=f"{said}{_through_proxy(url)}", sent=False)
 
 
-def _password_for(error: openai.APIError) -> str:
-    return f"write the user and password that it asks for into the address of {_proxy(error)}, as in http://USER:PASSWORD@HOST:PORT"
+def _password_for(url: httpx2.URL) -> str:
+    place = f"the address of {_proxy(url)}, as in http://USER:PASSWORD@HOST:PORT"
+    return f"write the user and password that it asks for into {place}"
 
 
-def _through_proxy(error: openai.APIError) -> str:
-    variable = proxy_variable(error.request.url)
+def _through_proxy(url: httpx2.URL) -> str:
+    variable = proxy_variable(url)
     return f"; it is asked through the proxy that {variable} names: is that address right?" if variable else ""
 
 
-def _proxy(error: openai.APIError) -> str:
-    variable = proxy_variable(error.request.url)
+def _proxy(url: httpx2.URL) -> str:
+    variable = proxy_variable(url)
     return f"the proxy that {variable} names" if variable else "the proxy on the way"
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import httpx2
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.identity import DefaultAzureCredential
 from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient, models as arm_models
@@ -22,10 +24,12 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model
 from orchestrator.endpoints.azure.models import arm_model, model_name
 from orchestrator.endpoints.azure.signin import what_was_tried
+from orchestrator.endpoints.failures import of_proxy
 from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, WantedDeployment
 from orchestrator.endpoints.refusals import Refusal, quoted, read_refusal
 from orchestrator.endpoints.retries import retry_after
 from orchestrator.errors import (
+    DeployLinkedRoleMissing,
     DeploymentRefused,
     DeployQuotaFull,
     DeployRoleMissing,
@@ -178,7 +182,7 @@ def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
             return DeploySignInFailed(endpoint=config.name, problem=what_was_tried(str(error)))
-        return EndpointUnreachable(endpoint=config.name, problem=quoted(str(error), config), sent=True)
+        return _of_connection(error, config)
     status, code, message = int(error.status_code or 0), _code(error), quoted(_message(error), config)
     response: Any = error.response
     facts: dict[str, Any] = {
@@ -193,13 +197,34 @@ def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
     if status == HTTPStatus.UNAUTHORIZED:
         return SignInRefused(**facts)
     if status == HTTPStatus.FORBIDDEN:
-        linked = "; the role is missing on the linked scope that it names" if _is_linked(code) else ""
-        return DeployRoleMissing(**{**facts, "problem": facts["problem"] + linked})
+        return (DeployLinkedRoleMissing if _is_linked(code) else DeployRoleMissing)(**facts)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return EndpointBusy(**facts)
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return EndpointUnreachable(sent=True, **facts)
     return DeploymentRefused(**{**facts, "problem": facts["problem"] + _advice(error, config)})
+
+
+def _of_connection(error: AzureError, config: EndpointConfig) -> EndpointError:
+    said = quoted(_first_cause(error), config)
+    if proxy := re.match(r"Tunnel connection failed: (.+)", said):
+        return of_proxy(proxy[1], httpx2.URL(config.arm_url or _PUBLIC_CLOUD), config)
+    problem = f"the connection to its management failed: {said}"
+    return EndpointUnreachable(endpoint=config.name, problem=problem, sent=True)
+
+
+def _first_cause(error: BaseException) -> str:
+    """The words of the exception that all others hold: theirs are Python's own, with classes and quotes."""
+    for _ in range(_DEEPEST):
+        held = (*error.args, *(getattr(error, name, None) for name in ("inner_exception", "reason", "__cause__")))
+        inner = next((each for each in held if isinstance(each, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    return re.sub(r"^(<[^>]*>|\w+\(host=[^)]*\)): ", "", str(error)) or type(error).__name__
+
+
+_DEEPEST = 10
 
 
 def _is_linked(code: str) -> bool:

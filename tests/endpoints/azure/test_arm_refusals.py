@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,10 +14,19 @@ import pytest
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_management
 from orchestrator.endpoints.management import Management
-from orchestrator.errors import DeploymentRefused, EndpointBusy, EndpointError, EndpointUnreachable
+from orchestrator.errors import (
+    DeploymentRefused,
+    DeployRoleMissing,
+    EndpointBusy,
+    EndpointError,
+    EndpointUnreachable,
+    ProxyRefused,
+)
 
 IDENTITY = {"access_token": "token", "expires_on": "4102444800", "resource": "r", "token_type": "Bearer"}
 Answer = tuple[int, bytes, dict[str, str]]
+LOST: Answer = (0, b"", {})
+"""No answer: the connection is closed."""
 
 
 class Peer:
@@ -29,6 +39,8 @@ class Peer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 is_sign_in = self.path.startswith("/msi/token")
+                if not is_sign_in and peer.answer is LOST:
+                    return
                 status, body, headers = (200, json.dumps(IDENTITY).encode(), {}) if is_sign_in else peer.answer
                 self.send_response_only(status)  # without a Date
                 for name, value in {"content-type": "application/json", **headers}.items():
@@ -36,6 +48,11 @@ class Peer:
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_CONNECT(self) -> None:
+                self.send_response(407, "Proxy Authentication Required")
+                self.send_header("content-length", "0")
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -56,11 +73,11 @@ def peer() -> Iterator[Peer]:
 
 
 @pytest.fixture
-async def arm(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Management]:
+def config(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> EndpointConfig:
     monkeypatch.setenv("SIM_KEY", "resource-key-0123456789")
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{peer.address}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
-    config = EndpointConfig(
+    return EndpointConfig(
         "azure-sim",
         "azure",
         base_url=peer.address,
@@ -71,6 +88,10 @@ async def arm(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mana
         account="ftorch",
         source="ftorch.toml",
     )
+
+
+@pytest.fixture
+async def arm(config: EndpointConfig) -> AsyncIterator[Management]:
     async with open_management(config) as opened:
         yield opened
 
@@ -121,6 +142,31 @@ async def test_the_reason_is_told_whatever_its_shape(refusal, body, words):
 
 async def test_a_long_reason_is_told_in_short(refusal):
     assert len(str(await refusal(400, {"error": {"code": "X", "message": "y" * 100_000}}))) < 700
+
+
+async def test_a_role_that_is_missing_on_a_linked_scope_is_not_asked_for_on_the_resource(refusal):
+    message = "it may write deployments, and may not read models on the linked scope '/subscriptions/y'"
+    error = await refusal(403, {"error": {"code": "LinkedAuthorizationFailed", "message": message}})
+    assert isinstance(error, DeployRoleMissing)
+    assert "This identity may change deployments" in str(error)
+    assert "assign it a role there" in str(error)
+    assert "Cognitive Services Contributor" not in str(error)
+
+
+async def test_a_lost_answer_is_told_in_plain_words(peer, arm):
+    peer.answer = LOST
+    with pytest.raises(EndpointUnreachable) as caught:
+        await arm.all()
+    said = "the connection to its management failed: Remote end closed connection without response"
+    assert caught.value.facts["problem"] == said
+
+
+async def test_a_proxy_that_asks_for_a_password_is_not_waited_out(peer, config, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", peer.address)
+    monkeypatch.setenv("NO_PROXY", "")
+    async with open_management(replace(config, arm_url="https://management.example")) as arm:
+        with pytest.raises(ProxyRefused, match="407 Proxy Authentication Required; write the user and password"):
+            await arm.all()
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, EndpointBusy), (503, EndpointUnreachable)])
