@@ -102,17 +102,22 @@ def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
 
 def departures(run: Run, job: RemoteJob) -> list[str]:
     """How a job that was just created differs from what was asked for, in words; hosts change or drop some of it
-    without a word. A job that says nothing about its hyperparameters is believed."""
+    without a word."""
+    found = other_hyperparameters(run, job)
+    if job.seed is not None and job.seed != run.seed:
+        found.append(f"seed {run.seed} was asked for, and it says {job.seed}")
+    return found
+
+
+def other_hyperparameters(run: Run, job: RemoteJob) -> list[str]:
+    """Those that differ from what was asked for, in words. A job that says nothing about any is believed."""
     said = resolved_hyperparameters(job.raw)
     asked = {name: value for name, value in run.hyperparameters.items() if value != "auto"} if said else {}
-    found = [
+    return [
         f"{name} {value:g} was asked for, and it says {_shown(said.get(name))}"
         for name, value in asked.items()
         if isinstance(value, int | float) and _number(said.get(name)) != float(value)
     ]
-    if job.seed is not None and job.seed != run.seed:
-        found.append(f"seed {run.seed} was asked for, and it says {job.seed}")
-    return found
 
 
 def _shown(value: Any) -> str:

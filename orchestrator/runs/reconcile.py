@@ -22,7 +22,7 @@ from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.runs.context import Context
-from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status
+from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status, other_hyperparameters
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.marks import (
     CLOCK_SKEW_SECONDS,
@@ -155,8 +155,13 @@ def _setting_for(facts: Mapping[str, Any]) -> str | None:
     if "suffix" in said:
         return f"if the host takes shorter ones, set suffix_max in {place}"
     if re.search(r"\bmethod\b", said) and ("not permitted" in said or "unknown" in said or "unrecognized" in said):
-        return f'the host may read hyperparameters at the top: set hyperparameters = "top-level" in {place}'
+        return _at_the_top(facts["endpoint"])
     return None
+
+
+def _at_the_top(endpoint: str) -> str:
+    place = f"[endpoints.{endpoint}] of ftorch.toml"
+    return f'the host may read hyperparameters at the top: set hyperparameters = "top-level" in {place}'
 
 
 _WIND_DOWN = (
@@ -297,8 +302,7 @@ async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
             await _cancel_duplicate(other, run, context)
     is_sure = is_certain(oldest, run)
     differences = contradictions(oldest, run, context.endpoint.capabilities) if is_sure else []
-    for difference in dict.fromkeys([*differences, *departures(run, oldest)]):
-        context.listener.warned(f"run {run.id}: {difference} (job {oldest.id})")
+    warn_of(dict.fromkeys([*differences, *departures(run, oldest)]), run, oldest, context)
     how = "" if is_sure else f", which fits and {NO_MARK}"
     adopted = move_to_status(oldest, f"found job {oldest.id}{how}: ")
     changes = {**adopted.changes, "creation_open": False, "create_not_before": None}
@@ -309,6 +313,19 @@ async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
             f"then run: ftorch cancel {run.id}"
         )
     return Move(adopted.to, adopted.reason, changes)
+
+
+def warn_of(differences: Iterable[str], run: Run, job: RemoteJob, context: Context) -> None:
+    """Tell how the job differs from what was asked for, and what helps where it trains otherwise."""
+    for difference in differences:
+        context.listener.warned(f"run {run.id}: {difference} (job {job.id})")
+    if not other_hyperparameters(run, job) or state_of(job) in (*FINAL, State.COLLECTING):
+        return
+    config = context.config
+    way = f"ftorch cancel {run.id} ends it before it is trained so"
+    if config.type == "compatible" and config.hyperparameters == "method":
+        way += f"; {_at_the_top(config.name)}, then submit again"
+    context.listener.warned(f"run {run.id}: {way}")
 
 
 async def look_for_surplus(run: Run, context: Context) -> None:

@@ -37,6 +37,7 @@ from orchestrator.runs.reconcile import (
     look_once,
     next_attempt,
     search_for,
+    warn_of,
     way_out,
 )
 from orchestrator.runs.states import FINAL, MACHINE, RequestedAction, State, state_of
@@ -124,8 +125,7 @@ async def _create(run: Run, context: Context) -> Outcome:
         reason = f"{context.config.name} answered the create with job {job.id}, which is that of run {owner}"
         return Move(State.UNKNOWN, f"{reason}; {way_out(run)}")
     context.turned_away.pop(run.id, None)
-    for departure in departures(run, job):
-        context.listener.warned(f"run {run.id}: {departure} (job {job.id})")
+    warn_of(departures(run, job), run, job, context)
     created = move_to_status(job, f"job {job.id} created: ")
     # A job that is over already is moved on by polling, which fetches the events that say why.
     to = State.QUEUED if created.to in FINAL else created.to

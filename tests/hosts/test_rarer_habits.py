@@ -58,8 +58,19 @@ def test_numbers_that_the_host_ignores_are_named(host, customer):
         return Answer(200, {**host.make({**asked.fields, "method": None}), "hyperparameters": numbers})
 
     host.on(CREATE, ignore)
-    done = customer.submit(n_epochs=1)
+    host.holds = True
+    with customer.interrupted_when(lambda: host.count(JOB) > 3):
+        done = customer.submit(n_epochs=1)
     assert "n_epochs 1 was asked for, and it says 3" in done.err
+    assert f"ftorch cancel {customer.run()['run']} ends it before it is trained so" in done.err
+    assert 'set hyperparameters = "top-level" in [endpoints.hosted] of ftorch.toml, then submit again' in done.err
+    assert customer.ftorch("cancel", "greet", "--yes").code == 0
+    settings = customer.project.root / "ftorch.toml"
+    settings.write_text(settings.read_text() + 'hyperparameters = "top-level"\n')
+    host.forget_rules()
+    host.holds = False
+    assert customer.submit(n_epochs=1).code == 0
+    assert [asked for asked in host.asked if asked.line == CREATE][-1].fields["hyperparameters"] == {"n_epochs": 1}
 
 
 def test_a_list_that_never_ends_is_no_proof(host, customer):

@@ -78,7 +78,8 @@ async def test_a_dropped_hyperparameter_is_warned_about_when_the_job_is_made(
 
     monkeypatch.setattr(endpoint, "create", forgetful)
     await step(run)
-    [warning] = context.listener.warnings
+    warning, advice = context.listener.warnings
+    assert f"ftorch cancel {run.id}" in advice
     assert warning.startswith(f"run {run.id}: n_epochs 3 was asked for, and it says nothing of it")
 
 
