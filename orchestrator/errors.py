@@ -391,13 +391,18 @@ class KeyRefused(EndpointError):
 
 
 class SignInFailed(KeyRefused):
-    """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {problem}.
-    Nothing was lost; run: az login, or set what one of these ways asks for, then {onward}"""
+    """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {tried}.
+    Nothing was lost; {remedy}, then {onward}"""
 
 
 class SignInRefused(KeyRefused):
     """The endpoint {endpoint} refused a fresh token of Entra ID: {problem}.
     Nothing was lost; sign in to the tenant of the resource (az login), then {onward}"""
+
+
+class TokenUnfit(SignInRefused):
+    """The endpoint {endpoint} takes no token of this sign-in: {problem}.
+    Nothing was lost; correct that, then {onward}"""
 
 
 class NetworkRefused(KeyRefused):
@@ -466,8 +471,7 @@ class DeploymentRefused(RequestRefused):
 
 class DeploySignInFailed(SignInFailed):
     """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to
-    sign in works. Tried: {problem}. Run: az login, or set what one of these ways asks for, then run the same
-    again."""
+    sign in works. Tried: {tried}. To go on, {remedy}, then run the same again."""
 
 
 class DeployRoleMissing(EndpointError):

@@ -23,6 +23,7 @@ from orchestrator.errors import (
     KeyRefused,
     NoAnswer,
     RequestRefused,
+    SignInFailed,
     StillCalling,
 )
 from orchestrator.evaluation.answers import read_answer
@@ -336,6 +337,8 @@ class Connection:
             return await Retries()("chat", lambda: endpoint.chat(request, once))
 
     def _advice(self, error: EndpointError) -> str:
+        if isinstance(error, SignInFailed):
+            return f" To sign in, {error.facts['remedy']}."
         if type(error) is KeyRefused:  # other kinds of it say themselves what to do
             return f" Set a valid key in {error.facts['api_key_env']}."
         if isinstance(error, EndpointUnreachable | EndpointBusy):

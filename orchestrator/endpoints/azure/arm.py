@@ -23,7 +23,7 @@ from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient, mode
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model
 from orchestrator.endpoints.azure.models import arm_model, model_name
-from orchestrator.endpoints.azure.signin import what_was_tried
+from orchestrator.endpoints.azure.signin import why_not_signed_in
 from orchestrator.endpoints.failures import of_proxy
 from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, WantedDeployment
 from orchestrator.endpoints.refusals import Refusal, quoted, read_refusal
@@ -181,7 +181,7 @@ def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
     """The EndpointError for an exception of the library; all facts are as `endpoints.failures` gives them."""
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
-            return DeploySignInFailed(endpoint=config.name, problem=what_was_tried(str(error)))
+            return DeploySignInFailed(endpoint=config.name, **why_not_signed_in(str(error)))
         return _of_connection(error, config)
     status, code, message = int(error.status_code or 0), _code(error), quoted(_message(error), config)
     response: Any = error.response

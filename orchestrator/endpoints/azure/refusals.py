@@ -23,6 +23,7 @@ from orchestrator.errors import (
     RequestRefused,
     RoleMissing,
     SignInRefused,
+    TokenUnfit,
 )
 
 _FULL = ("quotaexceeded", "toomanyjobs")
@@ -52,7 +53,7 @@ _REFUSALS = (
     _known(
         r"does not match resource tenant|tenant provided in token",
         "you are signed in to another tenant than the resource's: az login --tenant TENANT",
-        SignInRefused,
+        TokenUnfit,
     ),
     _known(
         r"AuthenticationTypeDisabled|key.based authentication is disabled|local auth(entication)? is disabled",
@@ -62,8 +63,8 @@ _REFUSALS = (
     _known(
         r"custom subdomain",
         "signing in needs an address of the resource's own, https://NAME.openai.azure.com; give it one "
-        "(az cognitiveservices account update --custom-domain NAME), or use a key",
-        SignInRefused,
+        "(az cognitiveservices account update --custom-domain NAME) and set base_url to it, or use a key",
+        TokenUnfit,
     ),
     _known(
         r"public (network )?access is disabled|configure private endpoint",

@@ -75,7 +75,7 @@ class EntraSignIn:
         try:
             found = await asyncio.to_thread(self._asked)
         except ClientAuthenticationError as error:
-            raise SignInFailed(endpoint=self._config.name, problem=what_was_tried(str(error))) from error
+            raise SignInFailed(endpoint=self._config.name, **why_not_signed_in(str(error))) from error
         except AzureError as error:
             problem = f"no token of Entra ID can be had: {_first_sentence(str(error))}"
             raise EndpointUnreachable(endpoint=self._config.name, problem=problem, sent=False) from error
@@ -87,23 +87,53 @@ class EntraSignIn:
         return self._credential.get_token(SCOPE)
 
 
+def why_not_signed_in(message: str) -> dict[str, str]:
+    """The facts of SignInFailed in DefaultAzureCredential's long message: what it tried, and what helps."""
+    tried = what_was_tried(message)
+    remedy = (
+        "run what it asks for"
+        if _LOGIN.search(message)
+        else "run: az login, or set what one of these ways asks for"
+    )
+    return {"tried": tried, "remedy": remedy, "problem": f"signing in with Entra ID failed ({tried})"}
+
+
 def what_was_tried(message: str) -> str:
-    """The ways in DefaultAzureCredential's long message, each with the start of its reason; without those that need
-    a package of their own."""
+    """The ways that DefaultAzureCredential tried, each with the start of its reason; without those that need a
+    package of their own. Where one was set up and failed, its reason counts, and the others are only named."""
     tried = re.findall(r"^\s*(\w+)Credential: (.+)$", message, re.MULTILINE)
-    told = [f"{way}: {_reason(text)}" for way, text in tried if "azure-identity-broker" not in text]
+    reasons = {way: _reason(text) for way, text in tried if "azure-identity-broker" not in text}
+    failed = {way: reason for way, reason in reasons.items() if _is_set_up(reason)}
+    told = [f"{way}: {reason}" for way, reason in (failed or reasons).items()]
     command = _LOGIN.search(message)
-    asked_for = [f"it asks for: {command[0]}"] if command else []
-    return "; ".join([*(told or [_first_sentence(message)]), *asked_for])
+    asked_for = [f"it asks for: {' && '.join(command[0].splitlines())}"] if command else []
+    idle = [way for way in reasons if failed and way not in failed]
+    named = [f"not set up: {', '.join(idle)}"] if idle else []
+    return "; ".join([*(told or [_first_sentence(message)]), *asked_for, *named])
 
 
-_LONGEST_REASON = 120
-_LOGIN = re.compile(r"az login(?:\s+--?[\w-]+(?:[ =]\"?[\w.:/@+-]+\"?)?)+")
+_LONGEST_REASON = 240
+_LOGIN = re.compile(r"(?:az logout\n)?az login(?:\s+--?[\w-]+(?:[ =]\"?[\w.:/@+-]+\"?)?)+")
 """The command that Azure's own program asks for: conditional access needs one with a tenant, a scope or claims."""
+_REFUSED = re.compile(r"AADSTS\d|Token request error")
+_NOT_SET_UP = re.compile(
+    r"not fully configured|not set up|not found|not installed|could not be found|no accounts were found"
+    r"|no response from the IMDS|no managed identity endpoint|cache unavailable",
+    re.IGNORECASE,
+)
+
+
+def _is_set_up(reason: str) -> bool:
+    return _REFUSED.search(reason) is not None or _NOT_SET_UP.search(reason) is None
 
 
 def _reason(text: str) -> str:
-    return _first_sentence(re.sub(r"^\w+ (authentication )?unavailable\.? ?", "", text)) or "not set up"
+    """The first sentence that tells why. What an identity's endpoint answers comes after one that denies it."""
+    asked = text.partition("Token request error: ")
+    said = "".join(asked[1:]).removesuffix(" None, None") or re.sub(
+        r"^(\w+ (authentication )?unavailable[.,]? ?|ERROR: )", "", text
+    )
+    return _first_sentence(said) or "not set up"
 
 
 def _first_sentence(text: str) -> str:

@@ -14,7 +14,7 @@ from orchestrator.errors import (
     NetworkRefused,
     RequestRefused,
     RoleMissing,
-    SignInRefused,
+    TokenUnfit,
 )
 
 
@@ -71,7 +71,7 @@ async def test_a_refusal_names_the_next_step(answer, advice, azure, wire):
         ),
         (
             refusal(400, "Token tenant 1 does not match resource tenant.", "BadRequest"),
-            SignInRefused,
+            TokenUnfit,
             "az login --tenant TENANT",
         ),
         (
@@ -81,7 +81,7 @@ async def test_a_refusal_names_the_next_step(answer, advice, azure, wire):
         ),
         (
             refusal(400, "Please provide a custom subdomain for token authentication.", "BadRequest"),
-            SignInRefused,
+            TokenUnfit,
             "--custom-domain NAME",
         ),
     ],
@@ -94,6 +94,7 @@ async def test_what_concerns_the_whole_account_holds_its_runs(answer, kind, advi
     assert answer.json()["error"]["message"] in str(caught.value)
     assert "ftorch resume" in str(caught.value)
     assert "the key in :" not in str(caught.value)
+    assert "sign in to the tenant of the resource" not in str(caught.value)
 
 
 async def test_a_job_that_is_not_there_is_no_wrong_address(azure, wire):

@@ -10,7 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from support.contents import content_of
 
 from orchestrator.endpoints.azure import endpoint as opening
-from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn, what_was_tried
+from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn, what_was_tried, why_not_signed_in
 from orchestrator.endpoints.refusals import LONGEST
 from orchestrator.errors import (
     EndpointNotUsable,
@@ -197,6 +197,54 @@ def test_without_the_library_the_extra_is_named(azure_config, monkeypatch):
     monkeypatch.setattr(endpoint, "find_spec", lambda name: None)
     with pytest.raises(EndpointNotUsable, match=r"pip install 'ftorch\[azure\]'"):
         replace(azure_config, auth="entra", api_key_env=None).require_usable()
+
+
+_IDLE = (
+    "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+    "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. Environment variables are not "
+    "fully configured.\n"
+    "\tManagedIdentityCredential: ManagedIdentityCredential authentication unavailable, no response from the IMDS "
+    "endpoint. \n"
+)
+_ACCESS = (
+    "\tAzureCliCredential: ERROR: AADSTS50076: Due to a configuration change made by your administrator, or "
+    "because you moved to a new location, you must use multi-factor authentication to access 'x'. Trace ID: 1\n"
+    'Interactive authentication is needed. Please run:\naz logout\naz login --tenant "1"\n'
+)
+
+
+def test_the_way_that_is_set_up_is_told_and_the_others_are_named():
+    assert why_not_signed_in(_IDLE + _ACCESS)["tried"] == (
+        "AzureCli: AADSTS50076: Due to a configuration change made by your administrator, or because "
+        "you moved to a new location, you must use multi-factor authentication to access 'x'; it asks for: "
+        'az logout && az login --tenant "1"; not set up: Environment, ManagedIdentity'
+    )
+    assert why_not_signed_in(_IDLE + _ACCESS)["remedy"] == "run what it asks for"
+
+
+def test_where_no_way_is_set_up_each_says_what_it_lacks():
+    assert what_was_tried(_IDLE) == (
+        "Environment: Environment variables are not fully configured; ManagedIdentity: no response from the IMDS "
+        "endpoint"
+    )
+
+
+def test_what_an_identitys_endpoint_answers_is_its_reason():
+    said = (
+        "\tManagedIdentityCredential: App Service managed identity configuration not found in environment. Token "
+        "request error: (server_error) it restarts\n"
+    )
+    assert what_was_tried(_IDLE.partition("\tManaged")[0] + said) == (
+        "ManagedIdentity: Token request error: (server_error) it restarts; not set up: Environment"
+    )
+
+
+async def test_a_failed_sign_in_is_called_so_wherever_it_is_quoted(signed_in, identity):
+    identity.fails_with = ClientAuthenticationError(_IDLE + _ACCESS)
+    with pytest.raises(SignInFailed) as caught:
+        await (await signed_in()).jobs()
+    assert caught.value.facts["problem"].startswith("signing in with Entra ID failed (AzureCli: AADSTS50076")
+    assert str(caught.value).endswith("Nothing was lost; run what it asks for, then run: ftorch resume")
 
 
 def test_the_command_that_conditional_access_asks_for_is_kept_whole():
