@@ -41,6 +41,23 @@ def test_the_legacy_way_of_writing_functions_is_no_difference(tmp_path: Path) ->
     assert diff(tmp_path, [legacy], [asks("Light!", ON, tools=[LIGHT])]).is_empty
 
 
+def test_results_in_the_legacy_way_of_writing_are_no_difference(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": "Weather Oslo?"}
+    function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+    weather = tool("get_weather", city={"type": "string"})
+    legacy: Any = {"messages": [asked], "functions": [weather["function"]]}
+    legacy["messages"].append({"role": "assistant", "function_call": function})
+    legacy["messages"].append({"role": "function", "name": "get_weather", "content": "21.0"})
+    legacy["messages"].append({"role": "assistant", "content": "21"})
+    called = {"role": "assistant", "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "21.0"}
+    modern: Any = {"messages": [asked, called, result, {"role": "assistant", "content": "21"}], "tools": [weather]}
+    assert diff(tmp_path, [legacy], [modern]).is_empty
+    assert diff(tmp_path, [modern], [changed(modern, "messages", 2, "name", "get_weather")]).is_empty
+    assert diff(tmp_path, [modern], [changed(modern, "messages", 2, "content", "3.0")]).changed == 0
+    assert not diff(tmp_path, [modern], [changed(modern, "messages", 2, "content", "3.0")]).is_empty
+
+
 def test_added_and_removed_examples_are_shown_with_their_lines(tmp_path: Path) -> None:
     found = diff(tmp_path, ROWS, [ROWS[0], ROWS[2], says("New?", "Yes.", tools=[LIGHT])])
     assert (found.added, found.removed, found.changed, found.same) == (1, 1, 0, 2)

@@ -159,6 +159,7 @@ def read_example(row: Mapping[str, Any]) -> Example:
 
 _CONVERSATION = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
 _INSTRUCTIONS = frozenset({"system", "developer"})
+_RESULTS = frozenset({"tool", "function"})
 
 
 def _example(holder: Mapping[str, Any], before: Sequence[Any], outputs: Sequence[Any], reference: Any) -> Example:
@@ -181,7 +182,11 @@ def _example(holder: Mapping[str, Any], before: Sequence[Any], outputs: Sequence
 
 
 def _turn(message: Mapping[str, Any]) -> Turn:
-    return message["role"], message.get("content"), _calls(message), message.get("name")
+    role, content = message["role"], message.get("content")
+    if role in _RESULTS:
+        # The call before it names the function, so `function` and `tool` messages say the same.
+        return "tool", "" if content is None else content, [], None
+    return role, content, _calls(message), message.get("name")
 
 
 def _calls(message: Mapping[str, Any]) -> list[Call]:
