@@ -170,7 +170,7 @@ class Notes:
 
 
 _PLAIN_REASONS = frozenset(
-    ("FT101", "FT102", "FT103", "FT104", "FT105", "FT106", "FT107", "FT108", "FT109", "FT110", "FT111", "FT201")
+    ("FT101", "FT102", "FT103", "FT104", "FT105", "FT106", "FT107", "FT108", "FT109", "FT110", "FT111", "FT201", "FT214")
 )
 """Kinds whose reasons never quote a file."""
 

@@ -63,6 +63,10 @@ _ROWS = (
     ({"instruction", "functions", "output"}, "the Gorilla format", f"{CONVERT} --rename-functions"),
     ({"instruction", "output"}, "the Alpaca format", CONVERT),
     ({"query", "answers"}, "the xLAM format", CONVERT),
+    *(
+        ({"question", "function", answer}, "questions with answers and the functions they may call", CONVERT)
+        for answer in ("answer", "answers", "completion", "output", "response")
+    ),
     (
         {"question", "function"},
         "questions of BFCL, which hold no answers",

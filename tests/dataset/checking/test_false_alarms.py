@@ -69,3 +69,19 @@ def test_a_call_is_not_undeclared_where_a_definition_could_not_be_read(tmp_path:
     ):
         assert "FT318" not in codes_of(tmp_path, row)
     assert "FT318" in codes_of(tmp_path, changed(EXAMPLE, *FUNCTION, "name", "dive"))
+
+
+def test_questions_with_answers_beside_their_functions_are_not_said_to_hold_none(tmp_path: Path) -> None:
+    row = {"question": "Umbrella in Oslo?", "function": [TOOL["function"]], "answer": "Take one."}
+    report = check_rows(tmp_path, row)
+    assert [each.code for each in report.errors] == ["FT214"]
+    assert "no answers" not in report.errors[0].reason
+    assert "--answer" not in report.errors[0].fix
+    del row["answer"]
+    assert "no answers" in check_rows(tmp_path, row).errors[0].reason
+
+
+def test_a_known_format_is_named_whatever_its_keys(tmp_path: Path) -> None:
+    report = check_rows(tmp_path, {"question": "How many?", "answer": "five"})
+    assert report.errors[0].reason == "this looks like questions with answers"
+    assert report.errors[0].excerpt == ""  # the same keys may hold anything, so nothing is quoted
