@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from orchestrator.dataset.rules import RULES, Severity
@@ -16,6 +18,7 @@ Pointer = tuple[str | int, ...]
 
 STORED_PER_CODE = 1000
 
+_MOST_DROPPED = 20
 _STRONGER = {"FT218": "FT217"}
 """Tallies of a code are left out where there is one of the stronger code about the same subject."""
 
@@ -125,14 +128,26 @@ class Notes:
             self.tallies[code, subject] = Tally(code, subject, self.line, pointer, excerpt, facts)
 
     def note_tallies(self) -> None:
-        """Add a finding for each tally."""
+        """Add a finding for each tally.
+
+        A fact `drop` is a key that `convert` can leave out. The fix names all such keys of its code in `{dropped}`,
+        so that one command is enough.
+        """
+        weaker = [key for key in self.tallies if (_STRONGER.get(key[0], ""), key[1]) in self.tallies]
+        for key in weaker:
+            del self.tallies[key]  # the same key, with a value that changes nothing
         for tally in self.tallies.values():
-            if (_STRONGER.get(tally.code, ""), tally.subject) in self.tallies:
-                continue  # the same key, with a value that changes nothing
+            dropped = self._drop_options(tally.code) if "drop" in tally.facts else ""
             self.at(tally.line)
-            self.add(tally.code, tally.pointer, excerpt=tally.excerpt, count=f"{tally.count:,}", **tally.facts)
+            facts = {**tally.facts, "count": f"{tally.count:,}", "dropped": dropped}
+            self.add(tally.code, tally.pointer, excerpt=tally.excerpt, **facts)
         self.tallies.clear()
         self.at(None)
+
+    def _drop_options(self, code: str) -> str:
+        tallies = (tally for tally in self.tallies.values() if tally.code == code and "drop" in tally.facts)
+        keys = dict.fromkeys(str(tally.facts["drop"]) for tally in tallies)
+        return "".join(f" --drop-column {quote(key)}" for key in islice(keys, _MOST_DROPPED))
 
     def withdraw(self, code: str) -> None:
         """Take back all findings of a kind, for one about the whole file that takes their place."""
@@ -170,7 +185,21 @@ class Notes:
 
 
 _PLAIN_REASONS = frozenset(
-    ("FT101", "FT102", "FT103", "FT104", "FT105", "FT106", "FT107", "FT108", "FT109", "FT110", "FT111", "FT201", "FT214")
+    (
+        "FT101",
+        "FT102",
+        "FT103",
+        "FT104",
+        "FT105",
+        "FT106",
+        "FT107",
+        "FT108",
+        "FT109",
+        "FT110",
+        "FT111",
+        "FT201",
+        "FT214",
+    )
 )
 """Kinds whose reasons never quote a file."""
 

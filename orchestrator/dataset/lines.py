@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from orchestrator.dataset.findings import Notes, excerpt_around, named_type, shortened, shown
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey
+from orchestrator.dataset.rules.rule import OR_CONVERT
 from orchestrator.dataset.texts import check_all_texts
 from orchestrator.dataset.toollists import Reader
 
@@ -114,7 +115,7 @@ def _note_surrogates(error: NotJson, line: bytes, notes: Notes) -> None:
 def _advice(line: str, position: int | None) -> str:
     """What to do about the most likely mistake, told from the outside of strings only."""
     if line.endswith(","):
-        return "Take out the comma at the end of the line."
+        return f"Take out the comma at the end of the line{OR_CONVERT}"
     if line.startswith("{'"):
         return "Use double quotes: this is Python's notation, and json.dumps writes JSON."
     bare = _STRING.sub('""', line)

@@ -83,7 +83,7 @@ def _print_kind(checked: CheckedSource, code: str, console: Console, show_all: b
     for fix, alike in groupby(shown, key=lambda finding: finding.fix):
         for finding in alike:
             _print_finding(checked, finding, console)
-        _print_indented(f"fix: {fix}", console, "green")
+        _print_indented(f"fix: {printable(fix)}", console, "green")
     left = checked.report.counts[code] - len(shown)
     if left:
         _print_indented(f"… and {left:,} more of {code} (--all)", console, "dim")

@@ -347,10 +347,10 @@ class _LineChecker:
             self._found.shapes.add(shape, number)
         foreign = notes.counts.get("FT214")
         self._check_example(row, notes)
-        if notes.counts.get("FT214") == foreign:  # else the row is not read as it stands anyway
+        if notes.counts.get("FT214") == foreign:  # else the row is converted first, and its keys with it
             check_texts(row, text, notes)
-        if self._order.purpose != "evaluation":  # whose rows carry keys of their own
-            check_row_keys(row, self._order.method, notes)
+            if self._order.purpose != "evaluation":  # whose rows carry keys of their own
+                check_row_keys(row, self._order.method, notes)
         if notes.errors == errors and self._order.count_tokens:
             self._count(row)
         if notes.errors == errors:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.dataset.checking.declarations import Calls, check_all_answered, check_calls, check_result
-from orchestrator.dataset.checking.images import check_image
+from orchestrator.dataset.checking.images import PARTS_ADVICE, check_image
 from orchestrator.dataset.checking.keys import MESSAGE, check_message_keys, note_unknown_keys
 from orchestrator.dataset.findings import Notes, Pointer, named_type, shown
 
@@ -176,7 +176,7 @@ def check_parts(parts: Sequence[Any], role: str, where: Pointer, notes: Notes) -
             _check_part(part, role, (*where, index), notes)
         else:
             problem = f"expected a content part object, found {named_type(part)}"
-            notes.add("FT207", (*where, index), problem=problem)
+            notes.add("FT207", (*where, index), problem=problem, advice=PARTS_ADVICE)
 
 
 def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes) -> None:
@@ -185,11 +185,11 @@ def _check_part(part: Mapping[str, Any], role: str, where: Pointer, notes: Notes
     if not isinstance(kind, str) or kind not in allowed:
         expected = " or ".join(f'"{name}"' for name in allowed)
         problem = f"a content part of role {role} must have type {expected}; found {shown(kind)}"
-        notes.add("FT207", (*where, "type"), problem=problem)
+        notes.add("FT207", (*where, "type"), problem=problem, advice=PARTS_ADVICE)
         return
     note_unknown_keys(part, frozenset(("type", kind)), "content part", where, notes)
     if kind == "image_url":
         check_image(part.get("image_url"), (*where, "image_url"), notes)
     elif not isinstance(part.get(kind), str):
         problem = f'a {kind} part needs a string under "{kind}"; found {named_type(part.get(kind))}'
-        notes.add("FT207", (*where, kind), problem=problem)
+        notes.add("FT207", (*where, kind), problem=problem, advice=PARTS_ADVICE)

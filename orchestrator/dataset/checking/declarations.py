@@ -14,6 +14,7 @@ from orchestrator.dataset.checking.refused import (
     Problem,
     check_definition_for_services,
     foreign_types,
+    is_convertible,
     refused_of,
 )
 from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, parameters_of
@@ -21,6 +22,7 @@ from orchestrator.dataset.findings import Notes, Pointer, Tally, named_type, sho
 from orchestrator.dataset.jsontext import NotJson, RepeatedKey, parse_json, require_single_keys
 from orchestrator.dataset.lines import note_repeated_key
 from orchestrator.dataset.remembered import Remembered
+from orchestrator.dataset.rules.rule import CONVERT_COMMAND, OR_CONVERT
 from orchestrator.dataset.toollists import ToolList
 
 MOST_TOOLS = 128
@@ -34,9 +36,9 @@ _EMPTY = (list, NoneType)
 _UNREADABLE = ""
 """Among the declared names where some definition has no readable name: any call may be to that one."""
 _FLAT = (
-    "this definition is flat, as the Responses API takes it; put name, description and parameters under "
-    '"function", or let ftorch do it: ftorch data convert IN -o OUT'
+    'this definition is flat, as the Responses API takes it; put name, description and parameters under "function"'
 )
+_NO_ARGUMENTS = f'Write "{{}}" where the function takes no arguments{OR_CONVERT}'
 _NOTHING: Declared = MappingProxyType({})
 
 
@@ -60,7 +62,12 @@ def check_function_name(name: Any, where: Pointer, notes: Notes) -> str | None:
     """The name where it is one that services accept; else None, noted."""
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    notes.add("FT302", where, found="missing" if name is None else shown(name))
+    advice = "Give the function a name, in its definition and in its calls."
+    if not isinstance(name, str) or not name:
+        notes.add("FT302", where, found="missing" if name is None else shown(name), count=1, advice=advice)
+    else:
+        advice = f"Rename the function, in its definition and in its calls: {CONVERT_COMMAND} --rename-functions"
+        notes.tally("FT302", name, where, found=shown(name), advice=advice)
     return None
 
 
@@ -68,7 +75,7 @@ def _declared(entries: Any, where: Pointer, notes: Notes) -> Declared:
     if entries is None:
         return _NOTHING
     if not isinstance(entries, list):
-        notes.add("FT301", where, problem=f"expected an array, found {named_type(entries)}")
+        notes.add("FT301", where, problem=f"expected an array, found {named_type(entries)}", more=".")
         return {_UNREADABLE: None}
     sound = _sound(entries) if isinstance(entries, ToolList) else None
     if sound is None:
@@ -119,11 +126,12 @@ def _function_of(entry: Any, where: Pointer, notes: Notes) -> tuple[Any, Pointer
     if not isinstance(entry, dict):
         return entry, where
     if "function" not in entry and isinstance(entry.get("name"), str):
-        notes.add("FT301", where, problem=_FLAT)
+        notes.add("FT301", where, problem=_FLAT, more=OR_CONVERT)
         return entry, where
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
-        notes.add("FT301", (*where, "type"), problem=f'the type of a tool must be "function"; it is {found}')
+        problem = f'the type of a tool must be "function"; it is {found}'
+        notes.add("FT301", (*where, "type"), problem=problem, more=".")
     elif "function" in entry:
         note_unknown_keys(entry, TOOL, "tool", where, notes)
     return entry.get("function"), (*where, "function")
@@ -131,12 +139,12 @@ def _function_of(entry: Any, where: Pointer, notes: Notes) -> tuple[Any, Pointer
 
 def _check_definition(definition: Any, where: Pointer, notes: Notes) -> tuple[str | None, Parameters | None]:
     if not isinstance(definition, dict):
-        notes.add("FT301", where, problem=f"expected an object, found {named_type(definition)}")
+        notes.add("FT301", where, problem=f"expected an object, found {named_type(definition)}", more=".")
         return None, None
     description = definition.get("description")
     if description is not None and not isinstance(description, str):
         problem = f"the description must be a string; found {named_type(description)}"
-        notes.add("FT301", (*where, "description"), problem=problem)
+        notes.add("FT301", (*where, "description"), problem=problem, more=".")
         description = None
     errors = notes.errors
     parameters = _check_parameters(definition.get("parameters"), (*where, "parameters"), notes)
@@ -167,29 +175,31 @@ def _check_parameters(schema: Any, where: Pointer, notes: Notes) -> Parameters |
     except InvalidSchema as error:
         foreign = foreign_types(schema)
         problem = f"{error.problem}. {foreign}" if foreign else error.problem
-        notes.add("FT306", (*where, *error.path), problem=problem)
+        notes.add("FT306", (*where, *error.path), problem=problem, more=OR_CONVERT if foreign else ".")
         return None
 
 
 def _check_outline(schema: Any, where: Pointer, notes: Notes) -> None:
     """What services ask of parameters beyond being a JSON Schema: that they describe an object."""
     if not isinstance(schema, dict):
-        found = "the JSON text of one" if _is_encoded_object(schema) else named_type(schema)
+        is_text = _is_encoded_object(schema)
+        found = "the JSON text of one" if is_text else named_type(schema)
         problem = f"the parameters must be a JSON Schema object; found {found}"
-        notes.add("FT304", where, problem=problem)
+        notes.add("FT304", where, problem=problem, more=OR_CONVERT if is_text or is_convertible(schema) else ".")
         return
     if schema.get("type") != "object":
         found = shown(schema["type"]) if "type" in schema else "missing"
         problem = f'the parameters must be a JSON Schema with "type": "object"; the type is {found}'
         if foreign := foreign_types(schema):
             problem = f"{problem}. {foreign}"
-        notes.add("FT304", (*where, "type"), problem=problem)
+        notes.add("FT304", (*where, "type"), problem=problem, more=OR_CONVERT if is_convertible(schema) else ".")
     properties = schema.get("properties", {})
     if not isinstance(properties, dict) or not _are_all(dict, properties.values()):
-        notes.add("FT304", (*where, "properties"), problem='"properties" must map each name to a schema object')
+        problem = '"properties" must map each name to a schema object'
+        notes.add("FT304", (*where, "properties"), problem=problem, more=".")
     required = schema.get("required", [])
     if not isinstance(required, list) or not _are_all(str, required):
-        notes.add("FT304", (*where, "required"), problem='"required" must be a list of names')
+        notes.add("FT304", (*where, "required"), problem='"required" must be a list of names', more=".")
 
 
 def _are_all(kind: type, values: Iterable[Any]) -> bool:
@@ -255,7 +265,7 @@ def check_all_answered(calls: Calls, notes: Notes) -> None:
 def _check_tool_calls(entries: Any, where: Pointer, calls: Calls, notes: Notes) -> None:
     if not isinstance(entries, list) or not entries:
         found = "an empty array" if entries == [] else named_type(entries)
-        notes.add("FT311", where, problem=f"the tool calls must be a non-empty array; found {found}")
+        notes.add("FT311", where, problem=f"the tool calls must be a non-empty array; found {found}", more=".")
         return
     if len(entries) > 1 and not calls.parallel:
         notes.tally("FT337", "", where)
@@ -264,7 +274,7 @@ def _check_tool_calls(entries: Any, where: Pointer, calls: Calls, notes: Notes) 
         if isinstance(entry, dict):
             _check_tool_call(entry, place, calls, notes)
         else:
-            notes.add("FT311", place, problem=f"expected an object, found {named_type(entry)}")
+            notes.add("FT311", place, problem=f"expected an object, found {named_type(entry)}", more=".")
 
 
 def _check_tool_call(entry: Mapping[str, Any], where: Pointer, calls: Calls, notes: Notes) -> None:
@@ -273,7 +283,8 @@ def _check_tool_call(entry: Mapping[str, Any], where: Pointer, calls: Calls, not
     _check_id(entry.get("id"), where, calls, notes)
     if entry.get("type") != "function":
         found = "missing" if "type" not in entry else shown(entry["type"])
-        notes.add("FT311", (*where, "type"), problem=f'the type of a call must be "function"; it is {found}')
+        problem = f'the type of a call must be "function"; it is {found}'
+        notes.add("FT311", (*where, "type"), problem=problem, more="." if "type" in entry else OR_CONVERT)
     _check_function_call(entry.get("function"), (*where, "function"), calls, notes)
 
 
@@ -289,7 +300,8 @@ def _check_id(identity: Any, where: Pointer, calls: Calls, notes: Notes) -> None
 
 def _check_function_call(call: Any, where: Pointer, calls: Calls, notes: Notes) -> None:
     if not isinstance(call, dict):
-        notes.add("FT311", where, problem=f"expected an object with name and arguments, found {named_type(call)}")
+        problem = f"expected an object with name and arguments, found {named_type(call)}"
+        notes.add("FT311", where, problem=problem, more=".")
         return
     if not call.keys() <= CALLED:
         note_unknown_keys(call, CALLED, "called function", where, notes)
@@ -324,7 +336,8 @@ def _parsed_arguments(arguments: Any, where: Pointer, notes: Notes) -> dict[str,
             return value
         _note_no_object(value, where, notes)
     except NotJson as error:
-        notes.add("FT315", where, problem=error.problem)
+        advice = 'Correct it; where the function takes no arguments, write "{}".'
+        notes.add("FT315", where, problem=error.problem, advice=advice if arguments.strip() else _NO_ARGUMENTS)
     except RepeatedKey as error:
         note_repeated_key(error, notes, where)
     return None
@@ -334,7 +347,8 @@ def _note_no_object(value: Any, where: Pointer, notes: Notes) -> None:
     if _is_encoded_object(value):
         notes.add("FT317", where)
     else:
-        notes.add("FT316", where, found=named_type(value))
+        advice = _NO_ARGUMENTS if value in (None, "") else 'Name each argument: "{\\"name\\": \\"value\\"}".'
+        notes.add("FT316", where, found=named_type(value), advice=advice)
 
 
 def _is_encoded_object(value: Any) -> bool:

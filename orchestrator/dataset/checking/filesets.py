@@ -294,7 +294,8 @@ def _check(source: Source, keep_all: bool) -> CheckReport:
     except DataFileUnreadable as error:
         return _unreadable(source, error)
     named = tuple(replace(each, fix=with_command_for(each.fix, source.path)) for each in report.findings)
-    return _with(replace(report, findings=named), _beyond_limits(source, report))
+    report = replace(report, findings=named)
+    return _with(report, _beyond_limits(source, report))
 
 
 def _unreadable(source: Source, error: DataFileUnreadable) -> CheckReport:

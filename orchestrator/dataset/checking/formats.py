@@ -15,11 +15,11 @@ from typing import Any
 from orchestrator.dataset.basemodels import Method
 from orchestrator.dataset.findings import Notes
 from orchestrator.dataset.jsontext import NotJson, parse_json
+from orchestrator.dataset.rules.rule import CONVERT_COMMAND
 
 HEAD_BYTES = 4096
 
-_CONVERT_COMMAND = "ftorch data convert IN -o OUT"
-CONVERT = f"Let ftorch rewrite it: {_CONVERT_COMMAND}"
+CONVERT = f"Let ftorch rewrite it: {CONVERT_COMMAND}"
 
 _CONVERT_TABLE = f"{CONVERT} --prompt-column NAME --call-column NAME"
 
@@ -50,7 +50,7 @@ _ROWS = (
     (
         {"prompt", "completion", "label"},
         "answers with a label (KTO, TRL)",
-        f"Keep the answers that are labelled true: {_CONVERT_COMMAND} --to supervised",
+        f"Keep the answers that are labelled true: {CONVERT_COMMAND} --to supervised",
     ),
     (
         {"prompt", "completion"},
@@ -68,9 +68,14 @@ _ROWS = (
         for answer in ("answer", "answers", "completion", "output", "response")
     ),
     (
+        {"id", "question", "function"},
+        "questions of BFCL, which hold no answers",
+        f"Give the file of answers that comes with them: {CONVERT_COMMAND} --answers FILE",
+    ),
+    (
         {"question", "function"},
         "questions of BFCL, which hold no answers",
-        f"Give each the call that answers it: {_CONVERT_COMMAND} --answer-call NAME=JSON",
+        f"Give each the call that answers it: {CONVERT_COMMAND} --answer-call NAME=JSON",
     ),
     ({"system", "chat"}, "the Glaive format", CONVERT),
     ({"instructions", "input"}, "a request of the Responses API", CONVERT),
@@ -89,11 +94,11 @@ _CHAT_KEYS = frozenset(
 
 def with_command_for(fix: str, path: Path) -> str:
     """The fix with the file's own name in the command that converts it, quoted for a shell."""
-    if _CONVERT_COMMAND not in fix:
+    if CONVERT_COMMAND not in fix:
         return fix
     target = path.with_name(f"{path.stem}.converted.jsonl")
     command = f"ftorch data convert {quote(str(path))} -o {quote(str(target))}"
-    return fix.replace(_CONVERT_COMMAND, command)
+    return fix.replace(CONVERT_COMMAND, command)
 
 
 def note_foreign_file(head: bytes, notes: Notes) -> bool:
@@ -123,6 +128,8 @@ def note_foreign_row(row: Mapping[str, Any], notes: Notes) -> bool:
 
 def _foreign_row(row: Mapping[str, Any]) -> tuple[str, str] | None:
     names = {key.lower() for key in row}
+    if {"prompt", "completion"} <= names and isinstance(row.get("completion"), list) and "label" not in names:
+        return "prompt and completion as lists of messages (TRL)", CONVERT
     for keys, found, advice in _ROWS:
         if keys <= names:
             return found, advice

@@ -16,6 +16,15 @@ from orchestrator.dataset.findings import Notes, Pointer, shown
 MOST_IMAGES = 10
 LARGEST_IMAGE_BYTES = 10_000_000
 
+PARTS_ADVICE = (
+    'Write {"type": "text", "text": "…"}; user messages may also hold '
+    '{"type": "image_url", "image_url": {"url": "…"}}.'
+)
+_IMAGE_ADVICE = (
+    "Give a JPEG, PNG or WEBP at an http(s) address that a service can fetch, or inside the file as "
+    "data:image/png;base64,…"
+)
+
 _DETAILS = ("auto", "low", "high")
 _DATA = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -34,12 +43,13 @@ def check_image(image: Any, where: Pointer, notes: Notes) -> None:
     """Check what a content part holds under `image_url`."""
     url = image.get("url") if isinstance(image, dict) else None
     if not isinstance(image, dict) or not isinstance(url, str):
-        notes.add("FT207", where, problem="an image part needs image_url.url, a web address or a data URI")
+        missing = "an image part needs image_url.url, a web address or a data URI"
+        notes.add("FT207", where, problem=missing, advice=PARTS_ADVICE)
         return
     note_unknown_keys(image, IMAGE, "image", where, notes)
     problem = _problem_inside(url) if url[:5].lower() == "data:" else _problem_at(url)
     if problem:
-        notes.add("FT207", (*where, "url"), problem=problem)
+        notes.add("FT207", (*where, "url"), problem=problem, advice=_IMAGE_ADVICE)
     _check_detail(image, where, notes)
 
 
@@ -53,7 +63,9 @@ def _check_detail(image: Mapping[str, Any], where: Pointer, notes: Notes) -> Non
     detail = image.get("detail")
     if detail is not None and detail not in _DETAILS:
         problem = f'the detail of an image must be "auto", "low" or "high"; found {shown(detail)}'
-        notes.add("FT207", (*where, "detail"), problem=problem)
+        notes.add(
+            "FT207", (*where, "detail"), problem=problem, advice="Write one of them, or leave the detail out."
+        )
 
 
 def _problem_inside(url: str) -> str | None:
@@ -75,8 +87,6 @@ def _problem_at(url: str) -> str | None:
     """Why a service can't fetch an image from an address; None where nothing speaks against it."""
     if not url.lower().startswith(("http://", "https://")):
         return "an image must be at an http(s) address or in a base64 data URI of type image/jpeg, png or webp"
-    if re.search(r"\s", url):
-        return "the address of an image must not hold blanks; write them as %20"
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -84,6 +94,10 @@ def _problem_at(url: str) -> str | None:
         return "the address of an image is malformed"
     if not host:
         return "the address of an image names no host"
+    if re.search(r"\s", host):
+        return f"the address of an image names the host {shown(host)}, and a host's name holds no blanks"
+    if re.search(r"\s", url):
+        return "the address of an image must not hold blanks; write them as %20"
     if _is_private(host):
         return f"a service can't fetch an image from {shown(host)}, which is reachable from your network only"
     if other := _OTHER_FORMATS.search(parts.path):

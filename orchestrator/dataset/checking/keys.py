@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.dataset.basemodels import Method
-from orchestrator.dataset.checking.formats import CONVERT
 from orchestrator.dataset.findings import Notes, Pointer, shown
+from orchestrator.dataset.rules.rule import CONVERT_COMMAND, OR_CONVERT
 from orchestrator.spelling import nearest
 
 # OpenAI's API reference, the training format for chat models and "Create chat completion", November 2026.
@@ -21,6 +21,10 @@ CALLED = frozenset({"name", "arguments"})
 TOOL = frozenset({"type", "function"})
 DEFINITION = frozenset({"name", "description", "parameters", "strict"})
 
+_CALL_PARTS = ("tool call", "called function")
+_DROPPABLE_FROM = ("example", "input", "message", "content part")
+"""Where `convert --drop-column` takes a key out."""
+_LONGEST_DROPPED = 64
 _ALIKE = 0.8
 
 _MEDIA = frozenset({"image", "images", "video", "videos", "audio", "audios"})
@@ -34,25 +38,30 @@ _REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "thoughts"
 _HARMS: Mapping[str, tuple[str, str]] = {
     "system": (
         "the text is in no message, so the model never sees it",
-        'Write the text as a first message of role "system".',
+        f'Write the text as a first message of role "system"{OR_CONVERT}',
     ),
     "media": (
         "services read images from content parts only, so nothing of this is trained on",
-        'Give each image in a user message: {"type": "image_url", "image_url": {"url": "…"}}.',
+        'Give each image in a user message: {"type": "image_url", "image_url": {"url": "…"}}. ftorch does it for '
+        f"addresses where <image> marks the places: {CONVERT_COMMAND}",
     ),
     "rejected": (
         "only preference data compares answers, so this one is ignored",
-        f'Write {{"input": {{"messages": […]}}, "preferred_output": […], "non_preferred_output": […]}}. {CONVERT}.',
+        f'Write {{"input": {{"messages": […]}}, "preferred_output": […], "non_preferred_output": […]}}{OR_CONVERT}',
     ),
     "response": (
         "a logged answer is no part of the conversation, so it is not trained on",
-        f"Append its choices[0].message to the messages, as the answer to learn. {CONVERT}.",
+        f"Append its choices[0].message to the messages, as the answer to learn{OR_CONVERT}",
     ),
     "label": (
         "false marks the answer as a bad one, but it is trained on like a good one",
-        "Leave out the examples marked false.",
+        f"Leave out the examples marked false: {CONVERT_COMMAND} --to supervised",
     ),
     "loss": (
+        "services do not read it, so the answer is trained on with full weight",
+        f'Write "weight": 0 on each assistant message to leave out{OR_CONVERT}',
+    ),
+    "unread loss": (
         "services do not read it, so the answer is trained on with full weight",
         'Write "weight": 0 on each assistant message to leave out.',
     ),
@@ -76,9 +85,10 @@ def check_message_keys(message: Mapping[str, Any], where: Pointer, notes: Notes)
     for key in _unknown(message, MESSAGE):
         value = message[key]
         if answers and key in _TRAINED and value not in (True, 1):
-            _note_harm(key, "loss", "message", (*where, key), notes)
+            harm = "unread loss" if "weight" in message else "loss"
+            _note_harm(key, harm, "message", (*where, key), notes)
         elif answers and key in _REASONING and value:
-            notes.tally("FT219", key, (*where, key), key=shown(key))
+            notes.tally("FT219", key, (*where, key), key=shown(key), drop=key)
         else:
             _note_unread(key, MESSAGE, "message", (*where, key), notes)
 
@@ -113,7 +123,7 @@ def _note_row_key(row: Mapping[str, Any], key: str, method: Method, notes: Notes
     elif key in _LABELS and value is False:
         _note_harm(key, "label", "example", (key,), notes)
     elif key == "loss_weight" and value != 1:
-        _note_harm(key, "loss", "example", (key,), notes)
+        _note_harm(key, "unread loss", "example", (key,), notes)
     else:
         _note_unread(key, DECLARING, "example", (key,), notes)
 
@@ -124,10 +134,19 @@ def _note_harm(key: str, harm: str, what: str, where: Pointer, notes: Notes) -> 
 
 
 def _note_unread(key: str, known: frozenset[str], what: str, where: Pointer, notes: Notes) -> None:
-    notes.tally("FT218", f"{what} {key}", where, what=what, key=shown(key), advice=_advice(key, known))
+    meant = _meant(key, known)
+    drop: dict[str, object] = {}
+    if meant:
+        advice = f'Take it out, or write "{meant}" if that is meant.'
+    elif what in _CALL_PARTS:
+        advice = f"Take it out{OR_CONVERT}"
+    elif what in _DROPPABLE_FROM and key.isprintable() and len(key) <= _LONGEST_DROPPED:
+        advice, drop = f"Take it out: {CONVERT_COMMAND}", {"drop": key}
+    else:
+        advice = "Take it out."
+    notes.tally("FT218", f"{what} {key}", where, what=what, key=shown(key), advice=advice, **drop)
 
 
 @lru_cache(maxsize=256)
-def _advice(key: str, known: frozenset[str]) -> str:
-    meant = nearest(key, known, cutoff=_ALIKE)
-    return f'Take it out, or write "{meant}" if that is meant.' if meant else "Take it out."
+def _meant(key: str, known: frozenset[str]) -> str | None:
+    return nearest(key, known, cutoff=_ALIKE)

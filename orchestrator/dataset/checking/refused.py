@@ -12,9 +12,29 @@ LONGEST_DESCRIPTION = 1024
 """Characters of a function's description. OpenAI: "string too long. Expected a string with maximum length 1024"."""
 
 _MOST_TYPES = 12
-_OTHER_NAMES = {name: name for name in ("object", "string", "integer", "number", "boolean", "array")}
-_OTHER_NAMES |= {"dict": "object", "str": "string", "int": "integer", "float": "number", "double": "number"}
-_OTHER_NAMES |= {"bool": "boolean", "list": "array", "tuple": "array", "set": "array"}
+OTHER_TYPES: Mapping[str, str] = {
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "long": "integer",
+    "float": "number",
+    "double": "number",
+    "bool": "boolean",
+    "dict": "object",
+    "mapping": "object",
+    "hashmap": "object",
+    "list": "array",
+    "sequence": "array",
+    "arraylist": "array",
+    "tuple": "array",
+    "set": "array",
+    "none": "null",
+    "nonetype": "null",
+}
+"""Names that Python, Java and Gemini have for the types of JSON Schema, in lower case."""
+_TYPES = ("object", "string", "integer", "number", "boolean", "array", "null")
+_MEANT = {**OTHER_TYPES, **dict(zip(_TYPES, _TYPES, strict=True)), "any": "no type"}
+_MEANT |= dict.fromkeys(("optional", "union", "literal"), "another schema")
 _SUBSCHEMAS = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
@@ -116,12 +136,19 @@ def foreign_types(parameters: Mapping[str, Any]) -> str | None:
 
 
 def _meant(name: str) -> str | None:
-    """The type of JSON Schema that `name` stands for in Python or in Gemini's API; None for any other name."""
+    """What to write for a name that Python or Gemini's API has for a type; None for any other name."""
     start = re.match(r"[a-z]+", name.lower())
-    meant = _OTHER_NAMES.get(start.group()) if start else None
-    if meant is None or name in _OTHER_NAMES.values():
-        return None
-    return meant
+    return _MEANT.get(start.group()) if start and name not in _TYPES else None
+
+
+def is_convertible(parameters: Any) -> bool:
+    """True where `convert` writes parameters as JSON Schema: types of Python, names mapped to schemas, a list."""
+    if isinstance(parameters, list):
+        return bool(parameters) and all(isinstance(each, dict) and "name" in each for each in parameters)
+    if not isinstance(parameters, dict):
+        return False
+    is_bare = "properties" not in parameters and all(isinstance(each, dict) for each in parameters.values())
+    return is_bare or foreign_types(parameters) is not None
 
 
 def _schemas(outermost: Mapping[str, Any]) -> Iterator[tuple[Pointer, Mapping[str, Any]]]:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.dataset.checking.checks import EXAMPLE_CHECKS
-from orchestrator.dataset.checking.formats import HEAD_BYTES, looks_like_training, note_foreign_file, shape_of
+from orchestrator.dataset.checking.formats import (
+    HEAD_BYTES,
+    looks_like_training,
+    note_foreign_file,
+    shape_of,
+    with_command_for,
+)
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.findings import Notes, without_content
 from orchestrator.dataset.jsontext import parse_json
@@ -37,7 +43,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         notes = Notes()
         if note_foreign_file(stream.read(HEAD_BYTES), notes):
             found = notes.findings[0]
-            raise NotExamples(path=path, problem=found.reason, fix=found.fix)
+            raise NotExamples(path=path, problem=found.reason, fix=with_command_for(found.fix, path))
         stream.seek(0)
         reader = Reader()
         for number, line in numbered_lines(stream):

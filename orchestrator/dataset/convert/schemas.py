@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from orchestrator.dataset.checking.refused import OTHER_TYPES
 from orchestrator.dataset.convert.changes import Changes
 from orchestrator.dataset.findings import shown
 from orchestrator.dataset.jsontext import NotJson, parse_json
@@ -13,25 +13,6 @@ from orchestrator.dataset.jsontext import NotJson, parse_json
 Schema = dict[str, Any]
 
 _JSON_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
-_OTHER_TYPES: Mapping[str, str] = {
-    "str": "string",
-    "text": "string",
-    "int": "integer",
-    "long": "integer",
-    "float": "number",
-    "double": "number",
-    "bool": "boolean",
-    "dict": "object",
-    "mapping": "object",
-    "hashmap": "object",
-    "list": "array",
-    "sequence": "array",
-    "arraylist": "array",
-    "tuple": "array",
-    "set": "array",
-    "none": "null",
-    "nonetype": "null",
-}
 _ANY = ("any", "object | any")
 _LISTS = ("list", "sequence", "tuple", "set", "iterable", "array", "arraylist")
 _DICTS = ("dict", "mapping", "hashmap")
@@ -145,7 +126,7 @@ def _fragment(node: ast.AST) -> Schema | None:
         name = node.id.lower()
         if name in _ANY:
             return {}
-        known = name if name in _JSON_TYPES else _OTHER_TYPES.get(name)
+        known = name if name in _JSON_TYPES else OTHER_TYPES.get(name)
         return {"type": known} if known else None
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _either([node.left, node.right])

@@ -8,7 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.dataset.checking.formats import CONVERT, HEAD_BYTES, looks_like_training, note_foreign_file
+from orchestrator.dataset.checking.formats import (
+    CONVERT,
+    HEAD_BYTES,
+    looks_like_training,
+    note_foreign_file,
+    with_command_for,
+)
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.findings import Notes, without_content
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines, parse_line
@@ -49,7 +55,9 @@ def rows_of(path: Path) -> tuple[RowPlace, ...]:
     if not rows:
         raise DataFileEmpty(path=path)
     if not is_training:
-        raise NotExamples(path=path, problem="no line looks like a training example", fix=CONVERT)
+        raise NotExamples(
+            path=path, problem="no line looks like a training example", fix=with_command_for(CONVERT, path)
+        )
     return tuple(rows)
 
 
@@ -75,7 +83,7 @@ def _refuse_foreign(path: Path, stream: BinaryIO) -> None:
     notes = Notes()
     if note_foreign_file(stream.read(HEAD_BYTES), notes):
         found = notes.findings[0]
-        raise NotExamples(path=path, problem=found.reason, fix=found.fix)
+        raise NotExamples(path=path, problem=found.reason, fix=with_command_for(found.fix, path))
     stream.seek(0)
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import json
 
-from orchestrator.dataset.rules.rule import ANSWER, USER, Rule, asked, error, preference, said, warning
+from orchestrator.dataset.rules.rule import (
+    ANSWER,
+    CONVERT_COMMAND,
+    USER,
+    Rule,
+    asked,
+    error,
+    preference,
+    said,
+    warning,
+)
 
 _GOOD = said(USER, ANSWER)
 
@@ -29,7 +39,7 @@ FILE: tuple[Rule, ...] = (
         "FT104",
         "not one example on each line",
         "the file is {found}, but each line must hold one whole JSON object (JSONL)",
-        "Let ftorch rewrite it: ftorch data convert IN -o OUT",
+        f"Let ftorch rewrite it: {CONVERT_COMMAND}",
         wrong=json.dumps(json.loads(_GOOD), indent=2, ensure_ascii=False),
         right=_GOOD,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.dataset.rules.rule import (
     ANSWER,
     CALL,
+    CONVERT_COMMAND,
     USER,
     Rule,
     asked,
@@ -73,8 +74,7 @@ MESSAGES: tuple[Rule, ...] = (
         "FT207",
         "wrong content part",
         "{problem}",
-        'Write {{"type": "text", "text": "…"}}; user messages may also hold '
-        '{{"type": "image_url", "image_url": {{"url": "…"}}}}.',
+        "{advice}",
         wrong=asked([_QUESTION, {**_IMAGE, "image_url": "https://example.org/field.png"}]),
         right=asked([_QUESTION, _IMAGE]),
     ),
@@ -162,7 +162,7 @@ MESSAGES: tuple[Rule, ...] = (
         "FT218",
         "unknown key",
         "{count} {what}(s) have the key {key}, which training services do not read; some refuse the file for it",
-        "{advice}",
+        "{advice}{dropped}",
         wrong=asked("Climb.", timestamp="10:15"),
         right=asked("Climb."),
     ),
@@ -171,7 +171,7 @@ MESSAGES: tuple[Rule, ...] = (
         "reasoning that is not trained on",
         "{count} answer(s) have their reasoning under the key {key}, which services do not train on: the model "
         "learns to answer without it",
-        "Take it out, or put it into the content if the model is to write it.",
+        f"Put it into the content if the model is to write it, or take it out: {CONVERT_COMMAND}{{dropped}}",
         wrong=asked("Climb.", reasoning_content="The sky is clear."),
         right=asked("Climb."),
     ),
@@ -188,7 +188,7 @@ MESSAGES: tuple[Rule, ...] = (
         "call written as text",
         "{count} answer(s) write a call into the text, so the model learns to write it there, and no API returns "
         "it as a call",
-        "Write the calls under tool_calls and the definitions under tools: ftorch data convert IN -o OUT",
+        f"Write the calls under tool_calls and the definitions under tools: {CONVERT_COMMAND}",
         wrong=asked("Climb.", content='<tool_call>{"name": "climb", "arguments": {}}</tool_call>'),
         right=called(CALL),
     ),

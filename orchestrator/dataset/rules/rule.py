@@ -9,6 +9,11 @@ from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
+CONVERT_COMMAND = "ftorch data convert IN -o OUT"
+"""What a fix names where `convert` makes the change; reports put in the names of the file that was checked."""
+
+OR_CONVERT = f", or let ftorch do it: {CONVERT_COMMAND}"
+
 
 @dataclass(frozen=True)
 class Rule:

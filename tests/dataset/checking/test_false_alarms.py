@@ -55,9 +55,12 @@ def test_a_file_of_prompts_is_one_finding_that_names_the_method(tmp_path: Path) 
 
 def test_flat_definitions_are_named_and_their_calls_are_not_undeclared(tmp_path: Path) -> None:
     flat = {"type": "function", **TOOL["function"]}
-    found = codes_of(tmp_path, changed(EXAMPLE, "tools", [flat]))
+    report = check_rows(tmp_path, changed(EXAMPLE, "tools", [flat]))
+    [finding] = report.errors
+    found = {each.code: each.reason for each in report.findings}
     assert "Responses API" in found["FT301"]
-    assert "ftorch data convert" in found["FT301"]
+    assert "ftorch data convert" not in finding.reason  # the names of files are put into the fix alone
+    assert finding.fix.endswith("or let ftorch do it: ftorch data convert IN -o OUT")
     assert found.keys() & {"FT318", "FT218"} == set()
 
 
@@ -78,10 +81,53 @@ def test_questions_with_answers_beside_their_functions_are_not_said_to_hold_none
     assert "no answers" not in report.errors[0].reason
     assert "--answer" not in report.errors[0].fix
     del row["answer"]
-    assert "no answers" in check_rows(tmp_path, row).errors[0].reason
+    [found] = check_rows(tmp_path, row).errors
+    assert ("no answers" in found.reason, "--answer-call" in found.fix) == (True, True)
+    [found] = check_rows(tmp_path, {"id": "x_0", **row}).errors
+    assert ("no answers" in found.reason, found.fix.endswith("--answers FILE")) == (True, True)
+
+
+def test_lists_of_messages_are_not_called_the_old_completion_format(tmp_path: Path) -> None:
+    said = [{"role": "assistant", "content": "Hello"}]
+    assert (
+        "TRL"
+        in check_rows(tmp_path, {"prompt": [{"role": "user", "content": "Hi"}], "completion": said})
+        .errors[0]
+        .reason
+    )
+    assert "old prompt" in check_rows(tmp_path, {"prompt": "Hi", "completion": " Hello"}).errors[0].reason
 
 
 def test_a_known_format_is_named_whatever_its_keys(tmp_path: Path) -> None:
     report = check_rows(tmp_path, {"question": "How many?", "answer": "five"})
     assert report.errors[0].reason == "this looks like questions with answers"
     assert report.errors[0].excerpt == ""  # the same keys may hold anything, so nothing is quoted
+
+
+def test_a_name_that_services_refuse_is_one_finding_with_the_option_that_renames(tmp_path: Path) -> None:
+    ride = [asks(f"Ride {number}", call("uber.ride"), tools=[tool("uber.ride")]) for number in range(12)]
+    report = check_rows(tmp_path, *ride)
+    [found] = [each for each in report.findings if each.code == "FT302"]
+    assert found.reason.startswith('in 24 place(s) the function\'s name is "uber.ride"')
+    assert found.fix.endswith("--rename-functions")
+    assert report.tokens is None
+
+
+def test_keys_of_a_format_that_convert_reads_are_not_named_one_by_one(tmp_path: Path) -> None:
+    bedrock: Row = {"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "Be brief."}]}
+    bedrock["messages"] = [
+        {"role": "user", "content": [{"text": "Hi"}]},
+        {"role": "assistant", "content": [{"text": "Hello"}]},
+    ]
+    assert codes_of(tmp_path, bedrock).keys() & {"FT214", "FT217", "FT218"} == {"FT214"}
+    anthropic = {**says("Hi", "Hello"), "system": "Be brief.", "tools": [{"name": "light", "input_schema": {}}]}
+    assert codes_of(tmp_path, anthropic).keys() & {"FT214", "FT217", "FT218"} == {"FT214"}
+
+
+def test_all_types_of_python_are_named_in_one_finding(tmp_path: Path) -> None:
+    properties = {"a": {"type": "str"}, "b": {"type": "float"}, "c": {"type": "list[str]"}, "d": {"type": "any"}}
+    row = changed(EXAMPLE, *DECLARED, "parameters", {"type": "dict", "properties": properties})
+    [found] = check_rows(tmp_path, row).errors
+    assert found.code == "FT304"
+    for word in ('"dict"', '"str"', '"float"', '"list[str]"', '"any" (no type)'):
+        assert word in found.reason

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from support.rows import EXAMPLE, PREFERENCE, TOOL, changed, check, check_rows, codes
 
-from orchestrator.dataset.rules import Rule
+from orchestrator.dataset.checking.checks import check_file
+from orchestrator.dataset.convert import convert_file
+from orchestrator.dataset.rules import RULES, Rule
 from orchestrator.dataset.rules.file import FILE
 from orchestrator.dataset.rules.messages import MESSAGES, METHODS
-from orchestrator.dataset.rules.rule import asked, called, preference, said
+from orchestrator.dataset.rules.rule import CONVERT_COMMAND, asked, called, preference, said
 from orchestrator.dataset.rules.tools import TOOLS
+from orchestrator.errors import FtorchError
 
 SHOWN_BY_TESTS_OF_THEIR_OWN = {"FT100", "FT102", "FT107", "FT108", "FT111", "FT303", "FT501", "FT502"}
 ABOUT_THE_FILE = {"FT101", "FT104", "FT106", "FT113"}
@@ -51,6 +54,22 @@ def test_a_kinds_wrong_example_shows_it_alone_and_the_right_one_does_not(tmp_pat
     assert not around or codes(right) == []
 
 
+@pytest.mark.parametrize(
+    "kind", [kind for kind in RULES.values() if kind.wrong.strip()], ids=lambda kind: kind.code
+)
+def test_a_fix_names_the_command_where_convert_does_it(tmp_path: Path, kind: Rule) -> None:
+    source, target = tmp_path / "data.jsonl", tmp_path / "converted.jsonl"
+    report = check(tmp_path, kind.wrong.encode(), None, purpose="training")
+    try:
+        convert_file(source, target)
+    except FtorchError:
+        return
+    left = check_file(target, method=None, purpose="training").counts
+    for finding in report.findings:
+        if finding.code == kind.code and kind.code not in left:
+            assert CONVERT_COMMAND in finding.fix
+
+
 def test_bytes_that_are_no_utf_8_are_found(tmp_path: Path) -> None:
     assert codes(check(tmp_path, asked("Höhe").encode("latin-1"))) == ["FT102"]
     assert codes(check(tmp_path, asked("Höhe").encode())) == []
@@ -89,6 +108,7 @@ def test_a_function_name_of_64_characters_is_allowed_and_one_more_is_not(tmp_pat
         ({"url": "https://[oops/a.png"}, "malformed"),
         ({"url": "https://"}, "names no host"),
         ({"url": "https://example.org/a b.png"}, "%20"),
+        ({"url": "https://exa mple.org/a.png"}, "no blanks"),
         ({"url": "https://example.org/a.gif"}, ".gif"),
         ({"url": "https://example.org/a.PDF?size=5"}, ".pdf"),
     ],
