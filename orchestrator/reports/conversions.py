@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from orchestrator.dataset.checking.formats import with_command_for
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert import STANDARD_INPUT, BadRow, Change, Conversion, names_file
+from orchestrator.dataset.rules.rule import OR_CONVERT
 from orchestrator.reports.datasets import count_cell, number_columns
 from orchestrator.reports.table import Column, Table, row
 from orchestrator.reports.text import count, plural, printable
 
 _SHOWN_BAD_ROWS = 10
 _HINTS = {
-    "FT302": "Convert again with --rename-functions to write names that services take.",
-    "FT331": "Convert again with --tools FILE to declare the functions that are called.",
+    "FT302": "To write names that services take, convert again with --rename-functions --force.",
+    "FT331": "To declare the functions that are called, convert again with --tools FILE --force.",
 }
 
 _SHAPES = {
@@ -56,11 +58,15 @@ def print_conversion(
     if done.renamed:
         console.print(printable(f"Wrote {names_file(target)}: {plural(len(done.renamed), 'new name')}"))
     console.print(f"Checked: {written} written, {plural(report.total('error'), 'error')}{_warned(report)}")
+    for unused in done.unused:
+        errors.print(printable(f"Warning: {unused}"), style="yellow", soft_wrap=True)
     if done.bad:
         _print_left_out(done, source, errors)
     if not report.ok:
         first = report.errors[0]
-        text = f"First error: {first.said_of(target)}"
+        # A plain conversion has just been done, so only its options can help.
+        fix = with_command_for(first.fix.replace(OR_CONVERT, "."), target)
+        text = f"First error: {replace(first, fix=fix).said_of(target)}"
         errors.print(printable(text), style="red", soft_wrap=True)
     for code, hint in _HINTS.items():
         if code in report.counts:
@@ -80,6 +86,7 @@ def conversion_object(done: Conversion, report: CheckReport, source: Path, targe
         "first_error": report.errors[0].message if report.errors else None,
         "warnings": report.total("warning"),
         "renamed": dict(done.renamed),
+        "unused": list(done.unused),
         "target": str(target),
         "container": done.container,
         "shapes": dict(done.shapes),

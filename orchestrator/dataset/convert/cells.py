@@ -223,6 +223,8 @@ def refuse_meaning(row: Mapping[str, Any], used: set[str | None], names: ColumnN
             continue
         if column not in names.drop and value not in (None, "", [], {}) and (held := _meaning(column, value)):
             raise _undecided(column, held)
+        if column in names.drop:
+            changes.dropped.add(column)
         changes.note(f"column {shown(column, 24)} left out")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 FIRST_LINES = 5
 MOST_BAD_ROWS = 1000
+ANSWERS_ADDED = "answers added"
 
 
 class NotConvertible(Exception):
@@ -40,6 +41,8 @@ class Changes:
     """Collects changes during a conversion, in bounded memory. `line` is that of the example at hand."""
 
     line: int = 0
+    dropped: set[str] = field(default_factory=set)
+    """Keys and columns that were left out because the user said so."""
     _lines: dict[str, list[int]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _of_this_row: dict[str, None] = field(default_factory=dict)

@@ -44,7 +44,7 @@ _ROLES: Mapping[str, str] = {
     "tool": "tool",
     "function": "tool",
 }
-_TRAINED = ("loss", "train", "training", "loss_weight")
+_TRAINED = ("loss", "train", "trainable", "training", "loss_weight")
 _TURN_KEYS = {"from", "value", "role", "content", "weight", *_TRAINED}
 _MESSAGE_KEYS = ("tool_calls", "function_call", "tool_call_id", "name")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -13,15 +13,23 @@ from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert.answerfile import Answers, with_answer
 from orchestrator.dataset.convert.calls import with_functions
 from orchestrator.dataset.convert.cells import ColumnNames, LeftOut
-from orchestrator.dataset.convert.changes import MOST_BAD_ROWS, BadRow, Change, Changes, NotConvertible
+from orchestrator.dataset.convert.changes import (
+    ANSWERS_ADDED,
+    MOST_BAD_ROWS,
+    BadRow,
+    Change,
+    Changes,
+    NotConvertible,
+)
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.convert.inputs import STANDARD_INPUT, Container, Input, opened
-from orchestrator.dataset.convert.keys import with_keys_used
+from orchestrator.dataset.convert.keys import with_keys_dropped, with_keys_used
 from orchestrator.dataset.convert.renaming import Renaming
 from orchestrator.dataset.convert.shapes import modern_example, preferred, shape_of
 from orchestrator.dataset.files import BYTE_ORDER_MARK, json_line, new_files
 from orchestrator.dataset.findings import named_type
 from orchestrator.dataset.formats import Shape
+from orchestrator.dataset.profile.fingerprints import lines_text
 from orchestrator.errors import DataFileEmpty, RowsNotConverted
 
 Target = Literal["tools", "supervised", "functions", "dpo"]
@@ -67,6 +75,8 @@ class Conversion:
     bad_count: int
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The new name of each function that was renamed."""
+    unused: tuple[str, ...] = ()
+    """What was asked for and nothing in the file needed, as a sentence each."""
 
 
 def write_names(done: Conversion, target: Path) -> None:
@@ -120,6 +130,8 @@ class _Converting:
     bad: list[BadRow] = field(default_factory=list)
     bad_count: int = 0
     written: int = 0
+    is_known: bool = False
+    """Whether any example had the shape of a known format."""
     left_out: int = 0
     renaming: Renaming = field(default_factory=Renaming)
 
@@ -158,6 +170,7 @@ class _Converting:
         if self.options.answers is not None:
             names = replace(names, call="answers")
         shape = self.options.shape or shape_of(row.value, names)
+        self.is_known = True
         example = _example(row.value, shape, self.options, self.changes)
         if self.options.rename_functions:
             example = self.renaming.applied(example, self.changes)
@@ -183,17 +196,49 @@ class _Converting:
         if not self.bad or (self.options.skip_bad and self.written):
             return
         name = "standard input" if path == STANDARD_INPUT else path
-        shown = [f"{name}:{row.line}: {row.problem}. {row.advice}" for row in self.bad[:_SHOWN_BAD_ROWS]]
+        alike = self._bad_alike()
+        shown = [_said_of(name, lines, *why) for why, lines in alike[:_SHOWN_BAD_ROWS]]
+        more = self.bad_count - sum(len(lines) for _, lines in alike[:_SHOWN_BAD_ROWS])
         advice = "Correct these lines, or leave them out with --skip-bad."
         if not self.written:
-            advice = "No example could be converted: is it another format? --from names one."
-        raise RowsNotConverted(name, shown, self.bad_count - len(shown), advice=advice)
+            advice = "No example could be converted."
+        if not self.is_known:
+            advice += " Is it another format? --from names one."
+        raise RowsNotConverted(name, shown, more, advice=advice)
+
+    def _bad_alike(self) -> list[tuple[tuple[str, str], list[int]]]:
+        """The lines of bad examples by problem and advice."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for row in self.bad:
+            found.setdefault((row.problem, row.advice), []).append(row.line)
+        return list(found.items())
 
     def conversion(self, container: Container) -> Conversion:
         tally = self.changes.tally()
         return Conversion(
-            container, dict(self.shapes), self.written, tally, tuple(self.bad), self.bad_count, self.renaming.names
+            container,
+            dict(self.shapes),
+            self.written,
+            tally,
+            tuple(self.bad),
+            self.bad_count,
+            self.renaming.names,
+            tuple(self._unused(tally)),
         )
+
+    def _unused(self, tally: tuple[Change, ...]) -> Iterator[str]:
+        columns = self.options.columns
+        for name in columns.drop:
+            if name not in self.changes.dropped:
+                yield f"--drop-column {name} left nothing out: no example has such a key to spare"
+        if columns.answer_call is not None and ANSWERS_ADDED not in [change.what for change in tally]:
+            yield "--answer-call answered nothing: every example holds an answer"
+
+
+def _said_of(name: object, lines: list[int], problem: str, advice: str) -> str:
+    others = [line for line in lines if line != lines[0]]
+    also = f" (also on {lines_text(others)})" if others else f" (and {len(lines) - 1:,} more)" if lines[1:] else ""
+    return f"{name}:{lines[0]}: {problem}{also}. {advice}"
 
 
 def _example(row: dict[str, Any], shape: Shape, options: Options, changes: Changes) -> dict[str, Any]:
@@ -202,6 +247,7 @@ def _example(row: dict[str, Any], shape: Shape, options: Options, changes: Chang
     if options.answers is not None:
         row = with_answer(row, options.answers, changes)
     example = modern_example(row, shape, names, renumber=options.renumber, changes=changes, keep_good=keep_good)
+    example = with_keys_dropped(example, names.drop, changes)
     is_preference = "preferred_output" in example and "messages" not in example
     if not is_preference:
         example = with_keys_used(example, names, changes, keep_good=keep_good)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from orchestrator.dataset.checking.keys import MESSAGE
+from orchestrator.dataset.checking.methods import OUTPUTS
 from orchestrator.dataset.convert.cells import (
     IMAGE_KEYS,
     LABEL_KEYS,
@@ -21,6 +23,7 @@ from orchestrator.dataset.findings import named_type, shown
 
 Row = dict[str, Any]
 
+_PART = ("type", "text", "image_url", "refusal")
 _IMAGE_MARK = "<image>"
 _ADDRESSES = ("http://", "https://", "data:image/")
 _ANSWERS = ("chosen", "rejected", "rejected_response", "rejected_messages", "response")
@@ -32,7 +35,6 @@ def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_g
     Raises NotConvertible for a key whose meaning would be lost, and LeftOut for an answer marked as bad with
     `keep_good`. Keys that `names` keeps or drops are kept or dropped.
     """
-    example = _without(example, [key for key in names.drop if key in example and key != "messages"], changes)
     messages = example["messages"]
     if not set(IMAGE_KEYS).isdisjoint(names.drop):
         messages = [_without_marks(message, changes) for message in messages]
@@ -58,10 +60,39 @@ def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_g
     return {**kept, "messages": messages}
 
 
-def _without(example: Row, keys: list[str], changes: Changes) -> Row:
-    for key in keys:
-        changes.note(f"key {shown(key, 24)} left out")
-    return {key: value for key, value in example.items() if key not in keys} if keys else example
+def with_keys_dropped(example: Row, keys: Collection[str], changes: Changes) -> Row:
+    """The example without these keys, wherever it has one that services do not read: beside the conversation, in a
+    message, in a content part."""
+    if not keys:
+        return example
+    kept = _without(example, keys, ("messages", "input", *OUTPUTS), "", changes)
+    if isinstance(kept.get("input"), dict):
+        kept["input"] = with_keys_dropped(kept["input"], keys, changes)
+    for key in ("messages", *OUTPUTS):
+        if isinstance(kept.get(key), list):
+            kept[key] = [_message_without(message, keys, changes) for message in kept[key]]
+    return kept
+
+
+def _message_without(message: Any, keys: Collection[str], changes: Changes) -> Any:
+    if not isinstance(message, dict):
+        return message
+    kept = _without(message, keys, MESSAGE, " of messages", changes)
+    if isinstance(kept.get("content"), list):
+        parts = kept["content"]
+        kept["content"] = [
+            _without(part, keys, _PART, " of content parts", changes) if isinstance(part, dict) else part
+            for part in parts
+        ]
+    return kept
+
+
+def _without(holder: Row, keys: Collection[str], needed: Collection[str], where: str, changes: Changes) -> Row:
+    dropped = [key for key in keys if key in holder and key not in needed]
+    for key in dropped:
+        changes.dropped.add(key)
+        changes.note(f"key {shown(key, 24)}{where} left out")
+    return {key: value for key, value in holder.items() if key not in dropped}
 
 
 def _with_system_key(
@@ -83,16 +114,30 @@ def _with_images(messages: list[Any], keys: Mapping[str, Any], changes: Changes)
     key = found[0]
     addresses = keys[key] if isinstance(keys[key], list) else [keys[key]]
     marks = sum(_marks(message) for message in messages)
-    fit = key in ("images", "image") and len(found) == 1 and marks == len(addresses)
-    if not fit or not all(isinstance(each, str) and each.startswith(_ADDRESSES) for each in addresses):
-        advice = (
-            f"Put <image> where each belongs, and http(s) or data addresses under {key}; "
-            f"or leave them out with --drop-column {key}."
+    if key not in ("images", "image") or len(found) > 1:
+        problem = f"{' and '.join(map(shown, found))}: services train on images alone, under one key"
+        options = " ".join(f"--drop-column {each}" for each in found)
+        raise NotConvertible(problem, f"Leave them out with {options}.")
+    or_drop = f", or leave them out with --drop-column {key}."
+    local = next((each for each in addresses if not _is_address(each)), None)
+    if local is not None:
+        is_path = isinstance(local, str) and "://" not in local
+        kind = (
+            "a path on this machine, which no service can fetch" if is_path else "which is no address of an image"
         )
-        raise NotConvertible(f"the key {shown(key)} holds what no message shows", advice)
+        problem = f"the key {shown(key)} holds {shown(local)}, {kind}"
+        advice = "Write an http(s) address there, or the image as data:image/png;base64,…"
+        raise NotConvertible(problem, advice + or_drop)
+    if marks != len(addresses):
+        problem = f"the key {shown(key)} holds {len(addresses)} image(s), and {marks} <image> mark(s) show where"
+        raise NotConvertible(problem, f"Put <image> into the user messages where each belongs{or_drop}")
     changes.note(f"{key} put where <image> marks their places")
     remaining = iter(addresses)
     return [_with_parts(message, remaining) if _marks(message) else message for message in messages], [key]
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_ADDRESSES)
 
 
 def _without_marks(message: Row, changes: Changes) -> Row:

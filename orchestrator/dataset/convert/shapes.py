@@ -13,7 +13,7 @@ from orchestrator.dataset.convert.apis import (
 )
 from orchestrator.dataset.convert.calls import Conversation, as_tools, modern_messages, sound_ids
 from orchestrator.dataset.convert.cells import ColumnNames, decoded_messages
-from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.convert.changes import ANSWERS_ADDED, Changes, NotConvertible
 from orchestrator.dataset.convert.conversations import (
     example_of_chatml,
     example_of_glaive,
@@ -123,7 +123,7 @@ def modern_example(
     messages = _messages(example, "messages")
     last = messages[-1] if messages else None
     if names.answer_call is not None and isinstance(last, dict) and last.get("role") == "user":
-        changes.note("answers added")
+        changes.note(ANSWERS_ADDED)
         call = {"type": "function", "function": dict(names.answer_call)}
         messages = [*messages, {"role": "assistant", "content": None, "tool_calls": [call]}]
     conversation = Conversation(keep_ids=not renumber and sound_ids(messages))

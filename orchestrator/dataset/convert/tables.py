@@ -24,7 +24,7 @@ from orchestrator.dataset.convert.cells import (
     system_text,
     with_system,
 )
-from orchestrator.dataset.convert.changes import Changes, NotConvertible
+from orchestrator.dataset.convert.changes import ANSWERS_ADDED, Changes, NotConvertible
 from orchestrator.dataset.convert.documents import Row
 from orchestrator.dataset.findings import shown
 from orchestrator.dataset.jsontext import NotJson, parse_json
@@ -219,10 +219,12 @@ def example_of_columns(
     if prompt is None:
         raise NotConvertible("the prompt is empty", "Fill it in, or take the row out.")
     if not calls and answer is None and names.answer_call is not None:
-        changes.note("answers added")
+        changes.note(ANSWERS_ADDED)
         calls = [{"type": "function", "function": dict(names.answer_call)}]
     if not calls and answer is None:
         advice = "Fill one of them in, take the row out, or give every row a call with --answer-call NAME."
+        if tools and "id" in row:
+            advice = "Give the file of answers that comes with these questions: --answers FILE."
         raise NotConvertible("the call and the answer are empty", advice)
     label = next(
         (column for column in row if column.lower() in LABEL_KEYS and column not in (*names.drop, *names.keep)),

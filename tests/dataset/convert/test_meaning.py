@@ -97,9 +97,13 @@ def test_images_go_where_their_marks_are_or_are_refused(convert: Convert) -> Non
         {"type": "text", "text": "What is it?"},
     ]
     assert "images" not in written
-    for images in (["img/a.png"], ["https://example.com/a.png"] * 2):
-        with pytest.raises(RowsNotConverted, match="--drop-column images"):
+    for images, problem in (
+        (["img/a.png"], '"img/a.png", a path on this'),
+        (["https://example.com/a.png"] * 2, "2 image"),
+    ):
+        with pytest.raises(RowsNotConverted, match=f"{problem}.*--drop-column images") as refused:
             convert([{"messages": chat, "images": images}])
+        assert "another format" not in str(refused.value)
     _, [dropped] = convert([{"messages": chat, "images": ["a.png"]}], columns=ColumnNames(drop=("images",)))
     assert dropped == {"messages": [{"role": "user", "content": "What is it?"}, GOOD]}
 
@@ -221,3 +225,31 @@ def test_the_answers_of_squad_are_read_when_their_column_is_named(convert: Conve
         convert([row])
     _, [written] = convert([row], columns=ColumnNames(answer="answers", context="context"))
     assert [message["content"] for message in written["messages"]] == ["Hi\n\nThey said hello.", "Hello"]
+
+
+def test_questions_without_answers_are_named_once_with_the_option_for_their_file(convert: Convert) -> None:
+    row = {"id": "x_0", "question": [[ASKED]], "function": [TOOL["function"]]}
+    with pytest.raises(RowsNotConverted, match=r"in:1: the call.*also on lines 2, 3 and 4.*--answers FILE") as refused:
+        convert([row] * 4)
+    assert str(refused.value).count("the call and the answer are empty") == 1
+    assert "another format" not in str(refused.value)
+
+
+def test_a_key_is_left_out_wherever_services_do_not_read_it(convert: Convert) -> None:
+    part = {"type": "text", "text": "Hi", "cache_control": {}}
+    row = {"messages": [{**ASKED, "content": [part], "timestamp": "10:15"}, {**GOOD, "name": "ada"}], "name": "x"}
+    drop = ("timestamp", "cache_control", "name", "nosuch")
+    done, [written] = convert([row], columns=ColumnNames(drop=drop))
+    asked = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
+    assert written == {"messages": [asked, {**GOOD, "name": "ada"}]}
+    assert done.unused == ("--drop-column nosuch left nothing out: no example has such a key to spare",)
+    assert 'key "timestamp" of messages left out' in [change.what for change in done.changes]
+    _, [written] = convert([{**PREFERENCE, "id": 5}], columns=ColumnNames(drop=("id",)))
+    assert written == PREFERENCE
+
+
+def test_a_call_for_rows_without_answers_is_said_to_be_unused(convert: Convert) -> None:
+    row = {"question": "Up", "function": [TOOL["function"]], "answer": "climb(metres=5)"}
+    done, [written] = convert([row], columns=ColumnNames(answer_call={"name": "land", "arguments": {}}))
+    assert written["messages"][-1]["tool_calls"][0]["function"]["name"] == "climb"
+    assert done.unused == ("--answer-call answered nothing: every example holds an answer",)
