@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.dataset.checking.formats import with_command_for
+from orchestrator.dataset.checking.checks import LEAST_TRAINING_EXAMPLES
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert import STANDARD_INPUT, BadRow, Change, Conversion, names_file
 from orchestrator.dataset.rules.rule import OR_CONVERT
@@ -57,7 +57,8 @@ def print_conversion(
     console.print(f"Wrote {printable(str(target))}: {written}")
     if done.renamed:
         console.print(printable(f"Wrote {names_file(target)}: {plural(len(done.renamed), 'new name')}"))
-    console.print(f"Checked: {written} written, {plural(report.total('error'), 'error')}{_warned(report)}")
+    found = f"{plural(report.total('error'), 'error')}{_warned(report)}{_too_few(report)}"
+    console.print(f"Checked: {written} written, {found}", soft_wrap=True)
     for unused in done.unused:
         errors.print(printable(f"Warning: {unused}"), style="yellow", soft_wrap=True)
     if done.bad:
@@ -65,8 +66,8 @@ def print_conversion(
     if not report.ok:
         first = report.errors[0]
         # A plain conversion has just been done, so only its options can help.
-        fix = with_command_for(first.fix.replace(OR_CONVERT, "."), target)
-        text = f"First error: {replace(first, fix=fix).said_of(target)}"
+        mended = replace(first, fix=first.fix.replace(OR_CONVERT, "."))
+        text = f"First error: {mended.said_of(target)}"
         errors.print(printable(text), style="red", soft_wrap=True)
     for code, hint in _HINTS.items():
         if code in report.counts:
@@ -76,6 +77,12 @@ def print_conversion(
 def _warned(report: CheckReport) -> str:
     warnings = report.total("warning")
     return f", {plural(warnings, 'warning')} (ftorch data check shows them)" if warnings else ""
+
+
+def _too_few(report: CheckReport) -> str:
+    if report.survey.purpose != "training" or report.examples >= LEAST_TRAINING_EXAMPLES:
+        return ""
+    return f"; a training file needs {LEAST_TRAINING_EXAMPLES} examples"
 
 
 def conversion_object(done: Conversion, report: CheckReport, source: Path, target: Path) -> dict[str, Any]:

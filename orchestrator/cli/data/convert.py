@@ -57,8 +57,8 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
     Reads the formats that `ftorch data formats` lists, tables with a prompt and a
     call (CSV, Parquet, JSON), and JSON arrays or JSON over many lines. Corrects
     arguments that are objects or were encoded twice, call ids, byte-order marks
-    and line ends. Names what it leaves out, then checks OUT: exit code 1 where
-    the check finds errors.
+    and line ends. Names what it leaves out, then checks OUT as `ftorch data check`
+    does, except for the number of examples: exit code 1 where there are errors.
 
     \b
     ftorch data convert old.jsonl -o train.jsonl
@@ -66,11 +66,12 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
         --prompt-column text --call-column function --arguments-column args
     ftorch data convert pairs.jsonl -o train.jsonl --to tools   (DPO to supervised)
     """
+    from orchestrator.dataset.checking.filesets import purpose_in_name
     from orchestrator.dataset.convert import check_converted, convert_file, write_names
 
     done = convert_file(source, output, _options(given), replace=force)
     write_names(done, output)
-    report = check_converted(output)
+    report = check_converted(output, purpose_in_name(output) or "training")
     if as_json:
         from orchestrator.cli.output import print_json
         from orchestrator.reports.conversions import conversion_object

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from orchestrator.dataset.basemodels import Purpose
 from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert.answerfile import Answers, with_answer
@@ -35,6 +36,7 @@ from orchestrator.errors import DataFileEmpty, RowsNotConverted
 Target = Literal["tools", "supervised", "functions", "dpo"]
 
 _SHOWN_BAD_ROWS = 10
+_TOO_FEW = "FT106"
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,12 @@ def names_file(target: Path) -> Path:
     return target.with_name(f"{target.stem}.names.json")
 
 
-def check_converted(target: Path) -> CheckReport:
+def check_converted(target: Path, purpose: Purpose = "validation") -> CheckReport:
     """What `data check` finds in the file that a conversion wrote; too few examples are no error here."""
-    return check_file(target, method=None, purpose="validation", count_tokens=False, any_size=True)
+    report = check_file(target, method=None, purpose=purpose, count_tokens=False, any_size=True)
+    findings = tuple(finding for finding in report.findings if finding.code != _TOO_FEW)
+    counts = {code: count for code, count in report.counts.items() if code != _TOO_FEW}
+    return replace(report, findings=findings, counts=counts)
 
 
 def convert_file(

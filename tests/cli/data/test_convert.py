@@ -65,7 +65,12 @@ def test_a_table_comes_from_standard_input(project: Project) -> None:
 def test_what_was_written_is_checked_and_a_refused_line_ends_with_exit_code_1(project: Project) -> None:
     (project.root / "good.jsonl").write_text(f"{json.dumps(EXAMPLE)}\n" * 2)
     done = project.ftorch("data", "convert", "good.jsonl", "-o", "new.jsonl")
-    assert (done.code, "2 examples written, 0 errors" in done.out) == (0, True), done.out
+    checked = "Checked: 2 examples written, 0 errors, 4 warnings (ftorch data check shows them)"
+    assert (done.code, f"{checked}; a training file needs 10 examples" in done.out) == (0, True), done.out
+    counts = json.loads(project.ftorch("data", "check", "new.jsonl", "--json").out)["files"][0]
+    assert (counts["counts"].pop("FT106"), len(counts["counts"])) == (1, 4)
+    done = project.ftorch("data", "convert", "good.jsonl", "-o", "validation.jsonl")
+    assert "a training file needs" not in done.out
     bad = {"messages": [{"role": "user", "content": 5}, {"role": "assistant", "content": "Yes."}]}
     (project.root / "bad.jsonl").write_text(json.dumps(bad) + "\n")
     done = project.ftorch("data", "convert", "bad.jsonl", "-o", "bad-new.jsonl")
@@ -93,6 +98,19 @@ def test_names_that_services_refuse_are_renamed_with_a_map_beside(project: Proje
     assert written["tools"][0]["function"]["name"] == "uber_ride"
     assert written["messages"][1]["tool_calls"][0]["function"]["name"] == "uber_ride"
     assert json.loads((project.root / "new.names.json").read_text()) == {"uber.ride": "uber_ride"}
+
+
+def test_the_hint_for_refused_names_and_an_option_that_did_nothing_are_said(project: Project) -> None:
+    called = {"id": "call_1", "type": "function", "function": {"name": "uber.ride", "arguments": "{}"}}
+    tool = {"type": "function", "function": {"name": "uber.ride"}}
+    asked = {"role": "user", "content": "Go"}
+    row = {"messages": [asked, {"role": "assistant", "content": None, "tool_calls": [called]}], "tools": [tool]}
+    (project.root / "old.jsonl").write_text(json.dumps(row) + "\n")
+    done = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--drop-column", "nosuch")
+    assert "convert again with --rename-functions --force" in done.err
+    assert "Warning: --drop-column nosuch left nothing out" in done.err
+    again = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--rename-functions", "--force")
+    assert again.code == 0, again.err
 
 
 def test_questions_of_bfcl_are_joined_with_their_answers_by_id(project: Project) -> None:

@@ -229,7 +229,9 @@ def test_the_answers_of_squad_are_read_when_their_column_is_named(convert: Conve
 
 def test_questions_without_answers_are_named_once_with_the_option_for_their_file(convert: Convert) -> None:
     row = {"id": "x_0", "question": [[ASKED]], "function": [TOOL["function"]]}
-    with pytest.raises(RowsNotConverted, match=r"in:1: the call.*also on lines 2, 3 and 4.*--answers FILE") as refused:
+    with pytest.raises(
+        RowsNotConverted, match=r"in:1: the call.*also on lines 2, 3 and 4.*--answers FILE"
+    ) as refused:
         convert([row] * 4)
     assert str(refused.value).count("the call and the answer are empty") == 1
     assert "another format" not in str(refused.value)
