@@ -12,6 +12,7 @@ from shlex import quote
 from typing import Any
 
 from orchestrator.dataset.rules import RULES, Severity
+from orchestrator.dataset.rules.rule import CONVERT_COMMAND
 
 Pointer = tuple[str | int, ...]
 """The keys and indexes (from 0) that lead from an example to the place."""
@@ -48,7 +49,16 @@ class Finding:
         """All of it, as a compiler would: `train.jsonl:2: FT205 at /messages/1: the content is missing. Add it.`"""
         line = "" if self.line is None else f":{self.line}"
         place = f" at {self.pointer}" if self.pointer else ""
-        return f"{path}{line}: {self.code}{place}: {self.reason}. {self.fix}"
+        return f"{path}{line}: {self.code}{place}: {self.reason}. {with_command_for(self.fix, path)}"
+
+
+def with_command_for(fix: str, path: Path) -> str:
+    """The fix with the file's own name in the command that converts it, quoted for a shell."""
+    if CONVERT_COMMAND not in fix:
+        return fix
+    target = path.with_name(f"{path.stem}.converted.jsonl")
+    command = f"ftorch data convert {quote(str(path))} -o {quote(str(target))}"
+    return fix.replace(CONVERT_COMMAND, command)
 
 
 @dataclass

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.dataset.findings import shown
+from orchestrator.dataset.findings import printable, shown
+from orchestrator.endpoints.refusals import shortened
 from orchestrator.evaluation.answers import Answer
 from orchestrator.evaluation.cases import Case
 from orchestrator.evaluation.scoring.calls import (
@@ -32,6 +33,7 @@ from orchestrator.evaluation.scoring.verdicts import (
     Verdict,
 )
 
+_LONGEST_ERROR = 500
 _NO_REJECTIONS = Rejections()
 
 
@@ -41,7 +43,7 @@ def score(case: Case, answer: Answer, rejections: Rejections = _NO_REJECTIONS) -
     `rejections` tells which calls count as rejecting a request; those that the case itself expects always do.
     """
     if answer.api_error:
-        difference = Difference(Mistake.API_ERROR, found=shown(answer.api_error, 200)[1:-1])
+        difference = Difference(Mistake.API_ERROR, found=printable(shortened(answer.api_error, _LONGEST_ERROR)))
         return Verdict(case.id, case.expects, None, None, difference)
     attempts = [attempt_of(call, case.tools) for call in answer.calls]
     outcome = _nearest([_outcome(expected, attempts, answer) for expected in case.accepted])

@@ -11,7 +11,8 @@ from pathlib import Path
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.dataset.basemodels import doubt_about
-from orchestrator.dataset.checking.filesets import Announce, Limits, check_together, limits_of, sources_of
+from orchestrator.dataset.checking.filesets import Announce, check_together, sources_of
+from orchestrator.dataset.checking.limits import Limits, limits_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
 from orchestrator.dataset.pricing import CostEstimate, training_cost

@@ -270,6 +270,9 @@ def test_where_the_file_rejects_in_text_a_text_rejects(make_case: MakeCase) -> N
 
 
 def test_an_api_error_is_neither_right_nor_wrong(make_case: MakeCase) -> None:
+    said = f"{'refused ' * 30}(HTTP 400, unsupported_value, request req_22cea9ac)"
+    assert score(make_case(BOOKING), Answer(api_error=said)).difference.found == said
+    assert score(make_case(BOOKING), Answer(api_error=said * 9)).difference.found.endswith("…")
     verdict = score(make_case(BOOKING), Answer(api_error="503 overloaded"))
     assert verdict.is_api_error
     assert (verdict.level, mistake(verdict), verdict.arguments) == (None, Mistake.API_ERROR, ArgumentCounts())

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.dataset.basemodels import Method, Purpose, Subject, base_model, is_version_of, trained_with
+from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.checking.formats import with_command_for
+from orchestrator.dataset.checking.limits import ENDPOINT_TYPES, Limits, beyond_limits, limits_of
 from orchestrator.dataset.checking.report import CheckReport
-from orchestrator.dataset.findings import Notes
+from orchestrator.dataset.findings import Notes, with_command_for
 from orchestrator.dataset.profile import Profile, note_leaks
 from orchestrator.dataset.variants import Definitions, Variant, disagreement
 from orchestrator.errors import (
@@ -28,40 +28,6 @@ from orchestrator.spelling import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
-
-
-# --- Limits per endpoint -----------------------------------------------------------------------------------------
-
-
-_ALL: frozenset[Method] = frozenset({"supervised", "dpo", "reinforcement"})
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Of one type of endpoint."""
-
-    endpoint: str
-    methods: frozenset[Method] = _ALL
-    any_file_size: bool = False
-    """True where no limit of a file's size is known; else 512 MiB, which the large services share."""
-    most_trained_tokens: int | None = None
-    """Tokens of an epoch × epochs, of one job; None where there is no limit."""
-
-
-# OpenAI's API reference on files and Azure's page on quotas and limits, read in November 2026; for `local`, what
-# its own server answers. Compatible hosts differ, and nothing holds for all of them.
-_LIMITS: Mapping[str, Limits] = {
-    "openai": Limits("openai"),
-    "azure": Limits("azure", most_trained_tokens=2_000_000_000),
-    "local": Limits("local", frozenset({"supervised", "dpo"})),
-    "compatible": Limits("compatible", any_file_size=True),
-}
-ENDPOINT_TYPES = tuple(_LIMITS)
-
-
-def limits_of(endpoint_type: str) -> Limits:
-    """The limits of an endpoint type of the configuration."""
-    return _LIMITS[endpoint_type]
 
 
 # --- Which files are checked -------------------------------------------------------------------------------------
@@ -96,6 +62,8 @@ class Source:
     """True where neither the user nor the file's name says what it is for."""
     allow_leak: bool = False
     """True where most of what the file measures with may be in training too."""
+    of_job: bool = False
+    """True where a job file names it."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +107,7 @@ def sources_of(job: JobFile, limits: Limits) -> tuple[Source, ...]:
         epochs=1 if epochs == "auto" else epochs,
         group=str(job.source),
         allow_leak=job.data.allow_leak or (job.evaluation is not None and job.evaluation.allow_leak),
+        of_job=True,
     )
     trained_on: tuple[tuple[Path | None, Purpose], ...] = (
         (job.training_path, "training"),
@@ -222,12 +191,11 @@ def _require_existing(path: Path) -> None:
 Announce = Callable[[Source], None]
 """Told of each file before it is read."""
 
-_LARGE = ("openai", "azure")
-_REFUSED: Mapping[str, str] = {
-    "FT333": "definitions whose schema is incomplete",
-    "FT334": 'definitions with "strict": true whose schema is not strict',
-    "FT335": "definitions with too long a description",
+_IN_JOB_FILES = {
+    "give --allow-leak": "set data.allow_leak = true in the job file",
+    "are checked with --method reinforcement": 'need type = "reinforcement" under [method]',
 }
+"""What a fix says to type, and what it says where a job file decides that."""
 
 _ORDER: tuple[Purpose, ...] = ("training", "validation", "evaluation")
 
@@ -278,7 +246,19 @@ def check_together(
         if announce:
             announce(source)
         checked.append(CheckedSource(source, _check(source, keep_all)))
-    return _compared(checked, keep_all)
+    return [_in_words_for(each) for each in _compared(checked, keep_all)]
+
+
+def _in_words_for(checked: CheckedSource) -> CheckedSource:
+    """The fixes with the file's name in their commands, and with what a job file has in place of an option."""
+    source, report = checked.source, checked.report
+    findings = []
+    for finding in report.findings:
+        fix = with_command_for(finding.fix, source.path)
+        for option, key in _IN_JOB_FILES.items() if source.of_job else ():
+            fix = fix.replace(option, key)
+        findings.append(replace(finding, fix=fix))
+    return replace(checked, report=replace(report, findings=tuple(findings)))
 
 
 def _check(source: Source, keep_all: bool) -> CheckReport:
@@ -293,9 +273,9 @@ def _check(source: Source, keep_all: bool) -> CheckReport:
         )
     except DataFileUnreadable as error:
         return _unreadable(source, error)
-    named = tuple(replace(each, fix=with_command_for(each.fix, source.path)) for each in report.findings)
-    report = replace(report, findings=named)
-    return _with(report, _beyond_limits(source, report))
+    if source.limits is None:
+        return report
+    return _with(report, beyond_limits(source.limits, report, source.model, source.epochs))
 
 
 def _unreadable(source: Source, error: DataFileUnreadable) -> CheckReport:
@@ -303,49 +283,6 @@ def _unreadable(source: Source, error: DataFileUnreadable) -> CheckReport:
     notes.add("FT100", problem=error.facts["problem"])
     method = source.method or "supervised"
     return CheckReport(method, 0, tuple(notes.findings), notes.counts, None, Profile(source.purpose))
-
-
-def _beyond_limits(source: Source, report: CheckReport) -> Notes:
-    notes, limits = Notes(), source.limits
-    if limits is None:
-        return notes
-    if report.method not in limits.methods:
-        notes.add("FT701", endpoint=limits.endpoint, method=report.method)
-    _note_refusals(limits.endpoint, report, notes)
-    _note_untrained(source, limits.endpoint, report, notes)
-    tokens, most = report.tokens, limits.most_trained_tokens
-    if source.purpose == "training" and tokens and most and tokens * source.epochs > most:
-        notes.add("FT702", endpoint=limits.endpoint, tokens=tokens, epochs=source.epochs, limit=most)
-    return notes
-
-
-def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
-    """What the two large services refuse, and other hosts may take."""
-    for code, problem in _REFUSED.items():
-        if endpoint in _LARGE and (count := report.counts.get(code)):
-            first = next(finding for finding in report.findings if finding.code == code)
-            notes.at(first.line)
-            notes.add("FT703", endpoint=endpoint, problem=f"{problem} ({count}, see {code})", advice=first.fix)
-    images = report.survey.answers.with_images
-    if endpoint == "openai" and report.method == "dpo" and images.count:
-        notes.at(images.first[0])
-        problem = f"preference data with images, of which {images.count:,} example(s) hold some: {images}"
-        notes.add("FT703", endpoint=endpoint, problem=problem, advice="Leave the images out, or train supervised.")
-
-
-def _note_untrained(source: Source, endpoint: str, report: CheckReport, notes: Notes) -> None:
-    """Note a model that the endpoint does not train with the method, or with images."""
-    subjects: list[Subject] = [report.method]
-    if report.survey.answers.with_images.count and report.method != "dpo":
-        subjects.append("images")
-    for subject in subjects:
-        families = trained_with(endpoint, subject)
-        if source.model is None or families is None:
-            continue
-        if not any(is_version_of(base_model(source.model), family) for family in families):
-            notes.at(None)
-            models = " and ".join(filter(None, (", ".join(families[:-1]), families[-1])))
-            notes.add("FT704", endpoint=endpoint, models=models, subject=subject, model=source.model)
 
 
 def _compared(checked: Sequence[CheckedSource], keep_all: bool) -> list[CheckedSource]:

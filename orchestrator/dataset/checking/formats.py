@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from io import StringIO
 from itertools import islice
-from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from orchestrator.dataset.basemodels import Method
@@ -90,15 +88,6 @@ _ROWS = (
 _CHAT_KEYS = frozenset(
     ("messages", "tools", "functions", "parallel_tool_calls", "tool_choice", "function_call", "response_format")
 )
-
-
-def with_command_for(fix: str, path: Path) -> str:
-    """The fix with the file's own name in the command that converts it, quoted for a shell."""
-    if CONVERT_COMMAND not in fix:
-        return fix
-    target = path.with_name(f"{path.stem}.converted.jsonl")
-    command = f"ftorch data convert {quote(str(path))} -o {quote(str(target))}"
-    return fix.replace(CONVERT_COMMAND, command)
 
 
 def note_foreign_file(head: bytes, notes: Notes) -> bool:

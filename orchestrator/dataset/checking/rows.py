@@ -13,10 +13,9 @@ from orchestrator.dataset.checking.formats import (
     looks_like_training,
     note_foreign_file,
     shape_of,
-    with_command_for,
 )
 from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.findings import Notes, without_content
+from orchestrator.dataset.findings import Notes, with_command_for, without_content
 from orchestrator.dataset.jsontext import parse_json
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines, parse_line
 from orchestrator.dataset.texts import check_texts

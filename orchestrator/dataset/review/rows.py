@@ -13,10 +13,9 @@ from orchestrator.dataset.checking.formats import (
     HEAD_BYTES,
     looks_like_training,
     note_foreign_file,
-    with_command_for,
 )
 from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.findings import Notes, without_content
+from orchestrator.dataset.findings import Notes, with_command_for, without_content
 from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines, parse_line
 from orchestrator.dataset.toollists import Reader
 from orchestrator.errors import DataFileEmpty, LineUnreadable, NotExamples, RowChanged

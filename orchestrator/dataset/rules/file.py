@@ -144,8 +144,8 @@ ENDPOINTS: tuple[Rule, ...] = (
     warning(
         "FT704",
         "model not trained with this",
-        "{endpoint} trains {models} with {subject}, as far as is known (November 2026), and not {model}",
-        "Choose one of these models, or another endpoint.",
+        "{endpoint} trains {what}, and not {other}",
+        "{advice}, or choose another endpoint.",
     ),
 )
 
@@ -161,6 +161,6 @@ BETWEEN_FILES: tuple[Rule, ...] = (
         "mostly leaked",
         "{count} of {of} example(s) are in {other} too, or nearly: {where}",
         "Measure with other examples: ftorch data split takes some out of the training file. To measure with these "
-        "all the same, give --allow-leak, or set data.allow_leak = true in the job file.",
+        "all the same, give --allow-leak.",
     ),
 )

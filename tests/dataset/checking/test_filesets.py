@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.surveys import says, write_rows
 
+from orchestrator.dataset.basemodels import Purpose
 from orchestrator.dataset.checking import checks
-from orchestrator.dataset.checking.filesets import CheckedSource, Limits, Source, check_together, limits_of
+from orchestrator.dataset.checking.filesets import CheckedSource, Source, check_together
+from orchestrator.dataset.checking.limits import Limits, limits_of
 
 PLACES = [f"{colour} {thing}" for colour in ("red", "blue", "old") for thing in ("barn", "bridge", "tower", "mill")]
 Write = Callable[..., Source]
@@ -105,6 +108,29 @@ def test_a_method_is_held_against_the_models_that_are_trained_with_it(write: Wri
     for model, said in (("gpt-3.5-turbo-0125", True), ("gpt-4.1-nano-2025-04-14", False)):
         [checked] = check_together([Source(path, "training", model=model, limits=limits_of("openai"))])
         assert ("FT704" in codes(checked)) is said
+
+
+def test_images_are_named_where_the_local_endpoint_reads_text_only(tmp_path: Path) -> None:
+    purposes: tuple[Purpose, ...] = ("training", "evaluation")
+    for purpose in purposes:
+        path = pictures(tmp_path / f"{purpose}.jsonl")
+        [checked] = check_together([Source(path, purpose, model="tiny", limits=limits_of("local"))])
+        [found] = [each for each in checked.report.findings if each.code == "FT704"]
+        assert found.reason.startswith("local trains on text only, and not on images, which ")
+
+
+def test_a_job_files_findings_name_its_keys_and_no_options(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "train.jsonl", [{"messages": [{"role": "user", "content": "Up"}]}] * 12)
+    for of_job, words in ((False, "--method reinforcement"), (True, 'type = "reinforcement" under [method]')):
+        [checked] = check_together([Source(path, "training", of_job=of_job)])
+        [fix] = [each.fix for each in checked.report.findings if each.code == "FT208"]
+        assert words in fix
+        assert ("--method" in fix) is not of_job
+    for of_job, words in ((False, "give --allow-leak."), (True, "set data.allow_leak = true in the job file.")):
+        good = write_rows(tmp_path / "good.jsonl", [says(f"Climb {number}", "Yes.") for number in range(12)])
+        sources = [Source(good, "training", of_job=of_job), Source(good, "evaluation", of_job=of_job)]
+        fixes = [each.fix for each in check_together(sources)[1].report.findings if each.code == "FT802"]
+        assert [fix.endswith(words) for fix in fixes] == [True]
 
 
 def test_preference_data_with_images_is_an_error_for_openai(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from support.mutations import mutated
 
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import CheckReport
-from orchestrator.dataset.checking.filesets import ENDPOINT_TYPES, CheckedSource, Source, check_together, limits_of
+from orchestrator.dataset.checking.filesets import CheckedSource, Source, check_together
+from orchestrator.dataset.checking.limits import ENDPOINT_TYPES, limits_of
 from orchestrator.dataset.rules import RULES
 from orchestrator.reports.findings import findings_json, print_findings
 

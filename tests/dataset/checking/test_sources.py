@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.dataset.checking.filesets import CheckOptions, gather, limits_of, purpose_in_name
+from orchestrator.dataset.checking.filesets import CheckOptions, gather, purpose_in_name
+from orchestrator.dataset.checking.limits import limits_of
 from orchestrator.errors import (
     DataFileNotFound,
     InvalidJobFile,
