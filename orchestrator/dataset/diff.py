@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from orchestrator.dataset.basemodels import Method
 from orchestrator.dataset.checking.rows import GoodRows, rows_on
 from orchestrator.dataset.profile import Profile
 from orchestrator.dataset.profile.fingerprints import Example, Turn, read_example, texts_of
@@ -92,12 +93,12 @@ class Difference:
         return not (examples or self.functions_added or self.functions_removed or self.functions_changed)
 
 
-def diff_files(before: Path, after: Path, model: str | None = None) -> Difference:
-    """Compare two files; `model` chooses the token encoding.
+def diff_files(before: Path, after: Path, model: str | None = None, method: Method | None = None) -> Difference:
+    """Compare two files; `model` chooses the token encoding, `method` what an example must look like.
 
     Raises NoGoodExample, NotExamples, DataFileNotFound, DataFileUnreadable or DataFileEmpty.
     """
-    old, new = _read(before, model), _read(after, model)
+    old, new = _read(before, model, method), _read(after, model, method)
     matched = _match(old.survey.prompts, new.survey.prompts)
     functions = _Functions(old.survey.tools.functions, new.survey.tools.functions)
     return Difference(
@@ -139,8 +140,8 @@ class _File:
         return prompts.conversations[index] ^ prompts.prompts[index] ^ prompts.instructions[index]
 
 
-def _read(path: Path, model: str | None) -> _File:
-    found, rows = _File(path), GoodRows(path)
+def _read(path: Path, model: str | None, method: Method | None) -> _File:
+    found, rows = _File(path), GoodRows(path, method)
     for line, row in rows:
         found.survey.add(line, row)
         found.tokens += count_example(row, model)

@@ -10,10 +10,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestrator.dataset.basemodels import Method
+from orchestrator.dataset.checking.filesets import purpose_in_name
+from orchestrator.dataset.checking.rows import row_of_line
 from orchestrator.dataset.files import json_line, new_files, open_as_sent
-from orchestrator.dataset.jsontext import NotJson, parse_json
-from orchestrator.dataset.lines import LONGEST_LINE_BYTES, numbered_lines
+from orchestrator.dataset.lines import numbered_lines
 from orchestrator.dataset.tokens import count_messages
+from orchestrator.dataset.toollists import Reader
 from orchestrator.dataset.variants import (
     Definitions,
     Variant,
@@ -102,20 +105,26 @@ class Shortened:
 
 
 def shorten_files(
-    files: Mapping[Path, Path], cut: Cut, *, model: str | None = None, force: bool = False
+    files: Mapping[Path, Path],
+    cut: Cut,
+    *,
+    model: str | None = None,
+    force: bool = False,
+    method: Method | None = None,
 ) -> list[Shortened]:
     """Write each of the `files` (sources to targets) with a shorter prompt; all of them, or none.
 
-    Answers, and every key that says nothing about tools, stay as they are. `model` chooses the token encoding.
+    Answers, and every key that says nothing about tools, stay as they are. `model` chooses the token encoding,
+    `method` what an example must look like.
     Raises DefinitionsDiffer where two files define a function differently, NoSuchTool for a name that none of them
-    declares, ToolStillCalled for a dropped one that an example calls, LineUnreadable, DataFileNotFound,
-    DataFileUnreadable, DataFileEmpty, OutputExists (unless `force`) and OutputUnwritable.
+    declares, ToolStillCalled for a dropped one that an example calls, LineUnreadable for a line with an error,
+    DataFileNotFound, DataFileUnreadable, DataFileEmpty, OutputExists (unless `force`) and OutputUnwritable.
     """
     before = _agreeing([*files])
     _require_declared([*cut.names, *cut.definitions], before.values())
     with new_files([*files.values()], replace=force) as outputs:
         return [
-            _Shortening(cut, model, output).shorten(source, target, before[source])
+            _Shortening(cut, model, method, output).shorten(source, target, before[source])
             for (source, target), output in zip(files.items(), outputs, strict=True)
         ]
 
@@ -213,15 +222,20 @@ def _require_declared(names: Collection[str], files: Collection[Definitions]) ->
 class _Shortening:
     cut: Cut
     model: str | None
+    method: Method | None
     output: BinaryIO
     before: array[int] = field(default_factory=lambda: array("Q"))
     after: array[int] = field(default_factory=lambda: array("Q"))
 
     def shorten(self, source: Path, target: Path, definitions: Definitions) -> Shortened:
         kept = Definitions(str(target))
+        reader, with_keys = Reader(), purpose_in_name(source) != "evaluation"
         with open_as_sent(source) as stream:
             for number, line in numbered_lines(stream):
-                row = _row(source, number, line)
+                judged = row_of_line(number, line, reader, self.method, with_keys=with_keys)
+                if judged.example is None:
+                    raise LineUnreadable(path=source, line=number, problem=judged.problem)
+                row = judged.example
                 shorter = shortened(row, self.cut)
                 self._require_uncalled(source, number, row)
                 self.output.write((json_line(shorter) if shorter != row else line or b"") + b"\n")
@@ -250,18 +264,6 @@ def _called(row: Row) -> set[str]:
             for call in [*(calls if isinstance(calls, list) else []), {"function": message.get("function_call")}]:
                 found.add(_name(call))
     return found
-
-
-def _row(source: Path, number: int, line: bytes | None) -> Row:
-    try:
-        row = parse_json(line.decode()) if line is not None else None
-    except (NotJson, UnicodeDecodeError) as error:
-        problem = error.problem if isinstance(error, NotJson) else "it is not valid UTF-8"
-        raise LineUnreadable(path=source, line=number, problem=problem) from None
-    if not isinstance(row, dict) or not ("messages" in row or isinstance(row.get("input"), dict)):
-        problem = f"it holds no messages (and at most {LONGEST_LINE_BYTES >> 20} MiB are read)"
-        raise LineUnreadable(path=source, line=number, problem=problem)
-    return row
 
 
 def _prompt_length(row: Row, model: str | None) -> int:

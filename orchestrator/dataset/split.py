@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from orchestrator.dataset.basemodels import Purpose
+from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.rows import read_rows
 from orchestrator.dataset.files import new_files, open_as_sent
 from orchestrator.dataset.profile import Profile
@@ -41,13 +41,21 @@ class Split:
 
 
 def split_file(
-    source: Path, folder: Path, *, validation: float, evaluation: float, seed: int, replace: bool = False
+    source: Path,
+    folder: Path,
+    *,
+    validation: float,
+    evaluation: float,
+    seed: int,
+    replace: bool = False,
+    method: Method | None = None,
 ) -> Split:
     """Write `train.jsonl`, `validation.jsonl` and `evaluation.jsonl` into `folder`; all of them, or none.
 
     The shares (0 to 1, together below 1) hold for each called function as nearly as whole examples allow. Prompts
     that are equal or nearly so stay together (see `Prompts.near_pairs`), and each function keeps an example to
-    train on. Lines stay as they are, in their order; the same seed and file give the same split.
+    train on. Lines stay as they are, in their order; the same seed and file give the same split. `method` says what
+    an example must look like; without it each row tells.
     Raises LineUnreadable where a line has an error, SplitLeavesNothing where a file would be empty,
     OutputIsSource, OutputExists (unless `replace`), OutputUnwritable, NotExamples, DataFileNotFound,
     DataFileUnreadable and DataFileEmpty.
@@ -56,7 +64,7 @@ def split_file(
     targets = {part: folder / FILE_NAMES[part] for part in PARTS if part == "training" or shares[part]}
     if any(target.exists() and target.samefile(source) for target in targets.values()):
         raise OutputIsSource(path=source)
-    reading = _read(source)
+    reading = _read(source, method)
     clusters = clusters_of(reading.survey.prompts)
     parts = assign_parts(clusters, reading.answers, shares, Random(seed))
     _require_examples(source, clusters, parts, shares)
@@ -76,10 +84,10 @@ class _Reading:
     """For each example, the functions that it calls."""
 
 
-def _read(source: Path) -> _Reading:
+def _read(source: Path, method: Method | None) -> _Reading:
     reading = _Reading()
     names: dict[str, str] = {}
-    for row in read_rows(source):
+    for row in read_rows(source, method):
         if row.example is None:
             raise LineUnreadable(path=source, line=row.line, problem=row.problem)
         calls = reading.survey.add(row.line, row.example).calls

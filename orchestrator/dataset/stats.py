@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from orchestrator.dataset.basemodels import Method
 from orchestrator.dataset.checking.rows import GoodRows
 from orchestrator.dataset.profile import Profile
 from orchestrator.dataset.profile.coverage import choices_of
@@ -94,12 +95,12 @@ class Statistics:
         return self.definition_tokens / self.prompt_tokens.total if self.prompt_tokens.total else 0.0
 
 
-def statistics_of(path: Path, model: str | None = None) -> Statistics:
-    """Read `path` once and count; `model` chooses the token encoding.
+def statistics_of(path: Path, model: str | None = None, method: Method | None = None) -> Statistics:
+    """Read `path` once and count; `model` chooses the token encoding, `method` what an example must look like.
 
     Raises NoGoodExample, NotExamples, DataFileNotFound, DataFileUnreadable or DataFileEmpty.
     """
-    counting, rows = _Counting(model), GoodRows(path)
+    counting, rows = _Counting(model), GoodRows(path, method)
     for line, row in rows:
         counting.add(line, row)
     return counting.statistics(path, rows.left_out)

@@ -109,7 +109,7 @@ def test_files_that_define_a_function_differently_are_refused_and_none_is_writte
 
 def test_a_line_that_cannot_be_read_stops_all_files(tmp_path: Path) -> None:
     good, bad = write(tmp_path / "good", EXAMPLE), write(tmp_path / "bad", EXAMPLE, {"prompt": "Hi"})
-    with pytest.raises(LineUnreadable, match=r"bad, line 2: it holds no messages.*ftorch data check"):
+    with pytest.raises(LineUnreadable, match=r"bad, line 2: the key .messages. must hold.*ftorch data check"):
         shorten_files({good: tmp_path / "a", bad: tmp_path / "b"}, CUTS["no-tools"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good"]
 
@@ -169,8 +169,9 @@ def test_rows_that_no_check_has_seen_break_nothing(messages: Any) -> None:
     assert shortened(row, Cut(tools=True)) == {"messages": messages}
 
 
-def test_a_file_of_odd_messages_is_shortened_without_an_exception(tmp_path: Path) -> None:
+@pytest.mark.parametrize("messages", ["x", 3])
+def test_a_file_of_odd_messages_is_refused_without_a_traceback(tmp_path: Path, messages: Any) -> None:
     land = {"type": "function", "function": {"name": "land"}}
-    source = write(tmp_path / "in", {"messages": "x", "tools": [land, TOOL]}, {"messages": 3, "tools": [land]})
-    shorten_files({source: tmp_path / "out"}, cut_of(["tool:land"]))
-    assert json.loads((tmp_path / "out").read_text().splitlines()[1]) == {"messages": 3}
+    source = write(tmp_path / "in", {"messages": messages, "tools": [land, TOOL]})
+    with pytest.raises(LineUnreadable, match="in, line 1: "):
+        shorten_files({source: tmp_path / "out"}, cut_of(["tool:land"]))

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from orchestrator.dataset.rules import Rule
 
 
+of_method = click.option(
+    "--method",
+    type=click.Choice(["supervised", "dpo", "reinforcement"]),
+    help="What an example must look like. Without it the rows tell.",
+)
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
@@ -36,11 +43,7 @@ if TYPE_CHECKING:
     type=click.Choice(["training", "validation", "evaluation"]),
     help="What the files are for. Without it their names tell: train, valid, eval, test.",
 )
-@click.option(
-    "--method",
-    type=click.Choice(["supervised", "dpo", "reinforcement"]),
-    help="What an example must look like. Without it the rows tell.",
-)
+@of_method
 @click.option("--allow-leak", is_flag=True, help="Let most of a file that measures be in training too.")
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not the first five of each kind.")
 @click.option("--strict", is_flag=True, help="Leave with 1 where there are warnings, too.")
@@ -92,10 +95,19 @@ _FILE = click.Path(path_type=Path)
 @click.argument("before", metavar="A", type=_FILE)
 @click.argument("after", metavar="B", type=_FILE)
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
+@of_method
 @click.option("--all", "show_all", is_flag=True, help="Print up to 1,000 examples of each change, not five.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_context
-def diff(ctx: click.Context, before: Path, after: Path, model: str | None, show_all: bool, as_json: bool) -> None:
+def diff(
+    ctx: click.Context,
+    before: Path,
+    after: Path,
+    model: str | None,
+    method: Method | None,
+    show_all: bool,
+    as_json: bool,
+) -> None:
     """Show what changed from A to B: examples, answers, tool definitions, tokens.
 
     Examples are compared by what they say, not by how their JSON is written, and wherever they stand. Call ids make
@@ -105,7 +117,7 @@ def diff(ctx: click.Context, before: Path, after: Path, model: str | None, show_
     from orchestrator.dataset.diff import diff_files
     from orchestrator.reports.datasets import diff_object, print_diff
 
-    found = diff_files(before, after, model)
+    found = diff_files(before, after, model, method)
     if as_json:
         from orchestrator.cli.output import print_json
 
@@ -174,9 +186,10 @@ def _find(code: str) -> list[Rule]:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
+@of_method
 @click.option("--all", "show_all", is_flag=True, help="Print every function, not the 50 most called.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: bool) -> None:
+def stats(files: tuple[Path, ...], model: str | None, method: Method | None, show_all: bool, as_json: bool) -> None:
     """Count what FILEs hold: messages, tokens, and what their calls show of each function.
 
     GIVEN says how often an argument was given and how often it could have been; a ? marks optional ones. VALUES
@@ -189,7 +202,7 @@ def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: b
     if as_json:
         from orchestrator.cli.output import print_json
 
-        print_json([statistics_object(statistics_of(file, model)) for file in files])
+        print_json([statistics_object(statistics_of(file, model, method)) for file in files])
         return
     from orchestrator.reports.text import stdout
 
@@ -197,4 +210,4 @@ def stats(files: tuple[Path, ...], model: str | None, show_all: bool, as_json: b
     for index, file in enumerate(files):
         if index:
             console.print()
-        print_statistics(statistics_of(file, model), console, show_all=show_all)
+        print_statistics(statistics_of(file, model, method), console, show_all=show_all)

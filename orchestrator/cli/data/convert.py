@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.data.check import of_method
 from orchestrator.cli.output import noted_model
 from orchestrator.dataset.formats import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.dataset.basemodels import Method
     from orchestrator.dataset.convert import Container, Options, Shape
     from orchestrator.dataset.shorten import Cut
     from orchestrator.dataset.variants import Variant
@@ -169,6 +171,7 @@ _DROPS = "descriptions, parameters, tools or tool:NAME"
     help="The new file; for several FILEs, or with a / behind, a folder.",
 )
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
+@of_method
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def shorten(
@@ -178,6 +181,7 @@ def shorten(
     system: str | None,
     output: str,
     model: str | None,
+    method: Method | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -197,7 +201,8 @@ def shorten(
     """
     from orchestrator.dataset.shorten import shorten_files
 
-    done = shorten_files(_targets(files, output), _cut(drop, tools, system), model=model, force=force)
+    cut = _cut(drop, tools, system)
+    done = shorten_files(_targets(files, output), cut, model=model, force=force, method=method)
     if as_json:
         from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import shortened_object
@@ -262,10 +267,18 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for train.jsonl, validation.jsonl, evaluation.jsonl.  [default: FILE without its ending]",
 )
+@of_method
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def split(
-    file: Path, validation: float, evaluation: float, seed: int, folder: Path | None, force: bool, as_json: bool
+    file: Path,
+    validation: float,
+    evaluation: float,
+    seed: int,
+    folder: Path | None,
+    method: Method | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Divide FILE into training, validation and evaluation files.
 
@@ -278,7 +291,9 @@ def split(
     from orchestrator.dataset.split import split_file
 
     target = folder or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-split"))
-    done = split_file(file, target, validation=validation, evaluation=evaluation, seed=seed, replace=force)
+    done = split_file(
+        file, target, validation=validation, evaluation=evaluation, seed=seed, replace=force, method=method
+    )
     if as_json:
         from orchestrator.cli.output import print_json
         from orchestrator.reports.datasets import split_object

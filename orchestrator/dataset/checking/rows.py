@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.dataset.basemodels import Method
 from orchestrator.dataset.checking.checks import EXAMPLE_CHECKS
+from orchestrator.dataset.checking.filesets import purpose_in_name
 from orchestrator.dataset.checking.formats import (
     HEAD_BYTES,
     looks_like_training,
     note_foreign_file,
     shape_of,
 )
+from orchestrator.dataset.checking.keys import check_row_keys
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.findings import Notes, with_command_for, without_content
 from orchestrator.dataset.jsontext import parse_json
@@ -32,8 +35,9 @@ class Row:
     problem: str | None = None
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield every line of `path` that is not blank, each judged as an example of the method it looks like.
+def read_rows(path: Path, method: Method | None = None) -> Iterator[Row]:
+    """Yield every line of `path` that is not blank, each judged as an example of `method`, or of the one it looks
+    like.
 
     Raises NotExamples where the file as a whole is something else (gzip, one JSON array), DataFileNotFound or
     DataFileUnreadable.
@@ -45,8 +49,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             raise NotExamples(path=path, problem=found.reason, fix=with_command_for(found.fix, path))
         stream.seek(0)
         reader = Reader()
+        with_keys = purpose_in_name(path) != "evaluation"  # whose rows carry keys of their own
         for number, line in numbered_lines(stream):
-            yield row_of_line(number, line, reader)
+            yield row_of_line(number, line, reader, method, with_keys=with_keys)
 
 
 def rows_on(path: Path, lines: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -63,8 +68,11 @@ def rows_on(path: Path, lines: Collection[int]) -> Iterator[tuple[int, dict[str,
                 return
 
 
-def row_of_line(number: int, line: bytes | None, reader: Reader) -> Row:
-    """The example on a line, judged; `line` None stands for one that is too long."""
+def row_of_line(
+    number: int, line: bytes | None, reader: Reader, method: Method | None = None, *, with_keys: bool = True
+) -> Row:
+    """The example on a line, judged as one of `method`, or of the one it looks like; `line` None stands for one
+    that is too long. Without `with_keys` the keys beside its conversation may be any."""
     if line is None:
         return Row(number, None, f"the line is longer than {LONGEST_LINE_BYTES >> 20} MiB")
     notes = Notes(line=number)
@@ -72,7 +80,11 @@ def row_of_line(number: int, line: bytes | None, reader: Reader) -> Row:
     if parsed := parse_line(line, reader, notes):
         example, text = parsed
         check_texts(example, text, notes)
-        EXAMPLE_CHECKS[shape_of(example) or "supervised"](example, notes)
+        likely = method or shape_of(example) or "supervised"
+        EXAMPLE_CHECKS[likely](example, notes)
+        if with_keys:
+            check_row_keys(example, likely, notes)
+        notes.note_tallies()
     bad = next((finding for finding in notes.findings if finding.severity == "error"), None)
     if bad is None:
         return Row(number, example)
@@ -87,12 +99,14 @@ class GoodRows:
     """
 
     path: Path
+    method: Method | None = None
+    """None: the one that each row looks like."""
     left_out: int = 0
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         first_bad: Row | None = None
         good = 0
-        for row in read_rows(self.path):
+        for row in read_rows(self.path, self.method):
             if row.example is not None:
                 good += 1
                 yield row.line, row.example
