@@ -71,4 +71,4 @@ def main(verbose: bool) -> None:
 @click.pass_context
 def help_command(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Show the help of a command, as `ftorch COMMAND --help` does."""
-    main(args=[*names, "--help"], prog_name="ftorch", standalone_mode=True)
+    main(args=[*names, "--help"], prog_name=ctx.find_root().info_name)

@@ -27,16 +27,16 @@ HARMED: list[Row] = [
 ]
 
 
-@pytest.mark.parametrize("row", HARMED, ids=lambda row: ", ".join(row))
+@pytest.mark.parametrize("row", HARMED, ids=", ".join)
 def test_rows_with_a_key_that_changes_their_meaning_are_not_used(tmp_path: Path, row: Row) -> None:
     path, good = write_rows(tmp_path / "rows.jsonl", [GOOD, row]), write_rows(tmp_path / "good.jsonl", [GOOD])
     rows = GoodRows(path)
     assert ([line for line, _ in rows], rows.left_out) == ([1], 1)
     assert statistics_of(path).left_out == 1
     assert diff_files(path, good).before.left_out == 1
-    with pytest.raises(LineUnreadable, match="line 2: 1 (example|message).s. have the key"):
+    with pytest.raises(LineUnreadable, match=r"line 2: 1 (example|message).s. have the key"):
         split_file(path, tmp_path / "parts", validation=0.1, evaluation=0.1, seed=0)
-    with pytest.raises(LineUnreadable, match="line 2: 1 (example|message).s. have the key"):
+    with pytest.raises(LineUnreadable, match=r"line 2: 1 (example|message).s. have the key"):
         shorten_files({path: tmp_path / "short.jsonl"}, CUTS["no-tools"])
 
 
