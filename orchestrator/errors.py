@@ -270,6 +270,11 @@ class NothingToGenerate(UsageError):
     """{origin}: there is no call to make examples of. Give functions beside the rejection tool."""
 
 
+class RejectionToolNeedsArguments(UsageError):
+    """{origin}: the rejection tool "{name}" can't be called without arguments: {problem}. Leave --rejection-tool
+    out to reject in words, or make its parameters optional."""
+
+
 class NoSuchFunction(UsageError):
     """{origin} has no function "{name}". {hint}"""
 
@@ -370,6 +375,11 @@ class EndpointError(FtorchError):
 
     def __init__(self, message: str | None = None, /, **facts: Any) -> None:
         super().__init__(message, **{"onward": "run: ftorch resume", **facts})
+
+
+class TeacherRefuses(EndpointError):
+    """{endpoint} refused {count} requests in a row: {problem}. Nothing was written. A host that knows no structured
+    output wants --plain-json."""
 
 
 class EndpointUnreachable(EndpointError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orchestrator.api import batches
+from orchestrator.api import batches, generation
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun, Stopped
@@ -14,14 +14,16 @@ from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, RequestedAction, State
 from orchestrator.store import records, runs as store
 from orchestrator.store.batches import Batch
+from orchestrator.store.generations import Generation
 from orchestrator.store.runs import Run
 
 _SETTLING_SECONDS = 10.0
 """How long a job is watched that was asked to be cancelled and is not over yet."""
 
 
-def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) -> Run | Batch:
-    """Request the action of a run and carry it out; the run as it is then. A batch of questions can be cancelled.
+def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) -> Run | Batch | Generation:
+    """Request the action of a run and carry it out; the run as it is then. A batch of questions or a
+    generation can be cancelled.
 
     A run that is not known to be cancelled, paused or unpaused then is a failure. Raises NoSuchRun, AmbiguousRun,
     ActionRefused, Stopped, and EndpointError where the endpoint can't be asked now
@@ -30,10 +32,11 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
     try:
         run = request_action(ledger, key, requested)
     except NoSuchRun:
-        batch = batches.cancel(ledger, key, host) if requested is RequestedAction.CANCEL else None
-        if batch is None:
+        is_cancel = requested is RequestedAction.CANCEL
+        other = is_cancel and (batches.cancel(ledger, key, host) or generation.cancel(ledger, key, host))
+        if not other:
             raise
-        return batch
+        return other
     run = _drive(ledger, run, requested, host)
     host.say(f"run {run.id} is {run.state}: {run.reason}")
     if run.requested_action is not None:

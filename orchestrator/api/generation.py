@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert import check_converted
 from orchestrator.errors import OutputExists, Stopped
-from orchestrator.generation.driving import drive, record
+from orchestrator.generation.driving import cancel as end, drive, record
 from orchestrator.generation.offline import write_offline
 from orchestrator.generation.outcome import Outcome
-from orchestrator.generation.output import dropped, is_own
+from orchestrator.generation.output import head_of, is_own
 from orchestrator.generation.plan import Plan, plan_generation
 from orchestrator.generation.spec import Spec, spec_of
 from orchestrator.generation.states import STOPPED, State
+from orchestrator.generation.steps import standing_of
 from orchestrator.ledger import Ledger
 from orchestrator.store import generations as store
 from orchestrator.store.generations import Generation
@@ -50,7 +52,7 @@ def generate(ledger: Ledger, planned: Plan, host: Host, *, replace_other: bool =
     is_same = known is not None and known.fingerprint == spec.fingerprint
     _require_room(spec, known.written_sha256 if known and is_same else None)
     host.show_generation_plan(planned)
-    if not (known and is_same and known.is_over):
+    if not (known and is_same and known.state == State.DONE):
         host.confirm("Ask the teacher?")
     generation = record(ledger, spec, planned.counts.all, replace_other=replace_other)
     return _carry_on(ledger, generation, host)
@@ -66,6 +68,18 @@ def resume(ledger: Ledger, host: Host) -> bool:
             host.say(f"making {generation.output_path}: {generation.reason}")
             host.show_generation(_carry_on(ledger, generation, host))
     return bool(found)
+
+
+def cancel(ledger: Ledger, key: str, host: Host) -> Generation | None:
+    """End the generation whose id begins so; what was answered is kept. None where there is none."""
+    with ledger.database.write() as connection:
+        found = [each for each in store.unfinished(connection) if each.id.startswith(key)]
+        if len(found) != 1:
+            return None
+        is_ended = end(connection, found[0])
+    said = "is cancelled" if is_ended else "is being cancelled by the process that works on it"
+    host.say(f"generation {found[0].id} {said}; its answers are kept")
+    return found[0]
 
 
 def _carry_on(ledger: Ledger, generation: Generation, host: Host) -> Outcome:
@@ -92,6 +106,7 @@ def outcome_of(ledger: Ledger, generation_id: str, host: Host) -> Outcome:
         host.failed(WAITS)
     elif generation.state != State.DONE:
         host.failed(FAILED)
+        host.say(f"generation {generation.id} {generation.state}: {generation.reason}")
     elif report is not None:
         _judge(report, host)
     return Outcome(
@@ -99,11 +114,21 @@ def outcome_of(ledger: Ledger, generation_id: str, host: Host) -> Outcome:
         generation.examples if report else 0,
         generation.targets,
         report,
-        dropped(spec.outputs.provenance) if report else {},
+        _dropped(ledger, generation, spec, is_written=report is not None),
         spent,
         generation.id,
         "" if generation.is_over else generation.reason,
     )
+
+
+def _dropped(ledger: Ledger, generation: Generation, spec: Spec, *, is_written: bool) -> Mapping[str, int]:
+    """The words that were dropped, by reason."""
+    if is_written:
+        found: Mapping[str, int] = head_of(spec.outputs.provenance, spec).get("dropped", {})
+        return found
+    if generation.state != State.FAILED:
+        return {}
+    return Counter(drop.reason for drop in standing_of(generation, spec, ledger.database).drops)
 
 
 def _judge(report: CheckReport, host: Host) -> None:

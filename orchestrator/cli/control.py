@@ -23,7 +23,7 @@ def cancel(run: str, yes: bool) -> None:
 
     Exits with 0 only where the run is known to be cancelled.
 
-    The id of a batch of questions cancels that; what is answered by then is recorded.
+    The id of a batch of questions, or of a generation, cancels that; what is answered by then is recorded.
     """
     if not yes:
         _ask_before_cancelling(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -41,9 +42,9 @@ def _said(path: Path, variable: str) -> str:
 
 def _database(url: str) -> str:
     """Where it is, without the password that an address may hold."""
-    from sqlalchemy.engine import make_url
-
-    address = make_url(url)
-    if address.get_backend_name() == "sqlite":
-        return _said(Path(address.database or ""), "FTORCH_DATABASE_URL")
-    return f"{address.render_as_string(hide_password=True)} (by $FTORCH_DATABASE_URL)"
+    address = urlsplit(url)
+    if address.scheme.startswith("sqlite"):
+        return _said(Path(unquote(address.path.removeprefix("/"))), "FTORCH_DATABASE_URL")
+    user, at, host = address.netloc.rpartition("@")
+    shown = address._replace(netloc=f"{user.partition(':')[0]}:***{at}{host}" if ":" in user else address.netloc)
+    return f"{shown.geturl()} (by $FTORCH_DATABASE_URL)"

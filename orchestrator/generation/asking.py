@@ -7,6 +7,7 @@ idempotency key, and count twice against the budget.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from orchestrator.dataset.pricing import calls_cost
 from orchestrator.dataset.tokens import count_messages
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.worker import LEASE_SECONDS
-from orchestrator.errors import LostLease, NotAnAnswer
+from orchestrator.errors import LostLease, NotAnAnswer, RequestRefused, TeacherRefuses
 from orchestrator.evaluation.answers import problem_of, read_answer
 from orchestrator.evaluation.asking import Question, Reply, ask_all
 from orchestrator.evaluation.plan import asked_as
@@ -33,6 +34,8 @@ WORDS_TOKENS = 90
 CALL_TOKENS = 60
 """Tokens assumed of a call, as in evaluations."""
 _FLUSH_SECONDS = 0.2
+_FIRST = 4
+_MOST_REFUSED = 8
 _BATCH = 50
 
 
@@ -59,6 +62,8 @@ class Asker:
     examples: int
     reserve: float = 0.0
     """US dollars that the budget must have left for each example whose words are asked for: its round trip."""
+    reserved: float = 0.0
+    """US dollars that are set aside already."""
     is_short: bool = False
     """The budget did not allow all of them."""
     done: int = 0
@@ -67,10 +72,20 @@ class Asker:
     _problems: dict[Asked, str] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
     _intended_at: float = 0.0
+    _sends: Counter[Asked] = field(default_factory=Counter)
+    _refused: set[Asked] = field(default_factory=set)
+    _refused_in_a_row: int = 0
 
     async def ask(self, questions: Sequence[Question]) -> None:
         """Ask them as far as the budget allows. Raises LostLease, and what concerns every question."""
         self._show()
+        # With a budget the first few answers tell what the others cost, before many are under way.
+        first = len(questions) if self.generation.max_cost_usd is None else _FIRST
+        for some in (questions[:first], questions[first:]):
+            if some and not self.is_short and not self.context.stop.is_set():
+                await self._ask_some(some)
+
+    async def _ask_some(self, questions: Sequence[Question]) -> None:
         with self._flushing():
             await ask_all(
                 self._intended(questions),
@@ -84,8 +99,7 @@ class Asker:
         """The questions, each after its intent was written. As many as are asked at once are written together."""
         size = max(1, min(self.concurrency, _BATCH))
         for start in range(0, len(questions), size):
-            allowed = self._intend(questions[start : start + size])
-            yield from allowed
+            yield from self._intend(questions[start : start + size])
             if self.is_short:
                 return
 
@@ -94,14 +108,17 @@ class Asker:
         self._flush()
         with context.database.write(durable=True) as connection:
             GENERATIONS.note(connection, generation, context.owner, context.now(), {})  # raises LostLease
-            budget = Budget(generation.max_cost_usd, store.spent(connection, generation.id).usd)
+            spent = store.spent(connection, generation.id)
+            budget = Budget(generation.max_cost_usd, spent.expected + self.reserved)
             intents, allowed = list[Intent](), list[Question]()
             for question in questions:
                 usd = estimate(question, context.config)
-                if not budget.allows((usd or 0.0) + self.reserve * items_of(question.request)):
+                aside = self.reserve * items_of(question.request)
+                if not budget.allows((usd or 0.0) * spent.dearer + aside):
                     self.is_short = True
                     break
-                budget.spent += (usd or 0.0) + self.reserve * items_of(question.request)
+                budget.spent += (usd or 0.0) * spent.dearer + aside
+                self.reserved += aside
                 intents.append(Intent(generation.id, *asked_as(question), context.now(), usd))
                 allowed.append(question)
             if intents:
@@ -118,11 +135,27 @@ class Asker:
         ):  # this process may have slept
             raise LostLease(kind="generation", id=self.generation.id)
         crash_point("before-generation-request")
-        completion = await context.endpoint.chat(question.request, question.once)
+        self._sends[asked_as(question)] += 1
+        try:
+            completion = await context.endpoint.chat(question.request, question.once)
+        except RequestRefused as error:
+            self._note_refusal(asked_as(question), error)
+            raise
         crash_point("after-generation-request")
+        self._refused_in_a_row = 0
         if problem := problem_of(completion):
             raise NotAnAnswer(endpoint=context.endpoint.name, problem=problem, sent=True)
         return completion
+
+    def _note_refusal(self, asked: Asked, error: RequestRefused) -> None:
+        """A refusal costs nothing; where all are refused, the cause is common. Raises TeacherRefuses."""
+        self._refused.add(asked)
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row >= max(_MOST_REFUSED, 2 * self.concurrency):
+            self._problems.clear()
+            raise TeacherRefuses(
+                endpoint=self.context.endpoint.name, count=self._refused_in_a_row, problem=error.facts["problem"]
+            ) from error
 
     def _add(self, reply: Reply) -> None:
         asked = asked_as(reply.question)
@@ -157,9 +190,12 @@ class Asker:
             evaluations.add_answers(connection, self._held)
             store.settle_intents(connection, generation_id, self._costs)
             store.fail_intents(connection, generation_id, self._problems)
+            store.count_sends(connection, generation_id, self._sends, self._refused)
             crash_point("before-commit-generation-answers")
         crash_point("after-commit-generation-answers")
         self._held, self._costs, self._problems = [], {}, {}
+        self._sends.clear()
+        self._refused.clear()
         self._show()
 
     def _show(self) -> None:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 from sqlalchemy import Connection, update
 
@@ -17,7 +18,7 @@ from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
 from orchestrator.errors import GenerationUnderWay
 from orchestrator.evaluation.batching.states import Listener as BatchListener
 from orchestrator.generation.spec import Spec
-from orchestrator.generation.states import MACHINE, Context, Listener, NullListener, State
+from orchestrator.generation.states import CANCEL, MACHINE, Context, Listener, NullListener, State
 from orchestrator.generation.steps import STEPS
 from orchestrator.ids import short_id
 from orchestrator.ledger import Ledger
@@ -37,6 +38,7 @@ class GenerationLoop(Loop[Generation, Context]):
         self.worker.stop = stop
         with self.worker.database.write() as connection:
             GENERATIONS.hasten(connection, table.c.id.in_(self.left))
+            store.forget_failures(connection, self.left)
         await super().run(stop)
 
 
@@ -77,7 +79,7 @@ def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = Fa
     with ledger.database.write() as connection:
         known = _known(connection, path, fingerprint)
         if known is not None:
-            return _with_budget(connection, known, spec.settings.max_cost_usd)
+            return _as_given_now(connection, known, spec)
         for other in store.unfinished(connection, output_path=path):
             if not replace_other or not _end(connection, other):
                 raise GenerationUnderWay(path=spec.outputs.training, id=other.id, reason=other.reason)
@@ -88,8 +90,10 @@ def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = Fa
 
 def _known(connection: Connection, path: str, fingerprint: str) -> Generation | None:
     newest = store.newest_of(connection, path)
-    is_same = newest is not None and newest.fingerprint == fingerprint and newest.state != State.CANCELLED
-    return newest if is_same else None
+    if newest is None or newest.fingerprint != fingerprint:
+        return None
+    is_gone = newest.state == State.DONE and not Path(path).exists()  # it is made anew, of the same answers
+    return None if is_gone or newest.state in (State.CANCELLED, State.FAILED) else newest
 
 
 def _new(spec: Spec, fingerprint: str, targets: int) -> Generation:
@@ -110,6 +114,11 @@ def _new(spec: Spec, fingerprint: str, targets: int) -> Generation:
     )
 
 
+def cancel(connection: Connection, generation: Generation) -> bool:
+    """Cancel a generation; False where another process works on it, which is asked to end it."""
+    return _end(connection, generation) or not store.request_action(connection, generation.id, CANCEL)
+
+
 def _end(connection: Connection, other: Generation) -> bool:
     """Cancel a generation that nobody works on; returns whether that was so."""
     owner, now = new_owner(random.SystemRandom()), time.time()
@@ -118,13 +127,16 @@ def _end(connection: Connection, other: Generation) -> bool:
     held = store.get(connection, other.id)
     if held.lease_owner != owner:
         return False
-    MACHINE.move(connection, held, State.CANCELLED, "replaced by another generation", owner=owner, now=now)
+    MACHINE.move(connection, held, State.CANCELLED, "ended by the user", owner=owner, now=now)
     GENERATIONS.release(connection, owner)
     return True
 
 
-def _with_budget(connection: Connection, known: Generation, usd: float | None) -> Generation:
-    """The same generation with the budget that the user gives now. It needs no lease: it only widens what may be
-    asked from the next look on, or narrows it."""
-    connection.execute(update(table).where(table.c.id == known.id).values(max_cost_usd=usd, due_at=None))
-    return replace(known, max_cost_usd=usd)
+def _as_given_now(connection: Connection, known: Generation, spec: Spec) -> Generation:
+    """The same generation with the budget that the user gives now, and the leave to replace files. It needs no
+    lease: both count from the next look on."""
+    outputs = {**known.spec["outputs"], "replace": spec.outputs.replace}
+    document, usd = {**known.spec, "outputs": outputs}, spec.settings.max_cost_usd
+    changes = update(table).where(table.c.id == known.id)
+    connection.execute(changes.values(max_cost_usd=usd, spec=document, due_at=None))
+    return replace(known, max_cost_usd=usd, spec=document)

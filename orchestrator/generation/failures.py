@@ -33,7 +33,7 @@ def targets_like(
     """For each failure, `per_call` targets. Failures whose functions are not among `functions` are left out."""
     found = []
     for number, failure in enumerate(failures):
-        if not failure.calls or any(call["name"] not in functions for call in failure.calls):
+        if not failure.calls or not all(len(cells.of(call["name"])) for call in failure.calls):
             continue
         nearest = [_nearest(call, cells, functions, settings) for call in failure.calls]
         for each in range(settings.per_call):

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
-from orchestrator.dataset.files import inspect_file, new_files
+from orchestrator.dataset.files import new_files
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.dataset.profile.answers import TEMPLATE
 from orchestrator.dataset.profile.fingerprints import json_text
@@ -24,7 +24,8 @@ from orchestrator.generation.spec import Outputs, Spec
 from orchestrator.generation.words import PROMPTS
 from orchestrator.store.generations import Spent
 
-_LONGEST_HEAD = 1 << 20
+_HEAD = b'{"generation":'
+"""What the line on a whole generation begins with."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,22 @@ def write_outputs(
     parts = _parts(made, spec)
     paths = {"training": outputs.training, "validation": outputs.validation, "evaluation": outputs.evaluation}
     wanted = {part: path for part, path in paths.items() if path is not None}
-    replace = outputs.replace or outputs.append_bytes is not None or is_own(spec, written_sha256)
+    is_ours = is_own(spec, written_sha256)
+    if outputs.append_bytes is not None:
+        _require_unchanged(outputs, is_ours)
+    replace = outputs.replace or outputs.append_bytes is not None or is_ours
     dropped = Counter(drop.reason for drop in drops)
+    earlier = _earlier(spec) if outputs.append_bytes is not None else b""
     # Provenance comes first: a process that is killed in between leaves a file that it knows again.
     with _appended(outputs) as kept, new_files([outputs.provenance, *wanted.values()], replace=replace) as streams:
         targets = dict(zip(wanted, streams[1:], strict=True))
         first = _keep(kept, targets["training"], outputs)
-        digest = _write_rows(made, parts, targets, _writer(spec, made), first)
-        head = {**_head(spec, Counter(parts), dropped, unmade, spent), "training_sha256": digest}
+        digests = _write_rows(made, parts, targets, _writer(spec, made), first)
+        head = {**_head(spec, Counter(parts), dropped, unmade, spent), "sha256": digests}
+        streams[0].write(earlier)
         _write_provenance(streams[0], head, made, parts, drops, first.lines)
     kinds = Counter(each.written.target.kind.value for each in made)
-    return Summary(Counter(parts), kinds, dropped, unmade, digest)
+    return Summary(Counter(parts), kinds, dropped, unmade, digests["training"])
 
 
 def _writer(spec: Spec, made: Sequence[Made]) -> Writer:
@@ -92,27 +98,63 @@ def _writer(spec: Spec, made: Sequence[Made]) -> Writer:
 def is_own(spec: Spec, written_sha256: str | None) -> bool:
     """Whether the files that are there were written by this generation, and not changed since."""
     outputs = spec.outputs
-    noted = _provenance_head(outputs.provenance)
-    is_ours = noted.get("generation") == spec.fingerprint[:16]
-    if not outputs.training.exists():
-        return is_ours
-    known = {written_sha256, noted.get("training_sha256") if is_ours else None} - {None}
-    return bool(known) and inspect_file(outputs.training).sha256 in known
+    noted = head_of(outputs.provenance, spec)
+    hashes = noted.get("sha256", {})
+    paths = {"training": outputs.training, "validation": outputs.validation, "evaluation": outputs.evaluation}
+    for part, path in paths.items():
+        if path is None or not path.exists():
+            continue
+        known = {hashes.get(part), written_sha256 if part == "training" else None} - {None}
+        if inspect_any(path) not in known:
+            return False
+    return bool(noted) or written_sha256 is not None
 
 
-def dropped(provenance: Path) -> Mapping[str, int]:
-    """The words that were dropped, by reason, as the provenance file has them."""
-    found = _provenance_head(provenance).get("dropped")
-    return found if isinstance(found, Mapping) else {}
+def inspect_any(path: Path) -> str:
+    """The SHA-256 of a file of any kind, an empty one too."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _provenance_head(path: Path) -> Mapping[str, Any]:
+def _require_unchanged(outputs: Outputs, is_ours: bool) -> None:
+    """What is there is what the rows are appended to, or what this generation wrote. Raises AppendedFileChanged."""
+    path = outputs.training
+    is_there = path.exists() and (is_ours or inspect_any(path) == outputs.append_sha256)
+    if not is_there:
+        raise AppendedFileChanged(path=path)
+
+
+def _earlier(spec: Spec) -> bytes:
+    """The lines of the provenance file that are about the rows which were there before."""
+    kept: list[bytes] = []
     try:
-        with path.open("rb") as source:
-            head = parse_json(source.readline(_LONGEST_HEAD))
-    except (OSError, NotJson):
+        with spec.outputs.provenance.open("rb") as source:
+            for line in source:
+                if line.startswith(_HEAD) and _is_head_of(line, spec):
+                    break
+                kept.append(line)
+    except OSError:
+        pass
+    return b"".join(kept)
+
+
+def _is_head_of(line: bytes, spec: Spec) -> bool:
+    try:
+        head = parse_json(line)
+    except NotJson:
+        return False
+    return isinstance(head, Mapping) and head.get("generation") == spec.fingerprint[:16]
+
+
+def head_of(provenance: Path, spec: Spec) -> Mapping[str, Any]:
+    """What the provenance file says of this generation; {} where it says nothing."""
+    try:
+        with provenance.open("rb") as source:
+            heads = [line for line in source if line.startswith(_HEAD) and _is_head_of(line, spec)]
+    except OSError:
         return {}
-    return head if isinstance(head, Mapping) else {}
+    found: Mapping[str, Any] = parse_json(heads[-1]) if heads else {}
+    return found
 
 
 @dataclass
@@ -171,14 +213,14 @@ def _answer(written: Written) -> str:
 
 def _write_rows(
     made: Sequence[Made], parts: Sequence[str], targets: Mapping[str, BinaryIO], writer: Writer, first: _Kept
-) -> str:
-    digest = first.digest
+) -> dict[str, str]:
+    """Returns the SHA-256 of each file."""
+    digests = {part: first.digest if part == "training" else hashlib.sha256() for part in targets}
     for each, part in zip(made, parts, strict=True):
         line = writer.case(each.written) if part == "evaluation" else writer.row(each.written)
         targets[part].write(line)
-        if part == "training":
-            digest.update(line)
-    return str(digest.hexdigest())
+        digests[part].update(line)
+    return {part: digest.hexdigest() for part, digest in digests.items()}
 
 
 def _write_provenance(

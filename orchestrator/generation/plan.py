@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import doubt_about
+from orchestrator.dataset.checking.schemas import parameters_of
 from orchestrator.dataset.pricing import calls_cost
 from orchestrator.dataset.tokens import count_messages
 from orchestrator.endpoints import capabilities_of
@@ -19,6 +20,7 @@ from orchestrator.errors import (
     NoSuchFunction,
     NoTeacher,
     NothingToGenerate,
+    RejectionToolNeedsArguments,
     TeacherIsRehearsal,
 )
 from orchestrator.generation.asking import CALL_TOKENS, answer_tokens
@@ -90,6 +92,8 @@ def _require_sense(spec: Spec, config: EndpointConfig | None) -> None:
     if tool is not None and tool not in spec.by_name:
         hint = did_you_mean(tool, list(spec.by_name), 'Did you mean "{}"?', otherwise="Name one of its functions.")
         raise NoSuchFunction(name=tool, origin=spec.origin, hint=hint)
+    if tool is not None:
+        _require_no_arguments(spec, tool)
     for path in spec.settings.against:
         if not Path(path).is_file():
             raise DataFileNotFound(path=path)
@@ -101,6 +105,13 @@ def _require_sense(spec: Spec, config: EndpointConfig | None) -> None:
         raise NoTeacher
     if spec.batch and not capabilities_of(config).batch:
         raise NoBatches(endpoint=config.name)
+
+
+def _require_no_arguments(spec: Spec, tool: str) -> None:
+    """A rejection is a call without arguments. Raises RejectionToolNeedsArguments."""
+    problem = next(iter(parameters_of(spec.by_name[tool].schema).validator.iter_errors({})), None)
+    if problem is not None:
+        raise RejectionToolNeedsArguments(origin=spec.origin, name=tool, problem=problem.message)
 
 
 def _counted(targets: Sequence[Target]) -> Counts:

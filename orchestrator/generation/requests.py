@@ -43,6 +43,7 @@ def spec_for(request: Request) -> Spec:
             raise NoOutput
         table, outputs, endpoint = {"tools": request.source}, Outputs(request.output.absolute()), ""
     settings = _settings({**table, **request.settings})
+    settings = settings.model_copy(update={"against": [str(Path(each).absolute()) for each in settings.against]})
     found = read_functions(settings.tools)
     outputs = _with_companions(outputs, settings)
     return Spec(
@@ -100,5 +101,16 @@ def _named(training: Path, part: str) -> Path:
 def _appending(outputs: Outputs, request: Request) -> Outputs:
     if request.append and outputs.training.is_file():
         file = inspect_file(outputs.training)
-        return replace(outputs, append_bytes=file.size, append_sha256=file.sha256)
+        lines = _count_lines(outputs.training)
+        return replace(outputs, append_bytes=file.size, append_sha256=file.sha256, append_lines=lines)
     return replace(outputs, replace=request.replace)
+
+
+def _count_lines(path: Path) -> int:
+    """The lines of a file; the last one counts with and without its end."""
+    lines, last = 0, b"\n"
+    with path.open("rb") as source:
+        while block := source.read(1 << 20):
+            lines += block.count(b"\n")
+            last = block[-1:]
+    return lines + (last != b"\n")

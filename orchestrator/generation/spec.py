@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.dataset.profile.fingerprints import canonical
 from orchestrator.generation.calls import Function, Target
 from orchestrator.generation.cells.cells import Cells, enumerate_cells
+from orchestrator.generation.checks.screening import Against
 from orchestrator.generation.failures import Failure, targets_like
 from orchestrator.generation.targets import Targets
 from orchestrator.generation.words import PROMPTS
@@ -35,6 +36,8 @@ class Outputs:
     """The new rows follow the first so many bytes of the training file; None: it is a new file."""
     append_sha256: str = ""
     """Of those bytes."""
+    append_lines: int = 0
+    """How many lines they are."""
 
     @property
     def provenance(self) -> Path:
@@ -85,10 +88,10 @@ class Spec:
         return self.targets.counts.all if isinstance(self.targets, Targets) else len(self.targets)
 
     @property
-    def screened_against(self) -> list[str]:
-        """The files whose requests must not be made again: those of the settings, and the one to append to."""
-        own = [str(self.outputs.training)] if self.outputs.append_bytes else []
-        return [*self.settings.against, *own]
+    def screened_against(self) -> list[Against]:
+        """The files whose requests must not be made again: those of the settings, and the rows to append to."""
+        own = Against(self.outputs.training, self.outputs.append_lines)
+        return [*(Against(Path(path)) for path in self.settings.against), *([own] if own.lines else [])]
 
     @cached_property
     def tools_sha256(self) -> str:
@@ -100,7 +103,11 @@ class Spec:
         """SHA-256 of all that makes two generations the same, in hex."""
         document = self.document()
         kept = {key: value for key, value in document["settings"].items() if key not in _NO_IDENTITY}
-        return hashlib.sha256(canonical({**document, "settings": kept, "origin": ""})).hexdigest()
+        outputs = {key: value for key, value in document["outputs"].items() if key in _PATHS}
+        outputs["appends"] = self.outputs.append_bytes is not None  # not to what: the file grows by the new rows
+        return hashlib.sha256(
+            canonical({**document, "settings": kept, "outputs": outputs, "origin": ""})
+        ).hexdigest()
 
     def document(self) -> dict[str, Any]:
         """The same as JSON: what is recorded."""

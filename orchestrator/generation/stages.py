@@ -15,7 +15,7 @@ from itertools import groupby
 from orchestrator.dataset.variants import Variant
 from orchestrator.evaluation.asking import Question
 from orchestrator.evaluation.plan import asked_as, batches
-from orchestrator.generation.calls import Drop, Function, Target, Written
+from orchestrator.generation.calls import Drop, Function, Kind, Target, Written
 from orchestrator.generation.checks.evidence import Synonyms, unproven
 from orchestrator.generation.checks.roundtrip import Check, RoundTrip
 from orchestrator.generation.checks.screening import Screen
@@ -49,6 +49,8 @@ class Standing:
     """What is to be asked next; nothing where it is done."""
     stage: str = "done"
     """What the open questions are for."""
+    unchecked: int = 0
+    """Examples of this attempt whose words are there, and whose round trip is still to be paid."""
     examples: list[Example] = field(default_factory=list)
     """In the order of the targets."""
     drops: list[Drop] = field(default_factory=list)
@@ -78,13 +80,17 @@ class Making:
         for attempt in range(1, self.settings.attempts + 1):
             left = [target for target in self.targets if target.id not in found]
             fresh = self._words(left, faults, attempt, standing)
+            standing.unchecked = len(fresh)
+            if self.words_ended and not fresh:
+                break
             passed = [each for each in fresh if self._passes(each, screen, synonyms, faults)]
             if standing.open:
                 break
             for each in self._verified(passed, faults, standing):
                 found[each.written.target.id] = each
-            if standing.open or self.words_ended or len(found) == len(self.targets):
+            if standing.open or len(found) == len(self.targets):
                 break
+        standing.open = list({asked_as(question): question for question in standing.open}.values())
         standing.examples = [found[target.id] for target in self.targets if target.id in found]
         standing.drops = [drop for target in self.targets for drop in faults[target.id]]
         standing.unmade = len(self.targets) - len(found)
@@ -117,13 +123,28 @@ class Making:
 
     def _passes(self, example: Example, screen: Screen, synonyms: Synonyms, faults: dict[str, list[Drop]]) -> bool:
         written = example.written
-        drops = unproven(written, self.functions) or synonyms.conflicts(written) or screen.faults(written)
+        drops = (
+            self._unanswered(written)
+            or unproven(written, self.functions)
+            or synonyms.conflicts(written)
+            or screen.faults(written)
+        )
         if drops:
             _note(faults, drops)
             return False
         synonyms.add(written)
         screen.add(written)
         return True
+
+    def _unanswered(self, written: Written) -> list[Drop]:
+        """A drop where the assistant is to answer in words and the teacher wrote none."""
+        kind, settings = written.target.kind, self.settings
+        in_words = (kind == Kind.REJECT and not settings.rejection_tool) or (
+            kind == Kind.MISSING and settings.when_missing == "ask"
+        )
+        if written.answer or not in_words:
+            return []
+        return [Drop(written.target.id, "empty", "The teacher wrote no answer for the assistant.", written.text)]
 
     def _verified(
         self, passed: Sequence[Example], faults: dict[str, list[Drop]], standing: Standing

@@ -24,6 +24,8 @@ class State(StrEnum):
     """Everything is answered; the files are being written."""
     DONE = "done"
     """Over: the files are there."""
+    FAILED = "failed"
+    """Over: no request passed its checks, and nothing was written."""
     CANCELLED = "cancelled"
     """Over as the user requested, or replaced by another generation of the same file."""
 
@@ -34,9 +36,10 @@ CANCEL = "cancel"
 """The one action that a user may request of a generation."""
 
 MOVES: Mapping[State, frozenset[State]] = {
-    State.ASKING: frozenset({State.WRITING, State.CANCELLED}),
+    State.ASKING: frozenset({State.WRITING, State.FAILED, State.CANCELLED}),
     State.WRITING: frozenset({State.DONE, State.CANCELLED}),
     State.DONE: frozenset(),
+    State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
 }
 """Every legal move. A state without moves is final."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from orchestrator.config import EndpointConfig
@@ -29,6 +30,7 @@ from orchestrator.generation.spec import Spec, spec_of
 from orchestrator.generation.stages import Making, Standing
 from orchestrator.generation.states import CANCEL, STOPPED, Context, State
 from orchestrator.store import evaluations, generations as store
+from orchestrator.store.database import Database
 from orchestrator.store.evaluations import Asked, RecordedAnswer
 from orchestrator.store.generations import GENERATIONS, Generation, Intent
 
@@ -40,8 +42,10 @@ async def asking(generation: Generation, context: Context) -> Outcome:
     if generation.requested_action == CANCEL:
         return Move(State.CANCELLED, "cancelled by the user; what was answered is kept")
     spec = spec_of(generation.spec)
-    standing = await asyncio.to_thread(standing_of, generation, spec, context)
+    standing = await asyncio.to_thread(standing_of, generation, spec, context.database)
     examples = {"examples": len(standing.examples)}
+    if not standing.open and not standing.examples:
+        return Move(State.FAILED, _why_nothing(standing))
     if not standing.open:
         return Move(State.WRITING, "every request is answered", examples)
     is_short = await (_in_batches if spec.batch else _at_once)(generation, spec, standing, context)
@@ -52,18 +56,26 @@ async def asking(generation: Generation, context: Context) -> Outcome:
     return Wait(context.now(), f"{standing.stage}: answered", examples)
 
 
+def _why_nothing(standing: Standing) -> str:
+    if not standing.drops:
+        return "no request was made"
+    reason, count = Counter(drop.reason for drop in standing.drops).most_common(1)[0]
+    first = next(drop.detail for drop in standing.drops if drop.reason == reason)
+    return f"no request passed its checks; {reason}, {count:,} times: {first.rstrip('.')}"
+
+
 async def writing(generation: Generation, context: Context) -> Outcome:
     """Write the files."""
     spec = spec_of(generation.spec)
-    standing = await asyncio.to_thread(standing_of, generation, spec, context)
+    standing = await asyncio.to_thread(standing_of, generation, spec, context.database)
     sha256 = await asyncio.to_thread(_write, generation, spec, standing, context)
     changes = {"examples": len(standing.examples), "written_sha256": sha256}
     return Move(State.DONE, f"{len(standing.examples):,} of {generation.targets:,} examples written", changes)
 
 
-def standing_of(generation: Generation, spec: Spec, context: Context, *, words_ended: bool = False) -> Standing:
+def standing_of(generation: Generation, spec: Spec, database: Database, *, words_ended: bool = False) -> Standing:
     """How far the generation is, by what is recorded; see `Making` for `words_ended`."""
-    database, endpoint = context.database, context.config.name
+    endpoint = generation.endpoint
 
     def answers(asked: Sequence[Asked]) -> Mapping[Asked, RecordedAnswer]:
         with database.read() as connection:
@@ -94,6 +106,7 @@ async def _at_once(generation: Generation, spec: Spec, standing: Standing, conte
         len(standing.open),
         len(standing.examples),
         reserve=reserve_of(spec, context.config),
+        reserved=_reserved(standing, spec, context.config),
     )
     await asker.ask(standing.open)
     return asker.is_short
@@ -101,29 +114,29 @@ async def _at_once(generation: Generation, spec: Spec, standing: Standing, conte
 
 async def _in_batches(generation: Generation, spec: Spec, standing: Standing, context: Context) -> bool:
     """Have the open questions answered through the Batch API; returns the same."""
-    allowed = _intended(generation, spec, standing.open, context)
+    allowed = _intended(generation, spec, standing, context)
     ids = record_questions(context.ledger, context.config.name, allowed)
     errors = await drive(context.ledger, context.config, ids, listener=context.batches, stop=context.stop)
     _settle(generation, allowed, errors, context)
     return len(allowed) < len(standing.open)
 
 
-def _intended(
-    generation: Generation, spec: Spec, questions: Sequence[Question], context: Context
-) -> list[Question]:
+def _intended(generation: Generation, spec: Spec, standing: Standing, context: Context) -> list[Question]:
     """The questions that the budget allows, each with its intent; those of before count once."""
     with context.database.write(durable=True) as connection:
         GENERATIONS.note(connection, generation, context.owner, context.now(), {})  # raises LostLease
-        budget = Budget(generation.max_cost_usd, store.spent(connection, generation.id).usd)
+        spent = store.spent(connection, generation.id)
+        budget = Budget(generation.max_cost_usd, spent.expected + _reserved(standing, spec, context.config))
         known = store.intended(connection, generation.id)
         allowed = []
         reserve = reserve_of(spec, context.config)
-        for question in questions:
+        for question in standing.open:
             usd = estimate(question, context.config, batch=True)
             if asked_as(question) not in known:
-                if not budget.allows((usd or 0.0) + reserve * items_of(question.request)):
+                aside = reserve * items_of(question.request)
+                if not budget.allows((usd or 0.0) * spent.dearer + aside):
                     break
-                budget.spent += usd or 0.0
+                budget.spent += (usd or 0.0) * spent.dearer + aside
                 intent = Intent(generation.id, *asked_as(question), context.now(), usd)
                 store.add_intents(connection, [intent])
             allowed.append(question)
@@ -150,10 +163,10 @@ def _settle(
 
 async def _out_of_budget(generation: Generation, spec: Spec, context: Context) -> Outcome:
     """Check what there is, write it, and wait for the user."""
-    standing = await asyncio.to_thread(standing_of, generation, spec, context, words_ended=True)
+    standing = await asyncio.to_thread(standing_of, generation, spec, context.database, words_ended=True)
     if standing.open:  # their cost was set aside when the words were asked for
         await (_in_batches if spec.batch else _at_once)(generation, spec, standing, context)
-        standing = await asyncio.to_thread(standing_of, generation, spec, context, words_ended=True)
+        standing = await asyncio.to_thread(standing_of, generation, spec, context.database, words_ended=True)
     changes: dict[str, object] = {"examples": len(standing.examples)}
     if standing.examples:
         changes["written_sha256"] = await asyncio.to_thread(_write, generation, spec, standing, context)
@@ -174,6 +187,12 @@ def _write(generation: Generation, spec: Spec, standing: Standing, context: Cont
         spent = store.spent(connection, generation.id)
     sha256 = generation.written_sha256
     return write_outputs(spec, made, standing.drops, standing.unmade, spent, written_sha256=sha256).sha256
+
+
+def _reserved(standing: Standing, spec: Spec, config: EndpointConfig) -> float:
+    """US dollars for the round trips of words that are there already."""
+    is_words = standing.stage.startswith("words")
+    return standing.unchecked * reserve_of(spec, config) if is_words else 0.0
 
 
 def reserve_of(spec: Spec, config: EndpointConfig) -> float:

@@ -114,7 +114,7 @@ def prompt() -> str:
 
 def _item(number: int, target: Target, faults: Mapping[str, Sequence[Drop]]) -> dict[str, Any]:
     item: dict[str, Any] = {"number": number, "kind": target.kind.value, "style": target.style.value}
-    item |= {"language": target.language, "calls": [_call(call) for call in target.calls]}
+    item |= {"id": target.id, "language": target.language, "calls": [_call(call) for call in target.calls]}
     if target.then:
         item["then"] = [_call(call) for call in target.then]
     if target.lacking:

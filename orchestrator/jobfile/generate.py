@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.jobfile.tables import MAX_SEED, MOST_AT_ONCE, Table
 
@@ -71,6 +72,12 @@ class Generate(Table):
     """The share that goes into an evaluation file."""
     against: list[str] = Field(default=[])
     """Files whose requests must not appear among the new ones."""
+
+    @model_validator(mode="after")
+    def _leave_rows_to_train(self) -> Self:
+        if self.validation + self.evaluation >= 1:
+            raise PydanticCustomError("shares", "validation and evaluation together must leave rows to train on")
+        return self
 
     @property
     def rejections(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from orchestrator.jobfile.generate import Generate
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.sweep import (
     DIRECTIONS,
@@ -97,6 +98,7 @@ _TABLES: Mapping[KeyPath, type[Table]] = {
     ("azure", "deployment"): Deployment,
     ("evaluation",): Evaluation,
     ("evaluation", "gate"): Gate,
+    ("generate",): Generate,
     ("sweep",): Sweep,
     ("sweep", "space"): Space,
     ("sweep", "points"): Point,
@@ -141,7 +143,7 @@ def _known_keys(data: Mapping[str, Any], unknown: KeyPath) -> list[str]:
         return list(kinds[found.get(tag, "supervised")].model_fields)
     if table:
         return list(_TABLES[table].model_fields)
-    tables = ["azure", "data", "evaluation", "limits", "metadata", "method", "poll", "sweep"]
+    tables = ["azure", "data", "evaluation", "generate", "limits", "metadata", "method", "poll", "sweep"]
     return tables if isinstance(data[unknown[0]], dict) else [k for k in JobFile.model_fields if k not in tables]
 
 

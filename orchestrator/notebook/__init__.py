@@ -35,6 +35,7 @@ from orchestrator.runs.context import Listener
 from orchestrator.runs.states import RequestedAction
 from orchestrator.store.batches import Batch
 from orchestrator.store.deployments import Deployment
+from orchestrator.store.generations import Generation
 from orchestrator.store.records import Model
 from orchestrator.store.runs import Run as RecordedRun
 
@@ -242,23 +243,23 @@ def models() -> list[Model]:
         return ledger.models()
 
 
-def cancel(key: str) -> Run | Batch:
+def cancel(key: str) -> Run | Batch | Generation:
     """Cancel a run, on the endpoint too, or a batch of questions, and return it. Raises ActionRefused where it is
     over."""
     return _carry_out(key, RequestedAction.CANCEL)
 
 
-def pause(key: str) -> Run | Batch:
+def pause(key: str) -> Run | Batch | Generation:
     """Pause a run's job on the endpoint. Raises ActionRefused where that can't be done."""
     return _carry_out(key, RequestedAction.PAUSE)
 
 
-def unpause(key: str) -> Run | Batch:
+def unpause(key: str) -> Run | Batch | Generation:
     """Let a paused job go on. Raises ActionRefused where it is not paused."""
     return _carry_out(key, RequestedAction.UNPAUSE)
 
 
-def _carry_out(key: str, requested: RequestedAction) -> Run | Batch:
+def _carry_out(key: str, requested: RequestedAction) -> Run | Batch | Generation:
     with Notebook().raising() as host, open_ledger() as ledger:
         done = actions.carry_out(ledger, key, requested, host)
     return Run.of(done) if isinstance(done, RecordedRun) else done

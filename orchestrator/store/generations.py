@@ -6,7 +6,7 @@ notes generations; `orchestrator.generation.states` says which moves there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,6 +72,15 @@ class Spent:
     requests: int
     answered: int
     usd: float
+    pending: float = 0.0
+    """The part of `usd` that is estimated."""
+    dearer: float = 1.0
+    """How many times their estimate the answers have cost on the whole, where that is more than once."""
+
+    @property
+    def expected(self) -> float:
+        """What it comes to if what is pending costs as much more as the answers did."""
+        return self.usd + self.pending * (self.dearer - 1.0)
 
 
 GENERATIONS = Leased("generation", generations, generation_moves, Generation)
@@ -122,11 +131,15 @@ def spent(connection: Connection, generation_id: str) -> Spent:
     of each time that they may have been sent."""
     table = generation_requests.c
     is_answered = table.cost_usd.is_not(None)
-    usd = case((is_answered, table.cost_usd), else_=func.coalesce(table.estimated_usd, 0.0) * table.sends)
+    estimated = func.coalesce(table.estimated_usd, 0.0)
+    # Of an answered request every further time that it may have been sent counts as estimated.
+    usd = case((is_answered, table.cost_usd + estimated * (table.sends - 1)), else_=estimated * table.sends)
     answered = func.sum(case((is_answered, 1), else_=0))
-    query = select(func.count(), answered, func.sum(usd)).where(table.generation_id == generation_id)
-    count, number, total = connection.execute(query).one()
-    return Spent(count, number or 0, total or 0.0)
+    sums = func.sum(usd), func.sum(case((is_answered, estimated))), func.sum(table.cost_usd)
+    query = select(func.count(), answered, *sums).where(table.generation_id == generation_id)
+    count, number, total, expected, real = connection.execute(query).one()
+    dearer = max(1.0, real / expected) if expected and real else 1.0
+    return Spent(count, number or 0, total or 0.0, (total or 0.0) - (real or 0.0), dearer)
 
 
 # --- writing: in a `write()` transaction -------------------------------------------------------------------
@@ -171,6 +184,25 @@ def fail_intents(connection: Connection, generation_id: str, problems: Mapping[A
     if values:
         failures = generation_requests.c.failures + 1
         connection.execute(_OF_KEY.values(failures=failures, problem=bindparam("said")), values)
+
+
+def count_sends(
+    connection: Connection, generation_id: str, sends: Mapping[Asked, int], refused: Collection[Asked]
+) -> None:
+    """Record how often requests were really sent under their last intent; what was refused cost nothing."""
+    sent = generation_requests.c.sends
+    more = [{**_key(generation_id, asked), "more": n - 1} for asked, n in sends.items() if n > 1]
+    if more:
+        connection.execute(_OF_KEY.values(sends=sent + bindparam("more")), more)
+    if refused:
+        connection.execute(_OF_KEY.values(sends=0), [_key(generation_id, asked) for asked in refused])
+
+
+def forget_failures(connection: Connection, generation_ids: Collection[str]) -> None:
+    """Let what was given up be asked once more: the user may have put right what was wrong."""
+    table = generation_requests.c
+    statement = update(generation_requests).where(table.generation_id.in_(generation_ids), table.failures > 0)
+    connection.execute(statement.values(failures=0))
 
 
 def _asked(intent: Intent) -> Asked:

@@ -85,6 +85,14 @@ class Teacher:
         """Of words: "good", "prose", "fenced", "refuses", "alike", "wrong values", "half", "stops", "broken"."""
         self.stops_after: int | None = None
         """After so many answers the connection is closed."""
+        self.tokens = 200
+        """Of an answer."""
+        self.is_thrifty = False
+        """Round trips cost as much less as they really do."""
+        self.refuses = 0
+        """So many requests are refused first."""
+        self.empties_answers = False
+        """What the assistant says is left out."""
         self.verifier = "good"
         """Of round trips: "good", "prose", "other"."""
         self.under_way = self.most_at_once = 0
@@ -122,10 +130,16 @@ class Teacher:
             time.sleep(self.seconds)
         with self._lock:
             self.under_way -= 1
+            if self.refuses:
+                self.refuses -= 1
+                return refusal(400, "this one is not allowed", "content_filter")
             fields = asked.fields  # a process that is killed may send a part of a request, which costs nothing
             self.paid[key] += 1
             answer = self._trip(fields) if "tools" in fields else self._words(fields)
             if answer.status == 200:
+                body: Any = answer.body
+                sizes = (190, 60) if self.is_thrifty and "tools" in fields else (1000, self.tokens)
+                body["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), sizes, strict=True))
                 self._known[key] = answer
             return answer
 
@@ -173,7 +187,7 @@ class Teacher:
             "number": item["number"],
             "text": text,
             "evidence": [{"value": key, "words": words} for key, words in written.evidence.items()],
-            "answer": written.answer,
+            "answer": "" if self.empties_answers else written.answer,
             "then": written.then,
         }
 

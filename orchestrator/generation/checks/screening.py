@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -39,6 +40,14 @@ _COURTESIES = word_set(
 _JSON = re.compile(r'[{\[]\s*"[^"]*"\s*[:,\]}]|"\s*:\s*[\["{\d]|</?tool_call|```')
 
 
+@dataclass(frozen=True)
+class Against:
+    """A file whose requests must not be made again: all of them, or those of its first `lines`."""
+
+    path: Path
+    lines: int | None = None
+
+
 class Screen:
     """Compares each request with all that were added before and with those of other files.
 
@@ -46,7 +55,7 @@ class Screen:
     `Prompts.near_pairs` does it.
     """
 
-    def __init__(self, against: Sequence[str | Path] = ()) -> None:
+    def __init__(self, against: Sequence[str | Path | Against] = ()) -> None:
         """Read the requests of the files `against`, which are in the training format, whatever they are for.
 
         Rows in which a check finds an error are passed over. Raises DataFileNotFound, DataFileUnreadable.
@@ -54,7 +63,8 @@ class Screen:
         self._known = _Alike()
         self._sentences: dict[int, int] = {}
         """By hash of what a request asks for, the hash of its answer."""
-        self._leaks = [_requests_of(Path(path).absolute()) for path in against]
+        files = [each if isinstance(each, Against) else Against(Path(each)) for each in against]
+        self._leaks = [_requests_of(each.path.absolute(), each.lines) for each in files]
 
     def faults(self, written: Written) -> list[Drop]:
         """A drop for each reason that speaks against the request; [] where there is none. Nothing is kept of it.
@@ -254,13 +264,16 @@ def _keys(answer: int, words: Sequence[int]) -> Iterator[int]:
 class _Requests:
     """The requests of a file: the same words, or nearly the same with the same answer, are a leak."""
 
-    def __init__(self, path: Path, prompts: Prompts, sentences: dict[int, int]) -> None:
+    def __init__(self, path: Path, prompts: Prompts, sentences: dict[int, int], last: int | None) -> None:
+        """Those of the lines up to `last`; None for all."""
         self.path = path
         self._prompts = prompts
         self._sentences = sentences
         self._answers = _Alike()
         self._all = _Alike()
         for index in range(len(prompts)):
+            if last is not None and prompts.lines[index] > last:
+                break
             words = [*prompts.sketch(index)]
             self._answers.add(prompts.answers[index], words)
             self._all.add(0, words)
@@ -286,16 +299,17 @@ def _as_recorded(target: Target) -> int:
     return prompts.answers[0]
 
 
-def _requests_of(path: Path) -> _Requests:
+def _requests_of(path: Path, lines: int | None) -> _Requests:
     status = path.stat() if path.exists() else None
-    return _read(path, (status.st_mtime_ns, status.st_size) if status else (0, 0))
+    return _read(path, (status.st_mtime_ns, status.st_size) if status else (0, 0), lines)
 
 
 @lru_cache(32)
-def _read(path: Path, _version: tuple[int, int]) -> _Requests:
+def _read(path: Path, _version: tuple[int, int], lines: int | None) -> _Requests:
     """A generation makes several screens against the same files."""
     prompts = check_file(path, method=None, purpose="evaluation", count_tokens=False).survey.prompts
-    return _Requests(path, prompts, _sentences_of(path, set(prompts.lines)))
+    kept = {line for line in prompts.lines if lines is None or line <= lines}
+    return _Requests(path, prompts, _sentences_of(path, kept), lines)
 
 
 def _sentences_of(path: Path, lines: set[int]) -> dict[int, int]:

@@ -11,7 +11,7 @@ from orchestrator.generation.calls import Call, Kind, Style, Target, Written
 from orchestrator.generation.checks.languages import other_language
 from orchestrator.generation.checks.screening import LONGEST, Screen
 
-DRONE = Path(__file__).parents[2] / "jobs" / "drone"
+DRONE = Path(__file__).parents[3] / "jobs" / "drone"
 
 
 def asked(
