@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.dataset.checking.keys import DECLARING
 from orchestrator.dataset.convert.changes import Changes, NotConvertible
 from orchestrator.dataset.convert.textcalls import definitions_in, is_definition
 from orchestrator.dataset.findings import named_type, shown
@@ -226,6 +227,20 @@ def refuse_meaning(row: Mapping[str, Any], used: set[str | None], names: ColumnN
         if column in names.drop:
             changes.dropped.add(column)
         changes.note(f"column {shown(column, 24)} left out")
+
+
+def without_unread(example: Message, names: ColumnNames, changes: Changes) -> Message:
+    """The example without ids, numbers and names that a format has beside its turns, noted as left out. What may
+    mean something stays, and so do reinforcement examples as they are, whose keys belong to a grader."""
+    messages = example.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, dict) or last.get("role") != "assistant":
+        return example
+    decided = {*DECLARING, *names.keep, *names.drop}
+    unread = [key for key, value in example.items() if key not in decided and _meaning(key, value) is None]
+    for key in unread:
+        changes.note(f"key {shown(key, 24)} left out")
+    return {key: value for key, value in example.items() if key not in unread}
 
 
 def _undecided(column: str, held: str) -> NotConvertible:

@@ -12,7 +12,7 @@ from orchestrator.dataset.convert.apis import (
     has_blocks,
 )
 from orchestrator.dataset.convert.calls import Conversation, as_tools, modern_messages, sound_ids
-from orchestrator.dataset.convert.cells import ColumnNames, decoded_messages
+from orchestrator.dataset.convert.cells import ColumnNames, decoded_messages, without_unread
 from orchestrator.dataset.convert.changes import ANSWERS_ADDED, Changes, NotConvertible
 from orchestrator.dataset.convert.conversations import (
     example_of_chatml,
@@ -42,6 +42,7 @@ _HALLMARKS: Mapping[Shape, str] = {
     "glaive": "chat",
     "chatml": "text",
 }
+_OF_TURNS = ("sharegpt", "single-call", "gemini", "glaive", "chatml")
 OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
@@ -118,6 +119,8 @@ def modern_example(
         "chatml": lambda: example_of_chatml(row, changes),
     }
     example = readers[shape]() if shape in readers else _with_messages_decoded(row, changes)
+    if shape in _OF_TURNS:
+        example = without_unread(example, names, changes)
     example = with_calls_in_text_read(_with_tools(example, changes), changes)
     example = _with_tools(example, changes)
     messages = _messages(example, "messages")

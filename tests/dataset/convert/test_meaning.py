@@ -255,3 +255,14 @@ def test_a_call_for_rows_without_answers_is_said_to_be_unused(convert: Convert) 
     done, [written] = convert([row], columns=ColumnNames(answer_call={"name": "land", "arguments": {}}))
     assert written["messages"][-1]["tool_calls"][0]["function"]["name"] == "climb"
     assert done.unused == ("--answer-call answered nothing: every example holds an answer",)
+
+
+def test_ids_and_names_beside_turns_are_left_out_and_what_may_mean_something_is_kept(convert: Convert) -> None:
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    row = {"id": "h0", "task": "greet", "conversations": turns, "notes": "Said by five of six people"}
+    done, [written] = convert([row])
+    assert written == {"messages": CHAT, "notes": "Said by five of six people"}
+    assert {'key "id" left out', 'key "task" left out'} <= {change.what for change in done.changes}
+    assert convert([row], columns=ColumnNames(keep=("id",)))[1][0]["id"] == "h0"
+    prompt = {"id": 5, "answer": 4, "conversations": turns[:1]}
+    assert convert([prompt])[1] == [{"messages": [ASKED], "id": 5, "answer": 4}]
