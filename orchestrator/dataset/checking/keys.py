@@ -35,6 +35,8 @@ _TRAINED = frozenset({"loss", "loss_weight", "train", "trainable", "training"})
 _LABELS = frozenset({"label", "kto_tag"})
 _REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "thoughts"})
 
+_IMAGE_PART = 'Give each image in a user message: {"type": "image_url", "image_url": {"url": "…"}}'
+_ADDRESSES = ("http://", "https://", "data:image/")
 _HARMS: Mapping[str, tuple[str, str]] = {
     "system": (
         "the text is in no message, so the model never sees it",
@@ -42,8 +44,11 @@ _HARMS: Mapping[str, tuple[str, str]] = {
     ),
     "media": (
         "services read images from content parts only, so nothing of this is trained on",
-        'Give each image in a user message: {"type": "image_url", "image_url": {"url": "…"}}. ftorch does it for '
-        f"addresses where <image> marks the places: {CONVERT_COMMAND}",
+        f"{_IMAGE_PART}{OR_CONVERT}",
+    ),
+    "local media": (
+        "services read images from content parts only, so nothing of this is trained on",
+        f"{_IMAGE_PART}. To train without: {CONVERT_COMMAND}",
     ),
     "rejected": (
         "only preference data compares answers, so this one is ignored",
@@ -113,7 +118,10 @@ def _note_row_key(row: Mapping[str, Any], key: str, method: Method, notes: Notes
     if key == "system" and isinstance(value, str) and value.strip():
         _note_harm(key, "system", "example", (key,), notes)
     elif key in _MEDIA and value:
-        _note_harm(key, "media", "example", (key,), notes)
+        listed = value if isinstance(value, list) else [value]
+        are_addresses = all(isinstance(each, str) and each.startswith(_ADDRESSES) for each in listed)
+        harm = "media" if key in ("image", "images") and are_addresses else "local media"
+        _note_harm(key, harm, "example", (key,), notes)
     elif key in _REJECTED and value:
         _note_harm(key, "rejected", "example", (key,), notes)
     elif key == "response" and isinstance(value, dict) and "choices" in value:
@@ -130,7 +138,8 @@ def _note_row_key(row: Mapping[str, Any], key: str, method: Method, notes: Notes
 
 def _note_harm(key: str, harm: str, what: str, where: Pointer, notes: Notes) -> None:
     reason, advice = _HARMS[harm]
-    notes.tally("FT217", f"{what} {key}", where, what=what, key=shown(key), harm=reason, advice=advice)
+    drop: dict[str, object] = {"drop": key} if harm == "local media" else {}
+    notes.tally("FT217", f"{what} {key}", where, what=what, key=shown(key), harm=reason, advice=advice, **drop)
 
 
 def _note_unread(key: str, known: frozenset[str], what: str, where: Pointer, notes: Notes) -> None:

@@ -154,7 +154,7 @@ MESSAGES: tuple[Rule, ...] = (
         "FT217",
         "key that changes the meaning",
         "{count} {what}(s) have the key {key}: {harm}",
-        "{advice}",
+        "{advice}{dropped}",
         wrong=said(USER, ANSWER, system="You fly a drone."),
         right=said({"role": "system", "content": "You fly a drone."}, USER, ANSWER),
     ),

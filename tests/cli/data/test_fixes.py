@@ -27,6 +27,8 @@ PYTHON_TYPES = {"type": "dict", "properties": {"metres": {"type": "any"}}}
         (changed(EXAMPLE, "messages", 2, "tool_calls", 0, "type", MISSING), ""),
         (changed(EXAMPLE, "messages", 4, {"role": "assistant", "content": "Done.", "trainable": False}), ""),
         ({**EXAMPLE, "label": False}, " --to supervised"),
+        ({**said("<image>What is it?"), "images": ["https://example.org/a.png"]}, ""),
+        ({**said("<image>What is it?"), "images": ["img/amber.jpg"]}, " --drop-column images"),
         ({**EXAMPLE, "temperature": 1, "my id": 5}, " --drop-column temperature --drop-column 'my id'"),
         (changed(EXAMPLE, "messages", 1, "timestamp", "2024"), " --drop-column timestamp"),
         (changed(EXAMPLE, "messages", 4, "thinking", "Hm."), " --drop-column thinking"),

@@ -99,7 +99,8 @@ def test_images_are_held_against_the_models_that_are_trained_with_them(
 ) -> None:
     path = pictures(tmp_path / "train.jsonl")
     [checked] = check_together([Source(path, "training", model=model, limits=limits_of(endpoint))])
-    assert ("FT704" in codes(checked)) is said
+    fixes = [each.fix for each in checked.report.findings if each.code == "FT704"]
+    assert [fix.startswith("Set the model to ") for fix in fixes] == [True] * said
     assert checked.report.ok
 
 

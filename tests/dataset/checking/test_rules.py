@@ -117,6 +117,7 @@ def test_an_image_part_says_what_is_wrong_with_it(tmp_path: Path, image: object,
     report = check(tmp_path, asked([{"type": "image_url", "image_url": image}]).encode())
     assert codes(report) == ["FT207"]
     assert words in report.errors[0].reason
+    assert ("data:image/png" in report.errors[0].fix) is (report.errors[0].pointer.endswith("/url"))
 
 
 @pytest.mark.parametrize(
