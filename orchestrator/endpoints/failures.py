@@ -106,10 +106,8 @@ def _explain_status(
 def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[str], str]) -> Refusal:
     """What the answer says, of which the SDK keeps only `error`; it always has a message."""
     if response.has_redirect_location and (location := response.headers["location"]):
-        return Refusal(
-            f"it redirects to {_place(location)}; set the API's real address as base_url, or sign in to the "
-            "network if that is a sign-in page"
-        )
+        is_file = response.request.url.path.endswith("/content")
+        return Refusal(f"it redirects to {_place(location)}; {_STAYS if is_file else _ELSEWHERE}")
     try:
         body = response.text
     except httpx2.StreamError:  # the connection was closed before the body was read
@@ -120,6 +118,10 @@ def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[
         return found
     nothing = "it redirects, and names no address" if response.is_redirect else response.reason_phrase
     return replace(found, message=nothing or "no reason given")
+
+
+_ELSEWHERE = "set the API's real address as base_url, or sign in to the network if that is a sign-in page"
+_STAYS = "ftorch follows no redirects, as neither key nor data may go where they point: download the file by hand"
 
 
 def _place(location: str) -> str:

@@ -156,18 +156,20 @@ def read_checkpoint(raw: Json) -> RemoteCheckpoint:
 
 
 def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
-    """The rows of a result CSV, by column name: plain, or base64 as OpenAI serves it."""
+    """The rows of a result CSV, by column name: plain, or base64 as OpenAI serves it. Raises ValueError for what is
+    no such file."""
     text = content.decode("utf-8-sig", "replace")
     if not text.lstrip().startswith("step"):
         try:
-            decoded = base64.b64decode(content, validate=False).decode("utf-8-sig")
+            text = base64.b64decode(content, validate=False).decode("utf-8-sig")
         except (binascii.Error, ValueError):
-            return []
-        text = decoded if decoded.lstrip().startswith("step") else ""
+            text = ""
+    if not text.lstrip().startswith("step"):
+        raise ValueError("it is empty" if not content.strip() else "it is no CSV with the column step")
     try:
         return list(csv.DictReader(io.StringIO(text)))
-    except csv.Error:
-        return []
+    except csv.Error as error:
+        raise ValueError(f"it is no CSV: {error}") from error
 
 
 def _job_error(raw: Any) -> JobError | None:

@@ -202,9 +202,12 @@ class OpenAIEndpoint:
                 raise
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
-        return await self._repeat(
-            "get result file", self._client.files.content, file_id, read=read_result_rows, parse=bytes
-        )
+        try:
+            return await self._repeat(
+                "get result file", self._client.files.content, file_id, read=read_result_rows, parse=bytes
+            )
+        except AnswerUnreadable as error:
+            raise RequestRefused(**_refusal_facts(error)) from error  # another host's format, as it seems
 
     # --- jobs ----------------------------------------------------------------------------------------------
 

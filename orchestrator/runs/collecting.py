@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.dataset.pricing import trained_tokens_cost
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.objects import read_job
+from orchestrator.endpoints.refusals import shortened
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointUnreachable, PricesUnreadable, RequestRefused
@@ -34,6 +35,13 @@ class Harvest:
     events: list[Event]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
+    missing: tuple[str, ...] = ()
+    """What could not be had, and why."""
+
+    @property
+    def lacks(self) -> str:
+        """The same as the end of a reason, so that the run's history keeps it."""
+        return "".join(f"; {each}" for each in self.missing)
 
     def write(self, connection: Connection) -> None:
         records.add_events(connection, self.events)
@@ -76,14 +84,15 @@ def _without_model(run: Run, job: RemoteJob, harvest: Harvest, context: Context)
     """A checkpoint is a model of its own, and never taken for the one that the job was to make."""
     count = len(harvest.checkpoints)
     had = f"; it has {count} checkpoint{'s' * (count != 1)}: ftorch show {run.id}" if count else ""
-    reason = f"{context.config.name} says {job.status}, and gives no model id{had}; ftorch resume looks again"
+    said = f"{context.config.name} says {job.status}, and gives no model id{had}"
+    reason = f"{said}; ftorch resume looks again{harvest.lacks}"
     return Move(State.UNKNOWN, reason, job_changes(job), also=harvest.write)
 
 
 async def _job(run: Run, context: Context) -> RemoteJob:
     """The job as it is now, or as it was last seen where the endpoint gives it no more."""
     assert run.job_id is not None
-    found = await _optional(run, context, f"job {run.job_id}", context.endpoint.job(run.job_id))
+    found = await _optional(run, context, f"job {run.job_id}", context.endpoint.job(run.job_id), [])
     return found or read_job(run.remote_job or {"id": run.job_id})
 
 
@@ -92,27 +101,33 @@ async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
     endpoint = context.endpoint
     with context.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
-    events = await _optional(run, context, "the events", endpoint.events(job.id, known)) or []
-    checkpoints = await _optional(run, context, "the checkpoints", endpoint.checkpoints(job.id)) or []
+    missing: list[str] = []
+    events = await _optional(run, context, "the events", endpoint.events(job.id, known), missing) or []
+    checkpoints = await _optional(run, context, "the checkpoints", endpoint.checkpoints(job.id), missing) or []
     rows = [event.data for event in events if event.data]
     for file_id in job.result_files:
-        rows += await _optional(run, context, "a result file", endpoint.result_rows(file_id)) or []
+        fetched = endpoint.result_rows(file_id)
+        rows += await _optional(run, context, f"result file {file_id}", fetched, missing) or []
     return Harvest(
         events=[event_of(run, event) for event in events],
         metrics=metrics_of(run, rows),
         checkpoints=[checkpoint_of(run, checkpoint) for checkpoint in checkpoints],
+        missing=tuple(missing),
     )
 
 
-async def _optional(run: Run, context: Context, what: str, fetched: Awaitable[T]) -> T | None:
-    """What was fetched; None where it is refused, or can't be had for a whole settling window."""
+async def _optional(run: Run, context: Context, what: str, fetched: Awaitable[T], missing: list[str]) -> T | None:
+    """What was fetched; None, and one more that is `missing`, where it is refused, or can't be had for a whole
+    settling window."""
     try:
         return await fetched
     except (RequestRefused, EndpointUnreachable) as error:
         is_final = isinstance(error, RequestRefused)
         if not is_final and context.now() < _since(run, context) + context.config.settling_seconds:
             raise
-        context.warn_once(f"run {run.id}: {what} can't be had from {context.config.name}: {error.facts['problem']}")
+        said = f"{what} can't be had from {context.config.name}: {error.facts['problem']}"
+        context.warn_once(f"run {run.id}: {said}")
+        missing.append(shortened(said))
         return None
 
 
@@ -143,4 +158,4 @@ def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, context: Co
         records.add_model(connection, recorded)
 
     changes = {**job_changes(job), "fine_tuned_model": model, "cost_usd": cost}
-    return Move(State.SUCCEEDED, f"model {model}", changes, also=also)
+    return Move(State.SUCCEEDED, f"model {model}{harvest.lacks}", changes, also=also)

@@ -222,7 +222,8 @@ async def _cancelled(run: Run, job: RemoteJob, context: Context, why: str) -> Mo
     move = move_to_status(job, why)
     with context.database.read() as connection:
         evidence = sweeps.evidence(connection, run.id)
-    return replace(move, reason=f"pruned: {evidence}" if evidence else move.reason, also=harvest.write)
+    reason = f"pruned: {evidence}" if evidence else move.reason
+    return replace(move, reason=f"{reason}{harvest.lacks}", also=harvest.write)
 
 
 def _note(run: Run, job: RemoteJob, context: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from support.scripted_host import CANCEL, CREATE, JOB, LIST, UPLOAD, Answer, page, refusal
@@ -209,21 +210,32 @@ RESULTS = {
     "plain": (Answer(200, CSV), 2),
     "base64": (Answer(200, base64.b64encode(CSV.encode()).decode()), 2),
     "base64 in lines": (Answer(200, base64.encodebytes(CSV.encode()).decode()), 2),
-    "gone": (refusal(404, "No such File object"), 0),
-    "empty": (Answer(200, ""), 0),
-    "a page": (Answer(200, "<html>sign in</html>"), 0),
-    "elsewhere": (Answer(302, {}, {"location": "https://blob.example/result.csv?sig=x"}), 0),
-    "trouble": (refusal(500, "boom"), 0),
+    "gone": (refusal(404, "No such File object"), "No such File object"),
+    "empty": (Answer(200, ""), "it is empty"),
+    "a page": (Answer(200, "<html>sign in</html>"), "it is no CSV with the column step"),
+    "a list": (Answer(200, [{"step": 1, "train_loss": 1.5}]), "it is no CSV with the column step"),
+    "elsewhere": (
+        Answer(302, {}, {"location": "https://blob.example/result.csv?sig=x"}),
+        "it redirects to https://blob.example/result.csv; ftorch follows no redirects",
+    ),
+    "trouble": (refusal(500, "boom"), "boom"),
 }
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=list(RESULTS))
-def test_no_result_file_keeps_a_job_from_its_model(host, customer, result):
-    answer, steps = result
+def test_no_result_file_keeps_a_job_from_its_model_and_the_history_keeps_why(host, customer, result):
+    answer, found = result
     host.holds = True
     customer.follow("done")
     host.end("ftjob-0001", result_files=["file-result"])
     host.on("GET /files/file-result/content", answer)
     done = customer.ftorch("resume")
     assert (done.code, customer.states()) == (0, {"done": "succeeded"})
-    assert len(customer.metrics("done")) == steps
+    if isinstance(found, int):
+        assert len(customer.metrics("done")) == found
+        return
+    last = json.loads(customer.ftorch("show", "done", "--json").out)["history"][-1]["reason"]
+    assert "result file file-result can't be had from hosted" in last
+    assert found in last
+    assert found in done.err
+    assert "base_url" not in last
