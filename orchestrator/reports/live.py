@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -214,18 +215,33 @@ class Lines:
         self._console = console
         self._labels = labels
         self._reasons: dict[str, str] = {}
+        self._warning = ""
+        self._quoted: dict[str, str] = {}
+        """By run: what was last said in brackets, mostly a host's own words."""
         self._steps: dict[str, int] = {}
         self._transfers = TransferLines(self._say_alone)
 
     def moved(self, run: Run, transition: Transition) -> None:
         self._reasons[run.id] = run.reason
-        self._say(run, transition.at, f"{transition.to_state}: {transition.reason}")
+        self._say(run, transition.at, f"{transition.to_state}: {self._once(run, transition.reason)}")
 
     def noted(self, run: Run) -> None:
         is_waiting_trial = run.sweep_id is not None and run.state == "pending"
         if run.reason != self._reasons.get(run.id) and not is_waiting_trial:
             self._reasons[run.id] = run.reason
-            self._say(run, run.updated_at, f"{run.state}: {run.reason}")
+            self._say(run, run.updated_at, f"{run.state}: {self._once(run, run.reason)}")
+
+    def _once(self, run: Run, reason: str) -> str:
+        """The reason; words that a warning has just told, and long ones in brackets, only where they are new."""
+        held = re.match(r"(on hold: [^:]+): (.+)(; asking again at .+)", reason)
+        if held and held[2] in self._warning:
+            return f"{held[1]}{held[3]}"
+        found = re.search(r"\((.{60,})\)", reason)
+        if found is None:
+            return reason
+        is_new = self._quoted.get(run.id) != found[1]
+        self._quoted[run.id] = found[1]
+        return reason if is_new else f"{reason[: found.start()]}(as before){reason[found.end() :]}"
 
     def measured(self, run: Run, metrics: list[Metric]) -> None:
         for metric in metrics:
@@ -241,6 +257,7 @@ class Lines:
         self._transfers.sending(path, sent, size)
 
     def warned(self, text: str) -> None:
+        self._warning = text
         self._console.print(f"Warning: {printable(text)}", soft_wrap=True)
 
     def _say_alone(self, text: str) -> None:

@@ -17,7 +17,7 @@ from orchestrator.ledger import RunDetails
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
-from orchestrator.reports.text import count, duration, iso, loss, moment, money, printable, sparkline
+from orchestrator.reports.text import count, duration, iso, loss, moment, money, plural, printable, sparkline
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.store.runs import Run, Transition
@@ -34,7 +34,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=state_style(run.state)))
     console.print(f"  {printable(run.reason)}\n")
-    console.print(_run_facts(run, config))
+    console.print(_run_facts(details, config))
     _print_files(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
@@ -71,7 +71,8 @@ def details_object(details: RunDetails) -> dict[str, Any]:
 # --- The facts ------------------------------------------------------------------------------------------------
 
 
-def _run_facts(run: Run, config: EndpointConfig | None) -> Table:
+def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
+    run = details.run
     rows = [
         ("model", run.fine_tuned_model),
         ("base model", run.model),
@@ -86,7 +87,7 @@ def _run_facts(run: Run, config: EndpointConfig | None) -> Table:
         ("cost", _cost(run)),
         ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
         ("requested", f"{run.requested_action} (not carried out yet)" if run.requested_action else None),
-        ("create request", _creation(run)),
+        ("create request", _creation(details)),
         ("error", _error(run)),
         ("job file", run.job_file),
     ]
@@ -125,12 +126,16 @@ def _cost(run: Run) -> str:
     return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
 
 
-def _creation(run: Run) -> str | None:
+def _creation(details: RunDetails) -> str | None:
+    run = details.run
     if not run.creation_attempts:
         return None
-    times = f"{run.creation_attempts} attempt{'s' if run.creation_attempts > 1 else ''}"
+    # Each request is a move of its own; what is counted as attempts are those whose outcome was unknown.
+    sent = sum(each.to_state == "creating" for each in details.history)
+    times = plural(max(sent, run.creation_attempts), "attempt")
     if not run.creation_open:
-        return f"answered, {times}, token {run.creation_token}"
+        outcome = "answered" if run.job_id else "refused" if run.is_over else "refused for now"
+        return f"{outcome}, {times}, token {run.creation_token}"
     since = moment(run.creation_attempted_at or run.updated_at)
     return (
         f"unconfirmed since {since}, {times}, token {run.creation_token}: the request may have arrived, and its "

@@ -126,8 +126,11 @@ def state_style(state: str) -> str:
 
 def why(run: Run, now: float) -> str:
     """What the run waits for, when that is looked at again, and whether anybody does."""
-    if run.is_over or run.state == "unknown" or run.reason.startswith("on hold: "):
+    if run.is_over or run.state == "unknown":
         return run.reason
+    if run.reason.startswith("on hold: "):
+        names_a_way = is_followed(run, now) or "ftorch resume" in run.reason
+        return run.reason if names_a_way else f"{run.reason}; nobody follows it now: ftorch resume"
     if run.state == "paused":
         return f"{run.reason}; {way_on(run)}"
     if run.state == "queued" and now - run.updated_at > _LONG_QUEUED_SECONDS:

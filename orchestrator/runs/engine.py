@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from orchestrator.engine.loop import Loop, Part
 from orchestrator.engine.machine import Move, Outcome, Wait
-from orchestrator.errors import LostLease, QuotaExhausted, RequestRefused
+from orchestrator.errors import EndpointError, LostLease, QuotaExhausted, RequestRefused
 from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
@@ -114,6 +114,10 @@ class EndpointLoop(Loop[Run, Context]):
             return await super()._outcome(item)
         except QuotaExhausted as error:
             return self._hold(item, error)
+
+    def _note_trouble(self, item: Run, error: EndpointError) -> None:
+        if not isinstance(error, QuotaExhausted):  # `_hold` says it
+            super()._note_trouble(item, error)
 
     def refused(self, item: Run, error: RequestRefused) -> Wait:
         return self._hold(item, error)

@@ -93,7 +93,8 @@ async def look_before_asking(run: Run, context: Context) -> Outcome:
     look = await look_once(run, context)
     if ours := [job for job in look.found if is_certain(job, run)]:
         return await adopt(run, context, ours)
-    return next_attempt(run, context, "the last request was refused for now")
+    said = context.last_words.get(run.id)
+    return next_attempt(run, context, "the last request was refused for now" + (f" ({said})" if said else ""))
 
 
 def search_for(run: Run) -> Hashable:

@@ -21,7 +21,11 @@ def test_a_limit_without_a_time_is_asked_less_and_less_often(host, customer):
     assert second - first >= 0.9
     assert third - second >= 1.8
     assert "asking again at" in done.err
-    assert "maximum of 3 active requests" in done.err
+    assert done.err.count("maximum of 3 active requests") == 1
+    assert "refused for now (as before); asking again" in done.err
+    shown = " ".join(customer.ftorch("show", "greet").out.split())
+    assert "answered, 3 attempts" in shown
+    assert shown.count("maximum of 3 active requests") == 2
 
 
 def test_no_request_goes_out_before_the_time_that_a_limit_names(host, customer):
@@ -31,6 +35,7 @@ def test_no_request_goes_out_before_the_time_that_a_limit_names(host, customer):
         done = customer.submit()
     assert (done.code, host.creates) == (130, 1)
     assert "asking again at" in customer.run()["reason"]
+    assert "refused for now, 1 attempt" in customer.ftorch("show", "greet").out
     began = time.monotonic()
     with customer.interrupted_when(lambda: time.monotonic() > began + 0.8):
         customer.ftorch("resume")
@@ -63,7 +68,9 @@ def test_no_credit_holds_the_run_until_there_is_some(host, customer):
     done = customer.submit()
     assert (len(host.jobs), customer.run()["state"]) == (0, "creating")
     assert done.code != 0
-    assert "Top up your balance" in done.err
+    assert done.err.count("Top up your balance") == 2
+    assert "on hold: hosted has no credit for it; asking again at" in done.err
+    assert "nobody follows it now: ftorch resume" in " ".join(customer.ftorch("status").out.split())
     host.forget_rules()
     assert customer.ftorch("resume").code == 0
     assert (len(host.jobs), customer.run()["state"]) == (1, "succeeded")
