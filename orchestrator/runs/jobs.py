@@ -183,7 +183,9 @@ _FILTER_ADVICE = (
 
 
 def _explained(error: JobError) -> str:
-    """The service's reason, with the next step where one is known."""
+    """The service's reason and its code, with the next step where one is known."""
     reason = error.message or error.code or "no reason given"
+    if error.code and error.code.lower() not in reason.lower():
+        reason = f"{reason} ({error.code})"
     is_filtered = str(error.code).lower() in _FILTER_CODES or any(word in reason.lower() for word in _FILTER_WORDS)
     return f"{reason} ({_FILTER_ADVICE})" if is_filtered else reason

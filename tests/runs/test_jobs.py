@@ -91,6 +91,14 @@ def test_a_job_that_the_content_filter_ended_says_what_to_do():
     assert "take them out, then submit again" in failed.reason
 
 
-def test_any_other_failure_is_told_in_the_endpoints_words():
-    error = {"code": "invalid_training_file", "message": "Line 3 is no JSON."}
-    assert move_to_status(read_job({"id": "x", "status": "failed", "error": error})).reason == "Line 3 is no JSON."
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"code": "oom", "message": "out of memory"}, "out of memory (oom)"),
+        ({"code": "oom", "message": "OOM at step 3"}, "OOM at step 3"),
+        ({"message": "Line 3 is no JSON."}, "Line 3 is no JSON."),
+        ({"code": "oom"}, "oom"),
+    ],
+)
+def test_any_other_failure_is_told_in_the_endpoints_words_with_its_code(error, told):
+    assert move_to_status(read_job({"id": "x", "status": "failed", "error": error})).reason == told

@@ -119,7 +119,7 @@ async def test_a_job_that_failed_brings_its_error(followed, context, endpoint, r
     await poll(context)
     failed = reread(run)
     assert (failed.error_code, failed.error_message, failed.error_param) == tuple(error.values())
-    assert failed.reason == "line 4 is broken"
+    assert failed.reason == "line 4 is broken (invalid_training_file)"
 
 
 async def test_a_job_that_is_gone_for_a_settling_window_of_looks_is_unknown(
