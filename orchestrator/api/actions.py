@@ -38,13 +38,16 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
             raise
         return other
     run = _drive(ledger, run, requested, host)
+    if run.is_over and not _is_done(run, requested):
+        host.say(f"run {run.id} {run.state} before it could be {requested.done}: {run.reason}")
+        host.failed(FAILED)
+        return run
     host.say(f"run {run.id} is {run.state}: {run.reason}")
     if run.requested_action is not None:
         host.say(f"the request is recorded; ftorch resume {run.id} carries it out")
         host.failed(WAITS)
     elif not _is_done(run, requested):
-        goes_on = "" if run.is_over else f"; ftorch resume {run.id} follows it"
-        host.say(f"run {run.id} is not known to be {requested.done}{goes_on}")
+        host.say(f"run {run.id} is not known to be {requested.done}; ftorch resume {run.id} follows it")
         host.failed(FAILED)
     return run
 

@@ -41,7 +41,7 @@ async def carry_out(run: Run, context: Context) -> bool:
         return True
     crash_point("after-action")
     _drop(run, context)
-    await follow(run, job, context, why="as wished, ")
+    await follow(run, job, context, why=f"asked to be {requested_action.done}, ")
     return True
 
 

@@ -141,16 +141,23 @@ def _refuse(job: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     return 409, {"error": {"message": "not now", "code": None, "param": None, "type": None}}
 
 
-@pytest.mark.parametrize(("answer", "state"), [(_succeed, "succeeded"), (_refuse, "running")])
+@pytest.mark.parametrize(
+    ("answer", "state", "said"),
+    [
+        (_succeed, "succeeded", "succeeded before it could be cancelled: model "),
+        (_refuse, "running", "is not known to be cancelled; ftorch resume"),
+    ],
+)
 def test_a_refused_cancel_ends_with_1(
     answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]],
     state: str,
+    said: str,
     project: Project,
     running: PaidHost,
 ) -> None:
     running.on_cancel = answer
     done = project.ftorch("cancel", "greet", "--yes")
-    assert (done.code, "not known to be cancelled" in done.err) == (1, True), done.err
+    assert (done.code, said in done.err) == (1, True), done.err
     assert project.status()[0]["state"] == state
 
 

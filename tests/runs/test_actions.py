@@ -106,7 +106,7 @@ async def test_a_job_on_the_endpoint_is_told(
     assert settled
     assert (run.state, run.requested_action) == (after, None)
     assert endpoint.calls[0][0] == requested
-    assert "as wished" in history(run)[-1].reason
+    assert f"asked to be {RequestedAction(requested).done}, " in history(run)[-1].reason
 
 
 async def test_a_job_that_takes_its_time_to_stop_is_followed(make_run, context, request_action, endpoint):
