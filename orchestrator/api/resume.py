@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from orchestrator.api.actions import request_action
 from orchestrator.api.host import Host
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import RequestedAction
-from orchestrator.runs.waiting import is_held
+from orchestrator.runs.waiting import is_held, stands_still
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.supervisor import SweepSupervisor, supervisors
 
@@ -41,6 +42,10 @@ def resume(
         ledger.forget_account(left.active)
     if left.is_any:
         host.say(f"resuming {left.said}")
+        for run in left.active:
+            if stands_still(run, time.time()):
+                way = f"look at {run.endpoint}, or ftorch cancel {run.id}"
+                host.say(f"run {run.id} has not changed for more than a day ({run.reason}): {way}")
         ledger.hasten([run for run in left.active if now or is_held(run)])
     carried_on = [
         _step(host, lambda: left.is_any and followups.remove_leftovers(ledger, host, _ids(ledger, key))),

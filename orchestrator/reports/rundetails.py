@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from orchestrator.endpoints.azure.dialects import resource_url
 from orchestrator.engine.worker import process_of
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.findings import tallies
-from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style
+from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import count, duration, iso, loss, moment, money, plural, printable, sparkline
 from orchestrator.runs.jobs import sent_suffix
@@ -33,7 +34,7 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     run = details.run
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=state_style(run.state)))
-    console.print(f"  {printable(run.reason)}\n")
+    console.print(f"  {printable(why(run, time.time()))}\n")
     console.print(_run_facts(details, config))
     _print_files(details, console)
     _print_curve(details.metrics, console)
@@ -85,7 +86,7 @@ def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
         ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
         ("tokens", _tokens(run)),
         ("cost", _cost(run)),
-        ("time", duration((run.finished_at or run.updated_at) - run.created_at)),
+        ("time", duration((run.finished_at or time.time()) - run.created_at)),
         ("requested", f"{run.requested_action} (not carried out yet)" if run.requested_action else None),
         ("create request", _creation(details)),
         ("error", _error(run)),

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.ledger import is_followed
 from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import ago, duration, iso, loss, printable
-from orchestrator.runs.waiting import way_on
+from orchestrator.runs.waiting import stands_still, way_on
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run, RunSummary
 
@@ -29,8 +29,6 @@ _MEANINGS: Mapping[str, Meaning] = {
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused", "unknown")
 """The states of runs that are seen first where there is no room for all."""
-_LONG_QUEUED_SECONDS = 86_400.0
-"""A job that is queued or being validated for longer seldom begins."""
 _FULL_WIDTH = 110
 """From this many characters on, every column of the status table has room."""
 
@@ -133,7 +131,7 @@ def why(run: Run, now: float) -> str:
         return run.reason if names_a_way else f"{run.reason}; nobody follows it now: ftorch resume"
     if run.state == "paused":
         return f"{run.reason}; {way_on(run)}"
-    if run.state == "queued" and now - run.updated_at > _LONG_QUEUED_SECONDS:
+    if stands_still(run, now):
         stands = duration(now - run.updated_at)
         return f"{run.reason}; nothing has changed for {stands}: look at {run.endpoint}, or ftorch cancel {run.id}"
     if not is_followed(run, now):

@@ -13,6 +13,7 @@ from orchestrator.store.runs import Run
 LONGEST_PAUSE_SECONDS = 3600.0
 """Between two requests without a time from the endpoint, and between two looks while it wants none."""
 _HELD = ("on hold: ", "over budget: ")
+_LONG_QUEUED_SECONDS = 86_400.0
 _AGAIN = "; asking again at"
 
 
@@ -32,6 +33,11 @@ def asking_again(moment: float, reason: str, context: Worker[Any]) -> str:
 def is_held(run: Run) -> bool:
     """Whether the run waits for what the user changes: credit, a budget, a sign-in. `resume` asks at once."""
     return not run.is_over and run.reason.startswith(_HELD)
+
+
+def stands_still(run: Run, now: float) -> bool:
+    """Whether its job has been queued, or being validated, for so long without a change that it seldom begins."""
+    return run.state == "queued" and now - run.updated_at > _LONG_QUEUED_SECONDS
 
 
 def way_on(run: Run) -> str:

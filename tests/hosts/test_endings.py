@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from support.scripted_host import CANCEL, EVENTS, JOB, Answer, refusal
 
 
@@ -68,3 +71,18 @@ def test_why_a_job_failed_is_found_in_its_events(host, customer):
     done = customer.ftorch("resume")
     assert "its last event: Line 7 has no assistant message (all of them: ftorch logs" in done.err
     assert customer.states() == {"greet": "failed"}
+
+
+def test_a_job_that_does_not_begin_for_days_is_pointed_at_by_show_and_resume(host, customer):
+    host.holds = True
+    customer.follow("stuck")
+    with closing(sqlite3.connect(customer.project.root / ".ftorch" / "ftorch.db")) as database, database:
+        database.execute("UPDATE runs SET created_at = created_at - 259200, updated_at = updated_at - 259200")
+    way = f"look at hosted, or ftorch cancel {customer.run('stuck')['run']}"
+    shown = " ".join(customer.ftorch("show", "stuck").out.split())
+    assert f"nothing has changed for 3 d 00:00: {way}" in shown
+    assert "time 3 d 00:00" in shown
+    with customer.interrupted_when(lambda: host.count(JOB) > 3):
+        resumed = customer.ftorch("resume")
+    assert "has not changed for more than a day" in resumed.err
+    assert f"the endpoint says queued): {way}" in resumed.err
