@@ -73,7 +73,8 @@ def marked_suffix(suffix: str, run_id: str, capabilities: Capabilities) -> str:
     """A suffix with a run's id behind it, cut and spelled as the endpoint takes it."""
     allowed = suffix if capabilities.suffix_takes_dots else suffix.replace(".", "-")
     room = max(0, capabilities.longest_suffix - len(run_id) - 1)
-    return f"{allowed[:room]}-{run_id}" if room else run_id
+    kept = allowed if len(allowed) <= room else allowed[:room].rstrip("-_.")
+    return f"{kept}-{run_id}" if kept else run_id
 
 
 def job_changes(job: RemoteJob) -> dict[str, Any]:

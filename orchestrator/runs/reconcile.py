@@ -22,7 +22,7 @@ from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.runs.context import Context
-from orchestrator.runs.jobs import TOKEN_KEY, departures, move_to_status, other_hyperparameters
+from orchestrator.runs.jobs import ID_EXAMPLE, TOKEN_KEY, departures, move_to_status, other_hyperparameters
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.marks import (
     CLOCK_SKEW_SECONDS,
@@ -154,7 +154,10 @@ def _setting_for(facts: Mapping[str, Any]) -> str | None:
     said = f"{facts['code']} {facts['param']} {facts['message']}".lower()
     place = f"[endpoints.{facts['endpoint']}] of ftorch.toml"
     if "suffix" in said:
-        return f"if the host takes shorter ones, set suffix_max in {place}"
+        return (
+            f"if the host takes shorter ones, set suffix_max in {place}; if it takes letters and digits alone, "
+            f"suffix_max = {len(ID_EXAMPLE)} there sends the run's id without the - before it"
+        )
     if re.search(r"\bmethod\b", said) and ("not permitted" in said or "unknown" in said or "unrecognized" in said):
         return _at_the_top(facts["endpoint"])
     return None

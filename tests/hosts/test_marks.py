@@ -43,6 +43,21 @@ def test_a_suffix_that_is_too_long_for_the_host_can_be_set_right(host, customer)
     assert host.creates == 2
 
 
+def test_a_host_that_takes_letters_and_digits_alone_gets_the_id_alone(host, customer):
+    def only_letters(asked):
+        said = f"suffix {asked.fields['suffix']} is not allowed: letters and digits only"
+        return None if asked.fields["suffix"].isalnum() else refusal(400, said, "invalid_suffix")
+
+    host.on(CREATE, only_letters)
+    done = customer.submit()
+    assert done.code == 1
+    assert "if it takes letters and digits alone, suffix_max = 8 there sends the run's id" in done.err
+    settings = customer.project.root / "ftorch.toml"
+    settings.write_text(settings.read_text() + "suffix_max = 8\n")
+    assert customer.submit().code == 0
+    assert len(host.jobs) == 1
+
+
 def test_a_job_of_the_console_is_adopted_and_followed_to_its_model(host, customer):
     made = host.make({"model": "gpt-4.1-mini-2025-04-14", "training_file": "file-console", "suffix": "by-hand"})
     failed = host.make({"model": "ft:some:org:old:abc", "training_file": "file-gone"})
