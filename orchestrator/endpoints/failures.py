@@ -161,7 +161,11 @@ def _password_for(url: httpx2.URL) -> str:
 
 def _through_proxy(url: httpx2.URL) -> str:
     variable = proxy_variable(url)
-    return f"; it is asked through the proxy that {variable} names: is that address right?" if variable else ""
+    return (
+        f"; it is asked through the proxy that {variable} names: look whether that address is right"
+        if variable
+        else ""
+    )
 
 
 def _proxy(url: httpx2.URL) -> str:

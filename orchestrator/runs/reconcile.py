@@ -326,7 +326,7 @@ def warn_of(differences: Iterable[str], run: Run, job: RemoteJob, context: Conte
     if not other_hyperparameters(run, job) or state_of(job) in (*FINAL, State.COLLECTING):
         return
     config = context.config
-    way = f"ftorch cancel {run.id} ends it before it is trained so"
+    way = f"to keep it from training with other numbers, run: ftorch cancel {run.id}"
     if config.type == "compatible" and config.hyperparameters == "method":
         way += f"; {_at_the_top(config.name)}, then submit again"
     context.listener.warned(f"run {run.id}: {way}")

@@ -138,7 +138,7 @@ def test_a_proxy_that_is_down_is_named_and_the_same_command_is_the_next_step(com
     done = customer.ftorch(*command, "hosted", HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="")
     assert done.code == 1
     assert "https://api.example.com/v1" in done.err
-    assert "through the proxy that HTTPS_PROXY names: is that address right?" in done.err
+    assert "through the proxy that HTTPS_PROXY names: look whether that address is right." in done.err
     assert done.err.rstrip().endswith("when it is back, run the same command again")
 
 
