@@ -68,7 +68,7 @@ class Office:
         """One command, killed after so long."""
         with suppress(TimeoutError, Killed, EndpointError), pytest.MonkeyPatch.context() as patch:
             for module in (adoption, doctor):
-                patch.setattr(module, "open_endpoint", self._open)
+                patch.setattr(module, "visit_endpoint", self._open)
                 patch.setattr(module, "time", self)
             patch.setattr(adoption, "drive", self._drive)
             await asyncio.wait_for(self._alive(act), lasting)
