@@ -197,14 +197,15 @@ def test_an_edit_that_breaks_the_schema_is_asked_about_again_and_survives_a_kill
 
 
 def test_ctrl_c_in_the_editor_is_the_editors(rows: Project) -> None:
-    slow = editor(rows, """trap 'sed -i s/hall/shed/ "$1"; exit 0' INT; while :; do sleep 0.05; done""")
+    ready = rows.root / "ready"
+    trap = f"""trap 'sed -i s/hall/shed/ "$1"; exit 0' INT; touch {ready}"""
+    slow = editor(rows, f"{trap}; while :; do sleep 0.05; done")
     with at_terminal(rows, FILE, EDITOR=slow, VISUAL="") as terminal:
         terminal.press("e")
         deadline = time.monotonic() + 60
-        while not (rows.root / "opened").exists():
+        while not ready.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(0.2)  # until the shell has its trap
         os.killpg(terminal.process.pid, signal.SIGINT)
         terminal.await_("The edited row is kept")
         terminal.press("q")
