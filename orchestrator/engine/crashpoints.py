@@ -58,7 +58,7 @@ DEPLOYMENT_POINTS = tuple(
     for edge in ("before", "after")
 )
 """Every place of a deployment, in the same manner."""
-_GENERATION_COMMITS = ("leases", "intents", "answers", "wait", "writing", "done", "cancelled")
+_GENERATION_COMMITS = ("leases", "intents", "answers", "wait", "writing", "done", "failed", "cancelled")
 GENERATION_POINTS = tuple(
     f"{edge}-{effect}"
     for effect in ("generation-request", *(f"commit-generation-{commit}" for commit in _GENERATION_COMMITS))
