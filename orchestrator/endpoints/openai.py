@@ -202,12 +202,14 @@ class OpenAIEndpoint:
                 raise
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
+        content = await self._repeat(
+            "get result file", self._client.files.content, file_id, read=bytes, parse=bytes
+        )
         try:
-            return await self._repeat(
-                "get result file", self._client.files.content, file_id, read=read_result_rows, parse=bytes
-            )
-        except AnswerUnreadable as error:
-            raise RequestRefused(**_refusal_facts(error)) from error  # another host's format, as it seems
+            return read_result_rows(content)
+        except ValueError as error:  # another format, as it seems: asking again would not help
+            unreadable = self._explained(error)
+            raise RequestRefused(**_refusal_facts(unreadable)) from error
 
     # --- jobs ----------------------------------------------------------------------------------------------
 

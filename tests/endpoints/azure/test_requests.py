@@ -11,6 +11,7 @@ from support.azure_requests import API, violations
 from support.contents import content_of
 
 from orchestrator.endpoints.interface import JobRequest
+from orchestrator.errors import RequestRefused
 
 KEY = "azure-key-0123456789"
 OLD, PREVIEW = API, "2025-04-01-preview"
@@ -180,7 +181,8 @@ async def test_every_request_of_the_old_dialect_is_one_that_it_knows(azure, wire
     await endpoint.cancel("ftjob-1")
     await endpoint.events("ftjob-1")
     await endpoint.checkpoints("ftjob-1")
-    await endpoint.result_rows("file-2")
+    with pytest.raises(RequestRefused, match="it is no CSV"):
+        await endpoint.result_rows("file-2")
     await endpoint.chat({"model": "drone", "messages": []}, "once-1")
     assert len(wire.requests) == 18
     assert [violation for request in wire.requests for violation in violations(request)] == []
