@@ -16,7 +16,7 @@ from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.pages import read_page
 from orchestrator.engine.machine import Move
 from orchestrator.errors import EndpointBusy, RequestRefused
-from orchestrator.runs import adoption, collecting, doctor, engine, jobs, marks, polling, reconcile, steps
+from orchestrator.runs import adoption, collecting, doctor, engine, jobs, marks, polling, reconcile, steps, waiting
 from orchestrator.runs.context import Context
 from orchestrator.runs.earlier import History
 from orchestrator.runs.states import POLLED, State, record, state_of
@@ -233,7 +233,7 @@ def without_a_time_pauses_do_not_grow(patch: Patch) -> None:
 
 
 def a_wait_is_one_long_sleep(patch: Patch) -> None:
-    for module in (steps, reconcile):
+    for module in (steps, waiting):
         patch.setattr(module, "LONGEST_PAUSE_SECONDS", inf)
 
 
