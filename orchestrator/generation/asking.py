@@ -28,7 +28,7 @@ from orchestrator.store.evaluations import Asked, RecordedAnswer
 from orchestrator.store.generations import GENERATIONS, Generation, Intent
 
 FAILURES = 2
-"""After so many refusals or outages a request is given up."""
+"""A request that was refused or failed this often is given up."""
 WORDS_TOKENS = 90
 """Tokens assumed of the words for one example: a request of 15 to 40, its evidence, and the JSON around them."""
 CALL_TOKENS = 60

@@ -33,7 +33,7 @@ class Outputs:
     replace: bool = False
     """Files of these names are replaced."""
     append_bytes: int | None = None
-    """The new rows follow the first so many bytes of the training file; None: it is a new file."""
+    """The size of the training file that the new rows are appended to; None: it is a new file."""
     append_sha256: str = ""
     """Of those bytes."""
     append_lines: int = 0
