@@ -75,6 +75,8 @@ class Asker:
     _sends: Counter[Asked] = field(default_factory=Counter)
     _refused: set[Asked] = field(default_factory=set)
     _refused_in_a_row: int = 0
+    _unsent: set[Asked] = field(default_factory=set)
+    """Requests whose intent is written, and that were not sent."""
 
     async def ask(self, questions: Sequence[Question]) -> None:
         """Ask them as far as the budget allows. Raises LostLease, and what concerns every question."""
@@ -121,6 +123,7 @@ class Asker:
                 self.reserved += aside
                 intents.append(Intent(generation.id, *asked_as(question), context.now(), usd))
                 allowed.append(question)
+                self._unsent.add(asked_as(question))
             if intents:
                 store.add_intents(connection, intents)
             crash_point("before-commit-generation-intents")
@@ -135,6 +138,7 @@ class Asker:
         ):  # this process may have slept
             raise LostLease(kind="generation", id=self.generation.id)
         crash_point("before-generation-request")
+        self._unsent.discard(asked_as(question))
         self._sends[asked_as(question)] += 1
         try:
             completion = await context.endpoint.chat(question.request, question.once)
@@ -178,23 +182,27 @@ class Asker:
             yield
         finally:
             self._flush()
+            with self.context.database.write() as connection:
+                store.uncount(connection, self.generation.id, self._unsent)
+            self._unsent.clear()
 
     def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._held and not self._problems:
+        settled = {*self._costs, *self._problems, *self._refused}
+        if not settled:
             return
+        sends = {asked: self._sends.pop(asked, 1) for asked in settled}
         generation_id = self.generation.id
         with self.context.database.write() as connection:
             evaluations.add_answers(connection, self._held)
             store.settle_intents(connection, generation_id, self._costs)
             store.fail_intents(connection, generation_id, self._problems)
-            store.count_sends(connection, generation_id, self._sends, self._refused)
+            store.count_sends(connection, generation_id, sends, self._refused)
             crash_point("before-commit-generation-answers")
         crash_point("after-commit-generation-answers")
         self._held, self._costs, self._problems = [], {}, {}
-        self._sends.clear()
         self._refused.clear()
         self._show()
 

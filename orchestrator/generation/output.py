@@ -105,12 +105,12 @@ def is_own(spec: Spec, written_sha256: str | None) -> bool:
         if path is None or not path.exists():
             continue
         known = {hashes.get(part), written_sha256 if part == "training" else None} - {None}
-        if inspect_any(path) not in known:
+        if sha256_of(path) not in known:
             return False
     return bool(noted) or written_sha256 is not None
 
 
-def inspect_any(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """The SHA-256 of a file of any kind, an empty one too."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
@@ -119,7 +119,7 @@ def inspect_any(path: Path) -> str:
 def _require_unchanged(outputs: Outputs, is_ours: bool) -> None:
     """What is there is what the rows are appended to, or what this generation wrote. Raises AppendedFileChanged."""
     path = outputs.training
-    is_there = path.exists() and (is_ours or inspect_any(path) == outputs.append_sha256)
+    is_there = path.exists() and (is_ours or sha256_of(path) == outputs.append_sha256)
     if not is_there:
         raise AppendedFileChanged(path=path)
 

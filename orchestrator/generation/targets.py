@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle, islice
 
@@ -122,11 +122,6 @@ class Targets:
         return (
             languages[number % len(languages)] if style == Style.LANGUAGE and languages else self._settings.language
         )
-
-
-def in_style(target: Target, style: Style) -> Target:
-    """The same target in another style."""
-    return replace(target, style=style)
 
 
 def _styles(settings: Generate) -> list[Style]:

@@ -78,8 +78,3 @@ class Generate(Table):
         if self.validation + self.evaluation >= 1:
             raise PydanticCustomError("shares", "validation and evaluation together must leave rows to train on")
         return self
-
-    @property
-    def rejections(self) -> str:
-        """How a request is rejected, for those who read it."""
-        return self.rejection_tool or "in words"

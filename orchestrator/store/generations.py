@@ -198,6 +198,13 @@ def count_sends(
         connection.execute(_OF_KEY.values(sends=0), [_key(generation_id, asked) for asked in refused])
 
 
+def uncount(connection: Connection, generation_id: str, unsent: Collection[Asked]) -> None:
+    """Record that requests were not sent under their last intent."""
+    if unsent:
+        fewer = _OF_KEY.values(sends=generation_requests.c.sends - 1)
+        connection.execute(fewer, [_key(generation_id, asked) for asked in unsent])
+
+
 def forget_failures(connection: Connection, generation_ids: Collection[str]) -> None:
     """Let what was given up be asked once more: the user may have put right what was wrong."""
     table = generation_requests.c

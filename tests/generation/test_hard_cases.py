@@ -110,8 +110,10 @@ def test_a_host_that_refuses_everything_is_named_and_can_be_put_right(project: P
     assert "--plain-json" in refused.err
     assert not (project.root / "train.jsonl").exists()
     teacher.manner = "good"
-    assert make(project, "--max-concurrency", "2").code == 0
+    done = make(project, "--max-concurrency", "2", "--json")
+    assert done.code == 0
     assert lines(project)
+    assert json.loads(done.out)["cost_usd"] == pytest.approx(0.003 * teacher.answered)
 
 
 def test_refused_requests_cost_nothing(project: Project, teacher: Teacher) -> None:

@@ -89,6 +89,7 @@ class Teacher:
         """Of an answer."""
         self.is_thrifty = False
         """Round trips cost as much less as they really do."""
+        self.answered = 0
         self.refuses = 0
         """So many requests are refused first."""
         self.empties_answers = False
@@ -141,6 +142,7 @@ class Teacher:
                 sizes = (190, 60) if self.is_thrifty and "tools" in fields else (1000, self.tokens)
                 body["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), sizes, strict=True))
                 self._known[key] = answer
+                self.answered += 1
             return answer
 
     # --- words ---------------------------------------------------------------------------------------------
