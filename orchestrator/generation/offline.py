@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from orchestrator.dataset.profile.answers import TEMPLATE
 from orchestrator.dataset.profile.fingerprints import canonical, digest
-from orchestrator.generation.calls import Drop, Written
+from orchestrator.generation.calls import Drop, Target, Written
 from orchestrator.generation.checks.screening import Screen
 from orchestrator.generation.output import Made, Summary, write_outputs
 from orchestrator.generation.spec import Spec
@@ -25,10 +25,10 @@ def write_offline(spec: Spec, listener: Listener | None = None) -> Summary:
     listener = listener or NullListener()
     screen, functions, seed = Screen(spec.screened_against), spec.by_name, spec.settings.seed
     made, drops = list[Made](), list[Drop]()
-    answers: dict[int, int] = {}
+    seen: dict[int, Target] = {}
     for number, target in enumerate(spec.targets):
         written = template_words(target, functions, seed)
-        if faults := _repeated(written, answers) or screen.leaks(written):
+        if faults := _repeated(written, seen) or screen.leaks(written):
             drops += faults
         else:
             made.append(Made(written, TEMPLATE))
@@ -37,14 +37,16 @@ def write_offline(spec: Spec, listener: Listener | None = None) -> Summary:
     return write_outputs(spec, made, drops, spec.count - len(made), None)
 
 
-def _repeated(written: Written, answers: dict[int, int]) -> list[Drop]:
-    """A drop where these words were made before, for the same answer or another; `answers` has the answer's hash by
-    that of the words."""
+def _repeated(written: Written, seen: dict[int, Target]) -> list[Drop]:
+    """A drop where these words were made before, for the same answer or another; `seen` has the target by the
+    words' hash."""
     target = written.target
-    text = f"{written.text}\n{written.then}"
-    answer = digest(canonical([[call.name, call.arguments] for call in (*target.calls, *target.then)]))
-    before = answers.setdefault(digest(text.encode()), answer)
-    if before is answer:
+    first = seen.setdefault(digest(f"{written.text}\n{written.then}".encode()), target)
+    if first is target:
         return []
-    reason = "near-duplicate" if before == answer else "contradiction"
+    reason = "near-duplicate" if _answer(first) == _answer(target) else "contradiction"
     return [Drop(target.id, reason, "the same words were made before", written.text)]
+
+
+def _answer(target: Target) -> bytes:
+    return canonical([[call.name, call.arguments] for call in (*target.calls, *target.then)])
