@@ -1,4 +1,4 @@
-"""A data file behind an address, as a plan knows it: ftorch asks its host for nothing."""
+"""A data file at an address, as a plan knows it. ftorch never requests it from its host."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from orchestrator.jobfile.addresses import Address
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """A file that the endpoint fetches by itself: nobody here has seen its bytes."""
+    """A file that the endpoint fetches. ftorch has not seen its bytes."""
 
     role: str
     address: Address
 
     @property
     def sha256(self) -> str:
-        """Of the address, as it is written: a stand-in for the hash of the bytes."""
+        """The hash of the address as written, in place of a hash of the bytes."""
         return hashlib.sha256(str(self.address).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a model's name tells: its base, and how much of an example it trains on."""
+"""What a model's name says: its base, and how much of an example it trains on."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ _ALIKE, _NEARLY_EQUAL = 0.85, 0.93
 
 
 def meant_instead(model: str) -> str | None:
-    """The known base model that a name is nearly: gpt-4.1-mini for gpt-4.1-mimi; None for any other name, such as
-    that of a model nobody here has heard of. Other numbers make another model: gpt-5-mini is nearly none."""
+    """The known base model whose name is closest: gpt-4.1-mini for gpt-4.1-mimi; None for any other name, such as
+    that of an unknown model. Other numbers make another model: nothing is close to gpt-5-mini."""
     base = base_model(model)
     family = _VERSION.sub("", base)
     if family in _FAMILIES:
@@ -133,7 +133,7 @@ def meant_instead(model: str) -> str | None:
 
 
 def doubt_about(model: str) -> str | None:
-    """A sentence on a name that is nearly that of a known model; None for any other."""
+    """A sentence about a name that is close to a known model's; None for any other."""
     near = meant_instead(model)
     return f'no model "{model}" is known here; did you mean "{near}"?' if near else None
 
@@ -146,4 +146,4 @@ def _digits(name: str) -> str:
 
 
 Purpose = Literal["training", "validation", "evaluation"]
-"""An evaluation file holds supervised conversations whose rows may carry keys of their own (id, slice, …)."""
+"""An evaluation file holds supervised conversations whose rows may have additional keys (id, slice, …)."""

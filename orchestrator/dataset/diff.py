@@ -19,7 +19,7 @@ from orchestrator.dataset.tokens import count_example
 from orchestrator.dataset.variants import first_difference
 
 EXCERPTS = 1000
-"""So many examples of each kind of change are given with their text; of the others there are the numbers."""
+"""Examples of each kind of change that are given with their text; the rest are counted."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def numbered_lines(stream: BinaryIO, longest: int = LONGEST_LINE_BYTES) -> Itera
 class NumberedLines:
     """The lines of a stream as `numbered_lines` yields them, and how many there were.
 
-    With `size`, reading ends behind the line that reaches so many bytes from where the stream stood.
+    With `size`, reading ends after the line that reaches that many bytes from the stream's position.
     """
 
     def __init__(self, stream: BinaryIO, longest: int = LONGEST_LINE_BYTES, size: int | None = None) -> None:

@@ -18,7 +18,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def unheard(_bytes: int) -> None:
-    """For readings whose course nobody follows."""
+    """For reads whose progress is not shown."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _CheckedReader(io.RawIOBase):
         return block
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """To the start, which begins anew, or to the end, which only tells the length."""
+        """To the start, which begins again, or to the end, which only gives the length."""
         if (offset, whence) == (0, io.SEEK_END):
             self._position = self._content.size
         elif (offset, whence) == (0, io.SEEK_SET):

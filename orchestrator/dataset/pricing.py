@@ -37,7 +37,7 @@ class CostEstimate:
     """True where the number of epochs is "auto" and `epochs` is our assumption."""
     price: Price | None
     note: str
-    """Where the price comes from, or why the cost is unknown; and what hosting the result will add."""
+    """The source of the price, or the reason why the cost is unknown; and what hosting the result will add."""
 
 
 def training_cost(
@@ -170,7 +170,7 @@ class Rates:
     output: float | None
 
     def cost(self, input_tokens: float, output_tokens: float) -> float | None:
-        """US dollars for so many tokens; None where that is unknown."""
+        """US dollars for these tokens; None where that is unknown."""
         if self.input is None or self.output is None:
             return None
         return (input_tokens * self.input + output_tokens * self.output) / _MILLION
@@ -251,7 +251,7 @@ _AMOUNTS = (
 
 @dataclass(frozen=True)
 class _Row:
-    """A row as it stands in a file."""
+    """A row as written in a file."""
 
     path: Path
     number: int

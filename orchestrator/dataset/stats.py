@@ -75,7 +75,7 @@ class Statistics:
     """Lines with errors."""
     messages: Distribution
     lengths: Mapping[int, int]
-    """How many examples have so many messages."""
+    """The number of examples by their number of messages."""
     tokens: int
     """What one epoch trains on."""
     prompt_tokens: Distribution
@@ -210,6 +210,6 @@ def _argument(parameter: Parameter, function: Function, unshown: Mapping[str, tu
 
 
 def _occasions(path: str, function: Function) -> int:
-    """How often an argument could be given: with every call, or wherever the object or array around it was."""
+    """How often an argument could be given: with every call, or each time the object or array around it was."""
     outer = path.removesuffix("[]") if path.endswith("[]") else path.rpartition(".")[0].removesuffix("[]")
     return function.arguments.get(outer, Argument()).given if outer else function.called

@@ -97,7 +97,7 @@ def _conversation(
 
 
 def _framed_definitions(tools: Sequence[Any], model: str | None) -> int:
-    """What definitions add. They stand in the first system message, behind a newline, or in one of their own."""
+    """What definitions add. They are in the first system message, after a newline, or in a separate one."""
     if isinstance(tools, ToolList):
         return _list_tokens(tools, model) + _DEFINITIONS_FRAME
     return count_text(rendered_functions(tools), model) + _DEFINITIONS_FRAME

@@ -1,6 +1,6 @@
 """Asking what a generation has open: each request is recorded before it is sent, and each answer as it comes.
 
-A killed process leaves requests of which nobody knows whether they were sent. They are sent again with the same
+A killed process leaves requests that may or may not have been sent. They are sent again with the same
 idempotency key, and count twice against the budget.
 """
 

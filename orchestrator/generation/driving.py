@@ -28,7 +28,7 @@ from orchestrator.store.schema import generations as table
 
 
 class GenerationLoop(Loop[Generation, Context]):
-    """Steps the generations `ids` until each is over, or waits for the user."""
+    """Steps the generations `ids` until each has finished or waits for the user."""
 
     machine = MACHINE
     steps = STEPS
@@ -51,7 +51,7 @@ async def drive(
     batches: BatchListener | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Carry these generations on until each is over, or waits for the user.
+    """Drive these generations until each has finished or waits for the user.
 
     Setting `stop` ends it early, losing nothing. Raises EndpointNotUsable, EndpointError, OutputExists and
     OutputUnwritable.
@@ -92,7 +92,7 @@ def _known(connection: Connection, path: str, fingerprint: str) -> Generation | 
     newest = store.newest_of(connection, path)
     if newest is None or newest.fingerprint != fingerprint:
         return None
-    is_gone = newest.state == State.DONE and not Path(path).exists()  # it is made anew, of the same answers
+    is_gone = newest.state == State.DONE and not Path(path).exists()  # it is written again from the same answers
     return None if is_gone or newest.state in (State.CANCELLED, State.FAILED) else newest
 
 

@@ -1,8 +1,8 @@
 """Template words: every call with its values, and nobody asked.
 
 Requests in such words are alike, so a model that is trained on them learns little. Each row is marked: its
-request's `name` is "template", which `data check` warns of. The words are made of the answer, so they are not held
-against it again; what is dropped are equal requests, and requests that other files have.
+request's `name` is "template", which `data check` warns of. The words are made from the answer, so they are not
+checked against it. Equal requests are dropped, and requests that other files have.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Outcome:
     """None for offline words."""
     id: str = ""
     waits: str = ""
-    """What it waits for; "" where it is over."""
+    """What it waits for; "" once it has finished."""
 
     @property
     def unmade(self) -> int:

@@ -1,4 +1,4 @@
-"""What a generation still has to ask, and what it has made: worked out anew from the recorded answers each time.
+"""What a generation still has to ask, and what it has made: derived again from the recorded answers each time.
 
 Words are asked for and checked in rounds, at most `attempts` of them: words for every target that has none, then
 the round trip of every request that passed the checks which need no model. Each stage is complete before the next

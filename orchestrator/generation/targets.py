@@ -34,7 +34,7 @@ class Counts:
 
 
 class Targets:
-    """All targets of a generation, in a fixed order: made anew each time they are read, from the seed alone."""
+    """All targets of a generation, in a fixed order: made each time they are read, from the seed alone."""
 
     def __init__(self, cells: Cells, functions: Sequence[Function], settings: Generate) -> None:
         self._cells = cells

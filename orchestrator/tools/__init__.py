@@ -1,1 +1,1 @@
-"""Plain Python functions as tools: what a model is told of them, and what becomes of its calls."""
+"""Plain Python functions as tools: their definitions, and how a model's calls are executed."""

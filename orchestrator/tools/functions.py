@@ -42,7 +42,7 @@ class Tool:
     """What makes the value of each parameter out of JSON."""
 
     def may_be_null(self, name: str) -> bool:
-        """True where the function takes None by itself, so that null says no more than leaving the argument out."""
+        """True where None is the default, so that null means the same as leaving the argument out."""
         return name in self.types and self.signature.parameters[name].default is None
 
 
@@ -228,7 +228,7 @@ def without_null(schema: Schema) -> Schema:
 
 
 def _plain(schema: Any, definitions: Mapping[str, Any] | None, above: tuple[str, ...]) -> Any:
-    """The schema with its references resolved, where `definitions` are given; `above` are those it stands in."""
+    """The schema with its references resolved, where `definitions` are given; `above` are those that contain it."""
     if isinstance(schema, list):
         return [_plain(entry, definitions, above) for entry in schema]
     if not isinstance(schema, dict):

@@ -222,7 +222,7 @@ def _start(order: Order, start: int, length: int) -> subprocess.Popen[bytes]:
 
 
 def _answer(worker: subprocess.Popen[bytes]) -> Pass | None:
-    """What a worker found; None where it was killed or could not start, so that its part is done here."""
+    """What a worker found; None where it was killed or could not start, and this process must do its part."""
     assert worker.stdout is not None
     with worker.stdout as stdout:
         answer = stdout.read()
@@ -349,7 +349,7 @@ class _LineChecker:
         self._check_example(row, notes)
         if notes.counts.get("FT214") == foreign:  # else the row is converted first, and its keys with it
             check_texts(row, text, notes)
-            if self._order.purpose != "evaluation":  # whose rows carry keys of their own
+            if self._order.purpose != "evaluation":  # whose rows have additional keys
                 check_row_keys(row, self._order.method, notes)
         if notes.errors == errors and self._order.count_tokens:
             self._count(row)

@@ -26,7 +26,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 def check_messages(messages: Sequence[Any], where: Pointer, calls: Calls, notes: Notes) -> list[str | None]:
-    """Check each message by itself and its calls and results against those before it; returns their roles.
+    """Check each message, and its calls and results against those before it; returns the roles.
 
     A role is None where it is missing or none of ROLES.
     """

@@ -51,15 +51,15 @@ class Source:
     method: Method | None = None
     """None: the one that the rows show."""
     model: str | None = None
-    """Chooses the token encoding and the longest example; None: no length is judged."""
+    """Chooses the token encoding and the longest example; None: lengths are not checked."""
     limits: Limits | None = None
-    """Of the endpoint the file is meant for; None: of none in particular."""
+    """The type of endpoint the file is for; None: no particular one."""
     epochs: int = 1
     """The fewest that a job would train for."""
     group: str = ""
     """The job file, or the folder: measuring and training data of one group must define tools alike."""
     purpose_is_guess: bool = False
-    """True where neither the user nor the file's name says what it is for."""
+    """True where neither the user nor the file's name says what the file is for."""
     allow_leak: bool = False
     """True where most of what the file measures with may be in training too."""
     of_job: bool = False
@@ -81,14 +81,14 @@ def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, .
     """The files to check, in sets that belong together: those of each job file (.toml), and all that stand alone.
 
     Raises DataFileNotFound before anything is read, the errors of job files and configuration, and NoSuchEndpoint
-    where `wishes.endpoint` is neither a configured endpoint nor a type of one.
+    where `options.endpoint` is neither a configured endpoint nor a type of one.
     """
     paths = list(dict.fromkeys(paths))
     jobs = [path for path in paths if path.suffix == JOB_SUFFIX]
     alone = [path for path in paths if path.suffix != JOB_SUFFIX]
     for path in alone:
         _require_existing(path)
-    limits = _limits_wished(options.endpoint)
+    limits = _limits_of(options.endpoint)
     sets = [_of_job(path, options, limits) for path in jobs]
     if alone:
         sets.append(tuple(replace(_of_path(path, options), limits=limits) for path in alone))
@@ -157,8 +157,8 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
     )
 
 
-def _limits_wished(endpoint: str | None) -> Limits | None:
-    """Of an endpoint's name, or of a type: a user who has configured none still knows where the file shall go."""
+def _limits_of(endpoint: str | None) -> Limits | None:
+    """By an endpoint's name or type: users without a configured endpoint still know where the file will go."""
     if endpoint is None:
         return None
     from orchestrator.config import find_workspace

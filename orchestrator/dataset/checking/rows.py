@@ -49,7 +49,7 @@ def read_rows(path: Path, method: Method | None = None) -> Iterator[Row]:
             raise NotExamples(path=path, problem=found.reason, fix=with_command_for(found.fix, path))
         stream.seek(0)
         reader = Reader()
-        with_keys = purpose_in_name(path) != "evaluation"  # whose rows carry keys of their own
+        with_keys = purpose_in_name(path) != "evaluation"  # whose rows have additional keys
         for number, line in numbered_lines(stream):
             yield row_of_line(number, line, reader, method, with_keys=with_keys)
 

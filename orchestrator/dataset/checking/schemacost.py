@@ -1,4 +1,4 @@
-"""How much work a JSON Schema may make, told before a validator is let loose on it.
+"""How much work a JSON Schema can cause, estimated before a validator runs it.
 
 A few lines can hold a schema that takes hours: `allOf` of twice the same `$ref`, 27 levels deep, is 2^27 schemas.
 The count here follows every reference and visits every part once for each level of nesting in the arguments.
@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 MOST_WORK = 100_000
-"""Schemas that one path through the arguments may be held against; real tools make fewer than a hundred."""
+"""Schemas that may apply to one path through the arguments; real tools need fewer than a hundred."""
 _MOST_STEPS = 200_000
 _MOST_LEVELS = 64
 _WITH_SAME_VALUE = ("allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas", "dependencies")
@@ -26,12 +26,12 @@ _ANY_NAME, _ANY_ITEM = ("name",), ("item",)
 Key = str | int | tuple[str]
 """What leads into a value: a property's name, an item's index from 0, or any of them."""
 Inner = Counter[tuple[Key, int]]
-"""How often each part is held against what is inside a value, by the key that leads there."""
+"""How often each part applies to what is inside a value, by the key that leads there."""
 
 
 @dataclass
 class _Part:
-    """One schema inside the whole: the schemas held against the same value, and those held against what is inside
+    """One schema inside the whole: the schemas that apply to the same value, and those that apply to what is inside
     it, by the key that leads there."""
 
     same: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class _Part:
 
 
 def is_too_much(schema: Mapping[str, Any]) -> bool:
-    """Whether holding arguments against the schema may take more than MOST_WORK steps."""
+    """Whether validating arguments with the schema may take more than MOST_WORK steps."""
     parts = _parts_of(schema)
     if len(parts) > _MOST_STEPS:
         return True
@@ -68,7 +68,7 @@ def _grows(own: list[int], inner: list[Inner], levels: int) -> bool:
 
 
 def _deepest(inner: Inner, work: list[int]) -> int:
-    """The work along the key, or the item, that makes most; what is held against any comes on top of each."""
+    """The work along the most expensive key or item, plus that of the schemas that apply to all of them."""
     by_key: Counter[Key] = Counter()
     for (key, index), times in inner.items():
         by_key[key] += times * work[index]
@@ -78,7 +78,7 @@ def _deepest(inner: Inner, work: list[int]) -> int:
 
 
 def _counts(parts: list[_Part], order: list[int]) -> list[int]:
-    """For each part, how many schemas the same value is held against; at most MOST_WORK + 1."""
+    """For each part, how many schemas apply to the same value; at most MOST_WORK + 1."""
     own = [1] * len(parts)
     for index in order:
         own[index] = min(1 + sum(own[other] for other in parts[index].same), MOST_WORK + 1)
@@ -86,7 +86,7 @@ def _counts(parts: list[_Part], order: list[int]) -> list[int]:
 
 
 def _insides(parts: list[_Part], order: list[int]) -> list[Inner]:
-    """For each part, how often which schemas are held against the insides of a value."""
+    """For each part, how often each schema applies to what is inside a value."""
     inner: list[Inner] = [Counter(part.inner) for part in parts]
     for index in order:
         for place in parts[index].spared:
@@ -98,7 +98,7 @@ def _insides(parts: list[_Part], order: list[int]) -> list[Inner]:
 
 
 def _inside_out(parts: list[_Part]) -> list[int] | None:
-    """The parts, each after those that are held against the same value; None where they go round in a circle."""
+    """The parts, each after those that apply to the same value; None where they form a cycle."""
     waiting = [len(part.same) for part in parts]
     above: list[list[int]] = [[] for _ in parts]
     for index, part in enumerate(parts):

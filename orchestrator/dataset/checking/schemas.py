@@ -1,4 +1,4 @@
-"""A function's parameters as the JSON Schema they are, and what in a call's arguments breaks it.
+"""A function's parameters as a JSON Schema, and what in a call's arguments violates it.
 
 Schemas are taken as JSON Schema draft 2020-12 unless they name another draft. Nothing is ever fetched for a `$ref`.
 """
@@ -28,7 +28,7 @@ MOST_PROBLEMS = 10
 _REMEMBERED_SCHEMAS = 512
 _LONGEST_REMEMBERED = 8 << 10
 _MOST_QUICK_LOOKS = 6
-"""At the calls of one function; so many take as long as compiling its schema."""
+"""Calls of one function; checking this many takes as long as compiling its schema."""
 _SPEAKING_OF_OTHERS = frozenset(
     (
         *("additionalProperties", "unevaluatedProperties", "patternProperties", "propertyNames"),
@@ -133,10 +133,10 @@ def _fits_draft(schema: dict[str, Any]) -> bool:
 
 
 def _compiled(schema: dict[str, Any]) -> Validator:
-    """Raises ValueError where the schema is none."""
+    """Raises ValueError where it is not a schema."""
     import jsonschema_rs
 
-    # A draft that nobody knows is none of the user's mistakes.
+    # An unknown draft is not a mistake of the user's.
     known = str(schema.get("$schema", "")).startswith(("http://json-schema.org/", "https://json-schema.org/"))
     compile_schema = jsonschema_rs.validator_for if known else jsonschema_rs.Draft202012Validator
     return compile_schema(schema, offline=True)

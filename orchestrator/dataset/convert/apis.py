@@ -88,7 +88,7 @@ def _item_part(part: Any) -> dict[str, Any]:
 
 
 def _add_call(messages: list[Message], call: dict[str, Any]) -> None:
-    """Append a call to the answer that it follows at once, else as an answer of its own."""
+    """Append a call to the answer directly before it, else as a separate answer."""
     if messages and messages[-1].get("role") == "assistant":
         messages[-1] = {**messages[-1], "tool_calls": [*messages[-1].get("tool_calls", []), call]}
     else:

@@ -61,7 +61,7 @@ class Conversation:
 
 
 def sound_ids(messages: Sequence[Any]) -> bool:
-    """True where all calls are tool calls with ids of their own, and every result has the id of one before it."""
+    """True where all calls are tool calls with distinct ids, and every result has the id of an earlier call."""
     seen: set[str] = set()
     for message in messages:
         if not isinstance(message, Mapping) or message.get("function_call") is not None:
@@ -138,7 +138,7 @@ def _only(holder: dict[str, Any], keys: tuple[str, ...], changes: Changes) -> di
 
 
 def _halves(call: Any, changes: Changes) -> tuple[dict[str, Any], Any]:
-    """What stands around the function of a call, and the function; a call without the frame gets one."""
+    """The frame around the function of a call, and the function; a call without the frame gets one."""
     if not isinstance(call, dict):
         return {}, None
     if "function" not in call:
@@ -156,7 +156,7 @@ def _modern_result(message: dict[str, Any], conversation: Conversation, changes:
         changes.note("function messages written as tool messages")
         message = {key: value for key, value in message.items() if key != "name"}
     elif message.get("tool_call_id") != identity:
-        changes.note("results linked to their calls anew")
+        changes.note("results linked to their calls again")
     if message.get("content") is None:
         changes.note('missing content of results written as ""')
         message = {**message, "content": ""}
@@ -174,7 +174,7 @@ _DEEPEST_ENCODING = 8
 
 
 def arguments_text(arguments: Any, changes: Changes) -> str:
-    """The arguments as JSON text. Text that holds an object already is given back as it stands.
+    """The arguments as JSON text. Text that already holds an object is returned unchanged.
 
     Raises NotConvertible where they are no object, however they are written.
     """

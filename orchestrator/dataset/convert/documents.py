@@ -24,12 +24,12 @@ _DECODER = json.JSONDecoder(
 
 @dataclass(frozen=True)
 class Row:
-    """What stands where an example should: its value, or why there is none, and the line it begins on."""
+    """An example's value, or the problem that kept it from being read, and the line it begins on."""
 
     line: int
     value: Any
     raw: bytes | None = None
-    """The line as it stood, without its end; None where it was not a line of its own."""
+    """The original line without its end; None where the value was not on a separate line."""
     problem: NotConvertible | None = None
 
 

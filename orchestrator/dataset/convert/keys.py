@@ -61,7 +61,7 @@ def with_keys_used(example: Row, names: ColumnNames, changes: Changes, *, keep_g
 
 
 def with_keys_dropped(example: Row, keys: Collection[str], changes: Changes) -> Row:
-    """The example without these keys, wherever it has one that services do not read: beside the conversation, in a
+    """The example without these keys in all places that services do not read: beside the conversation, in a
     message, in a content part."""
     if not keys:
         return example

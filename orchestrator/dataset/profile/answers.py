@@ -11,7 +11,7 @@ from orchestrator.dataset.findings import Notes, shown
 from orchestrator.dataset.profile.fingerprints import Example, Places, digest, listed
 
 TEXT = "(text)"
-"""Stands among the names of functions for an answer without a call."""
+"""Used among the names of functions for an answer without a call."""
 
 _LEAST_ADVISED = 100
 _UNEVEN_FROM = 20
@@ -179,7 +179,7 @@ _KEY = re.compile(
     "|".join(rf"(?<![A-Za-z0-9+/_-])(?P<k{i}>{shape})(?![A-Za-z0-9])" for i, (_, shape) in enumerate(_SHAPES))
 )
 _ADDRESS = re.compile(r"(?<![\w.+/:-])([\w.+-]{1,64})@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24})(?![\w@]|:[\w/~])")
-# Every key has in it a run of so many letters, digits and hyphens, and hardly any word or function name has.
+# Every key has a run of this many letters, digits and hyphens; hardly any word or function name has one.
 _RUN = b"x" * 16
 _RUNS = bytes(ord("x" if byte < 128 and (chr(byte).isalnum() or byte == ord("-")) else " ") for byte in range(256))
 # RFC 2606: names that belong to nobody.

@@ -14,7 +14,7 @@ from orchestrator.dataset.toollists import ToolList
 from orchestrator.dataset.variants import declared_functions
 
 DISTINCT_VALUES = 200
-"""So many different values of an argument are kept apart."""
+"""Different values of an argument that are counted separately."""
 
 _VARIANTS = 8
 _COMBINATIONS = 64

@@ -1,4 +1,4 @@
-"""Cases that stand in more than one file: a model is not measured by what it was trained on."""
+"""Cases that appear in more than one file: a model must not be measured on what it was trained on."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Prompts:
         return self.words[index * SKETCH_WORDS : (index + 1) * SKETCH_WORDS]
 
     def groups(self, keys: Sequence[int]) -> Iterator[list[int]]:
-        """The indexes that share one of `keys`, one for each example, wherever two or more do."""
+        """The indexes of examples that share one of `keys` (one for each example), where two or more do."""
         # A table of all keys at once would take far more memory than the arrays.
         parts = 1 + len(keys) // _COMPARED_AT_ONCE
         for part in range(parts):

@@ -95,7 +95,7 @@ def findings_of(line: bytes, method: Method, purpose: Purpose) -> tuple[Finding,
         notes.at(None, row)
         EXAMPLE_CHECKS[method](row, notes)
         check_texts(row, text, notes)
-        if purpose != "evaluation":  # whose rows carry keys of their own
+        if purpose != "evaluation":  # whose rows have additional keys
             check_row_keys(row, method, notes)
         notes.note_tallies()
     return tuple(notes.findings)

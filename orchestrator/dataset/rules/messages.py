@@ -90,7 +90,7 @@ MESSAGES: tuple[Rule, ...] = (
         "FT209",
         "last message not from the assistant",
         "the last message is from {found}, but must be from the assistant",
-        "End the example with the answer that the model shall give.",
+        "End the example with the answer that the model should give.",
         wrong=said(USER, ANSWER, USER),
         right=said(USER, ANSWER, USER, ANSWER),
     ),

@@ -1,4 +1,4 @@
-"""FT6: what only the file as a whole shows, and what stands in two files."""
+"""FT6: what only the file as a whole shows, and what appears in two files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT602",
         "repeated examples",
         "{count} line(s) repeat an earlier example, answer and all: {where}",
-        "Keep one line of each, unless they shall count more than others in training.",
+        "Keep one line of each, unless they should count more than others in training.",
         wrong=_lines(asked("Is it windy?"), asked("Is it windy?")),
         right=_lines(asked("Is it windy?"), asked("Is it raining?")),
     ),
@@ -80,7 +80,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT604",
         "contradicting examples",
         "{count} prompt(s) are answered with different calls, though the tools are the same: {where}",
-        "Decide which answer is right and correct the others; a model learns neither well.",
+        "Decide which answer is right and correct the others; a model learns none of them well.",
         wrong=_lines(_say("Climb a bit", CALL), _say("Climb a bit", call(arguments='{"altitude": 5}'))),
         right=_lines(_say("Climb a bit", CALL), _say("Climb to 5 m", call(arguments='{"altitude": 5}'))),
     ),
@@ -95,7 +95,7 @@ SURVEY: tuple[Rule, ...] = (
     warning(
         "FT606",
         "leaked examples",
-        "{count} of {of} example(s) stand in {other} too: {where}",
+        "{count} of {of} example(s) also appear in {other}: {where}",
         "Take them out of one of the files: measured on what it was trained on, a model looks better than it is.",
     ),
     warning(
@@ -108,7 +108,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT611",
         "tool defined differently",
         "{count} function(s) have more than one definition in this file: {where}",
-        "Give the tool one definition, the one that it will have in use.",
+        "Give the tool one definition, the one it will have in production.",
         wrong=_lines(_say("Climb a bit", CALL), _say("Up!", CALL, tools=[tool(description="Go up.")])),
         right=_lines(_say("Climb a bit", CALL), _say("Up!", CALL)),
     ),
@@ -181,7 +181,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT623",
         "system prompt varies",
         "there are {count} different system prompts: {usual} ({share}), {other} ({other_share})",
-        "Use the one that the model will get in use, on every line.",
+        "On every line, use the one that the model will get in production.",
         wrong=_lines(*(_under("You fly.", text) for text in "abc"), _under("You swim.", "d")),
         right=_lines(*(_under("You fly.", text) for text in "abcd")),
     ),

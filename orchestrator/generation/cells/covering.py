@@ -31,7 +31,7 @@ _MOST_MISSES = 50
 
 @dataclass(frozen=True)
 class Column:
-    """Choices, of which one is made wherever the column exists."""
+    """Choices; one is made in each call where the column exists."""
 
     size: int
     parent: int = -1

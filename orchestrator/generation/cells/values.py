@@ -52,7 +52,7 @@ def call_of(form: Form, function: Function, seed: int | str) -> Call:
 
 def values_of(cell: Cell, functions: Mapping[str, Function], seed: int, number: int) -> tuple[Call, ...]:
     """The calls of a cell; another `number` draws other values. Two calls of one function differ in their arguments
-    wherever they can. Raises as `call_of` does."""
+    where they can. Raises as `call_of` does."""
     calls: list[Call] = []
     for place, form in enumerate(cell.forms):
         if form.function not in functions:

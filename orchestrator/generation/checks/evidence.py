@@ -194,7 +194,7 @@ class _Check:
         return _is_text_in(str(value), parameter, self.request)
 
     def _told_of(self, pointer: str) -> str | None:
-        """What was told of the value or of what holds it."""
+        """What the teacher said about the value or about what holds it."""
         while pointer:
             if pointer in self.told:
                 return self.told[pointer]

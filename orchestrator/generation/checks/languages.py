@@ -105,7 +105,8 @@ def _script(letters: str) -> str | None:
 
 
 def _by_words(plain: str, language: str, *, is_accented: bool) -> str | None:
-    """Another language, of which the request holds two telling words or more, and three times those of its own.
+    """A language other than `language`: the request has at least two of its marker words, and three times as many
+    as of `language`.
 
     For English, a letter that is not English counts as such a word.
     """

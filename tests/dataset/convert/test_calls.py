@@ -138,7 +138,7 @@ def test_renumber_gives_sound_ids_by_position_too(convert: Convert) -> None:
     rows = [{"messages": calling(first, second) + answers(second)} for first, second in (("x", "y"), ("p", "q"))]
     done, [one, other] = convert(rows, renumber=True)
     assert ids_of(one) == ids_of(other) == (["call_1", "call_2"], ["call_2"])
-    assert changes(done) == {"call ids numbered by position": 2, "results linked to their calls anew": 2}
+    assert changes(done) == {"call ids numbered by position": 2, "results linked to their calls again": 2}
 
 
 def test_a_result_that_no_call_waits_for_is_named(convert: Convert) -> None:

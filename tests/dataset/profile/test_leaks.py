@@ -57,7 +57,7 @@ def test_leaks_are_noted_at_the_file_that_measures_and_name_the_other() -> None:
     [valid], [evaluation] = notes["valid.jsonl"].findings, notes["eval.jsonl"].findings
     where = "line 1 is line 4 there; line 3 is line 6 there"
     assert (valid.code, valid.line) == ("FT606", 1)
-    assert valid.reason == f"2 of 5 example(s) stand in train.jsonl too: {where}"
+    assert valid.reason == f"2 of 5 example(s) also appear in train.jsonl: {where}"
     assert (evaluation.code, evaluation.reason.count("valid.jsonl")) == ("FT606", 1)
 
 
