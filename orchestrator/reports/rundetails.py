@@ -27,6 +27,8 @@ _CURVE_WIDTH = 60
 _BESIDE_THE_CURVE = 61
 """The characters of a curve's longest name and its three figures, with the space between."""
 _SERVE_PORT = 8000
+_HASH_SHOWN = 12
+"""Characters of a hash for people; `--json` has all."""
 
 
 def print_details(details: RunDetails, config: EndpointConfig | None, console: Console) -> None:
@@ -116,14 +118,14 @@ def _suffix(run: Run, config: EndpointConfig | None) -> str | None:
 
 
 def _tokens(run: Run) -> str:
-    counted = f"{count(run.tokens_per_epoch)} an epoch (counted here)" if run.tokens_per_epoch else ""
+    counted = f"{count(run.tokens_per_epoch)} per epoch (counted by ftorch)" if run.tokens_per_epoch else ""
     trained = f"{count(run.trained_tokens)} trained" if run.trained_tokens is not None else ""
     return ", ".join(part for part in (counted, trained) if part)
 
 
 def _cost(run: Run) -> str:
     if run.cost_usd is not None:
-        return f"{money(run.cost_usd)} by the trained tokens (estimated {money(run.estimated_cost_usd)})"
+        return f"{money(run.cost_usd)} from the trained tokens (estimated {money(run.estimated_cost_usd)})"
     return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
 
 
@@ -131,7 +133,7 @@ def _creation(details: RunDetails) -> str | None:
     run = details.run
     if not run.creation_attempts:
         return None
-    # Each request is a move of its own; what is counted as attempts are those whose outcome was unknown.
+    # Each request is a transition; `creation_attempts` counts only those with an unknown outcome.
     sent = sum(each.to_state == "creating" for each in details.history)
     times = plural(max(sent, run.creation_attempts), "attempt")
     if not run.creation_open:
@@ -140,8 +142,8 @@ def _creation(details: RunDetails) -> str | None:
     since = moment(run.creation_attempted_at or run.updated_at)
     return (
         f"unconfirmed since {since}, {times}, token {run.creation_token}: the request may have arrived, and its "
-        "answer is not recorded. The job is looked for on the endpoint; only when the settling window "
-        "(settling_seconds) has brought nothing is the request sent again, with the same token."
+        "answer is not recorded. ftorch looks for the job on the endpoint. It repeats the request, with the same "
+        "token, only if no job appears within the settling window (settling_seconds)."
     )
 
 
@@ -162,9 +164,9 @@ def _print_files(details: RunDetails, console: Console) -> None:
     if run.validation_path:
         files.append(("validation", run.validation_path, run.validation_sha256 or "", run.validation_file_id))
     for role, path, sha256, file_id in files:
-        identity = f"sha256 {sha256}" if sha256 else "sha256 unknown: it was uploaded elsewhere"
+        identity = f"sha256 {sha256[:_HASH_SHOWN]}…" if sha256 else "sha256 unknown: uploaded elsewhere"
         if path.startswith(("https://", "http://")):
-            identity = "fetched by the endpoint from there; its bytes were not seen here"
+            identity = "the endpoint fetches it; ftorch has not seen its bytes"
         lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
         rows.append((f"{role} file", "\n".join(lines)))
     console.print(_facts_of(rows))
@@ -181,7 +183,7 @@ def _data_check(details: RunDetails, role: str) -> list[str]:
 
 
 def _near(path: str) -> str:
-    """Relative to the current directory where it lies below it."""
+    """Relative to the current directory where it is below it."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
@@ -230,10 +232,10 @@ def _print_history(details: RunDetails, console: Console) -> None:
     rows, last = [], None
     for transition in details.history:
         if transition.owner and last and transition.owner != last:
-            rows.append(row("", "", Cell(printable(f"– {_process(transition.owner)} went on –"), Meaning.MUTED)))
+            rows.append(row("", "", Cell(printable(f"– {_process(transition.owner)} continued –"), Meaning.MUTED)))
         last = transition.owner or last
         rows.append(row(moment(transition.at), state_cell(transition.to_state), printable(transition.reason)))
-    columns = [Column(key="at", fit=Fit.CROP), Column(key="state", fit=Fit.FOLD), Column(key="why", fit=Fit.FOLD)]
+    columns = [Column(key="at", fit=Fit.CROP), Column(key="state", fit=Fit.CROP), Column(key="why", fit=Fit.BELOW)]
     console.print(Table(columns, rows, has_headings=False, gap=(2, 2)))
 
 
@@ -244,12 +246,12 @@ def _process(owner: str) -> str:
 
 
 def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
-    """On Azure a model is called by its deployment's name, and answers no other way."""
+    """On Azure a model is called by the name of its deployment, and in no other way."""
     name = deployment or run.fine_tuned_model or ""
     console.print("\nTo call it", style="bold")
     if config is not None and config.type == "azure" and deployment is None:
         console.print(
-            f"  ftorch deploy {run.id}    # it prints the name to ask it by; hosting is charged from then on"
+            f"  ftorch deployments create {run.id}    # prints the name to use; hosting is charged from then on"
         )
         name = "NAME"
     if config is not None and config.type == "local":
@@ -274,13 +276,13 @@ def _client(config: EndpointConfig | None) -> str:
 
 
 def _grid(headings: Iterable[str], rows: Sequence[Row]) -> Table:
-    columns = [Column(heading, fit=Fit.FOLD) for heading in headings]
+    *first, last = headings
+    columns = [*(Column(heading, fit=Fit.LINE) for heading in first), Column(last, fit=Fit.BELOW)]
     return Table(columns, rows, headings=Meaning.MUTED, gap=(2, 2))
 
 
 def _facts_of(rows: Iterable[tuple[str, str]]) -> Table:
-    """A blank column keeps long values off the edge of the terminal."""
-    columns = [Column(key="name", fit=Fit.CROP), Column(key="value", fit=Fit.FOLD), Column(fit=Fit.FOLD)]
+    columns = [Column(key="name", fit=Fit.CROP), Column(key="value", fit=Fit.BELOW)]
     return Table(columns, [row(name, value) for name, value in rows], has_headings=False, gap=(2, 2))
 
 

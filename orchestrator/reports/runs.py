@@ -34,11 +34,11 @@ _FULL_WIDTH = 110
 
 
 def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, width: int) -> Table:
-    """One line for each run: where it stands, how far it is, and its model id or what it waits for."""
+    """One row for each run: its state, its progress, and its model id or the reason it waits."""
     wide = width >= _FULL_WIDTH
     more = ("ENDPOINT", "LOSS", "VALID", "UPDATED") if wide else ()
     names = [Column(name, fit=Fit.LINE) for name in ("RUN", "NAME", "STATE", "STEP", *more)]
-    columns = [*names, Column("MODEL, OR WHY", fit=Fit.FOLD, takes_rest=True)]
+    columns = [*names, Column("MODEL / REASON", "model", fit=Fit.BELOW, takes_rest=True)]
     return Table(columns, [_status_row(run, last.get(run.id), now, wide) for run in runs])
 
 
@@ -90,7 +90,7 @@ def run_object(run: Run | RunSummary, last: Metric | None = None) -> dict[str, A
 def models_table(models: Iterable[Model], now: float) -> Table:
     """One line for each tuned model."""
     names = [Column(name, fit=Fit.LINE) for name in ("RUN", "ENDPOINT", "BASE MODEL", "CREATED")]
-    columns = [*names, Column("MODEL", fit=Fit.FOLD, takes_rest=True)]
+    columns = [*names, Column("MODEL", fit=Fit.BELOW, takes_rest=True)]
     rows = []
     for model in models:
         base, name = printable(model.base_model), printable(model.model)
@@ -123,21 +123,21 @@ def state_style(state: str) -> str:
 
 
 def why(run: Run, now: float) -> str:
-    """What the run waits for, when that is looked at again, and whether anybody does."""
+    """What the run waits for, when ftorch looks again, and whether a process follows it."""
     if run.is_over or run.state == "unknown":
         return run.reason
     if run.reason.startswith("on hold: "):
         names_a_way = is_followed(run, now) or "ftorch resume" in run.reason
-        return run.reason if names_a_way else f"{run.reason}; nobody follows it now: ftorch resume"
+        return run.reason if names_a_way else f"{run.reason}; no process follows it: ftorch resume"
     if run.state == "paused":
         return f"{run.reason}; {way_on(run)}"
     if stands_still(run, now):
         stands = duration(now - run.updated_at)
-        return f"{run.reason}; nothing has changed for {stands}: look at {run.endpoint}, or ftorch cancel {run.id}"
+        return f"{run.reason}; no change for {stands}: check {run.endpoint}, or run ftorch cancel {run.id}"
     if not is_followed(run, now):
         if run.creation_open:
-            return "create unconfirmed: its process ended before the answer; ftorch resume looks for the job"
-        return f"{run.reason}; nobody follows it now: ftorch resume"
+            return "create unconfirmed: its process ended before the answer; run ftorch resume to look for the job"
+        return f"{run.reason}; no process follows it: ftorch resume"
     if run.creation_open and run.due_at is not None:
         return f"{run.reason} (next look in {duration(run.due_at - now)})"
     return run.reason

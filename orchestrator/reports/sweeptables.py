@@ -119,7 +119,7 @@ def trials_table(
         Column("TRIAL", fit=Fit.LINE, is_number=True),
         Column("PARAMETERS", fit=Fit.FOLD),
         *(Column(title, fit=Fit.LINE) for title in ("RUN", "STATE", "STEP", "VALID")),
-        *([Column("MODEL, OR WHY", fit=Fit.FOLD, takes_rest=True)] if is_wide else []),
+        *([Column("MODEL / REASON", "model", fit=Fit.BELOW, takes_rest=True)] if is_wide else []),
     ]
     rows = [_trial_row(trial, run, last.get(run.id), now if is_wide else None) for trial, run in shown]
     left = len(trials) - len(shown)

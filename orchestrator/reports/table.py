@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.reports.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -46,6 +46,8 @@ class Fit(Enum):
     FOLD = "wrapped, inside words too"
     LINE = "cut, with an ellipsis"
     CROP = "cut, without a mark"
+    BELOW = "wrapped between words; with a longer word, on the next line, so that no id is broken"
+    """For the last column only."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Column:
     takes_rest: bool = False
     """Takes the width that the other columns leave, where the table is wide."""
     least_width: int | None = None
+    width: int | None = None
+    """Exactly this many characters on a terminal; None: as its cells need."""
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,12 @@ class Table:
         """For notebooks."""
         return self.to_html()
 
-    def __rich__(self) -> RichTable:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """For a terminal: `console.print(table)`."""
-        return _drawn(self)
+        if self.columns and self.columns[-1].fit is Fit.BELOW:
+            yield from _with_rows_below(self, options.max_width)
+        else:
+            yield _drawn(self)
 
     def _filled(self, row: Row) -> list[Cell]:
         return [*row.cells, *(Cell("") for _ in range(len(self.columns) - len(row.cells)))]
@@ -214,7 +221,37 @@ _FITS: Mapping[Fit, Mapping[str, Any]] = {
     Fit.FOLD: {"overflow": "fold"},
     Fit.LINE: {"no_wrap": True},
     Fit.CROP: {"no_wrap": True, "overflow": "fold"},
+    Fit.BELOW: {"overflow": "fold"},
 }
+
+
+def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
+    """The table in parts: a row whose last cell has a word wider than its column is followed by that cell."""
+    from rich.padding import Padding
+
+    *others, last = table.columns
+    widths = [max(len(each.heading), *_lengths(table, place), 1) for place, each in enumerate(others)]
+    first = widths[0] + sum(table.gap)
+    taken = sum(widths) + len(others) * sum(table.gap)
+    columns = [replace(each, width=wide) for each, wide in zip(others, widths, strict=True)]
+    part = replace(table, columns=[*columns, last], rows=[], notes=(), footer=None)
+    for each in table.rows:
+        text = each.cells[-1].text if len(each.cells) == len(table.columns) else ""
+        longest = max(map(len, text.split()), default=0)
+        if longest <= width - taken:
+            part = replace(part, rows=[*part.rows, each])
+            continue
+        yield _drawn(replace(part, rows=[*part.rows, replace(each, cells=each.cells[:-1])]))
+        below = terminal_text(each.cells[-1])
+        yield Padding(below, (0, 0, 0, max(0, min(first, width - longest))))
+        part = replace(part, rows=[], has_headings=False)
+    yield _drawn(replace(part, notes=table.notes, footer=table.footer))
+
+
+def _lengths(table: Table, place: int) -> Iterator[int]:
+    """How wide the cells of a column are."""
+    rows = [*table.rows, *([table.footer] if table.footer else [])]
+    return (len(f"{each.cells[place].text}{each.cells[place].note}") for each in rows if place < len(each.cells))
 
 
 def _drawn(table: Table) -> RichTable:
@@ -239,6 +276,7 @@ def _drawn(table: Table) -> RichTable:
             justify="right" if column.is_number else "left",
             ratio=1 if column.takes_rest else None,
             min_width=column.least_width,
+            width=column.width,
             **_FITS[column.fit],
         )
     for each in table.rows:

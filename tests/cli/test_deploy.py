@@ -92,7 +92,7 @@ def test_a_run_is_deployed_listed_and_removed(run_id: str, resource: AzureResour
     assert ftorch("undeploy", run_id).exit_code == 0
     assert listed() == []
     assert "No deployments" in ftorch("deployments").stderr
-    assert f"ftorch deploy {run_id}" in ftorch("show", run_id).stdout
+    assert f"ftorch deployments create {run_id}" in ftorch("show", run_id).stdout
 
 
 def test_a_chat_asks_the_deployment_and_says_where_there_is_none(run_id: str) -> None:

@@ -70,7 +70,7 @@ def test_no_credit_holds_the_run_until_there_is_some(host, customer):
     assert done.code != 0
     assert done.err.count("Top up your balance") == 2
     assert "on hold: hosted has no credit for it; asking again at" in done.err
-    assert "nobody follows it now: ftorch resume" in " ".join(customer.ftorch("status").out.split())
+    assert "no process follows it: ftorch resume" in " ".join(customer.ftorch("status").out.split())
     host.forget_rules()
     assert customer.ftorch("resume").code == 0
     assert (len(host.jobs), customer.run()["state"]) == (1, "succeeded")

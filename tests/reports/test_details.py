@@ -61,7 +61,7 @@ def test_another_process_that_went_on_is_named(screen: Screen, make_run: Callabl
     console = screen()
     print_details(details, AZURE, console)
     lines = text_of(console)
-    [place] = [number for number, line in enumerate(lines) if "process 12 on server went on" in line]
+    [place] = [number for number, line in enumerate(lines) if "process 12 on server continued" in line]
     assert ("move 2" in lines[place - 1], "move 3" in lines[place + 1]) == (True, True)
     assert not [line for line in lines if "4711" in line]
     found = details_object(details)["history"]

@@ -149,3 +149,22 @@ def test_a_terminal_cuts_or_wraps_as_the_column_says(screen: Screen, fit: Fit, s
     console = screen(8)
     console.print(Table([Column("", fit=fit)], [row("one two-and-three")], has_headings=False))
     assert text_of(console) == shown
+
+
+def test_an_id_that_does_not_fit_is_on_the_next_line_whole(screen: Screen) -> None:
+    columns = [Column("RUN"), Column("STATE"), Column("MODEL / REASON", fit=Fit.BELOW, takes_rest=True)]
+    model = "ft:gpt-4.1-mini-2025-04-14:local:drone:tgXjWptP"
+    table = Table(
+        columns, [row("a1", "succeeded", model), row("b2", "running", "a slot is free"), row("c3", "new")]
+    )
+    narrow, wide = screen(54), screen(90)
+    narrow.print(table)
+    assert text_of(narrow) == [
+        "RUN  STATE      MODEL / REASON",
+        "a1   succeeded",
+        f"     {model}",
+        "b2   running    a slot is free",
+        "c3   new",
+    ]
+    wide.print(table)
+    assert text_of(wide)[1] == f"a1   succeeded  {model}"

@@ -46,7 +46,7 @@ def test_status_says_when_the_next_look_is(unconfirmed: Run) -> None:
 
 def test_status_says_when_nobody_follows_a_run(make_run: Callable[..., Run]) -> None:
     text = shown(status_table([make_run(state="running", reason="the endpoint says running")], {}, NOW, 200))
-    assert "nobody follows it now: ftorch resume" in text
+    assert "no process follows it: ftorch resume" in text
 
 
 def test_status_says_that_a_create_is_unconfirmed_after_its_process_was_killed(
@@ -55,14 +55,14 @@ def test_status_says_that_a_create_is_unconfirmed_after_its_process_was_killed(
     killed = make_run(state="creating", reason="files are there; asking for the job", creation_open=True)
     text = shown(status_table([killed], {}, NOW, 200))
     assert "create unconfirmed" in text
-    assert "ftorch resume looks for the job" in text
+    assert "run ftorch resume to look for the job" in text
 
 
 def test_an_unknown_run_says_what_to_do_and_is_counted(make_run: Callable[..., Run]) -> None:
     unknown = make_run(state="unknown", reason="no job was found; ftorch resume --again x asks again")
     text = shown(status_table([unknown], {}, NOW, 200))
     assert "ftorch resume --again x asks again" in text
-    assert "nobody follows it" not in text
+    assert "no process follows it" not in text
     assert summary({"unknown": 1}, 1) == "1 run: 1 unknown"
 
 
@@ -73,7 +73,7 @@ def test_show_explains_that_it_is_not_repeated_on_a_guess(unconfirmed: Run, tmp_
     text = console.file.getvalue()
     assert "unconfirmed since" in text
     assert "01ARZ3NDEKTSV4RRFFQ69G5FAV" in text
-    assert "only when the settling window" in text
+    assert "only if no job appears within the settling window" in text
 
 
 def test_a_job_that_stood_in_the_queue_for_a_day_is_pointed_at(make_run: Callable[..., Run]) -> None:
@@ -84,5 +84,5 @@ def test_a_job_that_stood_in_the_queue_for_a_day_is_pointed_at(make_run: Callabl
         "id": "ab12cd34",
     }
     waits = make_run(**held, updated_at=NOW - 3 * 86_400)
-    assert why(waits, NOW).endswith("nothing has changed for 3 d 00:00: look at there, or ftorch cancel ab12cd34")
-    assert "nothing has changed" not in why(make_run(**{**held, "id": "n"}, updated_at=NOW - 3600), NOW)
+    assert why(waits, NOW).endswith("no change for 3 d 00:00: check there, or run ftorch cancel ab12cd34")
+    assert "no change" not in why(make_run(**{**held, "id": "n"}, updated_at=NOW - 3600), NOW)
