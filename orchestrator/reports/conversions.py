@@ -19,7 +19,7 @@ from orchestrator.reports.text import count, plural, printable
 
 _SHOWN_BAD_ROWS = 10
 _HINTS = {
-    "FT302": "To write names that services take, convert again with --rename-functions --force.",
+    "FT302": "To write names that services accept, convert again with --rename-functions --force.",
     "FT331": "To declare the functions that are called, convert again with --tools FILE --force.",
 }
 
@@ -52,7 +52,7 @@ def print_conversion(
     elif report.ok and done.container == "JSONL":
         console.print("Nothing to change.")
     elif report.ok:
-        console.print("Nothing to change in the examples; now each is a line.")
+        console.print("The examples needed no change; each is now one line.")
     written = f"{count(done.written)} example{'s' * (done.written != 1)}"
     console.print(f"Wrote {printable(str(target))}: {written}")
     if done.renamed:

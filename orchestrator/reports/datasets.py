@@ -1,4 +1,4 @@
-"""What the `data` commands print of files: how two differ, what became of one, and what one holds."""
+"""What the `data` commands print about files: how two differ, how one was divided or shortened, what one holds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LONGEST_TEXT = 300
 
 
 def print_diff(found: Difference, console: Console, *, show_all: bool = False) -> None:
-    """The files, the changes with the first five examples of each, and a sentence in the end."""
+    """The files, the changes with the first five examples of each, and a closing sentence."""
     console.print(_sides(found))
     limit = None if show_all else _SHOWN
     _print_changed(found, console, limit)
@@ -178,7 +178,7 @@ def _log_warnings(done: LogConversion) -> list[str]:
     found = [f"{done.source}: {finding.message}" for finding in done.warnings]
     if "training" in done.written and 0 < done.count("training") < LEAST_TRAINING_EXAMPLES:
         number = plural(done.count("training"), "training example")
-        found.append(f"{number} are too few to train on alone; put them behind those that you have")
+        found.append(f"{number} are too few to train on alone; append them to your own")
     found += [
         f"no {_WORDS[purpose]} was left for {path}"
         for purpose, (path, _) in done.written.items()
@@ -234,7 +234,7 @@ def print_split(split: Split, console: Console) -> None:
     console.print(_split_table(split))
     if split.kept_together:
         kept = count(split.kept_together)
-        note = f"{kept} examples have the prompt of another, or nearly, and went where that one went"
+        note = f"{kept} examples have the same or nearly the same prompt as another and stay with it"
         console.print(note, style="dim", soft_wrap=True)
     for part, path in split.targets.items():
         console.print(printable(f"Wrote {path}: {plural(split.examples(part), f'{part} example')}"), soft_wrap=True)

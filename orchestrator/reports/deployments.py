@@ -41,7 +41,7 @@ def print_deployment_plan(planned: Planned, known: Deployment | None, console: C
     ]
     console.print(facts(said))
     if known is not None:
-        print_wrapped(f"It is there already ({known.state}): found again, not made again.", console)
+        print_wrapped(f"It already exists ({known.state}); ftorch uses it.", console)
 
 
 def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
@@ -54,7 +54,7 @@ def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
     else:
         cost = f"{money(per_day / _HOURS)} an hour, {money(per_day)} a day, used or not"
     life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else "Azure removes it after 15 days unused"
-    return f"{cost}; calls are charged besides; {life}"
+    return f"{cost}; calls are charged in addition; {life}"
 
 
 class DeploymentLines:
@@ -79,21 +79,21 @@ class DeploymentLines:
 
 
 def answering_line(deployment: Deployment, config: EndpointConfig) -> str:
-    """That it answers, what it costs, and how it is removed."""
+    """Says that it answers, what it costs and how to remove it."""
     took = ""
     if deployment.requested_at is not None and deployment.deployed_at is not None:
         took = f" after {duration(deployment.deployed_at - deployment.requested_at)}"
     words = hosting_words(config, str(deployment.model), deployment.sku)
-    return f"{deployment.name} answers{took}: {words}. Remove it: ftorch undeploy {deployment.name}"
+    return f"{deployment.name} answers{took}: {words}. Remove it: ftorch deployments remove {deployment.name}"
 
 
 def waiting_line(deployment: Deployment) -> str:
-    """That it is on its way, and who follows it."""
+    """Says that it is being created, and what follows it."""
     return f"{deployment.name} is {deployment.state} ({printable(deployment.reason)}); ftorch resume follows it"
 
 
 def print_standings(standings: Sequence[Standing], console: Console) -> None:
-    """All deployments with their costs, as a table where there is room, else one below the other."""
+    """All deployments with their costs: a table on a wide terminal, else one below the other."""
     now = time.time()
     if console.width >= _FULL_WIDTH:
         console.print(standings_table(standings, now))
@@ -110,19 +110,19 @@ def print_standings(standings: Sequence[Standing], console: Console) -> None:
 
 
 def print_troubles(troubles: Sequence[str], console: Console) -> None:
-    """Accounts that could not be asked."""
+    """Accounts that could not be queried."""
     for trouble in troubles:
-        text = f"Warning: what is recorded is shown, and not what the account has. {printable(trouble)}"
+        text = f"Warning: this is what ftorch recorded, not what the account has. {printable(trouble)}"
         console.print(text, style="yellow", soft_wrap=True)
 
 
 def hosting_warning(standings: Sequence[Standing], now: float) -> str | None:
-    """One line on what is charged and not used; None where there is nothing to warn of."""
+    """A line about deployments that are charged but unused; None where there are none."""
     idle = [each for each in standings if each.is_idle and each.cost_usd_per_day != 0]
     if not idle:
         return None
     named = ", ".join(f"{printable(each.name)} ({_usage(each, now)}, {_cost(each)})" for each in idle)
-    return f"Charged and not used by ftorch for a day: {named}. Remove: ftorch undeploy NAME"
+    return f"Charged and not used by ftorch for a day: {named}. Remove: ftorch deployments remove NAME"
 
 
 def standings_table(standings: Sequence[Standing], now: float) -> Table:
@@ -206,7 +206,7 @@ def _end(each: Standing, now: float) -> str:
 
 
 def survey_object(found: Survey) -> dict[str, Any]:
-    """All deployments, and why an account could not be asked."""
+    """All deployments, and the reason why an account could not be queried."""
     return {"deployments": [_standing_object(each) for each in found.standings], "troubles": list(found.troubles)}
 
 

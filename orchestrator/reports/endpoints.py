@@ -1,4 +1,4 @@
-"""Endpoints: where each leads, whose value goes there, and whether it can be used. Loads no SDK."""
+"""Endpoints: the address of each, which secrets it gets, and whether it can be used. Loads no SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.reports.text import printable
 
 
 def print_endpoints(configs: Sequence[EndpointConfig], console: Console) -> None:
-    """A line for each endpoint; under them, why some can't be used, and what to do."""
+    """A row for each endpoint; below, why some can't be used, and what to do."""
     console.print(endpoints_table(configs))
     unusable = [(config.name, problem) for config in configs if (problem := config.problem)]
     if unusable:
@@ -43,7 +43,7 @@ def _endpoint_row(config: EndpointConfig) -> Row:
 
 
 def reach_table(configs: Iterable[EndpointConfig]) -> Table:
-    """Where endpoints lead, and which variables' values go there: the key's, and those in addresses of data."""
+    """The addresses of endpoints, and the variables whose values go there (keys, and those in data addresses)."""
     columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
     return Table(columns, [_reach_row(config) for config in configs])
@@ -56,7 +56,7 @@ def _reach_row(config: EndpointConfig) -> Row:
 
 
 def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:
-    """The line of a plan that says where the data goes, and with whose key; none where it stays in this process."""
+    """The line of a plan that says where the data goes and with which key; none if it stays in this process."""
     if config.base_url:
         yield "host", printable(f"{config.base_url}, key from {key_source(config)}")
 

@@ -33,9 +33,7 @@ def print_findings(files: Sequence[CheckedSource], console: Console, *, show_all
     for checked in files:
         _print_summary(checked, console)
     if any(checked.source.purpose_is_guess and checked.report.examples for checked in files):
-        console.print(
-            "assumed: neither --purpose nor the name (train, valid, eval, test) says what the file is for"
-        )
+        console.print("assumed: no --purpose was given, and the name (train, valid, eval, test) does not say")
 
 
 def findings_json(files: Sequence[CheckedSource]) -> Iterator[str]:
@@ -192,7 +190,7 @@ _MEANINGS: Mapping[Severity, Meaning] = {"error": Meaning.ERROR, "warning": Mean
 
 
 def print_explanation(explained: Explanation, console: Console) -> None:
-    """One kind: what is said, how to put it right, and an example of each."""
+    """One kind of finding: the message, the fix, and a wrong and a right example."""
     kind = explained.kind
     heading = Text(f"{kind.code} {kind.title} ", style="bold")
     console.print(heading.append(f"({kind.severity})", style=TERMINAL_STYLES[_MEANINGS[kind.severity]]))

@@ -26,7 +26,7 @@ _SHOWN_REASONS = 12
 
 
 def print_generation_plan(plan: Plan, console: Console) -> None:
-    """What is made, the coverage it reaches, and what it may cost."""
+    """What will be made, the coverage it reaches, and what it may cost."""
     spec = plan.spec
     console.print(f"Generation: {printable(spec.outputs.training.name)}", style="bold")
     console.print(facts(_facts(plan)))
@@ -72,7 +72,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
 
 
 def print_outcome(outcome: Outcome, console: Console, errors: Console) -> None:
-    """What was written and found; what it waits for goes to `errors`."""
+    """What was written and found. What the generation waits for goes to `errors`."""
     spec, report = outcome.spec, outcome.report
     if report is not None:
         console.print(f"Wrote {_shown(spec.outputs.training)}: {plural(report.examples, 'example')}")
@@ -125,7 +125,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, Cell | str]]:
         covered = (f"{name} {a:,} of {b:,}" for name, (a, b) in spec.cells.coverage.shares.items() if b)
         yield "coverage", "; ".join(covered)
     if plan.words is None:
-        yield "words", "from templates, each row marked; nobody is asked"
+        yield "words", "from templates, each row marked; no request is sent"
     else:
         yield "words", f"{printable(str(spec.settings.model))} on {spec.endpoint}: {_expense(plan.words)}"
         if plan.checks is None:
@@ -187,8 +187,8 @@ def drops_table(outcome: Outcome) -> Table | None:
 
 def _next(outcome: Outcome) -> str:
     if outcome.waits.startswith("the budget"):
-        return "Run the same command with a larger --max-cost-usd to go on: what is answered is not paid again."
-    return "Correct that, then run: ftorch resume"
+        return "To continue, run the command again with a larger --max-cost-usd: recorded answers cost nothing."
+    return "Fix that, then run: ftorch resume"
 
 
 # --- Progress ----------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _next(outcome: Outcome) -> str:
 
 @contextmanager
 def generation_progress(console: Console) -> Iterator[Listener]:
-    """Yields what hears how far a generation is: a bar on a terminal, now and then a line elsewhere."""
+    """Yields a listener for a generation's progress: a bar on a terminal, an occasional line elsewhere."""
     if not console.is_terminal:
         yield _Lines(console)
         return

@@ -1,4 +1,4 @@
-"""An evaluation as one page that needs nothing else: no network, no script, no file beside it."""
+"""An evaluation as one self-contained page: no network, no scripts, no other files."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def write_page(results: Results, owned: Ownership | None, changes: ChangesOfEach
 
 
 def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -> str:
-    """The page as text. Whatever models and files say stands in it as text, never as markup."""
+    """The page as text. Anything that models and files contain is text in it, never markup."""
     found = results.evaluation
     return _template().render(
         results=results,
@@ -119,7 +119,7 @@ def _harmless(value: Any) -> Any:
 
 
 def _verdict(results: Results) -> Table | None:
-    """With the verdicts in the second column: on a phone the first ones are what is seen."""
+    """With the verdicts in the second column: a phone shows only the first columns."""
     if not results.comparisons:
         return None
     table = comparison.comparisons_table("base", results.comparisons)

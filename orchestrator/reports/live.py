@@ -1,4 +1,4 @@
-"""Following runs as they happen: a live display on a terminal, a line for each change elsewhere."""
+"""Following runs: a live display on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _LINES_KEPT_FREE = 2
 """A display that fills the terminal flickers, and hides the command it belongs to."""
 _SWEEPS_SHOWN = 3
 _ENOUGH_TO_TELL = 0.02
-"""The share of a sweep after which its pace tells how long the rest takes."""
+"""The share of a sweep from which its pace predicts how long the rest takes."""
 _TRAINING = ("running", "collecting", "paused")
 _LINES_PER_RUN = 10
 """About how many lines of measurements a run prints where there is no terminal; of a sweep each prints its last."""
 
 _FEW, _REFRESH, _REFRESH_OF_MANY = 4, 8, 3
-"""How often a second is drawn: a screenful takes tens of milliseconds, which training on this machine could use."""
+"""Redraws per second: a screenful takes tens of milliseconds that training on this machine could use."""
 
 
 class Records(Protocol):
-    """Where runs are looked up that a display hears of: the ledger."""
+    """Looks up the runs of a display: the ledger."""
 
     def sweep(self, sweep_id: str) -> tuple[RecordedSweep, list[RecordedTrial]]: ...
 
@@ -73,7 +73,7 @@ def following(records: Records, runs: Sequence[Run], console: Console) -> Iterat
 class Display:
     """Each run's state, progress, losses with their course, elapsed and remaining time; a bar for each sweep.
 
-    A run of a sweep brings all trials of that sweep into view, also those that are drawn later.
+    A run of a sweep shows all trials of that sweep, including those drawn later.
     """
 
     def __init__(self, records: Records, runs: Sequence[Run], console: Console) -> None:
@@ -104,7 +104,7 @@ class Display:
         return run.sweep_id or "", trial.number if trial else 0, run.created_at
 
     def _add(self, run: Run) -> RunLine:
-        """The line of a run; that of an attempt before it, which failed, is taken away."""
+        """The line of a run; it replaces the line of an earlier attempt that failed."""
         if run.id not in self._lines:
             trial = self._labels.trial(run)
             if trial is not None:
@@ -137,7 +137,7 @@ class Display:
 
     @property
     def lines(self) -> list[RunLine]:
-        """A line for each run that is or could be seen."""
+        """A line for each run, shown or not."""
         return list(self._lines.values())
 
     # --- what is seen --------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Display:
         return Group(*parts, *([self._transfers] if self._transfers else []))
 
     def _headers(self, now: float) -> Table:
-        """A line for each sweep: its bar, its trials that are over, what the others do, and when it may be done."""
+        """A line for each sweep: its bar, its finished trials, the states of the others, and the time left."""
         shown = list(self._labels.sweeps.items())[:_SWEEPS_SHOWN]
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, min_width=max((len(sweep.name) for _, sweep in shown), default=0))
@@ -186,7 +186,7 @@ class Display:
 
 @dataclass(frozen=True)
 class _Pace:
-    """How much of a sweep was done when this process began to look, by which the rest is foretold."""
+    """How much of a sweep was done when this process started: the basis for the time left."""
 
     share: float
     since: float
@@ -197,7 +197,7 @@ class _Pace:
 
 
 def _fitting(lines: list[RunLine], room: int) -> tuple[list[RunLine], list[RunLine]]:
-    """The lines that are seen, in their order, and those that are not; one line is kept for telling how many."""
+    """The lines that fit, in order, and those that do not; one line is reserved to say how many."""
     if len(lines) <= room:
         return lines, []
     visible = sorted(nsmallest(max(1, room - 1), lines, key=lambda line: line.rank), key=lambda line: line.place)
@@ -209,7 +209,7 @@ def _fitting(lines: list[RunLine], room: int) -> tuple[list[RunLine], list[RunLi
 
 
 class Lines:
-    """A line for each change; `labels` tell which trial of a sweep a run is."""
+    """A line for each change; `labels` name the trial of a sweep that a run is."""
 
     def __init__(self, console: Console, labels: Labels | None = None) -> None:
         self._console = console
@@ -217,7 +217,7 @@ class Lines:
         self._reasons: dict[str, str] = {}
         self._warning = ""
         self._quoted: dict[str, str] = {}
-        """By run: what was last said in brackets, mostly a host's own words."""
+        """By run: the last text in brackets, mostly a host's own words."""
         self._steps: dict[str, int] = {}
         self._transfers = TransferLines(self._say_alone)
 
@@ -232,7 +232,7 @@ class Lines:
             self._say(run, run.updated_at, f"{run.state}: {self._once(run, run.reason)}")
 
     def _once(self, run: Run, reason: str) -> str:
-        """The reason; words that a warning has just told, and long ones in brackets, only where they are new."""
+        """The reason. Text that a warning has just shown, and long text in brackets, are left out unless new."""
         held = re.match(r"(on hold: [^:]+): (.+)(; asking again at .+)", reason)
         if held and held[2] in self._warning:
             return f"{held[1]}{held[3]}"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def print_plan(
     plan: Plan, console: Console, evaluation: Preview | None = None, outlook: Outlook | None = None
 ) -> None:
-    """What will be trained where, on which bytes, for how much, what will be asked of it afterwards, and what the
-    records say: the same content under another name, or a budget that holds it back."""
+    """What will be trained, where, on which files, the cost and the evaluation that follows; and what the records
+    say: the same content under another name, or a budget that holds it back."""
     console.print(f"Plan: {plan.job.name} on {plan.config.name}", style="bold")
     console.print(facts(plan_facts(plan, evaluation)))
     print_concerns(plan.files, plan.job.source, plan.notices, console)
@@ -90,12 +90,12 @@ def data_facts(files: Iterable[CheckedFile], evaluation: Preview | None) -> Iter
 
 
 def not_held(limit: float) -> str:
-    """That a limit does nothing where the cost is unknown."""
+    """Warns that a limit has no effect where the cost is unknown."""
     return f"so max_cost_usd ({money(limit)}) can't hold it back"
 
 
 def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterable[str], console: Console) -> None:
-    """What the checks found that is no error, and what to know of the endpoint."""
+    """Warnings of the checks, and notices about the endpoint."""
     for checked in files:
         if found := tallies(checked.report.counts):
             path = printable(str(checked.file.path))
@@ -107,7 +107,7 @@ def print_concerns(files: Sequence[CheckedFile], job_file: Path, notices: Iterab
 
 
 def print_earlier(found: Sequence[tuple[str, Earlier | Elsewhere]], console: Console) -> None:
-    """Runs and jobs of the same content under other names, each after what it is to the plan."""
+    """Runs and jobs with the same content under other names, each with its relation to the plan."""
     for subject, each in found[:_SHOWN_EARLIER]:
         console.print(f"Warning: {subject} {printable(each.sentence)}", style="yellow", soft_wrap=True)
     if len(found) > _SHOWN_EARLIER:
@@ -115,10 +115,10 @@ def print_earlier(found: Sequence[tuple[str, Earlier | Elsewhere]], console: Con
 
 
 def print_not_looked(problem: str | None, console: Console) -> None:
-    """Why the endpoint could not be asked for jobs that no run here has."""
+    """Why the endpoint could not be asked for jobs that are in no record."""
     if problem:
         said = (
-            f"Note: jobs of the same content that are recorded elsewhere were not looked for: {printable(problem)}"
+            f"Note: did not look for jobs with the same content that were recorded elsewhere: {printable(problem)}"
         )
         console.print(said, style="yellow", soft_wrap=True)
 
@@ -148,7 +148,7 @@ def evaluation_line(preview: Preview) -> str:
 
 
 def print_preview_notes(preview: Preview, console: Console) -> None:
-    """What the look at the evaluation file found that is no error."""
+    """Warnings about the evaluation file."""
     for note in preview.notes:
         console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
 
@@ -191,7 +191,7 @@ def preview_object(preview: Preview | None) -> dict[str, Any] | None:
 
 
 def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
-    """What is known of a run before it is submitted: names and values."""
+    """The facts of a run before it is submitted: names and values."""
     method = plan.job.method
     numbers = ", ".join(f"{name} {value}" for name, value in method.hyperparameters.items())
     yield from destination(plan.config)
@@ -208,14 +208,14 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
 
 def import_facts(imported: ImportedFile) -> str:
     """A file's address, and who fetches it."""
-    said = "fetched by the endpoint, never by ftorch; neither checked nor counted here"
+    said = "fetched by the endpoint, never by ftorch; not checked, tokens not counted"
     names = imported.address.variables
     sent = f"; {', '.join(names)} filled in for that request" if names else ""
     return f"{printable(str(imported.address))}: {said}{sent}"
 
 
 def _deployment(plan: Plan) -> str | None:
-    """How the run's model is deployed by itself, where the job file says so and the endpoint has deployments."""
+    """How the run's model is deployed automatically, if the job file says so and the endpoint has deployments."""
     wanted = plan.job.azure.deployment
     if plan.config.type != "azure" or wanted is None or not wanted.auto:
         return None
@@ -224,7 +224,7 @@ def _deployment(plan: Plan) -> str | None:
 
     sku = wanted.sku or usual_sku_of_run(plan.job.model)
     words = hosting_words(plan.config, f"{plan.job.model}.ft-", sku)
-    return f"by itself when it has succeeded, {sku}, capacity {wanted.capacity or CAPACITY}: {words}"
+    return f"automatically when the run has succeeded, {sku}, capacity {wanted.capacity or CAPACITY}: {words}"
 
 
 def _cost(plan: Plan) -> str:

@@ -1,4 +1,4 @@
-"""How far the work is: a bar with the time left on a terminal, now and then a line elsewhere. Loads no SDK."""
+"""Progress: a bar with the time left on a terminal, an occasional line elsewhere. Loads no SDK."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LINE_SECONDS = 10.0
 
 @contextmanager
 def asking_progress(total: int, console: Console) -> Iterator[Listener]:
-    """Yields what to tell of each reply."""
+    """Yields a function to call for each reply."""
     if not console.is_terminal:
         yield _AskingLines(total, console)
         return
@@ -97,7 +97,7 @@ def _waiting_words(model: str, problem: str, until: float) -> str:
 
 @contextmanager
 def batch_progress(console: Console) -> Iterator[BatchListener]:
-    """Yields what to tell of each change."""
+    """Yields a listener for each change."""
     if not console.is_terminal:
         yield _BatchLines(console)
         return
@@ -129,7 +129,7 @@ class _Bars:
 
 
 class _BatchLines:
-    """Moves are told at once; what is waited for, and how much is answered, at most every ten seconds."""
+    """Prints changes of state at once; what it waits for and the number of answers at most every ten seconds."""
 
     def __init__(self, console: Console, *, moves_only: bool = False) -> None:
         self._console = console
@@ -157,7 +157,7 @@ class _BatchLines:
             self._console.print(f"batch {batch.id}: {count(done)} of {count(batch.questions)} answered")
 
     def _tell_wait(self, batch: Batch) -> None:
-        """What it waits for, where that is not its turn."""
+        """What it waits for, unless it is only its turn."""
         before, at = self._waits.get(batch.id, ("", -_LINE_SECONDS))
         is_its_turn = batch.remote_status is not None and batch.reason.startswith(f"{batch.remote_status} on ")
         now = time.monotonic()
@@ -173,7 +173,7 @@ class _BatchLines:
 
 
 def batches_under_way(batches: Sequence[Batch]) -> Text:
-    """What each is asked, and how far it is."""
+    """What each is asked, and its progress."""
     return Text("\n").join(Text(_batch_line(batch)) for batch in batches)
 
 
@@ -190,7 +190,7 @@ def generations_under_way(generations: Sequence[Generation]) -> Text:
     """What each makes, and what it waits for."""
     lines = (
         f"generation {each.id} of {each.output_path}: {count(each.examples)} of {count(each.targets)} examples "
-        f"({each.reason}); ftorch resume goes on"
+        f"({each.reason}); ftorch resume continues"
         for each in generations
     )
     return Text("\n").join(Text(printable(line)) for line in lines)
@@ -200,12 +200,12 @@ def generations_under_way(generations: Sequence[Generation]) -> Text:
 
 
 _SLOW_BYTES = 8 << 20
-"""Smaller files are checked before anybody wonders."""
+"""Smaller files are checked in under a few seconds."""
 
 
 @contextmanager
 def announced() -> Iterator[Callable[[Source], None] | None]:
-    """Yields what a check tells of each file; on a terminal, a large one is named on stderr while it is read."""
+    """Yields what a check calls for each file; on a terminal, stderr names a large file while it is read."""
     console = stderr()
     if not console.is_terminal:
         yield None

@@ -1,4 +1,4 @@
-"""The ranking of a sweep's points, and the trials that are not ranked, with why."""
+"""The ranking of a sweep's points, and the trials that are not ranked, with the reason."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _SHOWN_TRIALS = 5
 _WIDTH_BESIDE_PARAMETERS = 54
 _PARAMETER_WIDTH = 12
 _SPREAD_WIDTH = 13
-"""With what RUN is longer by where points are repeated."""
+"""How much longer RUN is where points are repeated."""
 _STEP_WIDTH = 11
 _CASES_WIDTH = 18
 """Of the interval and the p-value that an evaluation gives."""
 
 _NOT_WHOLE = {
-    False: "measured on a part of the validation file: the endpoint measured no more",
+    False: "measured on a part of the validation file, as the endpoint measured no more",
     True: "not every question got an answer; ftorch evaluate JOBFILE asks the rest",
 }
 
@@ -81,7 +81,7 @@ def print_ranking(
 
 
 def print_unranked(ranking: Ranking, console: Console, limit: int | None = _SHOWN_TRIALS) -> None:
-    """The trials that were stopped, failed, or have no result, by what became of them: at most `limit` of each."""
+    """The trials that were stopped, failed, or have no result, by outcome: at most `limit` of each."""
     results = [result for point in (*ranking.ranked, *ranking.others) for result in point.results]
     for state, title in _TITLES.items():
         found = [each for each in results if each.state is state and not each.score]
@@ -129,7 +129,7 @@ class _Line:
 
 
 def _ranked(lines: Sequence[_Line], ranking: Ranking, width: int) -> Table:
-    """Narrow terminals show parameters by short names, and leave out what they have no room for."""
+    """Narrow terminals show parameters by short names, and leave out columns that do not fit."""
     names = varied(line.point.parameters for line in lines)
     is_wide = width >= _wide(lines) + _PARAMETER_WIDTH * len(names)
     before, after = _titles(lines, is_wide)
@@ -241,7 +241,7 @@ _SEPARATE = 1.001
 
 
 def print_effects(effects: Sequence[Effect], sweep: Sweep, console: Console, metric: str | None = None) -> None:
-    """The mean score at each value of each parameter, how much of the differences that is, and which decided.
+    """The mean score at each value of each parameter, its share of the differences, and which one decided.
 
     `metric` is what the scores are, where the sweep's own word for it is only "evaluation".
     """
@@ -260,14 +260,10 @@ def reason(effects: Sequence[Effect], sweep: Sweep) -> str:
     leading = [effect for effect in effects if effect.beyond_chance >= _RIVAL * most]
     if most < _STANDS_OUT:
         return "No single parameter stands out: they act together, or the differences are chance."
-    if len(leading) == 1:
-        return f"Mostly {_said(leading[0], sweep)}."
     if sum(effect.share for effect in leading) > _SEPARATE:
         names = " and ".join(effect.parameter for effect in leading)
-        return (
-            f"{names} went together in these points, so which of them did it can't be told; a grid would show it."
-        )
-    return f"Above all {'; and '.join(_said(effect, sweep) for effect in leading)}."
+        return f"{names} changed together in these points: only a grid would tell their effects apart."
+    return f"Mostly {'; and '.join(_said(effect, sweep) for effect in leading)}."
 
 
 def _said(effect: Effect, sweep: Sweep) -> str:
@@ -280,14 +276,16 @@ def _said(effect: Effect, sweep: Sweep) -> str:
 
 
 def print_suggestions(suggestions: Sequence[Suggestion], console: Console) -> None:
-    """Points that were not tried, with why, and the line of a job file that would try them."""
+    """Points worth trying next, with the reason, and the line of a job file that would try them."""
     if not suggestions:
         return
     console.print("\nWorth a try next", style="bold")
     for suggestion in suggestions:
         text = f"{listed(suggestion.parameters)}: {printable(suggestion.reason)}"
         print_wrapped(text, console)
-    print_wrapped("In [sweep] of the job file, then submit it again; what was trained is not paid again:", console)
+    print_wrapped(
+        "Put this in [sweep] of the job file and submit it; trained points are not paid for again:", console
+    )
     for line in points_lines([suggestion.parameters for suggestion in suggestions]):
         console.print(f"    {line}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""What a review shows: one row at a time, the decisions in figures, and sheets to hand to somebody."""
+"""What a review shows: one row at a time, counts of decisions, and sheets to hand to someone else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INSTRUCTIONS = ("system", "developer")
 """Roles whose messages are often the same in every row."""
 _LONGEST: Mapping[str, int] = {"system": 200, "developer": 200, "tool": 600, "function": 600}
 _LONGEST_OTHER = 2_000
-"""Characters of a message that are shown; what the model is to learn is shown whole."""
+"""Characters of a message that are shown; the answer to learn is shown whole."""
 
 _VERDICTS: Mapping[str, tuple[str, Meaning]] = {
     "accept": ("accepted", Meaning.GOOD),
@@ -35,13 +35,13 @@ _VERDICTS: Mapping[str, tuple[str, Meaning]] = {
 KEYS = "[a]ccept [e]dit [d]rop [f]lag [b]ack [s]kip [u]ndo [?] [q]uit"
 _HELP = (
     ("a", "accept", "keep the row as it is shown"),
-    ("e", "edit", "change it in $VISUAL or $EDITOR; it is checked before it is kept"),
+    ("e", "edit", "change it in $VISUAL or $EDITOR; it is checked before it is saved"),
     ("d", "drop", "leave it out of the result"),
-    ("f", "flag", "let somebody else decide; asks for a note"),
+    ("f", "flag", "leave the decision to someone else; asks for a note"),
     ("b", "back", "show the row before this one"),
     ("s", "skip", "decide later"),
     ("u", "undo", "take back the decision on this row, and its edit"),
-    ("q", "quit", "every decision is kept; run the command again to go on"),
+    ("q", "quit", "every decision is saved; run the command again to continue"),
 )
 
 

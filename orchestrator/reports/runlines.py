@@ -27,14 +27,14 @@ _MARK, _ID, _STATE = 1, 8, 10
 
 @dataclass
 class RunLine:
-    """What is shown of one run: `place` is its order, and `label`, which is printable, says which trial it is."""
+    """What is shown for one run: `place` is its order, and `label`, which is printable, says which trial it is."""
 
     run: Run
     place: int
     label: str = ""
     state: str = "pending"
     metrics: dict[int, Metric] = field(default_factory=dict)
-    """By step. Of a run that is over only the last is kept: there may be thousands of runs."""
+    """By step. Only the last is kept of a finished run: there may be thousands of runs."""
     last: Metric | None = None
     started_at: float | None = None
     """When its job began to run, where this process has seen it."""
@@ -59,7 +59,7 @@ class RunLine:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The lowest ones are shown where there is no room for all; of what is over, what ended last."""
+        """The lowest are shown where not all fit; of finished ones, those that ended last."""
         if self.run.finished_at is not None:
             return len(AT_WORK), -self.run.finished_at
         return AT_WORK.index(self.state) if self.state in AT_WORK else len(AT_WORK) + 1, self.place
@@ -87,7 +87,7 @@ class RunLine:
 
 
 class RunLines:
-    """Lines under each other, none of them broken, whatever the width."""
+    """Lines below each other, none of them wrapped, at any width."""
 
     def __init__(self, lines: Sequence[RunLine], spinner: Spinner, now: float) -> None:
         self._lines = lines
@@ -114,7 +114,7 @@ class RunLines:
         yield table
 
     def _course(self, line: RunLine, room: int) -> Text:
-        """The numbers of a run that trains or has trained; of any other why it is where it is."""
+        """The numbers of a run that trains or has trained; for any other run its reason."""
         took = duration(line.seconds(self._now))
         if line.last is None or line.state in ("failed", "cancelled", "pruned"):
             reason = printable(line.run.reason.removeprefix(f"{line.state}: "))

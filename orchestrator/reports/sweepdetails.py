@@ -36,8 +36,8 @@ _SHOWN_TRIALS = 5
 def print_overview(
     overview: Overview, config: EndpointConfig | None, console: Console, *, show_all: bool = False
 ) -> None:
-    """Everything about a sweep: ranking, effects, what is not ranked, and what to try next; of long lists the
-    beginning, unless `show_all`. `config` is its endpoint; None where that is not configured any more."""
+    """Everything about a sweep: ranking, effects, what is not ranked, and what to try next; the
+    beginning of long lists, unless `show_all`. `config` is its endpoint; None if that is no longer configured."""
     _print_heading(overview, console)
     print_ranking(overview.ranking, overview.settings, console, None if show_all else SHOWN_POINTS)
     _print_best(overview, console)
@@ -52,10 +52,10 @@ def print_overview(
 
 
 def print_outcome(overview: Overview, console: Console) -> None:
-    """How a sweep that was followed ended: its best points, and where the rest is told."""
+    """How a sweep that was followed ended: its best points, and where to see the rest."""
     console.print(f"sweep {printable(overview.sweep.name)}: {standing(overview)}", style="bold")
     print_ranking(overview.ranking, overview.settings, console, _SHOWN_AT_THE_END, title="")
-    console.print(f"  the whole story: ftorch sweep show {printable(overview.sweep.name)}", style="dim")
+    console.print(f"  details: ftorch sweep show {printable(overview.sweep.name)}", style="dim")
 
 
 def standing(overview: Overview) -> str:
@@ -130,7 +130,7 @@ def _print_heading(overview: Overview, console: Console) -> None:
 
 
 def _cost(overview: Overview) -> str:
-    """By the trained tokens where they are known; what is under way, and what was removed, as it is estimated."""
+    """From the trained tokens where they are known; estimated for trials that are running or were removed."""
     runs = [record.run for record in (*overview.trials, *overview.removed)]
     paid = sum(run.cost_usd for run in runs if run.cost_usd is not None)
     open_runs = [run for run in runs if run.cost_usd is None and not run.is_over]
@@ -154,7 +154,7 @@ def _print_best(overview: Overview, console: Console) -> None:
     print_wrapped(f"{listed(best.trial.parameters)}: {metric} {number(score.value)}{at}", console)
     if score.model:
         console.print(f"  {printable(score.model)}", soft_wrap=True)
-    print_wrapped(f"ftorch show {best.run_id} tells all about its run, and how to call it", console)
+    print_wrapped(f"ftorch show {best.run_id} shows its run and how to call it", console)
 
 
 def _print_removed(removed: tuple[TrialRecord, ...], console: Console, limit: int | None) -> None:

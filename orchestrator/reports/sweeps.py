@@ -36,7 +36,7 @@ _WIDTH_BESIDE_PARAMETERS, _PARAMETER_WIDTH = 30, 12
 def print_sweep_plan(
     plan: SweepPlan, console: Console, changes: Changes | None = None, limit: int | None = _SHOWN_TRIALS
 ) -> None:
-    """What will be tried where, for how much; `changes`: what of it is recorded already.
+    """What will be tried, where, and its cost; `changes`: what is recorded already.
 
     At most `limit` combinations are listed (None: all of them).
     """
@@ -115,7 +115,7 @@ def _settings(plan: SweepPlan) -> list[tuple[str, str]]:
 def _trials_said(plan: SweepPlan) -> str:
     sweep, total = plan.settings, len(plan.trials) + plan.drawn
     repeats = f", each combination {sweep.seeds} times with its own seed" if sweep.seeds > 1 else ""
-    drawn = f"; {plan.drawn:,} of them chosen by what those before came to" if plan.drawn else ""
+    drawn = f"; {plan.drawn:,} of them chosen from the results of earlier ones" if plan.drawn else ""
     return f"{total:,} ({sweep.strategy}){repeats}{drawn}"
 
 
@@ -131,10 +131,10 @@ def judged_by(job: JobFile) -> str:
 
 def _rule(stop: Stop) -> str:
     if isinstance(stop, Median):
-        return f"median: what is worse than the median of at least {stop.startup_trials} finished trials"
+        return f"median: stops what is worse than the median of at least {stop.startup_trials} finished trials"
     if isinstance(stop, Asha):
         return f"asha: at each rung the best 1 in {stop.reduction_factor} go on"
-    return f"patience: what has been worse than its best for {stop.patience} looks"
+    return f"patience: stops what has been worse than its best for {stop.patience} looks"
 
 
 def _at_once(plan: SweepPlan) -> str:
@@ -157,23 +157,23 @@ def _cost(plan: SweepPlan) -> str:
 
 
 def _held_back(plan: SweepPlan) -> str:
-    """What to say where the cap is below what all trials may cost."""
+    """A warning where the cap is below what all trials may cost."""
     limit, total = plan.job.limits.max_cost_usd, plan.cost_usd
     if limit is None or total is None or total <= limit:
         return ""
     return (
-        f"all trials may cost {money(total)}, and max_cost_usd is {money(limit)}: they begin in their order while "
-        "the next one fits, and the others wait until it is raised"
+        f"all trials may cost {money(total)}, and max_cost_usd is {money(limit)}: trials start in order while "
+        "the next one fits; the others wait until you raise it"
     )
 
 
 def _print_changes(changes: Changes, console: Console) -> None:
-    """What is recorded of the trials already; nothing for a sweep that is new."""
+    """What is already recorded of the trials; nothing for a new sweep."""
     parts = [
         (changes.found, "found again, not submitted again"),
         (changes.renewed, "tried again, since they failed or were cancelled"),
         (changes.new, "new"),
-        (changes.removed, "no longer asked for; what they came to stays recorded"),
+        (changes.removed, "no longer in the job file; their results stay recorded"),
     ]
     if changes.found or changes.renewed or changes.removed:
         said = [f"  {plural(len(trials), 'trial')} {what}" for trials, what in parts if trials]
@@ -186,7 +186,7 @@ def _print_changes(changes: Changes, console: Console) -> None:
 
 
 def _trials(plan: SweepPlan, width: int, limit: int | None) -> Table:
-    """One line for each combination, whatever its repeats; then what is still to be drawn, and all together."""
+    """One line for each combination, repeats included; then those still to be drawn, and the total."""
     points = [planned for planned in plan.trials if planned.trial.repeat == 0]
     names = varied(planned.trial.parameters for planned in (*points, *plan.corners))
     is_wide = width >= _WIDTH_BESIDE_PARAMETERS + _PARAMETER_WIDTH * len(names)

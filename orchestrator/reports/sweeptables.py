@@ -18,9 +18,9 @@ from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 _WIDE_DISPLAY = 100
 OVER = ("succeeded", "pruned", "failed", "cancelled")
-"""The states of a trial that nothing follows."""
+"""The states of a trial that has ended."""
 _ORDER = (*AT_WORK, "failed", "pruned", "cancelled", "succeeded", "pending")
-"""What is at work, or went wrong, is said first: a narrow terminal cuts off the end."""
+"""Running and failed trials come first: a narrow terminal cuts off the end."""
 
 
 def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> Table:
@@ -108,7 +108,7 @@ TrialRun = tuple[RecordedTrial, Run]
 def trials_table(
     trials: Sequence[TrialRun], last: Mapping[str, Metric], now: float, width: int, limit: int | None
 ) -> RenderableType:
-    """One line for each trial: its parameters, where it stands, and its model id or what it waits for.
+    """One line for each trial: its parameters, its state, and its model id or the reason it waits.
 
     Narrow terminals get the reasons below the table, each once. Of more than `limit` trials (None: no limit) those
     at work come before those that are over.
@@ -128,7 +128,7 @@ def trials_table(
 
 
 def _trial_row(trial: RecordedTrial, run: Run, metric: Metric | None, now: float | None) -> Row:
-    """Without its model or its reason where `now` is None."""
+    """Without its model or reason where `now` is None."""
     return row(
         Number(str(trial.number), value=trial.number),
         printable(short(trial.parameters, trial.repeat)),
@@ -141,7 +141,7 @@ def _trial_row(trial: RecordedTrial, run: Run, metric: Metric | None, now: float
 
 
 def _reasons(trials: Sequence[TrialRun], now: float) -> list[str]:
-    """Why trials are where they are, as `11 pending: waiting for a slot`."""
+    """The reasons of trials, as `11 pending: waiting for a slot`."""
     reasons = Counter((_trial_state(trial, run), _why(trial, run, now)) for trial, run in trials)
     said = [(state, why, number) for (state, why), number in reasons.most_common() if why]
     lines = [f"{number:,} {state}: {printable(why)}" for state, why, number in said[:_SHOWN_REASONS]]

@@ -1,4 +1,4 @@
-"""Large files on their way up: a bar on a terminal, a line now and then elsewhere, nothing for small ones."""
+"""Uploads of large files: a bar on a terminal, an occasional line elsewhere, nothing for small files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEPS = 10
 
 
 class TransferBars:
-    """A bar for each large file on its way: bytes, speed, remaining time. Its owner renders it."""
+    """A bar for each large file that is being uploaded: bytes, speed, remaining time. Its owner renders it."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -52,7 +52,7 @@ class TransferBars:
         self._progress.update(self._tasks[path], completed=sent)
 
     def __len__(self) -> int:
-        """How many lines there are to see."""
+        """How many lines it takes."""
         return len(self._tasks)
 
     def __rich__(self) -> RenderableType:

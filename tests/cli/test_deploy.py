@@ -78,7 +78,7 @@ def test_a_run_is_deployed_listed_and_removed(run_id: str, resource: AzureResour
     name = done.stdout.strip()
     assert name.endswith(run_id)
     assert "$1.70 an hour, $40.80 a day, used or not" in done.stderr
-    assert f"Remove it: ftorch undeploy {name}" in done.stderr
+    assert f"Remove it: ftorch deployments remove {name}" in done.stderr
 
     [shown] = listed()
     assert (shown["name"], shown["model"], shown["state"]) == (name, resource.model, "deployed")
@@ -110,7 +110,7 @@ def test_the_same_is_found_again_and_asks_nothing(run_id: str) -> None:
     first = ftorch("deploy", run_id, "--sku", "DeveloperTier", "--yes").stdout
     again = ftorch("deploy", run_id, "--sku", "DeveloperTier")
     assert (again.exit_code, again.stdout) == (0, first)
-    assert "found again, not made again" in again.stderr
+    assert "It already exists" in again.stderr
 
 
 def test_without_a_terminal_nothing_that_costs_is_made(run_id: str) -> None:

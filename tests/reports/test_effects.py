@@ -73,7 +73,7 @@ def test_parameters_that_went_together_are_not_told_apart(make_result: Make) -> 
         for n in range(1, 8)
     ]
     said = reason(found(results, Sweep()), Sweep())
-    assert said.startswith("batch_size and n_epochs went together in these points")
+    assert said.startswith("batch_size and n_epochs changed together in these points")
 
 
 def test_two_parameters_that_matter_each_by_itself_are_both_named(make_result: Make) -> None:
@@ -81,7 +81,7 @@ def test_two_parameters_that_matter_each_by_itself_are_both_named(make_result: M
     points = enumerate(losses.items(), 1)
     results = [make_result(n, loss, n_epochs=e, learning_rate_multiplier=r) for n, ((e, r), loss) in points]
     said = reason(found(results, Sweep()), Sweep())
-    assert said.startswith(f"Above all {RATE}: 1 is best")
+    assert said.startswith(f"Mostly {RATE}: 1 is best")
     assert "; and n_epochs: 3 is best" in said
 
 

@@ -78,7 +78,8 @@ def test_what_is_drawn_later_is_priced_at_most(planned: Planned, screen: Screen,
     pytest.importorskip("optuna")
     plan = planned(f"[sweep]\nstrategy = 'tpe'\ntrials = 5\nseeds = 2\n{GRID.replace('[1, 2]', '[1, 2, 3]')}")
     found = "\n".join(lines(plan, screen(120), lines_of))
-    assert "10 (tpe), each combination 2 times with its own seed; 10 of them chosen by what those before" in found
+    assert "10 (tpe), each combination 2 times with its own seed" in found
+    assert "10 of them chosen from the results of earlier ones" in found
     assert "10 to be drawn" in found
     assert "at most" in found
     corner = plan.corners[0].cost.tokens_per_epoch

@@ -83,7 +83,7 @@ def test_a_clean_file_is_plainly_said_to_be_clean(check: Check) -> None:
 
 def test_a_purpose_that_is_only_assumed_is_said_to_be(check: Check) -> None:
     assert "(assumed)" in check("notes.jsonl").stdout
-    assert "neither --purpose nor the name" in check("notes.jsonl").stdout
+    assert "assumed: no --purpose was given" in check("notes.jsonl").stdout
     assert "assumed" not in check("notes.jsonl", "--purpose", "evaluation").stdout
     assert "120 evaluation examples" in check("notes.jsonl", "--purpose", "evaluation").stdout
 

@@ -39,7 +39,7 @@ def test_bad_lines_are_named_on_stderr_with_exit_code_1_and_left_out_on_request(
 def test_a_list_of_sound_examples_becomes_lines_and_is_said_to(project: Project) -> None:
     (project.root / "old.json").write_text(json.dumps([EXAMPLE, EXAMPLE]))
     done = project.ftorch("data", "convert", "old.json", "-o", "new.jsonl")
-    assert "Nothing to change in the examples; now each is a line." in done.out
+    assert "The examples needed no change; each is now one line." in done.out
 
 
 def test_a_table_comes_from_standard_input(project: Project) -> None:
@@ -76,7 +76,7 @@ def test_what_was_written_is_checked_and_a_refused_line_ends_with_exit_code_1(pr
     done = project.ftorch("data", "convert", "bad.jsonl", "-o", "bad-new.jsonl")
     assert done.code == 1
     assert "1 example written, 1 error" in done.out
-    assert "Nothing to change" not in done.out
+    assert "needed no change" not in done.out
     assert "First error: bad-new.jsonl:1: FT205 at /messages/0/content: " in done.err
     assert (project.root / "bad-new.jsonl").exists()
     found = json.loads(project.ftorch("data", "convert", "bad.jsonl", "-o", "x.jsonl", "--json").out)
