@@ -59,7 +59,7 @@ test-fuzz: $(VENV)/.installed-test  ## Try 10,000 mutated data files, 2,000 malf
 test-postgres: $(VENV)/.installed-test  ## Run the database tests on a throwaway PostgreSQL too
 	$(BIN)/python tests/postgres.py $(ARGS)
 
-docs: $(VENV)/.installed-base  ## Write the pages that list checks and formats
+docs: $(VENV)/.installed-base  ## Write the tables of findings and formats in docs/
 	$(BIN)/python docs/generate.py
 
 check: lint test  ## Check a change: style, types, imports, and the fast tests

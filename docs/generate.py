@@ -1,25 +1,19 @@
-"""Writes the pages that list what the program knows: `make docs`. A test tells when one is stale."""
+"""Writes the tables of findings and formats in data.md and convert.md: `make docs`. A test fails if one is old."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator.dataset.checking.examples import explain
 from orchestrator.dataset.formats import FORMATS
 from orchestrator.dataset.rules import RULES, Rule
 
 DOCS = Path(__file__).parent
-
-_HEAD = """# What the data check finds
-
-Every code of `ftorch data check`; [data.md](data.md) tells how to use it, and `ftorch data explain CODE` shows the
-same in a terminal. An **error** is refused by an endpoint, or trains on something else than what was meant:
-`submit` stops there. A **warning** is taken, and makes a worse model or a surprise. A code is never reused.
-
-This page is written by `make docs`; a reason is what the check says of the wrong example, where there is one.
-"""
+MARKS = ("<!-- written by make docs -->\n", "<!-- end -->\n")
 
 _THEMES = {
     "FT1": "The file and its lines",
@@ -27,47 +21,77 @@ _THEMES = {
     "FT3": "Tools and calls",
     "FT4": "Preference and reinforcement data",
     "FT5": "Size",
-    "FT6": "What only the whole file shows",
-    "FT7": "What one endpoint refuses",
+    "FT6": "The file as a whole",
+    "FT7": "Limits of an endpoint",
     "FT8": "Between files",
 }
+_TEXT = 18
+"""How many characters of a text are shown in an outline."""
+_DEPTH = 3
 
 
-def data_checks_page() -> str:
-    """The page, in Markdown."""
-    parts = [_HEAD]
-    for prefix, theme in _THEMES.items():
-        kinds = [RULES[code] for code in sorted(RULES) if code.startswith(prefix)]
-        if kinds:
-            parts += [f"## {theme}\n", *(part for kind in kinds for part in _section(kind))]
-    return "\n".join(parts)
+def findings() -> str:
+    """All findings, a table for each theme, in Markdown."""
+    return "\n".join(part for prefix, theme in _THEMES.items() for part in _theme(prefix, theme))
 
 
-def _section(kind: Rule) -> Iterator[str]:
-    explained = explain(kind)
-    yield f"### {kind.code} {kind.title}\n"
-    yield f"**{kind.severity}**: {_escaped(explained.reason)}\n"
-    yield f"**fix**: {_escaped(explained.fix)}\n"
-    if kind.wrong.strip():
-        yield f"wrong:\n\n```\n{kind.wrong.strip()}\n```\n"
-        yield f"right:\n\n```\n{kind.right.strip()}\n```\n"
+def formats() -> str:
+    """All formats that `data convert` reads, in Markdown."""
+    head = ["| format | `--from` | one example, shortened |", "|---|---|---|"]
+    cells = [
+        (_escaped(each.title), _code(f"{each.shape} {each.options}".strip()), _code(_outline(each.examples[0])))
+        for each in FORMATS
+    ]
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in cells), ""])
 
 
-_FORMATS_HEAD = """# Formats that convert reads
-
-Each with a command and two examples, as `ftorch data formats` prints them. What is changed on the
-way: [convert-and-shorten.md](convert-and-shorten.md). This page is written by `make docs`.
-"""
+TABLES: dict[str, Callable[[], str]] = {"data.md": findings, "convert.md": formats}
+"""Which table goes between the marks of which page."""
 
 
-def formats_page() -> str:
-    """The page, in Markdown."""
-    parts = [_FORMATS_HEAD]
-    for each in FORMATS:
-        command = f"ftorch data convert IN -o OUT --from {each.shape} {each.options}".rstrip()
-        parts.append(f"## {each.title}\n")
-        parts.append("```\n" + "\n".join((command, *each.examples)) + "\n```\n")
-    return "\n".join(parts)
+def page(name: str) -> str:
+    """The page with its table as the program now knows it."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{TABLES[name]()}\n{MARKS[1]}{after}"
+
+
+def _theme(prefix: str, theme: str) -> Iterator[str]:
+    yield f"### {theme}\n"
+    yield "| code | severity | finding | fix |\n|---|---|---|---|"
+    yield from (_row(RULES[code]) for code in sorted(RULES) if code.startswith(prefix))
+    yield ""
+
+
+def _row(rule: Rule) -> str:
+    """A finding in the words that the check uses of the rule's own wrong example."""
+    explained = explain(rule)
+    finding = f"**{_escaped(rule.title)}**"
+    if explained.reason != rule.title:
+        finding += f": {_escaped(explained.reason)}"
+    return f"| {rule.code} | {rule.severity} | {finding} | {_escaped(explained.fix)} |"
+
+
+def _outline(line: str) -> str:
+    return json.dumps(_shortened(json.loads(line), _DEPTH), ensure_ascii=False).replace('"…"', "…")
+
+
+def _shortened(value: Any, depth: int) -> Any:
+    """The value with "…" for long texts, further items of lists, and what is nested more deeply."""
+    if isinstance(value, str):
+        return value if len(value) <= _TEXT else f"{value[:_TEXT]}…"
+    if not isinstance(value, dict | list) or not value:
+        return value
+    if depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {key: _shortened(each, depth - 1) for key, each in value.items()}
+    return [_shortened(value[0], depth - 1), *(["…"] if len(value) > 1 else [])]
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
 
 
 def _escaped(text: str) -> str:
@@ -75,5 +99,5 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    (DOCS / "data-checks.md").write_text(data_checks_page(), encoding="utf-8")
-    (DOCS / "formats.md").write_text(formats_page(), encoding="utf-8")
+    for each in TABLES:
+        (DOCS / each).write_text(page(each), encoding="utf-8")

@@ -17,6 +17,7 @@ go into `files`; anything else is made by a function, `setup`.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -27,7 +28,7 @@ from glob import glob
 from pathlib import Path
 
 import pytest
-from support.command import at_terminal, ftorch
+from support.command import ftorch
 from support.project import Project, make_project
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ class Page:
     exits: Mapping[str, int] = field(default_factory=dict)
     """Exit codes other than 0, by command."""
     typed: Mapping[str, str] = field(default_factory=dict)
-    """What somebody types, by command: these run at a terminal."""
+    """What standard input holds, by command; it is not a terminal."""
     varying: tuple[str, ...] = ()
     """Patterns: where one matches the page, any text that it matches may be printed."""
 
@@ -62,7 +63,6 @@ ELSEWHERE = {
     "docs/chat.md": "test_chat_page.py",
     "docs/closing-the-loop.md": "test_closing_the_loop_page.py",
     "docs/cost-of-ownership.md": "test_cost_of_ownership_page.py",
-    "docs/data.md": "test_data_checks_page.py",
     "docs/endpoints.md": "needs accounts",
     "docs/evaluation.md": "test_evaluation_page.py",
     "docs/making-data.md": "test_making_data_page.py",
@@ -70,8 +70,30 @@ ELSEWHERE = {
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
 
+
+def cut_two_calls_short(project: Project) -> None:
+    """Write `train.jsonl`: the training file of the drone job with the arguments on lines 8 and 10 cut short."""
+    lines = (project.root / "jobs" / "drone" / "train.jsonl").read_text().splitlines()
+    for number in (8, 10):
+        row = json.loads(lines[number - 1])
+        function = row["messages"][-1]["tool_calls"][0]["function"]
+        function["arguments"] = function["arguments"].removesuffix("}")
+        lines[number - 1] = json.dumps(row)
+    (project.root / "train.jsonl").write_text("\n".join(lines))
+
+
 PAGES: tuple[Page, ...] = (
-    Page("docs/convert-and-shorten.md", files={"calls.csv": ("csv", 0), "tools.json": ("json", 0)}),
+    Page("docs/convert.md", files={"calls.csv": ("csv", 0), "tools.json": ("json", 0)}),
+    Page("docs/convert-and-shorten.md"),
+    Page(
+        "docs/data.md",
+        setup=cut_two_calls_short,
+        exits={
+            "ftorch data check train.jsonl": 1,
+            "ftorch data diff jobs/stock/train.jsonl jobs/stock/no-descriptions/train.jsonl": 1,
+        },
+        typed={"ftorch data review jobs/drone/train.jsonl --only land_drone --sample 3": "q\n"},
+    ),
 )
 
 
@@ -145,11 +167,8 @@ def test_the_commands_print_what_the_page_shows(page: Page, project: Project) ->
 def run(command: str, typed: str | None = None) -> tuple[int, list[str]]:
     """Run one command in the current folder; its exit code, and stdout without and with stderr."""
     words = [found for word in shlex.split(command) for found in (sorted(glob(word)) or [word])]
-    if words[0] == "ftorch" and typed is not None:
-        code, shown = at_terminal(*words[1:], typed=typed)
-        return code, [shown]
     if words[0] == "ftorch":
-        done = ftorch(*words[1:])
+        done = ftorch(*words[1:], piped=typed)
         return done.exit_code, [done.stdout, done.output]
     assert words[0] in SHELL, f"{command}: put it in NOT_RUN, with the reason"
     finished = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
