@@ -1,38 +1,18 @@
-"""The commands of docs/making-data.md run offline, one after the other, and the plan is as the page shows it."""
+"""docs/making-data.md beside the code: each reason for a dropped request is explained, its options exist."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 from pathlib import Path
 
-from support.project import make_project
-
+from orchestrator.cli.data import data
+from orchestrator.cli.evaluate import evaluate
+from orchestrator.evaluation.logs.entries import CORRECTIONS
 from orchestrator.generation.words import PROMPTS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "making-data.md").read_text()
-DRONE = ("train.jsonl", "evaluation.jsonl")
-
-
-def test_every_command_runs_and_the_plan_is_as_shown(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
-    (project.root / "jobs" / "drone").mkdir()
-    for name in DRONE:
-        shutil.copy(ROOT / "jobs" / "drone" / name, project.root / "jobs" / "drone" / name)
-    [job] = re.findall(r"^```toml\n(.+?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-    (project.root / "made.toml").write_text(job)
-    commands = re.findall(r"^\$ ftorch (.+)$", PAGE, flags=re.MULTILINE)
-    assert len(commands) == 8
-    shown = []
-    for command in commands:
-        done = project.ftorch(*shlex.split(command), COLUMNS="80")
-        assert done.code == 0, done.err
-        shown.append(done.out)
-    [plan] = re.findall(r"^```\n(Generation: .+?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-    printed = [line.rstrip() for line in shown[0].splitlines()]
-    assert printed[: len(plan.splitlines())] == plan.splitlines()
+PAGE = (ROOT / "docs" / "making-data.md").read_text(encoding="utf-8")
+NAMED = set(re.findall(r"(--[a-z][a-z-]+)", PAGE))
 
 
 def test_every_reason_of_a_drop_is_explained() -> None:
@@ -44,3 +24,13 @@ def test_every_reason_of_a_drop_is_explained() -> None:
 
 def test_prompts_have_a_version() -> None:
     assert (ROOT / "orchestrator" / "generation" / "prompts" / f"{PROMPTS}.md").is_file()
+
+
+def test_options_that_the_page_names_exist() -> None:
+    commands = (data.commands["generate"], data.commands["augment"], evaluate)
+    assert {option for command in commands for each in command.params for option in each.opts} >= NAMED
+    assert {"--from-log", "--out-cases", "--out-training", "--case-share"} <= NAMED
+
+
+def test_every_key_of_a_correction_is_named() -> None:
+    assert all(f"`{key}`" in PAGE for key in CORRECTIONS)

@@ -61,11 +61,9 @@ ELSEWHERE = {
     "docs/azure.md": "needs an account at Azure",
     "docs/case-studies.md": "trains for minutes; test_case_studies_page.py",
     "docs/chat.md": "test_chat_page.py",
-    "docs/closing-the-loop.md": "test_closing_the_loop_page.py",
     "docs/cost-of-ownership.md": "test_cost_of_ownership_page.py",
     "docs/endpoints.md": "needs accounts",
     "docs/evaluation.md": "test_evaluation_page.py",
-    "docs/making-data.md": "test_making_data_page.py",
     "docs/sweeps.md": "test_sweeps_page.py",
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
@@ -94,6 +92,7 @@ PAGES: tuple[Page, ...] = (
         },
         typed={"ftorch data review jobs/drone/train.jsonl --only land_drone --sample 3": "q\n"},
     ),
+    Page("docs/making-data.md", files={"made.toml": ("toml", 0)}),
 )
 
 

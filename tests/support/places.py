@@ -10,7 +10,6 @@ SLOW = (
     "docs/test_readme.py",  # every command of the README, sweep included
     "docs/test_chat_page.py",  # trains on the stock data
     "docs/test_pages.py::test_the_commands",  # every command of the pages
-    "docs/test_closing_the_loop_page.py",  # checks and splits the stock data
     "hosts/",  # one project and one life of a run for each habit of a host
     "jobs/",  # trains the shipped jobs
     "security/test_canaries.py",  # every command, against a host that echoes what it gets
