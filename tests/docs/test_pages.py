@@ -47,6 +47,8 @@ class Page:
     setup: Callable[[Project], None] | None = None
     exits: Mapping[str, int] = field(default_factory=dict)
     """Exit codes other than 0, by command."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are set while its commands run."""
     typed: Mapping[str, str] = field(default_factory=dict)
     """What standard input holds, by command; it is not a terminal."""
     varying: tuple[str, ...] = ()
@@ -64,7 +66,6 @@ ELSEWHERE = {
     "docs/cost-of-ownership.md": "test_cost_of_ownership_page.py",
     "docs/endpoints.md": "needs accounts",
     "docs/evaluation.md": "test_evaluation_page.py",
-    "docs/sweeps.md": "test_sweeps_page.py",
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
 
@@ -93,6 +94,7 @@ PAGES: tuple[Page, ...] = (
         typed={"ftorch data review jobs/drone/train.jsonl --only land_drone --sample 3": "q\n"},
     ),
     Page("docs/making-data.md", files={"made.toml": ("toml", 0)}),
+    Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d hmins]+ s)$",)),
 )
 
 
@@ -154,7 +156,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_the_commands_print_what_the_page_shows(page: Page, project: Project) -> None:
-    with project.entered(COLUMNS=COLUMNS):
+    with project.entered(COLUMNS=COLUMNS, **page.environment):
         for step in steps(page.path):
             if reason_not_to_run(step.command) is None:
                 code, printed = run(step.command, page.typed.get(step.command))
