@@ -281,7 +281,7 @@ class NoSuchFunction(UsageError):
 
 class BudgetWithoutPrice(UsageError):
     """The price of {model} on {endpoint} is not known, so a budget can't hold. Add the price (prices = "FILE" in
-    ftorch.toml, see docs/tokens-and-cost.md), or leave --max-cost-usd out."""
+    ftorch.toml, see docs/cost.md), or leave --max-cost-usd out."""
 
 
 class GenerationUnderWay(AwaitsPerson):

@@ -63,7 +63,6 @@ ELSEWHERE = {
     "docs/azure.md": "needs an account at Azure",
     "docs/case-studies.md": "trains for minutes; test_case_studies_page.py",
     "docs/chat.md": "test_chat_page.py",
-    "docs/cost-of-ownership.md": "test_cost_of_ownership_page.py",
     "docs/endpoints.md": "needs accounts",
     "docs/evaluation.md": "test_evaluation_page.py",
 }
@@ -83,7 +82,6 @@ def cut_two_calls_short(project: Project) -> None:
 
 PAGES: tuple[Page, ...] = (
     Page("docs/convert.md", files={"calls.csv": ("csv", 0), "tools.json": ("json", 0)}),
-    Page("docs/convert-and-shorten.md"),
     Page(
         "docs/data.md",
         setup=cut_two_calls_short,
@@ -94,6 +92,7 @@ PAGES: tuple[Page, ...] = (
         typed={"ftorch data review jobs/drone/train.jsonl --only land_drone --sample 3": "q\n"},
     ),
     Page("docs/making-data.md", files={"made.toml": ("toml", 0)}),
+    Page("docs/cost.md", environment={"OPENAI_API_KEY": "sk-used-for-plans-only"}),
     Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d hmins]+ s)$",)),
 )
 
