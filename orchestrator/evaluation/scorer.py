@@ -1,6 +1,6 @@
 """Scores one answer against its case.
 
-The rules and their sources stand in docs/scoring.md. Nothing that a model wrote is ever executed.
+docs/evaluation.md has the rules and their sources. Nothing that a model wrote is ever executed.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer, Score
 
 SCORING = 1
-"""The version of the rules in docs/scoring.md: higher as soon as any answer may be scored otherwise."""
+"""The version of the rules in docs/evaluation.md: higher as soon as any answer may be scored otherwise."""
 NOT_RECORDED = "no answer is recorded"
 _LONGEST_REQUEST = 100
 _AT_ONCE = 500

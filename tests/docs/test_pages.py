@@ -61,10 +61,8 @@ NOT_RUN: dict[str, str] = {}
 ELSEWHERE = {
     "README.md": "test_readme.py",
     "docs/azure.md": "needs an account at Azure",
-    "docs/case-studies.md": "trains for minutes; test_case_studies_page.py",
     "docs/chat.md": "test_chat_page.py",
     "docs/endpoints.md": "needs accounts",
-    "docs/evaluation.md": "test_evaluation_page.py",
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
 
@@ -93,7 +91,8 @@ PAGES: tuple[Page, ...] = (
     ),
     Page("docs/making-data.md", files={"made.toml": ("toml", 0)}),
     Page("docs/cost.md", environment={"OPENAI_API_KEY": "sk-used-for-plans-only"}),
-    Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d hmins]+ s)$",)),
+    Page("docs/evaluation.md"),
+    Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d min]+ s)\b",)),
 )
 
 

@@ -97,7 +97,7 @@ def print_table(counts: Mapping[str, Counter[str]]) -> None:
 
 
 def reason(way: str, entry: Entry) -> str:
-    """Why the two disagree: what docs/scoring.md explains, or "not explained"."""
+    """Why the two disagree, or "not explained"."""
     if way == "an integer as 5.0":
         return "a whole number written as 5.0"
     if any(not values.keys() <= properties(entry, name).keys() for name, values in entry.possible):
