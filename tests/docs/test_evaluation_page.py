@@ -1,4 +1,4 @@
-"""docs/evaluation.md beside the code: its keys, rules, metrics and options, and the intervals and p of its tables."""
+"""docs/evaluation.md beside the code: its keys, rules, metrics and options; the intervals and p of its tables."""
 
 from __future__ import annotations
 
