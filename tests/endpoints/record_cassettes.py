@@ -1,4 +1,6 @@
-"""Records the cassettes anew: `python tests/endpoints/record_cassettes.py`.
+"""Records the cassettes again: `python tests/endpoints/record_cassettes.py`.
+
+Those in the repository were recorded from our own server.
 
 It talks to `ftorch serve --azure` on this machine. Or, where FTORCH_CASSETTE_BASE_URL and FTORCH_CASSETTE_KEY are
 set, to that endpoint, in the dialect of FTORCH_CASSETTE_DIALECT ("openai", or "v1" or an api-version of Azure); the

@@ -1,4 +1,4 @@
-"""Recorded HTTP exchanges, read again with no server there."""
+"""Exchanges with our own server, recorded once and read again with no server there."""
 
 from __future__ import annotations
 

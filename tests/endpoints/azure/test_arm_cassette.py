@@ -1,4 +1,4 @@
-"""A recorded exchange with the management of an account, played back through Microsoft's library."""
+"""Exchanges with the management API of our own server, played back through Microsoft's library."""
 
 from __future__ import annotations
 
