@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
 
 
-_HOURS_A_MONTH = 730
+_HOURS_IN_30_DAYS = 720
 _LEAVING = ("gpt-4.1",)
 
 
@@ -59,10 +59,10 @@ def _hosting(config: EndpointConfig, job: JobFile) -> str | None:
     price = find_price(config.type, job.model, tier=job.azure.training_type, prices=config.prices)
     if price is None or not price.hosting_per_hour:
         return None
-    month = price.hosting_per_hour * _HOURS_A_MONTH
+    month = price.hosting_per_hour * _HOURS_IN_30_DAYS
     return (
         f"on Azure a fine-tuned model answers only while it is deployed, and a standard deployment "
-        f"costs about ${month:,.0f} a month ({price.hosting_per_hour:.2f} USD an hour), called or not."
+        f"costs about ${month:,.0f} per 30 days ({price.hosting_per_hour:.2f} USD an hour), called or not."
     )
 
 
