@@ -1,4 +1,4 @@
-"""The rules that docs/exactly-once.md promises, each broken in one place of the product, and what has to notice."""
+"""The rules that docs/runs.md promises, each broken in one place of the product, and what has to notice."""
 
 from __future__ import annotations
 
