@@ -1,4 +1,4 @@
-"""The examples of docs/local-endpoint.md and docs/azure-simulator.md do what the pages say."""
+"""The examples of docs/local.md and docs/azure.md do what the pages say."""
 
 from __future__ import annotations
 
@@ -35,12 +35,10 @@ def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[st
         assert "Traceback" not in errors
 
 
-def carried_out(page: str, address: str, **environment: str) -> str:
-    """What the Python example of that page prints."""
-    [example] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)[:1]
-    program = [sys.executable, "-c", example.replace("http://127.0.0.1:8000", address)]
+def printed_by(program: str, *arguments: str, **environment: str) -> str:
+    """What this Python program prints."""
     done = subprocess.run(
-        program,
+        [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -54,16 +52,18 @@ def carried_out(page: str, address: str, **environment: str) -> str:
 
 def test_the_example_of_the_local_endpoint_ends_with_a_model(tmp_path: Path) -> None:
     with served(tmp_path) as (address, _):
-        said = carried_out("local-endpoint.md", address)
+        [example] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "local.md").read_text(), re.DOTALL)
+        said = printed_by(example.replace("http://127.0.0.1:8000", address))
     assert re.fullmatch(r"succeeded ft:gpt-4\.1-mini-2025-04-14:local:drone:\w{8}\n", said)
 
 
-def test_the_example_of_the_azure_simulator_trains_deploys_and_asks(tmp_path: Path) -> None:
+def test_the_client_of_the_azure_page_trains_deploys_and_asks(tmp_path: Path) -> None:
     with served(tmp_path, "--azure", "--api-key-env", "THE_KEY", THE_KEY="a-key-of-this-test") as (address, told):
         assert "a-key-of-this-test" not in told
         assert f"IDENTITY_ENDPOINT={address}/msi/token" in told
-        said = carried_out(
-            "azure-simulator.md",
+        assert "(examples/azure_client.py)" in (ROOT / "docs" / "azure.md").read_text()
+        said = printed_by(
+            (ROOT / "docs" / "examples" / "azure_client.py").read_text(),
             address,
             AZURE_OPENAI_API_KEY="a-key-of-this-test",
             IDENTITY_HEADER="a-key-of-this-test",

@@ -46,7 +46,7 @@ def test_the_page_names_every_identity_limit_and_version():
     from orchestrator.server.azure.versions import DATED
     from orchestrator.server.settings import AzureSettings
 
-    page = (ROOT / "docs" / "azure-simulator.md").read_text()
+    page = (ROOT / "docs" / "azure.md").read_text()
     at = AzureSettings()
     for name in [*IDENTITIES, *(version.name for version in DATED), at.subscription, at.location]:
         assert f"`{name}`" in page

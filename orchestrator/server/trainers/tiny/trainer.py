@@ -44,7 +44,7 @@ BETA = 0.1
 
 
 class TinyTrainer:
-    """See docs/tiny-trainer.md for what it can and cannot do."""
+    """See docs/local.md for what it can and cannot do."""
 
     name = "tiny"
 
