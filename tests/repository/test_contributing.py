@@ -33,7 +33,7 @@ def _block(language: str, start: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_are_named_are_there(page: str) -> None:
     names = re.findall(r"`((?:orchestrator|tests|migrations|docs)/[\w./-]*)`", PAGES[page])
-    names += re.findall(r"\]\(([\w./-]+)\)", PAGES[page])
+    names += re.findall(r"\]\(([\w./-]+)[#)]", PAGES[page])
     names += re.findall(r"pytest (tests/[\w./-]+)", PAGES[page])
     assert len(names) >= 4
     assert [name for name in names if not (ROOT / name).exists()] == []
