@@ -60,9 +60,7 @@ NOT_RUN: dict[str, str] = {}
 
 ELSEWHERE = {
     "README.md": "test_readme.py",
-    "docs/azure.md": "needs an account at Azure",
     "docs/chat.md": "test_chat_page.py",
-    "docs/endpoints.md": "needs accounts",
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
 
@@ -93,6 +91,8 @@ PAGES: tuple[Page, ...] = (
     Page("docs/cost.md", environment={"OPENAI_API_KEY": "sk-used-for-plans-only"}),
     Page("docs/evaluation.md"),
     Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d min]+ s)\b",)),
+    Page("docs/runs.md"),
+    Page("docs/endpoints.md"),
 )
 
 
