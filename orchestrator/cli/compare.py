@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.definitions import parse_subject
+
 if TYPE_CHECKING:
     from orchestrator.jobfile import ScoreName
 
@@ -18,8 +20,8 @@ SCORES = (
 
 
 @click.command()
-@click.argument("first", metavar="MODEL[@VARIANT]")
-@click.argument("second", metavar="MODEL[@VARIANT]")
+@click.argument("first", type=parse_subject, metavar="MODEL[@DROP]")
+@click.argument("second", type=parse_subject, metavar="MODEL[@DROP]")
 @click.option("--file", type=click.Path(path_type=Path), help="On this file, not the newest that both were asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.data.check import of_method
+from orchestrator.cli.definitions import DROPS, parse_cut
 from orchestrator.cli.output import noted_model
 from orchestrator.dataset.formats import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.dataset.basemodels import Method
     from orchestrator.dataset.convert import Container, Options, Shape
@@ -155,14 +156,16 @@ def _options(given: dict[str, Any]) -> Options:
 # --- `data shorten`: shorter tool definitions, for fewer prompt tokens ----------------------------------------
 
 
-_DROPS = "descriptions, parameters, tools or tool:NAME"
-
-
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--drop", metavar="WHAT,…", default="", help=f"What to leave out: {_DROPS}.")
-@click.option("--tools", metavar="FILE", type=click.Path(path_type=Path), help="Other definitions, as JSON.")
-@click.option("--system", metavar="TEXT", help="Another system message.")
+@click.option("--drop", metavar="WHAT,…", type=parse_cut, help=f"Leave these out: {DROPS}.")
+@click.option(
+    "--tools",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Replace definitions with those in this JSON file.",
+)
+@click.option("--system", metavar="TEXT", help="Replace the system message with this text.")
 @click.option(
     "-o",
     "--output",
@@ -176,7 +179,7 @@ _DROPS = "descriptions, parameters, tools or tool:NAME"
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def shorten(
     files: tuple[Path, ...],
-    drop: str,
+    drop: Cut | None,
     tools: Path | None,
     system: str | None,
     output: str,
@@ -188,13 +191,14 @@ def shorten(
     """Write FILEs with shorter prompts, and show what that saves.
 
     \b
-    descriptions   what describes functions and their parameters
-    parameters     the parameters; names remain
-    tools          the definitions altogether
-    tool:NAME      the definition of one function, which no example calls
+    descriptions   the descriptions of functions and of their parameters
+    parameters     the parameters; the functions' names remain
+    tools          all definitions
+    tool:NAME      the definition of one function, which no example may call
 
-    Each can be dropped without the others: --drop descriptions,tool:land. With --tools and --system, functions and
-    the system message get other words; train on several such files to compare them.
+    Name one or several: --drop descriptions,tool:land. The presets full, no-descriptions, no-parameters (both of
+    the first two) and no-tools are accepted too. To compare wordings, write one file for each with --tools or
+    --system, and train on each.
 
     A model must be used with the definitions it was trained on: shorten training, validation and evaluation files
     together, and send the same definitions when you call the model.
@@ -215,21 +219,16 @@ def shorten(
         print_shortened(done, stdout())
 
 
-def _cut(drop: str, tools: Path | None, system: str | None) -> Cut:
+def _cut(drop: Cut | None, tools: Path | None, system: str | None) -> Cut:
     from dataclasses import replace
 
     from orchestrator.dataset.convert import read_tools
-    from orchestrator.dataset.shorten import cut_of
+    from orchestrator.dataset.shorten import Cut
 
-    words = [word.strip() for word in drop.split(",") if word.strip()]
-    if not words and tools is None and system is None:
-        raise click.UsageError(f"say what to change: --drop {_DROPS}; --tools; --system")
-    try:
-        cut = cut_of(words)
-    except ValueError as error:
-        raise click.UsageError(f'--drop takes {_DROPS}, not "{error}"') from None
+    if drop is None and tools is None and system is None:
+        raise click.UsageError(f"say what to change: --drop {DROPS}; --tools; --system")
     definitions = {tool["function"]["name"]: tool["function"] for tool in read_tools(tools)} if tools else {}
-    return replace(cut, definitions=definitions, system=system)
+    return replace(drop or Cut(), definitions=definitions, system=system)
 
 
 def _targets(files: tuple[Path, ...], output: str) -> dict[Path, Path]:
@@ -309,28 +308,48 @@ def split(
 # --- `data tools`: the definitions of Python functions, for training data -------------------------------------
 
 
-VARIANTS = ("full", "no-descriptions", "no-parameters")
+_WITH_TOOLS = ("full", "no-descriptions", "no-parameters")
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--variant", type=click.Choice(VARIANTS), default="full", show_default=True, help="How short.")
+@click.option("--drop", metavar="WHAT,…", type=parse_cut, help="Leave out descriptions, parameters or tool:NAME.")
+@click.option(
+    "--variant", type=click.Choice(_WITH_TOOLS), help="The same as --drop, by a preset's name.  [default: full]"
+)
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
-def tools(sources: tuple[str, ...], variant: Variant, model: str | None) -> None:
-    """Print the tool definitions of Python functions as JSON: the list under "tools" of a training example.
+def tools(sources: tuple[str, ...], drop: Cut | None, variant: Variant | None, model: str | None) -> None:
+    """Print the tool definitions of Python functions as JSON.
 
-    A SOURCE is FILE.py or package.module, either with :function. ftorch chat sends the same definitions, so a model
-    is trained on what it is used with. On stderr it says what they take of each request.
+    It is the list under "tools" of a training example. A SOURCE is FILE.py or package.module, either one with
+    :function. ftorch chat sends the same definitions, so a model is used with those it was trained on. The number
+    of tokens that they add to each request is shown on stderr.
     """
     from orchestrator.cli.output import print_json
-    from orchestrator.dataset.shorten import in_variant
+    from orchestrator.dataset.shorten import CUTS, shortened
     from orchestrator.dataset.tokens import count_messages
     from orchestrator.reports.text import plural
     from orchestrator.tools.sources import load_tools
 
+    if drop and variant:
+        raise click.UsageError("--drop and --variant say the same: give one of them")
+    cut = drop or CUTS[variant or "full"]
+    if cut.tools:
+        raise click.UsageError("--drop tools leaves no definitions to print")
     with redirect_stdout(sys.stderr):  # what a file prints is no definition
         found = load_tools(sources)
-    definitions = in_variant({"tools": [tool.definition for tool in found]}, variant)["tools"]
+    _require_known(cut.names, [tool.name for tool in found])
+    definitions = shortened({"tools": [tool.definition for tool in found]}, cut).get("tools", [])
     print_json(definitions)
     tokens = count_messages([], definitions, model) - count_messages([], [], model)
-    click.echo(f"{plural(len(found), 'tool')}, about {plural(tokens, 'token')} of each request", err=True)
+    click.echo(f"{plural(len(definitions), 'tool')}, about {plural(tokens, 'token')} of each request", err=True)
+
+
+def _require_known(dropped: Iterable[str], known: Sequence[str]) -> None:
+    from orchestrator.errors import NoSuchTool
+    from orchestrator.spelling import did_you_mean
+
+    for name in dropped:
+        if name not in known:
+            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            raise NoSuchTool(name=name, hint=hint, known=", ".join(known))

@@ -1,0 +1,79 @@
+"""`--drop`: how short the tool definitions are that a model gets. The same words everywhere, and four presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from orchestrator.dataset.shorten import Cut
+    from orchestrator.dataset.variants import Variant
+
+Command = Callable[..., None]
+
+PRESETS = ("full", "no-descriptions", "no-parameters", "no-tools")
+"""The same as `dataset.variants.Variant`, which would load more than help needs."""
+DROPS = "descriptions, parameters, tools or tool:NAME"
+_WORDS = ("descriptions", "parameters", "tools", "tool")
+
+
+def parse_cut(text: str) -> Cut:
+    """What `--drop` leaves out: words with commas between them, or one preset. Raises click.BadParameter."""
+    from orchestrator.dataset.shorten import CUTS, cut_of
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    preset = next((each for each in CUTS if words == [each]), None)
+    if preset is not None:
+        return CUTS[preset]
+    try:
+        if words:
+            return cut_of(words)
+    except ValueError as error:
+        text = str(error)
+    raise click.BadParameter(f'"{text}" is not one of {DROPS}, nor one of the presets {", ".join(PRESETS)}')
+
+
+def parse_variant(text: str) -> Variant:
+    """The variant of a request with what `--drop` leaves out. Raises click.BadParameter where there is none."""
+    from orchestrator.dataset.shorten import CUTS
+
+    cut = parse_cut(text)
+    if cut.tools and not cut.names:
+        return "no-tools"
+    for variant, its in CUTS.items():
+        if cut == its:
+            return variant
+    raise click.BadParameter(
+        f'requests can be sent without descriptions, "descriptions,parameters" or tools, not without "{text}"; '
+        f"a file can: ftorch data shorten FILE --drop {text} -o OUT"
+    )
+
+
+def parse_subject(text: str) -> str:
+    """`MODEL@WHAT`, with what `--drop` takes behind the @, as `MODEL@VARIANT`. Raises click.BadParameter."""
+    model, at, dropped = text.rpartition("@")
+    is_dropped = at and all(word.strip().partition(":")[0] in _WORDS for word in dropped.split(","))
+    return f"{model}@{parse_variant(dropped)}" if is_dropped else text
+
+
+def variant_options(command: Command) -> Command:
+    """Add `--drop` and `--variant`, given to the command as `variant`; None where neither is given."""
+
+    @click.option(
+        "--drop",
+        "dropped",
+        type=parse_variant,
+        metavar="WHAT,…",
+        help="Shorten the tool definitions: drop descriptions, parameters or tools.  [default: as in training]",
+    )
+    @click.option("--variant", "preset", type=click.Choice(PRESETS), help="The same as --drop, by a preset's name.")
+    @wraps(command)
+    def with_variant(*args: Any, dropped: Variant | None, preset: Variant | None, **others: Any) -> None:
+        if dropped is not None and preset is not None:
+            raise click.UsageError("--drop and --variant say the same: give one of them")
+        command(*args, variant=dropped or preset, **others)
+
+    return with_variant
