@@ -734,6 +734,10 @@ class AmbiguousRun(UsageError):
     """ "{key}" fits more than one run: {candidates}. Give more of the id."""
 
 
+class NoModelYet(FtorchError):
+    """Run {run} has no model: it is {state} ({reason}). To see more: ftorch show {run}"""
+
+
 class ActionRefused(UsageError):
     """Run {run} can't be {requested_action}: {problem}."""
 

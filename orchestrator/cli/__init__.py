@@ -9,55 +9,103 @@ from orchestrator.cli.lazy import LazyGroup
 _CLI = "orchestrator.cli"
 _GROUPS = {
     "Train": {
-        "submit": (f"{_CLI}.submit", "Check the data, show the plan, train, print the model id."),
-        "resume": (f"{_CLI}.submit", "Carry on everything that is not over, after any crash."),
-        "cancel": (f"{_CLI}.control", "Cancel a RUN, on the endpoint too."),
-        "pause": (f"{_CLI}.control", "Pause a RUN's job on the endpoint."),
-        "unpause": (f"{_CLI}.control", "Let a paused RUN go on."),
-        "sweep": (f"{_CLI}.sweep", "List sweeps, show and extend them, find the best model."),
+        "submit": (f"{_CLI}.submit", "Train a model from a job file and print the model id."),
+        "resume": (f"{_CLI}.submit", "Continue everything that is unfinished, after any crash."),
+        "cancel": (f"{_CLI}.control", "Cancel a run or a sweep, on the endpoint too."),
+        "pause": (f"{_CLI}.control", "Pause a run's job on the endpoint."),
+        "unpause": (f"{_CLI}.control", "Let a paused job continue."),
+        "sweep": (f"{_CLI}.sweep", "List, show, extend and stop sweeps; find the best model."),
     },
     "Watch": {
-        "status": (f"{_CLI}.status", "Show where everything stands, newest first."),
-        "show": (f"{_CLI}.records", "Show everything recorded about a RUN."),
-        "logs": (f"{_CLI}.records", "Show the endpoint's events of a RUN, oldest first."),
+        "status": (f"{_CLI}.status", "Show the state of all runs and sweeps, newest first."),
+        "show": (f"{_CLI}.records", "Show everything that is recorded about a run."),
+        "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
     },
     "Judge": {
-        "evaluate": (f"{_CLI}.evaluate", "Ask models the cases of a file: base against tuned."),
+        "evaluate": (f"{_CLI}.evaluate", "Measure how well models call tools, base against tuned."),
         "compare": (f"{_CLI}.compare", "Compare two models case by case, from recorded answers."),
-        "leaderboard": (f"{_CLI}.compare", "Rank all models that were asked the same file."),
+        "leaderboard": (f"{_CLI}.compare", "Rank the models that were asked the same cases."),
         "chat": (f"{_CLI}.chat", "Talk to a model that calls Python functions."),
     },
     "Data": {
-        "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data."),
+        "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data files."),
     },
     "Places": {
-        "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and allow a project's own."),
-        "deploy": (f"{_CLI}.deploy", "Make a fine-tuned model answer on Azure."),
-        "undeploy": (f"{_CLI}.deploy", "Remove deployments by their names, or those of a RUN."),
-        "deployments": (f"{_CLI}.deploy", "List deployments, their cost, and when Azure removes them."),
+        "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
+        "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
     },
     "Records": {
-        "models": (f"{_CLI}.records", "List the model ids that runs have yielded."),
-        "adopt": (f"{_CLI}.doctor", "Record jobs that were created elsewhere."),
-        "doctor": (f"{_CLI}.doctor", "Compare the records with an ENDPOINT."),
+        "models": (f"{_CLI}.records", "List the tuned models, or print the model id of a run."),
+        "runs": (f"{_CLI}.runs", "Record jobs that were created outside ftorch."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
+        "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
     },
 }
 """By heading and name, in the order of use: the module, and the first sentence of the command's help, so that
 listing the commands imports none of them."""
+_ALIASES = {
+    "deploy": (f"{_CLI}.deploy", "create"),
+    "undeploy": (f"{_CLI}.deploy", "remove"),
+    "adopt": (f"{_CLI}.runs", "adopt"),
+    "doctor": (f"{_CLI}.doctor", "doctor"),
+    **dict.fromkeys(("ls", "list", "jobs", "ps"), (f"{_CLI}.status", "status")),
+    "train": (f"{_CLI}.submit", "submit"),
+    "continue": (f"{_CLI}.submit", "resume"),
+    "log": (f"{_CLI}.records", "logs"),
+    "eval": (f"{_CLI}.evaluate", "evaluate"),
+    "sweeps": (f"{_CLI}.sweep", "sweep"),
+    "model": (f"{_CLI}.records", "models"),
+    "endpoint": (f"{_CLI}.endpoints", "endpoints"),
+    "deployment": (f"{_CLI}.deploy", "deployments"),
+}
+"""Names that help does not list: those of earlier versions, and words whose meaning is certain."""
+_MEANT = {
+    "run": ("submit JOBFILE", "show RUN", "runs"),
+    "start": ("submit JOBFILE", "unpause RUN"),
+    **dict.fromkeys(("stop", "kill", "abort"), ("cancel RUN", "sweep stop NAME")),
+    **dict.fromkeys(("delete", "remove", "rm"), ("cancel RUN", "deployments remove NAME")),
+    "create": ("submit JOBFILE", "deployments create RUN"),
+    "check": ("data check FILE", "endpoints check NAME"),
+    "validate": ("data check FILE",),
+    **{
+        name: (f"data {name}",)
+        for name in ("explain", "formats", "stats", "convert", "shorten", "split", "diff", "tools", "generate")
+    },
+    "review": ("data review FILE",),
+    "augment": ("data augment FILE",),
+    "trust": ("endpoints trust",),
+    "best": ("sweep best NAME",),
+    "extend": ("sweep extend NAME",),
+    "config": ("where", "endpoints"),
+}
+"""Words that are no commands, and the commands that each may mean."""
 
 
-@click.group(cls=LazyGroup, lazy=_GROUPS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name="ftorch", message="ftorch %(version)s")
+@click.group(
+    name="ftorch",
+    cls=LazyGroup,
+    lazy=_GROUPS,
+    aliases=_ALIASES,
+    meant=_MEANT,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(
+    None,
+    "-V",
+    "--version",
+    package_name="ftorch",
+    message="ftorch %(version)s",
+    help="Print the version and exit.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log every repeated request on stderr.")
 def main(verbose: bool) -> None:
     """Take a training file to a fine-tuned, recorded model: never paid twice, never lost.
 
     \b
     ftorch submit jobs/drone.toml    train, follow, print the model id
-    ftorch status                    where everything stands
-    ftorch resume                    carry on from wherever the last process died
+    ftorch status                    show the state of everything
+    ftorch resume                    continue where the last process stopped
     """
     if verbose:
         import logging
@@ -67,8 +115,15 @@ def main(verbose: bool) -> None:
 
 
 @main.command(name="help", hidden=True)
-@click.argument("names", nargs=-1, metavar="COMMAND...")
+@click.argument("names", nargs=-1, metavar="[COMMAND]...")
 @click.pass_context
 def help_command(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Show the help of a command, as `ftorch COMMAND --help` does."""
     main(args=[*names, "--help"], prog_name=ctx.find_root().info_name)
+
+
+@main.command(name="version", hidden=True)
+@click.pass_context
+def version_command(ctx: click.Context) -> None:
+    """Print the version, as `ftorch --version` does."""
+    main(args=["--version"], prog_name=ctx.find_root().info_name)

@@ -22,12 +22,18 @@ SCORES = (
 @click.command()
 @click.argument("first", type=parse_subject, metavar="MODEL[@DROP]")
 @click.argument("second", type=parse_subject, metavar="MODEL[@DROP]")
-@click.option("--file", type=click.Path(path_type=Path), help="On this file, not the newest that both were asked.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help="Compare on this file, not on the newest that both models were asked.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as a JSON object.")
 def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
-    """Compare two models case by case, from recorded answers. Shows cases broken and fixed, and tools mixed up.
+    """Compare two models case by case, from recorded answers.
 
-    A RUN id or name stands for its model. Nothing is asked: ftorch evaluate does that.
+    Shows the cases that the second model broke and fixed, and the tools it mixed up. Nothing is asked; ftorch
+    evaluate does that. A run's id or name means its model. If a model was asked with shortened definitions, name
+    what was dropped behind an @: drone@descriptions,parameters or drone@no-parameters.
     """
     from orchestrator.evaluation.leaderboard import compare_models
     from orchestrator.ledger import open_ledger
@@ -49,13 +55,14 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this."
+    "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this metric."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
 def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
-    """Rank all models that were asked the same file. NAME is a job's.
+    """Rank the models that were asked the same cases.
 
-    Files are told apart by their bytes, so that only what can be compared stands together.
+    NAME is the name of a job: only its files are ranked. A file that was changed counts as another file, since its
+    results can't be compared.
     """
     from orchestrator.evaluation.leaderboard import leaderboards
     from orchestrator.ledger import open_ledger
@@ -74,4 +81,4 @@ def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
         for board in boards:
             print_leaderboard(board, metric, stdout())
     else:
-        click.echo("No evaluations yet. Begin with: ftorch evaluate jobs/drone.toml", err=True)
+        click.echo("No evaluations yet. To run one: ftorch evaluate JOBFILE", err=True)

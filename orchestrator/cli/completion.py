@@ -1,9 +1,12 @@
-"""What the shell completes after Tab: run ids, names of sweeps and endpoints. It never fails and never writes."""
+"""What the shell completes after Tab: run ids, names of sweeps and endpoints. It never fails and never writes.
+
+`ftorch completion` prints the script that a shell needs for it.
+"""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, get_completion_class
 
 
 def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -45,3 +48,21 @@ def complete_endpoint(_ctx: click.Context, _param: click.Parameter, incomplete: 
     return [
         CompletionItem(config.name, help=config.type) for config in configs if config.name.startswith(incomplete)
     ]
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes ftorch in your shell.
+
+    Install it with one line; the next shell you open completes commands, options, runs, sweeps and endpoints:
+
+    \b
+    echo 'eval "$(ftorch completion bash)"' >> ~/.bashrc
+    echo 'eval "$(ftorch completion zsh)"' >> ~/.zshrc       (after compinit)
+    ftorch completion fish > ~/.config/fish/completions/ftorch.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    root = click.get_current_context().find_root()
+    click.echo(found(root.command, {}, "ftorch", "_FTORCH_COMPLETE").source())

@@ -45,14 +45,17 @@ def _ask_before_cancelling(key: str) -> None:
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 def pause(run: str) -> None:
-    """Pause a RUN's job on the endpoint."""
+    """Pause a run's job on the endpoint."""
     _carry_out(run, RequestedAction.PAUSE)
 
 
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 def unpause(run: str) -> None:
-    """Let a paused RUN go on."""
+    """Let a paused job continue.
+
+    The API calls this resume. ftorch resume is something else: it continues everything that ftorch follows.
+    """
     _carry_out(run, RequestedAction.UNPAUSE)
 
 

@@ -1,4 +1,4 @@
-"""`deploy`, `undeploy` and `deployments`: what makes a fine-tuned model answer on Azure, and what that costs."""
+"""`deployments list`, `create` and `remove`: what makes a fine-tuned model answer on Azure, and what that costs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 
 from orchestrator.api import deployments as api
 from orchestrator.cli.completion import complete_endpoint, complete_run
+from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.output import print_json
-from orchestrator.cli.terminal import Terminal, terminal
+from orchestrator.cli.terminal import Terminal, ask, terminal
 from orchestrator.deployments.account import Standing, Survey
 from orchestrator.deployments.recording import Terms
 from orchestrator.errors import NotConfirmed
@@ -24,25 +25,70 @@ _UNITS = {"h": 3600.0, "d": 86_400.0}
 
 
 def _parse_span(text: str) -> float:
-    """A time such as 24h or 3d, in seconds."""
+    """A time such as 24h or 3d, in seconds. Raises click.BadParameter."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text.strip().lower())
     if found is None:
-        raise click.BadParameter(f'"{text}" is no time such as 24h or 3d')
+        raise click.BadParameter(f'"{text}" is not a time such as 24h or 3d')
     return float(found[1]) * _UNITS[found[2]]
 
 
-@click.command()
+@click.group(cls=OrderedGroup, default="list")
+def deployments() -> None:
+    """List, create and remove deployments on Azure.
+
+    A fine-tuned model answers on Azure only while it is deployed. `ftorch deployments` alone is `ftorch deployments
+    list`.
+    """
+
+
+@deployments.command("list")
+@click.option(
+    "--idle",
+    type=_parse_span,
+    metavar="TIME",
+    help="List only those that ftorch has not used for this long: 24h, 3d.",
+)
+@click.option("--remove", is_flag=True, help="With --idle: remove the deployments listed.")
+@click.option("--undeploy", is_flag=True, hidden=True)
+@click.option("--yes", is_flag=True, help="With --remove: remove them without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as a JSON object.")
+def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool, as_json: bool) -> None:
+    """List deployments, their cost, and when Azure removes them.
+
+    The accounts are asked, so deployments that were created outside ftorch are listed too; --idle leaves them out,
+    so --remove never removes them.
+    """
+    remove = remove or undeploy
+    if remove and idle is None:
+        raise click.UsageError("--remove needs --idle; to remove one deployment: ftorch deployments remove NAME")
+    with terminal(yes=yes) as host, open_ledger() as ledger:
+        found = api.survey(ledger, host, idle)
+        _show(found, as_json)
+        if remove and found.standings:
+            _remove_idle(ledger, found.standings, host, yes)
+
+
+@deployments.command()
 @click.argument("target", metavar="RUN|MODEL|JOBFILE", shell_complete=complete_run)
 @click.option(
-    "--checkpoint", type=click.IntRange(1), metavar="STEP", help="The run's checkpoint of this step instead."
+    "--checkpoint", type=click.IntRange(1), metavar="STEP", help="Deploy the run's checkpoint of this step instead."
 )
-@click.option("--name", help="What it is called. [default: after the run]")
-@click.option("--sku", type=click.Choice(SKUS, case_sensitive=False), help="How it is hosted. [default: Standard]")
-@click.option("--capacity", type=click.IntRange(1), help="Thousands of tokens a minute. [default: 50]")
-@click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where the model is.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it answers.")
-@click.option("--yes", is_flag=True, help="Do not ask before what costs money.")
-def deploy(
+@click.option("--name", help="Call the deployment this.  [default: named after the run]")
+@click.option(
+    "--sku", type=click.Choice(SKUS, case_sensitive=False), help="Choose the type of hosting.  [default: Standard]"
+)
+@click.option(
+    "--capacity",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Allow this many thousand tokens per minute.  [default: 50]",
+)
+@click.option(
+    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Name the endpoint that has the model."
+)
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the model answers.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything that costs money.")
+def create(
     target: str,
     checkpoint: int | None,
     name: str | None,
@@ -52,10 +98,11 @@ def deploy(
     wait: bool,
     yes: bool,
 ) -> None:
-    """Make a fine-tuned model answer on Azure. Prints the name to ask it by.
+    """Deploy a fine-tuned model on Azure.
 
-    Hosting is charged by the hour, used or not, until ftorch undeploy; DeveloperTier hosts without charge for 24
-    hours. What is deployed already is found again. Ctrl-C stops waiting, never the deployment.
+    Prints the name of the deployment, which requests use as their model. Hosting is charged by the hour, used or
+    not, until the deployment is removed; DeveloperTier hosts without charge for 24 hours. A model that is already
+    deployed is not deployed twice. Ctrl-C stops waiting, never the deployment.
     """
     with terminal(yes=yes) as host:
         settled = api.deploy(
@@ -64,42 +111,21 @@ def deploy(
         click.echo(settled.name)
 
 
-@click.command()
+@deployments.command()
 @click.argument("keys", nargs=-1, required=True, metavar="NAME|RUN...", shell_complete=complete_run)
-@click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Only on this endpoint.")
-@click.option("--yes", is_flag=True, help="Do not ask before removing what was made elsewhere.")
-def undeploy(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
-    """Remove deployments by their names, or those of a RUN. The models stay, and can be deployed again.
+@click.option(
+    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Remove only from this endpoint."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before removing what was created outside ftorch.")
+def remove(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
+    """Remove deployments by their names, or those of a run.
 
-    What was made elsewhere is removed only by its exact name, and after a question.
+    The models stay, and can be deployed again. A deployment that was created outside ftorch is removed only by its
+    exact name, and after a question.
     """
     with terminal(yes=yes) as host:
         for key in keys:
             api.undeploy(key, host, endpoint)
-
-
-@click.command()
-@click.option(
-    "--idle",
-    type=_parse_span,
-    metavar="TIME",
-    help="Only those that ftorch has not used for so long, such as 24h or 3d.",
-)
-@click.option("--undeploy", "remove", is_flag=True, help="With --idle: remove them.")
-@click.option("--yes", is_flag=True, help="With --undeploy: do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def deployments(idle: float | None, remove: bool, yes: bool, as_json: bool) -> None:
-    """List deployments, their cost, and when Azure removes them.
-
-    The accounts are asked, so that deployments made elsewhere are shown too; those are never removed by --idle.
-    """
-    if remove and idle is None:
-        raise click.UsageError("--undeploy goes with --idle; one deployment is removed with: ftorch undeploy NAME")
-    with terminal(yes=yes) as host, open_ledger() as ledger:
-        found = api.survey(ledger, host, idle)
-        _show(found, as_json)
-        if remove and found.standings:
-            _remove_idle(ledger, found.standings, host, yes)
 
 
 def _show(found: Survey, as_json: bool) -> None:
@@ -109,7 +135,7 @@ def _show(found: Survey, as_json: bool) -> None:
     if found.standings:
         print_standings(found.standings, stdout())
     elif not found.troubles:
-        click.echo("No deployments. Make one with: ftorch deploy RUN", err=True)
+        click.echo("No deployments. To create one: ftorch deployments create RUN", err=True)
     print_troubles(found.troubles, stderr())
 
 
@@ -117,7 +143,6 @@ def _remove_idle(ledger: Ledger, idle: Sequence[Standing], host: Terminal, yes: 
     names = ", ".join(each.name for each in idle)
     if not yes:
         if not sys.stdin.isatty():
-            raise NotConfirmed("There is no terminal to ask at. Look at the list above, then add --yes.")
-        question = f"Remove {names}? ftorch knows its own requests only; somebody else may be using them"
-        click.confirm(question, abort=True, err=True)
+            raise NotConfirmed("There is no terminal to ask at. Check the list above, then add --yes.")
+        ask(f"Remove {names}? ftorch knows only its own requests; somebody else may be using them.")
     api.remove(ledger, [each.recorded for each in idle if each.recorded is not None], host)

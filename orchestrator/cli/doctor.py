@@ -1,4 +1,4 @@
-"""`adopt` and `doctor`: what the endpoint has and we don't, and the other way round."""
+"""`endpoints doctor`: where an endpoint and the records disagree."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.terminal import confirmed
 
 if TYPE_CHECKING:
     from orchestrator.config import EndpointConfig
@@ -16,41 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_ids", nargs=-1, metavar="[FTJOB-ID]...")
-@click.option("--all", "adopt_all", is_flag=True, help="Every job of the endpoint.")
-@click.option("--endpoint", default="local", show_default=True, shell_complete=complete_endpoint)
-def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
-    """Record jobs that were created elsewhere. By a script, say, or in a web console.
-
-    Their events, metrics, checkpoints and model ids are recorded too. Doing it twice changes nothing.
-    """
-    if bool(job_ids) == adopt_all:
-        raise click.UsageError("give one or more job ids, or --all")
-    from orchestrator.engine.worker import run_blocking
-    from orchestrator.ledger import open_ledger
-    from orchestrator.reports.text import printable
-    from orchestrator.runs.adoption import adopt_jobs
-
-    with open_ledger(create=True) as ledger:
-        config = ledger.workspace.endpoint(endpoint)
-        wanted = None if adopt_all else list(job_ids)
-        adopted = run_blocking(lambda: adopt_jobs(ledger, config, wanted))
-    for each in adopted:
-        run = each.run
-        word = "adopted as" if each.is_new else "is already"
-        line = f"{run.job_id} {word} run {run.id}: {run.state}, {run.fine_tuned_model or run.reason}"
-        click.echo(printable(line))
-    if not adopted:
-        click.echo(f"{endpoint} has no jobs to adopt", err=True)
-
-
-@click.command()
 @click.argument("endpoint", default="local", shell_complete=complete_endpoint)
-@click.option("--fix", is_flag=True, help="Offer a remedy for each finding; nothing is done without a yes.")
+@click.option("--fix", is_flag=True, help="Offer a fix for each finding and apply it only after a yes.")
 def doctor(endpoint: str, fix: bool) -> None:
-    """Compare the records with an ENDPOINT. Names jobs and files unknown here, runs whose job is gone, duplicates.
+    """Compare the records with the jobs and files of an endpoint.
 
-    Leaves with 1 where something is left to mend.
+    Reports jobs and files that no run has recorded, runs whose job is gone, and duplicates. Exits with status 1 if
+    anything is left to fix.
     """
     from orchestrator.engine.worker import run_blocking
     from orchestrator.ledger import open_ledger
@@ -61,19 +34,19 @@ def doctor(endpoint: str, fix: bool) -> None:
         config = ledger.workspace.endpoint(endpoint)
         findings = run_blocking(lambda: examine(ledger, config))
         if not findings:
-            click.echo(f"{endpoint} and the records agree", err=True)
+            click.echo(f"The records agree with {endpoint}.", err=True)
             return
         left = 0
         for finding in findings:
             click.echo(printable(finding.sentence))
-            left += not (fix and _mend(ledger, config, finding))
+            left += not (fix and _fix(ledger, config, finding))
         if left:
-            hint = "" if fix else "; ftorch doctor --fix offers a remedy for each"
+            hint = "" if fix else f"; to fix them one by one: ftorch endpoints doctor {endpoint} --fix"
             click.echo(f"{left} finding{'s' if left > 1 else ''} left{hint}", err=True)
             click.get_current_context().exit(1)
 
 
-def _mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
+def _fix(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
     """Ask, and do it only after a yes; returns whether it was done."""
     from orchestrator.engine.worker import run_blocking
     from orchestrator.reports.text import printable
@@ -81,9 +54,9 @@ def _mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
 
     remedy = printable(finding.remedy)
     if not sys.stdin.isatty():
-        click.echo(f"  could {remedy}, but there is no terminal to ask at", err=True)
+        click.echo(f"  fix: {remedy} (not done: there is no terminal to ask at)", err=True)
         return False
-    if not click.confirm(f"  {remedy}?", err=True):
+    if not confirmed(f"  {remedy}?"):
         return False
     click.echo("  " + printable(run_blocking(lambda: mend(ledger, config, finding))), err=True)
     return True

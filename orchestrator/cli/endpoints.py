@@ -7,20 +7,24 @@ import sys
 import click
 
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.doctor import doctor
+from orchestrator.cli.groups import OrderedGroup
 from orchestrator.errors import NotConfirmed
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-@click.pass_context
-def endpoints(ctx: click.Context, as_json: bool) -> None:
-    """List endpoints, check them, and allow a project's own. The list says which can be used, and why not.
+@click.group(cls=OrderedGroup, default="list")
+def endpoints() -> None:
+    """List endpoints, check them, and trust a project's own.
 
-    More are added in ftorch.toml, as a table [endpoints.NAME]. Hosts and keys that a project's own ftorch.toml
-    names are used only after `ftorch endpoints trust`.
+    To add one, write a table [endpoints.NAME] into ftorch.toml. Hosts and keys that a project's own ftorch.toml
+    names are used only after `ftorch endpoints trust`. `ftorch endpoints` alone is `ftorch endpoints list`.
     """
-    if ctx.invoked_subcommand:
-        return
+
+
+@endpoints.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def list_endpoints(as_json: bool) -> None:
+    """List the endpoints, whether each can be used, and what is missing."""
     from orchestrator.config import find_workspace
 
     configs = list(find_workspace().endpoints.values())
@@ -39,7 +43,7 @@ def endpoints(ctx: click.Context, as_json: bool) -> None:
 @endpoints.command()
 @click.argument("name", shell_complete=complete_endpoint)
 def check(name: str) -> None:
-    """Make one harmless request to the endpoint NAME."""
+    """Check that an endpoint answers, with one harmless request."""
     from orchestrator.config import find_workspace
     from orchestrator.engine.worker import run_blocking
     from orchestrator.runs.session import check_endpoint
@@ -51,13 +55,14 @@ def check(name: str) -> None:
 
 
 @endpoints.command()
-@click.option("--yes", "-y", is_flag=True, help="Allow it without asking.")
+@click.option("--yes", "-y", is_flag=True, help="Trust them without asking.")
 def trust(yes: bool) -> None:
-    """Allow this project's hosts, keys and records.
+    """Trust this project's hosts, keys and records.
 
-    A folder from somebody else could send your keys anywhere. So the hosts and key variables that its ftorch.toml
-    names, and the runs in its .ftorch, are used only after you allow them. This covers what the file says now about
-    hosts, variables and accounts; other settings may change. FTORCH_TRUST=1 allows everything, for CI.
+    A folder from somebody else could send your keys anywhere. The hosts and key variables that its ftorch.toml
+    names, and the runs in its .ftorch, are therefore used only after you trust them. You are asked again when the
+    file names another host, variable or account; other settings may change. FTORCH_TRUST=1 trusts everything, for
+    CI.
     """
     from orchestrator import trust as allowed
     from orchestrator.cli.terminal import ask
@@ -69,19 +74,22 @@ def trust(yes: bool) -> None:
     is_new = bool(workspace.reach) and not allowed.allows(workspace.project_file, workspace.reach)
     finding = None if allowed.everything_is_allowed() else allowed.state_finding(workspace.home)
     if not is_new and finding is None:
-        click.echo("Nothing to allow: what this project brings is used already.", err=True)
+        click.echo("Nothing to trust: everything in this project is in use already.", err=True)
         return
     if is_new:
-        click.echo(f"{workspace.project_file} leads to:", err=True)
+        click.echo(f"{workspace.project_file} names:", err=True)
         stderr().print(reach_table(workspace.endpoints[name] for name in workspace.reach))
     if finding is not None:
         click.echo(f"The state directory {workspace.home} {finding}.", err=True)
     if not yes:
         if not sys.stdin.isatty():
-            raise NotConfirmed("There is no terminal to ask at. Look at what is named above, then add --yes.")
-        ask("Allow it?")
+            raise NotConfirmed("There is no terminal to ask at. Check what is named above, then add --yes.")
+        ask("Trust it?")
     if is_new:
         allowed.allow(workspace.project_file, workspace.reach)
     if finding is not None:
         allowed.allow_state(workspace.home)
-    click.echo("Allowed.", err=True)
+    click.echo("Trusted.", err=True)
+
+
+endpoints.add_command(doctor)

@@ -1,4 +1,4 @@
-"""`evaluate`: how well models call."""
+"""`evaluate`: how well models call tools."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from orchestrator.cli.evaluationoptions import (
     output_options,
     ownership_options,
     parse_names,
-    parse_variants,
     take_log,
+    variants_options,
 )
 from orchestrator.cli.output import print_json
+from orchestrator.cli.sections import SectionedCommand
 from orchestrator.cli.terminal import terminal
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of, require_prices
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
@@ -30,31 +31,60 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.results import Results
 
 
-@click.command()
+_SECTIONS = {
+    "What to ask": ("--file", "--models", "--drop", "--variants", "--samples", "--endpoint", "--allow-leak"),
+    "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
+    "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
+    "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
+    "Output": ("--json", "--csv", "--html", "--plot"),
+    "Consent": ("--yes", "--allow-outside"),
+}
+
+
+@click.command(cls=SectionedCommand, sections=_SECTIONS)
 @click.argument("targets", nargs=-1, metavar="JOBFILE|RUN|MODEL...")
-@click.option("--file", type=click.Path(path_type=Path), help="The evaluation file, instead of the job file's.")
+@click.option("--file", type=click.Path(path_type=Path), help="Ask the cases of this file, not the job file's.")
 @click.option(
-    "--models", type=parse_names, metavar="NAME,…", help="base, tuned, checkpoints, or models' own names."
+    "--models",
+    type=parse_names,
+    metavar="NAME,…",
+    help="Ask only these: base, tuned, checkpoints, or models by their ids.",
 )
 @click.option(
-    "--variants", type=parse_variants, metavar="NAME,…", help="full, no-descriptions, no-parameters, no-tools."
+    "--samples",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Ask each question N times.  [default: the job file's, else 1]",
 )
-@click.option("--samples", type=click.IntRange(1, 100), help="How often each question is asked.")
 @click.option(
-    "--rejection-tool", "rejection_tools", multiple=True, metavar="TOOL", help="Its call rejects a request."
+    "--rejection-tool",
+    "rejection_tools",
+    multiple=True,
+    metavar="TOOL",
+    help="Count a call of this tool as a refusal (repeatable).",
 )
-@click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where the models are.")
-@click.option("--rescore", is_flag=True, help="Score the recorded answers by today's rules; ask nothing.")
-@click.option("--allow-leak", is_flag=True, help="Ask although training holds some cases.")
-@click.option("--batch", is_flag=True, help="Ask through the Batch API: cheaper, and answered within a day.")
-@click.option("--twice", is_flag=True, help="Ask at once also what waits in a batch, and pay for both.")
-@click.option("--keep", is_flag=True, help="Azure: leave the deployments that are made for it.")
+@click.option(
+    "--endpoint",
+    metavar="NAME",
+    shell_complete=complete_endpoint,
+    help="Ask at this endpoint, which has the models.",
+)
+@click.option("--rescore", is_flag=True, help="Score the recorded answers again by the current rules; ask nothing.")
+@click.option("--allow-leak", is_flag=True, help="Ask even if some cases are in the training file too.")
+@click.option("--batch", is_flag=True, help="Ask through the Batch API: cheaper, answered within a day.")
+@click.option("--twice", is_flag=True, help="Ask now what already waits in a batch, and pay for both.")
+@click.option("--keep", is_flag=True, help="Azure: keep the deployments that this evaluation creates.")
 @click.option("--dry-run", is_flag=True, help="Check the cases and print the plan; ask nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-@click.option("--allow-outside", is_flag=True, help="Use a file outside the job file's folder and project unasked.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
+@click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Use a file outside the job file's folder and project without asking.",
+)
 @log_options
 @ownership_options
 @output_options
+@variants_options
 def evaluate(
     targets: tuple[str, ...],
     file: Path | None,
@@ -75,13 +105,19 @@ def evaluate(
     terms: Terms | None,
     output: Output,
 ) -> None:
-    """Ask models the cases of a file: base against tuned. Every metric has its 95 % CI.
+    """Measure how well models call tools, base against tuned.
 
-    Every answer is kept: what was answered before is not asked again, and after Ctrl-C or a crash the same command
-    goes on. With --requests-per-day it also says what owning the tuned model costs, and from how many requests on
-    it is cheaper than the base. With --from-log it first makes cases, and further training examples, of logged
-    requests; without a JOBFILE it ends there. With --batch it can be left: the endpoint answers when it has time,
-    and the same command, or ftorch resume, records the answers. Leaves with 3 where the job file's gate is not met.
+    Asks the models the cases of a file, scores each answer, and shows every metric with its 95 % CI: accuracy, call
+    accuracy, tool accuracy, argument F1, correct refusals, false refusals, missed calls, unnecessary calls and
+    schema-valid.
+
+    Every answer is recorded, so nothing is asked or paid for twice: after Ctrl-C or a crash the same command
+    continues. With --batch you can leave: the same command, or ftorch resume, records the answers later.
+
+    With --from-log, cases and further training examples are first made from a log of requests; without a JOBFILE,
+    RUN or MODEL, nothing is asked then.
+
+    Exits with status 3 if the job file's gate is not met.
     """
     _require_sense(targets, log, batch, twice)
     if log is not None:
@@ -106,7 +142,9 @@ def _require_sense(targets: tuple[str, ...], log: Log | None, batch: bool, twice
     if not targets and log is None:
         raise click.UsageError("name what to evaluate: a job file, a run or a model")
     if batch and twice:
-        raise click.UsageError("--batch and --twice exclude each other: a batch waits for what is under way")
+        raise click.UsageError(
+            "--batch and --twice can't be combined: a batch leaves out what is already waiting for an answer"
+        )
 
 
 def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:

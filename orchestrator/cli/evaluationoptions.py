@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.definitions import PRESETS, Command, parse_variant
+
 if TYPE_CHECKING:
+    from orchestrator.dataset.variants import Variant
     from orchestrator.evaluation.logs import KnownFiles
     from orchestrator.evaluation.ownership import Terms
 
 
-Command = Callable[..., None]
 _USUAL_LIFE = 365
 _PAGES, _PLOTS = (".html", ".htm"), (".svg", ".png")
 
@@ -32,14 +34,41 @@ def parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def parse_variants(text: str) -> tuple[str, ...]:
-    """Names of variants with commas between them. Raises click.BadParameter for another name."""
-    from orchestrator.evaluation.asking import VARIANTS
+def variants_options(command: Command) -> Command:
+    """Add `--drop` and `--variants`, given to the command as `variants`; None where neither is given."""
 
+    @click.option(
+        "--drop",
+        "dropped",
+        type=parse_variant,
+        multiple=True,
+        metavar="WHAT,…",
+        help="Ask without descriptions, parameters or tools (repeatable, to compare them; full drops nothing).",
+    )
+    @click.option(
+        "--variants",
+        "presets",
+        type=_parse_presets,
+        metavar="NAME,…",
+        help="The same as --drop, by presets: full, no-descriptions, no-parameters, no-tools.",
+    )
+    @wraps(command)
+    def with_variants(
+        *args: Any, dropped: tuple[Variant, ...], presets: tuple[str, ...] | None, **others: Any
+    ) -> None:
+        if dropped and presets:
+            raise click.UsageError("--drop and --variants say the same: give one of them")
+        command(*args, variants=tuple(dict.fromkeys(dropped)) or presets, **others)
+
+    return with_variants
+
+
+def _parse_presets(text: str) -> tuple[str, ...]:
+    """Names of presets with commas between them. Raises click.BadParameter for another name."""
     names = parse_names(text)
     for name in names:
-        if name not in VARIANTS:
-            raise click.BadParameter(f'"{name}" is none of {", ".join(VARIANTS)}')
+        if name not in PRESETS:
+            raise click.BadParameter(f'"{name}" is not one of {", ".join(PRESETS)}')
     return names
 
 
@@ -48,7 +77,7 @@ def _parse_counts(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     # Python reads 1_000 and digits of other scripts too, which nobody means here.
     if not parts or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
-        raise click.BadParameter(f'"{text}" is no list of whole numbers from 1, such as 100,1000,10000')
+        raise click.BadParameter(f'"{text}" is not a list of whole numbers from 1, such as 100,1000,10000')
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -56,7 +85,7 @@ def _parse_price_as(text: str) -> tuple[str, str | None]:
     """An endpoint type, and a tier behind a colon."""
     kind, _, tier = text.partition(":")
     if kind not in ("openai", "azure", "compatible"):
-        raise click.BadParameter(f'"{kind}" is none of openai, azure, compatible')
+        raise click.BadParameter(f'"{kind}" is not one of openai, azure, compatible')
     return kind, tier or None
 
 
@@ -67,7 +96,7 @@ def _parse_usd(text: str) -> float:
     except ValueError:
         usd = math.nan
     if not 0 <= usd < math.inf:
-        raise click.BadParameter(f'"{text}" is no amount from 0')
+        raise click.BadParameter(f'"{text}" is not an amount from 0')
     return usd
 
 
@@ -84,42 +113,51 @@ class Output:
 def output_options(command: Command) -> Command:
     """Add what says where results go, given to the command as `output`."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print one object.")
-    @click.option("--csv", "as_csv", is_flag=True, help="Print a line for each model, variant and group of cases.")
-    @click.option("--html", type=click.Path(path_type=Path), help="Write a page with everything, to keep or send.")
-    @click.option("--plot", type=click.Path(path_type=Path), help="Draw the cost of ownership: FILE.svg or .png.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON object.")
+    @click.option(
+        "--csv", "as_csv", is_flag=True, help="Print CSV: a line for each model, variant and group of cases."
+    )
+    @click.option("--html", type=click.Path(path_type=Path), help="Write all results to an HTML page.")
+    @click.option(
+        "--plot", type=click.Path(path_type=Path), help="Plot the cost of ownership to FILE.svg or FILE.png."
+    )
     @wraps(command)
     def with_output(
         *args: Any, as_json: bool, as_csv: bool, html: Path | None, plot: Path | None, **others: Any
     ) -> None:
         if as_json and as_csv:
-            raise click.UsageError("--json and --csv exclude each other")
+            raise click.UsageError("--json and --csv can't be combined")
         _check_ending("--html", html, _PAGES)
         _check_ending("--plot", plot, _PLOTS)
         if plot and others.get("terms") is None:
-            raise click.UsageError("--plot draws the cost of ownership: add --requests-per-day 100,1000,10000")
+            raise click.UsageError("--plot needs --requests-per-day, such as 100,1000,10000")
         command(*args, output=Output(as_json, as_csv, html, plot), **others)
 
     return with_output
 
 
 def ownership_options(command: Command) -> Command:
-    """Add what the cost of ownership is reckoned by, given to the command as `terms`; None where nobody asks."""
+    """Add what the cost of ownership is computed from, given to the command as `terms`; None where nobody asks."""
 
     @click.option(
         "--requests-per-day",
         type=_parse_counts,
         metavar="N,…",
-        help="What owning the tuned model costs at so many.",
+        help="Show the monthly cost at these request volumes.",
     )
-    @click.option("--life-days", type=click.IntRange(1, 3650), help="Spread training over these. [default: 365]")
+    @click.option(
+        "--life-days",
+        type=click.IntRange(1, 3650),
+        metavar="DAYS",
+        help="Spread the training cost over this many days.  [default: 365]",
+    )
     @click.option(
         "--price-as",
         type=_parse_price_as,
         metavar="TYPE[:TIER]",
-        help="By the prices of openai, azure or azure:GlobalStandard.",
+        help="Use the prices of openai, azure or azure:GlobalStandard.",
     )
-    @click.option("--training-cost", type=_parse_usd, metavar="USD", help="What training was billed.")
+    @click.option("--training-cost", type=_parse_usd, metavar="USD", help="Use this training cost, as billed.")
     @wraps(command)
     def with_terms(
         *args: Any,
@@ -130,7 +168,9 @@ def ownership_options(command: Command) -> Command:
         **others: Any,
     ) -> None:
         if requests_per_day is None and (life_days, price_as, training_cost) != (None, None, None):
-            raise click.UsageError("these are terms of --requests-per-day: give it too, such as 100,1000,10000")
+            raise click.UsageError(
+                "--life-days, --price-as and --training-cost need --requests-per-day, such as 100,1000,10000"
+            )
         terms = None
         if requests_per_day is not None:
             terms = _terms(requests_per_day, life_days or _USUAL_LIFE, price_as, training_cost)
@@ -171,11 +211,27 @@ def log_options(command: Command) -> Command:
     """Add what reads a log, given to the command as `log`; None where nobody asks."""
 
     @click.option(
-        "--from-log", "log_path", metavar="LOG", type=_file(), help="Make cases of logged requests first."
+        "--from-log",
+        "log_path",
+        metavar="LOG",
+        type=_file(),
+        help="First make cases from the requests in this log.",
     )
-    @click.option("--out-cases", metavar="FILE", type=_file(), help="With --from-log: write the cases here.")
-    @click.option("--out-training", metavar="FILE", type=_file(), help="With --from-log: and training examples.")
-    @click.option("--case-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="[default: 0.3]")
+    @click.option(
+        "--out-cases", metavar="FILE", type=_file(), help="With --from-log: write the cases to this file."
+    )
+    @click.option(
+        "--out-training",
+        metavar="FILE",
+        type=_file(),
+        help="With --from-log: write training examples to this file.",
+    )
+    @click.option(
+        "--case-share",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        metavar="SHARE",
+        help="With --from-log: make this share of the requests cases.  [default: 0.3]",
+    )
     @wraps(command)
     def with_log(
         *args: Any,
@@ -186,9 +242,9 @@ def log_options(command: Command) -> Command:
         **others: Any,
     ) -> None:
         if log_path is None and (out_cases, out_training, case_share) != (None, None, None):
-            raise click.UsageError("these options go with --from-log LOG")
+            raise click.UsageError("--out-cases, --out-training and --case-share need --from-log LOG")
         if log_path is not None and others.get("file") is not None:
-            raise click.UsageError("--file and --from-log exclude each other: both say which cases to ask")
+            raise click.UsageError("--file and --from-log can't be combined: each names the cases to ask")
         log = None
         if log_path is not None:
             log = _log(log_path, out_cases, out_training, case_share)

@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.output import INTERRUPTED, say_error
 from orchestrator.errors import FtorchError, Stopped
 
 
-class LazyGroup(click.Group):
+class LazyGroup(OrderedGroup):
     """A group of commands by name: the module each is in, and its help in one sentence.
 
-    Prints an FtorchError as one clear message, without a traceback.
+    `aliases` are other names, which help does not list, each with the module and the name of the command there.
+    `meant` has words that are no commands, each with the commands that it may mean. An FtorchError is printed as
+    one clear message, without a traceback.
     """
 
-    def __init__(self, *arguments: Any, lazy: Mapping[str, Mapping[str, tuple[str, str]]], **settings: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        lazy: Mapping[str, Mapping[str, tuple[str, str]]],
+        aliases: Mapping[str, tuple[str, str]],
+        meant: Mapping[str, Sequence[str]],
+        **settings: Any,
+    ) -> None:
         super().__init__(*arguments, **settings)
         self.headings = lazy
         self.lazy = {name: entry for group in lazy.values() for name, entry in group.items()}
+        self.aliases = aliases
+        self._meant = meant
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy)  # in the order of use, not of the alphabet
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.lazy:
+        if cmd_name in self.lazy:
+            module, attribute = self.lazy[cmd_name][0], cmd_name
+        elif cmd_name in self.aliases:
+            module, attribute = self.aliases[cmd_name]
+        else:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(self.lazy[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def is_shown(self, ctx: click.Context, name: str) -> bool:
+        return name in self.lazy
+
+    def meant_by(self, ctx: click.Context, name: str) -> str:
+        if name in self._meant:
+            commands = " or ".join(f"`{ctx.command_path} {command}`" for command in self._meant[name])
+            return f"Did you mean {commands}?"
+        return super().meant_by(ctx, name) or f"To list the commands: {ctx.command_path} --help"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         widest = max(map(len, self.lazy))

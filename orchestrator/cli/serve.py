@@ -9,21 +9,40 @@ import click
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="0 takes any free port.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Elsewhere, clients need a key.")
+@click.option("--port", default=8000, show_default=True, help="Listen on this port; 0 takes any free one.")
 @click.option(
-    "--allow-host", "hosts", metavar="NAME", multiple=True, help="Answer to this name too, as of a proxy."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen on this address; on any but the default, clients need a key.",
 )
-@click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Its directory. [default: local's]")
-@click.option("--at-once", type=click.IntRange(1, 64), help="Jobs trained at once. [default: 2, with --azure 1]")
+@click.option(
+    "--allow-host",
+    "hosts",
+    metavar="NAME",
+    multiple=True,
+    help="Answer to this host name too, such as a proxy's (repeatable).",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep files and jobs in this folder.  [default: local's]",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 64),
+    help="Train this many jobs at the same time.  [default: 2, with --azure 1]",
+)
 @click.option(
     "--api-key-env",
     metavar="VARIABLE",
-    help="The key is in this variable. [default: no key on 127.0.0.1, elsewhere a new one]",
+    help="Read the clients' key from this variable.  [default: none on 127.0.0.1, elsewhere a new one]",
 )
 @click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
-@click.option("--entra", is_flag=True, help="With --azure: let nobody in without a token or the key.")
-@click.option("--region", metavar="NAME", help="With --azure: where the resource is. [default: swedencentral]")
+@click.option("--entra", is_flag=True, help="With --azure: refuse requests without a token or the key.")
+@click.option(
+    "--region", metavar="NAME", help="With --azure: set the region of the resource.  [default: swedencentral]"
+)
 def serve(
     port: int,
     host: str,
@@ -35,12 +54,12 @@ def serve(
     entra: bool,
     region: str | None,
 ) -> None:
-    """Serve the local endpoint to any OpenAI client. It ends at Ctrl-C.
+    """Serve the local endpoint to any OpenAI client.
 
-    It has the same files, jobs and models as the endpoint `local` of this project. With --azure it speaks the
-    dialects of Azure OpenAI too, with deployments and sign-in, to rehearse what is meant for Azure.
+    Clients see the same files, jobs and models as the endpoint `local` of this project. Ctrl-C stops the server.
 
-    Requests from web pages are refused, and those under another host name than its own.
+    With --azure it also speaks the dialects of Azure OpenAI, with deployments and sign-in, so that you can
+    rehearse what is meant for Azure. Requests from web pages, and those that name another host, are refused.
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE
@@ -49,7 +68,7 @@ def serve(
     from orchestrator.trust import use_state
 
     if not azure and (entra or region is not None):
-        raise click.UsageError("--entra and --region say how a resource is set up; add --azure")
+        raise click.UsageError("--entra and --region need --azure")
     if api_key_env is not None and not os.environ.get(api_key_env):
         raise click.UsageError(f"the environment variable {api_key_env} is not set")
     key = os.environ[api_key_env] if api_key_env else None

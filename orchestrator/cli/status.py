@@ -1,4 +1,4 @@
-"""`status`: where everything stands."""
+"""`status`: the state of everything."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ _ONE_SCREEN = 20
 
 @click.command()
 @click.argument("run", required=False, metavar="[NAME|RUN]", shell_complete=complete_run)
-@click.option("--watch", is_flag=True, help="Keep the table up to date until Ctrl-C.")
-@click.option("--all", "show_all", is_flag=True, help="Every run, not only one screen of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--watch", is_flag=True, help="Update the table until you press Ctrl-C.")
+@click.option("--all", "show_all", is_flag=True, help="Show every run, not only one screen of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
-    """Show where everything stands, newest first. A sweep is one line; its name unfolds it."""
+    """Show the state of all runs and sweeps, newest first.
+
+    A sweep is one line; its name shows its trials. The id or name of a run shows only that run.
+    """
     from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
@@ -75,7 +78,9 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
         from orchestrator.reports.progress import generations_under_way
 
         parts += [*([""] if parts else []), generations_under_way(generations)]
-    return Group(*parts) if parts else f"No runs yet in {ledger.workspace.home}. Begin with: ftorch submit JOB.toml"
+    return (
+        Group(*parts) if parts else f"No runs yet in {ledger.workspace.home}. To start one: ftorch submit JOBFILE"
+    )
 
 
 def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:

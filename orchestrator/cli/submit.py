@@ -17,13 +17,22 @@ from orchestrator.ledger import open_ledger
 
 @click.command()
 @click.argument("job_file", type=click.Path(path_type=Path))
-@click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Use this endpoint instead.")
-@click.option("--detach", is_flag=True, help="Create the job, then leave; ftorch resume follows it.")
+@click.option(
+    "--endpoint",
+    metavar="NAME",
+    shell_complete=complete_endpoint,
+    help="Train on this endpoint instead of the job file's.",
+)
+@click.option("--detach", is_flag=True, help="Create the job and return; ftorch resume follows it.")
 @click.option("--dry-run", is_flag=True, help="Check the data and print the plan; record and send nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-@click.option("--again", is_flag=True, help="Train once more what was trained before; of a sweep, by other runs.")
-@click.option("--allow-outside", is_flag=True, help="Use files outside the job file's folder and project unasked.")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
+@click.option(
+    "--again", is_flag=True, help="Train the same content again; for a sweep, also what other runs trained."
+)
+@click.option(
+    "--allow-outside", is_flag=True, help="Use files outside the job file's folder and project without asking."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as a JSON object.")
 def submit(
     job_file: Path,
     endpoint: str | None,
@@ -34,23 +43,26 @@ def submit(
     allow_outside: bool,
     as_json: bool,
 ) -> None:
-    """Check the data, show the plan, train, print the model id. Of a sweep it is that of the best trial.
+    """Train a model from a job file and print the model id.
 
-    The same submission is found again and followed. The same content (data, model, method, hyperparameters, seed)
-    under another name or endpoint name is named, and trained and paid for once more only after a yes at a terminal,
-    or with --again; --yes is not enough. Where training is free (local) nothing is asked.
+    ftorch checks the data, shows the plan and its cost, creates the job and follows it. For a sweep, the model id
+    is that of the best trial. Ctrl-C stops following, never the job; ftorch resume continues.
+
+    Submitting the same job file again finds the same run and follows it. If the same content (data, model, method,
+    hyperparameters, seed) was trained under another name, it is trained and paid for again only after a yes at a
+    terminal, or with --again; --yes is not enough. Training on local is free, so nothing is asked.
 
     Files outside the job file's folder and its project are used only after a yes at a terminal, or with
     --allow-outside; --yes is not enough.
 
-    Ctrl-C stops following, never the job. The cost is estimated from a dated table of prices; `prices` of an
-    endpoint in ftorch.toml names one of your own.
+    The cost is estimated from a dated table of prices; to use your own table, set `prices` for the endpoint in
+    ftorch.toml.
 
-    Exits with 0 where a model id was printed, or with --detach where the job exists; with 4 where the run waits for
-    you: for the budget, for your consent, or because nobody knows whether its job exists.
+    Exits with status 0 if a model id was printed, or with --detach if the job exists; with status 4 if the run
+    waits for you: for the budget, for your consent, or because it is unknown whether its job exists.
     """
     if as_json and not dry_run:
-        raise click.UsageError("--json goes with --dry-run; ftorch show RUN --json shows a submitted run")
+        raise click.UsageError("--json needs --dry-run; to see a submitted run: ftorch show RUN --json")
     is_sweep = load_job_file(job_file).sweep is not None
     with terminal(yes=yes) as host:
         if dry_run:
@@ -84,12 +96,17 @@ def _rehearse_sweep(job_file: Path, host: Terminal, endpoint: str | None, as_jso
 
 @click.command()
 @click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--now", is_flag=True, help="Look again at once at what waits; the settling window stays as it is.")
-@click.option("--again", is_flag=True, help="Ask once more for the job of a RUN that is unknown.")
-@click.option("--same-account", is_flag=True, help="Runs on hold belong to the account of the key that is set now.")
+@click.option("--now", is_flag=True, help="Check everything that waits now; settling windows stay as they are.")
+@click.option("--again", is_flag=True, help="Send the create request of a RUN whose job is unknown again.")
+@click.option(
+    "--same-account", is_flag=True, help="Confirm that runs on hold belong to the account of the current key."
+)
 def resume(run: str | None, now: bool, again: bool, same_account: bool) -> None:
-    """Carry on everything that is not over, after any crash. With a RUN id or a name only that."""
+    """Continue everything that is unfinished, after any crash.
+
+    With the id of a run, or with a name, only that is continued. Paused jobs stay paused: see ftorch unpause.
+    """
     if again and run is None:
-        raise click.UsageError("--again needs the id of a run; ftorch status shows which are unknown")
+        raise click.UsageError("--again needs the id of a run; to see which are unknown: ftorch status")
     with terminal() as host, open_ledger() as ledger:
         resuming.resume(ledger, host, run, now=now, again=again, same_account=same_account)

@@ -1,4 +1,4 @@
-"""`sweep list`, `show`, `best`, `extend` and `stop`: what became of a sweep, and more or less of it."""
+"""`sweep list`, `show`, `best`, `extend` and `stop`: the results of a sweep, and more or fewer trials."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import click
 
 from orchestrator.cli.completion import complete_endpoint, complete_sweep
+from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import ask, terminal
 from orchestrator.errors import NoBestTrial
@@ -19,19 +20,25 @@ from orchestrator.sweeps.overview import Overview, overview
 
 _name = click.argument("name", shell_complete=complete_sweep)
 _endpoint = click.option(
-    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="The sweep of that name on this endpoint."
+    "--endpoint",
+    metavar="NAME",
+    shell_complete=complete_endpoint,
+    help="Choose the sweep on this endpoint if several have the name.",
 )
 
 
-@click.group()
+@click.group(cls=OrderedGroup, default="list")
 def sweep() -> None:
-    """List sweeps, show and extend them, find the best model. `ftorch submit` begins one."""
+    """List, show, extend and stop sweeps; find the best model.
+
+    `ftorch submit` starts a sweep. `ftorch sweep` alone is `ftorch sweep list`.
+    """
 
 
 @sweep.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def list_sweeps(as_json: bool) -> None:
-    """Every sweep, newest first, and where its trials are."""
+    """List all sweeps, newest first, with the states of their trials."""
     with open_ledger() as ledger:
         standings = ledger.sweeps()
     if as_json:
@@ -40,16 +47,19 @@ def list_sweeps(as_json: bool) -> None:
         console = stdout()
         console.print(sweeps_table(standings, time.time(), console.width))
     else:
-        click.echo("No sweeps yet. Begin with: ftorch submit jobs/drone-sweep.toml", err=True)
+        click.echo("No sweeps yet. To start one: ftorch submit JOBFILE", err=True)
 
 
 @sweep.command()
 @_name
 @_endpoint
-@click.option("--all", "show_all", is_flag=True, help="Every point and trial, not only one screen of them.")
+@click.option("--all", "show_all", is_flag=True, help="Show every point and trial, not only one screen of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None:
-    """The ranking of a sweep, what each hyperparameter did, what was stopped, and what to try next."""
+    """Show the ranking of a sweep and the effect of each setting.
+
+    Also shows which trials were stopped early, and what to try next.
+    """
     with open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
         if as_json:
@@ -64,9 +74,9 @@ def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None
 @_endpoint
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def best(name: str, endpoint: str | None, as_json: bool) -> None:
-    """The model id of the best trial, or of its better checkpoint, alone on stdout.
+    """Print the model id of the best trial, alone on stdout.
 
-    While trials are under way it is the best so far.
+    It is the trial's better checkpoint if one is better. While trials are running it is the best so far.
     """
     with open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
@@ -82,7 +92,7 @@ def _best_model(found: Overview) -> str:
     """Raises NoBestTrial, which says what to do instead."""
     if found.best_model:
         return found.best_model
-    advice = f"To see why: ftorch sweep show {found.sweep.name}" if found.is_over else "To go on: ftorch resume"
+    advice = f"To see why: ftorch sweep show {found.sweep.name}" if found.is_over else "To continue: ftorch resume"
     if found.is_over and not found.is_ranked:
         advice = f"It is not evaluated yet: ftorch resume {found.sweep.name}"
     raise NoBestTrial(name=found.sweep.name, standing=standing(found), advice=advice)
@@ -91,38 +101,40 @@ def _best_model(found: Overview) -> str:
 @sweep.command()
 @_name
 @_endpoint
-@click.option("--trials", type=click.IntRange(min=1), required=True, help="How many combinations there are to be.")
-@click.option("--yes", is_flag=True, help="Do not ask before what may cost money.")
-@click.option("--again", is_flag=True, help="Train once more what was trained before by other runs.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), required=True, help="Extend the sweep to this many trials in all."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
+@click.option("--again", is_flag=True, help="Train combinations again that other runs have trained.")
 def extend(name: str, endpoint: str | None, trials: int, yes: bool, again: bool) -> None:
-    """Draw more combinations of a random or tpe sweep, and follow them to their end.
+    """Add trials to a random or tpe sweep and follow them.
 
-    The drawing goes on where it ended. The job file stays as it is: write the new number into it as well.
+    Drawing continues where it ended. The job file stays as it is: write the new number into it as well.
     """
     from orchestrator.api import submit, sweeps  # what drives runs loads much that the other commands do not need
 
     with terminal(yes=yes) as host, open_ledger() as ledger:
         planned = sweeps.extended(ledger, name, trials, host, endpoint)
-        host.say(f"Write trials = {trials} into {planned.job.source} too, for when it is submitted again")
+        host.say(f"Also write trials = {trials} into {planned.job.source}, in case you submit it again.")
         submit.submit_sweep_plan(ledger, planned, host, again=again)
 
 
 @sweep.command()
 @_name
 @_endpoint
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Stop the sweep without asking.")
 def stop(name: str, endpoint: str | None, yes: bool) -> None:
-    """Cancel all trials of a sweep that are not over, on the endpoint too, and begin no more.
+    """Cancel all unfinished trials, on the endpoint too.
 
-    What they have trained so far is lost there and may be charged. Trials that are over stay, and so does their
-    ranking. Submitting the job file again takes the sweep up again.
+    No further trial is started. What the trials have trained so far is lost there and may be charged. Finished
+    trials and their ranking stay. Submitting the job file again continues the sweep.
     """
     from orchestrator.api import sweeps
 
     with terminal() as host, open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
         if found.is_over:
-            click.echo(f"Nothing to stop: sweep {name} is over ({standing(found)})", err=True)
+            click.echo(f"Nothing to stop: sweep {name} has finished ({standing(found)}).", err=True)
             return
         if not yes and sys.stdin.isatty():
             ask(f"Stop sweep {name} ({standing(found)})?")

@@ -209,12 +209,16 @@ class Terminal(Host):
 
 def ask(question: str) -> None:
     """Ask before anything is done. Raises click.Abort where the answer is no, and Stopped at Ctrl-C."""
+    if not confirmed(question):
+        raise click.Abort
+
+
+def confirmed(question: str) -> bool:
+    """Whether the answer is yes. Raises Stopped at Ctrl-C."""
     try:
-        is_yes = click.confirm(question, err=True)
+        return click.confirm(question, err=True)
     except click.Abort:
         raise Stopped("stopped; nothing was done") from None
-    if not is_yes:
-        raise click.Abort
 
 
 def stop_at_signals() -> asyncio.Event:

@@ -11,9 +11,12 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as a JSON object.")
 def where(as_json: bool) -> None:
-    """Show which project, database and settings are in use. Nothing is made or changed."""
+    """Show which project, database and settings are in use.
+
+    Nothing is created or changed.
+    """
     from orchestrator.config import find_workspace, user_config_path
 
     workspace = find_workspace()
@@ -36,8 +39,8 @@ def where(as_json: bool) -> None:
 
 
 def _said(path: Path, variable: str) -> str:
-    by = f" (by ${variable})" if os.environ.get(variable) else ""
-    return f"{path}{by}{'' if path.exists() else ' (not made yet)'}"
+    by = f" (from ${variable})" if os.environ.get(variable) else ""
+    return f"{path}{by}{'' if path.exists() else ' (not created yet)'}"
 
 
 def _database(url: str) -> str:
@@ -47,4 +50,4 @@ def _database(url: str) -> str:
         return _said(Path(unquote(address.path.removeprefix("/"))), "FTORCH_DATABASE_URL")
     user, at, host = address.netloc.rpartition("@")
     shown = address._replace(netloc=f"{user.partition(':')[0]}:***{at}{host}" if ":" in user else address.netloc)
-    return f"{shown.geturl()} (by $FTORCH_DATABASE_URL)"
+    return f"{shown.geturl()} (from $FTORCH_DATABASE_URL)"

@@ -17,16 +17,16 @@ def project(tmp_path: Path) -> Project:
 def test_where_names_project_database_and_settings_and_makes_nothing(project: Project) -> None:
     found = json.loads(project.ftorch("where", "--json").out)
     assert found["project"] == str(project.root)
-    assert found["database"] == f"{project.root}/.ftorch/ftorch.db (not made yet)"
+    assert found["database"] == f"{project.root}/.ftorch/ftorch.db (not created yet)"
     assert found["settings"] == str(project.root / "ftorch.toml")
     assert not (project.root / ".ftorch").exists()
 
 
 def test_where_says_which_variable_decides_and_hides_a_password(project: Project) -> None:
     elsewhere = project.ftorch("where", FTORCH_HOME=str(project.root / "state"))
-    assert f"{project.root}/state (by $FTORCH_HOME) (not made yet)" in elsewhere.out
+    assert f"{project.root}/state (from $FTORCH_HOME) (not created yet)" in elsewhere.out
     shared = project.ftorch("where", FTORCH_DATABASE_URL="postgresql://ann:geheim@db.example.com/runs")
-    assert "postgresql://ann:***@db.example.com/runs (by $FTORCH_DATABASE_URL)" in shared.out
+    assert "postgresql://ann:***@db.example.com/runs (from $FTORCH_DATABASE_URL)" in shared.out
     assert "geheim" not in shared.out
 
 
@@ -37,7 +37,3 @@ def test_status_says_where_it_looked(project: Project) -> None:
 def test_help_shows_what_a_command_says_of_itself(project: Project) -> None:
     assert project.ftorch("help", "data", "check").out == project.ftorch("data", "check", "--help").out
     assert project.ftorch("-V").out == project.ftorch("--version").out
-
-
-def test_no_summary_is_cut_at_80_columns(project: Project) -> None:
-    assert "..." not in project.ftorch("--help", COLUMNS="80").out.partition("Train:")[2]

@@ -38,23 +38,25 @@ COMMANDS: dict[str, list[str]] = {
     "status": ["--json"],
     "show": ["greet", "--json"],
     "logs": ["greet"],
-    "models": ["--json"],
+    "models list": ["--json"],
+    "models get": ["greet"],
     "resume": [],
     "cancel": ["greet", "--yes"],
     "pause": ["greet"],
     "unpause": ["greet"],
-    "adopt": ["--all", "--endpoint", "hosted"],
-    "doctor": ["hosted"],
-    "endpoints": ["--json"],
+    "runs list": [],
+    "runs adopt": ["--all", "--endpoint", "hosted"],
+    "endpoints doctor": ["hosted"],
+    "endpoints list": ["--json"],
     "endpoints check": ["hosted"],
     "endpoints trust": ["--yes"],
     "evaluate": ["greet", "--file", "jobs/train.jsonl", "--yes"],
     "compare": ["greet", "other"],
     "leaderboard": [],
     "chat": ["greet", "-m", "Hello"],
-    "deploy": ["greet", "--yes"],
-    "deployments": [],
-    "undeploy": ["greet"],
+    "deployments create": ["greet", "--yes"],
+    "deployments list": [],
+    "deployments remove": ["greet"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
     "sweep list": [],
     "sweep show": ["greet"],
@@ -62,6 +64,7 @@ COMMANDS: dict[str, list[str]] = {
     "sweep extend": ["greet"],
     "sweep stop": ["greet"],
     "where": [],
+    "completion": ["bash"],
     "data generate": ["jobs/train.jsonl", "-o", "made.jsonl", "--endpoint", "hosted", "--model", "m", "--yes"],
     "data augment": ["jobs/train.jsonl", "-o", "more.jsonl", "--from-failures", "greet", "--offline"],
     "data review": ["jobs/train.jsonl", "--json"],
@@ -83,8 +86,6 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str
     if not isinstance(command, click.Group):
         yield " ".join(path)
         return
-    if path and command.invoke_without_command:
-        yield " ".join(path)
     context = click.Context(command)
     for name in command.list_commands(context):
         found = command.get_command(context, name)

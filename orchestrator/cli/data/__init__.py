@@ -8,17 +8,16 @@ from orchestrator.cli.data.check import check, diff, explain, stats
 from orchestrator.cli.data.convert import convert, formats, shorten, split, tools
 from orchestrator.cli.data.generate import augment, generate
 from orchestrator.cli.data.review import review
+from orchestrator.cli.groups import OrderedGroup
 
 
-class _InOrderOfUse(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_InOrderOfUse)
+@click.group(cls=OrderedGroup)
 def data() -> None:
-    """Make, check, convert, shorten, split and review data. All of it before it costs money."""
+    """Make, check, convert, shorten, split and review data files.
+
+    All of it runs on this machine before training costs money; only generate and augment may ask a model.
+    """
 
 
-for command in (check, explain, convert, formats, shorten, stats, split, diff, tools, generate, augment, review):
+for command in (check, explain, stats, diff, convert, formats, shorten, split, tools, generate, augment, review):
     data.add_command(command)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 of_method = click.option(
     "--method",
     type=click.Choice(["supervised", "dpo", "reinforcement"]),
-    help="What an example must look like. Without it the rows tell.",
+    help="Set the training method of the rows.  [default: read from the rows]",
 )
 
 
@@ -31,23 +31,25 @@ of_method = click.option(
     "endpoint",
     metavar="ENDPOINT",
     shell_complete=complete_endpoint,
-    help="Say what this endpoint refuses, too: its name, or openai, azure, local, compatible.",
+    help="Also report what this endpoint refuses: its name, or openai, azure, local, compatible.",
 )
 @click.option(
     "--model",
     callback=noted_model,
-    help="The base model: how long an example may be, and how its tokens are counted.",
+    help="Count tokens as this base model does, and check its limit per example.",
 )
 @click.option(
     "--purpose",
     type=click.Choice(["training", "validation", "evaluation"]),
-    help="What the files are for. Without it their names tell: train, valid, eval, test.",
+    help="Set what the files are for.  [default: read from names: train, valid, eval, test]",
 )
 @of_method
-@click.option("--allow-leak", is_flag=True, help="Let most of a file that measures be in training too.")
-@click.option("--all", "show_all", is_flag=True, help="Print every finding, not the first five of each kind.")
-@click.option("--strict", is_flag=True, help="Leave with 1 where there are warnings, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object, with every finding.")
+@click.option(
+    "--allow-leak", is_flag=True, help="Accept evaluation or validation examples that are in training too."
+)
+@click.option("--all", "show_all", is_flag=True, help="Print every finding, not only the first five of each kind.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
+@click.option("--json", "as_json", is_flag=True, help="Print every finding in a JSON object.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -61,11 +63,12 @@ def check(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Find what is wrong with training FILEs before they cost money.
+    """Check training files before they cost money.
 
-    A FILE is JSONL, or a job file (.toml): then its data files are checked, for its method and model. Files given
-    together are compared with each other. Leaves with 0 where there is no error, 1 where there is one, and 2 where
-    the command itself was wrong.
+    A FILE is JSONL, or a job file (.toml) whose data files are checked for its method and model. Several files are
+    also compared with each other.
+
+    Exits with status 0 if there is no error, 1 if there is one, and 2 if the command itself is wrong.
     """
     from orchestrator.dataset.checking.filesets import CheckOptions, check_files
     from orchestrator.reports.findings import findings_json, print_findings, totals
@@ -96,8 +99,8 @@ _FILE = click.Path(path_type=Path)
 @click.argument("after", metavar="B", type=_FILE)
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @of_method
-@click.option("--all", "show_all", is_flag=True, help="Print up to 1,000 examples of each change, not five.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--all", "show_all", is_flag=True, help="Print up to 1,000 examples of each change, not only five.")
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as a JSON object.")
 @click.pass_context
 def diff(
     ctx: click.Context,
@@ -108,11 +111,12 @@ def diff(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Show what changed from A to B: examples, answers, tool definitions, tokens.
+    """Show what changed between two training files.
 
-    Examples are compared by what they say, not by how their JSON is written, and wherever they stand. Call ids make
-    no difference. Like diff, it leaves with 0 where nothing differs, 1 where something does; and with 2 where the
-    command itself was wrong.
+    Compares the examples, answers, tool definitions and tokens of A and B. Examples are compared by their content:
+    the way their JSON is written, their order and their call ids make no difference.
+
+    Exits like diff: with status 0 if nothing differs, 1 if something does, and 2 if the command itself is wrong.
     """
     from orchestrator.dataset.diff import diff_files
     from orchestrator.reports.datasets import diff_object, print_diff
@@ -144,11 +148,12 @@ def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 @click.command()
 @click.argument("code", default="", shell_complete=_complete_code)
-@click.option("--json", "as_json", is_flag=True, help="Print one object, or a list of several.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object, or a list for several codes.")
 def explain(code: str, as_json: bool) -> None:
-    """What the CODE of a finding means, how to put it right, a wrong and a right example.
+    """Explain the code of a finding, and how to fix it.
 
-    The start of a code, such as FT3, lists those that begin so; without CODE all are listed.
+    Shows what it means, a wrong and a right example. The start of a code, such as FT3, lists all codes that begin
+    with it; without CODE all are listed.
     """
     from orchestrator.dataset.checking.examples import explain as explained
     from orchestrator.reports.findings import explanation_object, kinds_table, print_explanation
@@ -187,14 +192,14 @@ def _find(code: str) -> list[Rule]:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @of_method
-@click.option("--all", "show_all", is_flag=True, help="Print every function, not the 50 most called.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--all", "show_all", is_flag=True, help="Print every function, not only the 50 most called.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file, in a list.")
 def stats(files: tuple[Path, ...], model: str | None, method: Method | None, show_all: bool, as_json: bool) -> None:
-    """Count what FILEs hold: messages, tokens, and what their calls show of each function.
+    """Count messages, tokens and calls in training files.
 
-    GIVEN says how often an argument was given and how often it could have been; a ? marks optional ones. VALUES
-    counts the different ones, and ENUM those of an enum's values that some call shows. Lines with errors are left
-    out.
+    For each function: GIVEN shows how often an argument was given, out of how often it could have been; a ? marks
+    optional ones. VALUES counts the different values, and ENUM the values of an enum that appear in calls. Lines
+    with errors are left out.
     """
     from orchestrator.dataset.stats import statistics_of
     from orchestrator.reports.datasets import print_statistics, statistics_object

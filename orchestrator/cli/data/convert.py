@@ -32,36 +32,59 @@ _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="The new file.")
-@click.option("--from", "source_format", type=click.Choice(_FROM), help="What IN holds; recognised without it.")
-@click.option("--to", type=click.Choice(_TO), help="What OUT shall hold; else tools, and DPO stays DPO.")
-@click.option("--prompt-column", metavar="NAME", help="Tables: the column of the user's request.")
-@click.option("--call-column", metavar="NAME", help="Tables: the call as JSON, or the function's name.")
-@click.option("--arguments-column", metavar="NAME", help="Tables: the arguments as JSON, beside a name.")
-@click.option("--answer-column", metavar="NAME", help="Tables: the answer in text.")
-@click.option("--context-column", metavar="NAME", help="Tables: text to put under the request.")
-@click.option("--system-column", metavar="NAME", help="The text of the system message, row by row.")
-@click.option("--keep-column", metavar="NAME", multiple=True, help="Keep a column or key as a key (repeatable).")
-@click.option("--drop-column", metavar="NAME", multiple=True, help="Leave a column or key out (repeatable).")
-@click.option("--system", metavar="TEXT", help="The system message of every example that has none.")
-@click.option("--answer-call", metavar="NAME[=JSON]", help="The call that answers rows ending with a request.")
-@click.option("--answers", metavar="FILE", type=click.Path(path_type=Path), help="BFCL's answers, joined by id.")
-@click.option("--rename-functions", is_flag=True, help="Write names that services refuse with _ for a dot.")
-@click.option("--tools", metavar="FILE", type=click.Path(path_type=Path), help="Tool definitions, as JSON.")
-@click.option("--renumber", is_flag=True, help="Number all call ids by position, sound ones too.")
-@click.option("--bom", is_flag=True, help="Begin OUT with a byte-order mark; endpoints want none.")
-@click.option("--skip-bad", is_flag=True, help="Leave out what can't be converted, and name it.")
-@click.option("--force", is_flag=True, help="Replace OUT where it is there already.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was changed as an object.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the result to this file.",
+)
+@click.option(
+    "--from", "source_format", type=click.Choice(_FROM), help="Read IN in this format.  [default: recognised]"
+)
+@click.option("--to", type=click.Choice(_TO), help="Write OUT in this format.  [default: tools; DPO stays DPO]")
+@click.option("--prompt-column", metavar="NAME", help="Tables: take the user's request from this column.")
+@click.option(
+    "--call-column", metavar="NAME", help="Tables: take the call as JSON, or the function's name, from this column."
+)
+@click.option("--arguments-column", metavar="NAME", help="Tables: take the arguments as JSON from this column.")
+@click.option("--answer-column", metavar="NAME", help="Tables: take an answer in text from this column.")
+@click.option("--context-column", metavar="NAME", help="Tables: add the text of this column below the request.")
+@click.option("--system-column", metavar="NAME", help="Take each row's system message from this column.")
+@click.option(
+    "--keep-column", metavar="NAME", multiple=True, help="Keep this column or key in each example (repeatable)."
+)
+@click.option("--drop-column", metavar="NAME", multiple=True, help="Leave this column or key out (repeatable).")
+@click.option("--system", metavar="TEXT", help="Add this system message to examples that have none.")
+@click.option("--answer-call", metavar="NAME[=JSON]", help="Answer rows that end with a request with this call.")
+@click.option(
+    "--answers",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Read BFCL's answers from this file; they are joined by id.",
+)
+@click.option(
+    "--rename-functions", is_flag=True, help="Replace dots in function names by _, since endpoints refuse dots."
+)
+@click.option(
+    "--tools", metavar="FILE", type=click.Path(path_type=Path), help="Read tool definitions from this JSON file."
+)
+@click.option("--renumber", is_flag=True, help="Number all call ids by position, valid ones too.")
+@click.option("--bom", is_flag=True, help="Start OUT with a byte-order mark, which endpoints refuse.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that can't be converted, and report them.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what changed as a JSON object.")
 def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any) -> None:
-    """Write what IN holds as JSONL to train on, and say what was changed. IN may be "-", standard input.
+    """Write training data in another format as JSONL.
 
     \b
-    Reads the formats that `ftorch data formats` lists, tables with a prompt and a
-    call (CSV, Parquet, JSON), and JSON arrays or JSON over many lines. Corrects
-    arguments that are objects or were encoded twice, call ids, byte-order marks
-    and line ends. Names what it leaves out, then checks OUT as `ftorch data check`
-    does, except for the number of examples: exit code 1 where there are errors.
+    IN may be "-", standard input. Reads the formats that `ftorch data formats`
+    lists, tables with a prompt and a call (CSV, Parquet, JSON), and JSON arrays
+    or JSON over several lines. Corrects arguments that are objects or were
+    encoded twice, call ids, byte-order marks and line ends. Reports what it
+    changed and what it leaves out, then checks OUT as `ftorch data check` does,
+    except for the number of examples: exits with status 1 if there are errors.
 
     \b
     ftorch data convert old.jsonl -o train.jsonl
@@ -90,9 +113,9 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def formats(as_json: bool) -> None:
-    """List the formats that `convert` reads, each with two examples."""
+    """List the formats that convert reads, with examples."""
     from orchestrator.dataset.formats import FORMATS
 
     if as_json:
@@ -171,12 +194,12 @@ def _options(given: dict[str, Any]) -> Options:
     "--output",
     metavar="OUT",
     required=True,
-    help="The new file; for several FILEs, or with a / behind, a folder.",
+    help="Write to this file; for several FILEs, or a name that ends with /, to a folder.",
 )
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @of_method
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def shorten(
     files: tuple[Path, ...],
     drop: Cut | None,
@@ -188,7 +211,9 @@ def shorten(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write FILEs with shorter prompts, and show what that saves.
+    """Shorten tool definitions and system messages in files.
+
+    Shows how many prompt tokens that saves.
 
     \b
     descriptions   the descriptions of functions and of their parameters
@@ -237,7 +262,7 @@ def _targets(files: tuple[Path, ...], output: str) -> dict[Path, Path]:
         return {files[0]: folder}
     name, count = Counter(file.name for file in files).most_common(1)[0]
     if count > 1:
-        raise click.UsageError(f"{count} of the files are called {name}; shorten them one by one")
+        raise click.UsageError(f"{count} of the files are called {name}; shorten them one at a time")
     return {file: folder / file.name for file in files}
 
 
@@ -250,13 +275,28 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
-    "--validation", metavar="SHARE", type=_SHARE, default=0.1, show_default=True, help="The share to validate with."
+    "--validation",
+    metavar="SHARE",
+    type=_SHARE,
+    default=0.1,
+    show_default=True,
+    help="Put this share of the examples into the validation file.",
 )
 @click.option(
-    "--evaluation", metavar="SHARE", type=_SHARE, default=0.1, show_default=True, help="The share to evaluate with."
+    "--evaluation",
+    metavar="SHARE",
+    type=_SHARE,
+    default=0.1,
+    show_default=True,
+    help="Put this share of the examples into the evaluation file.",
 )
 @click.option(
-    "--seed", metavar="N", type=int, default=0, show_default=True, help="Another number gives another split."
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Draw the split with this seed; another seed gives another split.",
 )
 @click.option(
     "-o",
@@ -264,11 +304,11 @@ _SHARE = click.FloatRange(0, 1, max_open=True)
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder for train.jsonl, validation.jsonl, evaluation.jsonl.  [default: FILE without its ending]",
+    help="Write the three files to this folder.  [default: FILE without its ending]",
 )
 @of_method
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 def split(
     file: Path,
     validation: float,
@@ -279,11 +319,11 @@ def split(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Divide FILE into training, validation and evaluation files.
+    """Split a file into training, validation and evaluation files.
 
-    Each called function is in all of them in the same proportion, as nearly as whole examples allow. Examples with
-    equal or nearly equal prompts stay in one file, so that a model is not measured on what it was trained on. Lines
-    are copied as they are. A share of 0 leaves a file out.
+    Each function is called in the same share of examples in every file, as nearly as whole examples allow. Examples
+    with equal or nearly equal prompts stay in one file, so that a model is not evaluated on what it was trained on.
+    Lines are copied as they are. A share of 0 leaves a file out.
     """
     if not 0 < validation + evaluation < 1:
         raise click.UsageError("--validation and --evaluation together must be above 0 and below 1")

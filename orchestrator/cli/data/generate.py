@@ -38,20 +38,35 @@ _SETTINGS = (
 def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            click.option("--model", metavar="NAME", help="The teacher: the model that writes the requests."),
+            click.option("--model", metavar="NAME", help="Let this model, the teacher, write the requests."),
             click.option(
-                "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where the teacher is."
+                "--endpoint",
+                metavar="NAME",
+                shell_complete=complete_endpoint,
+                help="Name the endpoint that has the teacher.",
             ),
-            click.option("--verifier", metavar="NAME", help="The model of the round trip, instead of the teacher."),
-            click.option("--no-verify", is_flag=True, help="Leave the round trip out."),
             click.option(
-                "--max-cost-usd", type=click.FloatRange(min=0, min_open=True), help="Pay no more than this."
+                "--verifier", metavar="NAME", help="Let this model answer each request as a check, not the teacher."
             ),
-            click.option("--batch", is_flag=True, help="Ask through the Batch API: half the price, within a day."),
-            click.option("--offline", is_flag=True, help="Ask nobody: words from templates, each row marked."),
-            click.option("--attempts", type=click.IntRange(1, 10), help="How often dropped words are asked for."),
-            click.option("--temperature", type=click.FloatRange(0, 2), help="The teacher's temperature."),
-            click.option("--max-concurrency", type=click.IntRange(1, 500), help="Requests under way at a time."),
+            click.option("--no-verify", is_flag=True, help="Skip the check in which a model answers each request."),
+            click.option(
+                "--max-cost-usd",
+                type=click.FloatRange(min=0, min_open=True),
+                help="Stop before the cost exceeds this amount.",
+            ),
+            click.option(
+                "--batch", is_flag=True, help="Ask through the Batch API: half the price, answered within a day."
+            ),
+            click.option(
+                "--offline", is_flag=True, help="Ask no model: take the words from templates, and mark each row."
+            ),
+            click.option(
+                "--attempts", type=click.IntRange(1, 10), help="Ask this often for requests that fail a check."
+            ),
+            click.option("--temperature", type=click.FloatRange(0, 2), help="Set the teacher's temperature."),
+            click.option(
+                "--max-concurrency", type=click.IntRange(1, 500), help="Send this many requests at the same time."
+            ),
             click.option(
                 "--plain-json", is_flag=True, help="Do not ask for structured output, which some hosts refuse."
             ),
@@ -64,19 +79,23 @@ def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            click.option("--seed", type=click.IntRange(0), help="Other values and styles for another seed."),
+            click.option("--seed", type=click.IntRange(0), help="Draw values and styles with this seed."),
             click.option(
                 "--against",
                 metavar="FILE",
                 multiple=True,
-                help="Drop requests that this file has, such as an evaluation file (repeatable).",
+                help="Drop requests that are in this file, such as an evaluation file (repeatable).",
             ),
-            click.option("--append", is_flag=True, help="Add to OUT where it is there already."),
-            click.option("--force", is_flag=True, help="Replace OUT and its companions."),
-            click.option("--replace", is_flag=True, help="End an unfinished generation of OUT that differs."),
-            click.option("--dry-run", is_flag=True, help="Print the plan; ask and write nothing."),
-            click.option("--yes", is_flag=True, help="Do not ask before what may cost money."),
-            click.option("--json", "as_json", is_flag=True, help="Print the plan, or the result, as an object."),
+            click.option("--append", is_flag=True, help="Add to OUT if it exists."),
+            click.option("--force", is_flag=True, help="Replace OUT and the files written with it."),
+            click.option(
+                "--replace", is_flag=True, help="Cancel an unfinished generation of OUT with other settings."
+            ),
+            click.option("--dry-run", is_flag=True, help="Print the plan; ask no model and write nothing."),
+            click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money."),
+            click.option(
+                "--json", "as_json", is_flag=True, help="Print the plan, or the result, as a JSON object."
+            ),
         )
     ):
         command = option(command)
@@ -85,36 +104,60 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("source", metavar="TOOLS|JOBFILE")
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="The new training file.")
-@click.option("--per-call", type=click.IntRange(1, 100), help="Requests for each call; 2 without it.")
-@click.option("--per-function", type=click.IntRange(0), help="The least requests for a function; 6 without it.")
-@click.option("--reject", type=click.IntRange(0), help="Nearly possible requests; 15 % of the others without it.")
-@click.option("--missing", type=click.IntRange(0), help="Requests that lack a required value.")
-@click.option("--parallel", type=click.IntRange(0), help="Combinations of two functions or more in one request.")
-@click.option("--turns", type=click.IntRange(0), help="Conversations of two requests, with a result between.")
-@click.option("--full-up-to", type=click.IntRange(1), help="Calls of a function up to which all are made; 64.")
-@click.option("--styles", type=parse_names, metavar="NAME,…", help=f"Of {', '.join(_STYLES)}.")
-@click.option("--language", metavar="CODE", help="The language of the requests, as en or de.")
-@click.option("--languages", type=parse_names, metavar="CODE,…", help="Languages of the style language.")
-@click.option("--system", metavar="TEXT", help="The system message of every example.")
-@click.option("--rejection-tool", metavar="NAME", help="The function whose call rejects a request.")
-@click.option("--when-missing", type=click.Choice(["ask", "reject"]), help="How a lacking value is answered.")
-@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share for OUT's validation file.")
-@click.option("--evaluation", type=click.FloatRange(0, 1, max_open=True), help="Share for OUT's evaluation file.")
+@click.option(
+    "-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Write the training data to this file."
+)
+@click.option(
+    "--per-call", type=click.IntRange(1, 100), help="Write this many requests for each call.  [default: 2]"
+)
+@click.option(
+    "--per-function",
+    type=click.IntRange(0),
+    help="Write at least this many requests for each function.  [default: 6]",
+)
+@click.option(
+    "--reject", type=click.IntRange(0), help="Write this many requests to refuse.  [default: 15 % of the others]"
+)
+@click.option("--missing", type=click.IntRange(0), help="Write this many requests that lack a required value.")
+@click.option("--parallel", type=click.IntRange(0), help="Write requests for this many combinations of functions.")
+@click.option("--turns", type=click.IntRange(0), help="Write this many conversations of two requests.")
+@click.option(
+    "--full-up-to",
+    type=click.IntRange(1),
+    help="Make all calls of a function that has this many or fewer.  [default: 64]",
+)
+@click.option("--styles", type=parse_names, metavar="NAME,…", help=f"Write in these styles: {', '.join(_STYLES)}.")
+@click.option("--language", metavar="CODE", help="Write the requests in this language, such as en or de.")
+@click.option(
+    "--languages", type=parse_names, metavar="CODE,…", help="Use these languages for the style called language."
+)
+@click.option("--system", metavar="TEXT", help="Give every example this system message.")
+@click.option("--rejection-tool", metavar="NAME", help="Reject requests by calling this function.")
+@click.option(
+    "--when-missing", type=click.Choice(["ask", "reject"]), help="Answer a request that lacks a value this way."
+)
+@click.option(
+    "--validation", type=click.FloatRange(0, 1, max_open=True), help="Put this share into a validation file."
+)
+@click.option(
+    "--evaluation", type=click.FloatRange(0, 1, max_open=True), help="Put this share into an evaluation file."
+)
 @_teacher_options
 @_output_options
 def generate(source: str, output: Path | None, **given: Any) -> None:
-    """Make training data from nothing but function definitions.
+    """Make training data from function definitions alone.
 
+    \b
     TOOLS is a JSON or YAML file of tool definitions, an OpenAPI document, Python
     functions (FILE.py, package.module:function), or a training file, whose own
-    tools are taken. A JOBFILE names them under [generate].
+    tools are used. A JOBFILE names them under [generate].
 
-    The plan comes first: every call that the functions allow, and what the words
-    cost. Values come from code. The teacher writes the requests; each is checked
-    against its answer, and asked back of a model that sees the request alone.
-    After Ctrl-C or a crash the same command, or ftorch resume, goes on: no answer
-    is paid twice.
+    \b
+    The plan comes first: every call that the functions allow, and the cost of the
+    words. Values come from code. The teacher writes the requests; each is checked
+    against its answer, and answered by a model that sees the request alone. After
+    Ctrl-C or a crash, the same command or ftorch resume continues: no answer is
+    paid for twice.
 
     \b
     ftorch data generate tools.json -o train.jsonl --model gpt-4.1 \\
@@ -126,24 +169,43 @@ def generate(source: str, output: Path | None, **given: Any) -> None:
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="The new file.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Write the examples to this file.",
+)
 @click.option(
     "--from-failures",
     "evaluation_id",
     metavar="EVALUATION",
     required=True,
-    help="A job file's name or an evaluation's id: its wrong answers say what is lacking.",
+    help="Read wrong answers from this evaluation: its id, or a job file's name.",
 )
-@click.option("--of", "failed_model", metavar="MODEL", help="Whose wrong answers; the tuned model's without it.")
-@click.option("--per-case", "per_call", type=click.IntRange(1, 100), help="Examples for each failed case; 2.")
+@click.option(
+    "--of",
+    "failed_model",
+    metavar="MODEL",
+    help="Read the wrong answers of this model.  [default: the tuned model]",
+)
+@click.option(
+    "--per-case",
+    "per_call",
+    type=click.IntRange(1, 100),
+    help="Make this many examples for each failed case.  [default: 2]",
+)
 @_teacher_options
 @_output_options
 def augment(file: Path, output: Path, evaluation_id: str, failed_model: str | None, **given: Any) -> None:
-    """Make further examples like the cases that a model got wrong, never the cases themselves.
+    """Make examples like the cases that a model got wrong.
 
-    FILE is the training file: its tools are used, and its requests are not made
-    again. Each failed case gives examples of the same function and the same kind
-    of arguments, with other values. Words come as in `data generate`.
+    \b
+    The cases themselves are never used. FILE is the training file: its tools are
+    used, and its requests are not made again. Each failed case gives examples of
+    the same function and the same kind of arguments, with other values. Words come
+    as in `data generate`.
 
     \b
     ftorch data augment train.jsonl --from-failures drone -o more.jsonl --offline

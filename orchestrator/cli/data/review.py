@@ -28,24 +28,28 @@ def _compiled(_ctx: click.Context, _param: click.Parameter, given: str | None) -
 
 @click.command()
 @click.argument("file", metavar="FILE", type=_FILE)
-@click.option("-o", "--output", metavar="OUT", type=_FILE, help="Write all rows but the dropped ones here.")
-@click.option("--accepted-only", is_flag=True, help="Write only what was accepted or edited.")
-@click.option("--only", metavar="PATTERN", callback=_compiled, help="Review rows whose request or answer matches.")
-@click.option("--flagged", is_flag=True, help="Review rows that are flagged, again.")
-@click.option("--sample", metavar="N", type=click.IntRange(1), help="Review N rows, drawn the same way each time.")
+@click.option(
+    "-o", "--output", metavar="OUT", type=_FILE, help="Write all rows except the dropped ones to this file."
+)
+@click.option("--accepted-only", is_flag=True, help="Write only rows that were accepted or edited.")
+@click.option(
+    "--only", metavar="PATTERN", callback=_compiled, help="Review only rows whose request or answer matches."
+)
+@click.option("--flagged", is_flag=True, help="Review the flagged rows again.")
+@click.option("--sample", metavar="N", type=click.IntRange(1), help="Review N rows, the same ones each time.")
 @click.option(
     "--from",
     "first_line",
     metavar="LINE",
     type=click.IntRange(1),
-    help="Review from here on, decided rows too.",
+    help="Start at this line, and show reviewed rows too.",
 )
 @click.option(
     "--sheet", metavar="SHEET", type=_SHEET, help="Write a sheet to fill in: .csv, .md, or - to print it."
 )
-@click.option("--apply", "applied", metavar="SHEET", type=_FILE, help="Take decisions from a filled-in CSV sheet.")
+@click.option("--apply", "applied", metavar="SHEET", type=_FILE, help="Read decisions from a filled-in CSV sheet.")
 @click.option("--force", is_flag=True, help="Replace OUT or SHEET if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print counts and decisions; ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print counts and decisions as JSON, and ask nothing.")
 def review(
     file: Path,
     output: Path | None,
@@ -59,25 +63,25 @@ def review(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Accept, edit, drop or flag the rows of FILE one at a time.
+    """Accept, edit, drop or flag the rows of a file.
 
-    Decisions are kept beside FILE (train.jsonl has train.review.jsonl), each as soon as it is made. Run the
-    command again to go on where you stopped. FILE itself is never changed. A row keeps its decision when it moves
-    to another line, and equal rows share one.
+    Rows are shown one at a time. Each decision is saved at once beside FILE (train.jsonl has train.review.jsonl);
+    run the command again to continue where you stopped. FILE itself is never changed. A row keeps its decision
+    when it moves to another line, and equal rows share one.
 
     PATTERN is a regular expression, or simply the name of a function; upper and lower case are the same.
 
     \b
-    ftorch data review train.jsonl                   one key a row
+    ftorch data review train.jsonl                   decide with one key per row
     ftorch data review train.jsonl -o good.jsonl     and write the result
     ftorch data review train.jsonl --only land_drone --sample 20
-    ftorch data review train.jsonl --sheet s.csv     a sheet for a colleague
-    ftorch data review train.jsonl --apply s.csv     and what came back
+    ftorch data review train.jsonl --sheet s.csv     write a sheet for a colleague
+    ftorch data review train.jsonl --apply s.csv     read the sheet that came back
     """
     if sheet and (applied or output or as_json):
-        raise click.UsageError("--sheet goes with none of --apply, -o and --json")
+        raise click.UsageError("--sheet can't be combined with --apply, -o or --json")
     if accepted_only and not output:
-        raise click.UsageError("--accepted-only says what is written to OUT: give -o, too")
+        raise click.UsageError("--accepted-only needs -o OUT")
     from orchestrator.dataset.review import Selection, require_free
 
     opened = _opened(file)
