@@ -199,7 +199,7 @@ class ToolsFileUnusable(UsageError):
     """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
 
 
-class ParquetMissing(FtorchError):
+class ParquetMissing(UsageError):
     """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
 
 
@@ -467,6 +467,8 @@ class ModelNotThere(EndpointError):
 class OutcomeUnknown(EndpointError):
     """The endpoint {endpoint} gave no usable answer ({problem}), so what it did is not known."""
 
+    exit_code = AwaitsPerson.exit_code
+
 
 class NoAnswer(EndpointError):
     """The endpoint {endpoint} gave no answer: {problem}.{advice}"""
@@ -542,7 +544,7 @@ class DeploymentNotReady(FtorchError):
     ftorch resume. Remove it: ftorch undeploy {name}"""
 
 
-class AzureMissing(FtorchError):
+class AzureMissing(UsageError):
     """Deployments need Azure's management library, which is not installed. Run: pip install 'ftorch[azure]'"""
 
 
@@ -642,7 +644,7 @@ class AnswersMissing(UsageError):
     out."""
 
 
-class MatplotlibMissing(FtorchError):
+class MatplotlibMissing(UsageError):
     """Drawing needs matplotlib, which is not installed. Run: pip install 'ftorch[plots]'"""
 
 
@@ -683,7 +685,7 @@ class JobFileNotFitting(UsageError):
     """{path} can't run on {endpoint}: {problem}"""
 
 
-class FilesOutside(UsageError):
+class FilesOutside(AwaitsPerson):
     """{path} names files outside its folder and its project: {files}. Nothing was sent. If they are meant, add
     --allow-outside (in Python: allow_outside=True)."""
 
@@ -734,6 +736,16 @@ class AmbiguousRun(UsageError):
     """ "{key}" fits more than one run: {candidates}. Give more of the id."""
 
 
+class SeveralUnfinished(UsageError):
+    """ "{key}" is the name of several unfinished runs or sweeps: {candidates}. Nothing was changed. Give the id of
+    a run; for a sweep: ftorch sweep stop {key} --endpoint NAME"""
+
+
+class NameIsSweep(UsageError):
+    """ "{key}" is a sweep with {trials} unfinished trials, not one run. Nothing was changed. Give the id of a
+    trial's run: ftorch status {key}"""
+
+
 class NoModelYet(FtorchError):
     """Run {run} has no model: it is {state} ({reason}). To see more: ftorch show {run}"""
 
@@ -766,7 +778,7 @@ class TrainerUnknown(UsageError):
     """There is no trainer {trainer}. Choose one of: {known}."""
 
 
-class ServerMissing(FtorchError):
+class ServerMissing(UsageError):
     """Serving over HTTP needs uvicorn, which is not installed. Run: pip install 'ftorch[serve]'"""
 
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.api import batches, generation
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import ActionRefused, AmbiguousRun, NoSuchRun, Stopped
+from orchestrator.errors import (
+    ActionRefused,
+    AmbiguousRun,
+    NameIsSweep,
+    NoSuchRun,
+    SeveralUnfinished,
+    Stopped,
+)
 from orchestrator.ledger import Ledger
 from orchestrator.runs.marks import NO_MARK
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import POLLED, RequestedAction, State
-from orchestrator.store import records, runs as store
+from orchestrator.store import records, runs as store, sweeps as sweep_store
 from orchestrator.store.batches import Batch
 from orchestrator.store.generations import Generation
+from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep
 
 _SETTLING_SECONDS = 10.0
 """How long a job is watched that was asked to be cancelled and is not over yet."""
@@ -25,9 +36,8 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
     """Request the action of a run and carry it out; the run as it is then. A batch of questions or a
     generation can be cancelled.
 
-    A run that is not known to be cancelled, paused or unpaused then is a failure. Raises NoSuchRun, AmbiguousRun,
-    ActionRefused, Stopped, and EndpointError where the endpoint can't be asked now
-    (the request stays).
+    A run that is not known to be cancelled, paused or unpaused then is a failure. Raises what `request_action`
+    raises, Stopped, and EndpointError where the endpoint can't be asked now (the request stays).
     """
     try:
         run = request_action(ledger, key, requested)
@@ -53,14 +63,80 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
 
 
 def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
-    """Record what is requested of a run. Raises NoSuchRun, AmbiguousRun, and ActionRefused."""
-    run = ledger.run(key)
-    problem = _why_not(ledger, run, requested)
-    if problem:
-        raise ActionRefused(run=run.id, requested_action=requested.done, problem=problem)
+    """Record what is requested of a run. Raises what `subject_of` raises, NameIsSweep, and ActionRefused."""
+    run = subject_of(ledger, key)
+    if isinstance(run, RecordedSweep):
+        raise NameIsSweep(key=key, trials=len(_unfinished(ledger, run)))
+    _require_possible(ledger, run, requested)
     with ledger.database.write() as connection:
         store.request_action(connection, run.id, requested)
     return run
+
+
+def subject_of(ledger: Ledger, key: str) -> Run | RecordedSweep:
+    """The one unfinished run or sweep of that name; where there is none, the run that the ledger finds.
+
+    Raises SeveralUnfinished, so that a name never decides between two of them; NoSuchRun and AmbiguousRun.
+    """
+    with ledger.database.read() as connection:
+        named: list[Run | RecordedSweep] = [
+            *store.newest(connection, name=key, only_active=True, outside_sweeps=True),
+            *(
+                sweep
+                for sweep in sweep_store.newest(connection, name=key)
+                if sweep_store.unfinished_runs(connection, sweep.id)
+            ),
+        ]
+    if len(named) > 1:
+        raise SeveralUnfinished(key=key, candidates=", ".join(map(_candidate, named)))
+    return named[0] if named else ledger.run(key)
+
+
+def _candidate(subject: Run | RecordedSweep) -> str:
+    if isinstance(subject, RecordedSweep):
+        return f"the sweep on {subject.endpoint}"
+    return f"run {subject.id} on {subject.endpoint} ({subject.state})"
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What a cancel is about to end, as it is recorded now."""
+
+    subject: Run | RecordedSweep
+    runs: Sequence[Run]
+    """The run, or the unfinished runs of the sweep."""
+    progress: Mapping[str, Metric]
+    """The last measured step of each run that has one."""
+    charged_by: str | None
+    """The endpoint that charges what was trained; None where nothing is charged."""
+    doubtful_jobs: Sequence[str]
+    """Jobs that may be somebody else's."""
+
+
+def cancellation(ledger: Ledger, key: str) -> Cancellation:
+    """Raises what `subject_of` raises, and ActionRefused where the run has finished."""
+    subject = subject_of(ledger, key)
+    if isinstance(subject, Run):
+        _require_possible(ledger, subject, RequestedAction.CANCEL)
+    runs = [subject] if isinstance(subject, Run) else _unfinished(ledger, subject)
+    ids = [run.id for run in runs]
+    return Cancellation(
+        subject,
+        runs,
+        ledger.progress(ids),
+        next(filter(None, (charged_for_cancelling(ledger, run_id) for run_id in ids)), None),
+        [job_id for run_id in ids if (job_id := doubtful_job(ledger, run_id))],
+    )
+
+
+def _unfinished(ledger: Ledger, sweep: RecordedSweep) -> list[Run]:
+    with ledger.database.read() as connection:
+        return store.by_ids(connection, sweep_store.unfinished_runs(connection, sweep.id))
+
+
+def _require_possible(ledger: Ledger, run: Run, requested: RequestedAction) -> None:
+    if problem := _why_not(ledger, run, requested):
+        raise ActionRefused(run=run.id, requested_action=requested.done, problem=problem)
 
 
 def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:

@@ -6,40 +6,58 @@ import sys
 
 import click
 
-from orchestrator.api.actions import carry_out, charged_for_cancelling, doubtful_job
+from orchestrator.api.actions import Cancellation, cancellation, carry_out
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.terminal import ask, terminal
-from orchestrator.errors import CancelNotConfirmed
+from orchestrator.errors import CancelNotConfirmed, NoSuchRun
 from orchestrator.ledger import open_ledger
-from orchestrator.runs.marks import NO_MARK
 from orchestrator.runs.states import RequestedAction
+from orchestrator.store.runs import Run
+from orchestrator.store.sweeps import RecordedSweep
 
 
 @click.command()
-@click.argument("run", shell_complete=complete_run)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("run", metavar="RUN|SWEEP", shell_complete=complete_run)
+@click.option("--yes", is_flag=True, help="Cancel it without asking.")
 def cancel(run: str, yes: bool) -> None:
-    """Cancel a RUN, on the endpoint too. What it has trained so far is lost there and may be charged.
+    """Cancel a run or a sweep, on the endpoint too.
 
-    Exits with 0 only where the run is known to be cancelled.
+    At a terminal it first shows what it will cancel and what is lost, and asks. The name of a sweep cancels its
+    unfinished trials, as ftorch sweep stop does. If several unfinished runs have the name, none is cancelled: give
+    an id. The id of a batch of questions, or of a data generation, cancels that; answers received by then are kept.
 
-    The id of a batch of questions, or of a generation, cancels that; what is answered by then is recorded.
+    Exits with status 0 only if the run is known to be cancelled.
     """
-    if not yes:
-        _ask_before_cancelling(run)
-    _carry_out(run, RequestedAction.CANCEL)
+    with terminal() as host, open_ledger() as ledger:
+        try:
+            found = cancellation(ledger, run)
+        except NoSuchRun:
+            if not yes and sys.stdin.isatty():
+                ask(f"Cancel the batch or generation {run}?")
+            carry_out(ledger, run, RequestedAction.CANCEL, host)
+            return
+        if not yes:
+            _ask_before_cancelling(found)
+        if isinstance(found.subject, RecordedSweep):
+            from orchestrator.cli.sweep import stop_sweep  # loads what sweeps need
+
+            stop_sweep(ledger, found.subject, host)
+        else:
+            carry_out(ledger, found.subject.id, RequestedAction.CANCEL, host)
 
 
-def _ask_before_cancelling(key: str) -> None:
-    """Without a terminal only a cancelling needs to be confirmed that costs something, or may hit another's job."""
-    with open_ledger() as ledger:
-        charged_by, job_id = charged_for_cancelling(ledger, key), doubtful_job(ledger, key)
-    concerns = [f"{charged_by} charges what the job has trained until now"] if charged_by else []
-    concerns += [f"job {job_id} fits and {NO_MARK}: it may be somebody else's"] if job_id else []
+def _ask_before_cancelling(found: Cancellation) -> None:
+    """Without a terminal only a cancel needs a yes that costs something, or may hit another's job."""
+    from orchestrator.reports.cancellation import cancellation_lines, concerns
+
+    subject = found.subject
     if sys.stdin.isatty():
-        ask("".join(f"{concern}. " for concern in concerns) + f"Cancel {key}?")
-    elif concerns:
-        raise CancelNotConfirmed(run=key, concerns="; ".join(concerns))
+        for line in cancellation_lines(found):
+            click.echo(line, err=True)
+        ask(f"Cancel {f'run {subject.id}' if isinstance(subject, Run) else f'sweep {subject.name}'}?")
+    elif because := concerns(found):
+        key = subject.id if isinstance(subject, Run) else subject.name
+        raise CancelNotConfirmed(run=key, concerns="; ".join(because))
 
 
 @click.command()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.output import INTERRUPTED
+
 
 @click.command()
 @click.option("--port", default=8000, show_default=True, help="Listen on this port; 0 takes any free one.")
@@ -82,3 +84,4 @@ def serve(
         store = home / LOCAL_STORE
     settings = Settings(max_training=training, api_key=key, hosts=hosts, azure=resource)
     run_server(store, host, port, settings)
+    click.get_current_context().exit(INTERRUPTED)  # only Ctrl-C ends it

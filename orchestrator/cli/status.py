@@ -112,12 +112,9 @@ def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
 
     console = stdout()
     with Live(console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                live.update(_status(ledger, key, show_all, console.width), refresh=True)
-                time.sleep(1)
-        except KeyboardInterrupt:
-            return
+        while True:
+            live.update(_status(ledger, key, show_all, console.width), refresh=True)
+            time.sleep(1)
 
 
 def _warn_of_hosting(ledger: Ledger) -> None:

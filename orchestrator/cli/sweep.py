@@ -7,15 +7,17 @@ import time
 
 import click
 
+from orchestrator.api.host import WAITS, Host
 from orchestrator.cli.completion import complete_endpoint, complete_sweep
 from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import ask, terminal
 from orchestrator.errors import NoBestTrial
-from orchestrator.ledger import open_ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.sweepdetails import best_object, overview_object, print_overview, standing
 from orchestrator.reports.sweeptables import sweep_object, sweeps_table
 from orchestrator.reports.text import printable, stdout
+from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.overview import Overview, overview
 
 _name = click.argument("name", shell_complete=complete_sweep)
@@ -129,8 +131,6 @@ def stop(name: str, endpoint: str | None, yes: bool) -> None:
     No further trial is started. What the trials have trained so far is lost there and may be charged. Finished
     trials and their ranking stay. Submitting the job file again continues the sweep.
     """
-    from orchestrator.api import sweeps
-
     with terminal() as host, open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
         if found.is_over:
@@ -138,5 +138,15 @@ def stop(name: str, endpoint: str | None, yes: bool) -> None:
             return
         if not yes and sys.stdin.isatty():
             ask(f"Stop sweep {name} ({standing(found)})?")
-        stopped = sweeps.stop(ledger, name, host, found.sweep.endpoint)
-        host.say(f"sweep {stopped.sweep.name}: {standing(stopped)}")
+        stop_sweep(ledger, found.sweep, host)
+
+
+def stop_sweep(ledger: Ledger, recorded: RecordedSweep, host: Host) -> None:
+    """Cancel its unfinished trials, and fail where one is not known to be cancelled."""
+    from orchestrator.api import sweeps
+
+    stopped = sweeps.stop(ledger, recorded.name, host, recorded.endpoint)
+    host.say(f"sweep {stopped.sweep.name}: {standing(stopped)}")
+    if not stopped.is_over:
+        host.say("the request is recorded; ftorch resume carries it out")
+        host.failed(WAITS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import threading
@@ -183,6 +185,44 @@ def _interrupted(project: Project, ready: threading.Event, *arguments: str) -> t
         process.kill()
         process.wait()
     return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (("submit", "jobs/greet.toml"), "[y/N]"),
+        (("cancel", "greet"), "[y/N]"),
+        (("endpoints", "doctor", "paid", "--fix"), "[y/N]"),
+        (("status", "--watch"), "greet"),
+        (("serve", "--port", "0"), "http://127.0.0.1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_ctrl_c_ends_with_130_whatever_is_shown(
+    command: tuple[str, ...], shown: str, project: Project, host: PaidHost
+) -> None:
+    host.status = "running"
+    project.ftorch("submit", "jobs/greet.toml", "--yes", "--detach")
+    if command[0] == "submit":
+        project.write_job(n_epochs="n_epochs = 2", **PAID)
+    if "doctor" in command:
+        shutil.rmtree(project.root / ".ftorch")
+    terminal, its = pty.openpty()
+    process = subprocess.Popen(
+        [FTORCH, *command], cwd=project.root, env=dict(project.environment), stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    seen = b""
+    try:
+        while shown.encode() not in seen:
+            seen += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130, seen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    assert b"Traceback" not in seen
 
 
 def test_ctrl_c_names_the_job_that_goes_on(project: Project, host: PaidHost) -> None:

@@ -31,7 +31,7 @@ def test_a_plan_names_the_file_and_asks_nobody(job):
 @pytest.mark.parametrize("options", [(), ("--yes",)])
 def test_without_a_terminal_nothing_is_recorded_or_sent(job, home, options):
     done = ftorch("submit", "job.toml", *options)
-    assert done.exit_code == 2
+    assert done.exit_code == 4
     assert "job.toml names files outside its folder and its project: data.training_file (" in done.stderr
     assert "add --allow-outside" in done.stderr
     assert json.loads(ftorch("status", "--json").stdout) == []
@@ -45,7 +45,7 @@ def test_a_sweep_over_such_files_is_refused_too(job, home):
         f'{lines}validation_file = "other.jsonl"\n[sweep]\n[sweep.space]\ntraining_file = ["own.jsonl", "{job}"]\n'
     )
     done = ftorch("submit", "job.toml", "--yes")
-    assert done.exit_code == 2
+    assert done.exit_code == 4
     assert f"names files outside its folder and its project: data.training_file ({job.resolve()})" in done.stderr
     assert json.loads(ftorch("status", "--json").stdout) == []
 
@@ -67,5 +67,5 @@ def test_an_evaluation_of_such_a_file_is_asked_about_too(job, home):
     text = (home / "job.toml").read_text()
     (home / "job.toml").write_text(f'{text}[evaluation]\nfile = "{job.parent}/cases.jsonl"\nmodels = ["base"]\n')
     done = ftorch("evaluate", "job.toml")
-    assert done.exit_code == 2, done.output
+    assert done.exit_code == 4, done.output
     assert "names files outside its folder and its project: evaluation.file (" in done.stderr

@@ -135,7 +135,7 @@ def test_a_grid_is_not_extended_and_the_error_says_what_to_do(ftorch: Ftorch) ->
 def test_a_sweep_that_is_over_has_nothing_to_stop(ftorch: Ftorch) -> None:
     done = ftorch("sweep", "stop", "grid", "--yes")
     assert done.exit_code == 0
-    assert "Nothing to stop: sweep grid is over (4 trials: 4 succeeded)" in done.stderr
+    assert "Nothing to stop: sweep grid has finished (4 trials: 4 succeeded)" in done.stderr
 
 
 def test_showing_a_run_by_the_name_of_a_sweep_points_to_the_sweep(ftorch: Ftorch) -> None:

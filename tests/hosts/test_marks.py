@@ -89,7 +89,7 @@ def test_a_job_without_a_mark_is_cancelled_only_after_a_yes(host, customer):
     assert (done.code, "job ftjob-0001 fits and bears no mark of this run" in done.err) == (4, True), done.err
     assert cancelled(host) == []
     asked = customer.project.terminal("cancel", "greet", typed="n\n")
-    assert (asked.code, "it may be somebody else's. Cancel greet?" in asked.out) == (1, True), asked.out
+    assert (asked.code, "it may be somebody else's." in asked.out) == (1, True), asked.out
     assert cancelled(host) == []
     assert customer.ftorch("cancel", "greet", "--yes").code == 0
     assert cancelled(host) == ["ftjob-0001"]
