@@ -161,11 +161,11 @@ def _show_results(ledger: Ledger, results: Results, terms: Terms | None, output:
     """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
     ownership = ownership_of(ledger, results, terms) if terms else None
     if output.as_json:
-        from orchestrator.reports.evaluation import results_object
+        from orchestrator.reports.figures import results_object
 
         print_json(results_object(results, ownership))
     elif output.as_csv:
-        from orchestrator.reports.evaluation import results_csv
+        from orchestrator.reports.figures import results_csv
 
         click.echo(results_csv(results, ownership), nl=False)
     else:

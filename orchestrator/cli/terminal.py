@@ -165,7 +165,7 @@ class Terminal(Host):
         print_outcome(outcome, stderr(), stderr())
 
     def show_evaluation_plan(self, plan: EvaluationPlan) -> None:
-        from orchestrator.reports.evaluation import print_evaluation_plan
+        from orchestrator.reports.evaluationplan import print_evaluation_plan
         from orchestrator.reports.text import stderr
 
         print_evaluation_plan(plan, stderr())

@@ -11,7 +11,8 @@ from orchestrator.evaluation import results as evaluation
 from orchestrator.generation import outcome as generation
 from orchestrator.jobfile.tables import BASE
 from orchestrator.reports.comparison import comparisons_table
-from orchestrator.reports.evaluation import accuracy_table, result_tables, series_rows
+from orchestrator.reports.evaluation import accuracy_table, result_tables
+from orchestrator.reports.figures import series_rows
 from orchestrator.reports.generation import drops_table, outcome_object
 from orchestrator.reports.plans import plan_facts, plan_object
 from orchestrator.reports.runs import run_object, state_cell, status_table

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
-from orchestrator.evaluation.ownership import Ownership
-from orchestrator.evaluation.plan import Plan
-from orchestrator.evaluation.pricing import ASSUMED_ANSWER
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
-from orchestrator.reports.comparison import comparison_object, print_comparisons, share_cell, share_object
-from orchestrator.reports.ownership import ownership_cells, ownership_object
-from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, facts, row
-from orchestrator.reports.text import count, iso, money, plural, print_wrapped, printable
+from orchestrator.reports.comparison import print_comparisons, share_cell
+from orchestrator.reports.table import Column, Fit, Number, Table, row
+from orchestrator.reports.text import money, plural, print_wrapped, printable
 from orchestrator.store.evaluations import Evaluation
 
 REHEARSAL = (
@@ -29,14 +23,6 @@ _TOOLS_SHOWN = 30
 _COLUMNS_SHOWN = 6
 _SIDE_BY_SIDE = 3
 _MISTAKES_SHOWN = 6
-
-
-def print_evaluation_plan(plan: Plan, console: Console) -> None:
-    """Whom, what and how often is asked, how much of it is answered already, and what the rest may cost."""
-    console.print(f"Evaluation: {printable(plan.subject.name)} on {plan.config.name}", style="bold")
-    console.print(facts(_facts(plan)))
-    for note in plan.notes:
-        console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
 
 
 def print_results(results: Results, console: Console) -> None:
@@ -79,79 +65,6 @@ def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]
     yield _slices(results)
     yield _by_row(results, _worst_first(results)) if is_wide else _tools(results)
     yield _mistakes(results)
-
-
-def results_object(results: Results, ownership: Ownership | None = None) -> dict[str, Any]:
-    """What `evaluate --json` prints."""
-    found = results.evaluation
-    return {
-        "evaluation": found.id,
-        "name": found.name,
-        "run": found.run_id,
-        "endpoint": found.endpoint,
-        "rehearsal": found.endpoint_type == "local",
-        "file": found.file_path,
-        "file_sha256": found.file_sha256,
-        "cases": results.cases,
-        "samples": found.settings["samples"],
-        "created_at": iso(found.created_at),
-        "finished_at": iso(found.finished_at),
-        "models": [series_object(series) for series in results.series],
-        "why_unanswered": results.why_unanswered or None,
-        "against_base": [comparison_object(each) for each in results.comparisons],
-        **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
-    }
-
-
-def results_csv(results: Results, ownership: Ownership | None = None) -> str:
-    """One line for each model, variant and group: all cases, each slice, each expected tool."""
-    rows = [each for series in results.series for each in series_rows(series, ownership)]
-    columns = [Column(key=key) for key in (rows[0] if rows else ())]
-    return Table(columns, [Row([_csv_cell(data) for data in each.values()]) for each in rows]).to_csv()
-
-
-# --- The plan -------------------------------------------------------------------------------------------------
-
-
-def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    for candidate in plan.candidates:
-        is_named = candidate.label != candidate.model
-        yield printable(candidate.label) if is_named else "model", printable(candidate.model)
-    yield "cases", printable(f"{plan.cases.path}: {_contents(plan)}")
-    yield "questions", _questions(plan)
-    if plan.price is not None:
-        yield "cost", _price(plan)
-
-
-def _contents(plan: Plan) -> str:
-    slices = ", ".join(f"{name} {number}" for name, number in plan.cases.slices.items())
-    return f"{plural(plan.cases.cases, 'case')}{f' ({slices})' if slices else ''}"
-
-
-def _questions(plan: Plan) -> str:
-    parts = [f"{count(plan.cases.cases)} × {plural(len(plan.candidates), 'model')}"]
-    if len(plan.grid.variants) > 1:
-        parts.append(f"{len(plan.grid.variants)} variants ({', '.join(plan.grid.variants)})")
-    elif plan.grid.variants[0] != "full":
-        parts.append(f"variant {plan.grid.variants[0]}")
-    if plan.grid.samples > 1:
-        parts.append(plural(plan.grid.samples, "sample"))
-    return f"{' × '.join(parts)} = {count(plan.questions)}; {count(plan.missing)} to be asked{_batched(plan)}"
-
-
-def _batched(plan: Plan) -> str:
-    """How they are asked, and what is under way already."""
-    how = " in a batch" if plan.in_batches and plan.missing else ""
-    waiting = sum(plan.under_way.values())
-    return f"{how}, {count(waiting)} under way in {', '.join(sorted(plan.under_way))}" if waiting else how
-
-
-def _price(plan: Plan) -> str:
-    price = plan.price
-    assert price is not None
-    tokens = f"{count(price.prompt_tokens)} prompt tokens by estimate, answers taken as {ASSUMED_ANSWER} tokens"
-    how = "by the prices of the Batch API, " if plan.in_batches else ""
-    return f"{'unknown' if price.usd is None else f'about {money(price.usd)}'}: {how}{tokens}"
 
 
 # --- The tables of the results --------------------------------------------------------------------------------
@@ -314,84 +227,3 @@ def _columns(results: Results, *numbers: str) -> list[Column]:
     """Those that say who, then columns of numbers under these headings."""
     who = [Column("", "model", Fit.LINE), *([Column("variant", fit=Fit.LINE)] if _has_variants(results) else [])]
     return [*who, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]
-
-
-# --- The same for programs. Shares are between 0 and 1, times in seconds --------------------------------------
-
-
-def series_object(series: Series) -> dict[str, Any]:
-    """One model in one variant: all its figures."""
-    return {
-        "model": series.model,
-        "label": series.label,
-        "variant": series.variant,
-        **figures_object(series.all),
-        "usd_per_1000_requests": series.usd_per_thousand,
-        "slices": {name: figures_object(found) for name, found in series.slices.items()},
-        "tools": {name: figures_object(found) for name, found in series.tools.items()},
-    }
-
-
-def figures_object(found: Metrics) -> dict[str, Any]:
-    """All figures of one group of answers."""
-    return {
-        "answers": found.answers,
-        "api_errors": found.api_errors,
-        **{name: share_object(measure.of(found)) for name, measure in METRICS.items()},
-        "accuracy_by_level": {level: share_object(found.accuracy[level]) for level in Level},
-        "call_accuracy_by_level": {level: share_object(found.call_accuracy[level]) for level in Level},
-        "arguments": asdict(found.arguments),
-        "hallucinated_tools": share_object(found.hallucinated_tools),
-        "hallucinated_arguments": share_object(found.hallucinated_arguments),
-        "decisions": dict(found.decisions),
-        "mistakes": dict(found.mistakes),
-        "confusion": [
-            {"expected": expected, "called": called, "count": number}
-            for (expected, called), number in found.confusion.items()
-        ],
-        "prompt_tokens": _distribution(found.prompt_tokens),
-        "completion_tokens": _distribution(found.completion_tokens),
-        "cached_tokens": _distribution(found.cached_tokens),
-        "seconds": _distribution(found.seconds),
-    }
-
-
-def _distribution(found: Distribution | None) -> dict[str, Any] | None:
-    return asdict(found) if found else None
-
-
-def series_rows(series: Series, ownership: Ownership | None) -> Iterator[dict[str, Any]]:
-    """A row for all cases, each slice and each expected tool of one model in one variant."""
-    groups = [
-        ("all", "", series.all),
-        *(("slice", name, found) for name, found in series.slices.items()),
-        *(("tool", name, found) for name, found in series.tools.items()),
-    ]
-    for group, name, found in groups:
-        who = {
-            "model": series.model,
-            "label": series.label,
-            "variant": series.variant,
-            "group": group,
-            "name": name,
-        }
-        price = {"usd_per_1000_requests": series.usd_per_thousand if group == "all" else None}
-        owning = ownership_cells(ownership, series) if ownership else {}
-        yield {**who, **_flat(found), **price, **(owning if group == "all" else dict.fromkeys(owning))}
-
-
-def _csv_cell(data: str | float | None) -> Cell:
-    return Cell(data) if isinstance(data, str) else Number("", value=data)
-
-
-def _flat(found: Metrics) -> dict[str, Any]:
-    row: dict[str, Any] = {"answers": found.answers, "api_errors": found.api_errors}
-    for name, measure in METRICS.items():
-        share = share_object(measure.of(found))
-        row |= {name: share["count"], f"{name}_of": share["of"]}
-        row |= {f"{name}_low": share["low"], f"{name}_high": share["high"]}
-    row["argument_f1"] = found.arguments.f1
-    spreads = {"prompt_tokens": found.prompt_tokens, "completion_tokens": found.completion_tokens}
-    for of, spread in (*spreads.items(), ("seconds", found.seconds)):
-        row |= {f"{of}_mean": spread.mean if spread else None, f"{of}_p95": spread.p95 if spread else None}
-    return row

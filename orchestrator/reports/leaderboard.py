@@ -14,7 +14,8 @@ from orchestrator.evaluation.metrics import METRICS
 from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import ScoreName
 from orchestrator.reports.comparison import comparison_object, p_shown_short, print_comparisons, share_cell
-from orchestrator.reports.evaluation import print_rehearsal, series_object
+from orchestrator.reports.evaluation import print_rehearsal
+from orchestrator.reports.figures import series_object
 from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import ago, iso, money, plural, printable
 

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from orchestrator.evaluation.results import results_of
 from orchestrator.ledger import open_ledger
-from orchestrator.reports.evaluation import print_results, results_csv
+from orchestrator.reports.evaluation import print_results
+from orchestrator.reports.figures import results_csv
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import DONE, Evaluation, Score
 

@@ -17,7 +17,7 @@ from orchestrator.errors import MatplotlibMissing
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.reports.evaluation import results_csv, results_object
+from orchestrator.reports.figures import results_csv, results_object
 from orchestrator.reports.ownership import print_ownership
 from orchestrator.reports.ownershipplot import inline_svg, is_installed, save_plot
 
