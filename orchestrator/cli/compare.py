@@ -35,19 +35,19 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
     evaluate does that. A run's id or name means its model. If a model was asked with shortened definitions, name
     what was dropped behind an @: drone@descriptions,parameters or drone@no-parameters.
     """
-    from orchestrator.evaluation.leaderboard import compare_models
+    from orchestrator.evaluation.versus import compare_models
     from orchestrator.ledger import open_ledger
 
     with open_ledger() as ledger:
         comparison = compare_models(ledger, first, second, file)
     if as_json:
         from orchestrator.cli.output import print_json
-        from orchestrator.reports.leaderboard import model_comparison_object
+        from orchestrator.reports.versus import model_comparison_object
 
         print_json(model_comparison_object(comparison))
     else:
-        from orchestrator.reports.leaderboard import print_model_comparison
         from orchestrator.reports.text import stdout
+        from orchestrator.reports.versus import print_model_comparison
 
         print_model_comparison(comparison, stdout())
 

@@ -180,7 +180,7 @@ def _show_results(ledger: Ledger, results: Results, terms: Terms | None, output:
 
 def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
     if output.html:
-        from orchestrator.evaluation.leaderboard import changes_against_base
+        from orchestrator.evaluation.versus import changes_against_base
         from orchestrator.reports.html import write_page
 
         write_page(results, ownership, changes_against_base(ledger, results), output.html)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.dataset.files import new_files
-from orchestrator.evaluation.leaderboard import Changed
 from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scores import SeriesKey
+from orchestrator.evaluation.versus import Changed
 from orchestrator.reports import comparison, evaluation, ownership, ownershipplot
-from orchestrator.reports.leaderboard import confusion_table
+from orchestrator.reports.confusion import confusion_table
 from orchestrator.reports.table import Row, Table
 from orchestrator.reports.text import plural, printable
 
@@ -67,7 +67,7 @@ class Owning:
 def write_page(results: Results, owned: Ownership | None, changes: ChangesOfEach, path: Path) -> None:
     """Write the page of an evaluation, with the cost of ownership where it was asked for; a file there is replaced.
 
-    `changes` are those of `evaluation.leaderboard.changes_against_base`.
+    `changes` are those of `evaluation.versus.changes_against_base`.
 
     Raises OutputUnwritable.
     """

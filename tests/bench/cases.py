@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.evaluation.leaderboard import changes_against_base
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, all_questions, asked_as, batches, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import begin, finish
+from orchestrator.evaluation.versus import changes_against_base
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.html import page_of
 from orchestrator.store import evaluations as store

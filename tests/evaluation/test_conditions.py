@@ -9,7 +9,8 @@ import pytest
 from support.recording import BASE, TUNED, record_evaluation
 
 from orchestrator.errors import EvaluatedOtherwise
-from orchestrator.evaluation.leaderboard import compare_models, leaderboards
+from orchestrator.evaluation.leaderboard import leaderboards
+from orchestrator.evaluation.versus import compare_models
 from orchestrator.ledger import Ledger, open_ledger
 
 

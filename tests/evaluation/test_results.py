@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator.errors import NotEvaluated
 from orchestrator.evaluation.gate import failures
-from orchestrator.evaluation.leaderboard import compare_models, leaderboards
+from orchestrator.evaluation.leaderboard import leaderboards
 from orchestrator.evaluation.results import Results, results_of
+from orchestrator.evaluation.versus import compare_models
 from orchestrator.jobfile import Gate
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store import evaluations as store

@@ -12,9 +12,9 @@ import pytest
 from support.recording import BASE, SHA256, TUNED, record_evaluation
 
 from orchestrator.errors import OutputUnwritable
-from orchestrator.evaluation.leaderboard import changes_against_base
 from orchestrator.evaluation.ownership import Terms, ownership_of
 from orchestrator.evaluation.results import results_of
+from orchestrator.evaluation.versus import changes_against_base
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports import html
 from orchestrator.reports.html import page_of, write_page
