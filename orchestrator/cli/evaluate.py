@@ -24,8 +24,13 @@ from orchestrator.cli.sections import SectionedCommand
 from orchestrator.cli.terminal import terminal
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of, require_prices
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
+from orchestrator.evaluation.wronganswers import wrong_answers
 from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.reports.evaluation import print_results
+from orchestrator.reports.figures import results_csv, results_object
+from orchestrator.reports.ownership import print_ownership
 from orchestrator.reports.text import stdout
+from orchestrator.reports.wronganswers import print_wrong_answers
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.results import Results
@@ -134,7 +139,7 @@ def evaluate(
         if dry_run:
             return
         results = carry_out(ledger, plan, host, rescore=rescore, allow_outside=allow_outside)
-        _show_results(ledger, results, terms, output)
+        _show_results(ledger, plan, results, terms, output)
         judge(plan, results, host)
 
 
@@ -157,24 +162,20 @@ def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:
         require_matplotlib()
 
 
-def _show_results(ledger: Ledger, results: Results, terms: Terms | None, output: Output) -> None:
+def _show_results(ledger: Ledger, plan: Plan, results: Results, terms: Terms | None, output: Output) -> None:
     """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
     ownership = ownership_of(ledger, results, terms) if terms else None
+    wrong = wrong_answers(ledger, plan, results, output.show_wrong) if output.show_wrong else None
     if output.as_json:
-        from orchestrator.reports.figures import results_object
-
-        print_json(results_object(results, ownership))
+        print_json(results_object(results, ownership, wrong))
     elif output.as_csv:
-        from orchestrator.reports.figures import results_csv
-
         click.echo(results_csv(results, ownership), nl=False)
     else:
-        from orchestrator.reports.evaluation import print_results
-        from orchestrator.reports.ownership import print_ownership
-
-        print_results(results, stdout())
+        print_results(results, stdout(), details=output.details)
         if ownership:
             print_ownership(ownership, stdout())
+        if wrong is not None:
+            print_wrong_answers(wrong, stdout())
     _write_files(ledger, results, ownership, output)
 
 

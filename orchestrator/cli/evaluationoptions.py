@@ -108,11 +108,18 @@ class Output:
     as_csv: bool = False
     html: Path | None = None
     plot: Path | None = None
+    details: bool = False
+    show_wrong: int = 0
+    """How many wrong answers of each tuned model."""
 
 
 def output_options(command: Command) -> Command:
     """Add what says where results go, given to the command as `output`."""
 
+    @click.option("--details", is_flag=True, help="Print every table: slices, tools, tokens, cost, first errors.")
+    @click.option(
+        "--show-wrong", type=click.IntRange(1), metavar="N", help="List N wrong answers of each tuned model."
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON object.")
     @click.option(
         "--csv", "as_csv", is_flag=True, help="Print CSV: a line for each model, variant and group of cases."
@@ -123,15 +130,24 @@ def output_options(command: Command) -> Command:
     )
     @wraps(command)
     def with_output(
-        *args: Any, as_json: bool, as_csv: bool, html: Path | None, plot: Path | None, **others: Any
+        *args: Any,
+        details: bool,
+        show_wrong: int | None,
+        as_json: bool,
+        as_csv: bool,
+        html: Path | None,
+        plot: Path | None,
+        **others: Any,
     ) -> None:
         if as_json and as_csv:
             raise click.UsageError("--json and --csv can't be combined")
+        if show_wrong and as_csv:
+            raise click.UsageError("--show-wrong and --csv can't be combined; --json has the wrong answers too")
         _check_ending("--html", html, _PAGES)
         _check_ending("--plot", plot, _PLOTS)
         if plot and others.get("terms") is None:
             raise click.UsageError("--plot needs --requests-per-day, such as 100,1000,10000")
-        command(*args, output=Output(as_json, as_csv, html, plot), **others)
+        command(*args, output=Output(as_json, as_csv, html, plot, details, show_wrong or 0), **others)
 
     return with_output
 

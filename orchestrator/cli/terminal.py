@@ -204,7 +204,8 @@ class Terminal(Host):
         from orchestrator.reports.evaluation import print_results
         from orchestrator.reports.text import stderr
 
-        print_results(results, stderr())
+        found = results.evaluation
+        print_results(results, stderr(), more=f"ftorch evaluate {found.run_id or found.name} --details")
 
 
 def ask(question: str) -> None:

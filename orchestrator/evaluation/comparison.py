@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def is_established(self) -> bool:
-        return self.p_value < SIGNIFICANCE
+        return is_established(self, self.p_value)
 
     @property
     def sentence(self) -> str:
@@ -81,6 +81,17 @@ def p_value(pairs: Iterable[PairedAnswer]) -> float:
     return found.p_value()
 
 
+def is_established(found: Comparison, p_value: float) -> bool:
+    """Whether the difference is more than chance: by the test, by an interval without 0, and both in one direction.
+
+    `p_value` was adjusted for others beside it.
+    """
+    interval = found.difference
+    if p_value >= SIGNIFICANCE or interval is None or interval.low <= 0 <= interval.high:
+        return False
+    return (found.better > found.worse) == (interval.value > 0)
+
+
 def sentence_of(found: Comparison, p_value: float, *, is_better_low: bool = False) -> str:
     """A comparison in plain words, by a p-value that was adjusted for others beside it. `is_better_low` says that
     the second is the better one where it has fewer."""
@@ -91,7 +102,7 @@ def sentence_of(found: Comparison, p_value: float, *, is_better_low: bool = Fals
     if changed == 0:
         return f"No difference: {shares}, and every case came out the same."
     test = f"p = {p_shown(p_value)}, exact McNemar test"
-    if p_value < SIGNIFICANCE:
+    if is_established(found, p_value):
         low, high = found.difference.low * 100, found.difference.high * 100
         word = "better" if (found.better > found.worse) != is_better_low else "worse"
         points = f"{found.difference.value * 100:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"

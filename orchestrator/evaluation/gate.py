@@ -69,6 +69,4 @@ def _regressions(gate: Gate, results: Results, series: Series, who: str) -> Iter
 
 def is_worse(found: MetricComparison) -> bool:
     """True where the model is worse than the base by an established difference."""
-    fell = found.comparison.worse > found.comparison.better
-    is_bad = not fell if METRICS[found.measure].better_low else fell
-    return found.is_established and is_bad
+    return found.is_established and not found.is_better

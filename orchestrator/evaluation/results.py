@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.dataset.pricing import find_price
-from orchestrator.evaluation.comparison import Comparison, adjusted, compare, sentence_of
+from orchestrator.evaluation.comparison import Comparison, adjusted, compare, is_established, sentence_of
 from orchestrator.evaluation.metrics import METRICS, Metrics, cost_per_thousand
 from orchestrator.evaluation.pricing import origin_of
 from orchestrator.evaluation.scores import SeriesKey, SeriesScores, pairs, scores_of
-from orchestrator.evaluation.statistics import SIGNIFICANCE
 from orchestrator.jobfile import ScoreName
 from orchestrator.jobfile.tables import BASE
 from orchestrator.ledger import Ledger
@@ -57,7 +56,17 @@ class MetricComparison:
 
     @property
     def is_established(self) -> bool:
-        return self.p_value < SIGNIFICANCE
+        return is_established(self.comparison, self.p_value)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any case came out differently."""
+        return self.comparison.better + self.comparison.worse > 0
+
+    @property
+    def is_better(self) -> bool:
+        """The direction of the change, established or not."""
+        return (self.comparison.better > self.comparison.worse) != METRICS[self.measure].better_low
 
     @property
     def sentence(self) -> str:

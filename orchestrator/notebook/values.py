@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from html import escape
 from typing import Any, TypeVar
 
 from orchestrator.evaluation import results as evaluation
 from orchestrator.generation import outcome as generation
 from orchestrator.jobfile.tables import BASE
 from orchestrator.reports.comparison import comparisons_table
-from orchestrator.reports.evaluation import accuracy_table, result_tables
+from orchestrator.reports.confusion import confusion_table
+from orchestrator.reports.evaluation import REHEARSAL, accuracy_table, result_tables, supporting_table
 from orchestrator.reports.figures import series_rows
 from orchestrator.reports.generation import drops_table, outcome_object
 from orchestrator.reports.plans import plan_facts, plan_object
@@ -19,7 +21,8 @@ from orchestrator.reports.runs import run_object, state_cell, status_table
 from orchestrator.reports.sweepdetails import overview_object, standing
 from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
 from orchestrator.reports.table import Column, Number, Row, Table, facts, row
-from orchestrator.reports.text import count, money, printable, short
+from orchestrator.reports.text import count, money, plural, printable, short
+from orchestrator.reports.verdict import verdict_lines
 from orchestrator.runs import plan as runs
 from orchestrator.runs.earlier import Earlier
 from orchestrator.runs.submission import Outlook
@@ -139,12 +142,21 @@ class Results(evaluation.Results, _Shown):
     """The metrics of an evaluation: `series`, each model in each variant, and `comparisons` with the base."""
 
     def __repr__(self) -> str:
-        models = len({each.model for each in self.series})
-        return f"<Results of {self.evaluation.name}: {self.cases} cases, {models} models>"
+        found = " ".join(verdict_lines(self))
+        return f"<Results of {self.evaluation.name}, {plural(self.cases, 'case')}: {found}>"
+
+    def _repr_html_(self) -> str:
+        """The verdict and its table; everything else can be unfolded."""
+        first, *others = [table.to_html() for table in self.tables()]
+        notes = [REHEARSAL] if self.evaluation.endpoint_type == "local" else []
+        said = "".join(f"<p>{escape(printable(line))}</p>" for line in (*verdict_lines(self), *notes))
+        rest = "\n".join(others)
+        return f"{said}\n{first}\n<details><summary>Details</summary>\n{rest}\n</details>"
 
     def tables(self) -> list[Table]:
         compared = [comparisons_table(BASE, self.comparisons)] if self.comparisons else []
-        return [accuracy_table(self), *result_tables(self, is_wide=True), *compared]
+        details = [accuracy_table(self), *result_tables(self, is_wide=True), confusion_table(self), *compared]
+        return [supporting_table(self), *(table for table in details if table.rows)]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """A row for each model in each variant: every metric with its interval."""

@@ -38,20 +38,24 @@ def too_few(comparisons: Sequence[MetricComparison]) -> str:
     fewest = fewest_changes()
     if not any(0 < _changed(each) < fewest and not each.is_established for each in comparisons):
         return ""
-    return f"Where fewer than {fewest} answers changed, no test can establish a difference: ask more cases."
+    return f"A difference needs at least {fewest} changed answers to be established: ask more cases."
 
 
-def comparisons_table(first: str, comparisons: Sequence[MetricComparison]) -> Table:
+def comparisons_table(first: str, comparisons: Sequence[MetricComparison], *, is_short: bool = False) -> Table:
     """A row for each measure; of several models or variants a row each, under the name of the measure.
 
-    `first` heads the column of the model that the others are held against.
+    `first` heads the column of the model that the others are compared with. `is_short` has shares in place of
+    counts, and no p-values.
     """
     several = len({(each.label, each.variant) for each in comparisons}) > 1
     labels = {each.label for each in comparisons}
     second = "second" if first == "first" else printable(labels.pop()) if len(labels) == 1 else "model"
+    difference = "difference, 95 % CI" if is_short else "difference"
     columns = [
         Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
-        *(Column(heading, fit=Fit.LINE) for heading in (first, second, "difference", "p")),
+        *(Column(heading, fit=Fit.LINE, is_number=is_short) for heading in (first, second)),
+        Column(difference, "difference", Fit.LINE),
+        *([] if is_short else [Column("p", fit=Fit.LINE)]),
         Column("", "verdict", Fit.LINE),
     ]
     rows = []
@@ -59,7 +63,7 @@ def comparisons_table(first: str, comparisons: Sequence[MetricComparison]) -> Ta
         title = METRICS[measure].title
         rows += [heading_row(title)] if several else []
         rows += [
-            row(f"  {_compared(each, comparisons)}" if several else title, *_comparison_cells(each))
+            row(f"  {_compared(each, comparisons)}" if several else title, *_cells(each, is_short=is_short))
             for each in found
         ]
     return Table(columns, rows)
@@ -89,13 +93,11 @@ def comparison_object(each: MetricComparison) -> dict[str, Any]:
 
 def verdict(each: MetricComparison) -> Cell:
     """Better, worse, or that nothing is known."""
-    found = each.comparison
-    if _changed(each) == 0:
+    if not each.has_changes:
         return Cell("no difference")
     if not each.is_established:
         return Cell("not established", Meaning.WARNING)
-    is_good = (found.better > found.worse) != METRICS[each.measure].better_low
-    return Cell("better", Meaning.GOOD) if is_good else Cell("worse", Meaning.BAD)
+    return Cell("better", Meaning.GOOD) if each.is_better else Cell("worse", Meaning.BAD)
 
 
 def p_shown_short(p_value: float) -> str:
@@ -110,20 +112,21 @@ def _compared(each: MetricComparison, among: Sequence[MetricComparison]) -> str:
     return printable(" ".join(parts))
 
 
-def _comparison_cells(each: MetricComparison) -> list[Cell]:
+def _cells(each: MetricComparison, *, is_short: bool) -> list[Cell]:
     found, interval = each.comparison, each.comparison.difference
     points = "" if interval is None else _points(interval.value, interval.low, interval.high)
     return [
-        *(_of_side(side) for side in (found.first, found.second)),
+        *(_of_side(side, is_short=is_short) for side in (found.first, found.second)),
         Number(points, value=interval.value if interval else None),
-        Number(p_shown_short(each.p_value), value=each.p_value),
+        *([] if is_short else [Number(p_shown_short(each.p_value), value=each.p_value)]),
         verdict(each),
     ]
 
 
-def _of_side(side: Proportion) -> Number:
-    value = side.interval.value if side.interval else None
-    return Number(f"{side.successes} of {side.count}", value=value)
+def _of_side(side: Proportion, *, is_short: bool) -> Number:
+    counted = f"{side.successes} of {side.count}"
+    share = f"{side.value or 0.0:.0%} of {side.count}"
+    return Number(share if is_short else counted, value=side.value)
 
 
 def _points(value: float, low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""What `evaluate` prints: the plan before it asks, and the results afterwards."""
+"""What `evaluate` prints of its results: the verdict first, the details on request."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics, Proportion
-from orchestrator.evaluation.results import Results, Series
+from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.evaluation.scoring.verdicts import Decision, Level
-from orchestrator.reports.comparison import print_comparisons, share_cell
+from orchestrator.jobfile.tables import BASE
+from orchestrator.reports.comparison import comparisons_table, print_comparisons, share_cell, too_few
+from orchestrator.reports.confusion import confusion_table
 from orchestrator.reports.table import Column, Fit, Number, Table, row
-from orchestrator.reports.text import money, plural, print_wrapped, printable
+from orchestrator.reports.text import money, plural, print_wrapped, printable, shown_path
+from orchestrator.reports.verdict import headline, verdict_lines
 from orchestrator.store.evaluations import Evaluation
 
-REHEARSAL = (
-    "local: the tiny trainer stands in for the model you name. This is a rehearsal of the pipeline; "
-    "its numbers say nothing about other models."
-)
+REHEARSAL = "Rehearsal: a tiny local model answered; the numbers say nothing about others."
+LEVELS = "exact: same JSON; typed: same by schema; lenient: ignores case and punctuation"
+F1 = "F1: right arguments, balanced over those expected and those given; 1.00 is best"
 _BY_TOOL = "By expected tool: answers right"
 _TOOLS_SHOWN = 30
 _COLUMNS_SHOWN = 6
@@ -25,10 +27,43 @@ _SIDE_BY_SIDE = 3
 _MISTAKES_SHOWN = 6
 
 
-def print_results(results: Results, console: Console) -> None:
-    """All figures of an evaluation, with their intervals, and each model against the base."""
-    _print_head(results, console)
-    for table in (accuracy_table(results), *result_tables(results)):
+def print_results(results: Results, console: Console, *, details: bool = False, more: str = "--details") -> None:
+    """The verdict and the table that supports it; with `details` every other table.
+
+    `more` is what shows the details.
+    """
+    _print_verdict(results, console)
+    table = supporting_table(results)
+    console.print()
+    console.print(table)
+    if sentence := too_few(_supporting(results)):
+        print_wrapped(sentence, console, indent="", hanging="")
+    console.print()
+    _print_subject(results, console)
+    if details:
+        _print_details(results, console)
+    else:
+        line = f"Slices, tools, tokens, cost: {more}. Wrong answers: --show-wrong 5"
+        console.print(printable(line), style="dim", soft_wrap=True)
+
+
+def supporting_table(results: Results) -> Table:
+    """The one table that the verdict stands on: each metric against the base; of several models or variants the
+    headline metric alone; without a base the metrics of each model."""
+    found = _supporting(results)
+    if not found:
+        return accuracy_table(results)
+    return comparisons_table(BASE, found, is_short=True)
+
+
+def _supporting(results: Results) -> list[MetricComparison]:
+    several = len({(each.model, each.variant) for each in results.comparisons}) > 1
+    name = headline(results)
+    return [each for each in results.comparisons if not several or each.measure == name]
+
+
+def _print_details(results: Results, console: Console) -> None:
+    for table in (accuracy_table(results), *result_tables(results), confusion_table(results)):
         if table.rows:
             console.print()
             console.print(table.title, style="bold")
@@ -37,7 +72,7 @@ def print_results(results: Results, console: Console) -> None:
         console.print()
         labels = {each.label for each in results.comparisons}
         who = f"{printable(labels.pop())} against base" if len(labels) == 1 else "Against the base"
-        print_comparisons(f"{who}, case by case", "base", results.comparisons, console)
+        print_comparisons(f"{who}, case by case", BASE, results.comparisons, console)
 
 
 def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
@@ -70,21 +105,28 @@ def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]
 # --- The tables of the results --------------------------------------------------------------------------------
 
 
-def _print_head(results: Results, console: Console) -> None:
-    found = results.evaluation
-    samples = found.settings["samples"]
-    times = f", each asked {samples} times" if samples > 1 else ""
-    head = f"Evaluation {found.id} of {found.name} on {found.endpoint}: {plural(results.cases, 'case')}{times}"
-    console.print(printable(f"{head}, {found.file_path}"), style="bold", soft_wrap=True)
-    print_rehearsal(found, console)
-    labels = {series.model: series.label for series in results.series if series.label != series.model}
-    width = max(map(len, labels.values()), default=0)
-    for model, label in labels.items():
-        console.print(printable(f"  {label:{width}}  {model}"), soft_wrap=True)
+def _print_verdict(results: Results, console: Console) -> None:
+    """What was found, and what to know before it is believed."""
+    for line in verdict_lines(results):
+        print_wrapped(line, console, indent="", hanging="  ", style="bold")
+    print_rehearsal(results.evaluation, console)
     if errors := sum(series.all.api_errors for series in results.series):
         text = f"{plural(errors, 'question')} got no answer and are in no figure; the same command asks them again."
         first = f" The first: {printable(results.why_unanswered)}" if results.why_unanswered else ""
         print_wrapped(f"{text}{first}", console, indent="", hanging="", style="yellow")
+
+
+def _print_subject(results: Results, console: Console) -> None:
+    """Which models, on which cases."""
+    found = results.evaluation
+    labels = {series.model: series.label for series in results.series if series.label != series.model}
+    width = max(map(len, labels.values()), default=0)
+    for model, label in labels.items():
+        console.print(printable(f"{label:{width}}  {model}"), soft_wrap=True)
+    samples = found.settings["samples"]
+    times = f", each asked {samples} times" if samples > 1 else ""
+    where = f"{plural(results.cases, 'case')} of {shown_path(found.file_path)}{times}"
+    console.print(printable(f"{where} (evaluation {found.id} on {found.endpoint})"), soft_wrap=True)
 
 
 _DECISIONS = {
@@ -115,7 +157,7 @@ def _calls(results: Results) -> Table:
         rows.append(row(*_who(results, series), *shares, f1, *made))
     levels = (f"right, {level}" for level in Level)
     columns = _columns(results, *levels, "F1", "unknown tool", "unknown argument", "schema valid")
-    return Table(columns, rows, "How the calls are made")
+    return Table(columns, rows, "How the calls are made", [LEVELS, F1])
 
 
 def _tokens(results: Results) -> Table:

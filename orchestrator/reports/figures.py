@@ -5,7 +5,7 @@ Shares are between 0 and 1, times in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,13 +13,18 @@ from orchestrator.evaluation.metrics import METRICS, Distribution, Metrics
 from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scoring.verdicts import Level
+from orchestrator.evaluation.wronganswers import WrongAnswers
 from orchestrator.reports.comparison import comparison_object, share_object
 from orchestrator.reports.ownership import ownership_cells, ownership_object
 from orchestrator.reports.table import Cell, Column, Number, Row, Table
 from orchestrator.reports.text import iso
+from orchestrator.reports.verdict import verdict_lines
+from orchestrator.reports.wronganswers import wrong_answers_objects
 
 
-def results_object(results: Results, ownership: Ownership | None = None) -> dict[str, Any]:
+def results_object(
+    results: Results, ownership: Ownership | None = None, wrong: Sequence[WrongAnswers] | None = None
+) -> dict[str, Any]:
     """What `evaluate --json` prints."""
     found = results.evaluation
     return {
@@ -37,6 +42,8 @@ def results_object(results: Results, ownership: Ownership | None = None) -> dict
         "models": [series_object(series) for series in results.series],
         "why_unanswered": results.why_unanswered or None,
         "against_base": [comparison_object(each) for each in results.comparisons],
+        "verdict": verdict_lines(results),
+        **({} if wrong is None else {"wrong_answers": wrong_answers_objects(wrong)}),
         **({"cost_of_ownership": ownership_object(ownership)} if ownership else {}),
     }
 

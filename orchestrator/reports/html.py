@@ -19,6 +19,7 @@ from orchestrator.reports import comparison, evaluation, ownership, ownershipplo
 from orchestrator.reports.confusion import confusion_table
 from orchestrator.reports.table import Row, Table
 from orchestrator.reports.text import plural, printable
+from orchestrator.reports.verdict import verdict_lines
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -85,6 +86,7 @@ def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -
         rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
         unanswered=sum(series.all.api_errors for series in results.series),
         why_unanswered=results.why_unanswered,
+        said=verdict_lines(results),
         verdict=_verdict(results),
         too_few=comparison.too_few(results.comparisons),
         shares=list(_shares(results)),

@@ -22,6 +22,12 @@ def printable(text: str) -> str:
     )
 
 
+def shown_path(path: str) -> str:
+    """The path from the current folder where it is below it."""
+    start = f"{os.getcwd()}{os.sep}"
+    return path.removeprefix(start)
+
+
 def money(usd: float | None) -> str:
     """`unknown` for None: an unknown price is never shown as nothing."""
     if usd is None:
@@ -36,6 +42,11 @@ def count(number: int | None) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 line`, `2,000 lines`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def percent(share: float | None) -> str:
+    """`74 %` of a share between 0 and 1."""
+    return "–" if share is None else f"{share * 100:.0f} %"
 
 
 def loss(value: float | None) -> str:

@@ -28,8 +28,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     assert done.code == 0, done.err
     assert done.out.startswith("ft:gpt-4.1-mini-2025-04-14:local:")
     assert done.out.count("\n") == 1
-    assert "Metrics, with 95 % CI" in done.err
-    assert "rehearsal" in done.err
+    assert "call accuracy" in done.err
+    assert "Rehearsal" in done.err
     assert "Gate met." in done.err
     return project
 
@@ -105,6 +105,35 @@ def test_the_leaderboard_ranks_what_was_asked_the_same_file(inside: Project) -> 
     assert "by tool_accuracy" in ftorch("leaderboard", "--metric", "tool_accuracy").stdout
 
 
+def test_wrong_answers_are_listed_with_what_was_expected_and_nothing_is_asked(inside: Project) -> None:
+    """The requests are those that were answered before; only what is expected of two of them differs."""
+    inside.write_job(EVALUATION)
+    path = write_cases(inside, ["garden", "garage", "kitchen", "stairs"])
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows[1:3]:
+        row["messages"][-1]["tool_calls"][0]["function"]["arguments"] = '{"room": "attic"}'
+    (inside.root / "jobs" / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("evaluate", "jobs/greet.toml", "--file", "jobs/other.jsonl", "--show-wrong", "1")
+    done = ftorch(*command)
+    assert done.exit_code == 0, done.stderr
+    assert "; 0 to be asked" in done.stderr
+    assert "Wrong answers of tuned: 1 of 2\n\ngarage, line 2\n" in done.stdout
+    shown = (
+        "request Switch on the light in the garage",
+        'expected light_room(room="attic")',
+        'got light_room(room="garage")',
+        'reason wrong value at argument room: expected "attic", found "garage"',
+    )
+    assert done.stdout.split("garage, line 2\n")[1].split() == " ".join(shown).split()
+    [wrong] = json.loads(ftorch(*command, "--json").stdout)["wrong_answers"]
+    assert (wrong["label"], wrong["total"], len(wrong["answers"])) == ("tuned", 2, 1)
+    assert wrong["answers"][0]["base_was_right"] is False
+
+
+def test_wrong_answers_of_a_csv_are_a_usage_error(home: Path) -> None:
+    assert ftorch("evaluate", "jobs/greet.toml", "--show-wrong", "2", "--csv").exit_code == 2
+
+
 def test_scoring_anew_asks_nothing(inside: Project) -> None:
     inside.write_job(EVALUATION)  # without the gate of another test
     done = ftorch("evaluate", "greet", "--rescore", "--rejection-tool", "light_room", "--json")
@@ -120,7 +149,7 @@ def test_resume_makes_up_for_an_evaluation_that_a_crash_prevented(inside: Projec
     resumed = ftorch("resume")
     assert resumed.exit_code == 0, resumed.stderr
     assert f"evaluating run {done.run_id}" in resumed.stderr
-    assert "Metrics, with 95 % CI" in resumed.stderr
+    assert "Rehearsal" in resumed.stderr
     assert "Nothing to resume" in ftorch("resume").stderr
 
 
@@ -163,7 +192,7 @@ def test_an_evaluation_that_can_not_be_carried_out_keeps_no_other_from_it(inside
     resumed = ftorch("resume")
     assert resumed.exit_code == 2
     assert "gone.jsonl" in resumed.stderr
-    assert "Metrics, with 95 % CI" in resumed.stderr
+    assert "Rehearsal" in resumed.stderr
     with open_ledger(inside.root) as ledger, ledger.database.write() as connection:
         assert [each.id for each in store.wanted_of(connection)] == ["wanted02"]
         store.set_state(connection, "wanted02", store.DROPPED, finished_at=1.0)

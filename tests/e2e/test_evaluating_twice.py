@@ -115,4 +115,4 @@ def test_two_that_follow_a_run_carry_out_its_evaluation_once(project: Project) -
         assert store.wanted_of(connection) == []
         assert sorted(each.id for each in store.newest(connection)) == sorted(["again001", done.id])
     assert sum(f"evaluating run {done.run_id}" in err for _, _, err in ended) >= 1
-    assert all("Metrics, with 95 % CI" in err or "Nothing to resume" in err for _, _, err in ended), ended
+    assert all("Rehearsal" in err or "Nothing to resume" in err for _, _, err in ended), ended

@@ -60,7 +60,7 @@ def test_a_process_that_dies_right_behind_the_submission_leaves_its_evaluation_w
     assert died.code < 0
     resumed = project.process("resume")
     assert resumed.code == 0, resumed.err
-    assert "Metrics, with 95 % CI" in resumed.err
+    assert "Rehearsal" in resumed.err
 
 
 def begun_and_sent(project: Project, number: signal.Signals, *, answers: int) -> tuple[int, str]:

@@ -67,7 +67,7 @@ def test_a_sweep_and_its_evaluation_are_tables_and_rows(project: Project) -> Non
     results = orchestrator.evaluate(
         "gpt-4.1-mini", file="jobs/cases.jsonl", endpoint="local", models=["gpt-4.1-mini"]
     )
-    assert repr(results) == "<Results of gpt-4.1-mini: 1 cases, 1 models>"
+    assert repr(results).startswith("<Results of gpt-4.1-mini, 1 case: Call accuracy: ")
     assert "<table>" in results._repr_html_()
     [row] = results.to_dicts()
     assert (row["answers"], row["variant"]) == (1, "full")

@@ -59,4 +59,4 @@ def test_too_few_changes_are_explained_once(ledger: Ledger, screen: Screen, line
     print_comparisons("tuned against base", "base", compared(ledger, "full", cases=5).comparisons, console)
     text = " ".join(" ".join(lines_of(console)).split())
     assert "not established" in text
-    assert text.count("fewer than 6 answers changed") == 1
+    assert text.count("at least 6 changed answers") == 1

@@ -79,7 +79,7 @@ def test_of_many_models_those_tools_come_first_that_fare_worst_with_all(
             ]
             store.add_scores(connection, rows)
         console = screen(120)
-        print_results(results_of(ledger, evaluation), console)
+        print_results(results_of(ledger, evaluation), console, details=True)
     lines = lines_of(console)
     heading = lines[lines.index("By expected tool: answers right") + 1]
     assert heading.split() == ["land", "climb"]
@@ -97,7 +97,7 @@ def test_narrow_screens_break_headings_and_cut_nothing_off(home: Path, screen: S
             ]
             store.add_scores(connection, rows)
         console = screen(80)
-        print_results(results_of(ledger, evaluation), console)
+        print_results(results_of(ledger, evaluation), console, details=True)
     lines = lines_of(console)
     table = lines[lines.index("By expected tool: answers right") :]
     assert not any("…" in line for line in table[: table.index("")])

@@ -17,6 +17,7 @@ from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.versus import changes_against_base
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports import html
+from orchestrator.reports.evaluation import REHEARSAL
 from orchestrator.reports.html import page_of, write_page
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m\ud800{{ 7 * 7 }}"
@@ -117,8 +118,8 @@ def test_without_terms_the_page_has_no_cost_of_ownership(ledger: Ledger) -> None
 
 def test_the_page_of_the_endpoint_that_ships_says_that_it_is_a_rehearsal(ledger: Ledger) -> None:
     page = Page(written(ledger, endpoint="local", endpoint_type="local"))
-    assert "the tiny trainer stands in for the model you name" in page.text
-    assert "stands in" not in Page(written(ledger, id="eval0002")).text
+    assert REHEARSAL in page.text
+    assert REHEARSAL not in Page(written(ledger, id="eval0002")).text
 
 
 @pytest.mark.parametrize("place", ["request", "found", "name", "label"])
