@@ -694,6 +694,10 @@ class NotConfirmed(AwaitsPerson):
     """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
 
 
+class RemovalNotConfirmed(AwaitsPerson):
+    """{model} is still on the leaderboard: there is no terminal to ask at. Add --yes to remove it."""
+
+
 class TrainedBefore(AwaitsPerson):
     """{said}. Nothing was submitted. To train it once more, and pay for it, add --again (in Python: again=True)."""
 

@@ -10,6 +10,9 @@ import click
 from orchestrator.cli.definitions import parse_subject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.evaluation.leaderboard import Leaderboard
     from orchestrator.jobfile import ScoreName
 
 SCORES = (
@@ -57,13 +60,21 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
 @click.option(
     "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this metric."
 )
+@click.option("--remove", metavar="MODEL", help="Take a model off the leaderboard; its answers stay recorded.")
+@click.option("--restore", metavar="MODEL", help="Put a removed model back.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
-def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
+def leaderboard(
+    name: str | None, metric: ScoreName, remove: str | None, restore: str | None, yes: bool, as_json: bool
+) -> None:
     """Rank the models that were asked the same cases.
 
-    NAME is the name of a job: only its files are ranked. A file that was changed counts as another file, since its
-    results can't be compared.
+    NAME shows only the models of that job or run. Equal values share a rank; of those the model with fewer prompt
+    tokens comes first. A file that was changed counts as another file, since its results can't be compared.
     """
+    if remove or restore:
+        _change(remove, restore, yes)
+        return
     from orchestrator.evaluation.leaderboard import leaderboards
     from orchestrator.ledger import open_ledger
 
@@ -74,11 +85,31 @@ def leaderboard(name: str | None, metric: ScoreName, as_json: bool) -> None:
         from orchestrator.reports.leaderboard import leaderboard_object
 
         print_json([leaderboard_object(board) for board in boards])
-    elif boards:
-        from orchestrator.reports.leaderboard import print_leaderboard
-        from orchestrator.reports.text import stdout
-
-        for board in boards:
-            print_leaderboard(board, metric, stdout())
-    else:
+        return
+    _print(boards, metric)
+    if name is not None and not boards:
+        click.echo(f'No model of "{name}" was evaluated. All models: ftorch leaderboard', err=True)
+    elif not boards:
         click.echo("No evaluations yet. To run one: ftorch evaluate JOBFILE", err=True)
+
+
+def _print(boards: Sequence[Leaderboard], metric: ScoreName) -> None:
+    from orchestrator.reports.leaderboard import print_leaderboard
+    from orchestrator.reports.text import stdout
+
+    for board in boards:
+        print_leaderboard(board, metric, stdout())
+
+
+def _change(remove: str | None, restore: str | None, yes: bool) -> None:
+    from orchestrator.api import leaderboard as api
+    from orchestrator.cli.terminal import terminal
+    from orchestrator.ledger import open_ledger
+
+    if remove and restore:
+        raise click.UsageError("--remove and --restore exclude each other")
+    with terminal(yes=yes) as host, open_ledger() as ledger:
+        if remove:
+            api.remove(ledger, remove, host)
+        elif restore:
+            api.restore(ledger, restore, host)

@@ -41,7 +41,7 @@ _SECTIONS = {
     "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
     "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
     "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
-    "Output": ("--json", "--csv", "--html", "--plot"),
+    "Output": ("--details", "--show-wrong", "--json", "--csv", "--html", "--plot"),
     "Consent": ("--yes", "--allow-outside"),
 }
 

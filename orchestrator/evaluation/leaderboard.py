@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from orchestrator.errors import NotEvaluated
+from orchestrator.errors import FtorchError
 from orchestrator.evaluation.comparison import compare
 from orchestrator.evaluation.metrics import METRICS, value_of
 from orchestrator.evaluation.results import Series, series_of
@@ -32,6 +33,8 @@ _Asked = tuple[str, str, str]
 class Place:
     """One model in one variant, by its newest evaluation."""
 
+    rank: int | None
+    """Shared by equal values; None where the metric counts no answer."""
     series: Series
     evaluation: Evaluation
     p_value: float | None
@@ -62,19 +65,53 @@ class Leaderboard:
     """Those that most of its models were scored by."""
     places: Sequence[Place]
     scored_otherwise: Sequence[ScoredOtherwise]
+    removed: Sequence[str] = ()
+    """Models that the user took off, and that are nowhere above."""
 
 
 def leaderboards(ledger: Ledger, name: str | None = None, metric: ScoreName = "call_accuracy") -> list[Leaderboard]:
-    """A leaderboard for each file, the one used last first: of all evaluations, or of those of a name.
+    """A leaderboard for each file, the one used last first, without those that have nothing to show.
 
-    Raises NotEvaluated where there is none of that name.
+    With a `name` only the models that a job, a run or an evaluation of that name holds, or the model itself, each
+    at its rank among all.
     """
     with ledger.database.read() as connection:
         done = store.newest(connection)
-    hashes = dict.fromkeys(each.file_sha256 for each in done if name in (None, each.name))
-    if name is not None and not hashes:
-        raise NotEvaluated(key=name, where="", advice="See what was: ftorch leaderboard")
-    return [_leaderboard(ledger, [each for each in done if each.file_sha256 == sha], metric) for sha in hashes]
+    files: dict[str, list[Evaluation]] = {}
+    for each in done:
+        files.setdefault(each.file_sha256, []).append(each)
+    if name is None:
+        boards = [_leaderboard(ledger, asked, metric) for asked in files.values()]
+    else:
+        trained = _trained_as(ledger, name)
+        wanted = {sha: _models_named(name, trained, asked) for sha, asked in files.items()}
+        boards = [
+            _only(_leaderboard(ledger, files[sha], metric), models) for sha, models in wanted.items() if models
+        ]
+    return [board for board in boards if board.places or board.scored_otherwise or board.removed]
+
+
+def _trained_as(ledger: Ledger, name: str) -> set[str]:
+    """The models of the runs of this name or id."""
+    try:
+        return {run.fine_tuned_model for run in ledger.runs(name) if run.fine_tuned_model}
+    except FtorchError:
+        return set()
+
+
+def _models_named(name: str, trained: Collection[str], done: Sequence[Evaluation]) -> set[str]:
+    """Of one file's models those that an evaluation of this name asked, that its runs trained, or that it names."""
+    asked = {(entry["model"], each.name) for each in done for entry in each.settings["models"]}
+    return {model for model, of in asked if name in (of, model) or model in trained}
+
+
+def _only(board: Leaderboard, models: Collection[str]) -> Leaderboard:
+    return replace(
+        board,
+        places=[place for place in board.places if place.series.model in models],
+        scored_otherwise=[other for other in board.scored_otherwise if other.model in models],
+        removed=[model for model in board.removed if model in models],
+    )
 
 
 def _leaderboard(ledger: Ledger, done: Sequence[Evaluation], metric: ScoreName) -> Leaderboard:
@@ -84,23 +121,38 @@ def _leaderboard(ledger: Ledger, done: Sequence[Evaluation], metric: ScoreName) 
         (series_of(ledger, evaluation, key, found), evaluation, found)
         for evaluation, key, found in _newest(ledger, alike)
     ]
-    entries.sort(key=lambda entry: _rank(entry[0], metric))
+    entries.sort(key=lambda entry: _order(entry[0], metric))
     gathered = [found for _, _, found in entries]
+    ranks = _ranks([value_of(metric, series.all) for series, _, _ in entries])
     places = [
-        Place(series, evaluation, p_value)
-        for (series, evaluation, _), p_value in zip(entries, _against_first(gathered, metric), strict=True)
+        Place(rank, series, evaluation, p_value)
+        for rank, (series, evaluation, _), p_value in zip(
+            ranks, entries, _against_first(gathered, metric), strict=True
+        )
     ]
-    cases = max(len({case for case, _ in found.kept}) for found in gathered)
+    cases = max((len({case for case, _ in found.kept}) for found in gathered), default=0)
     others = list(_scored_otherwise(done, conditions))
-    return Leaderboard(done[0].file_path, done[0].file_sha256, cases, conditions, places, others)
+    listed = {place.series.model for place in places} | {other.model for other in others}
+    removed = dict.fromkeys(model for each in done for model in removed_from(each) if model not in listed)
+    return Leaderboard(done[0].file_path, done[0].file_sha256, cases, conditions, places, others, list(removed))
+
+
+def _ranks(values: Sequence[float | None]) -> list[int | None]:
+    """Competition ranks of values in their order: equal ones share a rank, and as many are left out after it."""
+    ranks: list[int | None] = []
+    for place, value in enumerate(values, start=1):
+        is_tie = place > 1 and value == values[place - 2]
+        ranks.append(None if value is None else ranks[-1] if is_tie else place)
+    return ranks
 
 
 def _newest(ledger: Ledger, done: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, SeriesKey, SeriesScores]]:
     """For each endpoint, model and variant the scores of its newest evaluation."""
     seen = set()
     for evaluation in done:
+        removed = removed_from(evaluation)
         for key, found in scores_of(ledger, evaluation).items():
-            if (evaluation.endpoint, *key) not in seen:
+            if key[0] not in removed and (evaluation.endpoint, *key) not in seen:
                 seen.add((evaluation.endpoint, *key))
                 yield evaluation, key, found
 
@@ -126,19 +178,51 @@ def _scored_otherwise(done: Sequence[Evaluation], conditions: Conditions) -> Ite
 
 
 def _asked(evaluation: Evaluation) -> Iterator[_Asked]:
+    """What was asked, without what is off the leaderboard."""
+    removed = removed_from(evaluation)
     for entry in evaluation.settings["models"]:
-        for variant in evaluation.settings["variants"]:
-            yield evaluation.endpoint, entry["model"], variant
+        if entry["model"] not in removed:
+            for variant in evaluation.settings["variants"]:
+                yield evaluation.endpoint, entry["model"], variant
 
 
-def _rank(series: Series, metric: ScoreName) -> tuple[bool, float]:
-    value = value_of(metric, series.all)
+def _order(series: Series, metric: ScoreName) -> tuple[bool, float, float]:
+    """The best first; of equal ones the one with fewer prompt tokens."""
+    value, tokens = value_of(metric, series.all), series.all.prompt_tokens
     is_better_low = metric in METRICS and METRICS[metric].better_low
-    return value is None, (value or 0.0) if is_better_low else -(value or 0.0)
+    signed = (value or 0.0) if is_better_low else -(value or 0.0)
+    return value is None, signed, tokens.mean if tokens else math.inf
 
 
 def _against_first(found: Sequence[SeriesScores], metric: ScoreName) -> list[float | None]:
-    if metric not in METRICS:
+    if metric not in METRICS or not found:
         return [None] * len(found)
     compared = [compare(pairs(found[0], other, metric)) for other in found[1:]]
     return [None, *holm([each.p_value for each in compared])]
+
+
+# --- Off the leaderboard, and back --------------------------------------------------------------------------------
+
+_REMOVED = "off_leaderboard"
+"""The key of an evaluation's settings that holds the models."""
+
+
+def removed_from(evaluation: Evaluation) -> Collection[str]:
+    """The models whose scores in this evaluation are kept off the leaderboard."""
+    return tuple(evaluation.settings.get(_REMOVED, ()))
+
+
+def holding(ledger: Ledger, model: str) -> list[Evaluation]:
+    """The evaluations that asked the model."""
+    with ledger.database.read() as connection:
+        done = store.newest(connection)
+    return [each for each in done if any(entry["model"] == model for entry in each.settings["models"])]
+
+
+def set_removed(ledger: Ledger, model: str, found: Sequence[Evaluation], *, is_removed: bool) -> None:
+    """Take the model off the leaderboard in these evaluations, or put it back. Nothing is deleted."""
+    with ledger.database.write() as connection:
+        for each in found:
+            others = {other for other in removed_from(each) if other != model}
+            settings = {**each.settings, _REMOVED: sorted(others | ({model} if is_removed else set()))}
+            store.set_settings(connection, each.id, settings)

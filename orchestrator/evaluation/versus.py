@@ -149,7 +149,7 @@ def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[_W
     requested, at, variant = name.rpartition(_AT)
     if not at or variant not in VARIANTS:
         requested, variant = name, ""
-    model = _model(ledger, requested)
+    model = model_named(ledger, requested)
     found: dict[_Where, Side] = {}
     for evaluation in done:
         variants = evaluation.settings["variants"]
@@ -160,7 +160,7 @@ def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[_W
     return found
 
 
-def _model(ledger: Ledger, name: str) -> str:
+def model_named(ledger: Ledger, name: str) -> str:
     """The model that a run yielded, where the name is one's; else the name."""
     try:
         trained = [run.fine_tuned_model for run in ledger.runs(name) if run.fine_tuned_model]

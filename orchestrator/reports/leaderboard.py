@@ -9,42 +9,137 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.evaluation.leaderboard import Leaderboard, Place
-from orchestrator.evaluation.metrics import METRICS
+from orchestrator.evaluation.metrics import METRICS, Proportion
+from orchestrator.evaluation.results import Series
 from orchestrator.jobfile import ScoreName
-from orchestrator.reports.comparison import p_shown_short, share_cell
-from orchestrator.reports.evaluation import print_rehearsal
+from orchestrator.reports.comparison import p_shown_short
+from orchestrator.reports.evaluation import F1, print_rehearsal
 from orchestrator.reports.figures import series_object
-from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
-from orchestrator.reports.text import ago, iso, money, plural, printable
+from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table
+from orchestrator.reports.text import ago, iso, money, plural, printable, shown_path
 
 _COLUMNS: tuple[ScoreName, ...] = ("call_accuracy", "rejection_recall", "over_rejection")
 
 
 def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -> None:
     """One file's models, the best first by `metric`, each by its newest evaluation."""
-    head = f"{board.file_path}: {plural(board.cases, 'case')}, sha256 {board.file_sha256[:8]}; by {metric}"
+    cases = f": {plural(board.cases, 'case')}" if board.cases else ""
+    title = METRICS[metric].title if metric in METRICS else "argument F1"
+    head = f"{shown_path(board.file_path)}{cases}, ranked by {title} (sha256 {board.file_sha256[:8]})"
     console.print(printable(head), style="bold", soft_wrap=True)
-    local = [place.evaluation for place in board.places if place.evaluation.endpoint_type == "local"]
-    if local:
-        print_rehearsal(local[0], console)
-    console.print(places_table(board, metric))
-    for rank, place in enumerate(board.places, start=1):
-        console.print(f"{rank}  {_place_name(place)}", soft_wrap=True)
+    if board.places:
+        print_rehearsal(board.places[0].evaluation, console)
+        console.print(places_table(board, metric, console.width))
     _print_others(board, console)
+    for model in board.removed:
+        text = printable(f"Removed: {model}. To bring it back: ftorch leaderboard --restore {model}")
+        console.print(text, style="dim", soft_wrap=True)
     console.print()
 
 
-def places_table(board: Leaderboard, metric: ScoreName) -> Table:
-    """A row for each model, by its rank; what is long may wrap."""
-    measures = [name for name in dict.fromkeys((metric, *_COLUMNS)) if name in METRICS]
-    columns = [
-        Column("", "rank", Fit.LINE, is_number=True),
-        *(Column(METRICS[name].title, name, Fit.FOLD, is_number=True) for name in measures),
-        *(Column(heading, fit=Fit.LINE, is_number=True) for heading in ("F1", "p to 1st", "tokens")),
-        Column("1,000 calls", fit=Fit.FOLD, is_number=True),
-        Column("when", fit=Fit.LINE, is_number=True),
+def places_table(board: Leaderboard, metric: ScoreName, width: int | None = None) -> Table:
+    """A row for each model, by its rank. Of the figures as many are shown as fit beside the models' names in
+    `width` columns of a terminal; all of them without one."""
+    columns = _columns(board, metric)
+    kept = columns if width is None else _fitting(columns, width)
+    rows = [Row([cells[place] for cells in (each for _, each in kept)]) for place in range(len(board.places))]
+    return Table([column for column, _ in kept], rows, notes=_notes(kept, columns))
+
+
+_Shown = tuple[Column, list[Cell]]
+"""A column with its cells."""
+_ALWAYS = 3
+"""Rank, model and metric."""
+_GAP = 2
+
+
+def _columns(board: Leaderboard, metric: ScoreName) -> list[_Shown]:
+    """All columns, the most telling first."""
+    places = board.places
+    others = [name for name in _COLUMNS if name != metric]
+    names = [Cell(printable(_named(place.series))) for place in places]
+    return [
+        (Column("", "rank", Fit.LINE, is_number=True), [_rank(place) for place in places]),
+        (Column("model", fit=Fit.FOLD), names),
+        _measured(metric, places) if metric in METRICS else _f1(places),
+        (_number("p to\n1st", "p_to_1st"), [_p_value(place) for place in places]),
+        (_number("prompt\ntokens", "tokens"), [_tokens(place) for place in places]),
+        *(_measured(name, places) for name in others if name in METRICS),
+        *([_f1(places)] if metric in METRICS else []),
+        (_number("1,000\nrequests", "usd_per_1000_requests"), [_usd(place) for place in places]),
+        (_number("when", "when"), [Cell(ago(place.evaluation.created_at, time.time())) for place in places]),
     ]
-    return Table(columns, [_place_row(rank, place, measures) for rank, place in enumerate(board.places, start=1)])
+
+
+def _fitting(columns: Sequence[_Shown], width: int) -> list[_Shown]:
+    """As many of the columns, from the left, as a terminal of this width has room for."""
+    kept = list(columns[:_ALWAYS])
+    left = width - sum(map(_width, kept)) - _GAP * (len(kept) - 1)
+    for each in columns[_ALWAYS:]:
+        left -= _GAP + _width(each)
+        if left < 0:
+            break
+        kept.append(each)
+    return kept
+
+
+def _width(shown: _Shown) -> int:
+    column, cells = shown
+    return max(map(len, [*column.heading.split("\n"), *(cell.text for cell in cells)]))
+
+
+def _notes(kept: Sequence[_Shown], columns: Sequence[_Shown]) -> list[str]:
+    has_f1 = any(column.heading == "F1" for column, _ in kept)
+    is_cut = len(kept) < len(columns)
+    return [*([F1] if has_f1 else []), *(["A wider terminal, or --json, shows more metrics."] if is_cut else [])]
+
+
+def _number(heading: str, key: str) -> Column:
+    return Column(heading, key, Fit.LINE, is_number=True)
+
+
+def _named(series: Series) -> str:
+    """As `compare` takes it."""
+    return series.model if series.variant == "full" else f"{series.model}@{series.variant}"
+
+
+def _rank(place: Place) -> Cell:
+    return Number("–" if place.rank is None else str(place.rank), value=place.rank)
+
+
+def _measured(name: ScoreName, places: Sequence[Place]) -> _Shown:
+    measure = METRICS[name]
+    cells: list[Cell] = []
+    for place in places:
+        found = measure.of(place.series.all)
+        cells.append(Number(_share(found), value=found.value))
+    return _number(measure.title.replace(" ", "\n"), name), cells
+
+
+def _share(found: Proportion) -> str:
+    interval = found.interval
+    if interval is None:
+        return "–"
+    return f"{interval.value:.0%} ({interval.low * 100:.0f}-{interval.high * 100:.0f})"
+
+
+def _f1(places: Sequence[Place]) -> _Shown:
+    values = [place.series.all.arguments.f1 for place in places]
+    return _number("F1", "argument_f1"), [Number("–" if f1 is None else f"{f1:.2f}", value=f1) for f1 in values]
+
+
+def _p_value(place: Place) -> Cell:
+    return Number("–" if place.p_value is None else p_shown_short(place.p_value), value=place.p_value)
+
+
+def _tokens(place: Place) -> Cell:
+    tokens = place.series.all.prompt_tokens
+    return Number(f"{tokens.mean:,.0f}" if tokens else "–", value=tokens.mean if tokens else None, unit="tokens")
+
+
+def _usd(place: Place) -> Cell:
+    is_free, usd = place.evaluation.endpoint_type == "local", place.series.usd_per_thousand
+    return Number("no charge" if is_free else money(usd), value=0.0 if is_free else usd, unit="USD")
 
 
 def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
@@ -55,6 +150,7 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
         "cases": board.cases,
         "models": [
             {
+                "rank": place.rank,
                 **series_object(place.series),
                 "evaluation": place.evaluation.id,
                 "name": place.evaluation.name,
@@ -65,6 +161,7 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
             }
             for place in board.places
         ],
+        "removed": list(board.removed),
         "rejection_tools": list(board.conditions.rejection_tools),
         "scored_otherwise": [
             {
@@ -79,40 +176,13 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def _place_row(rank: int, place: Place, measures: Sequence[ScoreName]) -> Row:
-    found = place.series.all
-    shares = (share_cell(METRICS[name].of(found)) for name in measures if name in METRICS)
-    return row(Number(str(rank), value=rank), *shares, *_rest(place))
-
-
-def _rest(place: Place) -> list[Cell]:
-    found = place.series.all
-    f1, tokens, usd = found.arguments.f1, found.prompt_tokens, place.series.usd_per_thousand
-    is_free = place.evaluation.endpoint_type == "local"
-    return [
-        Number("–" if f1 is None else f"{f1:.2f}", value=f1),
-        Number("–" if place.p_value is None else p_shown_short(place.p_value), value=place.p_value),
-        Number(f"{tokens.mean:,.0f}" if tokens else "–", value=tokens.mean if tokens else None, unit="tokens"),
-        Number("no charge" if is_free else money(usd), value=0.0 if is_free else usd, unit="USD"),
-        Cell(ago(place.evaluation.created_at, time.time())),
-    ]
-
-
 def _print_others(board: Leaderboard, console: Console) -> None:
     """What was asked the same and can't be ranked among these."""
     if not board.scored_otherwise:
         return
-    console.print(
-        printable(f"Here {board.conditions}. Scored otherwise, so not ranked:"), style="yellow", soft_wrap=True
-    )
+    text = printable(f"Ranked: {board.conditions}. Scored by other rules, so not ranked:")
+    console.print(text, style="yellow", soft_wrap=True)
     for other in board.scored_otherwise:
         variants = ", ".join(other.variants)
         console.print(printable(f"–  {other.model} ({variants}): {other.conditions}"), soft_wrap=True)
         console.print(printable(f"   to rank it, without asking: {other.command}"), soft_wrap=True)
-
-
-def _place_name(place: Place) -> str:
-    series = place.series
-    variant = f", {series.variant}" if series.variant != "full" else ""
-    label = f" ({series.label})" if series.label != series.model else ""
-    return printable(f"{series.model}{label}{variant}")

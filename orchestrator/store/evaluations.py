@@ -195,6 +195,11 @@ def set_state(connection: Connection, evaluation_id: str, state: str, *, finishe
     connection.execute(changes.values(state=state, finished_at=finished_at))
 
 
+def set_settings(connection: Connection, evaluation_id: str, settings: Mapping[str, Any]) -> None:
+    """Record other settings of the evaluation."""
+    connection.execute(update(evaluations).where(evaluations.c.id == evaluation_id).values(settings=dict(settings)))
+
+
 def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None:
     """Record answers; one that is there already, from another process, stays as it is."""
     if found:

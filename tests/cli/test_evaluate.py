@@ -102,7 +102,7 @@ def test_the_leaderboard_ranks_what_was_asked_the_same_file(inside: Project) -> 
     done = ftorch("leaderboard", "greet", "--json")
     [board] = json.loads(done.stdout)
     assert {each["label"] for each in board["models"]} == {"base", "tuned"}
-    assert "by tool_accuracy" in ftorch("leaderboard", "--metric", "tool_accuracy").stdout
+    assert "ranked by tool accuracy" in ftorch("leaderboard", "--metric", "tool_accuracy").stdout
 
 
 def test_wrong_answers_are_listed_with_what_was_expected_and_nothing_is_asked(inside: Project) -> None:
