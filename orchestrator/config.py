@@ -91,6 +91,12 @@ class EndpointConfig:
     @property
     def problem(self) -> str | None:
         """Why this endpoint can't be used now, with the next step; None when it can."""
+        return self.setup_problem or self.missing_key
+
+    @property
+    def setup_problem(self) -> str | None:
+        """What is wrong with its table, with the next step; None where only keys may be missing. A plan and its price
+        need no key."""
         if self.to_allow:
             named = ", ".join(f"{key} = {json.dumps(value)}" for key, value in self.to_allow.items())
             return f"{self.source} says {named}; look at that file, and allow it with: ftorch endpoints trust"
@@ -106,6 +112,11 @@ class EndpointConfig:
             return found
         if self.type == "azure" and (found := self._azure_problem()):
             return found
+        return None
+
+    @property
+    def missing_key(self) -> str | None:
+        """The first environment variable without a value whose value goes to the host, with the next step."""
         for name in self.variables:
             if not os.environ.get(name):
                 state = "empty" if name in os.environ else "not set"
@@ -144,8 +155,16 @@ class EndpointConfig:
 
     def require_usable(self) -> None:
         """Raises EndpointNotUsable where `problem` is not None."""
-        if self.problem:
-            raise EndpointNotUsable(name=self.name, problem=self.problem)
+        _require_none(self.name, self.problem)
+
+    def require_set_up(self) -> None:
+        """Raises EndpointNotUsable where `setup_problem` is not None."""
+        _require_none(self.name, self.setup_problem)
+
+
+def _require_none(name: str, problem: str | None) -> None:
+    if problem:
+        raise EndpointNotUsable(name=name, problem=problem)
 
 
 _ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)$")

@@ -83,6 +83,7 @@ def submit_run(
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
         plan, preview, outlook = plan_run(job_file, host, endpoint)
+        plan.config.require_usable()
         outlook = outlook if again else runs.with_jobs_elsewhere(plan, outlook, job_file.parent)
         host.show_plan(plan, preview, outlook)
         if not allow_outside:
@@ -109,6 +110,7 @@ def submit_sweep(
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
     with before_anything():
         plan = sweeps.plan(job_file, host, endpoint)
+        plan.config.require_usable()
         if not allow_outside:
             require_own_files([each.job for each in plan.plans], host)
     with open_ledger(job_file.parent, create=True) as ledger:
@@ -121,6 +123,7 @@ def submit_sweep_plan(
     """Submit a sweep that is planned already. Its own trials are found again in any case; with `again` those begin
     that other runs have trained. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
     with before_anything():
+        plan.config.require_usable()
         changes = sweeps.changes(plan, ledger)
         changes = changes if again else sweeps.with_jobs_elsewhere(plan, changes, ledger)
         host.show_sweep_plan(plan, changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -100,7 +101,7 @@ def plan_job(
     InvalidData where the data has errors.
     """
     config = workspace.endpoint(endpoint or job.endpoint)
-    config.require_usable()
+    config.require_set_up()
     _require_fitting(job, config)
     checked = _check(job, limits_of(config.type), announce)
     _require_clean(job, checked)
@@ -123,6 +124,7 @@ def plan_job(
             prices=config.prices,
         ),
         notices=(
+            *_key_notices(config),
             *_outside_notices(job, workspace),
             *_suffix_notices(job, config),
             *_model_notices(job),
@@ -216,6 +218,14 @@ def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:
         f'{config.name} takes suffixes of at most {capabilities.longest_suffix} characters{dots}: "{job.suffix}" '
         f'is sent as "{shown}" with the run\'s id behind it.'
     ]
+
+
+def _key_notices(config: EndpointConfig) -> list[str]:
+    missing = [name for name in config.variables if not os.environ.get(name)]
+    if not missing:
+        return []
+    verb = "is" if len(missing) == 1 else "are"
+    return [f"{' and '.join(missing)} {verb} not set: the plan needs no key, submitting does"]
 
 
 def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[CheckedFile]:

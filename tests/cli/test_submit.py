@@ -9,6 +9,7 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from support.project import Project
 
 MODEL = re.compile(r"ft:gpt-4\.1-mini-2025-04-14:local:[^:]*:\w+")
@@ -129,6 +130,45 @@ def test_a_missing_key_variable(project: Project) -> None:
     assert done.code == 2
     assert "OPENAI_API_KEY is not set" in done.err
     assert project.status() == []
+
+
+AZURE = '[endpoints.azure]\ntype = "azure"\nbase_url = "https://res.openai.azure.com"\n'
+COMPATIBLE = """[endpoints.host]
+type = "compatible"
+base_url = "https://host.example/v1"
+api_key_env = "HOST_KEY"
+headers = { X-Team = "${TEAM_KEY}" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "table", "said"),
+    [
+        ("openai", "", "OPENAI_API_KEY is not set"),
+        ("azure", AZURE, "AZURE_OPENAI_API_KEY is not set"),
+        ("host", COMPATIBLE, "HOST_KEY and TEAM_KEY are not set"),
+    ],
+)
+@pytest.mark.parametrize("sweep", ["", "[sweep.space]\nn_epochs = [1, 2]\n"])
+def test_a_plan_needs_no_key_and_says_that_submitting_does(
+    project: Project, endpoint: str, table: str, said: str, sweep: str
+) -> None:
+    (project.root / "ftorch.toml").write_text(table)
+    data = {"training_file": 'training_file = "train.jsonl"\nvalidation_file = "train.jsonl"\nallow_leak = true'}
+    project.write_job(sweep, **data)
+    told = f"{said}: the plan needs no key, submitting does"
+    planned = project.ftorch("submit", "jobs/greet.toml", "--endpoint", endpoint, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert planned.err.count(told) == 1
+    assert project.ftorch("data", "check", "jobs/greet.toml", "--for", endpoint).code == 0
+    found = json.loads(
+        project.ftorch("submit", "jobs/greet.toml", "--endpoint", endpoint, "--dry-run", "--json").out
+    )
+    assert told in found["notices"]
+    submitted = project.ftorch("submit", "jobs/greet.toml", "--endpoint", endpoint, "--yes")
+    assert submitted.code == 2
+    assert "is not set; export" in submitted.err
+    assert not (project.root / ".ftorch").exists()
 
 
 def test_an_unreachable_endpoint_keeps_the_run(project: Project) -> None:
