@@ -95,8 +95,8 @@ class EndpointConfig:
 
     @property
     def setup_problem(self) -> str | None:
-        """What is wrong with its table, with the next step; None where only keys may be missing. A plan and its price
-        need no key."""
+        """What is wrong with its table, with the next step; None where only keys may be missing. A plan and its
+        price need no key."""
         if self.to_allow:
             named = ", ".join(f"{key} = {json.dumps(value)}" for key, value in self.to_allow.items())
             return f"{self.source} says {named}; look at that file, and allow it with: ftorch endpoints trust"

@@ -663,6 +663,14 @@ class TomlSyntaxError(UsageError):
     """{place}: this is not valid TOML: {problem}."""
 
 
+class OverrideUnreadable(UsageError):
+    """ "{found}" is no setting. Write --set KEY=VALUE, such as --set method.n_epochs=5."""
+
+
+class OverridesWithoutJobFile(UsageError):
+    """ "{found}" is not a job file, so --set has nothing to replace. Leave --set out, or name the job file."""
+
+
 class InvalidJobFile(InvalidFile):
     """The job file {path} has problems, and nothing was started."""
 

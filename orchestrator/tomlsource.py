@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,20 @@ class TomlSource:
     path: Path
     data: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
+    options: Mapping[KeyPath, str] = field(default_factory=dict)
+    """Keys whose values come from the command line, with the option that says so."""
 
     def place(self, *key: str) -> str:
-        """`path:line` of the key, or of the nearest enclosing table that has a line, or just the path."""
+        """`path:line` of the key, or of the nearest enclosing table that has a line, or just the path; of a key
+        from the command line, its option."""
+        if option := self._option(key):
+            return option
         line = self.line(*key)
         return f"{self.path}:{line}" if line else str(self.path)
+
+    def _option(self, key: KeyPath) -> str | None:
+        prefixes = (key[:length] for length in range(len(key), 0, -1))
+        return next((self.options[prefix] for prefix in prefixes if prefix in self.options), None)
 
     def line(self, *key: str) -> int:
         """The 1-based line of the key, or of the nearest enclosing table that has one, or 0."""
@@ -142,6 +151,12 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             statement = text[start : token.start()]
             yield number, statement
             start, number = token.end(), number + statement.count("\n") + 1
+
+
+def split_key(text: str) -> KeyPath | None:
+    """The parts of a dotted key, such as `method.n_epochs`; None where it is none."""
+    is_key = re.fullmatch(_KEY, text) and not _DEEP.search(text)
+    return _parts(text) if is_key else None
 
 
 def _parts(key: str) -> KeyPath:

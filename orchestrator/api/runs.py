@@ -18,7 +18,7 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileIsSweep, Stopped
 from orchestrator.evaluation.preview import Preview, preview
-from orchestrator.jobfile import load_job_file
+from orchestrator.jobfile import Override, load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.elsewhere import look_elsewhere
 from orchestrator.runs.engine import Supervisor
@@ -47,12 +47,12 @@ def check(
     return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method, allow_leak))
 
 
-def plan(job_file: Path, host: Host, endpoint: str | None = None) -> Plan:
-    """What submitting the job file would do and cost; nothing is recorded or sent.
+def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()) -> Plan:
+    """What submitting the job file would do and cost, with these settings replaced; nothing is recorded or sent.
 
     Raises JobFileNotFound, InvalidJobFile, InvalidData, UnknownEndpoint, EndpointNotUsable, JobFileIsSweep.
     """
-    job = load_job_file(job_file)
+    job = load_job_file(job_file, overrides)
     if job.sweep is not None:
         raise JobFileIsSweep(path=job_file)
     with host.checking() as announce:

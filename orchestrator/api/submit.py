@@ -13,7 +13,7 @@ from orchestrator.api.stopping import before_anything
 from orchestrator.config import find_workspace
 from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
-from orchestrator.jobfile import load_job_file
+from orchestrator.jobfile import Override, load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.plan import Plan
 from orchestrator.runs.states import State
@@ -43,30 +43,43 @@ def submit(
     until: Until = Until.ENDED,
     again: bool = False,
     allow_outside: bool = False,
+    overrides: Sequence[Override] = (),
 ) -> Run | Overview:
     """Submit a job file; the run, or the sweep, as it is then. The same submission is found again, not paid again,
-    unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`.
+    unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`. `overrides`
+    replace settings of the job file.
 
     Raises FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError where the
     endpoint can't go on (what is recorded stays).
     """
-    if load_job_file(job_file).sweep is None:
-        return submit_run(job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside)
-    return submit_sweep(job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside)
+    carry_out = submit_run if load_job_file(job_file, overrides).sweep is None else submit_sweep
+    return carry_out(
+        job_file,
+        host,
+        endpoint=endpoint,
+        until=until,
+        again=again,
+        allow_outside=allow_outside,
+        overrides=overrides,
+    )
 
 
-def plan_run(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[Plan, Preview | None, Outlook]:
+def plan_run(
+    job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()
+) -> tuple[Plan, Preview | None, Outlook]:
     """What submitting a job file without `[sweep]` would do and cost, what will be asked of the model afterwards,
     and what the records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
-    plan = runs.plan(job_file, host, endpoint)
+    plan = runs.plan(job_file, host, endpoint, overrides)
     with open_ledger(job_file.parent) as ledger:
         return plan, runs.preview_of(plan), runs.outlook(plan, ledger)
 
 
-def plan_sweep(job_file: Path, host: Host, endpoint: str | None = None) -> tuple[SweepPlan, Changes]:
+def plan_sweep(
+    job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()
+) -> tuple[SweepPlan, Changes]:
     """What submitting a job file with `[sweep]` would do, cost and change; nothing is recorded or sent. Raises what
     `sweeps.plan` raises, and SweepNameTaken."""
-    plan = sweeps.plan(job_file, host, endpoint)
+    plan = sweeps.plan(job_file, host, endpoint, overrides)
     with open_ledger(job_file.parent) as ledger:
         return plan, sweeps.changes(plan, ledger)
 
@@ -79,10 +92,11 @@ def submit_run(
     until: Until = Until.ENDED,
     again: bool = False,
     allow_outside: bool = False,
+    overrides: Sequence[Override] = (),
 ) -> Run:
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
-        plan, preview, outlook = plan_run(job_file, host, endpoint)
+        plan, preview, outlook = plan_run(job_file, host, endpoint, overrides)
         plan.config.require_usable()
         outlook = outlook if again else runs.with_jobs_elsewhere(plan, outlook, job_file.parent)
         host.show_plan(plan, preview, outlook)
@@ -106,10 +120,11 @@ def submit_sweep(
     until: Until = Until.ENDED,
     again: bool = False,
     allow_outside: bool = False,
+    overrides: Sequence[Override] = (),
 ) -> Overview:
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
     with before_anything():
-        plan = sweeps.plan(job_file, host, endpoint)
+        plan = sweeps.plan(job_file, host, endpoint, overrides)
         plan.config.require_usable()
         if not allow_outside:
             require_own_files([each.job for each in plan.plans], host)

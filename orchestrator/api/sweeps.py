@@ -17,7 +17,7 @@ from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.results import Results
-from orchestrator.jobfile import JobFile, job_from_document, load_job_file
+from orchestrator.jobfile import JobFile, Override, job_from_document, load_job_file
 from orchestrator.jobfile.sweep import MAX_TRIALS
 from orchestrator.ledger import Ledger
 from orchestrator.runs.elsewhere import look_elsewhere
@@ -36,12 +36,12 @@ from orchestrator.sweeps.submission import Changes, SubmittedSweep, changes_of, 
 from orchestrator.sweeps.supervisor import SweepSupervisor
 
 
-def plan(job_file: Path, host: Host, endpoint: str | None = None) -> SweepPlan:
-    """What submitting the job file would do and cost; nothing is recorded or sent.
+def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()) -> SweepPlan:
+    """What submitting the job file would do and cost, with these settings replaced; nothing is recorded or sent.
 
     Raises JobFileNotFound, InvalidJobFile, JobFileHasNoSweep, and what `plan_sweep` raises.
     """
-    job = load_job_file(job_file)
+    job = load_job_file(job_file, overrides)
     if job.sweep is None:
         raise JobFileHasNoSweep(path=job_file)
     with host.checking() as announce:

@@ -21,10 +21,12 @@ from orchestrator.cli.evaluationoptions import (
 )
 from orchestrator.cli.output import print_json
 from orchestrator.cli.sections import SectionedCommand
+from orchestrator.cli.settings import set_option
 from orchestrator.cli.terminal import terminal
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of, require_prices
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
 from orchestrator.evaluation.wronganswers import wrong_answers
+from orchestrator.jobfile import overrides_of
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.evaluation import print_results
 from orchestrator.reports.figures import results_csv, results_object
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 _SECTIONS = {
-    "What to ask": ("--file", "--models", "--drop", "--variants", "--samples", "--endpoint", "--allow-leak"),
+    "What to ask": ("--file", "--models", "--drop", "--variants", "--samples", "--endpoint", "--set", "--allow-leak"),
     "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
     "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
     "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
@@ -74,6 +76,7 @@ _SECTIONS = {
     shell_complete=complete_endpoint,
     help="Ask at this endpoint, which has the models.",
 )
+@set_option
 @click.option("--rescore", is_flag=True, help="Score the recorded answers again by the current rules; ask nothing.")
 @click.option("--allow-leak", is_flag=True, help="Ask even if some cases are in the training file too.")
 @click.option("--batch", is_flag=True, help="Ask through the Batch API: cheaper, answered within a day.")
@@ -98,6 +101,7 @@ def evaluate(
     samples: int | None,
     rejection_tools: tuple[str, ...],
     endpoint: str | None,
+    settings: tuple[str, ...],
     rescore: bool,
     allow_leak: bool,
     batch: bool,
@@ -130,7 +134,17 @@ def evaluate(
         if not targets or file is None:
             return
     options = EvaluationOptions(
-        file, endpoint, models, variants, samples, rejection_tools or None, allow_leak, batch, twice, keep
+        file,
+        endpoint,
+        models,
+        variants,
+        samples,
+        rejection_tools or None,
+        allow_leak,
+        batch,
+        twice,
+        keep,
+        overrides_of(settings),
     )
     with terminal(yes=yes) as host, open_ledger(_place(targets), create=not dry_run) as ledger:
         plan = plan_evaluation(ledger, targets, options)

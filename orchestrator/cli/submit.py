@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ from orchestrator.api import resume as resuming, submit as submitting
 from orchestrator.api.submit import Until
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.output import print_json
+from orchestrator.cli.settings import set_option
 from orchestrator.cli.terminal import Terminal, terminal
-from orchestrator.jobfile import load_job_file
+from orchestrator.jobfile import Override, load_job_file, overrides_of
 from orchestrator.ledger import open_ledger
 
 
@@ -23,6 +25,8 @@ from orchestrator.ledger import open_ledger
     shell_complete=complete_endpoint,
     help="Train on this endpoint instead of the job file's.",
 )
+@click.option("--model", metavar="MODEL", help="Train this model instead of the job file's.")
+@set_option
 @click.option("--detach", is_flag=True, help="Create the job and return; ftorch resume follows it.")
 @click.option("--dry-run", is_flag=True, help="Check the data and print the plan; record and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
@@ -36,6 +40,8 @@ from orchestrator.ledger import open_ledger
 def submit(
     job_file: Path,
     endpoint: str | None,
+    model: str | None,
+    settings: tuple[str, ...],
     detach: bool,
     dry_run: bool,
     yes: bool,
@@ -52,6 +58,10 @@ def submit(
     hyperparameters, seed) was trained under another name, it is trained and paid for again only after a yes at a
     terminal, or with --again; --yes is not enough. Training on local is free, so nothing is asked.
 
+    With --set KEY=VALUE a setting of the job file is replaced for this run, which is recorded with it. KEY is as in
+    the job file, with dots: method.n_epochs. VALUE is TOML, or text without quotes; paths are relative to the job
+    file.
+
     Files outside the job file's folder and its project are used only after a yes at a terminal, or with
     --allow-outside; --yes is not enough.
 
@@ -63,19 +73,27 @@ def submit(
     """
     if as_json and not dry_run:
         raise click.UsageError("--json needs --dry-run; to see a submitted run: ftorch show RUN --json")
-    is_sweep = load_job_file(job_file).sweep is not None
+    overrides = overrides_of(settings, model)
+    is_sweep = load_job_file(job_file, overrides).sweep is not None
     with terminal(yes=yes) as host:
         if dry_run:
-            (_rehearse_sweep if is_sweep else _rehearse)(job_file, host, endpoint, as_json)
+            (_rehearse_sweep if is_sweep else _rehearse)(job_file, host, endpoint, overrides, as_json)
         else:
-            until = Until.STARTED if detach else Until.ENDED
             submitting.submit(
-                job_file, host, endpoint=endpoint, until=until, again=again, allow_outside=allow_outside
+                job_file,
+                host,
+                endpoint=endpoint,
+                until=Until.STARTED if detach else Until.ENDED,
+                again=again,
+                allow_outside=allow_outside,
+                overrides=overrides,
             )
 
 
-def _rehearse(job_file: Path, host: Terminal, endpoint: str | None, as_json: bool) -> None:
-    plan, preview, outlook = submitting.plan_run(job_file, host, endpoint)
+def _rehearse(
+    job_file: Path, host: Terminal, endpoint: str | None, overrides: Sequence[Override], as_json: bool
+) -> None:
+    plan, preview, outlook = submitting.plan_run(job_file, host, endpoint, overrides)
     if as_json:
         from orchestrator.reports.plans import plan_object
 
@@ -84,8 +102,10 @@ def _rehearse(job_file: Path, host: Terminal, endpoint: str | None, as_json: boo
         host.show_plan(plan, preview, outlook)
 
 
-def _rehearse_sweep(job_file: Path, host: Terminal, endpoint: str | None, as_json: bool) -> None:
-    plan, changes = submitting.plan_sweep(job_file, host, endpoint)
+def _rehearse_sweep(
+    job_file: Path, host: Terminal, endpoint: str | None, overrides: Sequence[Override], as_json: bool
+) -> None:
+    plan, changes = submitting.plan_sweep(job_file, host, endpoint, overrides)
     if as_json:
         from orchestrator.reports.sweeps import sweep_plan_object
 

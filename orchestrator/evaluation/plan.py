@@ -21,7 +21,7 @@ from orchestrator.evaluation.cases import Case, read_cases
 from orchestrator.evaluation.leaks import compare_with_training
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.evaluation.subjects import Candidate, Subject, candidates, find_subject
-from orchestrator.jobfile import Evaluation as Settings
+from orchestrator.jobfile import Evaluation as Settings, Override
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
 from orchestrator.spelling import did_you_mean, nearest
@@ -97,6 +97,8 @@ class EvaluationOptions:
     """Ask also what waits for its answer in a batch."""
     keep: bool = False
     """Leave the deployments that are made for it."""
+    overrides: Sequence[Override] = ()
+    """Settings of the job file that are replaced."""
 
 
 def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationOptions) -> Plan:
@@ -105,7 +107,7 @@ def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationO
     Raises what `find_subject`, `check_cases` and `chosen_variants` raise, NoEvaluationFile, CasesInTraining,
     UnknownEndpoint, NoBatches.
     """
-    return plan_subject(ledger, find_subject(ledger, targets, options.endpoint), options)
+    return plan_subject(ledger, find_subject(ledger, targets, options.endpoint, options.overrides), options)
 
 
 def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -> Plan:

@@ -12,9 +12,10 @@ from orchestrator.errors import (
     NoSuchRun,
     NothingToEvaluate,
     NoTunedModel,
+    OverridesWithoutJobFile,
     SeveralEndpoints,
 )
-from orchestrator.jobfile import JobFile, load_job_file
+from orchestrator.jobfile import JobFile, Override, load_job_file
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
@@ -60,12 +61,16 @@ class Subject:
         return self.runs[0].id if len(self.runs) == 1 and not self.models else None
 
 
-def find_subject(ledger: Ledger, targets: Sequence[str], endpoint: str | None = None) -> Subject:
-    """What the targets mean: a job file, ids or names of runs, or models; `endpoint` names another than theirs.
+def find_subject(
+    ledger: Ledger, targets: Sequence[str], endpoint: str | None = None, overrides: Sequence[Override] = ()
+) -> Subject:
+    """What the targets mean: a job file, ids or names of runs, or models; `endpoint` names another than theirs, and
+    `overrides` replace settings of the job file.
 
-    Raises what `load_job_file` raises, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints.
+    Raises what `load_job_file` raises, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints,
+    OverridesWithoutJobFile.
     """
-    found = [_subject(ledger, target, endpoint) for target in targets]
+    found = [_subject(ledger, target, endpoint, overrides) for target in targets]
     endpoints = sorted({each.endpoint for each in found})
     if len(endpoints) > 1:
         raise SeveralEndpoints(endpoints=", ".join(endpoints))
@@ -90,10 +95,12 @@ def candidates(subject: Subject, words: Iterable[str], ledger: Ledger) -> list[C
     return list({candidate.model: candidate for candidate in reversed(found)}.values())[::-1]
 
 
-def _subject(ledger: Ledger, target: str, endpoint: str | None) -> Subject:
+def _subject(ledger: Ledger, target: str, endpoint: str | None, overrides: Sequence[Override]) -> Subject:
     if target.endswith(".toml"):
-        job = load_job_file(Path(target))
+        job = load_job_file(Path(target), overrides)
         return _of_job(ledger, job, endpoint or job.endpoint)
+    if overrides:
+        raise OverridesWithoutJobFile(found=target)
     try:
         return _of_runs(ledger, target, ledger.runs(target))
     except NoSuchRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.loading import job_from_document, load_job_file
+from orchestrator.jobfile.overrides import Override, overrides_of
 from orchestrator.jobfile.sweep import (
     Asha,
     Axis,
@@ -47,6 +48,7 @@ __all__ = [
     "Limits",
     "Median",
     "Method",
+    "Override",
     "Patience",
     "Point",
     "Poll",
@@ -61,4 +63,5 @@ __all__ = [
     "Value",
     "job_from_document",
     "load_job_file",
+    "overrides_of",
 ]

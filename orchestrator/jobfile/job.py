@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.generate import Generate
+from orchestrator.jobfile.overrides import Override
 from orchestrator.jobfile.sweep import Sweep
 from orchestrator.jobfile.tables import (
     MAX_SEED,
@@ -50,6 +51,7 @@ class JobFile(Table):
 
     _source: Path = PrivateAttr(default=Path("job.toml"))
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _overrides: tuple[Override, ...] = PrivateAttr(default=())
 
     @property
     def source(self) -> Path:
@@ -60,6 +62,11 @@ class JobFile(Table):
     def document(self) -> Mapping[str, Any]:
         """The file's content as it was read: what `job_from_document` makes the same job file of."""
         return self._document
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        """The settings that the command line replaced."""
+        return self._overrides
 
     @property
     def training_place(self) -> Path | Address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from orchestrator.errors import InvalidJobFile, JobFileNotFound
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.job import JobFile
+from orchestrator.jobfile.overrides import Override, with_overrides
 from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem, sweep_problems
 from orchestrator.jobfile.tables import Data
 from orchestrator.tomlsource import TomlSource, read_toml
@@ -25,8 +26,8 @@ def load_job_to_generate(path: Path) -> JobFile:
     return load_job_file(path, to_generate=True)
 
 
-def load_job_file(path: Path, *, to_generate: bool = False) -> JobFile:
-    """Read, parse and validate a job file.
+def load_job_file(path: Path, overrides: Sequence[Override] = (), *, to_generate: bool = False) -> JobFile:
+    """Read, parse and validate a job file, with the settings that the command line replaces.
 
     Raises JobFileNotFound, TomlSyntaxError, TomlUnreadable, or InvalidJobFile, whose `problems` name file, line,
     key, what was found and what is allowed, all of them at once.
@@ -35,6 +36,7 @@ def load_job_file(path: Path, *, to_generate: bool = False) -> JobFile:
         source = read_toml(path)
     except FileNotFoundError as error:
         raise JobFileNotFound(path=path) from error
+    source = with_overrides(source, overrides)
     problems = _to_generate(source) if to_generate else _missing_files(source)
     try:
         job = job_from_document(source.data, path)
@@ -44,6 +46,7 @@ def load_job_file(path: Path, *, to_generate: bool = False) -> JobFile:
     problems += [*sweep_problems(job, source), *_deployment_problems(job, source)]
     if problems:
         raise InvalidJobFile(path, in_file_order(problems))
+    job._overrides = tuple(overrides)
     return job
 
 

@@ -82,7 +82,10 @@ def explain(source: TomlSource, details: ErrorDetails) -> Problem:
         return _unknown_tag(source, key, details["input"])
     if details["type"] == "metadata":
         return problem(source, key, f"{name}: {details['msg']}")
-    return problem(source, key, f"{name} {_expectation(details)}, not {_shown(details['input'])}")
+    finding = f"{name} {_expectation(details)}, not {shown(details['input'])}"
+    if details["type"] == "string_type" and key in source.options:
+        finding += f"""; write --set '{name}="{details["input"]}"'"""
+    return problem(source, key, finding)
 
 
 _UNIONS: Mapping[KeyPath, tuple[str, Mapping[str, type[Table]]]] = {
@@ -129,7 +132,7 @@ def _name(location: tuple[int | str, ...], key: KeyPath) -> str:
 def _unknown_tag(source: TomlSource, table: KeyPath, found: Mapping[str, Any]) -> Problem:
     tag, kinds = _UNIONS[table]
     key = (*table, tag)
-    return problem(source, key, f"{'.'.join(key)} must be one of {', '.join(kinds)}, not {_shown(found[tag])}")
+    return problem(source, key, f"{'.'.join(key)} must be one of {', '.join(kinds)}, not {shown(found[tag])}")
 
 
 def _known_keys(data: Mapping[str, Any], unknown: KeyPath) -> list[str]:
@@ -184,7 +187,8 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _shown(value: Any, width: int = 60) -> str:
+def shown(value: Any, width: int = 60) -> str:
+    """A value as TOML has it, cut to its first characters."""
     text = _toml(value)
     return text if len(text) <= width else f"{text[:width]}…"
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from orchestrator.dataset.addresses import ImportedFile
+from orchestrator.jobfile import JobFile
+from orchestrator.jobfile.problems import shown
 from orchestrator.reports.endpoints import destination, destination_object
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.table import facts
@@ -53,6 +55,7 @@ def plan_object(plan: Plan, evaluation: Preview | None = None, outlook: Outlook 
         "epochs_assumed": plan.cost.epochs_assumed,
         "estimated_cost_usd": plan.cost.usd,
         "max_cost_usd": plan.job.limits.max_cost_usd,
+        "overrides": overrides_object(plan.job),
         "notices": list(plan.notices),
         "evaluation": preview_object(evaluation),
         "same_run": outlook.same.id if outlook and outlook.same else None,
@@ -204,6 +207,18 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
         yield "deployment", line
     if evaluation is not None:
         yield "evaluation", evaluation_line(evaluation)
+    yield from override_facts(plan.job)
+
+
+def override_facts(job: JobFile) -> Iterator[tuple[str, str]]:
+    """The settings of the job file that the command line replaces."""
+    if job.overrides:
+        yield "set here", ", ".join(f"{each.name} = {printable(shown(each.value))}" for each in job.overrides)
+
+
+def overrides_object(job: JobFile) -> dict[str, Any]:
+    """The same for programs."""
+    return {each.name: each.value for each in job.overrides}
 
 
 def import_facts(imported: ImportedFile) -> str:

@@ -15,6 +15,8 @@ from orchestrator.reports.plans import (
     earlier_object,
     evaluation_line,
     not_held,
+    override_facts,
+    overrides_object,
     preview_object,
     print_concerns,
     print_earlier,
@@ -78,6 +80,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
         "estimated_cost_usd": plan.cost_usd,
         "max_cost_usd": plan.job.limits.max_cost_usd,
         "max_active": min(settings.max_active or plan.config.max_active, plan.config.max_active),
+        "overrides": overrides_object(plan.job),
         "notices": list(plan.notices),
         "evaluation": preview_object(plan.evaluation),
         "trained_before": [_earlier_object(*each) for each in changes.earlier] if changes else [],
@@ -95,6 +98,7 @@ def sweep_plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     yield "cost", _cost(plan)
     if plan.evaluation is not None:
         yield "evaluation", evaluation_line(plan.evaluation)
+    yield from override_facts(plan.job)
 
 
 def _settings(plan: SweepPlan) -> list[tuple[str, str]]:

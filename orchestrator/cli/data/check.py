@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from click.shell_completion import CompletionItem
 
 from orchestrator.cli.completion import complete_endpoint
 from orchestrator.cli.output import noted_model
+from orchestrator.cli.settings import set_option
 
 if TYPE_CHECKING:
     from orchestrator.dataset.basemodels import Method, Purpose
     from orchestrator.dataset.rules import Rule
+    from orchestrator.jobfile import Override
 
 
 of_method = click.option(
@@ -44,6 +47,7 @@ of_method = click.option(
     help="Set what the files are for.  [default: read from names: train, valid, eval, test]",
 )
 @of_method
+@set_option
 @click.option(
     "--allow-leak", is_flag=True, help="Accept evaluation or validation examples that are in training too."
 )
@@ -58,6 +62,7 @@ def check(
     model: str | None,
     purpose: Purpose | None,
     method: Method | None,
+    settings: tuple[str, ...],
     allow_leak: bool,
     show_all: bool,
     strict: bool,
@@ -74,7 +79,7 @@ def check(
     from orchestrator.reports.findings import findings_json, print_findings, totals
     from orchestrator.reports.progress import announced
 
-    options = CheckOptions(endpoint, model, purpose, method, allow_leak)
+    options = CheckOptions(endpoint, model, purpose, method, allow_leak, _overrides(settings))
     with announced() as announce:
         checked = check_files(files, options, keep_all=show_all or as_json, announce=announce)
     if as_json:
@@ -86,6 +91,14 @@ def check(
     errors, warnings = totals(checked)
     if errors or (strict and warnings):
         ctx.exit(1)
+
+
+def _overrides(settings: tuple[str, ...]) -> Sequence[Override]:
+    if not settings:
+        return ()
+    from orchestrator.jobfile import overrides_of
+
+    return overrides_of(settings)
 
 
 # --- `data diff`: what changed between two training files -----------------------------------------------------

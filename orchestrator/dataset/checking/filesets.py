@@ -23,11 +23,12 @@ from orchestrator.errors import (
     DataFileUnreadable,
     NoSuchEndpoint,
     OptionAgainstJobFile,
+    OverridesWithoutJobFile,
 )
 from orchestrator.spelling import did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from orchestrator.jobfile import JobFile
+    from orchestrator.jobfile import JobFile, Override
 
 
 # --- Which files are checked -------------------------------------------------------------------------------------
@@ -75,6 +76,8 @@ class CheckOptions:
     purpose: Purpose | None = None
     method: Method | None = None
     allow_leak: bool = False
+    overrides: Sequence[Override] = ()
+    """Settings of job files that are replaced."""
 
 
 def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, ...]]:
@@ -88,6 +91,8 @@ def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, .
     alone = [path for path in paths if path.suffix != JOB_SUFFIX]
     for path in alone:
         _require_existing(path)
+        if options.overrides:
+            raise OverridesWithoutJobFile(found=path)
     limits = _limits_of(options.endpoint)
     sets = [_of_job(path, options, limits) for path in jobs]
     if alone:
@@ -145,7 +150,7 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
 
     if options.purpose or options.method:
         raise OptionAgainstJobFile(path=path, option="purpose" if options.purpose else "method")
-    job = load_job_file(path)
+    job = load_job_file(path, options.overrides)
     for place in (job.training_place, job.validation_place):
         if place is not None and not isinstance(place, Path):
             raise DataBehindAddress(path=path, address=place)

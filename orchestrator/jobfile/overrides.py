@@ -1,0 +1,70 @@
+"""Settings of a job file that the command line replaces: `--set method.n_epochs=5`, `--model M`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.errors import OverrideUnreadable
+from orchestrator.tomlsource import KeyPath, TomlSource, split_key
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting, and the option that names it as it was typed."""
+
+    key: KeyPath
+    value: Any
+    option: str
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.key)
+
+
+def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tuple[Override, ...]:
+    """The settings `KEY=VALUE`, and the model where one is given; of two for the same key the later holds.
+
+    A value is TOML; what is no TOML, or a date, is text. Raises OverrideUnreadable where there is no key.
+    """
+    found = [_override(setting) for setting in settings]
+    if model is not None:
+        found.append(Override(("model",), model, f"--model {model}"))
+    return tuple({override.key: override for override in found}.values())
+
+
+def with_overrides(source: TomlSource, overrides: Sequence[Override]) -> TomlSource:
+    """The file's content with these settings, whose place is their option."""
+    data: Mapping[str, Any] = source.data
+    for override in overrides:
+        data = _with(data, override.key, override.value)
+    return replace(source, data=data, options={override.key: override.option for override in overrides})
+
+
+def _override(setting: str) -> Override:
+    name, equals, text = setting.partition("=")
+    key = split_key(name.strip()) if equals else None
+    if key is None:
+        raise OverrideUnreadable(found=setting)
+    return Override(key, _value(text.strip()), f"--set {setting}")
+
+
+def _value(text: str) -> Any:
+    if text.isprintable():
+        try:
+            value = tomllib.loads(f"x = {text}")["x"]
+        except (ValueError, RecursionError):
+            return text
+        if isinstance(value, str | int | float | list | dict):
+            return value
+    return text
+
+
+def _with(table: Mapping[str, Any], key: KeyPath, value: Any) -> dict[str, Any]:
+    first, *rest = key
+    if rest:
+        inner = table.get(first)
+        value = _with(inner if isinstance(inner, dict) else {}, tuple(rest), value)
+    return {**table, first: value}
