@@ -663,6 +663,22 @@ class TomlSyntaxError(UsageError):
     """{place}: this is not valid TOML: {problem}."""
 
 
+class DataToConvert(UsageError):
+    """{path} can't be trained on yet: {finding}. {fix}"""
+
+
+class NoUsualModel(UsageError):
+    """The models of endpoint {endpoint} are not known here. Name the base model: --model MODEL"""
+
+
+class MethodNotTrained(UsageError):
+    """{path} holds {method} data, which the endpoint {endpoint} does not train. Name another: --endpoint openai"""
+
+
+class NotADataFile(UsageError):
+    """{path} is a job file, not data. Submit it: ftorch submit {path}"""
+
+
 class OverrideUnreadable(UsageError):
     """ "{found}" is no setting. Write --set KEY=VALUE, such as --set method.n_epochs=5."""
 

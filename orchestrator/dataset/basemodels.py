@@ -55,6 +55,11 @@ def trained_with(endpoint_type: str, subject: Subject) -> tuple[str, ...] | None
     return _TRAINABLE.get((endpoint_type, subject))
 
 
+def usual_model(method: Method) -> str:
+    """The base model of OpenAI and Azure to begin with."""
+    return "o4-mini-2025-04-16" if method == "reinforcement" else "gpt-4.1-mini-2025-04-14"
+
+
 def base_model(model: str) -> str:
     """The base of a fine-tuned model's name; a base model's name is given back as it is.
 

@@ -56,9 +56,13 @@ def with_command_for(fix: str, path: Path) -> str:
     """The fix with the file's own name in the command that converts it, quoted for a shell."""
     if CONVERT_COMMAND not in fix:
         return fix
-    target = path.with_name(f"{path.stem}.converted.jsonl")
-    command = f"ftorch data convert {quote(str(path))} -o {quote(str(target))}"
+    command = f"ftorch data convert {quote(str(path))} -o {quote(str(converted_name(path)))}"
     return fix.replace(CONVERT_COMMAND, command)
+
+
+def converted_name(path: Path) -> Path:
+    """The file that the command writes."""
+    return path.with_name(f"{path.stem}.converted.jsonl")
 
 
 @dataclass

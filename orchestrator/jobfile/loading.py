@@ -50,6 +50,15 @@ def load_job_file(path: Path, overrides: Sequence[Override] = (), *, to_generate
     return job
 
 
+def require_valid(source: TomlSource) -> None:
+    """Raises InvalidJobFile where the content of a job file that is still to be written is wrong."""
+    try:
+        job_from_document(source.data, source.path)
+    except ValidationError as error:
+        problems = [explain(source, details) for details in error.errors()]
+        raise InvalidJobFile(source.path, in_file_order(problems)) from error
+
+
 def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
     """The job file of content that was read before, from `path`; its files may be gone or changed since.
 

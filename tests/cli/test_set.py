@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support.project import Project
@@ -11,10 +12,10 @@ JOB = "jobs/greet.toml"
 OTHER = "gpt-4.1-nano-2025-04-14"
 
 
-def plan(project: Project, *options: str) -> dict[str, object]:
+def plan(project: Project, *options: str) -> dict[str, Any]:
     done = project.ftorch("submit", JOB, "--dry-run", "--json", *options)
     assert done.code == 0, done.err
-    found: dict[str, object] = json.loads(done.out)
+    found: dict[str, Any] = json.loads(done.out)
     return found
 
 

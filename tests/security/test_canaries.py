@@ -34,6 +34,7 @@ SPELLED: tuple[Callable[[str], str], ...] = (
 )
 OUTCOMES = (0, 1, 2, 4)
 COMMANDS: dict[str, list[str]] = {
+    "init": ["jobs/train.jsonl", "-o", "jobs/first.toml"],
     "submit": ["jobs/greet.toml", "--yes"],
     "status": ["--json"],
     "show": ["greet", "--json"],

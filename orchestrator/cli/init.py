@@ -1,0 +1,55 @@
+"""`init`: a first job file for one's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.output import noted_model, print_json
+
+
+@click.command()
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "job_file",
+    metavar="JOB",
+    type=click.Path(path_type=Path),
+    default="job.toml",
+    show_default=True,
+    help="The job file to write.",
+)
+@click.option(
+    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where to train.  [default: local]"
+)
+@click.option("--model", metavar="MODEL", callback=noted_model, help="The base model.")
+@click.option("--name", metavar="NAME", help="The name of the job, and of what it trains.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+def init(
+    data: Path,
+    job_file: Path,
+    endpoint: str | None,
+    model: str | None,
+    name: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a job file for your DATA (JSONL), and print the next commands. Nothing is sent.
+
+    The method, the model and a name are chosen from the data. Data without errors is divided into files for
+    training, validation and evaluation, in a folder beside the job file; DATA stays as it is. Validation and
+    evaluation files beside DATA are used instead.
+    """
+    from orchestrator.api.init import InitOptions, init as start
+    from orchestrator.reports.init import print_started, started_object
+    from orchestrator.reports.text import stdout
+
+    started = start(data, job_file, InitOptions(endpoint, model, name, force))
+    if as_json:
+        print_json(started_object(started))
+    else:
+        print_started(started, stdout())
