@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from orchestrator import trust
 from orchestrator.endpointtables import BUILT_IN, DEFAULTS, RULES, VARIABLE, EndpointType, Table, read_tables
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
+from orchestrator.installation import extra_command
 from orchestrator.tomlsource import TomlSource, read_toml
 
 __all__ = [
@@ -150,7 +151,7 @@ class EndpointConfig:
                 'api = "v1" or its date'
             )
         if self.auth == "entra" and not _is_installed("azure.identity"):
-            return "signing in with Entra ID needs azure-identity; run: pip install 'ftorch[azure]'"
+            return f"signing in with Entra ID needs azure-identity; run: {extra_command('azure')}"
         return None
 
     def require_usable(self) -> None:

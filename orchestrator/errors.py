@@ -9,7 +9,7 @@ person has to decide.
 from __future__ import annotations
 
 from inspect import cleandoc
-from typing import Any
+from typing import Any, ClassVar
 
 # --- Base classes ------------------------------------------------------------------------------------------------
 
@@ -41,6 +41,17 @@ class AwaitsPerson(FtorchError):
 
 class Stopped(KeyboardInterrupt):
     """The user stopped waiting, by Ctrl-C or a signal. What was begun goes on, or is taken up again by `resume`."""
+
+
+class ExtraMissing(FtorchError):
+    """A package that only some need is not installed. Run: {command}"""
+
+    extra: ClassVar[str] = ""
+
+    def __init__(self, message: str | None = None, /, **facts: Any) -> None:
+        from orchestrator.installation import extra_command
+
+        super().__init__(message, **{"command": extra_command(self.extra), **facts})
 
 
 class InvalidFile(UsageError):
@@ -199,8 +210,11 @@ class ToolsFileUnusable(UsageError):
     """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
 
 
-class ParquetMissing(UsageError):
-    """Reading Parquet needs pyarrow, which is not installed. Run: pip install 'ftorch[parquet]'"""
+class ParquetMissing(ExtraMissing):
+    """Reading Parquet needs pyarrow, which is not installed. Run:
+    {command}"""
+
+    extra = "parquet"
 
 
 class RowChanged(FtorchError):
@@ -544,8 +558,11 @@ class DeploymentNotReady(FtorchError):
     ftorch resume. Remove it: ftorch undeploy {name}"""
 
 
-class AzureMissing(UsageError):
-    """Deployments need Azure's management library, which is not installed. Run: pip install 'ftorch[azure]'"""
+class AzureMissing(ExtraMissing):
+    """Deployments need Azure's management library, which is not installed. Run:
+    {command}"""
+
+    extra = "azure"
 
 
 # --- Evaluations -------------------------------------------------------------------------------------------------
@@ -644,8 +661,11 @@ class AnswersMissing(UsageError):
     out."""
 
 
-class MatplotlibMissing(UsageError):
-    """Drawing needs matplotlib, which is not installed. Run: pip install 'ftorch[plots]'"""
+class MatplotlibMissing(ExtraMissing):
+    """Drawing needs matplotlib, which is not installed. Run:
+    {command}"""
+
+    extra = "plots"
 
 
 # --- Job files and configuration ------------------------------------------------------------------------------
@@ -806,8 +826,11 @@ class TrainerUnknown(UsageError):
     """There is no trainer {trainer}. Choose one of: {known}."""
 
 
-class ServerMissing(UsageError):
-    """Serving over HTTP needs uvicorn, which is not installed. Run: pip install 'ftorch[serve]'"""
+class ServerMissing(ExtraMissing):
+    """Serving over HTTP needs uvicorn, which is not installed. Run:
+    {command}"""
+
+    extra = "serve"
 
 
 class AddressUnusable(FtorchError):
@@ -847,5 +870,8 @@ class NoBestTrial(FtorchError):
     """The sweep {name} has no model to name yet ({standing}). {advice}"""
 
 
-class OptunaMissing(UsageError):
-    """{what} needs Optuna, which is not installed. Run: pip install 'ftorch[optuna]'"""
+class OptunaMissing(ExtraMissing, UsageError):
+    """{what} needs Optuna, which is not installed. Run:
+    {command}"""
+
+    extra = "optuna"

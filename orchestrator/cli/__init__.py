@@ -9,7 +9,7 @@ from orchestrator.cli.lazy import LazyGroup
 _CLI = "orchestrator.cli"
 _GROUPS = {
     "Train": {
-        "init": (f"{_CLI}.init", "Write a job file for your data."),
+        "init": (f"{_CLI}.init", "Write a job file for your data, and print the next commands."),
         "submit": (f"{_CLI}.submit", "Train a model from a job file and print the model id."),
         "resume": (f"{_CLI}.submit", "Continue everything that is unfinished, after any crash."),
         "cancel": (f"{_CLI}.control", "Cancel a run or a sweep, on the endpoint too."),

@@ -38,7 +38,7 @@ def init(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a job file for your DATA (JSONL), and print the next commands. Nothing is sent.
+    """Write a job file for your DATA, and print the next commands. DATA is JSONL; nothing is sent.
 
     The method, the model and a name are chosen from the data. Data without errors is divided into files for
     training, validation and evaluation, in a folder beside the job file; DATA stays as it is. Validation and

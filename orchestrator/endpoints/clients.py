@@ -17,6 +17,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.bounded import ENCODINGS, BoundedClient
 from orchestrator.endpoints.keys import headers_of, key_of, query_of, without_key
 from orchestrator.errors import EndpointNotUsable
+from orchestrator.installation import install_command
 
 _LOGGERS = ("openai", "httpx2", "httpcore2")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -37,7 +38,8 @@ def http_client(config: EndpointConfig) -> BoundedClient:
             follow_redirects=False, mounts=past_proxies, headers={"Accept-Encoding": ENCODINGS}, verify=trusted
         )
     except ImportError as error:
-        problem = f"{_named(_PROXIES)} names a SOCKS proxy, which needs a package; run: pip install socksio"
+        command = install_command(["socksio"])
+        problem = f"{_named(_PROXIES)} names a SOCKS proxy, which needs a package; run: {command}"
         raise EndpointNotUsable(name=config.name, problem=problem) from error
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         is_about_files = isinstance(error, OSError)

@@ -15,6 +15,7 @@ from orchestrator.evaluation.ownership import Ownership
 from orchestrator.evaluation.results import Results, Series
 from orchestrator.evaluation.scores import SeriesKey
 from orchestrator.evaluation.versus import Changed
+from orchestrator.installation import extra_command
 from orchestrator.reports import comparison, evaluation, ownership, ownershipplot
 from orchestrator.reports.confusion import confusion_table
 from orchestrator.reports.table import Row, Table
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 MOST_CHANGED = 200
 """Answers that are listed for one model; --json has every one."""
 _TEMPLATES = Path(__file__).with_name("templates")
-_WITHOUT_PLOT = "A drawing of this needs matplotlib: pip install 'ftorch[plots]', then write the page again."
 
 
 ChangesOfEach = Mapping[SeriesKey, tuple[Sequence[Changed], Sequence[Changed]]]
@@ -160,8 +160,12 @@ def _owning(owned: Ownership) -> Owning:
         tables=[ownership.parts_table(owned), ownership.months_table(owned)],
         notes=list(ownership.notes(owned)),
         svg=ownershipplot.inline_svg(owned) if can_draw else None,
-        without_plot="" if can_draw else _WITHOUT_PLOT,
+        without_plot="" if can_draw else _without_plot(),
     )
+
+
+def _without_plot() -> str:
+    return f"A drawing of this needs matplotlib. Install it, then write the page again: {extra_command('plots')}"
 
 
 def _changes(results: Results, changes: ChangesOfEach) -> Iterator[Changes]:

@@ -22,6 +22,7 @@ from orchestrator.errors import (
     DatabaseFull,
     DatabaseReadOnly,
 )
+from orchestrator.installation import extra_command
 from orchestrator.store import intents
 
 BUSY_SECONDS = 15.0
@@ -183,7 +184,7 @@ def _create_engine(given: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise _unusable_url() from error
     except ModuleNotFoundError as error:
-        problem = f"{error.name} is not installed; run: pip install 'ftorch[postgres]'"
+        problem = f"{error.name} is not installed; run: {extra_command('postgres')}"
         raise DatabaseError(place="FTORCH_DATABASE_URL", problem=problem) from error
 
 

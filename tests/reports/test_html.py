@@ -150,7 +150,7 @@ def test_without_matplotlib_the_page_has_all_but_the_drawing(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     page = Page(written(ledger, Terms((100,), 365, training_usd=3.0)))
     assert page.tags["svg"] == 0
-    assert "pip install 'ftorch[plots]'" in page.text
+    assert "pip install 'matplotlib>=" in page.text
     assert "US dollars a month of 30 days" in page.text
 
 

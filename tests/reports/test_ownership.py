@@ -130,6 +130,6 @@ def test_without_matplotlib_the_next_step_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not is_installed()
-    with pytest.raises(MatplotlibMissing, match=r"pip install 'ftorch\[plots\]'"):
+    with pytest.raises(MatplotlibMissing, match=r"Run: .* -m pip install 'matplotlib>="):
         save_plot(evaluated[1], tmp_path / "cost.svg")
     assert not (tmp_path / "cost.svg").exists()

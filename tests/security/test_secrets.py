@@ -163,7 +163,7 @@ def test_a_databases_password_is_not_shown(query: str, project: Project) -> None
     [
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "names certificates that can't be read"),
         ("ALL_PROXY", "gopher://me:pasted-secret@proxy:1", "ALL_PROXY names a proxy that can't be used"),
-        ("ALL_PROXY", "socks5://me:pasted-secret@proxy:1", "pip install socksio"),
+        ("ALL_PROXY", "socks5://me:pasted-secret@proxy:1", "-m pip install socksio"),
     ],
 )
 def test_an_environment_that_leads_nowhere_is_named(variable: str, value: str, said: str, project: Project) -> None:

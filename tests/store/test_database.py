@@ -331,7 +331,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
         ("nonsense", r"FTORCH_DATABASE_URL must look like postgresql\+psycopg://user@host/name"),
         ("", r"must look like postgresql\+psycopg"),
         ("nosuch://host/name", r"must look like postgresql\+psycopg"),
-        ("postgresql+asyncpg://host/name", r"asyncpg is not installed; run: pip install 'ftorch\[postgres\]'"),
+        ("postgresql+asyncpg://host/name", r"asyncpg is not installed; run: .*psycopg\[binary\]"),
     ],
 )
 def test_a_database_url_that_is_none_is_said(url: str, problem: str) -> None:

@@ -88,9 +88,7 @@ def test_only_tpe_and_the_stopping_rules_need_the_extra(monkeypatch: pytest.Monk
     monkeypatch.setattr("orchestrator.sweeps.study.find_spec", lambda name: None)
     for strategy in ("grid", "random"):
         require_optuna(Sweep(strategy=strategy))
-    with pytest.raises(
-        OptunaMissing, match=r'sweep\.strategy "tpe" needs Optuna.* pip install \'ftorch\[optuna\]\''
-    ):
+    with pytest.raises(OptunaMissing, match=r'sweep\.strategy "tpe" needs Optuna.* pip install \'optuna<6,>=5\''):
         require_optuna(Sweep(strategy="tpe"))
     with pytest.raises(OptunaMissing):
         Proposer(*job_with(strategy="tpe", trials=2, space=RANGES)).propose([])

@@ -195,7 +195,7 @@ def test_without_the_library_the_extra_is_named(azure_config, monkeypatch):
     from orchestrator import config as endpoint
 
     monkeypatch.setattr(endpoint, "find_spec", lambda name: None)
-    with pytest.raises(EndpointNotUsable, match=r"pip install 'ftorch\[azure\]'"):
+    with pytest.raises(EndpointNotUsable, match=r"pip install 'azure-identity>="):
         replace(azure_config, auth="entra", api_key_env=None).require_usable()
 
 
