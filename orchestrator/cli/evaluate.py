@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 
 _SECTIONS = {
-    "What to ask": ("--file", "--models", "--drop", "--variants", "--samples", "--endpoint", "--set", "--allow-leak"),
+    "What to ask": (
+        *("--file", "--models", "--drop", "--variants", "--samples", "--endpoint", "--set", "--allow-leak"),
+    ),
     "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
     "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
     "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
