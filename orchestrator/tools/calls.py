@@ -13,15 +13,12 @@ from inspect import BoundArguments, isawaitable
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_json
 
 from orchestrator.dataset.findings import named_type
 from orchestrator.dataset.jsontext import NotJson, parse_json
 from orchestrator.spelling import did_you_mean
 from orchestrator.tools.functions import Tool
-
-LONGEST_RESULT = 100_000
-"""Characters of a result that a model is told; a table by mistake would fill its context, and be paid for."""
+from orchestrator.tools.results import result_text
 
 Wait = Callable[[Awaitable[Any]], Any]
 """How an asynchronous function is brought to its end from plain code."""
@@ -75,7 +72,7 @@ def execute(call: ReadyCall, wait: Wait) -> str:
     Raises what the function raises, and TypeError where its result can't be written as JSON.
     """
     found = call.tool.function(*call.bound.args, **call.bound.kwargs)
-    return _text(wait(found) if isawaitable(found) else found)
+    return result_text(wait(found) if isawaitable(found) else found)
 
 
 def error_text(problem: str) -> str:
@@ -123,25 +120,3 @@ def _value(tool: Tool, name: str, value: Any) -> Any:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, (name, *first["loc"])))
         raise CallRefused(f"{place}: {first['msg']}") from None
-
-
-def _text(value: Any) -> str:
-    text = _sound(value) if isinstance(value, str) else _result_json(value)
-    if len(text) <= LONGEST_RESULT:
-        return text
-    return f"{text[:LONGEST_RESULT]} … (cut here: {len(text):,} characters in all)"
-
-
-def _sound(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise TypeError("it returned a text that is not valid Unicode") from None
-    return text
-
-
-def _result_json(value: Any) -> str:
-    try:
-        return to_json(value, inf_nan_mode="strings").decode()
-    except (PydanticSerializationError, ValueError):
-        raise TypeError(f"it returned {type(value).__name__}, which can't be written as JSON") from None

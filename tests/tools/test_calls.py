@@ -13,8 +13,9 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 from support.awaiting import finished
 
-from orchestrator.tools.calls import LONGEST_RESULT, Call, CallRefused, execute, ready
+from orchestrator.tools.calls import Call, CallRefused, execute, ready
 from orchestrator.tools.functions import tool_of
+from orchestrator.tools.results import LONGEST_RESULT
 
 
 class Colour(Enum):
@@ -132,7 +133,7 @@ def test_a_tool_that_nobody_named_is_unknown(name: str, said: str) -> None:
         ({"p": Place(1.0), "c": Colour.RED, "d": date(2026, 1, 2)}, '{"p":{"x":1.0},"c":"red","d":"2026-01-02"}'),
         (Point(), '{"y":1}'),
         ({"a"}, '["a"]'),
-        (float("nan"), '"NaN"'),
+        (float("nan"), "null"),
         ("ü", "ü"),
     ],
 )
@@ -148,7 +149,7 @@ def test_an_asynchronous_function_is_waited_for() -> None:
     assert run(later) == '{"price":3}'
 
 
-@pytest.mark.parametrize("result", [object(), {"a": object()}, lambda: print, {"a": "\ud800"}])
+@pytest.mark.parametrize("result", [object(), lambda: print, {"a": "\ud800"}])
 def test_a_result_that_is_no_json_is_an_error_of_the_function(result: Any) -> None:
     with pytest.raises(TypeError, match="which can't be written as JSON"):
         run(lambda: result)
