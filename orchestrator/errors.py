@@ -106,14 +106,23 @@ class SeveralModels(UsageError):
     """ "{key}" stands for {count} models. Name one run or model instead; the best: ftorch sweep best {key}"""
 
 
+class BaseUnknown(UsageError):
+    """The base model of {model} is not known: no run of it is recorded. Leave out --base."""
+
+
+class PromptsUnusable(UsageError):
+    """The prompts in {source} can't be used: {problem}. Give one prompt per line, or JSONL with a "prompt" or
+    "messages" in each line."""
+
+
 class CallNotAllowed(UsageError):
-    """The model wants to call {call}, and there is nobody to ask. It was not executed. If the function does no
-    harm, allow it: --yes-to {name}"""
+    """The model wants to call {call}, and there is no terminal to ask at. It was not executed. If the function is
+    harmless, allow it: --yes-to {name}"""
 
 
 class StillCalling(FtorchError):
-    """The model was still calling functions after {rounds} rounds, and gave no answer. Allow it more with
-    --max-rounds, or look at what the functions tell it."""
+    """The model was still calling functions after {rounds} rounds and gave no answer. Allow more rounds with
+    --max-rounds, or check what the functions return."""
 
 
 # --- Data files: training, validation, logs, prices -----------------------------------------------------------

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.chat.conversation import Conversation, Outcome, Reply, open_connection
-from orchestrator.chat.terms import ROUNDS, ChatOptions, Target, Terms, agree, find_target
+from orchestrator.chat.connection import open_connection
+from orchestrator.chat.conversation import Conversation, Outcome, Reply
+from orchestrator.chat.targets import Target, find_target
+from orchestrator.chat.terms import ROUNDS, ChatOptions, Terms, agree
 from orchestrator.dataset.variants import Variant
 from orchestrator.errors import CallNotAllowed, NoSuchTool
 from orchestrator.ledger import open_ledger
@@ -22,7 +24,7 @@ from orchestrator.tools.sources import load_tools
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat that is ready to begin."""
+    """A chat that is ready to start."""
 
     target: Target
     terms: Terms
@@ -34,7 +36,7 @@ def prepare(
     target: str | Path, tools: Sequence[Tool], options: ChatOptions, endpoint: str | None, yes_to: Collection[str]
 ) -> Chat:
     """Find the model, and agree on the terms. Raises what `find_target` raises, NoSuchTool, EndpointNotUsable."""
-    _require_known(yes_to, [tool.name for tool in tools])
+    _require_known(yes_to, [tool.name for tool in tools if tool.function is not None])
     place = Path(target).parent if str(target).endswith(".toml") else None
     with open_ledger(place) as ledger:
         found = find_target(ledger, str(target), endpoint)
@@ -55,12 +57,13 @@ def ask(
     temperature: float | None = None,
     rounds: int = ROUNDS,
 ) -> Reply:
-    """Put one request to a model, let it call the functions that `yes_to` names, and return how it ended.
+    """Send one request to a model, let it call the functions that `yes_to` names, and return how it ended.
 
     `target` is a job file, the id or name of a run, or a model. `tools` are Python functions with type hints,
-    FILE.py, or package.module:function. What is not given is as in training; where the tools are not as in
-    training, it warns. Raises CallNotAllowed before a function is executed that `yes_to` does not name,
-    StillCalling, NoAnswer, and what `load_tools` and `prepare` raise.
+    FILE.py, package.module:function, or FILE.json with definitions; without them, the definitions of the training
+    file. Calls of tools that have no function are in the reply's `calls`. What is not given is as in training; it
+    warns where the tools differ from training. Raises CallNotAllowed before a function is executed that `yes_to`
+    does not name, StillCalling, NoAnswer, and what `load_tools` and `prepare` raise.
     """
     rejections = None if rejection_tools is None else frozenset(rejection_tools)
     options = ChatOptions(variant, system, rejections, temperature, rounds)
@@ -77,7 +80,7 @@ def ask(
 
 @dataclass(frozen=True)
 class Unattended:
-    """A host where nobody can be asked: what is not allowed beforehand is not executed."""
+    """A host without a terminal: what was not allowed beforehand is not executed."""
 
     yes_to: frozenset[str]
 
@@ -91,6 +94,9 @@ class Unattended:
                 raise CallNotAllowed(call=call.written, name=call.tool.name)
         return [True for _ in calls]
 
+    def result_of(self, call: ReadyCall) -> None:
+        return None
+
     def saw(self, outcome: Outcome) -> None:
         pass
 
@@ -101,12 +107,14 @@ class Unattended:
 def _require_known(names: Collection[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, '; perhaps "{}" is meant')
-            raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none; name them with --tools")
+            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            raise NoSuchTool(
+                name=name, hint=hint, known=", ".join(known) or "none; give Python functions with --tools"
+            )
 
 
 def _outside_loops(work: Callable[[], Reply]) -> Reply:
-    """A notebook runs a loop already; the chat has one of its own, so it goes into a thread there."""
+    """A notebook runs an event loop already; the chat needs its own, so it runs in a thread there."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -5,27 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
-from orchestrator.chat.terms import Target, Terms
-from orchestrator.endpoints import capabilities_of, open_endpoint
-from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import (
-    EndpointBusy,
-    EndpointError,
-    EndpointUnreachable,
-    KeyRefused,
-    NoAnswer,
-    RequestRefused,
-    SignInFailed,
-    StillCalling,
-)
+from orchestrator.chat.terms import Terms
+from orchestrator.errors import NoAnswer, StillCalling
 from orchestrator.evaluation.answers import read_answer
 from orchestrator.tools.calls import Call, CallRefused, ReadyCall, Wait, error_text, execute, ready
 
@@ -41,15 +27,19 @@ class Fate(StrEnum):
     EXECUTED = "executed"
     """The function gave a result."""
     RAISED = "raised"
-    """The function raised an exception; the model is told its message."""
+    """The function raised an exception; the model gets its message."""
     STOPPED = "stopped"
     """The user stopped the function while it ran."""
     DECLINED = "declined"
     """The user did not allow it, so nothing was executed."""
     REFUSED = "refused"
-    """It can't be executed: an unknown tool, no valid JSON, or arguments that break the schema."""
+    """It is invalid: an unknown tool, no valid JSON, or arguments that break the schema."""
     REJECTION = "rejection"
     """It is the model's way to reject the request, and nothing is to be executed."""
+    GIVEN = "given"
+    """The tool has no function; the user gave the result."""
+    SHOWN = "shown"
+    """The tool has no function, and no result was given."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ class Outcome:
     call: Call
     fate: Fate
     text: str
-    """What the model is told."""
+    """What the model gets."""
     arguments: Mapping[str, Any] | None = None
     """The checked arguments; None where they could not be checked."""
     problem: str = ""
@@ -78,6 +68,8 @@ class Reply:
     outcomes: tuple[Outcome, ...]
     refused: bool = False
     cut: bool = False
+    open_calls: int = 0
+    """How many calls of the last answer got no result, as their tools have no functions."""
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -87,19 +79,27 @@ class Reply:
         """The call by which the model rejected the request."""
         return next((outcome.call for outcome in self.outcomes if outcome.fate is Fate.REJECTION), None)
 
+    @property
+    def calls(self) -> tuple[Outcome, ...]:
+        """The calls that the reply ends with, as their tools have no functions."""
+        return self.outcomes[-self.open_calls :] if self.open_calls else ()
+
 
 class Host(Protocol):
-    """Who stands between the model and the functions."""
+    """Decides what is executed, and sees what happens."""
 
     def said(self, text: str) -> None:
-        """The model wrote this beside its calls."""
+        """The model wrote this along with its calls."""
 
     def allows(self, calls: list[ReadyCall]) -> Iterable[bool]:
-        """Whether each of these calls, made in one answer, may be executed. What is yielded is drawn one by one,
-        each just before its call; what is raised at once prevents them all."""
+        """Whether each of these calls of one answer may be executed. Each value is taken just before its call; an
+        error that is raised at once prevents them all."""
+
+    def result_of(self, call: ReadyCall) -> str | None:
+        """The result of a call whose tool has no function; None to give none."""
 
     def saw(self, outcome: Outcome) -> None:
-        """Something became of a call."""
+        """A call is done with."""
 
     def stops_functions(self) -> bool:
         """Whether Ctrl-C ends the function that runs, and not the whole chat."""
@@ -107,7 +107,7 @@ class Host(Protocol):
 
 @dataclass
 class Conversation:
-    """A chat as it stands. `messages` is always what an endpoint accepts as the beginning of a request."""
+    """A chat so far. An endpoint always accepts `messages` as the beginning of a request."""
 
     terms: Terms
     ask: Ask
@@ -117,9 +117,9 @@ class Conversation:
     _requests: int = 0
 
     def say(self, request: str) -> Reply:
-        """Put a request to the model, carry out what it calls, and return what it says in the end.
+        """Send a request to the model, carry out its calls, and return its answer.
 
-        Where nothing was executed before an error, the request leaves no trace in `messages`. Raises StillCalling
+        After an error, `messages` are as before unless something was executed. Raises StillCalling
         after `terms.rounds` rounds of calls, and what `ask` and the host raise.
         """
         if not self.messages and self.terms.system is not None:
@@ -139,6 +139,7 @@ class Conversation:
             outcomes=tuple(outcomes),
             refused=last.refused,
             cut=last.cut,
+            open_calls=self._open_calls(outcomes[len(outcomes) - len(last.calls) :]),
             requests=len(answers),
             prompt_tokens=sum(answer.prompt_tokens for answer in answers),
             completion_tokens=sum(answer.completion_tokens for answer in answers),
@@ -154,8 +155,18 @@ class Conversation:
             made = self._carried_out(answer, outcomes)
             results = [{"role": "tool", "tool_call_id": each.call.id, "content": each.text} for each in made]
             self.messages += [answer.message, *results]
-            if not answer.calls or any(outcome.fate is Fate.REJECTION for outcome in made):
+            if (
+                not answer.calls
+                or any(outcome.fate is Fate.REJECTION for outcome in made)
+                or self._open_calls(made)
+            ):
                 return
+
+    def _open_calls(self, made: Sequence[Outcome]) -> int:
+        """How many calls an answer ends the turn with: all, where none was executed or got a result."""
+        fates = {outcome.fate for outcome in made}
+        ends = bool(fates) and fates <= {Fate.SHOWN, Fate.REFUSED}
+        return len(made) if ends and (Fate.SHOWN in fates or not self.terms.executes) else 0
 
     def _answer(self) -> Answer:
         self._requests += 1
@@ -171,10 +182,13 @@ class Conversation:
         checked = [self._checked(call) for call in answer.calls]
         if any(isinstance(each, Outcome) and each.fate is Fate.REJECTION for each in checked):
             checked = [_passed_over(each) if isinstance(each, ReadyCall) else each for each in checked]
-        allowed = iter(self.host.allows([each for each in checked if isinstance(each, ReadyCall)]))
+        allowed = iter(self.host.allows([each for each in checked if _is_executable(each)]))
         made = []
         for each in checked:
-            outcome = each if isinstance(each, Outcome) else self._outcome(each, next(allowed))
+            if isinstance(each, Outcome):
+                outcome = each
+            else:
+                outcome = self._outcome(each, next(allowed)) if _is_executable(each) else self._shown(each)
             outcomes.append(outcome)
             made.append(outcome)
             self.host.saw(outcome)
@@ -188,6 +202,12 @@ class Conversation:
         except CallRefused as error:
             return Outcome(call, Fate.REFUSED, error_text(str(error)), problem=str(error))
 
+    def _shown(self, call: ReadyCall) -> Outcome:
+        result = self.host.result_of(call)
+        if result is None:
+            return Outcome(call.call, Fate.SHOWN, _NO_RESULT, call.arguments)
+        return Outcome(call.call, Fate.GIVEN, sendable(result), call.arguments)
+
     def _outcome(self, call: ReadyCall, is_allowed: bool) -> Outcome:
         if not is_allowed:
             return _without_result(call, Fate.DECLINED, "the user did not allow this call")
@@ -197,18 +217,23 @@ class Conversation:
         except KeyboardInterrupt:
             if not self.host.stops_functions():
                 raise
-            return _without_result(call, Fate.STOPPED, "the user stopped this function before it ended")
+            return _without_result(call, Fate.STOPPED, "the user stopped this function")
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # a function may do anything
             problem = sendable(f"{type(error).__name__}: {error}".removesuffix(": "))
             return _without_result(call, Fate.RAISED, problem, _traceback_of(error))
         return Outcome(call.call, Fate.EXECUTED, text, call.arguments, seconds=time.monotonic() - began)
 
 
+def _is_executable(call: ReadyCall | Outcome) -> TypeGuard[ReadyCall]:
+    return isinstance(call, ReadyCall) and call.tool.function is not None
+
+
+_NO_RESULT = "The call was not executed."
 _HAD_AN_EFFECT = (Fate.EXECUTED, Fate.RAISED, Fate.STOPPED)
 
 
 def _traceback_of(error: BaseException) -> str:
-    """From the function on: the two frames that lead to it are ours."""
+    """From the function on, without our two frames above it."""
     found = error.__traceback__
     for _ in range(2):
         found = found.tb_next if found and found.tb_next else found
@@ -239,13 +264,13 @@ class Answer:
     calls: tuple[Call, ...]
     refused: bool
     cut: bool
-    """The answer ends where the endpoint's limit of tokens was reached."""
+    """The answer reached the token limit."""
     prompt_tokens: int
     completion_tokens: int
 
     @property
     def message(self) -> dict[str, Any]:
-        """As it stands in the next request: only what every host accepts there."""
+        """As part of the next request: only what every host accepts there."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text or (None if self.calls else "")}
         if self.calls:
             message["tool_calls"] = [
@@ -281,78 +306,14 @@ def answer_of(completion: Mapping[str, Any], number: int) -> Answer:
 
 
 def sendable(text: str) -> str:
-    """The text without halves of surrogate pairs: one of them would make every further request invalid."""
+    """The text without lone surrogates: one of them would make every further request invalid."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _ids(entries: Any, count: int, number: int) -> Sequence[str]:
-    """The ids of the calls, by which results are matched; new ones where they are missing or not told apart."""
+    """The ids by which results are matched to calls; new ones where they are missing or equal."""
     listed = entries if isinstance(entries, list) else []
     found = [entry.get("id") for entry in listed if isinstance(entry, Mapping)]
     if len(found) == count == len(set(found)) and all(isinstance(each, str) and each for each in found):
         return [str(each) for each in found]
     return [f"call_{number}_{index}" for index in range(count)]
-
-
-# --- The connection: one event loop for all requests of a chat ---------------------------------------------------
-
-
-_NO_SUCH_MODEL = 404
-
-
-@dataclass(frozen=True)
-class Connection:
-    """Requests to the partner's endpoint, one after another."""
-
-    target: Target
-    home: Path
-    """The state directory."""
-    runner: asyncio.Runner
-
-    def ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send a chat request, again on passing trouble, and return the completion as JSON.
-
-        Raises NoAnswer, EndpointNotUsable, and KeyboardInterrupt where the user did not wait for it.
-        """
-        try:
-            return self.runner.run(self._asked(request))
-        except EndpointError as error:
-            problem = error.facts.get("problem", str(error))
-            facts = {"endpoint": self.target.config.name, "problem": problem, "advice": self._advice(error)}
-            raise NoAnswer(**facts) from error
-
-    def wait(self, found: Awaitable[Any]) -> Any:
-        """Bring what an asynchronous function returned to its end."""
-
-        async def finish() -> Any:
-            return await found
-
-        return self.runner.run(finish())
-
-    async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        # Opened for each request: nothing that a person thinks about for an hour is still connected afterwards.
-        once = token_hex(16)
-        request = {**request, "model": self.target.deployment or request["model"]}
-        async with open_endpoint(self.target.config, self.home) as endpoint:
-            return await Retries()("chat", lambda: endpoint.chat(request, once))
-
-    def _advice(self, error: EndpointError) -> str:
-        if isinstance(error, SignInFailed):
-            return f" To sign in, {error.facts['remedy']}."
-        if type(error) is KeyRefused:  # other kinds of it say themselves what to do
-            return f" Set a valid key in {error.facts['api_key_env']}."
-        if isinstance(error, EndpointUnreachable | EndpointBusy):
-            return " Try again later."
-        is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
-        if is_unknown and capabilities_of(self.target.config).needs_deployment:
-            return f" There a model answers while it is deployed: ftorch deploy {self.target.model}"
-        if is_unknown and self.target.is_new:
-            return " A new model may be unknown to its endpoint for some minutes: try again later."
-        return ""
-
-
-@contextmanager
-def open_connection(target: Target, home: Path) -> Iterator[Connection]:
-    """A line to the partner. Not for code inside a running event loop."""
-    with asyncio.Runner() as runner:
-        yield Connection(target, home, runner)

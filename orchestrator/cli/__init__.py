@@ -26,7 +26,8 @@ _GROUPS = {
         "evaluate": (f"{_CLI}.evaluate", "Measure how well models call tools, base against tuned."),
         "compare": (f"{_CLI}.compare", "Compare two models case by case, from recorded answers."),
         "leaderboard": (f"{_CLI}.compare", "Rank the models that were asked the same cases."),
-        "chat": (f"{_CLI}.chat", "Talk to a model that calls Python functions."),
+        "ask": (f"{_CLI}.ask", "Show what the base and the tuned model call for your prompts."),
+        "chat": (f"{_CLI}.chat", "Chat with a model and see its function calls."),
     },
     "Data": {
         "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data files."),

@@ -1,83 +1,66 @@
-"""`chat`: a model and the Python functions that it calls, in a conversation or for one request."""
+"""`chat`: a model and the functions that it calls, in a conversation or for one request."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 
 from orchestrator.api.chat import Chat, Unattended
-from orchestrator.chat.conversation import Ask, Conversation, Outcome, Reply, open_connection
-from orchestrator.cli.completion import complete_endpoint, complete_run
+from orchestrator.chat.connection import open_connection
+from orchestrator.chat.conversation import Ask, Conversation, Outcome, Reply
+from orchestrator.cli.completion import complete_run
 from orchestrator.cli.evaluationoptions import parse_names
+from orchestrator.cli.modeloptions import ModelOptions, model_options
 from orchestrator.cli.output import INTERRUPTED
 from orchestrator.errors import FtorchError
 from orchestrator.reports.chat import answer_text, doubts, print_call, print_outcome, print_spent, visible
 from orchestrator.reports.text import printable, stderr
 from orchestrator.tools.calls import ReadyCall
 
-if TYPE_CHECKING:
-    from orchestrator.dataset.variants import Variant
-
-
-VARIANTS = ("full", "no-descriptions", "no-parameters", "no-tools")
-
 
 @click.command()
 @click.argument("target", metavar="MODEL|RUN|JOBFILE", shell_complete=complete_run)
-@click.option("--tools", multiple=True, metavar="SOURCE", help="FILE.py or package.module, either with :function.")
+@model_options
 @click.option("--yes-to", type=parse_names, metavar="NAME,…", help="Execute these functions without asking.")
-@click.option("--ask", "request_text", metavar="TEXT", help="One request; without it, what is piped in.")
-@click.option(
-    "--endpoint",
-    metavar="NAME",
-    shell_complete=complete_endpoint,
-    help="Where a model is that ftorch did not train.",
-)
-@click.option("--variant", type=click.Choice(VARIANTS), help="How tools are defined.  [default: as in training]")
-@click.option("--system", metavar="TEXT", help='The system message; "" for none.  [default: as in training]')
+@click.option("--ask", "request_text", metavar="TEXT", help="Send one request instead of starting a chat.")
 @click.option("--rejection-tool", "rejections", multiple=True, metavar="TOOL", help="Its call rejects a request.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="Of the answers.  [default: the endpoint's]")
-@click.option("--max-rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Rounds of calls.")
+@click.option(
+    "--max-rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Rounds of calls per request."
+)
 @click.option("--traceback", is_flag=True, help="Show the traceback of a function that raises.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object, for one request.")
 def chat(
     target: str,
-    tools: tuple[str, ...],
+    asked: ModelOptions,
     yes_to: tuple[str, ...] | None,
     request_text: str | None,
-    endpoint: str | None,
-    variant: Variant | None,
-    system: str | None,
     rejections: tuple[str, ...],
-    temperature: float | None,
     max_rounds: int,
     traceback: bool,
     as_json: bool,
 ) -> None:
-    """Talk to a model that calls Python functions. You see each call before it is executed.
+    """Chat with a model and see its function calls.
 
-    At a terminal it is a conversation; with --ask, or text piped in, one request, with the answer alone on stdout.
-    Calls that break the function's schema are never executed, and others only after a yes, or with --yes-to.
+    With Python functions in --tools, each call is checked, shown, and executed after you agree. With definitions
+    alone, those of the training file or of FILE.json, calls are shown and not executed; you can type a result.
+
+    On a terminal this is a conversation. With --ask, or with text piped in, it is one request, and stdout has the
+    answer alone.
     """
     request = _one_request(request_text)
     if request is None and as_json:
         raise click.UsageError("--json is for one request: give it with --ask")
     from orchestrator.api.chat import prepare
-    from orchestrator.chat.terms import ChatOptions
     from orchestrator.reports.chat import print_partner
-    from orchestrator.reports.text import stderr
-    from orchestrator.tools.sources import load_tools
 
-    options = ChatOptions(variant, system, frozenset(rejections) or None, temperature, max_rounds)
-    with redirect_stdout(sys.stderr):  # what the file prints is no answer
-        found = load_tools(tools)
+    options = asked.chat_options(rejection_tools=frozenset(rejections) or None, rounds=max_rounds)
     allowed = yes_to or ()
-    prepared = prepare(target, found, options, endpoint, allowed)
+    prepared = prepare(target, asked.load_tools(), options, asked.endpoint, allowed)
     print_partner(prepared, stderr())
     if request is None:
         converse(prepared, allowed, with_traceback=traceback)
@@ -87,7 +70,7 @@ def chat(
 
 
 def _one_request(given: str | None) -> str | None:
-    """The request that is given or piped in; None where a person sits there."""
+    """The request that was given or piped in; None on a terminal."""
     if given is None and sys.stdin.isatty():
         return None
     try:
@@ -101,7 +84,7 @@ def _one_request(given: str | None) -> str | None:
 
 
 def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
-    """Print the answer. Leaves with 1 where there is none."""
+    """Print the answer. Exits with status 1 if there is none."""
     from orchestrator.reports.chat import answer_text, doubts, print_spent
     from orchestrator.reports.text import stderr
 
@@ -115,7 +98,7 @@ def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
     for doubt in doubts(reply):
         click.echo(f"Note: {doubt}", err=True)
     print_spent([reply], stderr())
-    if not reply.text and reply.rejection is None:
+    if not reply.text and reply.rejection is None and not reply.calls:
         click.get_current_context().exit(1)
 
 
@@ -123,7 +106,7 @@ def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
 
 
 def answer_once(chat: Chat, request: str, yes_to: Collection[str], *, with_traceback: bool) -> Reply:
-    """Put one request, showing the calls on stderr. Leaves with 130 after Ctrl-C."""
+    """Send one request, showing calls on stderr. Exits with status 130 after Ctrl-C."""
     host = Terminal(set(yes_to), stderr(), is_conversation=False, with_traceback=with_traceback)
     with open_connection(chat.target, chat.home) as line:
         try:
@@ -134,10 +117,10 @@ def answer_once(chat: Chat, request: str, yes_to: Collection[str], *, with_trace
 
 
 def converse(chat: Chat, yes_to: Collection[str], *, with_traceback: bool) -> None:
-    """Talk until Ctrl-D. Trouble is shown, and the conversation goes on with the next request."""
+    """Chat until Ctrl-D. An error is shown, and the chat continues with the next request."""
     console = stderr()
     host = Terminal(set(yes_to), console, is_conversation=True, with_traceback=with_traceback)
-    console.print("Ctrl-D ends the chat, Ctrl-C what is under way.", style="dim")
+    console.print("Ctrl-C stops the current request, Ctrl-D ends the chat.", style="dim")
     replies: list[Reply] = []
     with open_connection(chat.target, chat.home) as line:
         conversation = Conversation(chat.terms, _with_sign(line.ask), host, line.wait)
@@ -160,7 +143,7 @@ class Terminal:
     def __init__(self, yes_to: set[str], console: Console, *, is_conversation: bool, with_traceback: bool) -> None:
         self._yes_to = yes_to
         self._console = console
-        # Who can't see the question must not be taken at their word.
+        # Without a terminal to show the question, nobody has said yes.
         self._can_ask = sys.stdin.isatty() and sys.stderr.isatty()
         self._is_conversation = is_conversation
         self._with_traceback = with_traceback
@@ -173,6 +156,17 @@ class Terminal:
             Unattended(frozenset(self._yes_to)).allows(calls)
         return (self._allows(call) for call in calls)
 
+    def result_of(self, call: ReadyCall) -> str | None:
+        if not self._is_conversation or not self._can_ask:
+            return None
+        print_call(call, self._console)
+        _forget_what_was_typed()
+        try:
+            return click.prompt("  Result (Enter: none)", default="", show_default=False, err=True) or None
+        except click.Abort:
+            click.echo(err=True)
+            return None
+
     def saw(self, outcome: Outcome) -> None:
         print_outcome(outcome, self._console, with_traceback=self._with_traceback)
 
@@ -184,7 +178,7 @@ class Terminal:
         name = call.tool.name
         if name in self._yes_to:
             return True
-        question = f"  Execute it? (y: yes, a: always {name}, n: no)"
+        question = f"  Execute it? (y: yes, a: always for {name}, n: no)"
         choice = click.Choice(["y", "a", "n"])
         _forget_what_was_typed()
         try:
@@ -200,14 +194,14 @@ class Terminal:
 
 
 def _forget_what_was_typed() -> None:
-    """A line that was typed before a call was shown must not answer for it."""
+    """A line typed before a call was shown must not answer the question about it."""
     import termios
 
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _with_sign(ask: Ask) -> Ask:
-    """Asks with a sign of life on the terminal: the first answer may take seconds."""
+    """Ask with a spinner on the terminal: the first answer may take seconds."""
 
     def shown(request: Mapping[str, Any]) -> Mapping[str, Any]:
         console = stderr()
@@ -220,7 +214,7 @@ def _with_sign(ask: Ask) -> Ask:
 
 
 def _said(conversation: Conversation, request: str) -> Reply:
-    with redirect_stdout(sys.stderr):  # what a function prints is no answer
+    with redirect_stdout(sys.stderr):  # what a function prints is not an answer
         return conversation.say(request)
 
 
@@ -232,7 +226,7 @@ def _requests() -> Iterator[str]:
         try:
             request = _typed()
         except UnicodeDecodeError:
-            click.echo("(that was not valid UTF-8)", err=True)
+            click.echo("(not valid UTF-8)", err=True)
             continue
         except EOFError:
             click.echo(err=True)
@@ -256,7 +250,7 @@ def _typed() -> str:
 def _ended_before_the_prompt() -> bool:
     """Whether Ctrl-D was typed while no request was being read. The line editor would take it for another key.
 
-    The terminal then says that there is something to read, of no characters; reading it takes it away.
+    The terminal then reports something to read, of no characters; reading removes it.
     """
     import array
     import fcntl
@@ -273,7 +267,8 @@ def _ended_before_the_prompt() -> bool:
 
 
 def _show_reply(reply: Reply, console: Console) -> None:
-    if text := answer_text(reply):
+    """Calls without a result were shown before their results were asked for."""
+    if not reply.calls and (text := answer_text(reply)):
         click.echo(text)
     for doubt in doubts(reply):
         console.print(f"Note: {doubt}", style="yellow", soft_wrap=True)

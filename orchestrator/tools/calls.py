@@ -1,7 +1,6 @@
-"""A model's call on its way to the function: checked, carried out, and turned into what the model is told.
+"""A model's call: checked against its definition, executed, and its result given back as text.
 
-Nothing that a model writes is executed but a function that was named beforehand, with arguments that keep to its
-schema.
+Only functions that the user named are executed, and only with arguments that keep to their schema.
 """
 
 from __future__ import annotations
@@ -41,23 +40,33 @@ class ReadyCall:
     tool: Tool
     arguments: Mapping[str, Any]
     """As JSON values, for showing."""
-    bound: BoundArguments
-    """As the function takes them."""
+    bound: BoundArguments | None
+    """As the function takes them; None where there is only a definition."""
 
     @property
     def written(self) -> str:
         """As a person reads it: `get_price(ticker="MSFT")`."""
-        return f"{self.tool.name}({', '.join(f'{name}={_json(value)}' for name, value in self.arguments.items())})"
+        return written(self.tool.name, self.arguments)
+
+
+def written(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call in function-call notation: `get_price(ticker="MSFT")`."""
+    return f"{name}({', '.join(f'{key}={_json(value)}' for key, value in arguments.items())})"
 
 
 class CallRefused(Exception):
-    """The call is not one that can be executed; the message says why, to people and to the model."""
+    """The call breaks its definition; the message says how, to people and to the model."""
 
 
 def ready(call: Call, tools: Iterable[Tool]) -> ReadyCall:
     """Check a call against the definition of its tool. Raises CallRefused."""
     tool = _tool(call.name, {tool.name: tool for tool in tools})
-    arguments = _arguments(call.arguments)
+    arguments = arguments_of(call.arguments)
+    if tool.function is None:
+        problems = [f'{tool.name} takes no "{name}"' for name in tool.parameters.undeclared(arguments)]
+        if problems := problems or tool.parameters.problems(arguments):
+            raise CallRefused("; ".join(problems))
+        return ReadyCall(call, tool, arguments, None)
     given = {name: value for name, value in arguments.items() if value is not None or not tool.may_be_null(name)}
     problems = [*(f'{tool.name} takes no "{name}"' for name in given if name not in tool.types)]
     problems = problems or tool.parameters.problems(given)
@@ -69,14 +78,17 @@ def ready(call: Call, tools: Iterable[Tool]) -> ReadyCall:
 def execute(call: ReadyCall, wait: Wait) -> str:
     """Call the function, and return what it gives back as text: a text as it is, anything else as JSON.
 
-    Raises what the function raises, and TypeError where its result can't be written as JSON.
+    Only for a tool with a function. Raises what the function raises, and TypeError where its result can't be
+    written as JSON.
     """
+    assert call.tool.function is not None
+    assert call.bound is not None
     found = call.tool.function(*call.bound.args, **call.bound.kwargs)
     return result_text(wait(found) if isawaitable(found) else found)
 
 
 def error_text(problem: str) -> str:
-    """How a model is told that a call gave no result."""
+    """What the model gets for a call without a result."""
     return _json({"error": problem})
 
 
@@ -92,7 +104,8 @@ def _tool(name: str, tools: Mapping[str, Tool]) -> Tool:
     raise CallRefused(f'there is no tool "{name[:100]}"; {known}')
 
 
-def _arguments(text: str) -> Mapping[str, Any]:
+def arguments_of(text: str) -> Mapping[str, Any]:
+    """The arguments of a call. Raises CallRefused where they are not a JSON object."""
     try:
         arguments = parse_json(text)
     except NotJson as error:

@@ -32,7 +32,8 @@ class Tool:
     """A function that a model may call."""
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | None
+    """None where there is only a definition: its calls are shown and not executed."""
     definition: Mapping[str, Any]
     """As it stands under `tools` in a request and in training data, in the variant full."""
     parameters: Parameters
@@ -42,7 +43,7 @@ class Tool:
     """What makes the value of each parameter out of JSON."""
 
     def may_be_null(self, name: str) -> bool:
-        """True where None is the default, so that null means the same as leaving the argument out."""
+        """Whether None is the default, so that null means leaving the argument out."""
         return name in self.types and self.signature.parameters[name].default is None
 
 
@@ -64,7 +65,9 @@ def tool_of(function: Callable[..., Any]) -> Tool:
     try:
         parameters = parameters_of(orjson.loads(orjson.dumps(schema)))
     except InvalidSchema as error:
-        raise trouble(problem=f"its schema is none: {error.problem}", fix="Correct its annotations") from None
+        raise trouble(
+            problem=f"its parameters are not a JSON Schema: {error.problem}", fix="Correct its annotations"
+        ) from None
     return Tool(name, function, {"type": "function", "function": kept}, parameters, signature, types)
 
 
@@ -86,10 +89,10 @@ def _signature(function: Callable[..., Any], trouble: Trouble) -> Signature:
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
-        raise trouble(problem="Python does not know its signature", fix="Wrap it in a function of yours") from None
+        raise trouble(problem="Python can't read its signature", fix="Wrap it in a function") from None
     for parameter in signature.parameters.values():
         if stars := _GATHERING.get(parameter.kind):
-            problem = f"a model can't be told what {stars}{parameter.name} takes"
+            problem = f"{stars}{parameter.name} has no schema"
             raise trouble(problem=problem, fix="Name each parameter")
         if isinstance(parameter.default, FieldInfo):
             fix = f"Write {parameter.name}: Annotated[…, Field(…)] and a plain default"
@@ -119,8 +122,8 @@ def _type(name: str, hint: Any, trouble: Trouble) -> TypeAdapter[Any]:
         adapter.json_schema()
     except PydanticUserError:
         shown = getattr(hint, "__name__", None) or str(hint)
-        problem = f"the parameter {name} takes {shown}, which JSON has nothing for"
-        fix = "Take texts, numbers, lists, enums, dataclasses or pydantic models, and make it of them inside"
+        problem = f"the parameter {name} takes {shown}, which has no JSON form"
+        fix = "Take strings, numbers, lists, enums, dataclasses or pydantic models, and build it inside"
         raise trouble(problem=problem, fix=fix) from None
     return adapter
 
@@ -205,7 +208,7 @@ class _Recursive(Exception):
 def plain_schemas(adapters: Mapping[str, TypeAdapter[Any]]) -> tuple[dict[str, Schema], Schema]:
     """The schema of each type, and the definitions that they refer to: none, but for types that contain themselves.
 
-    Raises PydanticInvalidForJsonSchema for a type that JSON has nothing for.
+    Raises PydanticInvalidForJsonSchema for a type without a JSON form.
     """
     found, shared = TypeAdapter.json_schemas([(name, "validation", each) for name, each in adapters.items()])
     schemas = {name: found[name, "validation"] for name in adapters}

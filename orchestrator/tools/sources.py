@@ -1,4 +1,4 @@
-"""Finding the functions that are named: a Python file, a module, or one function of either."""
+"""Finding the tools that are named: Python functions of a file or a module, or definitions in a JSON file."""
 
 from __future__ import annotations
 
@@ -14,26 +14,35 @@ from typing import Any
 
 from orchestrator.errors import ToolsUnusable
 from orchestrator.spelling import did_you_mean
+from orchestrator.tools.definitions import ENDINGS, read_definitions
 from orchestrator.tools.functions import Tool, tool_of
 
 _FILE = ".py"
 
 
 def load_tools(sources: Iterable[str | Callable[..., Any]]) -> list[Tool]:
-    """The tools of FILE.py, package.module, either with :function, and of functions themselves, in their order.
+    """The tools of FILE.py or package.module, either with :function, of FILE.json, and of functions themselves.
 
-    A file or a module gives the public functions that it defines, or those in its `__all__`. It is run by this, as
-    `python FILE.py` would. Raises ToolsUnusable and FunctionUnusable.
+    A file or a module gives its public functions, or those in its `__all__`; its code runs, as with
+    `python FILE.py`. A JSON file gives definitions, see `read_definitions`. Raises ToolsUnusable,
+    FunctionUnusable.
     """
     tools: dict[str, Tool] = {}
     for source in sources:
-        for function in _functions(source) if isinstance(source, str) else [source]:
-            tool = tool_of(function)
+        for tool in _tools(source):
             known = tools.setdefault(tool.name, tool)
-            if known.function is not function:
-                problem = f'two functions are called "{tool.name}", and a model could not tell them apart'
+            if known is not tool and (known.function is None or known.function is not tool.function):
+                problem = f'two functions are called "{tool.name}"'
                 raise ToolsUnusable(source=source, problem=problem, fix="Rename one of them")
     return list(tools.values())
+
+
+def _tools(source: str | Callable[..., Any]) -> Iterable[Tool]:
+    if not isinstance(source, str):
+        return [tool_of(source)]
+    if source.endswith(ENDINGS):
+        return read_definitions(Path(source))
+    return map(tool_of, _functions(source))
 
 
 def _functions(source: str) -> Sequence[Callable[..., Any]]:
@@ -46,8 +55,8 @@ def _functions(source: str) -> Sequence[Callable[..., Any]]:
         return [_named(module, each, source) for each in public]
     found = [each for name, each in vars(module).items() if not name.startswith("_") and _is_defined(each, module)]
     if not found:
-        problem = "no public function is defined there"
-        raise ToolsUnusable(source=source, problem=problem, fix="Name a function of it: " + source + ":function")
+        fix = f"Name one of its functions: {source}:function"
+        raise ToolsUnusable(source=source, problem="it defines no public function", fix=fix)
     return found
 
 
@@ -64,9 +73,9 @@ def _named(module: ModuleType, name: str, source: str) -> Callable[..., Any]:
     if callable(found) and not isinstance(found, type):
         return found
     known = [each for each, value in vars(module).items() if inspect.isfunction(value)]
-    problem = f"there is no function {name}" if found is None else f"{name} is no function"
-    otherwise = f"It has {', '.join(known)}" if known else "Define it there"
-    fix = did_you_mean(name, known, "Perhaps {} is meant", otherwise=otherwise)
+    problem = f"there is no function {name}" if found is None else f"{name} is not a function"
+    otherwise = f"It defines {', '.join(known)}" if known else "Define it there"
+    fix = did_you_mean(name, known, "The nearest name is {}", otherwise=otherwise)
     raise ToolsUnusable(source=source, problem=problem, fix=fix)
 
 
@@ -75,12 +84,12 @@ def _module(source: str, place: str) -> ModuleType:
         return _run_file(Path(place)) if place.endswith(_FILE) else _imported(place)
     except _NotThere as error:
         raise ToolsUnusable(
-            source=source, problem=str(error), fix="Give FILE.py or package.module:function"
+            source=source,
+            problem=str(error),
+            fix="Give FILE.py, package.module:function, or FILE.json with definitions",
         ) from None
     except (Exception, SystemExit) as error:  # importing runs code that may do anything
-        raise ToolsUnusable(
-            source=source, problem=_raised(error), fix="Correct it; it must import cleanly"
-        ) from error
+        raise ToolsUnusable(source=source, problem=_raised(error), fix="Fix the error and try again") from error
 
 
 class _NotThere(Exception):
@@ -95,7 +104,7 @@ def _run_file(path: Path) -> ModuleType:
     name = f"tools_of_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise _NotThere(f"{path} is no Python file")
+        raise _NotThere(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.chat import conversation as lines
-from orchestrator.chat.conversation import open_connection
-from orchestrator.chat.terms import Target
+from orchestrator.chat import connection as lines
+from orchestrator.chat.connection import open_connection
+from orchestrator.chat.targets import Target
 from orchestrator.config import find_workspace
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import EndpointBusy, EndpointUnreachable, KeyRefused, NoAnswer, RequestRefused
@@ -83,7 +83,7 @@ def test_a_model_that_is_minutes_old_may_not_be_there_yet(
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.0)
     unknown = RequestRefused(endpoint="local", problem="no such model", status=404)
-    with pytest.raises(NoAnswer, match="may be unknown to its endpoint for some minutes"):
+    with pytest.raises(NoAnswer, match="can take a few minutes to appear"):
         ask(unknown, finished_at=950.0)
     with pytest.raises(NoAnswer) as caught:
         ask(unknown, finished_at=100.0)

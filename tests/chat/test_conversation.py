@@ -44,6 +44,7 @@ class Host:
         self.allowed = allowed
         self.keeps_on = keeps_on
         self.saw_all: list[Outcome] = []
+        self.results: list[str | None] = []
         self.heard: list[str] = []
 
     def said(self, text: str) -> None:
@@ -51,6 +52,9 @@ class Host:
 
     def allows(self, calls: list[ReadyCall]) -> Iterator[bool]:
         return (call.tool.name in self.allowed for call in calls)
+
+    def result_of(self, call: ReadyCall) -> str | None:
+        return self.results.pop(0) if self.results else None
 
     def saw(self, outcome: Outcome) -> None:
         self.saw_all.append(outcome)

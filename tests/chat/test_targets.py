@@ -9,7 +9,7 @@ import pytest
 from support.project import make_project
 from support.sweeping import Sweeping
 
-from orchestrator.chat.terms import find_target
+from orchestrator.chat.targets import find_target
 from orchestrator.errors import NothingToEvaluate, NoTunedModel, SeveralModels
 from orchestrator.store import runs as run_store
 from orchestrator.store.database import Database

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.chat.terms import ChatOptions, Target, Terms, agree
+from orchestrator.chat.targets import Target
+from orchestrator.chat.terms import ChatOptions, Terms, agree
 from orchestrator.config import find_workspace
 from orchestrator.dataset.files import inspect_file
 from orchestrator.dataset.shorten import in_variant
@@ -90,7 +91,9 @@ def test_wishes_come_before_training_and_are_noted(agreed: Callable[..., Terms])
     )
     assert terms.system == {"role": "system", "content": "Be brief."}
     assert (terms.fields["temperature"], terms.rejection_tools) == (0.5, frozenset())
-    assert terms.notes == ("the model was trained with the variant full, and is asked with no-parameters",)
+    assert terms.notes == (
+        "the model was trained with full definitions; these requests have definitions without parameters",
+    )
     assert agreed([row()], system="").system is None
 
 
@@ -101,12 +104,12 @@ def test_functions_unlike_those_of_training_are_named_with_the_place(agreed: Cal
     assert note == "alike"
     [note] = agreed([row(tools=[trained])], get_price).notes
     place = "parameters.properties.ticker.description"
-    assert note == f"get_price is defined otherwise than in training, at {place}: compare train.jsonl line 1"
+    assert note == f"get_price differs from its definition in training at {place}: train.jsonl line 1"
 
 
 def test_functions_missing_on_either_side_are_named(agreed: Callable[..., Terms]) -> None:
     notes = agreed([row()], sell).notes
-    assert "trained to call functions that are not given with --tools: get_price" in notes[0]
+    assert "trained to call functions that --tools does not give: get_price" in notes[0]
     assert "not in training, so the model may not know when to call it: sell" in notes[1]
 
 
@@ -114,17 +117,21 @@ def test_a_training_file_that_changed_since_is_not_compared(
     home: Path, make_run: Callable[..., Run], agreed: Callable[..., Terms]
 ) -> None:
     agreed([row()])
-    for path in ("train.jsonl", "gone.jsonl"):
+    for path, problem in (("train.jsonl", "has changed since the run"), ("gone.jsonl", "was moved or deleted")):
         run = make_run(training_path=path)
         target = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
         terms = agree(target, [tool_of(get_price)], ChatOptions())
         assert (terms.system, terms.variant) == (None, "full")
-        assert f"the training file {path} is gone or changed" in terms.notes[0]
+        terms = agree(target, [], ChatOptions())
+        assert terms.tools == ()
+        assert terms.notes[0].endswith("To send them: --tools FILE.jsonl or FILE.json")
+        terms = agree(target, [tool_of(get_price)], ChatOptions())
+        assert terms.notes[0].startswith(f"the training file {path} {problem}, so these tools can't be compared")
     target = Target(
         "ft:x", find_workspace().endpoint("local"), make_run(training_path="https://host/t"), frozenset()
     )
     [note] = agree(target, [tool_of(get_price)], ChatOptions()).notes
-    assert "https://host/t was not read here" in note
+    assert "https://host/t is not on this machine" in note
 
 
 def test_a_model_that_nobody_recorded_is_asked_in_full(home: Path) -> None:

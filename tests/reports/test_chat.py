@@ -44,7 +44,7 @@ def test_results_are_shown_in_part_and_on_one_line(console: Console) -> None:
     text = shown(console)
     assert text.count("\n") == 1
     assert "a\\nbbb" in text
-    assert text.endswith("… (5,002 characters in all)\n")
+    assert text.endswith("… (5,002 characters in total)\n")
 
 
 def test_a_call_that_could_not_be_checked_is_shown_as_it_was_written(console: Console) -> None:
@@ -61,9 +61,9 @@ def test_an_answer_keeps_its_lines_and_loses_its_control_characters() -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (Reply("", ()), ["the model answered nothing"]),
-        (Reply("no", (), refused=True), ["the model refused, or a filter of the endpoint stopped it"]),
-        (Reply("It is", (), cut=True), ["the answer is cut: it reached the endpoint's limit of tokens"]),
+        (Reply("", ()), ["the answer is empty"]),
+        (Reply("no", (), refused=True), ["the model refused, or the endpoint's content filter stopped it"]),
+        (Reply("It is", (), cut=True), ["the answer is cut: it reached the token limit"]),
         (Reply("", (outcome(Fate.REJECTION),)), []),
         (Reply("fine", ()), []),
     ],

@@ -188,10 +188,10 @@ def größe(x: int) -> None: ...
     ("function", "problem"),
     [
         (without_hint, "the parameter x has no type hint. Write x: str"),
-        (many, "can't be told what *numbers takes. Name each parameter"),
-        (open_ended, "can't be told what **options takes"),
+        (many, "*numbers has no schema. Name each parameter"),
+        (open_ended, "**options has no schema"),
         (unknown_hint, "its type hints can't be read: name 'Nowhere' is not defined"),
-        (no_json, "the parameter done takes Event, which JSON has nothing for"),
+        (no_json, "the parameter done takes Event, which has no JSON form"),
         (field_as_default, "the default of x is a Field. Write x: Annotated"),
         (größe, "its name does not fit"),
     ],

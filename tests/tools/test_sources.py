@@ -70,11 +70,11 @@ def test_two_functions_of_one_name_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("gone.py", "there is no file gone.py. Give FILE.py or package.module:function."),
+        ("gone.py", "there is no file gone.py. Give FILE.py, package.module:function, or FILE.json"),
         ("gone.module:f", "there is no module gone"),
-        ("drone.py:climp", "there is no function climp. Perhaps climb is meant."),
-        ("drone.py:Place", "Place is no function"),
-        ("neighbour.py", "no public function is defined there"),
+        ("drone.py:climp", "there is no function climp. The nearest name is climb."),
+        ("drone.py:Place", "Place is not a function"),
+        ("neighbour.py", "it defines no public function"),
         ("", '"" is neither a Python file nor the name of a module'),
         ("a b", "there is no module a b"),
     ],

@@ -1,0 +1,105 @@
+"""The options of `ask` and `chat` that say what goes with each request, as one value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.completion import complete_endpoint
+
+if TYPE_CHECKING:
+    from orchestrator.chat.terms import ChatOptions
+    from orchestrator.dataset.shorten import Cut
+    from orchestrator.dataset.variants import Variant
+    from orchestrator.tools.functions import Tool
+
+VARIANTS = ("full", "no-descriptions", "no-parameters", "no-tools")
+DROPS = "descriptions, parameters, tools or tool:NAME"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the user asked for; None means as in training."""
+
+    sources: tuple[str, ...]
+    endpoint: str | None
+    drop: Cut | None
+    variant: Variant | None
+    system: str | None
+    temperature: float | None
+
+    def load_tools(self) -> list[Tool]:
+        """The tools that were named; none stands for those of training."""
+        from orchestrator.tools.sources import load_tools
+
+        with redirect_stdout(sys.stderr):  # what a file prints is not an answer
+            return load_tools(self.sources)
+
+    def chat_options(self, **others: Any) -> ChatOptions:
+        """The same for a chat."""
+        from orchestrator.chat.terms import ChatOptions
+
+        given = {"variant": self.variant, "system": self.system, "temperature": self.temperature, "drop": self.drop}
+        return ChatOptions(**{**given, **others})
+
+
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add those options, given to the command as `asked`."""
+
+    @click.option(
+        "--tools",
+        "sources",
+        multiple=True,
+        metavar="SOURCE",
+        help="FILE.json with definitions, or Python functions: FILE.py or package.module, either with :function.  "
+        "[default: the training file's definitions]",
+    )
+    @click.option(
+        "--endpoint",
+        metavar="NAME",
+        shell_complete=complete_endpoint,
+        help="The endpoint of a model that ftorch did not train.",
+    )
+    @click.option("--drop", type=parse_drop, metavar="WHAT,…", help=f"Leave out of the definitions: {DROPS}.")
+    @click.option("--variant", type=click.Choice(VARIANTS), hidden=True, help="A preset in place of --drop.")
+    @click.option("--system", metavar="TEXT", help='The system message; "" for none.  [default: as in training]')
+    @click.option(
+        "--temperature",
+        type=click.FloatRange(0, 2),
+        help="Sampling temperature.  [default: 0 in ask, the endpoint's in chat]",
+    )
+    @wraps(command)
+    def with_options(
+        *args: Any,
+        sources: tuple[str, ...],
+        endpoint: str | None,
+        drop: Cut | None,
+        variant: Variant | None,
+        system: str | None,
+        temperature: float | None,
+        **others: Any,
+    ) -> None:
+        if drop is not None and variant is not None:
+            raise click.UsageError("give either --drop or --variant")
+        command(*args, asked=ModelOptions(sources, endpoint, drop, variant, system, temperature), **others)
+
+    return with_options
+
+
+def parse_drop(text: str) -> Cut:
+    """What to leave out of tool definitions. Raises click.BadParameter."""
+    from orchestrator.dataset.shorten import cut_of
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        if words:
+            return cut_of(words)
+    except ValueError as error:
+        raise click.BadParameter(f'it takes {DROPS}, not "{error}"') from None
+    raise click.BadParameter(f"it takes {DROPS}")
