@@ -1,4 +1,4 @@
-"""Alembic's environment: it runs on the engine that ftorch hands over, or on FTORCH_DATABASE_URL for developers."""
+"""Alembic's environment. It uses the engine that ftorch passes in, or FTORCH_DATABASE_URL for developers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def enforce_foreign_keys(connection: Connection, word: str) -> None:
 def check_foreign_keys(
     ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
 ) -> None:
-    """Raise DatabaseError, which undoes the migration, where it left a reference without its row."""
+    """Raise DatabaseError, which undoes the migration, if it left a reference without its row."""
     if ctx.dialect.name != "sqlite" or ctx.connection is None:
         return
     broken = ctx.connection.exec_driver_sql("PRAGMA foreign_key_check").first()

@@ -6,7 +6,7 @@ The functions below are what a notebook imports:
     run = submit("jobs/drone.toml")
     print(run.fine_tuned_model)
 
-Each is loaded when it is first used, so that importing the package costs nothing.
+Each is loaded on first use, so importing the package costs nothing.
 """
 
 from __future__ import annotations

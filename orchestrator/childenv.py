@@ -1,4 +1,4 @@
-"""The environment of processes that we start: what they need to run, and no key of the user's."""
+"""The environment of the processes we start: what they need to run, and none of the user's keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _BEGINNINGS = ("LC_", "PYTHON", "COV_", "COVERAGE_")
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """The variables for a process of ours; `more` come on top."""
+    """The variables for such a process, with `more` added."""
     kept = {name: text for name, text in os.environ.items() if name in _NEEDED or name.startswith(_BEGINNINGS)}
     return {**kept, **more}

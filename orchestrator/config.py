@@ -1,7 +1,7 @@
-"""Where things lie and which endpoints there are. Secrets are known by the NAME of their environment variable only.
+"""Paths of a project, and its endpoints. A secret is known only by the NAME of its environment variable.
 
 Endpoints come from `[endpoints.NAME]` tables in the user's own `ftorch.toml` and in the project's, whose keys win;
-`local` and `openai` are always there. What a project's table says about hosts and variables counts only once the
+`local` and `openai` always exist. What a project's table says about hosts and variables counts only once the
 user has allowed it (trust.py).
 """
 
@@ -55,25 +55,26 @@ class EndpointConfig:
     timeout_seconds: float = 60.0
     max_cost_usd_per_month: float | None = None
     allow_http: bool = False
-    """Go to `base_url` without encryption even where it leads off this machine."""
+    """Allow an unencrypted `base_url` even if it is on another machine."""
     prices: Path | None = None
-    """The user's own table of prices, whose rows come before the shipped ones."""
+    """The user's own price table; its rows come before those shipped with ftorch."""
     hyperparameters: Literal["method", "top-level"] = "method"
-    """Where the host reads them in a create request: in `method`, or at the top as in the API before 2024-12."""
+    """Where the host expects them in a create request: in `method`, or at the top level as in the API before
+    2024-12."""
     result: Literal["model", "last-checkpoint"] = "model"
-    """What a succeeded job yields: the model that it names, or, on hosts that name none, its last checkpoint."""
+    """The model of a succeeded job: the one it names or, on hosts that name none, its last checkpoint."""
     suffix_max: int | None = None
-    """The most characters that the host takes in a suffix; None for what its type is known to take."""
+    """The most characters that the host accepts in a suffix; None for the limit of its type."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every request. `${NAME}` in a value, here and below, is an environment variable's value."""
+    """Sent with every request. In these tables `${NAME}` in a value is an environment variable's value."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Sent with every request."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Sent with every request for a fine-tuning job."""
     source: str = field(default="built in", compare=False)
     to_allow: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """The keys of the project's table that lead to a host, a variable or an account, while the user has not allowed
-    them."""
+    """The keys of the project's table that name a host, a variable or an account and that the user has not allowed
+    yet."""
     api: str = "v1"
     """Azure: the dialect, "v1" or the date of an api-version."""
     auth: Auth = "key"
@@ -81,17 +82,17 @@ class EndpointConfig:
     subscription_id: str | None = None
     resource_group: str | None = None
     account: str | None = None
-    """Azure: with the two above, the resource as its management knows it."""
+    """Azure: with the two above, identifies the resource to Azure's management API."""
     arm_url: str | None = None
     """Azure: where deployments are managed; None for the public cloud."""
     import_variables: tuple[str, ...] = ()
-    """Azure: the environment variables that an address of a data file may be filled in with."""
+    """Azure: the environment variables that may be filled into the address of a data file."""
     import_private: bool = False
     """Azure: addresses of data files may be http:// and may lead into private networks."""
 
     @property
     def problem(self) -> str | None:
-        """Why this endpoint can't be used now, with the next step; None when it can."""
+        """Why this endpoint can't be used now, with the next step; None if it can."""
         return self.setup_problem or self.missing_key
 
     @property
@@ -100,13 +101,13 @@ class EndpointConfig:
         price need no key."""
         if self.to_allow:
             named = ", ".join(f"{key} = {json.dumps(value)}" for key, value in self.to_allow.items())
-            return f"{self.source} says {named}; look at that file, and allow it with: ftorch endpoints trust"
+            return f"{self.source} says {named}; check that file, then allow it with: ftorch endpoints trust"
         if self.type in _EXAMPLES and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "{_EXAMPLES[self.type]}"'
         for address in (self.base_url, self.arm_url):
             if address and not self.allow_http and not _is_safe_way(address):
                 return (
-                    f"on the way to {address} anybody can read the key and the data; "
+                    f"the key and the data would travel to {address} unencrypted; "
                     f"give an https:// address, or set allow_http = true in {self.source}"
                 )
         if found := self._path_problem():
@@ -133,21 +134,21 @@ class EndpointConfig:
     def _path_problem(self) -> str | None:
         path = urlsplit(self.base_url or "").path.rstrip("/")
         if "//" in path:
-            return f"its base_url {self.base_url} has // in its path; write it with one / in {self.source}"
+            return f"its base_url {self.base_url} has // in its path; write a single / in {self.source}"
         if route := _ROUTE.search(path):
             whole = (self.base_url or "").partition(route[0])[0]
-            return f"its base_url goes on to a route of the API ({route[0]}); in {self.source} write {whole}"
+            return f"its base_url includes a route of the API ({route[0]}); in {self.source} write {whole}"
         return None
 
     def _azure_problem(self) -> str | None:
         if "/api/projects" in urlsplit(self.base_url or "").path:
             return (
-                f"{self.base_url} is the address of a project; give its resource's in {self.source}, "
+                f"{self.base_url} is the address of a project; give the resource's address in {self.source}, "
                 "which is the same without /api/projects/…"
             )
         if urlsplit(self.base_url or "").query:
             return (
-                f"its base_url in {self.source} has a query (?…); leave that away, and name the API's version with "
+                f"its base_url in {self.source} has a query (?…); remove it, and name the API's version with "
                 'api = "v1" or its date'
             )
         if self.auth == "entra" and not _is_installed("azure.identity"):
@@ -170,7 +171,7 @@ def _require_none(name: str, problem: str | None) -> None:
 
 _ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)$")
 _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https://RESOURCE.openai.azure.com"}
-"""Addresses of the types that have none by themselves."""
+"""Addresses of the types that have a default."""
 
 
 def _is_safe_way(base_url: str) -> bool:
@@ -211,7 +212,7 @@ class Workspace:
     database_url: str
     endpoints: Mapping[str, EndpointConfig]
     reach: trust.Reach = field(default_factory=dict)
-    """What the project's file names that needs the user's leave, allowed or not."""
+    """What the project's file names that needs the user's permission, allowed or not."""
 
     @property
     def project_file(self) -> Path:
@@ -228,7 +229,7 @@ def find_workspace(start: Path | None = None) -> Workspace:
     """The workspace of a job file or a directory (default: the current one).
 
     The root is the nearest directory upwards that has an ftorch.toml, .ftorch or .git, else the current directory.
-    State lies in $FTORCH_HOME, else in .ftorch under the root; the database is $FTORCH_DATABASE_URL, else
+    State is in $FTORCH_HOME, else in .ftorch under the root; the database is $FTORCH_DATABASE_URL, else
     ftorch.db in the state directory. Raises InvalidConfig, TomlSyntaxError and TomlUnreadable.
     """
     root = _find_root(start or Path.cwd())
@@ -259,7 +260,7 @@ def built_in_endpoints() -> dict[str, EndpointConfig]:
 
 
 def _load_endpoints(root: Path) -> tuple[dict[str, EndpointConfig], trust.Reach]:
-    """The endpoints by name, and what the project's file names that needs the user's leave."""
+    """The endpoints by name, and what the project's file names that needs the user's permission."""
     tables = _built_in_tables()
     endpoints = built_in_endpoints()
     user = _read_if_there(user_config_path())
@@ -289,9 +290,9 @@ def _read_if_there(path: Path) -> TomlSource | None:
 
 
 def _require_built_in_stay(project: TomlSource, reach: trust.Reach) -> None:
-    """The name `openai` means OpenAI. Raises InvalidConfig where a project means something else by it."""
+    """The name `openai` means OpenAI. Raises InvalidConfig if a project redefines it."""
     problems = [
-        f"{project.place('endpoints', name, key)}: a project can't change where {name} leads ({key}); "
+        f"{project.place('endpoints', name, key)}: a project can't redirect {name} ({key}); "
         f"give this endpoint another name, or set it in {user_config_path()}"
         for name, found in reach.items()
         if name in BUILT_IN
@@ -307,13 +308,13 @@ def _built_in_tables() -> dict[str, Table]:
 
 
 def _laid_over(table: Table, below: Table) -> Table:
-    """The table over that of a file read before; of another type, it replaces that one."""
+    """The table merged over that of a file read before; if the types differ, it replaces that one."""
     is_same = table.get("type", below.get("type")) == below.get("type")
     return {**below, **table} if is_same else table
 
 
 def _reach(name: str, table: Table, below: Table) -> dict[str, Any]:
-    """The keys of the table that lead elsewhere than the endpoint leads without it."""
+    """The keys of the table that name another host or account than the endpoint has without it."""
     if table.get("type", below.get("type")) == "local":
         return {}  # it stays in this process
     config = _with_defaults(name, below, "") if below else None

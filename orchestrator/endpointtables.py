@@ -1,4 +1,4 @@
-"""The `[endpoints.NAME]` tables of a file: which keys there are, what each may say, and what is said otherwise."""
+"""The `[endpoints.NAME]` tables of a file: their keys, the allowed values, and the defaults."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
     "compatible": {},
     "azure": {"api_key_env": "AZURE_OPENAI_API_KEY"},
 }
-"""What a type sets where the table says nothing."""
+"""What a type sets if the table doesn't."""
 _MAX_NAME = 64
 
 
 def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Table]:
-    """The tables of one file, by the endpoint's name; those of the `known` endpoints may leave their type out.
+    """The tables of one file by endpoint name; those of the `known` endpoints may leave out their type.
     Raises InvalidConfig with all its problems."""
     problems = [source.unknown_key((key,), ["endpoints"]) for key in source.data if key != "endpoints"]
     tables = source.data.get("endpoints", {})
@@ -73,13 +73,13 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
     if table.get("auth") == "entra" and "api_key_env" in table:
         place = source.place("endpoints", name, "api_key_env")
-        problems.append(f'{place}: with auth = "entra" no key is used; take out either of them')
+        problems.append(f'{place}: with auth = "entra" no key is used; remove one of the two')
     return problems
 
 
 def _finding(key: str, value: Any) -> str:
-    """A key that was pasted where its variable's name belongs, or a password in an address, must not reach a screen
-    or a log."""
+    """A key pasted where its variable's name belongs, or a password in an address, must not reach a screen or a
+    log."""
     if key in ("base_url", "arm_url") and "@" in str(value):
         return ", without a user name and password"
     if key in ("base_url", "arm_url") and "?" in str(value):
@@ -92,8 +92,8 @@ class _Rule:
     fits: Callable[[Any], bool]
     sentence: str
     reaches: bool = True
-    """Whether the key leads to a host, a variable, an account or a program, or takes a protection away: in a
-    project's file it then needs the user's leave. A new key does, until somebody has thought about it."""
+    """Whether the key names a host, a variable, an account or a program, or turns off a protection: a project's
+    file needs the user's permission for it. A new key does by default."""
 
 
 def _is_number(value: Any) -> bool:
@@ -101,7 +101,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    """Without a user name, a password, or a secret in its query: those would be in a file, and shown."""
+    """Without a user name, a password, or a secret in its query: those would be stored in a file and shown."""
     try:
         address = urlsplit(value)
         is_whole = address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
@@ -122,20 +122,20 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
 
 
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
-"""`${NAME}` in a value stands for the value of an environment variable."""
+"""`${NAME}` in a value stands for an environment variable's value."""
 _SECRET_PLACES = ("api_key_env", "import_variables", "headers", "query", "body")
 _LONGEST_SHOWN = 30
-"""Characters of a wrong value: a pasted key is longer than any right one."""
+"""The longest wrong value that is shown: a pasted key is longer than any right value."""
 _SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|signature|\bsig\b|\bcode\b", re.IGNORECASE)
 _OWN_FIELDS = (
     *("model", "training_file", "validation_file", "seed", "suffix", "metadata", "method", "hyperparameters"),
     "trainingType",
 )
-"""The fields of a create request that the job file decides."""
+"""The fields of a create request that the job file sets."""
 
 
 def _are_headers(value: Any) -> bool:
-    """Names and values as RFC 9110 has them, in ASCII."""
+    """Names and values as defined by RFC 9110, in ASCII."""
     if not isinstance(value, dict):
         return False
     return all(
@@ -159,7 +159,7 @@ def _is_body(value: Any) -> bool:
         return False
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):  # TOML's dates, and numbers that JSON has not
+    except (TypeError, ValueError):  # TOML's dates, and numbers that JSON doesn't have
         return False
     return True
 
@@ -172,7 +172,7 @@ _AZURE_KEYS = (
     *("api", "auth", "subscription_id", "resource_group", "account", "arm_url"),
     *("import_variables", "import_private"),
 )
-# Capitals only: many providers' keys are letters, digits and underscores, and would else pass as a name.
+# Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
 _VARIABLE = r"[A-Z_][A-Z0-9_]*"
 _DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
@@ -211,18 +211,18 @@ RULES: Mapping[str, _Rule] = {
         reaches=False,
     ),
     "headers": _Rule(
-        _are_headers, 'must be a table of texts, with a secret as a variable, such as { X-Token = "${TEAM_TOKEN}" }'
+        _are_headers, 'must be a table of strings, with secrets as variables, such as { X-Token = "${TEAM_TOKEN}" }'
     ),
     "query": _Rule(
-        _is_query, 'must be a table of texts, with a secret as a variable, such as { code = "${TEAM_CODE}" }'
+        _is_query, 'must be a table of strings, with secrets as variables, such as { code = "${TEAM_CODE}" }'
     ),
     "body": _Rule(
         _is_body,
-        f"must be a table of what JSON can say, without what the job file decides ({', '.join(_OWN_FIELDS)})",
+        f"must be a table of JSON values, without the fields the job file sets ({', '.join(_OWN_FIELDS)})",
     ),
     "prices": _Rule(
         lambda value: isinstance(value, str) and value.endswith(".toml"),
-        'must be the path of a TOML file, such as "prices.toml" beside this one',
+        'must be the path of a TOML file, such as "prices.toml" next to this one',
         reaches=False,
     ),
     "api": _Rule(
@@ -231,7 +231,7 @@ RULES: Mapping[str, _Rule] = {
         reaches=False,
     ),
     "auth": _Rule(lambda value: value in ["key", "entra"], 'must be "key" or "entra"'),
-    # The names' rules are those of Azure's page "Naming rules and restrictions for Azure resources".
+    # The rules for names are those of Azure's page "Naming rules and restrictions for Azure resources".
     "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
     "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
     "arm_url": _Rule(_is_address, 'must be an address such as "https://management.azure.com"'),

@@ -2,8 +2,8 @@
 
 The class docstring is the default message: its `{fields}` are filled from the keyword arguments, which stay
 readable as `error.facts`. A message names the place, what was found, and the next step. The command line prints
-it without a traceback and exits with `exit_code`: 1 when the world refused, 2 when the request was wrong, 4 when a
-person has to decide.
+it without a traceback and exits with `exit_code`: 2 for a wrong request, 4 when a person has to decide, and 1
+otherwise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class AwaitsPerson(FtorchError):
 
 
 class Stopped(KeyboardInterrupt):
-    """The user stopped waiting, by Ctrl-C or a signal. What was begun goes on, or is taken up again by `resume`."""
+    """Stopped by the user, with Ctrl-C or a signal. What already began continues or is resumed by `ftorch
+    resume`."""
 
 
 class ExtraMissing(FtorchError):
@@ -62,7 +63,7 @@ class InvalidFile(UsageError):
         super().__init__("\n".join(problems), path=path, problems=problems)
 
 
-# --- What the engine drives --------------------------------------------------------------------------------------
+# --- Items that the engine drives --------------------------------------------------------------------------------
 
 
 class IllegalMove(FtorchError):
@@ -90,7 +91,7 @@ class ToolsUnusable(UsageError):
 
 
 class InvalidFunctions(InvalidFile):
-    """The functions of {path} have problems, and nothing was made."""
+    """The functions in {path} have problems, and nothing was generated."""
 
     def __init__(self, path: object, problems: list[str]) -> None:
         most = 20
@@ -103,7 +104,7 @@ class NoSuchTool(UsageError):
 
 
 class SeveralModels(UsageError):
-    """ "{key}" stands for {count} models. Name one run or model instead; the best: ftorch sweep best {key}"""
+    """ "{key}" matches {count} models. Name one run or model. To see the best one: ftorch sweep best {key}"""
 
 
 class BaseUnknown(UsageError):
@@ -116,13 +117,13 @@ class PromptsUnusable(UsageError):
 
 
 class CallNotAllowed(UsageError):
-    """The model wants to call {call}, and there is no terminal to ask at. It was not executed. If the function is
-    harmless, allow it: --yes-to {name}"""
+    """The model wants to call {call}, and there is no terminal to ask at. The call was not executed. If the
+    function is harmless, allow it: --yes-to {name}"""
 
 
 class StillCalling(FtorchError):
-    """The model was still calling functions after {rounds} rounds and gave no answer. Allow more rounds with
-    --max-rounds, or check what the functions return."""
+    """The model was still calling functions after {rounds} rounds and gave no answer. Raise --max-rounds, or check
+    what the functions return."""
 
 
 # --- Data files: training, validation, logs, prices -----------------------------------------------------------
@@ -133,16 +134,17 @@ class InvalidData(FtorchError):
 
 
 class DataFileNotFound(UsageError):
-    """There is no data file {path}. Give the path of a JSONL file; a job file's paths are relative to it."""
+    """There is no data file {path}. Give the path of a JSONL file; paths in a job file are relative to the job
+    file."""
 
 
 class DataBehindAddress(UsageError):
-    """{path} names data at {address}, which are not looked at here. Download the file, then run: ftorch data check
-    FILE"""
+    """{path} takes its data from {address}, which is not read by this command. Download the file, then run: ftorch
+    data check FILE"""
 
 
 class DataFileEmpty(UsageError):
-    """The data file {path} is empty. Write one example on each line, at least 10 of them for training."""
+    """The data file {path} is empty. Write one example per line, at least 10 for training."""
 
 
 class DataFileUnreadable(UsageError):
@@ -154,19 +156,20 @@ class NoSuchKind(UsageError):
 
 
 class PricesUnreadable(UsageError):
-    """The price table {path} can't be used: {problem}. Correct it, or leave it out to use the one shipped."""
+    """The price table {path} can't be used: {problem}. Fix it, or leave it out to use the one shipped with
+    ftorch."""
 
 
 class OutputExists(UsageError):
-    """{path} is there already, and nothing was written. Give another name, or add --force to replace it."""
+    """{path} already exists, and nothing was written. Choose another name, or add --force to replace it."""
 
 
 class OutputUnwritable(FtorchError):
-    """{path} can't be written: {problem}. Nothing was changed; give another place."""
+    """{path} can't be written: {problem}. Nothing was changed. Choose another path."""
 
 
 class RowsNotConverted(FtorchError):
-    """Some examples of {path} can't be converted, and nothing was written."""
+    """Some examples in {path} can't be converted, and nothing was written."""
 
     def __init__(self, path: object, problems: list[str], left_out: int = 0, *, advice: str) -> None:
         more = [f"… and {left_out:,} more"] if left_out else []
@@ -175,7 +178,7 @@ class RowsNotConverted(FtorchError):
 
 
 class LineUnreadable(FtorchError):
-    """{path}, line {line}: {problem}. Nothing was written; ftorch data check {path} shows all that is wrong."""
+    """{path}, line {line}: {problem}. Nothing was written. See all problems: ftorch data check {path}"""
 
 
 class NotExamples(UsageError):
@@ -183,28 +186,28 @@ class NotExamples(UsageError):
 
 
 class NoGoodExample(UsageError):
-    """{path} holds no example without errors; the first: line {line}, {problem}.
-    See them all: ftorch data check {path}"""
+    """Every example in {path} has errors. The first: line {line}, {problem}.
+    See all of them: ftorch data check {path}"""
 
 
 class LogOutputTaken(UsageError):
-    """{path} is there already, and nothing was written. Give other names with --out-cases and --out-training."""
+    """{path} already exists, and nothing was written. Choose other names with --out-cases and --out-training."""
 
 
 class NothingInLog(FtorchError):
-    """No request of the log {path} can become a case or a training example, so nothing was written:
+    """No request in the log {path} can become a case or a training example, so nothing was written:
     {reasons}
-    Add "rating": "good", or a "correction", to the lines whose right answer you know."""
+    Add "rating": "good", or a "correction", to the lines whose correct answer you know."""
 
 
 class OutputIsSource(UsageError):
-    """{path} is the file to be split, and would be replaced. Give another folder with -o."""
+    """{path} is the input file and would be overwritten. Choose another folder with -o."""
 
 
 class SplitLeavesNothing(UsageError):
-    """{path}: the {part} file would be empty. Of {examples} example(s), {groups} group(s) have prompts that differ;
-    alike prompts stay together, and the share of {share} comes to no whole group. Nothing was written.
-    Give a larger share, 0 for no such file, or a file with more examples."""
+    """{path}: the {part} file would be empty. The {examples} example(s) form {groups} group(s) of similar prompts,
+    and a group is never split; a share of {share} is less than one group. Nothing was written. Raise the share, set
+    it to 0 for no such file, or use a file with more examples."""
 
 
 class DefinitionsDiffer(FtorchError):
@@ -216,7 +219,7 @@ class ColumnsUnclear(UsageError):
 
 
 class ToolsFileUnusable(UsageError):
-    """The file of tool definitions {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
+    """The tool definitions in {path} can't be used: {problem}. Give a JSON file that holds a list of tools."""
 
 
 class ParquetMissing(ExtraMissing):
@@ -228,11 +231,11 @@ class ParquetMissing(ExtraMissing):
 
 class RowChanged(FtorchError):
     """{path}, line {line}: the file changed during the review. All decisions are kept. Run the command again;
-    rows that are still the same keep theirs."""
+    unchanged rows keep theirs."""
 
 
 class ReviewFileForeign(UsageError):
-    """{path} is where decisions on rows are kept, but it holds none. Move it away; nothing was written to it."""
+    """{path} should hold review decisions, but holds none. Nothing was written to it. Move it away."""
 
 
 class ReviewFileUnreadable(UsageError):
@@ -240,13 +243,13 @@ class ReviewFileUnreadable(UsageError):
 
 
 class DecisionNotKept(FtorchError):
-    """The decision can't be written to {path}: {problem}. Those before it are kept. Make the file writable, and run
-    the command again."""
+    """The decision can't be written to {path}: {problem}. Earlier decisions are kept. Make the file writable, and
+    run the command again."""
 
 
 class NobodyReviews(UsageError):
-    """{rows} of {path} to review, and no terminal to ask at. Run this at a terminal, pipe in one decision a line
-    (accept, drop, flag, skip), or write a sheet for somebody: ftorch data review {path} --sheet SHEET.csv"""
+    """{rows} of {path} to review, but there is no terminal to ask at. Run this in a terminal, pipe in one decision
+    per line (accept, drop, flag, skip), or write a sheet to fill in: ftorch data review {path} --sheet SHEET.csv"""
 
 
 class NothingSelected(UsageError):
@@ -254,18 +257,18 @@ class NothingSelected(UsageError):
 
 
 class NothingLeft(UsageError):
-    """No row of {path} is {what}, so nothing was written. Go on with the review: ftorch data review {path}"""
+    """No row of {path} is {what}, so nothing was written. Continue the review: ftorch data review {path}"""
 
 
 class OutputIsReviewed(UsageError):
-    """{path} is the file under review, or holds its decisions, and a review replaces neither. Give another name."""
+    """{path} is the file under review or its decisions file, and is not replaced. Choose another name."""
 
 
 class SheetUnusable(InvalidFile):
-    """{path} has problems, and no decision was taken from it."""
+    """{path} has problems, and no decision was recorded from it."""
 
     def __init__(self, path: object, problems: list[str]) -> None:
-        super().__init__(path, [*problems, "Nothing was recorded. Correct the sheet and apply it again."])
+        super().__init__(path, [*problems, "Nothing was recorded. Fix the sheet and apply it again."])
 
 
 # --- Generations: data made from function definitions -----------------------------------------------------------
@@ -276,26 +279,26 @@ class GenerationSettings(UsageError):
 
 
 class NoOutput(UsageError):
-    """No file is named for the examples. Add -o OUT, as in: ftorch data generate TOOLS -o train.jsonl"""
+    """No output file was given. Add -o OUT, as in: ftorch data generate TOOLS -o train.jsonl"""
 
 
 class NoTeacher(UsageError):
-    """Nobody is named to write the requests. Add --model NAME and --endpoint NAME for a teacher, or --offline for
-    words from templates."""
+    """No teacher model was given. Add --model NAME and --endpoint NAME, or --offline to write the requests from
+    templates."""
 
 
 class TeacherIsRehearsal(UsageError):
-    """The models of "{endpoint}" are the tiny trainer's, and write no requests. Name another endpoint with
-    --endpoint, or add --offline for words from templates."""
+    """The models on "{endpoint}" are tiny models, which can't write requests. Choose another endpoint with
+    --endpoint, or add --offline to use templates."""
 
 
 class NothingToGenerate(UsageError):
-    """{origin}: there is no call to make examples of. Give functions beside the rejection tool."""
+    """{origin}: there is no function to make calls of. Add functions other than the rejection tool."""
 
 
 class RejectionToolNeedsArguments(UsageError):
-    """{origin}: the rejection tool "{name}" can't be called without arguments: {problem}. Leave --rejection-tool
-    out to reject in words, or make its parameters optional."""
+    """{origin}: the rejection tool "{name}" can't be called without arguments: {problem}. Make its parameters
+    optional, or leave out --rejection-tool to refuse in words."""
 
 
 class NoSuchFunction(UsageError):
@@ -303,30 +306,30 @@ class NoSuchFunction(UsageError):
 
 
 class BudgetWithoutPrice(UsageError):
-    """The price of {model} on {endpoint} is not known, so a budget can't hold. Add the price (prices = "FILE" in
-    ftorch.toml, see docs/cost.md), or leave --max-cost-usd out."""
+    """The price of {model} on {endpoint} is unknown, so a budget can't be enforced. Add the price (prices = "FILE"
+    in ftorch.toml, see docs/cost.md), or leave out --max-cost-usd."""
 
 
 class GenerationUnderWay(AwaitsPerson):
-    """{path} is being made by generation {id} ({reason}), from other functions or settings. Run "ftorch resume" to
-    carry it on, or add --replace to end it and begin this one; its answers are kept."""
+    """{path} belongs to the unfinished generation {id} ({reason}), which uses other functions or settings. Run
+    "ftorch resume" to finish it, or add --replace to end it and start this one; its answers are kept."""
 
 
 class AppendedFileChanged(FtorchError):
-    """{path} has changed since this generation began to append to it, and nothing was written. Run the command
-    again: answers that are recorded are not asked for again."""
+    """{path} has changed since this generation started appending to it, and nothing was written. Run the command
+    again: recorded answers are reused."""
 
 
 class NoSuchEvaluation(UsageError):
-    """No evaluation that is done is called "{key}" or has an id that begins so. Known: {known}."""
+    """No finished evaluation has the name "{key}" or an id that starts with it. Known: {known}."""
 
 
 class EvaluationFileChanged(UsageError):
-    """{path} is not the file that evaluation {evaluation} asked any more. Evaluate again first: ftorch evaluate"""
+    """{path} has changed since evaluation {evaluation}. Evaluate again first: ftorch evaluate"""
 
 
 class NoFailures(UsageError):
-    """{evaluation}: no case of it was answered wrongly by {model}, so there is nothing to make."""
+    """{evaluation}: {model} answered no case wrongly, so there is nothing to generate."""
 
 
 class FunctionNotEnumerable(UsageError):
@@ -338,8 +341,8 @@ class CellOutdated(UsageError):
 
 
 class NoValidCall(FtorchError):
-    """No valid call of {name} was found in {tries} tries for one of its forms: {problem}. Give examples of values
-    in its definition."""
+    """No valid call of {name} was found in {tries} tries for one of its forms: {problem}. Add example values to its
+    definition."""
 
 
 # --- The database ---------------------------------------------------------------------------------------------
@@ -356,34 +359,34 @@ class DatabaseTooNew(DatabaseError):
 
 class DatabaseUnreleased(DatabaseError):
     """The database {place} was made by an unreleased version of ftorch (its schema is {found}). This version can't
-    read it, and has changed nothing. Let that version finish what is under way. Then start a new database
-    ({start}), in which submitting an earlier job file trains once more, and record the jobs of each endpoint:
-    ftorch adopt --all --endpoint NAME"""
+    read it and changed nothing. Let that version finish its runs, then start a new database ({start}). The new one
+    does not know earlier runs, so submitting their job files would train again; record the jobs of each endpoint
+    first: ftorch adopt --all --endpoint NAME"""
 
 
 class DatabaseBusy(DatabaseError):
-    """The database {place} was locked by another program for {seconds:.0f} s. Nothing was lost: try again."""
+    """The database {place} was locked by another program for {seconds:.0f} s. Nothing was lost. Try again."""
 
 
 class DatabaseFull(DatabaseError):
-    """There is no room left to write the database {place}. Free some disk space. A run that ftorch status
-    then lists goes on with: ftorch resume. If it lists no new one, nothing was recorded: run the same command
+    """The disk is full, so the database {place} can't be written. Free some disk space, then run ftorch status. If
+    it lists your run, continue with: ftorch resume. If it doesn't, nothing was recorded: run the same command
     again"""
 
 
 class DatabaseReadOnly(DatabaseError):
     """The database {place} can't be written ({problem}). Make the file and its directory writable for this user.
-    Where nothing is recorded there yet, FTORCH_HOME may name another directory instead."""
+    If nothing is recorded in it yet, you can set FTORCH_HOME to another directory instead."""
 
 
 class DatabaseCorrupt(DatabaseError):
-    """The file {place} is damaged or no database ({problem}). {restore}"""
+    """The file {place} is damaged or is not a database ({problem}). {restore}"""
 
 
 class DatabaseLost(DatabaseError):
-    """The database {place} {finding}. Requests that cost money were recorded in it: {count}. Nothing was changed.
-    Put back the lost file or a copy of it, if there is one. Otherwise go on with what is there ({accept}), and
-    before anything is submitted record the jobs of each endpoint: ftorch adopt --all --endpoint NAME"""
+    """The database {place} {finding}. Paid requests that were recorded in it: {count}. Nothing was changed. Restore
+    the lost file, or a copy of it, if there is one. Otherwise continue with the present one ({accept}), and before
+    you submit anything record the jobs of each endpoint: ftorch adopt --all --endpoint NAME"""
 
 
 # --- Endpoints ---------------------------------------------------------------------------------------------------
@@ -401,62 +404,62 @@ class EndpointError(FtorchError):
 
 
 class TeacherRefuses(EndpointError):
-    """{endpoint} refused {count} requests in a row: {problem}. Nothing was written. A host that knows no structured
-    output wants --plain-json."""
+    """{endpoint} refused {count} requests in a row: {problem}. Nothing was written. If the host doesn't support
+    structured output, add --plain-json."""
 
 
 class EndpointUnreachable(EndpointError):
-    """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost; when it is back, {onward}"""
+    """The endpoint {endpoint} can't be reached: {problem}. Nothing was lost. When it is back, {onward}"""
 
 
 class NotAnAnswer(EndpointUnreachable):
-    """The endpoint {endpoint} answered, but with no answer: {problem}. Run the same command again"""
+    """The endpoint {endpoint} responded without an answer: {problem}. Run the same command again"""
 
 
 class AnswerUnreadable(EndpointUnreachable):
-    """The endpoint {endpoint} answered with something that can't be used: {problem}. Nothing was lost; when that is
-    put right, {onward}"""
+    """The endpoint {endpoint} gave a response that can't be used: {problem}. Nothing was lost. Once that is fixed,
+    {onward}"""
 
 
 class KeyRefused(EndpointError):
     """The endpoint {endpoint} refused the key in {api_key_env}: {problem}.
-    Nothing was lost; correct that, then {onward}"""
+    Nothing was lost. Fix that, then {onward}"""
 
 
 class SignInFailed(KeyRefused):
-    """No way to sign in to the endpoint {endpoint} with Entra ID works. Tried: {tried}.
-    Nothing was lost; {remedy}, then {onward}"""
+    """Signing in to the endpoint {endpoint} with Entra ID failed. Tried: {tried}.
+    Nothing was lost. To continue, {remedy}, then {onward}"""
 
 
 class SignInRefused(KeyRefused):
-    """The endpoint {endpoint} refused a fresh token of Entra ID: {problem}.
-    Nothing was lost; sign in to the tenant of the resource (az login), then {onward}"""
+    """The endpoint {endpoint} refused a fresh Entra ID token: {problem}.
+    Nothing was lost. Sign in to the tenant of the resource (az login), then {onward}"""
 
 
 class TokenUnfit(SignInRefused):
-    """The endpoint {endpoint} takes no token of this sign-in: {problem}.
-    Nothing was lost; correct that, then {onward}"""
+    """The endpoint {endpoint} doesn't accept tokens of this sign-in: {problem}.
+    Nothing was lost. Fix that, then {onward}"""
 
 
 class NetworkRefused(KeyRefused):
-    """The endpoint {endpoint} takes no request from this network: {problem}.
-    Nothing was lost; when it does, {onward}"""
+    """The endpoint {endpoint} doesn't accept requests from this network: {problem}.
+    Nothing was lost. Once it does, {onward}"""
 
 
 class ProxyRefused(KeyRefused):
     """The proxy on the way to the endpoint {endpoint} refused the connection: {problem}.
-    Nothing was lost; correct that, then {onward}"""
+    Nothing was lost. Fix that, then {onward}"""
 
 
 class RoleMissing(KeyRefused):
     """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
-    Nothing was lost; let somebody assign it a role on the resource, "Foundry Owner" or "Cognitive Services OpenAI
-    Contributor", which may take minutes to hold, then {onward}"""
+    Nothing was lost. Have the role "Foundry Owner" or "Cognitive Services OpenAI Contributor" on the resource
+    assigned to it (this can take minutes to take effect), then {onward}"""
 
 
 class QuotaExhausted(EndpointError):
     """The endpoint {endpoint} says the account has no quota or credit left: {problem}.
-    Nothing was lost; add credit, then {onward}"""
+    Nothing was lost. Add credit, then {onward}"""
 
 
 class RequestRefused(EndpointError):
@@ -464,7 +467,7 @@ class RequestRefused(EndpointError):
 
 
 class NoJobList(RequestRefused):
-    """The endpoint {endpoint} gives no list of its fine-tuning jobs: {problem}"""
+    """The endpoint {endpoint} didn't list its fine-tuning jobs: {problem}"""
 
 
 class EndpointBusy(EndpointError):
@@ -472,23 +475,22 @@ class EndpointBusy(EndpointError):
 
 
 class AskingEnded(EndpointError):
-    """The endpoint {endpoint} did not go on answering: {problem}. All {answered} answers that came are kept; once
-    that is put right, the same command goes on."""
+    """The endpoint {endpoint} stopped answering: {problem}. All {answered} answers are kept. Once that is fixed,
+    run the same command to continue."""
 
 
 class TurnLost(EndpointError):
-    """This process slept, and another one has asked these models meanwhile. This one asked nothing more, so that no
-    answer is paid twice. All answers that came are kept; the same command goes on."""
+    """While this process was suspended, another one asked these models. This one asked nothing more, so that no
+    answer is paid for twice. All answers are kept. Run the same command to continue."""
 
 
 class ModelNotThere(EndpointError):
-    """The endpoint {endpoint} did not answer for the new model {model} until {until}: {problem}. Nothing was asked
-    of it; all answers are kept. Look at the endpoint whether it serves the model. Once it does, the same command
-    goes on."""
+    """The new model {model} on {endpoint} did not answer by {until}: {problem}. It was asked nothing, and all
+    answers are kept. Check that the endpoint serves the model, then run the same command to continue."""
 
 
 class OutcomeUnknown(EndpointError):
-    """The endpoint {endpoint} gave no usable answer ({problem}), so what it did is not known."""
+    """The endpoint {endpoint} gave no usable answer ({problem}), so the outcome is unknown."""
 
     exit_code = AwaitsPerson.exit_code
 
@@ -505,25 +507,25 @@ class DeploymentRefused(RequestRefused):
 
 
 class DeploySignInFailed(SignInFailed):
-    """Deployments of {endpoint} are managed with Entra ID, where the resource's key does not help, and no way to
-    sign in works. Tried: {tried}. To go on, {remedy}, then run the same again."""
+    """Deployments on {endpoint} are managed with Entra ID, not with the resource's key, and signing in failed.
+    Tried: {tried}. To continue, {remedy}, then run the same command again."""
 
 
 class DeployRoleMissing(EndpointError):
     """This identity may not change deployments on the account of {endpoint}: {problem}. A key of the resource does
-    not help here. Let somebody assign it the role "Cognitive Services Contributor" (or Owner) on the resource,
-    which may take minutes to hold, then run the same again."""
+    not allow it either. Have the role "Cognitive Services Contributor" (or Owner) on the resource assigned to it
+    (this can take minutes to take effect), then run the same command again."""
 
 
 class DeployLinkedRoleMissing(DeployRoleMissing):
-    """This identity may change deployments on the account of {endpoint}, and lacks a role on a linked scope:
-    {problem}. Let somebody assign it a role there that allows the actions named, which may take minutes to hold,
-    then run the same again. A linked scope that does not exist is refused in the same words."""
+    """This identity may change deployments on the account of {endpoint}, but lacks a role on a linked scope:
+    {problem}. Have a role assigned to it there that allows the actions named (this can take minutes to take
+    effect), then run the same command again. A linked scope that doesn't exist gives the same message."""
 
 
 class DeployQuotaFull(EndpointError):
-    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Ask for less with
-    --capacity, remove a deployment (ftorch deployments), or request more quota in the portal."""
+    """The quota of {endpoint} does not allow this deployment: {problem}. In use: {use}. Lower --capacity, remove a
+    deployment (ftorch deployments), or request more quota in the portal."""
 
 
 class NoSuchDeployment(UsageError):
@@ -531,17 +533,17 @@ class NoSuchDeployment(UsageError):
 
 
 class AmbiguousDeployment(UsageError):
-    """There are deployments of "{key}" on several endpoints: {endpoints}. Say which: --endpoint NAME"""
+    """There are deployments of "{key}" on several endpoints: {endpoints}. Choose one: --endpoint NAME"""
 
 
 class DeploymentsNotConfigured(UsageError):
-    """Deployments on {endpoint} need to know its resource: {missing} not set. Complete [endpoints.{endpoint}] in
-    {source}, as the portal shows it on the resource's page: subscription_id, resource_group, and account, which
-    is the resource's own name."""
+    """Deployments on {endpoint} need its Azure resource: {missing} not set. Complete [endpoints.{endpoint}] in
+    {source} from the resource's page in the portal: subscription_id, resource_group, and account, which is the name
+    of the resource."""
 
 
 class NeedsNoDeployment(UsageError):
-    """Models on {endpoint} ({type}) answer without a deployment: ask this one by its name, {model}."""
+    """Models on {endpoint} ({type}) need no deployment: ask this one by its name, {model}."""
 
 
 class DeploymentNotPossible(UsageError):
@@ -549,13 +551,13 @@ class DeploymentNotPossible(UsageError):
 
 
 class DeploymentDiffers(UsageError):
-    """{name} is there already: {found}, and not {requested}. Nothing was changed. Remove it first (ftorch undeploy
-    {name}), or give another --name."""
+    """{name} already exists: {found}, not {requested}. Nothing was changed. Remove it first (ftorch undeploy
+    {name}), or choose another --name."""
 
 
 class DeploymentInUse(UsageError):
-    """{name} is answering an evaluation right now, so it stays until that is over. Then ftorch resume removes it,
-    or again: ftorch undeploy {name}"""
+    """{name} is answering an evaluation, so it stays until that has finished. Then ftorch resume removes it, or run
+    again: ftorch undeploy {name}"""
 
 
 class DeploymentFailed(FtorchError):
@@ -563,8 +565,8 @@ class DeploymentFailed(FtorchError):
 
 
 class DeploymentNotReady(FtorchError):
-    """The deployment {name} does not answer: {problem}. It stays, and is charged from now on. Look again:
-    ftorch resume. Remove it: ftorch undeploy {name}"""
+    """The deployment {name} does not answer: {problem}. It still exists and is billed. Try again: ftorch resume.
+    Remove it: ftorch undeploy {name}"""
 
 
 class AzureMissing(ExtraMissing):
@@ -582,17 +584,16 @@ class InvalidCases(InvalidFile):
 
     def __init__(self, path: object, problems: list[str], left_out: int = 0) -> None:
         more = [f"… and {left_out:,} more"] if left_out else []
-        super().__init__(path, [*problems, *more, "Nothing was asked. Correct these lines."])
+        super().__init__(path, [*problems, *more, "Nothing was asked. Fix these lines."])
 
 
 class VariantNotThere(UsageError):
-    """The evaluation file {path} has the variant {found}, so {variant} can't be made of it.
-    Give a file with fuller definitions, or leave this variant out."""
+    """The evaluation file {path} has the variant {found}, so {variant} can't be made from it.
+    Use a file with fuller definitions, or leave out this variant."""
 
 
 class NoEvaluationFile(UsageError):
-    """{what} does not say which cases to ask. Give an evaluation file with --file, or write [evaluation] with a
-    file into the job file."""
+    """{what} names no evaluation file. Give one with --file, or add [evaluation] with a file to the job file."""
 
 
 class NoTunedModel(UsageError):
@@ -601,14 +602,14 @@ class NoTunedModel(UsageError):
 
 
 class NothingToEvaluate(UsageError):
-    """There is no run "{key}", and no model of that name was recorded. To ask a model that ftorch did not train,
-    name its endpoint too: --endpoint NAME. See: ftorch models"""
+    """There is no run "{key}" and no recorded model of that name. To ask a model that ftorch did not train, name
+    its endpoint too: --endpoint NAME. See: ftorch models"""
 
 
 class CasesInTraining(UsageError):
-    """{path}: {count} of {of} cases stand in the training file {training} too ({where}), so right answers to
-    them prove nothing. Nothing was sent. Take them out; to ask them all the same, set evaluation.allow_leak, or
-    give ftorch evaluate --allow-leak."""
+    """{path}: {count} of {of} cases also appear in the training file {training} ({where}), so correct answers to
+    them prove nothing. Nothing was sent. Remove them. To ask them anyway, set evaluation.allow_leak in the job
+    file, or add --allow-leak to ftorch evaluate."""
 
 
 class NoSuchModel(UsageError):
@@ -616,12 +617,12 @@ class NoSuchModel(UsageError):
 
 
 class ToolStillCalled(FtorchError):
-    """{path}, line {line} calls "{name}", so its definition can't be left out. Leave such examples out first."""
+    """{path}, line {line} calls "{name}", so its definition can't be left out. Remove such examples first."""
 
 
 class NoBaseModel(UsageError):
-    """The endpoint {endpoint} has no model "{model}" that could be trained further: it is another account's, was
-    deleted, or is misspelt. Nothing was uploaded. The models of recorded runs: ftorch models"""
+    """The endpoint {endpoint} has no model "{model}" to train further: it belongs to another account, was deleted,
+    or is misspelt. Nothing was uploaded. See the models of recorded runs: ftorch models"""
 
 
 class NotEvaluated(UsageError):
@@ -630,35 +631,35 @@ class NotEvaluated(UsageError):
 
 class EvaluatedOtherwise(UsageError):
     """{first} and {second} were both asked {path}, but scored by different rules: {first_rules}; {second_rules}.
-    Score one of them as the other was, which asks nothing: {command}"""
+    Score one of them again like the other. Nothing is asked for that: {command}"""
 
 
 class NothingCharged(UsageError):
-    """{endpoint} charges nothing, so nothing can be reckoned by its prices. Name whose prices to take instead:
-    --price-as openai, or --price-as azure:GlobalStandard. Nothing was asked."""
+    """{endpoint} charges nothing, so it has no prices to calculate with. Use another endpoint's prices: --price-as
+    openai, or --price-as azure:GlobalStandard. Nothing was asked."""
 
 
 class NoBaseToCompare(UsageError):
-    """The cost of ownership holds tuned models against their base, which is not among the models. Nothing was
+    """The cost of ownership compares tuned models with their base model, which is not among the models. Nothing was
     asked. Add it: --models base,tuned"""
 
 
 class NoBatches(UsageError):
-    """{endpoint} has no Batch API that ftorch knows of. Leave --batch out: then every question is asked at once."""
+    """ftorch knows of no Batch API on {endpoint}. Leave out --batch to ask every question directly."""
 
 
 class QuestionsUnderWay(UsageError):
-    """{count} of {of} questions wait for their answers in a batch ({batches}), which is paid. Nothing was asked. To
-    wait for it, add --batch; to ask them now and pay twice, add --twice."""
+    """{count} of {of} questions are already in a paid batch ({batches}). Nothing was asked. To wait for it, add
+    --batch; to ask them now and pay twice, add --twice."""
 
 
 class BatchRefused(FtorchError):
-    """{batches} came to nothing: {reason}. Nothing of it was answered; all other answers are kept. Once that is put
-    right, the same command asks what is missing."""
+    """{batches} failed: {reason}. None of its questions were answered; all other answers are kept. Once that is
+    fixed, run the same command to ask what is missing."""
 
 
 class BatchUnsettled(AwaitsPerson):
-    """What became of batch {batch} is not known: {reason}"""
+    """The outcome of batch {batch} is unknown: {reason}"""
 
 
 class NothingAnswered(FtorchError):
@@ -666,8 +667,8 @@ class NothingAnswered(FtorchError):
 
 
 class AnswersMissing(UsageError):
-    """{missing} of {of} answers are not recorded, so they can't be scored anew. Ask for them: leave --rescore
-    out."""
+    """{missing} of {of} answers are not recorded, so they can't be scored again. To ask for them, leave out
+    --rescore."""
 
 
 class MatplotlibMissing(ExtraMissing):
@@ -725,8 +726,8 @@ class InvalidConfig(InvalidFile):
 
 
 class SeveralEndpoints(UsageError):
-    """These models are on several endpoints ({endpoints}), and one evaluation asks one of them. Evaluate them
-    one by one; ftorch leaderboard and ftorch compare put them side by side."""
+    """These models are on several endpoints ({endpoints}), and an evaluation asks only one. Evaluate them one by
+    one, then compare them with ftorch leaderboard or ftorch compare."""
 
 
 class UnknownEndpoint(UsageError):
@@ -739,12 +740,12 @@ class JobFileNotFitting(UsageError):
 
 
 class FilesOutside(AwaitsPerson):
-    """{path} names files outside its folder and its project: {files}. Nothing was sent. If they are meant, add
+    """{path} names files outside its folder and its project: {files}. Nothing was sent. If that is intended, add
     --allow-outside (in Python: allow_outside=True)."""
 
 
 class NotConfirmed(AwaitsPerson):
-    """This may cost money and there is no terminal to ask at. Look at the plan above, then add --yes."""
+    """This may cost money, and there is no terminal to confirm it at. Check the plan above, then add --yes."""
 
 
 class RemovalNotConfirmed(AwaitsPerson):
@@ -752,12 +753,12 @@ class RemovalNotConfirmed(AwaitsPerson):
 
 
 class TrainedBefore(AwaitsPerson):
-    """{said}. Nothing was submitted. To train it once more, and pay for it, add --again (in Python: again=True)."""
+    """{said}. Nothing was submitted. To train it again, and pay again, add --again (in Python: again=True)."""
 
 
 class PlanOutdated(AwaitsPerson):
-    """What the plan says is no longer so: another process has changed the records of {name} since. Nothing was
-    submitted. Look at the new plan: run the same command again."""
+    """The plan is out of date: another process has changed the records of {name}. Nothing was submitted. Run the
+    same command again to see the new plan."""
 
 
 class StateNotAllowed(UsageError):
@@ -766,8 +767,8 @@ class StateNotAllowed(UsageError):
 
 
 class NotRemembered(FtorchError):
-    """What you allow can't be remembered in {folder}: {problem}. Make that folder writable, or set {variable}=1
-    where everything in this project may be used"""
+    """Your permission can't be saved in {folder}: {problem}. Make that folder writable, or set {variable}=1 to
+    allow everything in this project"""
 
 
 class NoSuchEndpoint(UsageError):
@@ -775,14 +776,14 @@ class NoSuchEndpoint(UsageError):
 
 
 class OptionAgainstJobFile(UsageError):
-    """The job file {path} says itself what its files are for; leave --{option} out, or give the data files."""
+    """The job file {path} already says what its files are for. Leave out --{option}, or give the data files."""
 
 
 # --- Runs -----------------------------------------------------------------------------------------------------
 
 
 class CancelNotConfirmed(AwaitsPerson):
-    """There is no terminal to ask at: {concerns}. To cancel {run} all the same, add --yes."""
+    """There is no terminal to ask at: {concerns}. To cancel {run} anyway, add --yes."""
 
 
 class NoSuchRun(UsageError):
@@ -819,11 +820,11 @@ class DataFileUnusable(FtorchError):
 
 
 class UnreadableWeights(FtorchError):
-    """These weights are damaged or not of the tiny trainer: they begin with {found!r}. Train the model again."""
+    """These weights are damaged or not from the tiny trainer: they begin with {found!r}. Train the model again."""
 
 
 class EndpointStoreUnusable(FtorchError):
-    """The local endpoint cannot use its store {path}: {reason}. Check that the folder exists, is writable and has
+    """The local endpoint can't use its store {path}: {reason}. Check that the folder exists, is writable and has
     space left, or choose another one."""
 
 
@@ -843,7 +844,7 @@ class ServerMissing(ExtraMissing):
 
 
 class AddressUnusable(FtorchError):
-    """The endpoint cannot listen on {address}: {reason}. Choose another port (0 takes any free one) or host."""
+    """The endpoint can't listen on {address}: {reason}. Choose another port (0 takes any free one) or host."""
 
 
 # --- Sweeps ---------------------------------------------------------------------------------------------------
@@ -876,7 +877,7 @@ class NoSuchSweep(UsageError):
 
 
 class NoBestTrial(FtorchError):
-    """The sweep {name} has no model to name yet ({standing}). {advice}"""
+    """The sweep {name} has no model yet ({standing}). {advice}"""
 
 
 class OptunaMissing(ExtraMissing, UsageError):

@@ -1,11 +1,11 @@
-"""The ids that ftorch gives: short ones for runs, evaluations and deployments; ULIDs for creation tokens."""
+"""The ids that ftorch gives out: short ones for runs, evaluations and deployments; ULIDs for creation tokens."""
 
 from __future__ import annotations
 
 import random
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32 in lower case: nothing that is easily misread."""
+"""Crockford's base 32 in lower case: no characters that are easily confused."""
 
 
 def short_id(rng: random.Random) -> str:

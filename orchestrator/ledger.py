@@ -24,35 +24,35 @@ from orchestrator.store.runs import Run, RunSummary, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 _PAGE = 2_000
-"""How many runs are read at once where all are listed."""
+"""How many runs are read at once when all are listed."""
 _EVENTS = 500
-"""The same of a run's events, whose first line nobody should wait for."""
+"""The same for a run's events; the first ones must show without a wait."""
 
 
 @dataclass(frozen=True)
 class RunDetails:
-    """Everything recorded about one run but its events, of which there may be very many."""
+    """Everything recorded about one run except its events, which can be very many."""
 
     run: Run
     history: list[Transition]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
     data_checks: Mapping[str, DataCheck] = field(default_factory=dict)
-    """The last check of its training and of its validation file, where one is recorded."""
+    """The last check of its training file and of its validation file, if recorded."""
     deployment: Deployment | None = None
-    """The one under whose name its model answers, where one is recorded."""
+    """The deployment that serves its model, if recorded."""
 
 
 @dataclass(frozen=True)
 class SweepStanding:
-    """A sweep, and how many of its trials are in each state; "pruned" is one of them."""
+    """A sweep and the number of its trials in each state, including "pruned"."""
 
     sweep: RecordedSweep
     counts: Mapping[str, int]
 
 
 def is_followed(run: Run, now: float) -> bool:
-    """Whether some process drives this run at the moment."""
+    """Whether some process is driving this run now."""
     if run.lease_owner is None or (run.lease_expires_at or 0.0) <= now:
         return False
     return not is_abandoned(run.lease_owner)
@@ -66,7 +66,7 @@ class Ledger:
     database: Database
 
     def runs(self, key: str | None = None, *, limit: int | None = None, only_active: bool = False) -> list[Run]:
-        """Runs, newest first: all, those of a name, or the one whose id begins with `key`. Raises NoSuchRun."""
+        """Runs, newest first: all, those of a name, or the one whose id starts with `key`. Raises NoSuchRun."""
         with self.database.read() as connection:
             if key is None:
                 return runs.newest(connection, limit=limit, only_active=only_active)
@@ -75,8 +75,8 @@ class Ledger:
             return named if named or is_sweep else [runs.find(connection, key)]
 
     def summaries(self, key: str | None = None) -> Iterator[tuple[RunSummary, Metric | None]]:
-        """As `runs`, each with its last measured step. They are read a page at a time, so that any number takes
-        little memory, and no reader stays open between pages. Raises NoSuchRun and AmbiguousRun."""
+        """Like `runs`, each with its last measured step. Read page by page, so that any number takes little memory
+        and no read transaction stays open between pages. Raises NoSuchRun and AmbiguousRun."""
         if key is not None and not self._is_name(key):
             run = self.run(key)
             yield runs.summary_of(run), self.progress([run.id]).get(run.id)
@@ -92,23 +92,23 @@ class Ledger:
             below = page[-1]
 
     def _is_name(self, key: str) -> bool:
-        """Whether runs or a sweep bear this name."""
+        """Whether a run or a sweep has this name."""
         with self.database.read() as connection:
             return bool(runs.summaries(connection, name=key, limit=1) or sweeps.newest(connection, name=key))
 
     def single_runs(self, *, limit: int | None = None) -> list[Run]:
-        """The runs that belong to no sweep, newest first."""
+        """The runs outside sweeps, newest first."""
         with self.database.read() as connection:
             return runs.newest(connection, limit=limit, outside_sweeps=True)
 
     def sweeps(self, name: str | None = None) -> list[SweepStanding]:
-        """All sweeps, or those of a name (one on each endpoint), newest first, with where their trials are."""
+        """All sweeps, or those of a name (one per endpoint), newest first, with the states of their trials."""
         with self.database.read() as connection:
             counts = sweeps.counts(connection)
             return [SweepStanding(each, counts.get(each.id, {})) for each in sweeps.newest(connection, name=name)]
 
     def sweep(self, sweep_id: str) -> tuple[RecordedSweep, list[RecordedTrial]]:
-        """A sweep with all its trials, those included that its job file no longer asks for."""
+        """A sweep with all its trials, including those that its job file no longer asks for."""
         with self.database.read() as connection:
             return sweeps.get(connection, sweep_id), sweeps.trials_of(connection, sweep_id)
 
@@ -120,7 +120,7 @@ class Ledger:
         return [(trial, last[trial.run_id]) for trial in trials if trial.listed]
 
     def run(self, key: str) -> Run:
-        """The run whose id begins with `key`, or the newest of that name. Raises NoSuchRun and AmbiguousRun."""
+        """The run whose id starts with `key`, or the newest of that name. Raises NoSuchRun and AmbiguousRun."""
         with self.database.read() as connection:
             return runs.find(connection, key)
 
@@ -148,13 +148,13 @@ class Ledger:
             return records.last_metrics(connection, run_ids)
 
     def metrics(self, run_id: str) -> list[Metric]:
-        """All measured steps of a run, in their order."""
+        """All measured steps of a run, in order."""
         with self.database.read() as connection:
             return records.metrics_of(connection, run_id)
 
     def events(self, run_id: str) -> Iterator[Event]:
-        """The endpoint's events of a run, oldest first. No reader stays open between pages: the caller may be
-        slow."""
+        """The endpoint's events of a run, oldest first. No read transaction stays open between pages: the caller
+        may be slow."""
         below = None
         while True:
             with self.database.read() as connection:
@@ -164,32 +164,32 @@ class Ledger:
                 return
 
     def hasten(self, waiting: Collection[Run]) -> None:
-        """Have these runs looked at again at once, whatever they wait for."""
+        """Make these runs due now, whatever they wait for."""
         with self.database.write() as connection:
             runs.hasten(connection, [run.id for run in waiting])
 
     def forget_account(self, held: Collection[Run]) -> None:
-        """Take the user's word that these runs belong to the account of the key that is set now."""
+        """Record the user's word that these runs belong to the account of the current key."""
         with self.database.write() as connection:
             runs.forget_account(connection, [run.id for run in held])
 
     def generations(self) -> list[Generation]:
-        """The generations of training data that are not over, oldest first."""
+        """The unfinished generations of training data, oldest first."""
         with self.database.read() as connection:
             return generations.unfinished(connection)
 
     def batches(self) -> list[Batch]:
-        """The batches of questions that are under way, oldest first."""
+        """The unfinished batches of questions, oldest first."""
         with self.database.read() as connection:
             return batches.unfinished(connection)
 
     def has_deployments(self) -> bool:
-        """Whether any deployment is recorded that is not over."""
+        """Whether an unfinished deployment is recorded."""
         with self.database.read() as connection:
             return bool(deployments.newest(connection, only_active=True, limit=1))
 
     def models(self, limit: int | None = None) -> list[Model]:
-        """The model ids that succeeded runs yielded, newest first."""
+        """The model ids of succeeded runs, newest first."""
         with self.database.read() as connection:
             return records.models_newest(connection, limit)
 
@@ -202,10 +202,10 @@ def _data_checks(connection: Connection, run: Run) -> dict[str, DataCheck]:
 
 @contextmanager
 def open_ledger(start: Path | None = None, *, create: bool = False) -> Iterator[Ledger]:
-    """Open the workspace around `start` (default: the current directory), migrating its database where needed.
+    """Open the workspace around `start` (default: the current directory), migrating its database if needed.
 
-    Without `create`, a workspace with no database yet reads as an empty one and stays as it is. Raises
-    InvalidConfig, StateNotAllowed and DatabaseError.
+    Without `create`, a workspace that has no database yet reads as empty and stays unchanged. Raises InvalidConfig,
+    StateNotAllowed and DatabaseError.
     """
     workspace = find_workspace(start)
     if create or workspace.home.exists():

@@ -1,4 +1,4 @@
-"""The known name that a misspelt one is nearest to."""
+"""The known name nearest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def did_you_mean(
     otherwise: str = "",
     cutoff: float = 0.6,
 ) -> str:
-    """`text` with the nearest known name for `{}`; `otherwise` where none is near. See `nearest` for `cutoff`."""
+    """`text` with the nearest known name for `{}`; `otherwise` if none is near. See `nearest` for `cutoff`."""
     near = nearest(name, known, cutoff)
     return otherwise if near is None else text.replace("{}", near)
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name that is most like `name`. Its likeness, 0..1 as difflib counts it, is `cutoff` at least."""
+    """The known name most like `name`, if their similarity (0..1, by difflib) is at least `cutoff`."""
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -1,4 +1,4 @@
-"""A TOML file with the line of every key, so that an error can point at its place."""
+"""A TOML file with the line of every key, so that an error can name its place."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ASSIGNMENT = re.compile(rf"^\s*({_KEY})\s*=")
 
 
 MOST_BYTES = 256 << 10
-"""Of a file; far more than a person writes. A stranger's may be made to keep this process busy for hours."""
+"""Of a file; far more than a person writes. A crafted file could keep this process busy for hours."""
 _MOST_PARTS = 16
-"""Of a key with dots: reading one takes time by the square of its parts."""
+"""Of a dotted key: the time to read one grows with the square of its parts."""
 _DEEP = re.compile(rf"""(?<![A-Za-z0-9_"-])(?:(?:[A-Za-z0-9_-]+|"")[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""")
 
 
@@ -58,7 +58,7 @@ class TomlSource:
         return next((self.lines[prefix] for prefix in prefixes if prefix in self.lines), 0)
 
     def unknown_key(self, key: KeyPath, known: Iterable[str]) -> str:
-        """The sentence for a key nobody knows, with the nearest known one."""
+        """The sentence for an unknown key, with the nearest known one."""
         kind = "table" if isinstance(self._value(key), dict) else "key"
         where = f" in [{'.'.join(key[:-1])}]" if len(key) > 1 else ""
         choices = sorted(known)
@@ -76,8 +76,8 @@ class TomlSource:
 def read_toml(path: Path) -> TomlSource:
     """Read and parse `path`.
 
-    Raises FileNotFoundError where there is no such file, TomlUnreadable where it can't be read as UTF-8 text or is
-    beyond what is read, and TomlSyntaxError with its line where it is not TOML.
+    Raises FileNotFoundError if there is no such file, TomlUnreadable if it is not UTF-8 text or exceeds the limits,
+    and TomlSyntaxError with the line if it is not TOML.
     """
     try:
         text = _bytes(path).decode("utf-8-sig")
@@ -99,7 +99,7 @@ def read_toml(path: Path) -> TomlSource:
 
 
 def _bytes(path: Path) -> bytes:
-    """Raises OSError, and TomlUnreadable where there are too many."""
+    """Raises OSError, and TomlUnreadable if there are too many."""
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -113,7 +113,7 @@ def _without_text(token: re.Match[str]) -> str:
 
 def _error_line(text: str, error: tomllib.TOMLDecodeError) -> int:
     found = re.search(r"at line (\d+)", str(error))
-    return int(found.group(1)) if found else text.rstrip().count("\n") + 1  # else it is the end of the document
+    return int(found.group(1)) if found else text.rstrip().count("\n") + 1  # otherwise: the end of the document
 
 
 def _error_text(error: tomllib.TOMLDecodeError) -> str:
@@ -121,11 +121,11 @@ def _error_text(error: tomllib.TOMLDecodeError) -> str:
     return _CLEARER.get(problem, problem)
 
 
-_CLEARER = {"Cannot overwrite a value": "this key was already set", "Illegal character '\\n'": "a text has no end"}
+_CLEARER = {"Cannot overwrite a value": "this key was already set", "Illegal character '\\n'": "an unclosed string"}
 
 
 def _key_lines(text: str) -> dict[KeyPath, int]:
-    """The line of each table and key, found by text: tomllib keeps none."""
+    """The line of each table and key, found in the text: tomllib keeps none."""
     stated: dict[KeyPath, int] = {}
     implied: dict[KeyPath, int] = {}
     table: KeyPath = ()

@@ -1,9 +1,9 @@
-"""What somebody else's folder may do: only what the user has allowed, once, for what it says now.
+"""What another person's folder may do: only what the user has allowed, once, for its present contents.
 
-A project's `ftorch.toml` may name hosts, and variables whose values go there. Its `.ftorch` may hold runs that
-another person recorded. A cloned or unpacked folder could so send any secret of the environment to any host. What
-is allowed is remembered in the user's own folder, one small file for each thing, and FTORCH_TRUST=1 allows all of
-it (for CI, where a person has looked at the folder before).
+A project's `ftorch.toml` may name hosts and the variables whose values go there. Its `.ftorch` may hold runs that
+another person recorded. So a cloned or unpacked folder could send any secret of the environment to any host. What
+is allowed is saved in the user's own folder, one small file for each thing. FTORCH_TRUST=1 allows all of it (for
+CI, where a person has checked the folder before).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from orchestrator.errors import NotRemembered, StateNotAllowed
 
 VARIABLE = "FTORCH_TRUST"
 _ID = "id"
-"""The file in a state directory that says which one it is: a user who knows it has used the directory."""
+"""The file in a state directory with its id: a user who knows the id has used the directory."""
 _ID_LENGTH = 32
 _VERSIONS_WITH_WHOLE_PATHS = (2, 3)
-"""Of git's index; a newer one shares the beginnings of paths."""
+"""Of git's index; newer versions share the beginnings of paths."""
 
 Reach = Mapping[str, Mapping[str, Any]]
-"""What a project's file names beyond settings: by endpoint, the keys that lead to a host, variable or account."""
+"""What a project's file names beyond settings: by endpoint, the keys that name a host, variable or account."""
 
 
 def user_folder() -> Path:
@@ -49,7 +49,7 @@ def allows(file: Path, reach: Reach) -> bool:
 
 
 def allow(file: Path, reach: Reach) -> None:
-    """Remember that the user allows it, until the file names something else. Raises NotRemembered."""
+    """Save that the user allows it, until the file names something else. Raises NotRemembered."""
     _remember(_mark_of(file, reach), str(file))
 
 
@@ -61,10 +61,10 @@ def _mark_of(file: Path, reach: Reach) -> str:
 
 
 def use_state(home: Path) -> None:
-    """Call this before anything in the state directory `home` is read or written. A new one becomes the user's own.
+    """Call this before reading or writing anything in the state directory `home`. A new one becomes the user's own.
 
-    Raises StateNotAllowed where another person may have made it: it is a link, git tracks it, or this user has not
-    used it before. Raises NotRemembered. A directory that FTORCH_HOME names is the user's choice.
+    Raises StateNotAllowed if another person may have made it: it is a link, git tracks it, or this user has not
+    used it before. Raises NotRemembered. A directory set by FTORCH_HOME is the user's choice.
     """
     if os.environ.get("FTORCH_HOME") or everything_is_allowed():
         return
@@ -75,7 +75,7 @@ def use_state(home: Path) -> None:
 
 
 def state_finding(home: Path) -> str | None:
-    """Why the state directory may be another person's; None where there is none, or it is allowed."""
+    """Why the state directory may be another person's; None if there is none, or it is allowed."""
     if not home.is_symlink() and not home.exists():
         return None
     if home.is_symlink():
@@ -83,12 +83,12 @@ def state_finding(home: Path) -> str | None:
     elif _is_tracked(home):
         found, mark = "is tracked by git, so others can change it", _mark("tracked", str(home))
     else:
-        found, mark = "was not made here by you, as far as ftorch knows", _mark("state", _id_of(home))
+        found, mark = "was not made by you on this machine, as far as ftorch knows", _mark("state", _id_of(home))
     return None if _is_remembered(mark) else found
 
 
 def allow_state(home: Path) -> None:
-    """Remember that the user allows it. Raises NotRemembered."""
+    """Save that the user allows it. Raises NotRemembered."""
     if home.is_symlink():
         _remember(_mark("link", str(home), str(home.resolve())), str(home))
     elif _is_tracked(home):
@@ -104,7 +104,7 @@ def _make_own(home: Path) -> None:
         (home / ".gitignore").write_text("*\n")
         (home / _ID).write_text(secrets.token_hex(_ID_LENGTH // 2) + "\n")
     except OSError:
-        return  # what writes there next says why it can't
+        return  # the next write there reports the reason
     _remember(_mark("state", _id_of(home)), str(home))
 
 
@@ -118,7 +118,7 @@ def _is_empty(home: Path) -> bool:
 
 
 def _id_of(home: Path) -> str:
-    """Its id; "" where it has none that could be one of ours."""
+    """Its id; "" if it has no valid one."""
     try:
         with (home / _ID).open(encoding="ascii", errors="replace") as file:
             found = file.read(_ID_LENGTH)
@@ -128,7 +128,7 @@ def _id_of(home: Path) -> str:
 
 
 def _is_tracked(home: Path) -> bool:
-    """Whether the git repository around it tracks anything inside."""
+    """Whether the surrounding git repository tracks anything inside."""
     root = next((folder for folder in home.parents if (folder / ".git").exists()), None)
     if root is None:
         return False
@@ -148,12 +148,12 @@ def _version(index: bytes) -> int:
 
 
 def _git_tracks(root: Path, home: Path) -> bool:
-    # The repository may be a stranger's: nothing that its configuration names is run.
+    # The repository may be a stranger's: nothing named by its configuration is run.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "--", str(home)]
     try:
         done = subprocess.run(command, env=child_environment(), capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return True  # nobody can say that it does not
+        return True  # it can't be ruled out
     return bool(done.stdout)
 
 

@@ -115,7 +115,7 @@ def test_keys_of_azure_are_refused_elsewhere(home: Path) -> None:
 
 def test_a_key_and_entra_at_once_are_a_mistake(home: Path) -> None:
     [problem] = problems(home, AZURE + 'auth = "entra"\napi_key_env = "MY_KEY"\n')
-    assert problem == ':4: with auth = "entra" no key is used; take out either of them'
+    assert problem == ':4: with auth = "entra" no key is used; remove one of the two'
 
 
 def test_a_built_in_endpoint_can_be_tuned_without_its_type(home: Path) -> None:
@@ -254,12 +254,12 @@ def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
         ),
         (
             'type = "azure"\nbase_url = "https://res.services.ai.azure.com/api/projects/p"',
-            "https://res.services.ai.azure.com/api/projects/p is the address of a project; give its resource's in "
-            "{}/ftorch.toml, which is the same without /api/projects/…",
+            "https://res.services.ai.azure.com/api/projects/p is the address of a project; "
+            "give the resource's address in {}/ftorch.toml, which is the same without /api/projects/…",
         ),
         (
             'type = "azure"\nbase_url = "https://res.openai.azure.com/openai?api-version=2024-10-21"',
-            "its base_url in {}/ftorch.toml has a query (?…); leave that away, and name the API's version with "
+            "its base_url in {}/ftorch.toml has a query (?…); remove it, and name the API's version with "
             'api = "v1" or its date',
         ),
         (

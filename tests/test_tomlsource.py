@@ -92,7 +92,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) 
     ("text", "line", "problem"),
     [
         ("a = 1\nb = \n", 2, "Invalid value"),
-        ('a = 1\nb = "open\nc = 1\n', 2, "a text has no end"),
+        ('a = 1\nb = "open\nc = 1\n', 2, "an unclosed string"),
         ("a = 1\nb = 2\na = 3\n", 3, "this key was already set"),
         ("[a]\nb = 1\n[a]\n", 3, "Cannot declare ('a',) twice"),
         ('a = 1\nb = """open\n\n', 2, "Unterminated string"),

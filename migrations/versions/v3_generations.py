@@ -1,4 +1,4 @@
-"""generations of training data, and the requests that they pay for
+"""generations of training data, and their paid requests
 
 Revision: v3, after v2
 """

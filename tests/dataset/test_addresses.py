@@ -22,6 +22,6 @@ def test_data_check_says_that_it_can_not_look_there(tmp_path):
     path = tmp_path / "job.toml"
     path.write_text('name = "a"\nmodel = "gpt-4.1"\n[data]\ntraining_file = "https://host/train.jsonl"\n')
     with pytest.raises(
-        DataBehindAddress, match=r"names data at https://host/train\.jsonl, which are not looked at"
+        DataBehindAddress, match=r"takes its data from https://host/train\.jsonl, which is not read"
     ):
         gather([path], CheckOptions())

@@ -150,7 +150,7 @@ def test_one_question_about_many_images_is_many_prompts(tmp_path: Path) -> None:
 
 def test_a_split_that_would_leave_a_file_empty_is_refused_with_the_reason(tmp_path: Path) -> None:
     content = [about_image(0, "https://example.org/same.png") for _ in range(40)]
-    with pytest.raises(SplitLeavesNothing, match=r"all\.jsonl: the .* file would be empty. Of 40 .*, 1 group"):
+    with pytest.raises(SplitLeavesNothing, match=r"all\.jsonl: the .* file would be empty. The 40 .* form 1 group"):
         split(tmp_path, content)
     assert not (tmp_path / "parts").exists()
 

@@ -78,7 +78,7 @@ def test_lines_with_errors_are_left_out_and_counted(tmp_path: Path) -> None:
 
 def test_a_file_without_a_good_example_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
     with pytest.raises(
-        NoGoodExample, match=r"line 2, the list of messages is empty\. See them all: ftorch data check"
+        NoGoodExample, match=r"line 2, the list of messages is empty\. See all of them: ftorch data check"
     ):
         statistics(tmp_path, "", {"messages": []})
     with pytest.raises(DataFileEmpty):

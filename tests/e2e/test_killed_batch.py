@@ -42,7 +42,7 @@ def test_a_batch_that_is_left_and_killed_asks_each_question_once(
     monkeypatch.chdir(project.root)
     refused = ftorch("evaluate", "jobs/greet.toml")
     assert refused.exit_code == 2
-    assert f"{CASES} of {CASES} questions wait for their answers in a batch" in refused.stderr
+    assert f"{CASES} of {CASES} questions are already in a paid batch" in refused.stderr
     [line] = [line for line in ftorch("status").stdout.splitlines() if line.startswith("batch ")]
     assert f" of {CASES} answered; ftorch resume follows it" in line
     assert f"{CASES} under way in " in ftorch("evaluate", "jobs/greet.toml", "--batch", "--dry-run").stderr

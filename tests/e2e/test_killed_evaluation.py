@@ -40,7 +40,7 @@ def test_an_interrupted_and_then_killed_evaluation_asks_each_question_once(proje
     table = '[evaluation]\nfile = "cases.jsonl"\nmodels = ["base"]\nmax_concurrency = 4\n'
     project.write_job(table, endpoint='endpoint = "served"')
     code, said = begun_and_sent(project, signal.SIGINT, answers=3)
-    assert (code, "the same command goes on" in said) == (130, True)
+    assert (code, "run the same command to continue" in said) == (130, True)
     assert sorted(recorded_ids(project)) == sorted(served_ids(project))
     code, _ = begun_and_sent(project, signal.SIGKILL, answers=len(served_ids(project)) + 3)
     assert code == -signal.SIGKILL

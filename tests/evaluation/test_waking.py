@@ -155,7 +155,7 @@ def test_a_new_model_that_never_comes_ends_the_wait_with_its_reason(
     monkeypatch.setattr(session, "NEW_MODEL_SECONDS", 0.3)
     began = time.monotonic()
     with pytest.raises(
-        ModelNotThere, match=r"did not answer for the new model gpt-x until \d\d:\d\d: no such model\. N"
+        ModelNotThere, match=r"The new model gpt-x on .* did not answer by \d\d:\d\d: no such model\. It"
     ):
         waited_for(Missing(10_000), planned, time.time())
     assert time.monotonic() - began < 5

@@ -66,7 +66,7 @@ def test_an_evaluation_that_is_not_there_is_named(evaluated: Project) -> None:
         "data", "augment", "train.jsonl", "--from-failures", "nowhere", "-o", "m.jsonl", "--offline"
     )
     assert refused.code == 2
-    assert 'No evaluation that is done is called "nowhere"' in refused.err
+    assert 'No finished evaluation has the name "nowhere"' in refused.err
     assert "gpt-4.1-mini" in refused.err
 
 
@@ -78,4 +78,4 @@ def test_a_changed_evaluation_file_is_named(evaluated: Project) -> None:
         "data", "augment", "train.jsonl", "--from-failures", "gpt-4.1-mini", "-o", "m.jsonl", "--offline"
     )
     assert refused.code == 2
-    assert "cases.jsonl is not the file that evaluation" in refused.err
+    assert "cases.jsonl has changed since evaluation" in refused.err

@@ -47,7 +47,7 @@ def test_a_row_that_is_added_while_rows_are_appended_is_not_lost(project: Projec
     changing(teacher, asked + 3, lambda: path.write_text(path.read_text() + '{"mine": 1}\n'))
     refused = make(project, "--append", "--seed", "9")
     assert refused.code == 1
-    assert "has changed since this generation began to append" in refused.err
+    assert "has changed since this generation started appending" in refused.err
     assert lines(project)[-1] == '{"mine": 1}'
 
 

@@ -72,7 +72,7 @@ def compatible(base_url: str, **more: Any) -> EndpointConfig:
 def test_http_off_this_machine_is_refused_until_it_is_allowed(base_url):
     with pytest.raises(EndpointNotUsable) as caught:
         compatible(base_url).require_usable()
-    assert f"on the way to {base_url} anybody can read the key and the data" in str(caught.value)
+    assert f"the key and the data would travel to {base_url} unencrypted" in str(caught.value)
     assert "give an https:// address, or set allow_http = true in ftorch.toml" in str(caught.value)
     compatible(base_url, allow_http=True).require_usable()
 

@@ -200,7 +200,7 @@ def shell_command(said: str) -> str:
     """The one that the message names before `ftorch adopt`."""
     if "moves it away: " in said:
         return said.partition("moves it away: ")[2]
-    return said.partition("go on with what is there (")[2].partition(")")[0]
+    return said.partition("continue with the present one (")[2].partition(")")[0]
 
 
 @pytest.mark.parametrize("seed", range(12))

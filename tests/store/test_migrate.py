@@ -257,7 +257,7 @@ def test_a_copy_that_does_not_fit_stops_the_upgrade_and_leaves_nothing(
     done = subprocess.run(
         [sys.executable, "-c", program, url, str(next_migrations)], capture_output=True, text=True, check=False
     )
-    assert f"{DatabaseFull.__name__}: There is no room left" in done.stderr
+    assert f"{DatabaseFull.__name__}: The disk is full" in done.stderr
     assert revision(url) == REVISION
     assert [path.name for path in tmp_path.glob("ftorch.db.before-*")] == []
 

@@ -289,7 +289,7 @@ def test_each_decision_of_a_pipe_is_kept_before_the_next_line_comes(rows: Projec
 def test_with_nobody_there_it_says_what_to_do(rows: Project) -> None:
     code, out, err = piped(rows, "", FILE)
     assert (code, out) == (2, "")
-    assert "6 rows of jobs/train.jsonl to review, and no terminal" in err
+    assert "6 rows of jobs/train.jsonl to review, but there is no terminal" in err
     assert "--sheet SHEET.csv" in err
     assert piped(rows, "a\n" * 6, FILE)[0] == 0
     assert piped(rows, "", FILE)[:2] == (0, "6 accepted, 0 to go\n")

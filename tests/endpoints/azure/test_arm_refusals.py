@@ -149,7 +149,7 @@ async def test_a_role_that_is_missing_on_a_linked_scope_is_not_asked_for_on_the_
     error = await refusal(403, {"error": {"code": "LinkedAuthorizationFailed", "message": message}})
     assert isinstance(error, DeployRoleMissing)
     assert "This identity may change deployments" in str(error)
-    assert "assign it a role there" in str(error)
+    assert "assigned to it there" in str(error)
     assert "Cognitive Services Contributor" not in str(error)
 
 

@@ -136,7 +136,7 @@ async def test_a_batch_that_fails_as_a_whole_says_why(
     [batch] = place.recorded("ft:gone:local::x")
     assert batch.state == "failed"
     assert "line 1: The model 'ft:gone:local::x' does not exist." in batch.reason
-    with pytest.raises(BatchRefused, match=r"line 1: .* the same command asks what is missing"):
+    with pytest.raises(BatchRefused, match=r"line 1: .* run the same command to ask what is missing"):
         await answers_to_batches(place.ledger, make_plan("ft:gone:local::x"), ids)
     assert make_plan("ft:gone:local::x").missing == 5
 
@@ -322,7 +322,7 @@ async def test_two_processes_carry_a_batch_on_together(place: Place, make_plan: 
 def test_an_endpoint_without_batches_says_so(ledger: Ledger, make_plan: MakePlan, home: Path) -> None:
     cases = make_plan().cases.path
     (home / "ftorch.toml").write_text('[endpoints.host]\ntype = "compatible"\nbase_url = "https://host/v1"\n')
-    with open_ledger(home) as reopened, pytest.raises(NoBatches, match="host has no Batch API"):
+    with open_ledger(home) as reopened, pytest.raises(NoBatches, match="no Batch API on host"):
         plan_evaluation(reopened, ["gpt-x"], EvaluationOptions(cases, "host", in_batches=True))
 
 

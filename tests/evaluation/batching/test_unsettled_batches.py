@@ -61,7 +61,7 @@ async def test_a_batch_that_the_endpoint_stops_showing_is_not_lost(place: Place,
     assert batch.reason.startswith("local does not show it any more: not today (HTTP 404")
     assert f"ftorch cancel {ids[0]} gives it up" in batch.reason
     assert make_plan().missing == 0  # its questions are not asked and paid again
-    with pytest.raises(BatchUnsettled, match=r"What became of batch \w+ is not known"):
+    with pytest.raises(BatchUnsettled, match=r"The outcome of batch \w+ is unknown"):
         require_known([batch])
 
     place.endpoint.batches.get = real  # type: ignore[method-assign]
