@@ -1,7 +1,7 @@
 """Batches as rows: many questions that an endpoint answers later, in one file and one request.
 
-A question is in one batch at most that is not over: `batched_questions` has its key. `BATCHES` claims, moves and
-notes them; `orchestrator.evaluation.batching.states` says which moves there are.
+A question is in at most one unfinished batch: `batched_questions` has its key. `BATCHES` claims, moves and updates
+them; `orchestrator.evaluation.batching.states` has the legal moves.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _OPEN = batches.c.finished_at.is_(None)
 
 
 def find(connection: Connection, prefix: str) -> Batch | None:
-    """The one batch whose id, here or on its endpoint, begins so; None for none or several."""
+    """The one batch whose id, in this database or on its endpoint, starts like this; None for none or several."""
     begins = or_(
         batches.c.id.startswith(prefix, autoescape=True), batches.c.remote_id.startswith(prefix, autoescape=True)
     )
@@ -74,7 +74,7 @@ def find(connection: Connection, prefix: str) -> Batch | None:
 def unfinished(
     connection: Connection, endpoint: str | None = None, ids: Collection[str] | None = None
 ) -> list[Batch]:
-    """The batches that are not over, oldest first: of all endpoints or one, all or those of these ids."""
+    """The unfinished batches, oldest first: of all endpoints or one, all or those of these ids."""
     where: list[Condition] = [_OPEN]
     where += [] if endpoint is None else [batches.c.endpoint == endpoint]
     where += [] if ids is None else [batches.c.id.in_(ids)]
@@ -82,7 +82,7 @@ def unfinished(
 
 
 def under_way(connection: Connection, endpoint: str, asked: Collection[Asked]) -> dict[Asked, str]:
-    """Which of these questions are in a batch that is not over, and in which."""
+    """Which of these questions are in an unfinished batch, and in which."""
     table = batched_questions.c
     query = select(table.model, table.request_sha256, table.sample, table.batch_id).where(
         table.endpoint == endpoint,
@@ -94,7 +94,7 @@ def under_way(connection: Connection, endpoint: str, asked: Collection[Asked]) -
 
 
 def questions_of(connection: Connection, batch_id: str) -> list[Asked]:
-    """The questions of a batch that is not over."""
+    """The questions of an unfinished batch."""
     table = batched_questions.c
     query = select(table.model, table.request_sha256, table.sample).where(table.batch_id == batch_id)
     return [(row[0], row[1], row[2]) for row in connection.execute(query)]
@@ -123,7 +123,7 @@ def last_remotes(connection: Connection, endpoint: str, *, limit: int) -> list[s
 
 
 def add(connection: Connection, batch: Batch, asked: Sequence[Asked]) -> None:
-    """Record a batch and its questions, of which none may be in another that is not over."""
+    """Record a batch and its questions; none of them may be in another unfinished batch."""
     BATCHES.add(connection, batch)
     key = {"endpoint": batch.endpoint, "batch_id": batch.id}
     rows = [{**key, "model": model, "request_sha256": sha256, "sample": n} for model, sha256, n in asked]
@@ -131,11 +131,11 @@ def add(connection: Connection, batch: Batch, asked: Sequence[Asked]) -> None:
 
 
 def hasten(connection: Connection, ids: Collection[str], *, but_in: str) -> None:
-    """End the waits of these batches, but for those in that state. It needs no lease."""
+    """End the waits of these batches, except those in that state. It needs no lease."""
     BATCHES.hasten(connection, batches.c.id.in_(ids), batches.c.state != but_in)
 
 
 def let_go(connection: Connection, batch_id: str) -> int:
-    """Free the questions of a batch that is over, so that what has no answer may be asked again; how many."""
+    """Free the questions of a finished batch, so that unanswered ones may be asked again; returns how many."""
     statement = delete(batched_questions).where(batched_questions.c.batch_id == batch_id)
     return connection.execute(statement).rowcount

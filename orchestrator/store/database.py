@@ -1,4 +1,4 @@
-"""The one door to the database: opening it, short transactions, and clear words when the disk says no."""
+"""The only access to the database: opening it, short transactions, and clear messages for disk errors."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from orchestrator.store import intents
 
 BUSY_SECONDS = 15.0
 CHECKPOINT_SECONDS = 0.2
-"""How long a durable write waits for readers of older moments, which keep the main file from being brought up to
-date."""
-_LOCK_KEY = 0x66746F  # "fto": the PostgreSQL advisory lock that stands for SQLite's single writer
+"""How long a durable write waits for readers of older snapshots, which prevent the main file from being brought up
+to date."""
+_LOCK_KEY = 0x66746F  # "fto": the PostgreSQL advisory lock in place of SQLite's single writer
 
 
 class Database:
     """A SQLAlchemy engine with two kinds of transaction.
 
     `write()` excludes every other writer for its short life (BEGIN IMMEDIATE on SQLite, an advisory lock on
-    PostgreSQL), so what it reads still holds when it commits. Errors of the driver leave as DatabaseError.
+    PostgreSQL), so what it reads still holds when it commits. The driver's errors are raised as DatabaseError.
     """
 
     def __init__(self, url: str) -> None:
@@ -63,9 +63,9 @@ class Database:
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A transaction that excludes other writers and commits at the end.
 
-        `durable` is for what is written right before money is spent. It waits until the commit is on the disk
-        itself (SQLite `synchronous=FULL`) and, where no reader is in the way, in the main file: then the database
-        can lose its write-ahead log without losing the intent.
+        `durable` is for writes right before money is spent. It waits until the commit is on the disk itself (SQLite
+        `synchronous=FULL`) and, if no reader prevents it, in the main file: then the database can lose its
+        write-ahead log without losing the intent.
         """
         options = {"ftorch_write": True, "ftorch_durable": durable}
         with (
@@ -84,9 +84,9 @@ class Database:
             intents.note(self.path, count)
 
     def checkpoint(self) -> bool:
-        """Bring SQLite's main file up to date with all that is committed, and both to the disk; returns whether
-        that was done. It never holds up a writer or a reader (PASSIVE), and gives up after CHECKPOINT_SECONDS where
-        readers of older moments, or another checkpoint, are in the way."""
+        """Bring SQLite's main file up to date with all commits, and both to the disk; returns whether that was
+        done. It never blocks a writer or a reader (PASSIVE), and gives up after CHECKPOINT_SECONDS if readers of
+        older snapshots, or another checkpoint, prevent it."""
         give_up_at = time.monotonic() + CHECKPOINT_SECONDS
         with self._explained(), self.engine.connect() as connection:
             while True:
@@ -99,7 +99,7 @@ class Database:
                 time.sleep(0.01)
 
     def intents(self) -> int:
-        """How many durable writes SQLite's file has seen."""
+        """The number of durable writes in SQLite's file."""
         with self._explained(), self.engine.connect() as connection:
             return intents.held(_driver_connection(connection))
 
@@ -123,7 +123,7 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_S
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, "25006"}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _NO_TEXT = "Could not decode to UTF-8"
-"""What Python says, without a code, of a text whose bytes are none."""
+"""Python's message, without a code, for bytes that are not valid text."""
 
 
 def explain(error: BaseException | None, place: str) -> DatabaseError:
@@ -150,7 +150,7 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def parse_url(url: str) -> URL:
-    """The parsed URL. Raises DatabaseError where it is none."""
+    """The parsed URL. Raises DatabaseError if it is not one."""
     try:
         return make_url(url)
     except ArgumentError as error:
@@ -166,14 +166,14 @@ def _restore_advice(path: Path) -> str:
     kept = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.stat().st_mtime)
     if kept:
         return (
-            "A copy was kept before the last upgrade. It lacks what was recorded since then: before anything is "
-            "submitted from it, record the jobs of each endpoint with ftorch adopt --all --endpoint NAME. "
-            f"This command goes back to it: {move} && cp {quote(str(kept[-1]))} {quote(str(path))}"
+            "A copy was kept before the last upgrade. It lacks everything recorded since then: before submitting "
+            "anything from it, record the jobs of each endpoint with ftorch adopt --all --endpoint NAME. "
+            f"To return to the copy: {move} && cp {quote(str(kept[-1]))} {quote(str(path))}"
         )
     return (
-        "Put back a copy of it; where there is none, move it away and record the jobs of each endpoint, before "
-        "anything is submitted again: ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not touched by "
-        f"this. This command moves it away: {move}"
+        "Restore a copy of it. If there is none, move it away and record the jobs of each endpoint before "
+        "submitting anything: ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not affected. "
+        f"To move it away: {move}"
     )
 
 
@@ -189,7 +189,7 @@ def _create_engine(given: str) -> Engine:
 
 
 def _shown(url: URL) -> str:
-    """The address without its passwords; of SQLite, the file. libpq reads a password from the query too."""
+    """The address without its passwords; for SQLite, the file. libpq reads a password from the query too."""
     query = {name: "***" if "pass" in name.lower() else value for name, value in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True).removeprefix("sqlite:///")
 
@@ -213,11 +213,11 @@ def _create_sqlite_engine(url: URL) -> Engine:
 
 
 def _loads(text: str, place: str) -> Any:
-    """A recorded JSON value. Raises DatabaseCorrupt where its text is none: we write no other."""
+    """A recorded JSON value. Raises DatabaseCorrupt if its text is not JSON: ftorch writes nothing else."""
     try:
         return json.loads(text)
     except ValueError as error:
-        raise _corrupt(place, f"a recorded value is no JSON: {error}") from error
+        raise _corrupt(place, f"a recorded value is not JSON: {error}") from error
 
 
 def _driver_connection(connection: Connection) -> sqlite3.Connection:
@@ -231,7 +231,7 @@ def _create_private_file(path: Path) -> None:
     """The directory 0700 and the file 0600, before SQLite would create it readable for others."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():  # what is there may be read-only, and can still be read
+        if not path.exists():  # an existing one may be read-only, and can still be read
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         problem = error.strerror or str(error)
@@ -246,7 +246,7 @@ def _configure(connection: Any, _record: Any) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             raise  # a read-only database can still be read
-    except UnicodeDecodeError as error:  # in SQLite's own words about its damaged schema
+    except UnicodeDecodeError as error:  # SQLite's message about its damaged schema is not valid text
         raise sqlite3.DatabaseError(f"{_NO_TEXT} its schema: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What the last check of a data file found, by the SHA-256 of its bytes as sent."""
+"""The findings of the last check of a data file, by the SHA-256 of its bytes as sent."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from orchestrator.store.schema import data_checks
 
 @dataclass(frozen=True)
 class DataCheck:
-    """One row of `data_checks`: a file that was fit to be sent, and what was doubtful about it."""
+    """One row of `data_checks`: a file that was fit to be sent, and its warnings."""
 
     sha256: str
     purpose: str
     method: str
     examples: int
     tokens: int | None
-    """Of one epoch; None where they were not counted."""
+    """Of one epoch; None if they were not counted."""
     variant: str | None
-    """How the tool definitions are written; None where there are none, or where they are mixed."""
+    """The format of the tool definitions; None if there are none, or if they are mixed."""
     findings: Mapping[str, int]
-    """How often each code was found."""
+    """The number of findings of each code."""
     checked_at: float
 
 
 def keep(connection: Connection, check: DataCheck) -> None:
-    """Record a check in the place of an earlier one of the same bytes. Call it in a `write()` transaction."""
+    """Record a check in place of an earlier one of the same bytes. Call it in a `write()` transaction."""
     same = (data_checks.c.sha256 == check.sha256, data_checks.c.purpose == check.purpose)
     connection.execute(delete(data_checks).where(*same))
     connection.execute(insert(data_checks).values(**{**asdict(check), "findings": dict(check.findings)}))

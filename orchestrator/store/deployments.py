@@ -1,6 +1,6 @@
-"""Deployments as rows: what makes a model callable on Azure, who uses it, and what became of it.
+"""Deployments as rows: what makes a model callable on Azure, who uses it, and its history.
 
-`DEPLOYMENTS` claims, moves and notes them; `orchestrator.deployments.states` says which moves there are.
+`DEPLOYMENTS` claims, moves and updates them; `orchestrator.deployments.states` has the legal moves.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Deployment:
 
     @property
     def is_over(self) -> bool:
-        """Whether the state is final: entering such a state, and nothing else, sets `finished_at`."""
+        """Whether the state is final: only entering a final state sets `finished_at`."""
         return self.finished_at is not None
 
 
@@ -84,7 +84,7 @@ def newest(
 
 
 def failed(connection: Connection) -> list[Deployment]:
-    """The newest deployment of each name and endpoint where it has failed, newest first."""
+    """The newest deployment of each name and endpoint if it has failed, newest first."""
     found: dict[tuple[str, str], Deployment] = {}
     for each in newest(connection):
         found.setdefault((each.endpoint, each.name), each)
@@ -92,14 +92,14 @@ def failed(connection: Connection) -> list[Deployment]:
 
 
 def answering(connection: Connection, endpoint: str, model: str) -> Deployment | None:
-    """The model's deployment that answers, the lasting one first; None where none is recorded."""
+    """The model's deployment that answers, permanent ones first; None if none is recorded."""
     active = newest(connection, endpoint=endpoint, model=model, only_active=True)
     there = [each for each in active if each.state == "deployed" and each.requested_action is None]
     return min(there, key=lambda each: each.temporary, default=None)
 
 
 def sku_of(connection: Connection, endpoint: str, model: str) -> str | None:
-    """How the model's newest lasting deployment is or was hosted; None where it never had one."""
+    """How the model's newest permanent deployment is or was hosted; None if it never had one."""
     query = select(deployments.c.sku).where(
         deployments.c.endpoint == endpoint,
         deployments.c.model == model,
@@ -110,7 +110,7 @@ def sku_of(connection: Connection, endpoint: str, model: str) -> str | None:
 
 
 def users(connection: Connection, deployment_id: str, now: float) -> list[str]:
-    """The processes that said they use the deployment, and whose word has not run out."""
+    """The processes that use the deployment and whose claims have not expired."""
     query = select(deployment_uses.c.owner).where(
         deployment_uses.c.deployment_id == deployment_id, deployment_uses.c.expires_at > now
     )
@@ -121,7 +121,7 @@ def users(connection: Connection, deployment_id: str, now: float) -> list[str]:
 
 
 def use(connection: Connection, deployment_id: str, owner: str, expires_at: float) -> None:
-    """Say that this process uses the deployment until then."""
+    """Record that this process uses the deployment until then."""
     stop_using(connection, deployment_id, owner)
     values = {"deployment_id": deployment_id, "owner": owner, "expires_at": expires_at}
     connection.execute(insert(deployment_uses).values(values))
@@ -134,6 +134,6 @@ def used(connection: Connection, deployment_id: str, at: float) -> None:
 
 
 def stop_using(connection: Connection, deployment_id: str, owner: str) -> None:
-    """Take back this process's word."""
+    """End this process's use."""
     ours = and_(deployment_uses.c.deployment_id == deployment_id, deployment_uses.c.owner == owner)
     connection.execute(delete(deployment_uses).where(ours))

@@ -1,6 +1,6 @@
-"""Evaluations as rows: what was asked for, the answers, and how each was scored.
+"""Evaluations as rows: the questions, the answers, and the score of each.
 
-An answer belongs to its request, not to an evaluation: whoever asks the same again finds it here.
+An answer belongs to its request, not to an evaluation: asking the same again finds it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Evaluation:
     settings: Mapping[str, Any]
     state: str
     scored_with: int
-    """The version of the scoring rules that its scores are of."""
+    """The version of the scoring rules that its scores follow."""
     created_at: float
     finished_at: float | None = None
     sweep_id: str | None = None
-    """Where it is of a whole sweep."""
+    """If it evaluates a whole sweep."""
 
 
 @dataclass(frozen=True)
 class RecordedAnswer:
-    """One row of `answers`; `seconds` of the request that was answered."""
+    """One row of `answers`; `seconds` is the duration of the answered request."""
 
     endpoint: str
     model: str
@@ -73,7 +73,7 @@ class Score:
 
 
 Asked = tuple[str, str, int]
-"""What an answer is found by on its endpoint: model, SHA-256 of the request, sample."""
+"""The key of an answer on its endpoint: model, SHA-256 of the request, sample."""
 
 
 def _columns(table: Table, value: type) -> list[ColumnElement[Any]]:
@@ -105,14 +105,14 @@ def newest(
 
 
 def unfinished(connection: Connection, like: Evaluation) -> Evaluation | None:
-    """The newest evaluation that asks for the same and was not brought to its end."""
+    """The newest unfinished evaluation of the same questions."""
     begun = newest(connection, name=like.name, file_sha256=like.file_sha256, states=(ASKING,))
     same = (each for each in begun if (each.endpoint, each.settings) == (like.endpoint, like.settings))
     return next(same, None)
 
 
 def get(connection: Connection, evaluation_id: str) -> Evaluation:
-    """The evaluation of this id, which must be there."""
+    """The evaluation of this id, which must exist."""
     row = connection.execute(select(*_EVALUATION).where(evaluations.c.id == evaluation_id)).one()
     return Evaluation(**row._mapping)
 
@@ -167,7 +167,7 @@ def known(connection: Connection, endpoint: str, asked: Collection[Asked]) -> se
 
 def scores_of(connection: Connection, evaluation_id: str, of: tuple[str, str] | None = None) -> Iterator[Score]:
     """The scores of an evaluation in the order of its file: all, or those of a model and variant. They are read row
-    by row, so many need little memory."""
+    by row, to save memory."""
     query = select(*_SCORE).where(scores.c.evaluation_id == evaluation_id)
     if of is not None:
         query = query.where(scores.c.model == of[0], scores.c.variant == of[1])
@@ -184,13 +184,13 @@ def add(connection: Connection, evaluation: Evaluation) -> None:
 
 
 def settle(connection: Connection, evaluation: Evaluation) -> None:
-    """Write the evaluation in the place of what was recorded under its id."""
+    """Write the evaluation in place of the one recorded under its id."""
     changes = update(evaluations).where(evaluations.c.id == evaluation.id)
     connection.execute(changes.values(**asdict(evaluation)))
 
 
 def set_state(connection: Connection, evaluation_id: str, state: str, *, finished_at: float) -> None:
-    """Record that the evaluation is over."""
+    """Record that the evaluation has finished."""
     changes = update(evaluations).where(evaluations.c.id == evaluation_id)
     connection.execute(changes.values(state=state, finished_at=finished_at))
 
@@ -201,7 +201,7 @@ def set_settings(connection: Connection, evaluation_id: str, settings: Mapping[s
 
 
 def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None:
-    """Record answers; one that is there already, from another process, stays as it is."""
+    """Record answers; an existing one, from another process, is kept."""
     if found:
         connection.execute(
             _insert(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found]
@@ -209,18 +209,18 @@ def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None
 
 
 def clear_scores(connection: Connection, evaluation_id: str) -> None:
-    """Take away what a scoring that did not come to its end has left."""
+    """Delete the scores of a scoring that did not finish."""
     connection.execute(delete(scores).where(scores.c.evaluation_id == evaluation_id))
 
 
 def add_scores(connection: Connection, found: Sequence[Score]) -> None:
-    """Record scores; one that is there already stays as it is."""
+    """Record scores; an existing one is kept."""
     if found:
         connection.execute(_insert(connection, scores).on_conflict_do_nothing(), [_row(score) for score in found])
 
 
 def why_unanswered(connection: Connection, evaluation_id: str) -> str:
-    """Why the first question in the file that has no answer has none; "" where every one has."""
+    """Why the first unanswered question in the file has no answer; "" if every one has."""
     query = (
         select(scores.c.detail)
         .where(scores.c.evaluation_id == evaluation_id, scores.c.mistake == "api_error")
@@ -232,7 +232,7 @@ def why_unanswered(connection: Connection, evaluation_id: str) -> str:
 
 
 def _row(value: RecordedAnswer | Score) -> dict[str, Any]:
-    """The fields as they are: `asdict` would copy the JSON in them leaf by leaf."""
+    """The fields unchanged: `asdict` would copy the JSON in them leaf by leaf."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 

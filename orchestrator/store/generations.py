@@ -1,7 +1,7 @@
-"""Generations as rows: what training data is made of, the requests that pay for it, and what came of it.
+"""Generations as rows: the sources of training data, the paid requests, and the results.
 
-What a teacher answered is in `answers`, under its request, as with evaluations. `GENERATIONS` claims, moves and
-notes generations; `orchestrator.generation.states` says which moves there are.
+A teacher's answers are in `answers`, under their request, as in evaluations. `GENERATIONS` claims, moves and
+updates generations; `orchestrator.generation.states` has the legal moves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from orchestrator.store.leased import Condition, Leased
 from orchestrator.store.schema import generation_moves, generation_requests, generations
 
 _AT_ONCE = 200
-"""Requests that one statement looks for."""
+"""Requests per statement of a look-up."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class Spent:
-    """What the requests of a generation cost so far; `usd` takes what may have been sent for its estimate."""
+    """The cost of a generation's requests so far; `usd` counts possibly sent ones by their estimate."""
 
     requests: int
     answered: int
@@ -75,11 +75,11 @@ class Spent:
     pending: float = 0.0
     """The part of `usd` that is estimated."""
     dearer: float = 1.0
-    """How many times their estimate the answers have cost on the whole, where that is more than once."""
+    """The ratio of the answers' total cost to their estimates, if above 1."""
 
     @property
     def expected(self) -> float:
-        """What it comes to if what is pending costs as much more as the answers did."""
+        """The cost if the pending requests exceed their estimates by the same ratio."""
         return self.usd + self.pending * (self.dearer - 1.0)
 
 
@@ -97,7 +97,7 @@ get, by_ids, history, request_action = (
 
 
 def unfinished(connection: Connection, *, output_path: str | None = None) -> list[Generation]:
-    """The generations that are not over, oldest first: all, or those of an output file."""
+    """The unfinished generations, oldest first: all, or those of an output file."""
     where: list[Condition] = [generations.c.finished_at.is_(None)]
     where += [] if output_path is None else [generations.c.output_path == output_path]
     return GENERATIONS.select(connection, *where)
@@ -111,7 +111,7 @@ def newest_of(connection: Connection, output_path: str) -> Generation | None:
 
 
 def failed(connection: Connection, generation_id: str, *, failures: int) -> dict[Asked, str]:
-    """The requests that failed so often, and why."""
+    """The requests that failed this many times, and why."""
     table = generation_requests.c
     query = select(table.model, table.request_sha256, table.sample, table.problem).where(
         table.generation_id == generation_id, table.failures >= failures
@@ -127,12 +127,12 @@ def intended(connection: Connection, generation_id: str) -> set[Asked]:
 
 
 def spent(connection: Connection, generation_id: str) -> Spent:
-    """What the generation's requests have cost: by the answers' tokens, and for those without one by the estimate
-    of each time that they may have been sent."""
+    """The cost of the generation's requests: by the answers' tokens, and for those without an answer by the
+    estimate, once for each time that they may have been sent."""
     table = generation_requests.c
     is_answered = table.cost_usd.is_not(None)
     estimated = func.coalesce(table.estimated_usd, 0.0)
-    # Of an answered request every further time that it may have been sent counts as estimated.
+    # For an answered request, every additional time that it may have been sent counts as estimated.
     usd = case((is_answered, table.cost_usd + estimated * (table.sends - 1)), else_=estimated * table.sends)
     answered = func.sum(case((is_answered, 1), else_=0))
     sums = func.sum(usd), func.sum(case((is_answered, estimated))), func.sum(table.cost_usd)
@@ -150,7 +150,7 @@ def add(connection: Connection, generation: Generation) -> None:
 
 
 def add_intents(connection: Connection, intents: Sequence[Intent]) -> None:
-    """Record that these requests, of one generation, are about to be sent; one that is there may be sent again."""
+    """Record that these requests, of one generation, are about to be sent; an existing one may be sent again."""
     for start in range(0, len(intents), _AT_ONCE):
         some = intents[start : start + _AT_ONCE]
         table = generation_requests.c
@@ -172,14 +172,14 @@ def add_intents(connection: Connection, intents: Sequence[Intent]) -> None:
 
 
 def settle_intents(connection: Connection, generation_id: str, costs: Mapping[Asked, float]) -> None:
-    """Record what answered requests cost."""
+    """Record the cost of answered requests."""
     values = [{**_key(generation_id, asked), "usd": usd} for asked, usd in costs.items()]
     if values:
         connection.execute(_OF_KEY.values(cost_usd=bindparam("usd"), problem=None), values)
 
 
 def fail_intents(connection: Connection, generation_id: str, problems: Mapping[Asked, str]) -> None:
-    """Record that requests were sent in vain, and why."""
+    """Record that requests failed, and why."""
     values = [{**_key(generation_id, asked), "said": said[:1000]} for asked, said in problems.items()]
     if values:
         failures = generation_requests.c.failures + 1
@@ -189,7 +189,7 @@ def fail_intents(connection: Connection, generation_id: str, problems: Mapping[A
 def count_sends(
     connection: Connection, generation_id: str, sends: Mapping[Asked, int], refused: Collection[Asked]
 ) -> None:
-    """Record how often requests were really sent under their last intent; what was refused cost nothing."""
+    """Record how often requests were actually sent under their last intent; refused ones cost nothing."""
     sent = generation_requests.c.sends
     more = [{**_key(generation_id, asked), "more": n - 1} for asked, n in sends.items() if n > 1]
     if more:
@@ -206,7 +206,7 @@ def uncount(connection: Connection, generation_id: str, unsent: Collection[Asked
 
 
 def forget_failures(connection: Connection, generation_ids: Collection[str]) -> None:
-    """Let what was given up be asked once more: the user may have put right what was wrong."""
+    """Make requests that were given up due again: the user may have fixed the cause."""
     table = generation_requests.c
     statement = update(generation_requests).where(table.generation_id.in_(generation_ids), table.failures > 0)
     connection.execute(statement.values(failures=0))

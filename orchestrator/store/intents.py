@@ -1,9 +1,9 @@
-"""A count of the recorded intents beside a SQLite database, by which lost records are noticed.
+"""A count of the recorded intents next to a SQLite database, to detect lost records.
 
-An intent is what is written right before money is spent. The database counts its intents itself, in the same
-transaction (SQLite's `user_version`). The file beside it repeats the count after the commit, so it is never ahead
-of a database that lost nothing: a database with fewer is an older one. The file is not synced: after a power
-failure it may be behind, and then notices less.
+An intent is written right before money is spent. The database counts its intents itself, in the same transaction
+(SQLite's `user_version`). The file next to it repeats the count after the commit, so it is never ahead of a
+database that lost nothing: a database with fewer is an older one. The file is not synced: after a power failure
+it may be behind, and then detects less.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _DIGITS = 10
 
 
 def file_beside(path: Path) -> Path:
-    """Where the count for the database at `path` lies."""
+    """The path of the count for the database at `path`."""
     return path.with_name(f"{path.name}.intents")
 
 
 def noted(path: Path) -> int:
-    """How many intents the database at `path` must hold; 0 where that is not noted, or can't be read."""
+    """How many intents the database at `path` must hold; 0 if that is not noted, or can't be read."""
     try:
         return int(file_beside(path).read_bytes()[:_DIGITS])
     except (OSError, ValueError):
@@ -33,7 +33,7 @@ def noted(path: Path) -> int:
 
 
 def note(path: Path, count: int) -> None:
-    """Note beside the database how many intents it holds; where that can't be written, the last count stays."""
+    """Note the database's number of intents next to it; if that can't be written, the last count stays."""
     try:
         handle = os.open(file_beside(path), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
@@ -45,21 +45,21 @@ def note(path: Path, count: int) -> None:
 
 
 def held(connection: sqlite3.Connection) -> int:
-    """How many intents the database itself counts."""
+    """The database's own count of its intents."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def count_one(connection: sqlite3.Connection) -> int:
-    """Count one more in the transaction that is open; returns the new count."""
+    """Add one to the count in the open transaction; returns the new count."""
     count = held(connection) + 1
     connection.execute(f"PRAGMA user_version = {count}")
     return count
 
 
 def check_file(path: Path) -> None:
-    """Raises DatabaseLost where intents are noted and the database is gone or empty.
+    """Raises DatabaseLost if intents are noted and the database is gone or empty.
 
-    This comes before SQLite opens the file: it deletes the write-ahead log of an empty one.
+    Call it before SQLite opens the file: opening deletes the write-ahead log of an empty one.
     """
     expected = noted(path)
     if expected and not path.exists():
@@ -69,7 +69,7 @@ def check_file(path: Path) -> None:
 
 
 def check_count(path: Path, expected: int, found: int) -> None:
-    """Raises DatabaseLost where the database holds fewer intents than were noted before it was read."""
+    """Raises DatabaseLost if the database holds fewer intents than were noted before it was read."""
     if found < expected:
         finding = (
             f"is older than ftorch left it, with {found} of its intents: its write-ahead log ({path.name}-wal) was "
@@ -79,7 +79,7 @@ def check_count(path: Path, expected: int, found: int) -> None:
 
 
 def move_away(path: Path) -> str:
-    """The shell command that moves the database away, with what belongs to it."""
+    """The shell command that moves the database away, with its companion files."""
     folder = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
     belonging = (path, Path(f"{path}-wal"), Path(f"{path}-shm"), file_beside(path))
     files = " ".join(quote(str(file)) for file in belonging if file.exists())

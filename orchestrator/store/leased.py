@@ -1,8 +1,8 @@
-"""Leases, and rows that move under a lease: claiming, renewing, giving back, swapping, noting, and their history.
+"""Leases, and rows that move under a lease: claiming, renewing, releasing, swapping, updating, and their history.
 
 `Leases` works on any table that names an owner and an expiry. `Leased` works on a table whose rows also have a
-state and a version, with a table of history beside it. An `owner` is a process's name as a worker; an expired lease
-is anybody's. Every method that writes belongs in a `write()` transaction.
+state and a version, with a table of history. An `owner` is a process's name as a worker; anybody may take an
+expired lease. Every method that writes belongs in a `write()` transaction.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ CLOCKS_APART = 60.0
 
 Condition = ColumnElement[bool]
 _ALL = 2**31
-"""A limit that is none."""
+"""No limit."""
 
 
 class Narrowed:
     """A statement, and the conditions that may narrow it, by name: each has a parameter of its name.
 
-    Each combination is built once: building a statement takes longer than SQLite takes to carry it out.
+    Each combination is built once: building a statement takes longer than SQLite takes to execute it.
     """
 
     def __init__(self, statement: Select[Any] | Update, **conditions: Condition) -> None:
@@ -61,7 +61,7 @@ class Narrowed:
 
 
 class Item(Protocol):
-    """What every row has that moves under a lease. Times are seconds since the epoch."""
+    """The columns of every row that moves under a lease. Times are seconds since the epoch."""
 
     @property
     def id(self) -> str: ...
@@ -92,7 +92,7 @@ T = TypeVar("T", bound=Item)
 
 @dataclass(frozen=True)
 class Transition:
-    """One line of an item's history; the first has no `from_state` and no `owner`."""
+    """One row of an item's history; the first has no `from_state` and no `owner`."""
 
     item_id: str
     version: int
@@ -106,7 +106,7 @@ class Transition:
 class Leases:
     """The leases in one table; `owner` and `expires_at` are its columns for them.
 
-    Renewing also shortens a lease that lasts longer, as one does after the clock was set back, where it `shortens`.
+    With `shortens`, renewing also shortens a lease that lasts longer, as one does after the clock was set back.
     """
 
     def __init__(
@@ -131,12 +131,12 @@ class Leases:
         self._owners = Narrowed(select(self._owner).where(self._owner.is_not(None)).distinct(), **there)
 
     def free(self, now: float | BindParameter[Any], owners: Collection[str] | BindParameter[Any] = ()) -> Condition:
-        """The rows that nobody holds, whose lease has expired, or that one of these owners holds."""
+        """The rows without a lease, with an expired one, or with one of these owners."""
         held_by = self._owner.in_(owners)
         return or_(self._owner.is_(None), self._expires_at <= now, held_by)
 
     def take(self, connection: Connection, owner: str, expires_at: float, *where: Condition) -> int:
-        """Lease these rows, whoever holds them; returns how many."""
+        """Lease these rows, even from other holders; returns how many."""
         return connection.execute(update(self.table).where(*where).values(self._lease(owner, expires_at))).rowcount
 
     def renew(self, connection: Connection, owner: str, expires_at: float, now: float) -> int:
@@ -144,11 +144,11 @@ class Leases:
         return connection.execute(self._renew, {"by": owner, "until": expires_at, "at": now}).rowcount
 
     def release(self, connection: Connection, owner: str) -> None:
-        """Give back every lease of this owner."""
+        """Release every lease of this owner."""
         connection.execute(self._release, {"by": owner})
 
     def owners(self, connection: Connection, endpoint: str | None = None) -> list[str]:
-        """Everyone who holds a lease, expired or not: on any row, or on those of one endpoint."""
+        """Every holder of a lease, expired or not: on any row, or on those of one endpoint."""
         return list(self._owners.execute(connection, {}, endpoint=endpoint).scalars())
 
     def _lease(
@@ -158,7 +158,7 @@ class Leases:
 
 
 class Leased(Leases, Generic[T]):
-    """A table of items with its table of history. `kind` is what an item is called in errors."""
+    """A table of items with its table of history. `kind` is the name of an item in errors."""
 
     def __init__(
         self, kind: str, table: Table, history: Table, row_type: type[T], missing: type[FtorchError] = NoSuchItem
@@ -174,7 +174,7 @@ class Leased(Leases, Generic[T]):
         self._build(table, history)
 
     def _build(self, table: Table, history: Table) -> None:
-        """Build the statements, whose parameters may not be named like columns."""
+        """Build the statements; their parameters must not be named like columns."""
         narrowing = {
             "on_endpoint": table.c.endpoint == bindparam("on_endpoint"),
             "in_states": table.c.state.in_(bindparam("in_states", expanding=True)),
@@ -203,13 +203,13 @@ class Leased(Leases, Generic[T]):
         self._add_line = insert(history)
 
     def item(self, row: Row[Any]) -> T:
-        """The item that a row of `columns` holds."""
+        """The item in a row of `columns`."""
         return self._row_type(**row._mapping)
 
     # --- reading -------------------------------------------------------------------------------------------
 
     def get(self, connection: Connection, item_id: str) -> T:
-        """The item of that id. Raises the error that says there is none."""
+        """The item of that id. Raises the kind's error if there is none."""
         row = connection.execute(self._by_id, {"item_id": item_id}).first()
         if row is None:
             raise self._missing(key=item_id, kind=self.kind)
@@ -237,7 +237,7 @@ class Leased(Leases, Generic[T]):
         due_before: float | None = None,
         limit: int | None = None,
     ) -> list[T]:
-        """The items of these states that `owner` holds, oldest first; with `due_before` only those due by then."""
+        """The items in these states that `owner` holds, oldest first; with `due_before` only those due by then."""
         rows = self._held.execute(
             connection,
             {"by": owner, "at_most": _ALL if limit is None else limit},
@@ -257,14 +257,14 @@ class Leased(Leases, Generic[T]):
         states: Collection[str],
         ids: Collection[str] | None = None,
     ) -> float | None:
-        """When the first of these items that `owner` holds is due: 0 for now, None where it holds none."""
+        """When the first of these items that `owner` holds is due: 0 for now, None if it holds none."""
         due: float | None = self._next_due.execute(
             connection, {"by": owner}, on_endpoint=endpoint, in_states=list(states), among=_listed(ids)
         ).scalar()
         return due
 
     def holds(self, connection: Connection, item: T, owner: str, until: float) -> bool:
-        """Whether the item is still as it was read, and the owner's lease on it lasts beyond `until`."""
+        """Whether the item is unchanged since it was read, and the owner's lease on it lasts beyond `until`."""
         current = self.get(connection, item.id)
         is_as_read = current.version == item.version and current.lease_owner == owner
         return is_as_read and (current.lease_expires_at or 0.0) > until
@@ -288,9 +288,8 @@ class Leased(Leases, Generic[T]):
         except_ids: Collection[str] = (),
         abandoned: Collection[str] = (),
     ) -> int:
-        """Lease the free items that are not over: all, or those of an endpoint, of these states, of these ids, but
-        for `except_ids`.
-        Returns how many are newly leased; the owner's own leases stay as they are.
+        """Lease the free unfinished items: all, or those of an endpoint, in these states, of these ids, but not
+        those in `except_ids`. Returns how many are newly leased; the owner's own leases are unchanged.
 
         An item is free when nobody holds it, when its lease has expired, or when its owner is among `abandoned`.
         """
@@ -305,13 +304,13 @@ class Leased(Leases, Generic[T]):
         ).rowcount
 
     def swap(self, connection: Connection, item: T, owner: str, now: float, changes: Mapping[str, Any]) -> T:
-        """Write `changes` with the next version, if the item is still as it was read and `owner` holds its lease;
-        returns it as it is now. Raises LostLease otherwise, having written nothing."""
+        """Write `changes` with the next version, if the item is unchanged since it was read and `owner` holds its
+        lease; returns it as it is now. Raises LostLease otherwise, without writing anything."""
         return self.note(connection, item, owner, now, {**changes, "version": item.version + 1})
 
     def note(self, connection: Connection, item: T, owner: str, now: float, changes: Mapping[str, Any]) -> T:
-        """Write what is no move (what an item waits for, what the endpoint last said) under the same checks as
-        `swap`, without a new version. Raises LostLease."""
+        """Write values that are no move (what an item waits for, the endpoint's last status) under the same checks
+        as `swap`, without a new version. Raises LostLease."""
         as_read = {"item_id": item.id, "read_version": item.version, "by": owner, "at": now}
         if connection.execute(self._as_read, {**changes, "updated_at": now, **as_read}).rowcount != 1:
             raise LostLease(kind=self.kind, id=item.id)
@@ -320,25 +319,25 @@ class Leased(Leases, Generic[T]):
     # --- writing without a lease ---------------------------------------------------------------------------
 
     def add(self, connection: Connection, item: T, reason: str | None = None) -> None:
-        """Record a new item and the first line of its history, whose reason is the item's unless one is given."""
+        """Record a new item and the first row of its history, with the item's reason unless one is given."""
         connection.execute(insert(self.table), {name: getattr(item, name) for name in self._fields})
         said = item.reason if reason is None else reason
         line = Transition(item.id, item.version, None, item.state, said, item.created_at, None)
         self.add_line(connection, line)
 
     def add_line(self, connection: Connection, line: Transition) -> None:
-        """Add a line of history."""
+        """Add a row of history."""
         values = {field.name: getattr(line, field.name) for field in fields(Transition)[1:]}
         connection.execute(self._add_line, {self._history_id.name: line.item_id, **values})
 
     def request_action(self, connection: Connection, item_id: str, action: str | None) -> bool:
-        """Record what the user wants of an item, which ends its wait; False when the item is over."""
+        """Record the user's request for an item, which ends its wait; False if the item has finished."""
         active = and_(self.table.c.id == item_id, self.table.c.finished_at.is_(None))
         values = {"requested_action": action, "due_at": None}
         return connection.execute(update(self.table).where(active).values(values)).rowcount == 1
 
     def hasten(self, connection: Connection, *where: Condition) -> None:
-        """End the waits of the items for which this holds: being tried early changes no item's safety."""
+        """End the waits of the items for which this holds: trying early is always safe."""
         active = self.table.c.finished_at.is_(None)
         connection.execute(update(self.table).where(active, *where).values(due_at=None))
 

@@ -1,6 +1,6 @@
-"""Who does what only one process at a time may do, where it is no run and no upload: leases by name.
+"""Named leases, for work other than runs and uploads that only one process may do at a time.
 
-An `owner` is a process's name as a worker; a claim that has run out is anybody's.
+An `owner` is a process's name as a worker; anybody may take an expired claim.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def claim(
     now: float,
     abandoned: Collection[str] = (),
 ) -> dict[str, str]:
-    """Claim all of these, or none: then it returns who holds which, by name. Claims of `abandoned` owners are free,
-    and so are the owner's own, which are lengthened.
+    """Claim all of these, or none: then it returns the holders by name. Claims of `abandoned` owners are free, and
+    so are the owner's, which are extended.
 
     Call it in a `write()` transaction.
     """
@@ -41,12 +41,12 @@ def claim(
 
 
 def keep(connection: Connection, names: Collection[str], owner: str, expires_at: float) -> bool:
-    """Lengthen the owner's claims on these, also those that have run out, unless another process has claimed one
-    since; returns whether all are the owner's still."""
+    """Extend the owner's claims on these, including expired ones, unless another process has claimed one since;
+    returns whether the owner still has all."""
     ours = (claims.c.owner == owner) & claims.c.name.in_(names)
     return connection.execute(update(claims).where(ours).values(expires_at=expires_at)).rowcount == len(set(names))
 
 
 def release(connection: Connection, owner: str) -> None:
-    """Give back every claim of this owner."""
+    """Release every claim of this owner."""
     connection.execute(delete(claims).where(claims.c.owner == owner))

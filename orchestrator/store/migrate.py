@@ -1,4 +1,4 @@
-"""Bring a database to this program's schema: by itself at start, under a lock, after keeping a copy."""
+"""Migrate a database to this program's schema: automatically at start, under a lock, after keeping a copy."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
 _UNRELEASED = {f"000{number}" for number in range(1, 8)}
-"""Revisions from before the first release. No script leads from them to a released one."""
+"""Revisions from before the first release. No script migrates them to a released one."""
 
 
 def open_database(url: str, *, create: bool = True) -> Database:
-    """Open the database and migrate it where it is older than this program.
+    """Open the database and migrate it if it is older than this program.
 
-    One small query tells whether there is anything to do; only then is Alembic loaded. Without `create`, a SQLite
-    file that is not there yet reads as an empty database and is not made, and one in a folder that can't be written
-    is read as a copy. Raises DatabaseTooNew where a newer ftorch wrote it, DatabaseUnreleased where one from before
-    the first release did, DatabaseLost where it lacks recorded intents, and the other DatabaseErrors where it can't
-    be used.
+    One small query checks whether there is anything to do; only then is Alembic loaded. Without `create`, a missing
+    SQLite file reads as an empty database and is not made, and one in a folder that can't be written is read as a
+    copy. Raises DatabaseTooNew if a newer ftorch wrote it, DatabaseUnreleased if one from before the first release
+    did, DatabaseLost if it lacks recorded intents, and the other DatabaseErrors if it can't be used.
     """
     path = sqlite_file(parse_url(url))
     if path is not None:
@@ -57,7 +56,7 @@ def _in_memory() -> Database:
 
 
 def _current(database: Database) -> Database:
-    """The database at this program's schema; closed where that can't be."""
+    """The database at this program's schema; closed if that can't be reached."""
     path = database.path
     try:
         expected = intents.noted(path) if path else 0  # before the database is read: another process may add some
@@ -75,7 +74,7 @@ def _current(database: Database) -> Database:
 
 
 def _copy_to_read(path: Path) -> Database | None:
-    """A copy of a database that can't be opened where it lies; None where it can't be copied either."""
+    """A copy of a database that can't be opened in its folder; None if it can't be copied either."""
     expected = intents.noted(path)
     try:
         copy = DatabaseCopy(path)
@@ -92,7 +91,7 @@ def _copy_to_read(path: Path) -> Database | None:
 
 
 def migrations_dir() -> Path:
-    """The Alembic scripts: inside an installed package, else at the top of the checkout."""
+    """The Alembic scripts: inside an installed package, or at the top of the checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
@@ -149,7 +148,7 @@ def _migrate(database: Database, found: str | None) -> None:
 
 
 def _keep_copy(path: Path, revision: str) -> Path:
-    """A copy beside the database, complete or absent: written under another name, then renamed."""
+    """A copy next to the database, complete or absent: written under another name, then renamed."""
     copy = path.with_name(f"{path.name}.before-{revision}-{time.strftime('%Y%m%dT%H%M%S')}")
     partial = copy.with_name(f"{copy.name}.partial")
     partial.unlink(missing_ok=True)
@@ -165,7 +164,7 @@ def _keep_copy(path: Path, revision: str) -> Path:
 
 @contextmanager
 def _migration_lock(database: Database) -> Iterator[None]:
-    """One migration at a time; the lock goes with the process that holds it."""
+    """One migration at a time; the lock ends with the process that holds it."""
     if database.path is not None:
         handle = _open_private(database.path.with_name(f"{database.path.name}.lock"))
         try:
@@ -174,7 +173,7 @@ def _migration_lock(database: Database) -> Iterator[None]:
         finally:
             os.close(handle)
     elif database.is_sqlite:
-        yield  # in memory: nobody else sees it
+        yield  # in memory: no other process sees it
     else:
         with database.engine.connect() as connection, connection.begin():
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")

@@ -15,7 +15,7 @@ from orchestrator.store.database import Database
 class DatabaseCopy(Database):
     """A private copy of the database at `path`, write-ahead log included. `close` removes it.
 
-    Raises OSError where the database can't be read, or its copy can't be written.
+    Raises OSError if the database can't be read, or its copy can't be written.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an endpoint reports about a run: events, metrics, checkpoints, models. Writing one twice changes nothing."""
+"""An endpoint's reports about a run: events, metrics, checkpoints, models. Writing one twice changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Metric:
-    """What was measured at one training step. Losses as the endpoint gives them, accuracies in 0..1."""
+    """The measurements at one training step. Losses as the endpoint gives them, accuracies in 0..1."""
 
     run_id: str
     step: int
@@ -42,7 +42,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model as it was at one step; `model` is its id on the endpoint."""
+    """A model saved at one step; `model` is its id on the endpoint."""
 
     run_id: str
     checkpoint_id: str
@@ -54,7 +54,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Model:
-    """A model id that a succeeded run yielded."""
+    """The model id of a succeeded run."""
 
     endpoint: str
     model: str
@@ -68,7 +68,7 @@ def _columns(table: Table, value: type) -> list[ColumnElement[Any]]:
 
 
 def add_events(connection: Connection, found: Iterable[Event]) -> None:
-    """Record events of one run, given oldest first."""
+    """Record events of one run, oldest first."""
     rows = [asdict(event) for event in found]
     if not rows:
         return
@@ -108,19 +108,19 @@ def events_of(connection: Connection, run_id: str) -> list[Event]:
 
 
 EventPlace = tuple[float, int]
-"""Where an event stands among those of its run: its time, and its place among those of the same time."""
+"""The position of an event among those of its run: its time, and its place among those of the same time."""
 
 
 def events_page(
     connection: Connection, run_id: str, *, below: EventPlace | None, limit: int | None
 ) -> tuple[list[Event], EventPlace | None]:
-    """At most `limit` of the run's events, oldest first, that follow the place `below`; and the place of the last,
-    None where no more follow."""
+    """At most `limit` of the run's events after the position `below`, oldest first; and the position of the last,
+    None if there are no more."""
     at, position = events.c.created_at, events.c.position
     query = select(position, *_columns(events, Event)).where(events.c.run_id == run_id)
     if below is not None:
         is_later = or_(at > below[0], position > below[1])
-        query = query.where(at >= below[0], is_later)  # the first part alone uses the index
+        query = query.where(at >= below[0], is_later)  # only the first condition uses the index
     rows = connection.execute(query.order_by(at, position).limit(limit)).all()
     found = [Event(*row[1:]) for row in rows]
     return found, (found[-1].created_at, rows[-1][0]) if len(rows) == limit else None
@@ -178,7 +178,7 @@ def models_newest(connection: Connection, limit: int | None = None) -> list[Mode
 
 
 def run_of_model(connection: Connection, endpoint: str, model: str) -> str | None:
-    """The id of the run that yielded this model or checkpoint on the endpoint; None where none is recorded."""
+    """The id of the run that made this model or checkpoint on the endpoint; None if none is recorded."""
     yielded = select(models.c.run_id).where(models.c.endpoint == endpoint, models.c.model == model)
     saved = (
         select(checkpoints.c.run_id)
@@ -189,8 +189,8 @@ def run_of_model(connection: Connection, endpoint: str, model: str) -> str | Non
 
 
 def checkpoint_id(connection: Connection, endpoint: str, model: str) -> str | None:
-    """The id of the checkpoint that this model on the endpoint is; None where it is a run's final model, whose name
-    its last checkpoint may bear, or is not recorded."""
+    """The id of the checkpoint that this model on the endpoint is; None if it is a run's final model, whose name
+    its last checkpoint may share, or is not recorded."""
     query = (
         select(checkpoints.c.checkpoint_id)
         .join(runs, runs.c.id == checkpoints.c.run_id)

@@ -1,6 +1,6 @@
 """Runs as rows: values to read, and the few statements that write them.
 
-`RUNS` claims, moves and notes them; `orchestrator.runs.states` says which moves there are.
+`RUNS` claims, moves and updates them; `orchestrator.runs.states` has the legal moves.
 """
 
 from __future__ import annotations
@@ -75,23 +75,23 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether the state is final: entering such a state, and nothing else, sets `finished_at`."""
+        """Whether the state is final: only entering a final state sets `finished_at`."""
         return self.finished_at is not None
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
-        """The hyperparameters as asked for: numbers or "auto"."""
+        """The requested hyperparameters: numbers or "auto"."""
         found: Mapping[str, Any] = self.method["hyperparameters"]
         return found
 
     @property
     def resolved_hyperparameters(self) -> Mapping[str, Any]:
-        """The hyperparameters as the endpoint says it uses them; empty before it has said so."""
+        """The hyperparameters reported by the endpoint; empty before it has reported any."""
         return resolved_hyperparameters(self.remote_job or {})
 
 
 def resolved_hyperparameters(job: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The hyperparameters that a job object says it uses: inside its method, or at the top."""
+    """The hyperparameters that a job object reports: inside its method, or at the top level."""
     method = job.get("method") or {}
     inner = (method.get(method.get("type")) or {}).get("hyperparameters") if method.get("type") else None
     return inner or job.get("hyperparameters") or {}
@@ -103,7 +103,7 @@ Transition = leased.Transition
 get, by_ids, history, request_action = RUNS.get, RUNS.by_ids, RUNS.history, RUNS.request_action
 add = RUNS.add
 
-# What a worker asks in each cycle is built once: that takes longer than SQLite takes to carry it out.
+# The statements of each worker cycle are built once: building takes longer than SQLite takes to execute them.
 _OWNERS_OF_JOBS = select(runs.c.job_id, runs.c.id).where(
     runs.c.endpoint == bindparam("endpoint"), runs.c.job_id.in_(bindparam("job_ids", expanding=True))
 )
@@ -123,7 +123,7 @@ def exists(connection: Connection, run_id: str) -> bool:
 
 
 def find(connection: Connection, key: str) -> Run:
-    """The newest run of that name, else the one whose id begins with `key`. Raises NoSuchRun and AmbiguousRun."""
+    """The newest run of that name, else the one whose id starts with `key`. Raises NoSuchRun and AmbiguousRun."""
     named = newest(connection, name=key, limit=1)
     if named:
         return named[0]
@@ -157,7 +157,7 @@ def newest(
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list says of a run: the columns that need no JSON to be read. The names are those of `Run`."""
+    """A run as listed: the columns that need no JSON to be read, named as in `Run`."""
 
     id: str
     name: str
@@ -182,13 +182,13 @@ _SUMMARY = [runs.c[field.name] for field in fields(RunSummary)]
 def summaries(
     connection: Connection, *, name: str | None = None, below: RunSummary | None = None, limit: int | None = None
 ) -> list[RunSummary]:
-    """Runs, newest first: all, or those of a name; only those that follow the run `below` in this order."""
+    """Runs, newest first: all, or those of a name; only those after the run `below` in this order."""
     query = select(*_SUMMARY).order_by(runs.c.created_at.desc(), runs.c.id)
     if name is not None:
         query = query.where(runs.c.name == name)
     if below is not None:
         is_older = or_(runs.c.created_at < below.created_at, runs.c.id > below.id)
-        query = query.where(runs.c.created_at <= below.created_at, is_older)  # the first part alone uses the index
+        query = query.where(runs.c.created_at <= below.created_at, is_older)  # only the first part uses the index
     return [RunSummary(*row) for row in connection.execute(query.limit(limit))]
 
 
@@ -222,14 +222,15 @@ def owners_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[st
 
 
 def recorded_jobs(connection: Connection, job_ids: Collection[str], tokens: Collection[str]) -> set[str]:
-    """Those of these fine-tuning jobs, and of these tokens of create requests, that are recorded, wherever."""
+    """Those of these fine-tuning jobs, and of these tokens of create requests, that are recorded on any
+    endpoint."""
     known = or_(runs.c.job_id.in_(job_ids), runs.c.creation_token.in_(tokens))
     found = connection.execute(select(runs.c.job_id, runs.c.creation_token).where(known))
     return {value for row in found for value in row if value}
 
 
 def last_jobs(connection: Connection, endpoint: str, *, except_run: str, limit: int) -> list[str]:
-    """The ids of the newest fine-tuning jobs that runs on this endpoint have got."""
+    """The ids of the newest fine-tuning jobs of runs on this endpoint."""
     query = (
         select(runs.c.job_id)
         .where(runs.c.endpoint == endpoint, runs.c.job_id.is_not(None), runs.c.id != except_run)
@@ -240,7 +241,7 @@ def last_jobs(connection: Connection, endpoint: str, *, except_run: str, limit: 
 
 
 def without_job(connection: Connection, endpoint: str) -> list[Run]:
-    """The runs on this endpoint that asked for a job and know of none."""
+    """The runs on this endpoint that requested a job and have none recorded."""
     query = select(*RUNS.columns).where(
         runs.c.endpoint == endpoint, runs.c.job_id.is_(None), runs.c.creation_started_at.is_not(None)
     )
@@ -248,7 +249,7 @@ def without_job(connection: Connection, endpoint: str) -> list[Run]:
 
 
 def unfinished_by_account(connection: Connection, endpoint: str) -> dict[str, list[str]]:
-    """The ids of the runs on this endpoint that are not over, by the mark of their account, where they have one."""
+    """The ids of the unfinished runs on this endpoint, by the mark of their account, if they have one."""
     query = select(runs.c.account, runs.c.id).where(
         runs.c.endpoint == endpoint, runs.c.finished_at.is_(None), runs.c.account.is_not(None)
     )
@@ -259,7 +260,7 @@ def unfinished_by_account(connection: Connection, endpoint: str) -> dict[str, li
 
 
 def account_marks(connection: Connection, host: str) -> list[str]:
-    """The marks of the host's accounts that its newest runs were recorded with, the newest first."""
+    """The marks of the host's accounts that its newest runs were recorded with, newest first."""
     query = (
         select(runs.c.account)
         .where(runs.c.account.startswith(f"{host} ", autoescape=True))
@@ -273,7 +274,7 @@ _RECENT_RUNS = 200
 
 
 def jobs_of_account(connection: Connection, endpoint: str, mark: str, *, limit: int) -> list[str]:
-    """The ids of the newest fine-tuning jobs on this endpoint that the account of this mark has got."""
+    """The ids of the newest fine-tuning jobs of the account of this mark on this endpoint."""
     query = (
         select(runs.c.job_id)
         .where(runs.c.endpoint == endpoint, runs.c.account == mark, runs.c.job_id.is_not(None))
@@ -296,7 +297,7 @@ def by_token(connection: Connection, token: str) -> Run | None:
 
 
 def needed_files(connection: Connection, endpoint: str) -> set[str]:
-    """The endpoint's ids of the files that runs which are not over have there."""
+    """The endpoint's ids of the files of unfinished runs there."""
     query = select(runs.c.training_file_id, runs.c.validation_file_id).where(
         runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
     )
@@ -306,15 +307,15 @@ def needed_files(connection: Connection, endpoint: str) -> set[str]:
 def unfinished(
     connection: Connection, endpoint: str, ids: Collection[str] | None, *, resting: str | None, limit: int
 ) -> list[str]:
-    """At most `limit` ids of runs on this endpoint that are neither over nor in the state `resting` (None: no such
-    state) without a requested action; of `ids` only, or of all."""
+    """At most `limit` ids of unfinished runs on this endpoint, not in the state `resting` (None: no such state) and
+    without a requested action; of `ids` only, or of all."""
     values = {"endpoint": endpoint, "at_most": limit}
     among = None if ids is None else list(ids)
     return list(_UNFINISHED.execute(connection, values, resting=resting, among=among).scalars())
 
 
 def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -> list[str]:
-    """The endpoints that have runs which are not over; of `ids` only, or of all."""
+    """The endpoints that have unfinished runs; of `ids` only, or of all."""
     query = select(runs.c.endpoint).where(runs.c.finished_at.is_(None)).distinct()
     if ids is not None:
         query = query.where(runs.c.id.in_(ids))
@@ -338,18 +339,18 @@ _PACE = select(func.min(runs.c.estimated_finish), func.min(runs.c.poll_seconds))
 
 
 def held_with_request(connection: Connection, owner: str, endpoint: str) -> list[Run]:
-    """The runs that `owner` holds and whose user wishes something of them."""
+    """The runs that `owner` holds and that have a requested action."""
     return _items(connection, _HELD_WITH_REQUEST, owner, endpoint)
 
 
 def held_job_ids(connection: Connection, owner: str, *, endpoint: str, states: Collection[str]) -> set[str]:
-    """The fine-tuning jobs of the runs of these states that `owner` holds."""
+    """The fine-tuning jobs of the runs in these states that `owner` holds."""
     values = {"owner": owner, "endpoint": endpoint, "states": list(states)}
     return set(connection.execute(_HELD_JOB_IDS, values).scalars())
 
 
 def holds_any(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> bool:
-    """Whether `owner` holds a run of these states."""
+    """Whether `owner` holds a run in one of these states."""
     values = {"owner": owner, "endpoint": endpoint, "states": list(states)}
     return connection.execute(_HELD_ID, values).first() is not None
 
@@ -360,13 +361,13 @@ def held_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Coll
 
 
 def held_after_repeats(connection: Connection, owner: str, endpoint: str, states: Collection[str]) -> list[Run]:
-    """The runs of these states that `owner` holds and whose create request was sent more than once."""
+    """The runs in these states that `owner` holds and whose create request was sent more than once."""
     return _items(connection, _HELD_AFTER_REPEATS, owner, endpoint, states=list(states))
 
 
 def pace(connection: Connection, owner: str, endpoint: str) -> tuple[float | None, float | None]:
-    """Of the runs that `owner` holds: the earliest estimated finish, and the shortest `[poll] seconds` that a job
-    file asked for; None where no run has one."""
+    """Of the runs that `owner` holds: the earliest estimated finish, and the shortest `[poll] seconds` of a job
+    file; None if no run has one."""
     row = connection.execute(_PACE, {"owner": owner, "endpoint": endpoint}).one()
     return row[0], row[1]
 
@@ -380,7 +381,7 @@ def _items(connection: Connection, query: Select[Any], owner: str, endpoint: str
 
 
 def withdraw(connection: Connection, run_id: str, requested_action: str) -> None:
-    """Take back this wish where it is not carried out yet; another one stays. Needs no lease."""
+    """Withdraw this request if it is not carried out yet; any other stays. Needs no lease."""
     connection.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.requested_action == requested_action)
@@ -389,37 +390,37 @@ def withdraw(connection: Connection, run_id: str, requested_action: str) -> None
 
 
 def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, poll_seconds: float | None) -> None:
-    """Take over the limits of a job file that was edited and submitted again. Needs no lease."""
+    """Set the limits of a job file that was edited and submitted again. Needs no lease."""
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
     limits = {"max_cost_usd": max_cost_usd, "poll_seconds": poll_seconds, "due_at": None}
     connection.execute(statement.values(limits))
 
 
 def put_on_hold(connection: Connection, ids: Collection[str], reason: str, now: float) -> None:
-    """Say why these runs are left alone for now, where nobody works on them. Needs no lease: it moves nothing."""
+    """Record why these runs are left alone for now, if nobody works on them. Needs no lease: it moves nothing."""
     nobodys = RUNS.free(now)
     connection.execute(update(runs).where(runs.c.id.in_(ids), nobodys).values(reason=reason))
 
 
 def forget_account(connection: Connection, ids: Collection[str]) -> None:
-    """Take the user's word that these runs belong to the account of the key that is set now."""
+    """Record the user's word that these runs belong to the account of the current key."""
     connection.execute(update(runs).where(runs.c.id.in_(ids)).values(account=None))
 
 
 def change_account(connection: Connection, marks: Collection[str], mark: str) -> None:
-    """Give all runs of these marks one mark: they are of the same account. Needs no lease."""
-    old, most = sorted(marks), 500  # what one statement takes in every database
+    """Give all runs of these marks one mark: they belong to the same account. Needs no lease."""
+    old, most = sorted(marks), 500  # a statement's limit in every database
     for start in range(0, len(old), most):
         named = runs.c.account.in_(old[start : start + most])
         connection.execute(update(runs).where(named).values(account=mark))
 
 
 def set_estimate(connection: Connection, run_id: str, estimated_cost_usd: float | None) -> None:
-    """Take over the estimate of a plan that was made again, where there is no job yet. Needs no lease."""
+    """Set the estimate of a new plan, if there is no job yet. Needs no lease."""
     statement = update(runs).where(runs.c.id == run_id, runs.c.job_id.is_(None))
     connection.execute(statement.values(estimated_cost_usd=estimated_cost_usd))
 
 
 def hasten(connection: Connection, ids: Collection[str]) -> None:
-    """Let waiting runs be tried at once. It needs no lease: being tried early changes no run's safety."""
+    """Make waiting runs due at once. It needs no lease: trying early is always safe."""
     RUNS.hasten(connection, runs.c.id.in_(ids))

@@ -38,10 +38,10 @@ sweeps = Table(
     Column("endpoint", String(64), nullable=False),
     Column("job_file", Text, nullable=False),
     Column("spec", JSON, nullable=False),  # {"document": the job file, "files": {path: facts}, "interval": steps}
-    Column("trials", Integer, nullable=False),  # how many it will have; tpe draws those that are missing
+    Column("trials", Integer, nullable=False),  # the planned number; tpe draws those that are missing
     Column("max_active", Integer),
     Column("created_at", Float, nullable=False),
-    Column("stopped_at", Float),  # by the user: nothing more is begun
+    Column("stopped_at", Float),  # by the user: nothing more is started
     UniqueConstraint("name", "endpoint"),
 )
 
@@ -51,16 +51,14 @@ runs = Table(
     Column("id", String(16), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("sweep_id", String(16), ForeignKey("sweeps.id")),
-    # what was asked for
+    # the request
     Column("fingerprint", String(64), nullable=False),  # SHA-256 of all that makes two runs the same
     Column("job_file", Text, nullable=False),
     Column("endpoint", String(64), nullable=False),
     Column("endpoint_type", String(16), nullable=False),
     Column("model", Text, nullable=False),
     Column("suffix", String(64)),
-    Column(
-        "method", JSON, nullable=False
-    ),  # {"type", "hyperparameters", where they are: "grader", "training_type"}
+    Column("method", JSON, nullable=False),  # {"type", "hyperparameters", if present: "grader", "training_type"}
     Column("seed", Integer, nullable=False),
     Column("seed_given", Boolean, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -73,11 +71,11 @@ runs = Table(
     Column("estimated_cost_usd", Float),
     Column("max_cost_usd", Float),
     Column("poll_seconds", Float),
-    # where it stands
+    # its state
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),  # why it is in this state, or what it waits for
     Column("version", Integer, nullable=False),
-    Column("due_at", Float),  # nothing is tried before
+    Column("due_at", Float),  # nothing is tried before this time
     Column("requested_action", String(16)),  # cancel, pause or unpause, until the loop has carried it out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
@@ -91,9 +89,9 @@ runs = Table(
     Column("creation_attempted_at", Float),  # the last attempt: where the settling window begins
     Column("creation_attempts", Integer, nullable=False, default=0),
     Column("creation_open", Boolean, nullable=False, default=False),  # an attempt's outcome is not recorded yet
-    Column("create_not_before", Float),  # until then the endpoint wants no create request
+    Column("create_not_before", Float),  # the endpoint wants no create request before this time
     Column("account", Text),  # a mark of the account that the request goes to; see endpoints/accounts.py
-    # what the endpoint said
+    # from the endpoint
     Column("training_file_id", Text),
     Column("validation_file_id", Text),
     Column("job_id", Text),
@@ -135,9 +133,9 @@ trials = Table(
     Column("parameters", JSON, nullable=False),
     Column("repeat", Integer, nullable=False),
     Column("fingerprint", String(64), nullable=False),  # that of its runs
-    Column("run_id", ForeignKey("runs.id"), nullable=False),  # the last one, where it was tried again
+    Column("run_id", ForeignKey("runs.id"), nullable=False),  # the last one, if it was retried
     Column("retries", Integer, nullable=False),
-    Column("pruned", Text),  # the evidence on which the sweep's rule stopped it
+    Column("pruned", Text),  # the evidence for pruning, by the sweep's rule
     Column("listed", Boolean, nullable=False),  # whether the job file still asks for it
     UniqueConstraint("sweep_id", "fingerprint"),
     Index("ix_trials_run_id", "run_id"),
@@ -150,7 +148,7 @@ uploads = Table(
     Column("endpoint", String(64), nullable=False),
     Column("purpose", String(32), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("sent_name", String(128), nullable=False),  # holds a prefix of the hash, so a lost answer is found again
+    Column("sent_name", String(128), nullable=False),  # includes a prefix of the hash: finds it after a lost answer
     Column("bytes", BigInteger, nullable=False),
     Column("file_id", Text),
     Column("status", Text),
@@ -165,12 +163,12 @@ data_checks = Table(
     "data_checks",
     metadata,
     Column("sha256", String(64), primary_key=True),
-    Column("purpose", String(16), primary_key=True),  # the same bytes are judged otherwise as validation data
+    Column("purpose", String(16), primary_key=True),  # the rules differ for validation data
     Column("method", String(16), nullable=False),
     Column("examples", Integer, nullable=False),
     Column("tokens", BigInteger),
-    Column("variant", String(32)),  # how the tool definitions are written: full, or one of the shortened ways
-    Column("findings", JSON, nullable=False),  # {code: how often}
+    Column("variant", String(32)),  # the tool definitions: full, or one of the shortened variants
+    Column("findings", JSON, nullable=False),  # {code: count}
     Column("checked_at", Float, nullable=False),
 )
 
@@ -229,8 +227,8 @@ evaluations = Table(
     Column("id", String(16), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("job_file", Text),
-    Column("run_id", ForeignKey("runs.id")),  # whose success it waits for, or that it was asked for by
-    Column("sweep_id", String(16)),  # the same of a whole sweep
+    Column("run_id", ForeignKey("runs.id")),  # the run it waits for, or that requested it
+    Column("sweep_id", String(16)),  # the same for a whole sweep
     Column("endpoint", String(64), nullable=False),
     Column("endpoint_type", String(16), nullable=False),
     Column("file_path", Text, nullable=False),
@@ -248,7 +246,7 @@ evaluations = Table(
 claims = Table(
     "claims",
     metadata,
-    Column("name", Text, primary_key=True),  # of work that one process at a time does
+    Column("name", Text, primary_key=True),  # of work that only one process does at a time
     Column("owner", String(160), nullable=False),
     Column("expires_at", Float, nullable=False),
 )
@@ -259,7 +257,7 @@ answers = Table(
     Column("endpoint", String(64), primary_key=True),
     Column("model", Text, primary_key=True),
     Column("request_sha256", String(64), primary_key=True),  # of the whole request as JSON with sorted keys
-    Column("sample", Integer, primary_key=True),  # from 0, where the same request is sent several times
+    Column("sample", Integer, primary_key=True),  # from 0, if the same request is sent several times
     Column("completion", JSON, nullable=False),
     Column("seconds", Float),
     Column("answered_at", Float, nullable=False),
@@ -274,7 +272,7 @@ scores = Table(
     Column("case_id", Text, primary_key=True),
     Column("sample", Integer, primary_key=True),
     Column("line", Integer, nullable=False),
-    Column("level", String(16)),  # the strictest level at which the answer is right
+    Column("level", String(16)),  # the strictest level at which the answer is correct
     Column("mistake", String(32)),
     Column("detail", JSON, nullable=False),  # the whole verdict, its slices and cluster, tokens and seconds
 )
@@ -285,24 +283,24 @@ deployments = Table(
     Column("id", String(16), primary_key=True),
     Column("endpoint", String(64), nullable=False),
     Column("name", String(64), nullable=False),
-    Column("model", Text),  # unknown as long as it waits for its run
+    Column("model", Text),  # unknown while it waits for its run
     Column("run_id", ForeignKey("runs.id")),
     Column("sku", String(32), nullable=False),
-    Column("capacity", Integer, nullable=False),  # thousands of tokens a minute
-    Column("temporary", Boolean, nullable=False),  # made for an evaluation, and removed when nobody uses it
+    Column("capacity", Integer, nullable=False),  # thousands of tokens per minute
+    Column("temporary", Boolean, nullable=False),  # made for an evaluation, and removed when unused
     Column("made_elsewhere", Boolean, nullable=False),  # found on the account, and recorded to be removed
-    # where it stands
+    # its state
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("due_at", Float),  # nothing is tried before
+    Column("due_at", Float),  # nothing is tried before this time
     Column("requested_action", String(16)),  # remove, until the loop has carried it out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Column("requested_at", Float),  # the last request: once there was one, the account may hold it
-    Column("provisioned_at", Float),  # Azure called it Succeeded: hosting is charged from here
+    Column("requested_at", Float),  # the last request: after the first one, the account may have it
+    Column("provisioned_at", Float),  # Azure called it Succeeded: hosting is charged from this time
     Column("deployed_at", Float),  # it answered
-    Column("last_used_at", Float),  # by a request of ours
+    Column("last_used_at", Float),  # by one of our requests
     Column("finished_at", Float),
     Column("error_code", Text),
     Column("error_message", Text),
@@ -339,7 +337,7 @@ batches = Table(
     Column("id", String(16), primary_key=True),
     Column("endpoint", String(64), nullable=False),
     Column("model", Text, nullable=False),
-    Column("input_path", Text, nullable=False),  # the requests, as they are sent
+    Column("input_path", Text, nullable=False),  # the requests, as sent
     Column("input_sha256", String(64), nullable=False),
     Column("questions", Integer, nullable=False),
     Column("state", String(16), nullable=False),
@@ -347,7 +345,7 @@ batches = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Column("due_at", Float),  # nothing is tried before
+    Column("due_at", Float),  # nothing is tried before this time
     Column("requested_action", String(16)),  # cancel, until it is carried out
     Column("finished_at", Float),
     Column("lease_owner", String(160)),
@@ -381,7 +379,7 @@ batch_transitions = Table(
 batched_questions = Table(
     "batched_questions",
     metadata,
-    # The key is that of `answers`: what is under way in one batch can't be put into another.
+    # The key is that of `answers`: a question in one batch can't be put into another.
     Column("endpoint", String(64), primary_key=True),
     Column("model", Text, primary_key=True),
     Column("request_sha256", String(64), primary_key=True),
@@ -397,21 +395,21 @@ generations = Table(
     Column("endpoint", String(64), nullable=False),  # of the teacher
     Column("output_path", Text, nullable=False),
     Column("fingerprint", String(64), nullable=False),  # SHA-256 of all that makes two generations the same
-    Column("spec", JSON, nullable=False),  # the functions and the settings, of which everything else follows
+    Column("spec", JSON, nullable=False),  # the functions and the settings; everything else follows from them
     Column("max_cost_usd", Float),
-    # where it stands
+    # its state
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("due_at", Float),  # nothing is tried before
+    Column("due_at", Float),  # nothing is tried before this time
     Column("requested_action", String(16)),  # cancel, until it is carried out
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("finished_at", Float),
-    # what came of it
-    Column("targets", Integer, nullable=False),  # examples that it is to make
-    Column("examples", Integer, nullable=False),  # those that are made
-    Column("written_sha256", String(64)),  # of the output file, as it was written last
+    # its results
+    Column("targets", Integer, nullable=False),  # planned examples
+    Column("examples", Integer, nullable=False),  # examples made so far
+    Column("written_sha256", String(64)),  # of the output file, as last written
     # who works on it
     Column("lease_owner", String(160)),
     Column("lease_expires_at", Float),
@@ -434,7 +432,7 @@ generation_moves = Table(
 generation_requests = Table(
     "generation_requests",
     metadata,
-    # The key after the generation is that of `answers`, where what came back is recorded.
+    # The key after the generation is that of `answers`, which has the answer.
     Column("generation_id", ForeignKey("generations.id"), primary_key=True),
     Column("model", Text, primary_key=True),
     Column("request_sha256", String(64), primary_key=True),

@@ -25,7 +25,7 @@ class RecordedSweep:
     job_file: str
     spec: Mapping[str, Any]
     trials: int
-    """How many listed trials it will have in all; tpe draws those that are missing as it goes."""
+    """The planned number of listed trials; tpe draws those that are missing as the sweep progresses."""
     max_active: int | None
     created_at: float
     stopped_at: float | None = None
@@ -43,7 +43,7 @@ class RecordedTrial:
     run_id: str
     retries: int = 0
     pruned: str | None = None
-    """The evidence on which the sweep's rule stopped it."""
+    """The evidence for pruning it, by the sweep's rule."""
     listed: bool = True
     """Whether the job file still asks for it."""
 
@@ -66,12 +66,12 @@ def newest(connection: Connection, *, name: str | None = None, endpoint: str | N
 
 
 def get(connection: Connection, sweep_id: str) -> RecordedSweep:
-    """The sweep of an id that is known to be there."""
+    """The sweep of an id that is known to exist."""
     return RecordedSweep(**connection.execute(select(*_SWEEP).where(sweeps.c.id == sweep_id)).one()._mapping)
 
 
 def trials_of(connection: Connection, sweep_id: str) -> list[RecordedTrial]:
-    """The sweep's trials by number, those that are no longer listed too."""
+    """The sweep's trials by number, including those no longer listed."""
     query = select(*_TRIAL).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
     return [RecordedTrial(**row._mapping) for row in connection.execute(query)]
 
@@ -83,7 +83,7 @@ def runs_of(connection: Connection, sweep_id: str) -> dict[str, Run]:
 
 
 def metrics_of(connection: Connection, sweep_id: str) -> Iterator[tuple[str, list[Metric]]]:
-    """The metrics of each run of the sweep that has some, with its id: one run's at a time, by step."""
+    """The metrics of each run of the sweep that has some, with its id: one run at a time, by step."""
     columns = [metrics.c[field.name] for field in fields(Metric)]
     query = select(*columns).join(trials, trials.c.run_id == metrics.c.run_id)
     query = query.where(trials.c.sweep_id == sweep_id).order_by(metrics.c.run_id, metrics.c.step)
@@ -104,7 +104,7 @@ def checkpoints_of(connection: Connection, sweep_id: str) -> dict[str, list[Chec
 
 
 def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """How many of each sweep's listed trials are in each state: sweep id -> state -> number.
+    """The number of each sweep's listed trials in each state: sweep id -> state -> number.
 
     The states are those of runs, and "pruned" for those cancelled by the sweep's rule.
     """
@@ -124,7 +124,7 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
 
 @dataclass(frozen=True)
 class Standing:
-    """A trial, and where its last run stands."""
+    """A trial, and the state of its last run."""
 
     trial: RecordedTrial
     state: str
@@ -134,7 +134,7 @@ class Standing:
 
 
 def standings(connection: Connection, sweep_id: str) -> list[Standing]:
-    """The sweep's trials by number, those that are no longer listed too."""
+    """The sweep's trials by number, including those no longer listed."""
     is_over = runs.c.finished_at.is_not(None).label("is_over")
     query = select(*_TRIAL, runs.c.state, runs.c.error_code, runs.c.job_id, is_over)
     query = query.join(runs, runs.c.id == trials.c.run_id).where(trials.c.sweep_id == sweep_id)
@@ -143,7 +143,7 @@ def standings(connection: Connection, sweep_id: str) -> list[Standing]:
 
 
 def mark(connection: Connection, sweep_id: str) -> tuple[Any, ...]:
-    """A value that is another one as soon as a trial has come or gone, or a run of the sweep has moved."""
+    """A value that changes as soon as a trial was added or removed, or a run of the sweep has moved."""
     query = (
         select(sweeps.c.trials, sweeps.c.stopped_at, func.count(), func.sum(runs.c.version), func.max(runs.c.id))
         .join(trials, trials.c.sweep_id == sweeps.c.id)
@@ -156,19 +156,19 @@ def mark(connection: Connection, sweep_id: str) -> tuple[Any, ...]:
 
 
 def unfinished_runs(connection: Connection, sweep_id: str) -> list[str]:
-    """The ids of the sweep's runs that are not over, whether the job file still asks for them or not."""
+    """The ids of the sweep's unfinished runs, whether the job file still asks for them or not."""
     query = select(runs.c.id).where(runs.c.sweep_id == sweep_id, runs.c.finished_at.is_(None))
     return list(connection.execute(query).scalars())
 
 
 def last_run(connection: Connection, trial: RecordedTrial) -> str:
-    """The id of the trial's run as it is now."""
+    """The id of the trial's present run."""
     found: str = connection.execute(select(trials.c.run_id).where(*_key(trial))).scalar_one()
     return found
 
 
 def evidence(connection: Connection, run_id: str) -> str | None:
-    """Why the rule of the run's sweep stopped it; None where it did not."""
+    """Why the rule of the run's sweep stopped it; None if it did not."""
     return connection.execute(select(trials.c.pruned).where(trials.c.run_id == run_id)).scalar()
 
 
@@ -180,12 +180,12 @@ def add(connection: Connection, sweep: RecordedSweep) -> None:
 
 
 def rewrite(connection: Connection, sweep: RecordedSweep) -> None:
-    """Write what a job file that was submitted again says now."""
+    """Write the contents of a job file that was submitted again."""
     connection.execute(update(sweeps).where(sweeps.c.id == sweep.id).values(asdict(sweep)))
 
 
 def stop(connection: Connection, sweep_id: str, now: float) -> None:
-    """Record that nothing more is to be begun."""
+    """Record that nothing more is to be started."""
     connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(stopped_at=now))
 
 
@@ -210,7 +210,7 @@ def change_run(connection: Connection, trial: RecordedTrial, run_id: str, retrie
 
 
 def prune(connection: Connection, trial: RecordedTrial, evidence: str) -> bool:
-    """Record why the rule stops a trial's run; False where it has stopped it already, or has another one."""
+    """Record why the rule stops a trial's run; False if it is stopped already, or has another run."""
     as_read = update(trials).where(*_key(trial), trials.c.run_id == trial.run_id, trials.c.pruned.is_(None))
     return connection.execute(as_read.values(pruned=evidence)).rowcount == 1
 

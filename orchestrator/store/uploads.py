@@ -1,4 +1,4 @@
-"""Uploads: one row for each (endpoint, purpose, SHA-256), shared by all runs that send the same bytes."""
+"""Uploads: one row per (endpoint, purpose, SHA-256), shared by all runs that send the same bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Upload:
 
 
 UPLOADS = Leases(uploads, shortens=False)
-"""An upload may be leased for longer than a run, as a file may take long: renewing shortens none."""
+"""An upload may be leased for longer than a run, as a file may take long: renewing never shortens it."""
 _COLUMNS: list[ColumnElement[Any]] = [uploads.c[column.name] for column in fields(Upload)]
 _OF_BYTES = select(*_COLUMNS).where(
     uploads.c.endpoint == bindparam("endpoint"),
@@ -42,7 +42,7 @@ _OF_BYTES = select(*_COLUMNS).where(
 
 
 def find(connection: Connection, endpoint: str, purpose: str, sha256: str) -> Upload | None:
-    """The upload of these bytes, if one was ever begun."""
+    """The upload of these bytes, if one was ever started."""
     row = connection.execute(_OF_BYTES, {"endpoint": endpoint, "purpose": purpose, "sha256": sha256}).first()
     return Upload(**row._mapping) if row else None
 
@@ -60,7 +60,7 @@ def claim(
     now: float,
     abandoned: Collection[str],
 ) -> Upload | None:
-    """Lease the upload of these bytes, made if it is new; None while somebody else is at it.
+    """Lease the upload of these bytes, created if new; None while another process works on it.
 
     Call it in a `write()` transaction.
     """
@@ -76,13 +76,13 @@ def claim(
 
 
 def is_held(connection: Connection, upload: Upload, owner: str, now: float) -> bool:
-    """Whether this owner's lease on the upload lasts."""
+    """Whether this owner's lease on the upload is valid."""
     found = find(connection, upload.endpoint, upload.purpose, upload.sha256)
     return found is not None and found.lease_owner == owner and (found.lease_expires_at or 0.0) > now
 
 
 def write(connection: Connection, upload: Upload, owner: str, now: float, **changes: Any) -> Upload:
-    """Change a leased upload. Raises LostLease where the lease is gone."""
+    """Change a leased upload. Raises LostLease if the lease is gone."""
     held = and_(uploads.c.id == upload.id, uploads.c.lease_owner == owner, uploads.c.lease_expires_at > now)
     if connection.execute(update(uploads).where(held).values(**changes)).rowcount != 1:
         raise LostLease(kind="upload", id=upload.sent_name)
@@ -98,6 +98,6 @@ def recorded(connection: Connection, endpoint: str) -> list[Upload]:
 
 
 def forget(connection: Connection, endpoint: str, file_id: str) -> None:
-    """Drop what is recorded of a file that the endpoint no longer has: its bytes are sent again when needed."""
+    """Delete the record of a file that the endpoint no longer has: its bytes are sent again when needed."""
     statement = update(uploads).where(uploads.c.endpoint == endpoint, uploads.c.file_id == file_id)
     connection.execute(statement.values(file_id=None, status=None, attempted_at=None))

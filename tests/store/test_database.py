@@ -160,7 +160,7 @@ def test_a_locked_database_is_said_to_be_busy(
     first, second = open_database(database_url), open_database(database_url)
     with (
         first.write(),
-        pytest.raises(DatabaseBusy, match=r"locked by another program for 0 s\. Nothing was lost: try again"),
+        pytest.raises(DatabaseBusy, match=r"locked by another program for 0 s\. Nothing was lost\. Try again"),
         second.write() as connection,
     ):
         runs.add(connection, make_run(), "recorded")
@@ -284,7 +284,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(path: Path, make_run: MakeRun) 
             runs.add(connection, make_run(), "recorded")
             connection.exec_driver_sql("PRAGMA max_page_count=1")
         with (
-            pytest.raises(DatabaseFull, match=r"no room left .* Free some disk space"),
+            pytest.raises(DatabaseFull, match=r"The disk is full, .* Free some disk space"),
             database.write() as connection,
         ):
             runs.add(connection, make_run(reason="x" * 100_000), "recorded")
@@ -297,7 +297,7 @@ def test_a_quota_is_said_like_a_full_disk_and_nothing_is_lost(path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
     said = record(path, limit).splitlines()[-1]
-    assert said.startswith(f"DatabaseFull: There is no room left to write the database {path}.")
+    assert said.startswith(f"DatabaseFull: The disk is full, so the database {path} can't be written.")
     assert record(path) == "read 0"
     assert record(path).startswith("read 2000")
 
@@ -305,7 +305,9 @@ def test_a_quota_is_said_like_a_full_disk_and_nothing_is_lost(path: Path) -> Non
 def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ftorch.db"
     path.write_text("my shopping list\n" * 100)
-    with pytest.raises(DatabaseCorrupt, match=r"damaged or no database .* ftorch adopt --all --endpoint NAME"):
+    with pytest.raises(
+        DatabaseCorrupt, match=r"damaged or is not a database .*  ftorch adopt --all --endpoint NAME"
+    ):
         open_database(f"sqlite:///{path}")
     assert path.read_text() == "my shopping list\n" * 100
 
@@ -321,7 +323,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     path.write_bytes(damaged)
     with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
         runs.newest(connection)
-    assert "ftorch adopt --all --endpoint NAME" in str(caught.value).partition("goes back to it: ")[0]
+    assert "ftorch adopt --all --endpoint NAME" in str(caught.value).partition("return to the copy: ")[0]
     assert str(caught.value).endswith(f" && cp {copy} {path}")
 
 

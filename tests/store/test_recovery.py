@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up_loses_and_repeats_nothing(project, kilobytes):
     )
     assert full.returncode in (1, 4)
     assert "Traceback" not in full.stderr
-    assert "no room left" in full.stderr or "cannot use its store" in full.stderr
+    assert "The disk is full" in full.stderr or "can't use its store" in full.stderr
     again = []
     if full.returncode == 4:  # the endpoint could not write either: only the user can tell that it made no job
         again = ["--again", next(run["id"] for run in project.status() if run["state"] == "unknown")]
@@ -95,7 +95,7 @@ def test_the_advice_about_a_damaged_database_brings_the_kept_copy_back(tmp_path,
 
     with pytest.raises(DatabaseCorrupt) as caught:
         open_database(f"sqlite:///{path}")
-    advice = str(caught.value).partition("goes back to it: ")[2]
+    advice = str(caught.value).partition("return to the copy: ")[2]
     subprocess.run(advice, shell=True, check=True)
     with closing(open_database(f"sqlite:///{path}")) as database, database.read() as connection:
         assert runs.exists(connection, "run00001")
@@ -110,8 +110,8 @@ def test_a_damaged_database_is_told_and_not_touched(project, command):
     database_of(project).write_bytes(damaged)
     said = project.ftorch(*command)
     assert said.code == 1
-    assert "is damaged or no database" in said.err
-    assert "ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not touched by this." in said.err
+    assert "is damaged or is not a database" in said.err
+    assert "ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not affected." in said.err
     assert database_of(project).read_bytes() == damaged
 
 
