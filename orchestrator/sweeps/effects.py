@@ -1,4 +1,4 @@
-"""What each parameter did: the mean score at each of its values, and how much of the differences it explains."""
+"""The effect of each parameter: the mean score at each of its values, and the share of variance it explains."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from orchestrator.sweeps.results import PointResult
 from orchestrator.sweeps.study import distributions, quiet
 
 _MOST_LEVELS = 6
-"""A parameter with more values than this is shown in ranges that hold about as many points each."""
+"""A parameter with more values than this is shown in ranges of about as many points each."""
 _RANGES = 4
 _ENOUGH_POINTS = 20
-"""With fewer points, Optuna's importance (which compares the best tenth with all) says nothing."""
+"""With fewer points, Optuna's importance (which compares the best tenth with all) is meaningless."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,21 @@ class Effect:
     parameter: str
     levels: tuple[Level, ...]
     share: float
-    """The share of all differences between points that lie between its levels (eta squared), 0..1. Where the
-    parameters were not crossed, as with points picked by hand, shares overlap."""
+    """The share of the variance between points that is between its levels (eta squared), 0..1. If the parameters
+    were not crossed, as with points picked by hand, shares overlap."""
     importance: float | None
-    """By Optuna (PED-ANOVA, 0..1, of all parameters together 1); None where it is missing or the points too few."""
+    """By Optuna (PED-ANOVA, 0..1, summing to 1 over all parameters); None if it is missing or the points too
+    few."""
 
     @property
     def by_chance(self) -> float:
-        """The share to expect of a parameter that does nothing: few points in many levels explain a lot."""
+        """The expected share of a parameter without effect: few points in many levels explain a lot."""
         points = sum(level.points for level in self.levels)
         return (len(self.levels) - 1) / (points - 1)
 
     @property
     def beyond_chance(self) -> float:
-        """The share less what chance explains (epsilon squared, Kelley 1935): about 0 where it does nothing."""
+        """The share less what chance explains (epsilon squared, Kelley 1935): about 0 without an effect."""
         chance = self.by_chance
         return (self.share - chance) / (1 - chance) if chance < 1 else 0.0
 
@@ -62,7 +63,7 @@ class Effect:
 
 
 def effects(points: Sequence[PointResult], goal: Direction) -> list[Effect]:
-    """The effects of all parameters that vary among these scored points, the one with the largest share first."""
+    """The effects of all parameters that vary among these scored points, largest share first."""
     names = {name for point in points for name in point.parameters}
     varied = [name for name in sorted(names) if len(_values(points, name)) > 1]
     weights = _importances(points, varied, goal)
@@ -71,7 +72,7 @@ def effects(points: Sequence[PointResult], goal: Direction) -> list[Effect]:
 
 
 def _values(points: Sequence[PointResult], name: str) -> list[Value]:
-    """The different values, numbers in their order before names in theirs."""
+    """The different values: numbers in order, then names in order."""
     found = {point.parameters[name] for point in points if name in point.parameters}
     return sorted(found, key=lambda value: (isinstance(value, str), value))
 
@@ -99,7 +100,7 @@ def _scores(points: Sequence[PointResult], name: str, values: Sequence[Value]) -
 
 
 def label(value: Value) -> str:
-    """A value as it is shown: four significant digits."""
+    """A value as shown: four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -112,7 +113,7 @@ def _share(groups: Sequence[Sequence[float]]) -> float:
 
 
 def _importances(points: Sequence[PointResult], names: Sequence[str], goal: Direction) -> Mapping[str, float]:
-    """Optuna's importances; none where it is not installed, the points are few, or they say nothing."""
+    """Optuna's importances; none if it is not installed, or the points are few or without differences."""
     complete = [point for point in points if all(name in point.parameters for name in names)]
     if len(names) < 2 or len(complete) < _ENOUGH_POINTS or find_spec("optuna") is None:
         return {}
@@ -132,7 +133,7 @@ def _importances(points: Sequence[PointResult], names: Sequence[str], goal: Dire
 
 
 def _observed(values: Sequence[Value]) -> Axis:
-    """The axis on which these values lie: a range where they are many numbers."""
+    """The axis of these values: a range if they are many numbers."""
     numbers = [value for value in values if not isinstance(value, str)]
     if len(numbers) < len(values) or len(values) <= _MOST_LEVELS:
         return Choices(tuple(values))

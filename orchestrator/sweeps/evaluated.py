@@ -1,4 +1,4 @@
-"""What an evaluation says of a sweep's trials: their scores, and which of them it can tell apart."""
+"""An evaluation of a sweep's trials: their scores, and which of them differ significantly."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.results import Ranking, Score, best_repeat
 
 _TOLD_APART_BY: ScoreName = "call_accuracy"
-"""What two models are compared by where the metric is no share of answers."""
+"""The metric for comparing two models if the sweep's metric is not a share of answers."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An evaluation of a sweep, in the first of its variants, by the metric of the job file."""
+    """An evaluation of a sweep, in its first variant, by the metric of the job file."""
 
     evaluation: Evaluation
     metric: ScoreName
     gathered: Mapping[str, SeriesScores]
     """By model."""
     questions: int
-    """That each model was asked."""
+    """Whether each model was asked."""
 
     def score(self, model: str | None) -> Score | None:
-        """None for a model that was not asked, and where no case counts for the metric."""
+        """None for a model that was not asked, or if no case counts for the metric."""
         found = self.gathered.get(model) if model else None
         if found is None:
             return None
@@ -47,15 +47,15 @@ class Evaluated:
         return Score(value, None, model, is_whole, measure.of(figures).interval if measure else None)
 
     def p_values(self, model: str, others: Sequence[str]) -> dict[str, float]:
-        """How likely each of the others differs from the model by chance: exact McNemar test on the same cases,
-        adjusted after Holm for their number."""
+        """For each of the others, the p-value of its difference from the model: exact McNemar test on the same
+        cases, Holm-adjusted for their number."""
         name = self.metric if self.metric in METRICS else _TOLD_APART_BY
         ours = self.gathered[model]
         return adjusted({other: p_value(pairs(ours, self.gathered[other], name)) for other in others})
 
 
 def evaluated(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Evaluated | None:
-    """The newest evaluation of the sweep that asked what the job file says; None where there is none yet."""
+    """The newest evaluation of the sweep with the job file's questions; None if there is none yet."""
     if job.evaluation is None:
         return None
     with ledger.database.read() as connection:
@@ -69,7 +69,7 @@ def evaluated(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Evaluated |
 
 
 def newest(connection: Connection, sweep: RecordedSweep, job: JobFile) -> Evaluation | None:
-    """The newest evaluation of the sweep as its job file asks for it, whoever began it."""
+    """The newest evaluation of the sweep with its job file's questions, however it was started."""
     table, path = job.evaluation, job.evaluation_path
     if table is None or path is None:
         return None
@@ -78,7 +78,7 @@ def newest(connection: Connection, sweep: RecordedSweep, job: JobFile) -> Evalua
 
 
 def judged(ranking: Ranking, found: Evaluated, bases: Mapping[str, str]) -> Ranking:
-    """The ranking with how sure it is by the cases; `bases` has the base model of each run."""
+    """The ranking with its certainty by the cases; `bases` has the base model of each run."""
     firsts = [best_repeat(point, "maximize") for point in ranking.ranked]
     models = {each.run_id: each.score.model for each in firsts if each.score and each.score.model}
     if not models:
@@ -123,5 +123,5 @@ def _against_base(first: str, models: Mapping[str, str], bases: Mapping[str, str
     p = found.p_values(base, trials)[models[first]]
     facts = f"({after.value:.3f} against {before.value:.3f}, p = {p_shown(p)}, Holm over {len(trials)})"
     if p >= SIGNIFICANCE:
-        return f"That the first differs from the base is not established {facts}."
+        return f"The first is not significantly different from the base {facts}."
     return f"The first is {'better' if after.value > before.value else 'worse'} than the base {facts}."

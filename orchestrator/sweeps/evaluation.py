@@ -1,4 +1,4 @@
-"""Evaluating a sweep as a whole: wanted when it is submitted, due when its trials are over, asked in one go.
+"""Evaluating a sweep as a whole: requested when it is submitted, due when its trials have finished, asked once.
 
 All trials are asked the same questions together, and the base model once.
 """
@@ -25,8 +25,8 @@ from orchestrator.sweeps.overview import job_of, overview_of
 
 
 def want(ledger: Ledger, sweep: RecordedSweep) -> Evaluation | None:
-    """Record that the sweep is to be evaluated when its trials are over, where its job file says so and it is not
-    recorded yet, or trials came since. Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty."""
+    """Record that the sweep is to be evaluated when its trials have finished, if its job file says so and this is
+    not recorded yet, or trials were added. Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty."""
     job = job_of(sweep)
     path = job.evaluation_path
     if path is None or not is_asked_for(job):
@@ -54,14 +54,14 @@ def want(ledger: Ledger, sweep: RecordedSweep) -> Evaluation | None:
 
 
 def is_asked_for(job: JobFile) -> bool:
-    """Whether a sweep is evaluated by itself: where it is ranked by that, and where `auto` says so."""
+    """Whether a sweep is evaluated automatically: if it is ranked by evaluation, or `auto` is set."""
     is_ranked_by_it = job.sweep is not None and job.sweep.by_evaluation
     return job.evaluation is not None and (job.evaluation.auto or is_ranked_by_it)
 
 
 def due(ledger: Ledger, sweep_ids: Collection[str] | None = None) -> list[Evaluation]:
-    """The wanted evaluations of sweeps whose trials are over, of all sweeps or of these, oldest first. Those of
-    sweeps in which nothing succeeded are dropped."""
+    """The pending evaluations of sweeps whose trials have finished, of all sweeps or of these, oldest first. Those
+    of sweeps without a succeeded trial are dropped."""
     found = []
     with ledger.database.write() as connection:
         for evaluation in reversed(store.of_sweeps(connection, store.WANTED, sweep_ids)):
@@ -74,7 +74,7 @@ def due(ledger: Ledger, sweep_ids: Collection[str] | None = None) -> list[Evalua
 
 
 def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
-    """What the sweep's job file, as it was last submitted, asks of the models of its trials. Raises what
+    """The questions that the sweep's job file, as last submitted, has for the models of its trials. Raises what
     `plan_subject` raises."""
     with ledger.database.read() as connection:
         sweep = sweeps.get(connection, str(wanted.sweep_id))
@@ -82,7 +82,7 @@ def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
 
 
 def _is_settled(connection: Connection, sweep: RecordedSweep, job: JobFile, wanted: Evaluation) -> bool:
-    """Whether every model that there will be was asked already what the file says today."""
+    """Whether every model that the sweep will have was already asked the file's present questions."""
     found = overview_of(connection, sweep)
     models = {record.run.fine_tuned_model for record in found.trials if record.run.fine_tuned_model}
     if not found.is_over or not models:

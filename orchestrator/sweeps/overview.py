@@ -1,4 +1,4 @@
-"""A sweep as it stands: its trials and what became of them, the ranking, and what it tells."""
+"""The present state of a sweep: its trials and their results, the ranking, and its conclusions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from orchestrator.sweeps.tpe import Suggestion, suggestions
 from orchestrator.sweeps.trials import Trial
 
 if TYPE_CHECKING:
-    from orchestrator.sweeps.evaluated import Evaluated  # loads what scores answers, which most sweeps do not need
+    from orchestrator.sweeps.evaluated import Evaluated  # loads the scorer, which most sweeps do not need
 
 _HOPELESS = 3
-"""So many failures without a success: more of the same would only fail as well."""
+"""After this many failures without a success, more trials would fail too."""
 _BAD_FILE = "file"
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as it is recorded, its last run, and what is judged of it."""
+    """A trial as recorded, its last run, and its result."""
 
     recorded: RecordedTrial
     run: Run
@@ -47,17 +47,17 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Overview:
-    """A sweep on one endpoint. What is ranked is what the job file, as last submitted, asks for."""
+    """A sweep on one endpoint. The ranking covers the trials that the job file, as last submitted, asks for."""
 
     sweep: RecordedSweep
     job: JobFile
-    """As it was last submitted."""
+    """As last submitted."""
     trials: tuple[TrialRecord, ...]
     """Those that the job file asks for, by number."""
     removed: tuple[TrialRecord, ...]
-    """Those that it no longer asks for; their runs are left as they are."""
+    """Those that it no longer asks for; their runs are unchanged."""
     evaluated: Evaluated | None = None
-    """The evaluation that ranks it, where one does and is there."""
+    """The evaluation that ranks it, if there is one."""
 
     @property
     def settings(self) -> Sweep:
@@ -75,18 +75,18 @@ class Overview:
 
     @property
     def best_model(self) -> str | None:
-        """The model of the best trial; None where there is none."""
+        """The model of the best trial; None if there is none."""
         best = self.ranking.best
         return best.score.model if best is not None and best.score is not None else None
 
     @property
     def is_ranked(self) -> bool:
-        """Whether what it is ranked by has been measured."""
+        """Whether its ranking metric has been measured."""
         return not self.settings.by_evaluation or self.evaluated is not None
 
     @cached_property
     def effects(self) -> list[Effect]:
-        """What each parameter did, the one with the largest share first."""
+        """The effect of each parameter, largest share first."""
         return effects(self.ranking.ranked, self.settings.goal)
 
     @cached_property
@@ -95,13 +95,13 @@ class Overview:
 
     @property
     def expected(self) -> int:
-        """How many trials there will be in all, those included that are not drawn yet."""
+        """The total number of trials, including those not drawn yet."""
         have = len(self.trials)
         return have if is_hopeless([record.run for record in self.trials]) else max(self.sweep.trials, have)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is under way, and nothing is to be drawn."""
+        """Whether no trial is active, and none is to be drawn."""
         is_settled = all(record.run.is_over for record in self.trials)
         return is_settled and (self.sweep.stopped_at is not None or len(self.trials) >= self.expected)
 
@@ -114,14 +114,14 @@ def overview(ledger: Ledger, name: str, endpoint: str | None = None) -> Overview
 
 
 def overview_by_id(ledger: Ledger, sweep_id: str) -> Overview:
-    """The sweep of an id that is known to be there."""
+    """The sweep of an id that is known to exist."""
     with ledger.database.read() as connection:
         found = overview_of(connection, store.get(connection, sweep_id))
     return with_evaluation(ledger, found)
 
 
 def with_evaluation(ledger: Ledger, found: Overview) -> Overview:
-    """The same with the scores of its evaluation, where it is ranked by that."""
+    """The same with the scores of its evaluation, if it is ranked by that."""
     if not found.settings.by_evaluation:
         return found
     from orchestrator.sweeps.evaluated import evaluated
@@ -153,7 +153,7 @@ def find(connection: Connection, name: str, endpoint: str | None = None) -> Reco
 
 
 def overview_of(connection: Connection, sweep: RecordedSweep) -> Overview:
-    """What is recorded of a sweep, read in the caller's transaction, without its evaluation."""
+    """The records of a sweep, read in the caller's transaction, without its evaluation."""
     job = job_of(sweep)
     runs = store.runs_of(connection, sweep.id)
     metrics = dict(store.metrics_of(connection, sweep.id))
@@ -169,7 +169,7 @@ def overview_of(connection: Connection, sweep: RecordedSweep) -> Overview:
 
 
 def job_of(sweep: RecordedSweep) -> JobFile:
-    """The job file as it was when the sweep was last submitted."""
+    """The job file as last submitted."""
     return job_from_document(sweep.spec["document"], Path(sweep.job_file))
 
 
@@ -180,7 +180,7 @@ def settings(job: JobFile) -> Sweep:
 
 
 def is_hopeless(ended: Sequence[Run | Standing]) -> bool:
-    """Whether no more trials are drawn, by what became of those so far."""
+    """Whether no more trials are drawn, judging by the results so far."""
     failed = [each for each in ended if each.state == State.FAILED]
     if any(each.error_code == _BAD_FILE for each in failed):
         return True
@@ -192,7 +192,7 @@ def trial_of(recorded: RecordedTrial) -> Trial:
 
 
 def state_of(recorded: RecordedTrial, run: Run) -> TrialState:
-    """What a run's state means for its trial: a cancelled one was pruned where there is evidence for it."""
+    """The state of a trial by its run's: a cancelled one was pruned if there is evidence for it."""
     if run.state == State.CANCELLED:
         return TrialState.PRUNED if recorded.pruned else TrialState.CANCELLED
     return TrialState(run.state) if run.is_over else TrialState.ACTIVE
@@ -206,7 +206,7 @@ def result_of(
     checkpoints: Sequence[Checkpoint],
     interval: int | None,
 ) -> TrialResult:
-    """What is judged of a trial, by what is recorded of its run; looks are taken at every `interval` steps."""
+    """The result of a trial, by the records of its run; with a look at every `interval` steps."""
     state, score = state_of(recorded, run), None
     if state is TrialState.SUCCEEDED:
         score = score_of(sweep, metrics, checkpoints, run.fine_tuned_model)
@@ -225,7 +225,7 @@ def result_of(
 
 
 def _seconds(run: Run) -> float | None:
-    """From the request for the job to its end: the wait for a slot before it tells nothing of the trial."""
+    """From the request for the job to its end: the wait for a slot before it says nothing about the trial."""
     if run.finished_at is None or run.creation_started_at is None:
         return None
     return run.finished_at - run.creation_started_at

@@ -1,4 +1,4 @@
-"""What submitting a sweep would do, before it does anything: every trial, and what all of them may cost."""
+"""What submitting a sweep would do, before it does anything: every trial, and their total cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.preview import Preview
 
 _PRICED = ("model", "training_file", "validation_file", "n_epochs")
-"""The parameters that decide which bytes are checked, how they are counted, and what they cost."""
+"""The parameters that decide which bytes are checked, how they are counted, and their cost."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class SweepPlan:
     trials: tuple[PlannedTrial, ...]
     """Those that are known now, by number."""
     drawn: int
-    """How many more tpe draws as it goes."""
+    """How many more tpe will draw."""
     corners: tuple[PlannedTrial, ...]
-    """The cheapest and the costliest points that may be drawn; none where nothing is."""
+    """The cheapest and the most expensive points that may be drawn; none if nothing is."""
     plans: tuple[Plan, ...]
-    """One for each combination of model and data files: what was checked."""
+    """One per combination of model and data files: what was checked."""
     recipes: Recipes
     evaluation: Preview | None = None
-    """What will be asked of the trials by itself."""
+    """The automatic evaluation of the trials."""
 
     @property
     def settings(self) -> Sweep:
@@ -58,7 +58,7 @@ class SweepPlan:
 
     @property
     def cost_usd(self) -> float | None:
-        """What all trials are expected to cost; with trials that are drawn as it goes, at most. None: unknown."""
+        """The expected cost of all trials; with trials still to be drawn, the most. None: unknown."""
         costs = [planned.cost.usd for planned in self.trials]
         costs += [max((corner.cost.usd or 0.0 for corner in self.corners), default=0.0) * self.drawn]
         known = [cost for cost in costs if cost is not None]
@@ -67,7 +67,7 @@ class SweepPlan:
 
     @property
     def may_cost(self) -> bool:
-        """Whether a user should be asked first."""
+        """Whether the user should be asked first."""
         return capabilities_of(self.config).charges
 
     @property
@@ -85,7 +85,7 @@ def plan_sweep(
 ) -> SweepPlan:
     """Check the data of every trial and price it, on the job file's endpoint or the one named.
 
-    Raises what `plan_job` and `preview` raise, OptunaMissing, and BudgetTooSmall where no trial could begin.
+    Raises what `plan_job` and `preview` raise, OptunaMissing, and BudgetTooSmall if no trial could start.
     """
     sweep, checked = settings(job), _Checked(job, workspace, endpoint, announce)
     require_optuna(sweep)
@@ -118,7 +118,7 @@ def _preview(plan: SweepPlan) -> Preview | None:
 
 
 class _Checked:
-    """The plans of a sweep's trials, as far as they differ in their data or in the model."""
+    """The plans of a sweep's trials, one per difference in data or model."""
 
     def __init__(self, job: JobFile, workspace: Workspace, endpoint: str | None, announce: Announce | None) -> None:
         self._job = job
@@ -141,10 +141,10 @@ class _Checked:
 
 
 def _require_checked(plan: Plan) -> None:
-    """Trials are chosen, priced and compared by what their files hold."""
+    """Trials are chosen, priced and compared by the contents of their files."""
     if plan.imports:
         address = plan.imports[0].address
-        problem = f"a sweep needs data that can be looked at here: download {address} and name the file"
+        problem = f"a sweep needs data on this machine: download {address} and name the file"
         raise JobFileNotFitting(path=plan.job.source, endpoint=plan.config.name, problem=problem)
 
 
@@ -161,7 +161,7 @@ def _ends(axis: Axis) -> tuple[Value, ...]:
 
 
 def _facts(plans: Iterable[Plan]) -> dict[str, DataFacts]:
-    """By the path as the job file has it."""
+    """By the path in the job file."""
     found: dict[str, DataFacts] = {}
     for plan in plans:
         paths = (plan.job.data.training_file, plan.job.data.validation_file)
@@ -173,7 +173,7 @@ def _facts(plans: Iterable[Plan]) -> dict[str, DataFacts]:
 
 
 def _distinct(points: Iterable[Parameters], recipes: Recipes) -> list[Parameters]:
-    """Each point once: to say what the rest of the job file says anyway makes no other point."""
+    """Each point once: parameters that repeat the rest of the job file make no other point."""
     found: dict[str, Parameters] = {}
     for parameters in points:
         found.setdefault(recipes.plan(Trial(0, parameters)).fingerprint, parameters)

@@ -1,4 +1,4 @@
-"""The axes of a search space: walking them, drawing from them, and what lies on them."""
+"""The axes of a search space: listing them, drawing from them, and checking values against them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def grid(axes: Mapping[str, Axis]) -> Iterator[Parameters]:
 
 
 def combinations(axes: Mapping[str, Axis]) -> int | None:
-    """How many points the space has; None where they are not counted."""
+    """The number of points in the space; None if they are not countable."""
     sizes = [axis.size for axis in axes.values()]
     counted = [size for size in sizes if size is not None]
     return prod(counted) if len(counted) == len(sizes) else None
 
 
 def walk(axis: Axis) -> list[Value]:
-    """The values of an axis that can be counted, in order."""
+    """The values of a countable axis, in order."""
     if isinstance(axis, Choices):
         return list(axis.values)
     assert axis.size is not None
@@ -36,11 +36,11 @@ def walk(axis: Axis) -> list[Value]:
 
 
 def at(axis: Axis, share: float) -> Value:
-    """The value at this share (0 ≤ share < 1) of an axis; on a logarithmic one, of its logarithm."""
+    """The value at this share (0 ≤ share < 1) of an axis, or of its logarithm if the axis is logarithmic."""
     if isinstance(axis, Choices):
         return axis.values[int(share * len(axis.values))]
     if axis.log:
-        # A whole number stands for the stretch of half a step to its sides, so that both ends are as likely.
+        # A whole number covers half a step on either side, so that both ends are as likely.
         low, high = (axis.low - 0.5, axis.high + 0.5) if axis.whole else (axis.low, axis.high)
         return plain(axis, exp(log(low) + share * (log(high) - log(low))))
     if axis.size is not None:
@@ -49,7 +49,7 @@ def at(axis: Axis, share: float) -> Value:
 
 
 def plain(axis: Axis, value: Value) -> Value:
-    """A drawn value as people write it: four significant digits, where it may be any number."""
+    """A drawn value as people write it: four significant digits, if it may be any number."""
     if isinstance(axis, Choices) or isinstance(value, str) or axis.step:
         return value
     rounded = round(value) if axis.whole else float(f"{value:.4g}")
@@ -57,7 +57,7 @@ def plain(axis: Axis, value: Value) -> Value:
 
 
 def contains(axis: Axis, value: Value) -> bool:
-    """Whether the value is one that the axis has."""
+    """Whether the axis has this value."""
     if isinstance(axis, Choices):
         return value in axis.values
     if isinstance(value, str) or not axis.low <= value <= axis.high:
@@ -75,8 +75,8 @@ def _stepped(axis: Range, index: int) -> Value:
 
 # --- Recommended points ------------------------------------------------------------------------------------------
 #
-# From Microsoft's notes on fine-tuning in Azure AI Foundry (2026): fewer passes the more examples there are,
-# learning rates lower for small sets and for open-weight models, and one look to each side of the middle.
+# From Microsoft's notes on fine-tuning in Azure AI Foundry (2026): fewer epochs the more examples there are, lower
+# learning rates for small sets and for open-weight models, and one value to each side of the middle.
 
 
 _OPEN_WEIGHT_FAMILIES = ("gpt-oss", "llama", "ministral", "mistral", "mixtral", "qwen", "phi", "gemma", "deepseek")
@@ -104,12 +104,12 @@ def recommended_points(examples: int, model: str) -> list[Parameters]:
 
 
 def is_open_weight(model: str) -> bool:
-    """Whether a model's name, with or without its publisher before a slash, is one whose weights are public."""
+    """Whether a model's name, with or without its publisher before a slash, is that of an open-weight model."""
     return base_model(model).lower().rpartition("/")[2].startswith(_OPEN_WEIGHT_FAMILIES)
 
 
 def _epochs(examples: int) -> tuple[int, ...]:
-    """The middle, then what else is worth a try."""
+    """The middle, then other values worth a try."""
     if examples < 100:
         return (4, 5, 3)
     if examples < 500:
@@ -127,11 +127,11 @@ def _rates(examples: int, model: str) -> _Rates:
 
 
 _LISTED = 100_000
-"""A space with no more combinations than this is listed and shuffled; a larger one is drawn from."""
+"""A space with no more combinations than this is listed and shuffled; a larger one is sampled."""
 
 
 def known_points(sweep: Sweep, *, examples: int, model: str) -> list[Parameters]:
-    """The points picked by hand, then those of the strategy, each once. Of tpe the former only: it asks as it goes.
+    """The points picked by hand, then those of the strategy, each once. For tpe only the former: it draws later.
 
     `examples` is the size of the training file; with the base model it decides what is recommended.
     """
@@ -155,10 +155,10 @@ def _of_strategy(sweep: Sweep, examples: int, model: str, taken: Collection[Poin
 
 
 def draws(axes: Mapping[str, Axis], seed: int, taken: Collection[PointKey] = ()) -> Iterator[Parameters]:
-    """Combinations in a random order that `seed` alone decides, none twice and none that is `taken`.
+    """Combinations in a random order that depends on `seed` alone, none twice and none that is `taken`.
 
-    The first ones do not depend on how many are drawn. Ends where the space does. Only `Random.random` is used,
-    which Python promises to keep the same in every version.
+    The first ones do not depend on how many are drawn. Ends with the space. Only `Random.random` is used, which
+    Python promises to keep the same in every version.
     """
     seen = set(taken)
     size = combinations(axes)

@@ -17,7 +17,7 @@ from orchestrator.sweeps.trials import Trial, trial_job
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What the checks told of a data file; its tokens by the base model that counts them."""
+    """The check results of a data file; its tokens by the base model that counts them."""
 
     sha256: str
     examples: int
@@ -26,7 +26,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial, what its run will be recorded with, and what that is expected to cost."""
+    """A trial, what its run will be recorded with, and its expected cost."""
 
     trial: Trial
     recipe: Recipe
@@ -44,13 +44,13 @@ class PlannedTrial:
 
 
 class Recipes:
-    """Makes the trials of one sweep from what is known of its data files."""
+    """Makes the trials of one sweep from the known facts about its data files."""
 
     def __init__(self, job: JobFile, config: EndpointConfig, files: Mapping[str, DataFacts]) -> None:
         self.job = job
         self.config = config
         self.files = files
-        """By the path as the job file has it."""
+        """By the path in the job file."""
         self._costs: dict[tuple[str, str, object], CostEstimate] = {}
 
     def plan(self, trial: Trial) -> PlannedTrial:
@@ -83,7 +83,7 @@ class Recipes:
 
 
 def spec_of(recipes: Recipes, interval: int | None) -> dict[str, Any]:
-    """What the row of a sweep keeps, so that any process can go on with it."""
+    """Stored with the sweep, so that any process can continue it."""
     files = {path: asdict(facts) for path, facts in recipes.files.items()}
     return {"document": dict(recipes.job.document), "files": files, "interval": interval}
 

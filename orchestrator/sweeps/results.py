@@ -1,4 +1,4 @@
-"""What became of a trial: its state, its score, and the course of its validation loss."""
+"""The result of a trial: its state, its score, and its validation losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.sweeps.trials import Parameters, PointKey, Trial
 
 class TrialState(StrEnum):
     ACTIVE = "active"
-    """Not over: it waits, or it trains."""
+    """Unfinished: it waits, or it trains."""
     SUCCEEDED = "succeeded"
     PRUNED = "pruned"
     """Stopped by the sweep's rule, since it was clearly losing."""
@@ -30,7 +30,7 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True)
 class Score:
-    """The sweep's metric for a trial, the step it was measured at, and the model id that has it."""
+    """The sweep's metric for a trial, the step where it was measured, and the model id it belongs to."""
 
     value: float
     step: int | None
@@ -38,12 +38,12 @@ class Score:
     is_whole: bool = True
     """Whether it was measured on the whole validation file; by evaluation, whether every question has an answer."""
     interval: Interval | None = None
-    """By evaluation, where the metric is a share of answers: the 95 % interval over the cases."""
+    """By evaluation, if the metric is a share of answers: the 95 % CI over the cases."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial and all that is judged of it. Costs in US dollars, time in seconds."""
+    """A trial and its results. Costs in US dollars, time in seconds."""
 
     trial: Trial
     state: TrialState
@@ -55,18 +55,17 @@ class TrialResult:
     trained_tokens: int | None = None
     seconds: float | None = None
     looks: Mapping[int, float] = field(default_factory=dict)
-    """Mean validation losses at equal steps, as `looks` gives them; empty where no rule stops trials."""
+    """Mean validation losses at equal steps, as returned by `looks`; empty if no rule stops trials."""
 
 
 def score_of(
     sweep: Sweep, metrics: Sequence[Metric], checkpoints: Sequence[Checkpoint], final_model: str | None
 ) -> Score | None:
-    """The score of a trial that succeeded; None where its endpoint measured nothing, and where the sweep ranks by
-    evaluation, which is measured apart.
+    """The score of a trial that succeeded; None if its endpoint measured nothing, or if the sweep ranks by
+    evaluation, which is measured separately.
 
-    What was measured on the whole validation file counts, and only where there is no such thing what was measured
-    on a part of it. With `checkpoint = "best"` the best of the final model and the kept checkpoints counts; a tie
-    goes to the final one.
+    Measurements on the whole validation file count; without any, those on a part of it. With `checkpoint = "best"`
+    the best of the final model and the kept checkpoints counts; a tie goes to the final model.
     """
     if sweep.by_evaluation:
         return None
@@ -81,11 +80,11 @@ def score_of(
 
 
 def looks(metrics: Sequence[Metric], interval: int) -> dict[int, float]:
-    """The validation loss at every `interval` steps: the mean of what was measured since the look before.
+    """The validation loss at every `interval` steps: the mean of the measurements since the look before.
 
-    Endpoints measure it on a few examples at each step, and some measure it only now and then; equal stretches of
-    steps can be compared all the same. A stretch is given when the trial is past it; one without a measurement has
-    the loss of the one before.
+    Endpoints measure it on a few examples at each step, and some only now and then; intervals of equal length are
+    comparable all the same. A look is given once the trial is past it; one without a measurement has the loss of
+    the one before.
     """
     stretches: dict[int, list[float]] = defaultdict(list)
     for metric in metrics:
@@ -139,7 +138,7 @@ def _of_checkpoint(sweep: Sweep, checkpoint: Checkpoint) -> Score | None:
 
 
 _SURE = 2.0
-"""Standard errors of a difference from which on it is called more than chance."""
+"""How many standard errors a difference must have to be called more than chance."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +169,13 @@ class PointResult:
 
     @property
     def state(self) -> TrialState:
-        """The least settled of its repeats; pruned where the rule stopped any of them."""
+        """The least advanced state of its repeats; pruned if the rule stopped any of them."""
         states = {result.state for result in self.results}
         return next(state for state in _LEAST_SETTLED_FIRST if state in states)
 
     @property
     def cost_usd(self) -> float | None:
-        """What its repeats cost together; None where that is known of none."""
+        """The total cost of its repeats; None if no cost is known."""
         return _sum(result.cost_usd for result in self.results)
 
     @property
@@ -185,7 +184,7 @@ class PointResult:
 
     @property
     def seconds(self) -> float | None:
-        """From the request for the job to its end, of all repeats together."""
+        """From the request for the job to its end, summed over all repeats."""
         return _sum(result.seconds for result in self.results)
 
 
@@ -205,25 +204,25 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class Ranking:
-    """`ranked` points, the best first, and the `others`: pruned, failed, cancelled, not over, without a score."""
+    """`ranked` points, best first, and the `others`: pruned, failed, cancelled, unfinished, without a score."""
 
     ranked: tuple[PointResult, ...]
     others: tuple[PointResult, ...]
     best: TrialResult | None
-    """The trial with the best score of the first point: its model is what a sweep was for."""
+    """The trial with the best score of the first point: its model is the result of the sweep."""
     verdict: str
-    """How sure the first place is, as a sentence; "" while there is nothing to compare."""
+    """How certain the first place is, as a sentence; "" while there is nothing to compare."""
     metric: str = "valid_loss"
-    """What the scores are."""
+    """The kind of score."""
     p_to_first: Mapping[str, float] = field(default_factory=dict)
-    """By evaluation: for the best trial of each further point, by its run, the p-value of its difference from the
-    first on the same cases, adjusted after Holm."""
+    """By evaluation: for the best trial of each further point, by its run, the Holm-adjusted p-value of its
+    difference from the first on the same cases."""
 
 
 def rank(sweep: Sweep, results: Iterable[TrialResult]) -> Ranking:
     """Rank the points by the mean score of their repeats.
 
-    A point of which a repeat was pruned is not ranked: the mean of the repeats that survived would flatter it.
+    A point with a pruned repeat is not ranked: the mean of the repeats that survived would be too good.
     """
     sign = 1 if sweep.goal == "minimize" else -1
     points = by_point(results)
@@ -235,7 +234,7 @@ def rank(sweep: Sweep, results: Iterable[TrialResult]) -> Ranking:
 
 
 def best_repeat(point: PointResult, goal: Direction) -> TrialResult:
-    """The repeat with the best score of a point that is ranked."""
+    """The repeat with the best score of a ranked point."""
     sign = 1 if goal == "minimize" else -1
     found = [(sign * score.value, result) for result in point.scored if (score := result.score)]
     return min(found, key=itemgetter(0))[1]
@@ -256,8 +255,8 @@ def _verdict(ranked: Sequence[PointResult]) -> str:
     noise = _noise(ranked)
     if noise is None:
         return (
-            f"The first leads the second by {lead:.4f}. Each point was trained once, so nobody knows how much of "
-            "that is chance; seeds = 3 would show it."
+            f"The first leads the second by {lead:.4f}. Each point was trained once, so the difference may be "
+            "chance; seeds = 3 would show it."
         )
     error = noise * sqrt(1 / len(ranked[0].scores) + 1 / len(ranked[1].scores))
     facts = f"the first leads the second by {lead:.4f}, and repeats of a point spread by {noise:.4f}"

@@ -1,4 +1,4 @@
-"""Stopping what is clearly losing: Optuna's pruners judge validation losses at equal steps."""
+"""Pruning clearly losing trials: Optuna's pruners judge validation losses at equal steps."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 Looks = Mapping[int, float]
-"""Validation losses by step, as `results.looks` gives them."""
+"""Validation losses by step, as returned by `results.looks`."""
 
 _LOOKS = 20
-"""How often the longest trial is looked at, where the job file does not say."""
+"""The number of looks at the longest trial, if the job file does not say."""
 
 
 def look_interval(stop: Stop, longest_steps: int) -> int:
@@ -39,10 +39,10 @@ def look_interval(stop: Stop, longest_steps: int) -> int:
 
 
 class Judge:
-    """Judges the active trials of one sweep against each other and those that are over.
+    """Judges the active trials of one sweep against each other and against the finished ones.
 
-    It keeps Optuna's study from look to look, and can be made anew at any time: `recall` tells it what was looked
-    at before.
+    It keeps Optuna's study from look to look, and can be rebuilt at any time: `recall` reports the earlier
+    looks to it.
     """
 
     def __init__(self, stop: Stop, interval: int) -> None:
@@ -57,19 +57,19 @@ class Judge:
         self._over: set[int] = set()
 
     def judge(self, number: int, looks: Looks) -> str | None:
-        """The evidence, as a sentence, where this active trial is to be stopped; None where it may go on."""
+        """The evidence, as a sentence, if this active trial should be stopped; None if it may continue."""
         if number in self._over:
             return None
         losing_at = self._tell(number, looks)
         return None if losing_at is None else self._evidence(number, losing_at)
 
     def recall(self, number: int, looks: Looks) -> None:
-        """Tell what was looked at before, and judged then."""
+        """Report earlier looks, which were judged at the time."""
         if number not in self._over:
             self._tell(number, looks)
 
     def end(self, number: int, looks: Looks, state: TrialState) -> None:
-        """Tell what became of a trial; a second time changes nothing."""
+        """Report the result of a trial; a second time changes nothing."""
         from optuna.trial import TrialState as OptunaState
 
         if number in self._over:
@@ -85,10 +85,10 @@ class Judge:
             self._study.tell(self._trials[number], state=ending)
 
     def _tell(self, number: int, looks: Looks) -> int | None:
-        """Report the looks that are new; returns the step at which Optuna would stop the trial, if anywhere.
+        """Report the new looks; returns the step at which Optuna would stop the trial, if any.
 
-        Halving judges at its rungs, each of which must be passed. The other rules look at where the trial stands
-        now: one that has caught up since is not stopped for what it was.
+        Halving judges at its rungs, each of which must be passed. The other rules judge the trial's present loss:
+        one that has caught up since is not stopped for earlier losses.
         """
         if number not in self._trials:
             self._trials[number], self._looks[number] = self._study.ask(), {}
@@ -128,8 +128,8 @@ class Judge:
         others = [known[step] for other, known in self._looks.items() if other != number and step in known]
         rank = 1 + sum(other < looks[step] for other in others)
         return (
-            f"at step {step} its validation loss of {looks[step]:.3f} is number {rank} of {len(others) + 1} "
-            f"trials; the best 1 in {stop.reduction_factor} go on"
+            f"at step {step} its validation loss of {looks[step]:.3f} ranks {rank} of {len(others) + 1} "
+            f"trials; the best 1 in {stop.reduction_factor} continue"
         )
 
 
@@ -152,8 +152,8 @@ def _pruner(stop: Stop, interval: int) -> BasePruner:
 class Pruner:
     """The rule of one sweep, applied in one process.
 
-    What it knows of trials is read from the database, so that it can be made anew after a crash: looks that were
-    there before are only recalled, since they were judged when they came.
+    Its knowledge of trials comes from the database, so that it can be rebuilt after a crash. Earlier looks are only
+    recalled: they were judged when they were new.
     """
 
     def __init__(self, job: JobFile, sweep: Sweep, stop: Stop, database: Database) -> None:
@@ -166,7 +166,8 @@ class Pruner:
         self._over: set[str] = set()
 
     def sit(self, recorded: RecordedSweep, standings: Sequence[Standing]) -> None:
-        """Look at what is new, and have the trials cancelled that lose; the evidence is recorded with the wish."""
+        """Judge the new looks, and request the cancellation of losing trials; the evidence is recorded with the
+        request."""
         listed = [standing for standing in standings if standing.trial.listed]
         self._interval = recorded.spec["interval"] or self._fix_interval(recorded, listed)
         if not self._interval:
@@ -190,7 +191,7 @@ class Pruner:
             judge.end(self._number(run_id), looks(self._metrics(run_id), self._interval), state)
 
     def _look(self, judge: Judge, standing: Standing) -> str | None:
-        """The evidence against an active trial, if what is new of it is enough."""
+        """The evidence against an active trial, if its new looks are sufficient."""
         run_id = standing.trial.run_id
         seen, is_first = looks(self._metrics(run_id), self._interval), run_id not in self._steps
         if not seen or max(seen) == self._steps.get(run_id) or standing.trial.pruned:
@@ -216,7 +217,7 @@ class Pruner:
     # --- the steps between two looks -----------------------------------------------------------------------
 
     def _fix_interval(self, recorded: RecordedSweep, listed: Sequence[Standing]) -> int:
-        """Decide it once for all processes, as soon as one trial tells how many steps it has; 0 until then."""
+        """Set once for all processes, as soon as one trial reports its number of steps; 0 until then."""
         ids = [standing.trial.run_id for standing in listed]
         with self._database.write() as connection:
             current = store.get(connection, recorded.id)
@@ -235,7 +236,7 @@ class Pruner:
         return found
 
     def _relative_length(self, run: Run, points: Sequence[Parameters]) -> float:
-        """How many times as many steps the longest trial has as this run, as far as that can be known."""
+        """How many times as many steps as this run the longest trial has, as far as known."""
         batch = run.resolved_hyperparameters.get("batch_size")
         usual = batch if isinstance(batch, int) and batch > 0 else 1
         examples = run.examples or 1
@@ -244,7 +245,7 @@ class Pruner:
         return max(max(_passes(parameters, examples, usual) for parameters in candidates) / own, 1.0)
 
     def _longest_drawn(self) -> Iterator[dict[str, Any]]:
-        """The longest point of the space, which may not be drawn yet."""
+        """The longest point of the space, even if it is not drawn yet."""
         axes = self._sweep.space.axes
         found: dict[str, Any] = {}
         for name, pick in (("n_epochs", max), ("batch_size", min)):
@@ -257,7 +258,7 @@ class Pruner:
 
 
 def _passes(parameters: Mapping[str, Any], examples: int, usual_batch: int) -> float:
-    """Passes over the data, for each example of a batch: what the number of steps is proportional to."""
+    """Passes over the data, per example of a batch: proportional to the number of steps."""
     epochs, batch = parameters.get("n_epochs", "auto"), parameters.get("batch_size", "auto")
     epochs = assumed_epochs(examples) if epochs == "auto" else epochs
     return float(epochs) / float(usual_batch if batch == "auto" else batch)

@@ -1,4 +1,4 @@
-"""The door to Optuna: an extra, loaded only where it samples, judges, or weighs."""
+"""Access to Optuna: an extra, loaded only when it samples, prunes, or computes importances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def require_optuna(sweep: Sweep) -> None:
-    """Raises OptunaMissing where the sweep needs Optuna and it is not installed; loads nothing."""
+    """Raises OptunaMissing if the sweep needs Optuna and it is not installed; loads nothing."""
     if find_spec("optuna") is None:
         if sweep.strategy == "tpe":
             raise OptunaMissing(what='sweep.strategy "tpe"')
@@ -25,7 +25,7 @@ def require_optuna(sweep: Sweep) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without Optuna's own lines on stderr, and without changing how much it tells others."""
+    """Without Optuna's log lines on stderr, and without changing its log level for others."""
     from optuna import logging
 
     before = logging.get_verbosity()
@@ -37,7 +37,7 @@ def quiet() -> Iterator[None]:
 
 
 def distributions(axes: Mapping[str, Axis]) -> dict[str, BaseDistribution]:
-    """The axes as Optuna knows them."""
+    """The axes as Optuna distributions."""
     return {name: _distribution(axis) for name, axis in axes.items()}
 
 

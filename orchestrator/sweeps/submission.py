@@ -1,4 +1,4 @@
-"""From the plan of a sweep to recorded trials: what is known is found, and what is new is added, all at once."""
+"""From the plan of a sweep to recorded trials: known ones are found, new ones added, in one transaction."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from orchestrator.sweeps.recipes import PlannedTrial, spec_of
 from orchestrator.sweeps.trials import Parameters, PointKey, Trial
 
 _APART = 1e-5
-"""Seconds between the recorded beginnings of two trials that are recorded together."""
+"""Seconds between the recorded creation times of two trials that are recorded together."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What submitting a plan changes in the trials that are recorded already."""
+    """The changes that submitting a plan makes to the recorded trials."""
 
     new: tuple[PlannedTrial, ...]
     renewed: tuple[tuple[RecordedTrial, PlannedTrial], ...]
@@ -43,36 +43,36 @@ class Changes:
     removed: tuple[RecordedTrial, ...]
     """Those that the job file no longer asks for."""
     drawn: int
-    """How many more tpe draws as it goes."""
+    """How many more tpe will draw."""
     earlier: tuple[tuple[PlannedTrial, Earlier], ...] = ()
-    """Of the trials that would begin, or may be drawn: runs of the same content outside those that are found."""
+    """For trials that would start, or may be drawn: runs of the same content outside those that are found."""
 
     elsewhere: tuple[tuple[PlannedTrial, Elsewhere], ...] = ()
-    """Of the trials that would begin: jobs of the same content that no run here has."""
+    """For trials that would start: jobs of the same content that have no run in this database."""
     not_looked: str | None = None
     """Why the endpoint could not be asked for such jobs."""
     waiting: tuple[RecordedTrial, ...] = ()
     """Those of the found ones that certainly have no job yet."""
     is_raised: bool = False
-    """Trials that are found have no job yet, and would cost more, or may, than when they were agreed to."""
+    """Found trials without a job that cost more, or may cost more, than was agreed to."""
 
     @property
     def before(self) -> tuple[tuple[PlannedTrial, Earlier | Elsewhere], ...]:
-        """All that was given the same content before."""
+        """All earlier runs and jobs of the same content."""
         return *self.earlier, *self.elsewhere
 
     @property
     def beginning(self) -> tuple[PlannedTrial, ...]:
-        """The trials that would begin."""
+        """The trials that would start."""
         return *self.new, *(planned for _, planned in self.renewed)
 
     @property
     def begun(self) -> frozenset[str]:
-        """The fingerprints of the trials that would begin."""
+        """The fingerprints of the trials that would start."""
         return frozenset(each.fingerprint for each in self.beginning)
 
     def covers(self, other: Changes) -> bool:
-        """Whether agreeing to this is agreeing to the other too."""
+        """Whether agreeing to this also covers the other."""
         known = {each.run.id for _, each in self.earlier}
         return (
             self.begun.issuperset(other.begun)
@@ -99,7 +99,8 @@ class SubmittedSweep:
 def changes_of(
     plan: SweepPlan, connection: Connection, endpoints: Mapping[str, EndpointConfig] | None = None
 ) -> Changes:
-    """What submitting the plan would change; with the workspace's `endpoints` also what was trained before.
+    """The changes that submitting the plan makes; with the workspace's `endpoints` also earlier runs of its
+    content.
 
     Raises SweepNameTaken.
     """
@@ -125,12 +126,12 @@ def record_sweep(
     agreed: Changes | None = None,
     endpoints: Mapping[str, EndpointConfig] | None = None,
 ) -> SubmittedSweep:
-    """Record the plan's sweep, or bring the one recorded before to it.
+    """Record the plan's sweep, or update the one recorded before.
 
-    Raises SweepNameTaken, and PlanOutdated where more would begin than was `agreed` to. With `again` also trials
-    that other runs have trained may begin.
+    Raises SweepNameTaken, and PlanOutdated if more would start than was `agreed` to. With `again`, trials start
+    even if other runs have trained the same.
 
-    Two processes that submit the same at once get the same trials: each is recorded once.
+    Two processes that submit the same thing at once get the same trials: each is recorded once.
     """
     with database.write() as connection:
         changes = changes_of(plan, connection, None if again else endpoints)
@@ -155,7 +156,7 @@ def add_trial(
 ) -> str:
     """Record a trial and its first run; returns the run's id."""
     trial = planned.trial
-    created_at = now + trial.number * _APART  # runs begin in the order of their creation
+    created_at = now + trial.number * _APART  # runs start in order of creation
     run = replace(_run_of(planned, connection, created_at, rng), sweep_id=sweep.id)
     run_store.add(connection, run, run.reason)
     store.add_trial(
@@ -175,7 +176,7 @@ def add_run(
     retries: int,
     reason: str,
 ) -> str | None:
-    """Give a trial another run, with the training seed of the last one; None where it has got one meanwhile."""
+    """Give a trial another run, with the training seed of the last one; None if it has got one meanwhile."""
     if store.last_run(connection, trial) != trial.run_id:
         return None
     seed = run_store.get(connection, trial.run_id).seed
@@ -189,7 +190,7 @@ def add_run(
 
 
 def _require_name(plan: SweepPlan, connection: Connection) -> None:
-    """The budget, `status` and `sweep show` go by the name. A job file that was moved takes its name along."""
+    """The budget, `status` and `sweep show` use the name. A job file that was moved keeps its name."""
     job = plan.job
     used = select(runs.c.job_file).where(runs.c.name == job.name, runs.c.job_file != "").distinct()
     others = {*connection.execute(used).scalars()}
@@ -223,7 +224,7 @@ def _compare(plan: SweepPlan, standings: Sequence[Standing]) -> Changes:
 
 
 def _waiting(connection: Connection, plan: SweepPlan, changes: Changes) -> list[tuple[Run, Run]]:
-    """The runs of the trials that are found and have no job yet: as recorded, and as the plan would have them."""
+    """The runs of the found trials without a job: as recorded, and as the plan would have them."""
     planned = {each.fingerprint: each for each in plan.trials}
     costs = {trial.run_id: _cost_of(trial, planned, plan) for trial in changes.waiting}
     cap = plan.job.limits.max_cost_usd
@@ -237,7 +238,7 @@ def _cost_of(trial: RecordedTrial, planned: Mapping[str, PlannedTrial], plan: Sw
 
 
 def _earlier(changes: Changes, history: History, found: Collection[str]) -> Iterator[tuple[PlannedTrial, Earlier]]:
-    """The repeats of a point are meant to train the same, so the runs of trials that are found are left out."""
+    """Repeats of a point train the same content on purpose, so the runs of found trials are left out."""
     for planned in (*changes.new, *(planned for _, planned in changes.renewed)):
         yield from ((planned, each) for each in history.of(planned.recipe, without=found))
 
@@ -245,7 +246,7 @@ def _earlier(changes: Changes, history: History, found: Collection[str]) -> Iter
 def _in_space(
     plan: SweepPlan, changes: Changes, history: History, found: Collection[str]
 ) -> Iterator[tuple[PlannedTrial, Earlier]]:
-    """What other runs have trained that tpe may still draw; such a trial has no number."""
+    """Runs of other job files that tpe may still draw; such a trial has no number."""
     seen = set(found)
     for corner in plan.corners if changes.drawn else ():
         for run in history.on_data_of(corner.recipe):
@@ -259,15 +260,15 @@ def _in_space(
 
 
 def _parameters_of(run: Run, corner: Parameters, axes: Collection[str]) -> Parameters:
-    """The point of a space at which this run would be, which was trained on the data of a corner."""
+    """The point of a space for this run, which was trained on the data of a corner."""
     said = {**corner, **run.hyperparameters, "model": run.model, "seed": run.seed}
     return {name: said[name] for name in axes if name in said}
 
 
 def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[PlannedTrial]:
-    """The trials of the points that tpe drew earlier, and that the job file as it is now could have drawn.
+    """The trials of the points that tpe drew earlier, if the present job file could have drawn them.
 
-    All repeats of a point go together, also those that were not asked for when it was drawn.
+    All repeats of a point are kept together, even those that were not requested when it was drawn.
     """
     fixed = {planned.fingerprint for planned in plan.trials}
     points: dict[PointKey, Trial] = {}
@@ -283,7 +284,7 @@ def _drawn_before(plan: SweepPlan, known: Mapping[str, Standing]) -> list[Planne
 
 
 def _is_to_be_tried_again(standing: Standing) -> bool:
-    """Not what the sweep's own rule stopped."""
+    """Except those pruned by the sweep's rule."""
     return standing.state == State.FAILED or (standing.state == State.CANCELLED and not standing.trial.pruned)
 
 
@@ -326,13 +327,13 @@ def _write_trials(
 
 
 def _take_up_again(connection: Connection, trial: RecordedTrial) -> None:
-    """It was removed or stopped, and is asked for again before that was carried out."""
+    """A trial that was removed or stopped is requested again before that was carried out."""
     if trial.pruned is None:
         run_store.withdraw(connection, trial.run_id, RequestedAction.CANCEL)
 
 
 def _leave(connection: Connection, trial: RecordedTrial) -> None:
-    """What may have a job is left to it; what is not that far is not begun any more."""
+    """A trial that may have a job continues; one that has none is not started."""
     if run_store.get(connection, trial.run_id).state in (State.PENDING, State.UPLOADING):
         run_store.request_action(connection, trial.run_id, RequestedAction.CANCEL)
 

@@ -1,4 +1,4 @@
-"""Looking after sweeps while their runs are driven: judging trials, trying failed ones again, drawing new ones."""
+"""Looking after sweeps while their runs are driven: pruning trials, retrying failed ones, drawing new ones."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from orchestrator.sweeps.trials import Parameters, PointKey, Trial
 _ENDPOINT_FAULTS = frozenset(
     {"servererror", "internalerror", "internalservererror", "serviceunavailable", "timeout", "overloaded"}
 )
-"""Codes with which a job fails by no fault of its data, in small letters and without what joins their words. No API
-description lists them; these are the usual ones of services."""
+"""Error codes of failures that are not caused by the data, in lower case and without separators. No API description
+lists them; these are the usual ones of services."""
 
 
 def supervisors(ledger: Ledger, name: str | None = None) -> list[SweepSupervisor]:
-    """One for each sweep that is not finished: of all, or of those of a name.
+    """One per unfinished sweep: of all, or of those of a name.
 
-    Of all, those are left out whose endpoint is no longer configured, so that the others can go on. Raises
-    UnknownEndpoint for a sweep that was named.
+    Of all sweeps, those whose endpoint is no longer configured are left out, so that the others can continue.
+    Raises UnknownEndpoint for a sweep that was named.
     """
     with ledger.database.read() as connection:
         sweeps, counts = store.newest(connection, name=name), store.counts(connection)
@@ -51,21 +51,21 @@ def supervisor_of(ledger: Ledger, sweep: RecordedSweep) -> SweepSupervisor:
 
 
 def _may_be_unfinished(sweep: RecordedSweep, counted: Mapping[str, int]) -> bool:
-    """A first look that reads no job file: most sweeps are finished."""
+    """A quick check that reads no job file: most sweeps have finished."""
     settled = sum(counted.get(state, 0) for state in ("succeeded", "cancelled", "pruned"))
     return sweep.stopped_at is None and settled < max(sweep.trials, sum(counted.values()))
 
 
 def _orders(sweep: RecordedSweep) -> tuple[Any, Any]:
-    """What its runs are made from: the job file, and the data files as they were checked."""
+    """What its runs are made from: the job file, and the data files as checked."""
     return sweep.spec["document"], sweep.spec["files"]
 
 
 class SweepSupervisor:
     """Looks after one sweep on one endpoint.
 
-    Whatever it decides is recorded before it takes effect, in a transaction that looks again at what it decided by:
-    another process that looks after the same sweep finds it done.
+    Each decision is recorded before it takes effect, in a transaction that checks its basis again: another process
+    that looks after the same sweep finds it done.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SweepSupervisor:
         return self._id
 
     def has_work(self) -> bool:
-        """Whether the sweep is not finished: trials are under way, to be tried again, or to be drawn."""
+        """Whether the sweep is unfinished: it has trials that are active, to be retried, or to be drawn."""
         recorded, standings = self._read()
         if recorded.stopped_at is not None:
             return False
@@ -99,13 +99,13 @@ class SweepSupervisor:
         return is_open or (self._draw is not None and self._draw.is_wanted(recorded, standings))
 
     def attend(self, now: float) -> Collection[str]:
-        """Judge, try again and draw; returns the ids of the sweep's runs that were not named before."""
+        """Prune, retry and draw; returns the ids of the sweep's runs that were not named before."""
         mark = self._mark()
         if mark == self._settled and self._court is None:
             return ()
         recorded, standings = self._read()
         while recorded.stopped_at is None and self._add(recorded, standings, now):
-            mark = self._mark()  # before what it stands for is read, so that nothing is missed in between
+            mark = self._mark()  # read before the data it stands for, so that no change in between is missed
             recorded, standings = self._read()
         if self._court and recorded.stopped_at is None:
             self._court.sit(recorded, standings)
@@ -115,10 +115,10 @@ class SweepSupervisor:
         return new
 
     def is_done(self) -> bool:
-        """Whether nothing of the sweep has moved since it was looked after."""
+        """Whether nothing in the sweep has changed since it was looked after."""
         return self._settled is not None and self._mark() == self._settled
 
-    # --- what it goes by -----------------------------------------------------------------------------------
+    # --- its data ------------------------------------------------------------------------------------------
 
     def _mark(self) -> tuple[Any, ...]:
         with self._database.read() as connection:
@@ -140,7 +140,7 @@ class SweepSupervisor:
         self._draw = Sampler(job, sweep, self._recipes, self._database) if sweep.strategy == "tpe" else None
         self._court = Pruner(job, sweep, sweep.stop, self._database) if sweep.stop else None
 
-    # --- what it does --------------------------------------------------------------------------------------
+    # --- its work ------------------------------------------------------------------------------------------
 
     def _add(self, recorded: RecordedSweep, standings: Sequence[Standing], now: float) -> bool:
         """Returns whether there may be more to do, since the sweep has changed."""
@@ -153,8 +153,8 @@ class SweepSupervisor:
         return self._draw is not None and self._draw.draw(recorded, standings, width, now, self._rng)
 
     def _is_to_be_tried_again(self, standing: Standing) -> bool:
-        """Only where the endpoint took the job and failed: a refusal, or bad data, would be met again, and what was
-        losing need not be trained anew."""
+        """Only if the endpoint accepted the job and failed: a refusal or bad data would fail again, and a losing
+        trial need not be trained again."""
         code = "".join(filter(str.isalnum, standing.error_code or "")).lower()
         is_fault = standing.state == State.FAILED and standing.job_id is not None and code in _ENDPOINT_FAULTS
         trial = standing.trial
@@ -173,7 +173,7 @@ class SweepSupervisor:
 
 
 class Sampler:
-    """The points of one tpe sweep, drawn in one process; each is recorded before anything is done with it."""
+    """The points of one tpe sweep, drawn in one process; each is recorded before it is used."""
 
     def __init__(self, job: JobFile, sweep: Sweep, recipes: Recipes, database: Database) -> None:
         self._sweep = sweep
@@ -186,10 +186,10 @@ class Sampler:
     def draw(
         self, recorded: RecordedSweep, standings: Sequence[Standing], width: int, now: float, rng: random.Random
     ) -> bool:
-        """Record the next point where one is missing and fewer than `width` trials are under way.
+        """Record the next point if one is missing and fewer than `width` trials are active.
 
-        Returns whether the sweep has changed: a point was recorded, by this process or another, or it was found
-        that the space has no more.
+        Returns whether the sweep has changed: a point was recorded, by this process or another, or the space turned
+        out to have no more.
         """
         listed = [standing for standing in standings if standing.trial.listed]
         under_way = sum(not standing.is_over for standing in listed)
@@ -208,7 +208,7 @@ class Sampler:
         return True
 
     def is_wanted(self, recorded: RecordedSweep, standings: Sequence[Standing]) -> bool:
-        """Whether the sweep has fewer trials than it is to have, and more of them may succeed."""
+        """Whether the sweep has fewer trials than planned, and more of them may succeed."""
         listed = [standing for standing in standings if standing.trial.listed]
         return len(listed) < recorded.trials and not is_hopeless(listed)
 
@@ -221,7 +221,7 @@ class Sampler:
         now: float,
         rng: random.Random,
     ) -> None:
-        """All repeats of a point; one that was recorded before, and left since, is taken up again."""
+        """All repeats of a point; one that was recorded before, and dropped since, is resumed."""
         known = {trial.fingerprint: trial for trial in trials}
         first = max((trial.number for trial in trials), default=0) + 1
         for repeat in range(self._sweep.seeds):
@@ -232,7 +232,7 @@ class Sampler:
                 add_trial(connection, recorded, planned, now, rng)
 
     def _by_point(self, recorded: RecordedSweep, listed: Sequence[Standing]) -> list[PointResult]:
-        """The points by number; one that has not changed is the same object as last time."""
+        """The points by number; an unchanged one is the same object as last time."""
         groups: dict[PointKey, list[TrialResult]] = {}
         for standing in listed:
             result = self._result(recorded, standing)

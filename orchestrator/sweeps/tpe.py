@@ -1,4 +1,4 @@
-"""The tree-structured Parzen estimator: Optuna proposes points, from what the points so far came to.
+"""The tree-structured Parzen estimator: Optuna proposes points from the scores of earlier points.
 
 Bergstra, Bardenet, Bengio, Kégl: Algorithms for Hyper-Parameter Optimization (NeurIPS 2011).
 """
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 
 _ATTEMPTS = 30
-"""How often a point that was tried before is asked for anew; after that, one is drawn at random."""
+"""How often another point is requested instead of one already tried; after that, one is drawn at random."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A point and what it came to: the mean score of its repeats, once it is not active."""
+    """A point and its result: the mean score of its repeats, once it is no longer active."""
 
     parameters: Parameters
     state: TrialState
     value: float | None = None
     looks: Mapping[int, float] = field(default_factory=dict)
-    """Of a pruned one: how far it came, and how well it did."""
+    """Of a pruned one: its last step, and its loss there."""
 
     @cached_property
     def key(self) -> PointKey:
@@ -51,8 +51,8 @@ class Observation:
 class TpeSampler:
     """Proposes points.
 
-    What it proposes depends on its arguments and the observations alone, so that another process goes on with the
-    same points; the study it keeps only saves telling Optuna everything anew each time.
+    Proposals depend only on the arguments and the observations, so that another process continues with the same
+    points; keeping the study only saves reporting everything to Optuna each time.
     """
 
     def __init__(self, axes: Mapping[str, Axis], goal: Direction, seed: int) -> None:
@@ -64,9 +64,9 @@ class TpeSampler:
         self._forget()
 
     def propose(self, observations: Sequence[Observation], taken: Collection[PointKey] = ()) -> Parameters | None:
-        """The next point: neither observed nor `taken`. None where the space has no other.
+        """The next point: neither observed nor `taken`. None if the space has no other.
 
-        `observations` are in the order in which they were proposed. Those outside the space teach nothing.
+        `observations` are in the order in which they were proposed. Those outside the space are ignored.
         """
         seen = {each.key for each in observations}.union(taken)
         if self._is_exhausted(seen):
@@ -100,7 +100,7 @@ class TpeSampler:
     # --- the study that is kept ----------------------------------------------------------------------------
 
     def _catch_up(self, observations: Sequence[Observation]) -> bool:
-        """Tell the study what it does not know yet; returns False where it can't be brought to it."""
+        """Report what the study does not have yet; returns False if it can't be brought up to date."""
         if len(observations) < len(self._told):
             return False
         for told, observation in zip(self._told, observations, strict=False):
@@ -119,7 +119,7 @@ class TpeSampler:
         return True
 
     def _tell(self, told: _Told, observation: Observation) -> bool:
-        """Bring one trial of the study up to its observation; returns whether that could be done."""
+        """Update one trial of the study to its observation; returns whether that was possible."""
         before, told.observation = told.observation, observation
         if before is observation:
             return True
@@ -151,7 +151,7 @@ class TpeSampler:
         return _Told(len(self._study.get_trials(deepcopy=False)) - 1, observation)
 
     def _drop(self, asked: _Told | None) -> None:
-        """Forget a proposal that nobody followed."""
+        """Discard a proposal that was not used."""
         if asked is not None:
             self._study.tell(asked.number, state=_states().FAIL)
 
@@ -159,17 +159,17 @@ class TpeSampler:
         for attempt in range(_ATTEMPTS):
             self._study.sampler = _sampler(self._distributions, f"{self._seed}:{number}:{attempt}")
             trial = self._study.ask(self._distributions)
-            self._study.tell(trial, state=_states().FAIL)  # only what it proposes is wanted
+            self._study.tell(trial, state=_states().FAIL)  # only its proposal is needed
             parameters = {name: plain(axis, trial.params[name]) for name, axis in self._axes.items()}
             if point_key(parameters) not in seen:
                 return self._take(parameters)
         return self._take(next(draws(self._axes, self._seed, seen)))
 
     def _take(self, parameters: Parameters) -> Parameters:
-        """Have the study await what becomes of these parameters."""
+        """Make the study expect a result for these parameters."""
         from optuna.samplers import RandomSampler
 
-        self._study.sampler = RandomSampler(self._seed)  # decides nothing: every parameter is given
+        self._study.sampler = RandomSampler(self._seed)  # draws nothing: every parameter is given
         self._study.enqueue_trial(dict(parameters))
         trial = self._study.ask(self._distributions)
         self._asked = _Told(trial.number, Observation(parameters, TrialState.ACTIVE), trial)
@@ -178,7 +178,7 @@ class TpeSampler:
 
 @dataclass
 class _Told:
-    """A trial of the study: which it is, and what it has been told."""
+    """A trial of the study: its observation, and what has been reported."""
 
     number: int
     observation: Observation
@@ -192,7 +192,7 @@ def _states() -> type[OptunaState]:
 
 
 def _ending(observation: Observation) -> OptunaState:
-    """Optuna's state for it; a success without a score is told as a failure, which teaches nothing."""
+    """Optuna's state for it; a success without a score is reported as a failure, which teaches nothing."""
     states = _states()
     if observation.state is TrialState.SUCCEEDED and observation.value is not None:
         return states.COMPLETE
@@ -210,7 +210,7 @@ def _sampler_class() -> Callable[[dict[str, BaseDistribution], int], BaseSampler
     from optuna.samplers import TPESampler
 
     class KnownSpace(TPESampler):
-        """Told its space; a new sampler would else gather it from every trial, each time."""
+        """Gets its space; a new sampler would otherwise compute it from every trial, each time."""
 
         def __init__(self, space: dict[str, BaseDistribution], seed: int) -> None:
             super().__init__(seed=seed)
@@ -226,7 +226,7 @@ def _sampler_class() -> Callable[[dict[str, BaseDistribution], int], BaseSampler
 
 
 class Proposer:
-    """The next points of a random or tpe sweep, by what its points so far came to."""
+    """The next points of a random or tpe sweep, based on its points so far."""
 
     def __init__(self, job: JobFile, sweep: Sweep) -> None:
         self._said = all_parameters(job, {})
@@ -236,7 +236,7 @@ class Proposer:
     def propose(self, points: Sequence[PointResult], taken: Collection[PointKey] = ()) -> Parameters | None:
         """A point that is neither among `points`, which are in the order of their numbers, nor `taken`.
 
-        None where the space has no other. Raises OptunaMissing where the strategy is tpe and Optuna is missing.
+        None if the space has no other. Raises OptunaMissing if the strategy is tpe and Optuna is missing.
         """
         if self._sweep.strategy == "tpe":
             return self._sampler.propose(self._observations(points), taken)
@@ -249,7 +249,7 @@ class Proposer:
         return TpeSampler(self._sweep.space.axes, self._sweep.goal, self._sweep.seed)
 
     def _observations(self, points: Sequence[PointResult]) -> list[Observation]:
-        """The points as observations; what is the same object as last time need not be read again."""
+        """The points as observations; an object that is the same as last time need not be read again."""
         known = self._observed
         self._observed = [
             known[place] if place < len(known) and known[place][0] is point else (point, self._observation(point))
@@ -273,7 +273,7 @@ class Suggestion:
 
 
 def suggestions(ranking: Ranking) -> list[Suggestion]:
-    """What to try after a sweep: from its best point on, one parameter at a time, where no such point was tried."""
+    """What to try after a sweep: one parameter of its best point changed at a time, to points not tried yet."""
     if not ranking.ranked:
         return []
     best, tried = ranking.ranked[0], {point_key(point.parameters) for point in (*ranking.ranked, *ranking.others)}
@@ -303,7 +303,7 @@ def _around(best: PointResult, ranking: Ranking) -> Iterator[Suggestion]:
 
 
 def _fewer_epochs(best: PointResult, ranking: Ranking) -> Iterator[Suggestion]:
-    """Where an earlier checkpoint was better than the final model, the learning rate fell too late."""
+    """If an earlier checkpoint was better than the final model, the learning rate fell too late."""
     epochs, result = best.parameters.get("n_epochs"), ranking.best
     if not isinstance(epochs, int) or result is None or result.score is None:
         return
@@ -319,7 +319,7 @@ def _number(point: PointResult, name: str) -> int | float | None:
 
 
 def _beyond(value: int | float, neighbour: int | float) -> int | float:
-    """As far again as the neighbour is on the other side: by difference for whole numbers, else by ratio."""
+    """The neighbour's distance on the other side: by difference for whole numbers, by ratio otherwise."""
     if isinstance(value, int):
         return value + (value - int(neighbour))
     return float(f"{value * value / neighbour:.3g}")

@@ -1,4 +1,4 @@
-"""Trials: the runs of a sweep, each with its parameters, as job files of their own."""
+"""Trials: the runs of a sweep, each with its parameters, as separate job files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOP = ("model", "seed")
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep: `number` from 1 on, `repeat` from 0 on counts the trainings of the same point."""
+    """One run of a sweep: `number` counts from 1; `repeat`, from 0, counts the trainings of the same point."""
 
     number: int
     parameters: Parameters
@@ -39,13 +39,13 @@ class Trial:
 
 
 def point_key(parameters: Parameters) -> PointKey:
-    """The point with its parameters in the order of the alphabet."""
+    """The point with its parameters in alphabetical order."""
     return tuple(sorted(parameters.items()))
 
 
 def numbered(points: Iterable[Parameters], seeds: int, first: int = 1) -> Iterator[Trial]:
     """The trials of these points: all of them once, then all of them again, so that an early end leaves no point
-    without a number."""
+    untrained."""
     numbers, known = count(first), list(points)
     for repeat in range(seeds):
         for parameters in known:
@@ -53,10 +53,10 @@ def numbered(points: Iterable[Parameters], seeds: int, first: int = 1) -> Iterat
 
 
 def trial_job(job: JobFile, trial: Trial) -> JobFile:
-    """The job file that this one trial would have been, without a sweep.
+    """The job file of this one trial, without a sweep.
 
-    A repeat trains with the job file's seed plus its number, so that all points meet the same seeds; without a
-    seed in the job file every trial draws its own.
+    A repeat trains with the job file's seed plus its number, so that all points get the same seeds; without a seed
+    in the job file every trial draws one.
     """
     given = trial.parameters
     seed = job.seed if job.seed is None else (job.seed + trial.repeat) % (MAX_SEED + 1)
@@ -73,7 +73,7 @@ def trial_job(job: JobFile, trial: Trial) -> JobFile:
 
 
 def all_parameters(job: JobFile, parameters: Parameters) -> dict[str, Value]:
-    """The parameters with what the rest of the job file says about those that are not among them."""
+    """The parameters, completed with those set in the rest of the job file."""
     data = {name: getattr(job.data, name) for name in _DATA}
     said: dict[str, Value | None] = {**job.method.hyperparameters, "model": job.model, **data}
     return {**{name: value for name, value in said.items() if value is not None}, **parameters}

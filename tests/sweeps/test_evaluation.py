@@ -141,7 +141,7 @@ def test_what_can_not_be_told_apart_from_the_base_is_said(sweeping: Sweeping, su
     train(sweeping, submitted)
     evaluate(sweeping, {BASE: range(1, 10), "model-1": range(1, 11), "model-2": range(1, 11), "model-3": [1]})
     verdict = seen(sweeping).ranking.verdict
-    assert "That the first differs from the base is not established (0.333 against 0.300" in verdict
+    assert "The first is not significantly different from the base (0.333 against 0.300" in verdict
 
 
 def test_a_trial_with_unanswered_questions_is_marked(sweeping: Sweeping, submitted: SubmittedSweep) -> None:

@@ -69,7 +69,7 @@ def test_halving_lets_only_the_best_go_on() -> None:
     judge.recall(3, course(0.4))
     assert judge.judge(4, course(0.3)) is None
     assert judge.judge(5, course(0.45)) == (
-        "at step 10 its validation loss of 0.450 is number 3 of 5 trials; the best 1 in 3 go on"
+        "at step 10 its validation loss of 0.450 ranks 3 of 5 trials; the best 1 in 3 continue"
     )
 
 
@@ -79,7 +79,7 @@ def test_halving_remembers_a_rung_that_was_passed_between_two_looks() -> None:
         judge.recall(number, course(0.1 * number))
     found = judge.judge(9, course(0.9, 0.05))
     assert found is not None
-    assert found.startswith("at step 10 its validation loss of 0.900 is number 4 of 4")
+    assert found.startswith("at step 10 its validation loss of 0.900 ranks 4 of 4")
 
 
 def test_patience_ends_where_the_loss_only_got_worse() -> None:
