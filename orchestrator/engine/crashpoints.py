@@ -1,7 +1,7 @@
-"""Named places in the protocol at which a test ends the process: before and after everything that takes effect.
+"""Named places in the protocol at which a test kills the process: before and after everything that takes effect.
 
-In normal use passing one costs a look at a variable. With FTORCH_CRASH_AT="after-create:2" in the environment when
-the process starts, it ends itself with SIGKILL when it passes that place the second time.
+In normal use, passing one costs one variable look-up. With FTORCH_CRASH_AT="after-create:2" in the environment at
+start, the process sends itself SIGKILL when it passes that place the second time.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ POINTS = tuple(
     for effect in (*_REQUESTS, *(f"commit-{commit}" for commit in _COMMITS))
     for edge in ("before", "after")
 )
-"""Every place of a run: `before-create` and `after-create` stand around the request, `before-commit-creating` is
-inside the transaction that writes the move to `creating`, and `after-commit-creating` is behind it."""
+"""Every place of a run: `before-create` and `after-create` enclose the request, `before-commit-creating` is inside
+the transaction that writes the move to `creating`, and `after-commit-creating` is after it."""
 _DEPLOYMENT_COMMITS = ("leases", "intent", "wait", "deployed", "undeploying", "undeployed", "failed")
 _DEPLOYMENT_REQUESTS = ("look", "put", "probe", "delete")
 DEPLOYMENT_POINTS = tuple(
@@ -57,7 +57,7 @@ DEPLOYMENT_POINTS = tuple(
     )
     for edge in ("before", "after")
 )
-"""Every place of a deployment, in the same manner."""
+"""Every place of a deployment, in the same way."""
 _GENERATION_COMMITS = ("leases", "intents", "answers", "wait", "writing", "done", "failed", "cancelled")
 GENERATION_POINTS = tuple(
     f"{edge}-{effect}"
@@ -78,7 +78,7 @@ BATCH_POINTS = tuple(f"{edge}-{effect}" for effect in _BATCH_EFFECTS for edge in
 
 
 def crash_point(name: str, detail: str = "") -> None:
-    """Pass the place of this name (with `-detail`, where there is one)."""
+    """Pass the place of this name (with `-detail`, if there is one)."""
     if armed is not None:
         armed(f"{name}-{detail}" if detail else name)
 
@@ -101,4 +101,4 @@ def _armed_by_environment() -> Callable[[str], None] | None:
 
 
 armed = _armed_by_environment()
-"""What is called at every place; None in normal use."""
+"""Called at every place; None in normal use."""

@@ -1,8 +1,8 @@
-"""The loop that drives items of one kind on one endpoint: leases, steps, outages, and the rest between them.
+"""The loop that drives items of one kind on one endpoint: leases, steps, outages, and the rest between cycles.
 
-A room's loop says what it claims, what it does in a cycle and when it is done. What is the same for every kind is
-here: one worker at a time works on an item; an outage of the endpoint is waited out; one item's refusal stops no
-other; leases are kept alive while a request takes long, and given back in any case.
+Each kind's loop defines what it claims, what it does in a cycle and when it is done. What all kinds share is in
+this file: one worker at a time works on an item; an outage of the endpoint is waited out; one item's refusal
+stops no other; leases are renewed during long requests, and released in any case.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LOOK_UP_SECONDS = 1.0
 _LONGEST_PAUSE = 60.0
 _SHORTEST_REST = 0.005
 _IN_A_CYCLE = 32
-"""How many items are stepped in one cycle, so that everything else comes round."""
+"""How many items are stepped in one cycle, so that everything else gets its turn."""
 
 Trouble = EndpointUnreachable | EndpointBusy
-"""What passes: the endpoint is away, or asks for patience."""
+"""Temporary errors: the endpoint is away, or asks to wait."""
 W = TypeVar("W", bound=Worker[Any])
 Part = Callable[[], Awaitable[None]]
 
@@ -46,7 +46,7 @@ class Loop(Generic[T, W]):
 
     machine: ClassVar[Machine[Any]]
     steps: ClassVar[Mapping[Any, Callable[[Any, Any], Awaitable[Outcome]]]]
-    """One function for each state in which something is to be done; each may be called any number of times."""
+    """One function per state that needs work; each may be called any number of times."""
     at_once: ClassVar[int] = 1
     """How many items are stepped at the same time."""
 
@@ -60,10 +60,10 @@ class Loop(Generic[T, W]):
         self._refusals: dict[str, EndpointError] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until it is done, or `stop` is set. Leases are given back in any case.
+        """Until it is done, or `stop` is set. Leases are released in any case.
 
-        Raises EndpointUnreachable where the endpoint never answered, at once what concerns the whole account
-        (KeyRefused, QuotaExhausted), and in the end the first refusal that left an item where it was.
+        Raises EndpointUnreachable if the endpoint never answered, errors that concern the whole account
+        (KeyRefused, QuotaExhausted) at once, and at the end the first refusal that left an item where it was.
         """
         self.worker.blocked.clear()
         try:
@@ -79,22 +79,22 @@ class Loop(Generic[T, W]):
             if item_id in self.worker.blocked and not stop.is_set():
                 raise refusal
 
-    # --- what a room may say otherwise -----------------------------------------------------------------------
+    # --- what each kind may override -------------------------------------------------------------------------
 
     def claim(self, connection: Connection, abandoned: Collection[str]) -> None:
-        """Lease what this loop works on."""
+        """Lease the items that this loop works on."""
         worker = self.worker
         self.machine.rows.claim(
             connection, worker.owner, worker.lease_end(), worker.now(), ids=self.left, abandoned=abandoned
         )
 
     def parts(self, stop: asyncio.Event) -> Sequence[Part]:
-        """What a cycle does while the endpoint may be asked; the trouble of one part stops no other."""
+        """The work of one cycle while the endpoint may be asked; an error in one part stops no other."""
         return (lambda: self.step_all(stop),)
 
     @property
     def scope(self) -> Collection[str] | None:
-        """The ids of the items to be stepped; None for all that this worker holds."""
+        """The ids of the items to step; None for all that this worker holds."""
         return self.left
 
     async def record(self, item: T, outcome: Move | Wait) -> T:
@@ -103,8 +103,8 @@ class Loop(Generic[T, W]):
         return written
 
     def refused(self, item: T, error: RequestRefused) -> Move | Wait:
-        """The outcome of a step that the endpoint refused. By default the user is asked for help, and the item is
-        tried again while others are under way."""
+        """The outcome of a step that the endpoint refused. By default it is for the user, and the item is tried
+        again while others are in progress."""
         if item.id not in self._refusals:
             self.worker.warned(str(error))
         self._refusals[item.id] = error
@@ -112,7 +112,7 @@ class Loop(Generic[T, W]):
         return Wait(until, f"{self.worker.config.name} refused it: {error.facts['problem']}", blocked=True)
 
     def accepted(self, item: T) -> None:
-        """The endpoint refused nothing in a step of this item."""
+        """A step of this item ended without a refusal by the endpoint."""
         self._refusals.pop(item.id, None)
 
     def stepped(self, before: T, item: T) -> None:
@@ -120,11 +120,11 @@ class Loop(Generic[T, W]):
         self.worker.has_answered = True
 
     def is_settled(self, item: T) -> bool:
-        """Whether nothing more is to be done for the item."""
+        """Whether the item needs no more work."""
         return item.finished_at is not None
 
     def look(self) -> None:
-        """See, after each cycle, what this process and others have changed."""
+        """After each cycle: see what this process and others have changed."""
         with self.worker.database.read() as connection:
             current = self.machine.rows.by_ids(connection, self.left)
         for item in current:
@@ -135,15 +135,15 @@ class Loop(Generic[T, W]):
         """Look at an item that is not settled yet, or was not until now."""
 
     def attend(self) -> bool:
-        """Look after items that belong together; returns whether others have joined, to be driven at once."""
+        """Look after items that belong together; returns whether others were added, to be driven at once."""
         return False
 
     def is_done(self) -> bool:
-        """Whether nothing is left but what only the user can change."""
+        """Whether everything left needs the user."""
         return self.worker.blocked.issuperset(self.left)
 
     def waits(self) -> Sequence[float]:
-        """In how many seconds this loop has something to do beside its steps."""
+        """Seconds until this loop has something to do other than its steps."""
         return ()
 
     # --- a cycle ---------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Loop(Generic[T, W]):
         self._claimed_at = now
 
     async def _tried(self, part: Part) -> Trouble | None:
-        """The passing trouble that ended this part, if any."""
+        """The temporary error that ended this part, if any."""
         try:
             await part()
         except (EndpointUnreachable, EndpointBusy) as error:
@@ -180,7 +180,7 @@ class Loop(Generic[T, W]):
         return None
 
     async def step_all(self, stop: asyncio.Event) -> None:
-        """Step what is due, until each item waits, is settled, or has no step of its own."""
+        """Step what is due, until each item waits, is settled, or has no step."""
         worker = self.worker
         with worker.database.read() as connection:
             due = self.machine.rows.held(
@@ -200,9 +200,9 @@ class Loop(Generic[T, W]):
         await self.each(due, drive)
 
     async def each(self, items: Sequence[T], act: Callable[[T], Awaitable[object]]) -> None:
-        """Do this for every item, `at_once` at the same time; an item that is lost on the way is passed over.
+        """Do this for every item, `at_once` at the same time; an item whose lease is lost is skipped.
 
-        Every item gets its turn; then the first error is raised, one that does not pass before one that does.
+        Every item gets its turn; then the first error is raised, permanent errors before temporary ones.
         """
         gate = asyncio.Semaphore(self.at_once)
 
@@ -226,7 +226,7 @@ class Loop(Generic[T, W]):
             item = await self.record(item, outcome)
             self.stepped(before, item)
             if item.version == before.version or item.requested_action or self.is_settled(item):
-                return  # a requested action comes first: what was not sent yet need not be
+                return  # a requested action comes first: it may make sending unnecessary
 
     async def _outcome(self, item: T) -> Outcome:
         try:
@@ -247,7 +247,7 @@ class Loop(Generic[T, W]):
         worker.noted(noted, item)
 
     def _wait_out(self, troubles: Sequence[Trouble]) -> None:
-        """An endpoint that has answered before is waited for; one that never did is the user's to look at."""
+        """An endpoint that has answered before is waited for; one that never did is for the user to look at."""
         if not troubles:
             self._outage = 0.0
             return
@@ -263,7 +263,7 @@ class Loop(Generic[T, W]):
     # --- between cycles --------------------------------------------------------------------------------------
 
     async def _rest(self, stop: asyncio.Event) -> None:
-        """Sleep until something is due, waking now and then for requested actions and what others have changed."""
+        """Sleep until something is due, waking now and then for requested actions and other processes' changes."""
         worker, steady = self.worker, self.worker.clock.steady()
         with worker.database.read() as connection:
             due = self.machine.rows.next_due(
@@ -285,7 +285,7 @@ async def _leases_kept(worker: Worker[Any]) -> AsyncIterator[None]:
     async def keep() -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DatabaseBusy), worker.database.write() as connection:  # the next time is soon enough
+            with suppress(DatabaseBusy), worker.database.write() as connection:  # the next renewal is soon enough
                 for leases in worker.leases:
                     leases.renew(connection, worker.owner, worker.lease_end(), worker.now())
 

@@ -1,7 +1,8 @@
 """A kind of item that moves from state to state: its table of legal moves, and the one place that writes a move.
 
 A step looks at an item and returns an outcome: a `Move`, a `Wait`, or `Rest`. `Machine.record` writes it in one
-transaction, with a line of history, if the item is still as it was read and this worker still holds its lease.
+transaction, with a row of history, if the item is unchanged since it was read and this worker still holds its
+lease.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from orchestrator.store.leased import Leased, T, Transition
 class Wait:
     """Stay, and try again at `until` (seconds since the epoch); `reason` is what `status` shows meanwhile.
 
-    `blocked` means that only the user can end the wait (a budget, say).
+    `blocked` means that only the user can end the wait (a budget, for example).
     """
 
     until: float
@@ -34,9 +35,9 @@ class Wait:
 
 @dataclass(frozen=True)
 class Move:
-    """Go to another state, writing `changes` and whatever `also` writes in the same transaction.
+    """Go to another state, writing `changes`, and whatever `also` writes, in the same transaction.
 
-    `guard` looks at the database in that transaction too: where it returns a Wait, the item waits instead.
+    `guard` checks the database in that transaction too: if it returns a Wait, the item waits instead.
     """
 
     to: StrEnum
@@ -48,7 +49,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Rest:
-    """All is as it should be: nothing to write, nothing to wait for."""
+    """Nothing to write, nothing to wait for."""
 
 
 Outcome = Move | Wait | Rest
@@ -56,15 +57,15 @@ Outcome = Move | Wait | Rest
 
 @dataclass(frozen=True)
 class Machine(Generic[T]):
-    """One kind of item: where it is kept, and the one table of its legal moves. A state without moves is final."""
+    """One kind of item: its table in the database, and its legal moves. A state without moves is final."""
 
     rows: Leased[T]
     moves: Mapping[Any, frozenset[Any]]
     """From each state of the kind's enum to the states that may follow it."""
     intent: StrEnum | None = None
-    """The state whose entry says that money is about to be spent: its commit waits for the disk itself."""
+    """The state whose entry records that money is about to be spent: its commit waits for the disk."""
     points: str = ""
-    """What the names of this kind's crash points begin with."""
+    """The prefix of this kind's crash points."""
     on_end: Callable[[Connection, str], object] | None = None
     """What else is written, for the item of this id, when it enters a final state."""
 
@@ -83,19 +84,19 @@ class Machine(Generic[T]):
         now: float,
         changes: Mapping[str, Any] | None = None,
     ) -> T:
-        """Move an item to a state, with a line of history, in the caller's transaction; returns it as it is now.
+        """Move an item to a state, with a row of history, in the caller's transaction; returns it as it is now.
 
-        A compare-and-swap: it writes only if the item is still as it was read and `owner` still holds its lease.
-        Raises LostLease otherwise, and IllegalMove for a move that is not in the table. Nothing else writes a
-        state.
+        A compare-and-swap: it writes only if the item is unchanged since it was read and `owner` still holds its
+        lease. Raises LostLease otherwise, and IllegalMove for a move that is not in the table. Nothing else writes
+        a state.
         """
         moved, _line = self._move(connection, item, Move(to, reason, changes or {}), owner, now)
         return moved
 
     def holds(self, worker: Worker[T], item: T) -> bool:
-        """Whether the item is still as it was read and this worker's lease on it lasts, by the database.
+        """Whether the database still has the item as it was read, with this worker's lease on it.
 
-        To be asked right before a request that must not be sent twice, as this process may have slept.
+        Call it right before a request that must not be sent twice: this process may have been suspended.
         """
         with worker.database.read() as connection:
             return self.rows.holds(connection, item, worker.owner, worker.now())
@@ -144,5 +145,5 @@ class Machine(Generic[T]):
         written = self.rows.note(connection, item, worker.owner, worker.now(), changes)
         if written.requested_action == item.requested_action:
             return written
-        # What the user asked for while the step was under way does not wait.
+        # A request that the user made during the step does not wait.
         return self.rows.note(connection, written, worker.owner, worker.now(), {"due_at": None})

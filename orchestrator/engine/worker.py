@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall-clock seconds since the epoch; sleeping; and seconds from any start, by a clock that nobody sets."""
+    """Wall-clock seconds since the epoch; sleeping; and seconds from an arbitrary start, by a clock nobody sets."""
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -37,11 +37,11 @@ class Clock:
 class Worker(Generic[T]):
     """One endpoint, the database, and this process at work on one kind of item: what every step may use.
 
-    A room's context adds the endpoint itself, and says to whom moves and waits are shown.
+    Each kind's context adds the endpoint itself and the listener that moves and waits are shown to.
     """
 
     leases: ClassVar[tuple[Leases, ...]] = ()
-    """The tables in which this worker holds leases: kept alive while it works, and given back together."""
+    """The tables in which this worker holds leases: renewed while it works, and released together."""
 
     database: Database
     config: EndpointConfig
@@ -52,7 +52,7 @@ class Worker(Generic[T]):
     """Whether the endpoint has answered this worker at all."""
     fresh_intents: set[tuple[str, int]] = field(default_factory=set)
     """The intents to spend money that this process has committed and not yet carried out: (item id, version). Any
-    other open attempt found in the database may have been sent, and is looked for before it is repeated."""
+    other open attempt in the database may have been sent, and is looked for before it is repeated."""
     searches: dict[Hashable, float] = field(default_factory=dict)
     """Since when this process has been looking for something, by the steady clock."""
     blocked: set[str] = field(default_factory=set)
@@ -65,7 +65,7 @@ class Worker(Generic[T]):
         return self.now() + LEASE_SECONDS
 
     def abandoned(self, connection: Connection) -> list[str]:
-        """The lease holders on this endpoint that certainly run no more."""
+        """The lease holders on this endpoint that are certainly not running."""
         owners = {owner for leases in self.leases for owner in leases.owners(connection, self.config.name)}
         return [owner for owner in owners if is_abandoned(owner)]
 
@@ -80,7 +80,7 @@ class Worker(Generic[T]):
     def note_block(self, item_id: str, blocked: bool) -> None:
         (self.blocked.add if blocked else self.blocked.discard)(item_id)
 
-    # --- what a room shows -----------------------------------------------------------------------------------
+    # --- shown by each kind ----------------------------------------------------------------------------------
 
     def moved(self, item: T, line: Transition) -> None:
         """An item has moved."""
@@ -89,7 +89,7 @@ class Worker(Generic[T]):
         """An item waits for something else now."""
 
     def warned(self, text: str) -> None:
-        """Something went wrong that the user may want to know."""
+        """Something went wrong that the user may want to know about."""
 
 
 def new_owner(rng: random.Random) -> str:
@@ -99,13 +99,13 @@ def new_owner(rng: random.Random) -> str:
 
 
 def process_of(owner: str) -> tuple[str, str]:
-    """The machine and the process id in the name of a worker; the id is "" where the name is of another kind."""
+    """The machine and the process id in the name of a worker; the id is "" if the name has another form."""
     machine, _, rest = owner.partition(":")
     return machine.split(".")[0], rest.partition(":")[0].partition(".")[0]
 
 
 def is_abandoned(owner: str) -> bool:
-    """Whether the worker of that name certainly runs no more: it was a process here, and is gone.
+    """Whether the worker of that name certainly no longer runs: it was a process on this machine, and is gone.
 
     Anything less certain (another machine, a process without a known start) counts as alive: its lease runs out.
     """
@@ -122,20 +122,20 @@ def is_abandoned(owner: str) -> bool:
         except PermissionError:
             pass
     now = _started_at(pid)
-    return bool(started_at and now and started_at != now)  # the process id is in use again
+    return bool(started_at and now and started_at != now)  # the process id was reused
 
 
 def _started_at(pid: int) -> str:
-    """When the process of this id started, in ticks since the machine did; "" where the system does not tell."""
+    """When the process of this id started, in ticks since boot; "" if the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return ""
-    return fields[19]  # the 22nd of proc(5)'s list, of which two are in front of the parenthesis
+    return fields[19]  # the 22nd of proc(5)'s list; two of them are before the parenthesis
 
 
 def _machine() -> str:
-    """This boot of this machine, and this process's view of process ids where the system tells it."""
+    """This boot of this machine, and this process's PID namespace if the system reports it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
@@ -145,7 +145,7 @@ def _machine() -> str:
 
 
 def run_blocking(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Run a coroutine to its end from plain code, also inside a notebook, where a loop is running already."""
+    """Run a coroutine to its end from plain code, even in a notebook, where a loop is already running."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

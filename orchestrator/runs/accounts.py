@@ -1,7 +1,7 @@
-"""Runs of another account: another key is set than the one that paid for their jobs.
+"""Runs of another account: the key that is set is not the one that paid for their jobs.
 
-Such runs keep their state and are left alone: what this key can't see says nothing about them. All runs of an
-account carry one mark, so a new key that is known by one of their jobs is known for all of them.
+Such runs keep their state and are left alone: if this key can't see a job, that proves nothing. All runs of an
+account carry the same mark, so a new key recognised by one of their jobs is recognised for all of them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from orchestrator.runs.context import Context
 from orchestrator.store import runs as store
 
 ON_HOLD = "on hold: "
-"""How the reason of a run begins that belongs to another account."""
+"""The beginning of the reason of a run that belongs to another account."""
 _ENOUGH_JOBS = 3
-"""So many jobs of an account are asked for before its key counts as another's."""
+"""How many jobs of an account are asked for before the key counts as another account's."""
 _MOST_JOBS = 30
-"""So many are asked for in all, however many accounts are recorded."""
+"""Jobs asked for in total, however many accounts are recorded."""
 
 
 def mark_for(context: Context) -> str | None:
-    """The mark of the account that the next paid request goes to: the one that its runs have already, with what
-    answers have said since. None where there is no account."""
+    """The mark of the account that the next paid request goes to: the mark of its existing runs, plus what
+    responses have said since. None if there is no account."""
     account = account_of(context.config, context.endpoint.account)
     if account is None:
         return None
@@ -35,17 +35,17 @@ def mark_for(context: Context) -> str | None:
 
 
 def _mark(account: Account, known: list[str], context: Context) -> str:
-    """`known` are marks of the host, the newest first."""
+    """`known` are marks of the host, newest first."""
     ours = next((mark for mark in known if account.is_of(mark)), None)
     model = ours or next(iter(known), None)
     return account.mark(salt_of(model) if model else new_salt(context.random), ours)
 
 
 async def runs_of_other_accounts(context: Context) -> set[str]:
-    """The ids of the unfinished runs that this key must not judge; each is given the reason.
+    """The ids of the unfinished runs that this key must not judge; each gets the reason.
 
-    A new key of the same account is known by what the host's answers say of it, or by the jobs that it sees: then
-    all runs of that account get its mark. Raises EndpointError where it can't be asked.
+    A new key of the same account is recognised by what the host's responses say, or by the jobs that it sees: then
+    all runs of that account get its mark. Raises EndpointError if it can't be asked.
     """
     with context.database.read() as connection:
         by_account = store.unfinished_by_account(connection, context.config.name)
@@ -61,8 +61,8 @@ async def runs_of_other_accounts(context: Context) -> set[str]:
         ids = by_account[other]
         foreign |= {*ids}
         reason = (
-            f"{ON_HOLD}its job belongs to another account of {host_of(other)} than the key that is set now; set "
-            "the key of that account, or say that it is the same: ftorch resume --same-account"
+            f"{ON_HOLD}its job belongs to another account of {host_of(other)} than the current key; set "
+            "the key of that account, or confirm that it is the same: ftorch resume --same-account"
         )
         with context.database.write() as connection:
             store.put_on_hold(connection, ids, reason, context.now())
@@ -70,7 +70,7 @@ async def runs_of_other_accounts(context: Context) -> set[str]:
 
 
 async def _introduce(context: Context) -> None:
-    """One request, so that the host says whom it takes this key for. Trouble is left to the loop."""
+    """One request, so that the host says whose key this is. The loop deals with errors."""
     if not context.endpoint.account:
         try:
             await context.endpoint.jobs()
@@ -79,10 +79,10 @@ async def _introduce(context: Context) -> None:
 
 
 async def _ours(marks: Mapping[str, Collection[str]], context: Context) -> set[str]:
-    """Those of these marks that were made for the account of this key."""
+    """Those of these marks that belong to the account of this key."""
     ours = {mark for mark in marks if _is_known(mark, context)}
     unknown = [mark for mark in marks if mark not in ours]
-    if len(unknown) > _ENOUGH_JOBS:  # runs of an older ftorch have a mark each: one page shows most of their jobs
+    if len(unknown) > _ENOUGH_JOBS:  # runs of an older ftorch have one mark each: one page shows most of their jobs
         ours |= await _listed(context) & {*unknown}
     asked = 0
     for mark in unknown:
@@ -92,7 +92,7 @@ async def _ours(marks: Mapping[str, Collection[str]], context: Context) -> set[s
             jobs = store.jobs_of_account(connection, context.config.name, mark, limit=_ENOUGH_JOBS)
         for job_id in jobs:
             asked += 1
-            # Any answer, a refusal too, may say whose key it is.
+            # Any response, even a refusal, may say whose key it is.
             if await _sees(job_id, context) or _is_known(mark, context):
                 ours.add(mark)
                 break

@@ -1,4 +1,4 @@
-"""What a user wishes of a run: recorded first, carried out by the loop, so that a crash loses no wish."""
+"""What a user requests of a run: recorded first, then carried out by the loop, so that a crash loses no request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BEFORE_CREATION = (State.PENDING, State.UPLOADING)
 
 
 async def carry_out(run: Run, context: Context) -> bool:
-    """Do what is wished, as far as it can be done now; returns whether the wish is settled.
+    """Carry out the request as far as possible now; returns whether it is settled.
 
-    While a create is unconfirmed nothing can be cancelled: the job is found first.
+    While a create is unconfirmed nothing can be cancelled: the job has to be found first.
     """
     requested_action = RequestedAction(run.requested_action or "")
     if requested_action is RequestedAction.CANCEL and (

@@ -30,7 +30,7 @@ from orchestrator.store.runs import RUNS, Run
 
 @dataclass(frozen=True)
 class Adopted:
-    """A job on the endpoint and the run that records it; `is_new` is False where it was recorded already."""
+    """A job on the endpoint and the run that records it; `is_new` is False if it was recorded already."""
 
     run: Run
     is_new: bool
@@ -39,7 +39,7 @@ class Adopted:
 async def adopt_jobs(
     ledger: Ledger, config: EndpointConfig, job_ids: Sequence[str] | None, listener: Listener | None = None
 ) -> list[Adopted]:
-    """Record these jobs of the endpoint, or all of them (None), with what they have left there so far.
+    """Record these jobs of the endpoint, or all of them (None), with the results they have so far.
 
     Doing it twice changes nothing. Raises EndpointError, and RequestRefused for a job the endpoint does not know.
     """
@@ -85,7 +85,7 @@ def _file_ids(jobs: Sequence[RemoteJob]) -> set[str]:
 
 
 async def _file_name(endpoint: Endpoint, file_id: str) -> str:
-    """What the file was called; its id where the endpoint no longer has it."""
+    """The file's name; its id if the endpoint no longer has it."""
     try:
         return (await endpoint.file(file_id)).filename or file_id
     except RequestRefused:
@@ -101,8 +101,8 @@ def _record(
     *,
     is_named: bool,
 ) -> Adopted | None:
-    """The run that has the job now; None where a run is looking for it: `resume` finds it. A run whose create could
-    not be confirmed gets it where a mark is certain, or where it fits and the user named it."""
+    """The run that has the job now; None if a run is looking for it: `resume` finds it. A run with an unconfirmed
+    create gets the job if a mark is certain, or if it fits and the user named it."""
     with ledger.database.write() as connection:
         owner = store.owners_of_jobs(connection, config.name, [job.id]).get(job.id)
         if owner is not None:
@@ -118,8 +118,8 @@ def _record(
 
 
 def seeker_of(connection: Connection, endpoint: str, job: RemoteJob, capabilities: Capabilities) -> Run | None:
-    """The run whose create is unconfirmed and whose job this is, or may be: it must not be recorded as another run,
-    or the request for it would be sent again."""
+    """The run with an unconfirmed create whose job this is, or may be. It must not be recorded as another run, or
+    the request for it would be sent again."""
     seekers = [run for run in store.without_job(connection, endpoint) if not run.is_over]
     certain = [run for run in seekers if is_certain(job, run)]
     likely = [run for run in seekers if is_likely(job, run, capabilities)]
@@ -127,7 +127,7 @@ def seeker_of(connection: Connection, endpoint: str, job: RemoteJob, capabilitie
 
 
 def _settled(connection: Connection, run: Run, job: RemoteJob) -> Run | None:
-    """Give a run whose create could not be confirmed its job; None where another process works on it."""
+    """Give its job to a run whose create could not be confirmed; None if another process works on it."""
     now = time.time()
     dead = [run.lease_owner] if run.lease_owner and is_abandoned(run.lease_owner) else []
     if not RUNS.claim(connection, _OWNER, now + LEASE_SECONDS, now, ids=[run.id], abandoned=dead):
@@ -144,7 +144,7 @@ _OWNER = "adopt"
 
 
 def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Run:
-    """A run that stands where its job stands; polling and collecting bring it up to date."""
+    """A run in the state of its job; polling and collecting bring it up to date."""
     now = time.time()
     state = State.COLLECTING if state_of(job) is State.COLLECTING else State.QUEUED
     validation = job.validation_file
@@ -184,7 +184,7 @@ def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, name
 
 
 def _run_id(connection: Connection, job: RemoteJob) -> str:
-    """The run's old id where the job carries it and the ledger that knew it is lost."""
+    """The run's old id, if the job carries it and the database that knew it is lost."""
     known = job.metadata.get(RUN_KEY, "")
     if re.fullmatch(r"[0-9a-z]{8}", known) and not store.exists(connection, known):
         return known
@@ -192,7 +192,7 @@ def _run_id(connection: Connection, job: RemoteJob) -> str:
 
 
 def _name(job: RemoteJob) -> str:
-    """The suffix, also where only the model id shows it (`ft:base:organisation:suffix:id`)."""
+    """The suffix, even if only the model id shows it (`ft:base:organisation:suffix:id`)."""
     parts = (job.fine_tuned_model or "").split(":")
     suffix = job.suffix or (parts[3] if len(parts) > 4 and parts[0] == "ft" else "")
     return re.sub(r"[^A-Za-z0-9._-]", "-", suffix)[:64].lstrip("._-") or "adopted"

@@ -1,4 +1,4 @@
-"""After a job ended well: record its events, metrics, checkpoints and model before calling the run succeeded."""
+"""After a job succeeded: record its events, metrics, checkpoints and model before the run counts as succeeded."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from orchestrator.store.runs import Run
 
 T = TypeVar("T")
 _MODEL_PATIENCE_POLLS = 5
-"""How many polls' time a succeeded job may go without its model id, where that is longer than a settling window."""
+"""How many polls a succeeded job may go without its model id, if that is longer than the settling window."""
 
 
 @dataclass(frozen=True)
 class Harvest:
-    """All that a finished job left."""
+    """Everything that a finished job left behind."""
 
     events: list[Event]
     metrics: list[Metric]
     checkpoints: list[Checkpoint]
     missing: tuple[str, ...] = ()
-    """What could not be had, and why."""
+    """What could not be fetched, and why."""
 
     @property
     def lacks(self) -> str:
-        """The same as the end of a reason, so that the run's history keeps it."""
+        """The same as the end of a reason, for the run's history."""
         return "".join(f"; {each}" for each in self.missing)
 
     def write(self, connection: Connection) -> None:
@@ -50,7 +50,7 @@ class Harvest:
 
 
 async def collecting(run: Run, context: Context) -> Outcome:
-    """Fetch everything, then write it all together with the move to succeeded."""
+    """Fetch everything, then write it in one transaction with the move to succeeded."""
     crash_point("before-collection")
     await look_for_surplus(run, context)
     try:
@@ -59,8 +59,8 @@ async def collecting(run: Run, context: Context) -> Outcome:
     except EndpointUnreachable as error:
         if "status" not in error.facts:
             raise
-        # The endpoint answers; what this job left is that run's own trouble.
-        reason = f"the job succeeded; what it left can't be had yet: {error.facts['problem']}"
+        # The endpoint is available; missing results are this run's problem alone.
+        reason = f"the job succeeded; its results can't be fetched yet: {error.facts['problem']}"
         return Wait(context.now() + max(context.config.poll_seconds, 1.0), reason)
     crash_point("after-collection")
     if job.fine_tuned_model:
@@ -74,30 +74,30 @@ async def collecting(run: Run, context: Context) -> Outcome:
 
 
 def _last_checkpoint(harvest: Harvest, context: Context) -> str | None:
-    """The model of the highest step, where the endpoint's table says that this is what a job yields."""
+    """The model of the highest step, if the endpoint's table says that a job's model is its last checkpoint."""
     if context.config.result != "last-checkpoint" or not harvest.checkpoints:
         return None
     return max(harvest.checkpoints, key=lambda checkpoint: checkpoint.step).model or None
 
 
 def _without_model(run: Run, job: RemoteJob, harvest: Harvest, context: Context) -> Move:
-    """A checkpoint is a model of its own, and never taken for the one that the job was to make."""
+    """A checkpoint is a separate model, and is never recorded as the job's result."""
     count = len(harvest.checkpoints)
     had = f"; it has {count} checkpoint{'s' * (count != 1)}: ftorch show {run.id}" if count else ""
-    said = f"{context.config.name} says {job.status}, and gives no model id{had}"
+    said = f"{context.config.name} says {job.status}, but gives no model id{had}"
     reason = f"{said}; ftorch resume looks again{harvest.lacks}"
     return Move(State.UNKNOWN, reason, job_changes(job), also=harvest.write)
 
 
 async def _job(run: Run, context: Context) -> RemoteJob:
-    """The job as it is now, or as it was last seen where the endpoint gives it no more."""
+    """The job as it is now, or as last seen if the endpoint no longer returns it."""
     assert run.job_id is not None
     found = await _optional(run, context, f"job {run.job_id}", context.endpoint.job(run.job_id), [])
     return found or read_job(run.remote_job or {"id": run.job_id})
 
 
 async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
-    """What the endpoint still has of this job; a part it refuses to give is warned about and left out."""
+    """What the endpoint still has of this job; a part it refuses is left out with a warning."""
     endpoint = context.endpoint
     with context.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
@@ -117,7 +117,7 @@ async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
 
 
 async def _optional(run: Run, context: Context, what: str, fetched: Awaitable[T], missing: list[str]) -> T | None:
-    """What was fetched; None, and one more that is `missing`, where it is refused, or can't be had for a whole
+    """What was fetched; None, with one more entry in `missing`, if it is refused, or can't be fetched for a whole
     settling window."""
     try:
         return await fetched
@@ -125,20 +125,20 @@ async def _optional(run: Run, context: Context, what: str, fetched: Awaitable[T]
         is_final = isinstance(error, RequestRefused)
         if not is_final and context.now() < _since(run, context) + context.config.settling_seconds:
             raise
-        said = f"{what} can't be had from {context.config.name}: {error.facts['problem']}"
+        said = f"{what} can't be fetched from {context.config.name}: {error.facts['problem']}"
         context.warn_once(f"run {run.id}: {said}")
         missing.append(shortened(said))
         return None
 
 
 def _since(run: Run, context: Context) -> float:
-    """When the run came into this state."""
+    """When the run entered this state."""
     with context.database.read() as connection:
         return store.history(connection, run.id)[-1].at
 
 
 def _cost(run: Run, trained_tokens: int, context: Context) -> float | None:
-    """US dollars; a broken table of prices must not keep a model that is trained from being recorded."""
+    """US dollars; a broken price table must not prevent a trained model from being recorded."""
     method, tier = run.method["type"], run.method.get("training_type")
     try:
         return trained_tokens_cost(

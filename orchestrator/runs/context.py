@@ -1,4 +1,4 @@
-"""What a step may look at and touch: one object, so that time, chance and sleep come in from outside."""
+"""What a step may look at and touch: one object, so that time, randomness and sleep come in from outside."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from orchestrator.store.uploads import UPLOADS
 
 
 class Listener(Protocol):
-    """Who wants to see what happens; a display, a log, or nobody."""
+    """Receives what happens: a display, a log, or nothing."""
 
     def moved(self, run: Run, transition: Transition) -> None: ...
 
     def noted(self, run: Run) -> None:
-        """A run waits for something else now, or its job's status or numbers changed."""
+        """A run waits for something else now, or its job's status or metrics changed."""
 
     def measured(self, run: Run, metrics: list[Metric]) -> None: ...
 
     def sending(self, path: Path, sent: int | None, size: int) -> None:
-        """So many of a file's `size` bytes are on their way; None: it goes up no more, there or not."""
+        """This many of a file's `size` bytes are sent; None: the upload has ended, with or without success."""
 
     def warned(self, text: str) -> None: ...
 
@@ -55,7 +55,7 @@ class NullListener:
 
 @dataclass(frozen=True)
 class PoorLook:
-    """A job that could not be had: when it is looked at again, by the steady clock, and after what pause."""
+    """A job that could not be fetched: when it is tried next, by the steady clock, and after which pause."""
 
     again_at: float
     pause: float
@@ -74,22 +74,22 @@ class Context(Worker[Run]):
     listener: Listener = field(default_factory=NullListener)
     upload_locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     refusals: dict[Hashable, RequestRefused] = field(default_factory=dict)
-    """The answer to the last create request of a search, where it was a refusal: believed after one look."""
+    """The answer to the last create request of a search, if it was a refusal: believed after one look."""
     last_words: dict[str, str] = field(default_factory=dict)
-    """By run: what the endpoint last said instead of creating its job."""
+    """By run: the endpoint's last answer that did not create its job."""
     turned_away: dict[Hashable, int] = field(default_factory=lambda: defaultdict(int))
-    """By run or upload: how often in a row the endpoint was too busy for it, and named no time."""
+    """By run or upload: how often in a row the endpoint was too busy for it without setting a time."""
     other_files: set[str] = field(default_factory=set)
-    """By id: files on the endpoint whose bytes are not those of an upload, or can't be compared with them."""
+    """By id: files on the endpoint whose bytes differ from an upload's, or can't be compared with them."""
     poor_looks: dict[str, PoorLook] = field(default_factory=dict)
-    """By job: those that the endpoint does not show just now."""
+    """By job: those that the endpoint does not return at the moment."""
     refused_keys: int = 0
-    """In how many polls in a row the endpoint refused the key for every job."""
+    """The number of polls in a row in which the endpoint refused the key for every job."""
     account_marks: dict[frozenset[tuple[str, str]], str | None] = field(default_factory=dict)
-    """By what answers have said of the account: the mark that runs are recorded with."""
+    """From what responses have said about the account: the mark that runs are recorded with."""
     warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
-    """Runs that somebody looks at: their events are fetched at every poll."""
+    """Runs that a user is watching: their events are fetched at every poll."""
 
     def moved(self, item: Run, line: Transition) -> None:
         self.listener.moved(item, line)
@@ -101,7 +101,7 @@ class Context(Worker[Run]):
         self.listener.warned(text)
 
     def warn_once(self, text: str) -> None:
-        """Show a warning that would come again with every look only the first time."""
+        """Show a warning only the first time, although each look would repeat it."""
         if text not in self.warned_of:
             self.warned_of.add(text)
             self.listener.warned(text)

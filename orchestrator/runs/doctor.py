@@ -1,4 +1,4 @@
-"""Comparing our records with an endpoint, and mending differences one by one, each only when told to."""
+"""Comparing our records with an endpoint, and fixing the differences one by one, each only on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orchestrator.store.runs import RUNS, Run
 _OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")
 _OWNER = "doctor"
 _OVER = (*FINAL, State.COLLECTING)
-"""What a job's status means when it needs its files no more."""
+"""The statuses of a job that no longer needs its files."""
 
 
 class Remedy(StrEnum):
@@ -41,7 +41,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference; `subject` is the id (of a job, a run or a file) that the remedy works on."""
+    """One difference; `subject` is the id (of a job, a run or a file) that the remedy applies to."""
 
     sentence: str
     subject: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
-    """What our records and the endpoint disagree about. Changes nothing. Raises EndpointError."""
+    """The differences between our records and the endpoint. Changes nothing. Raises EndpointError."""
     async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         try:
             jobs = await all_jobs(endpoint)
@@ -63,7 +63,7 @@ async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
 
 
 async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
-    """Carry out a finding's remedy; a sentence on what was done. Raises EndpointError."""
+    """Apply a finding's remedy; a sentence on what was done. Raises EndpointError."""
     if finding.remedy is Remedy.ADOPT:
         adopted = await adopt_jobs(ledger, config, [finding.subject])
         return f"adopted as run {adopted[0].run.id}" if adopted else "a run is looking for it: ftorch resume"
@@ -84,7 +84,7 @@ async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:
 
 
 def _unconfirmed(ledger: Ledger, config: EndpointConfig) -> str:
-    """What is known all the same of runs whose job can't be looked for."""
+    """What is known about runs whose job can't be looked for."""
     with ledger.database.read() as connection:
         jobless = store.without_job(connection, config.name)
     unknown = [run for run in jobless if run.state == State.UNKNOWN]
@@ -119,12 +119,12 @@ def _job_findings(
 
 
 def _unknown(job: RemoteJob, config: EndpointConfig) -> Finding:
-    sentence = f"{config.name} has job {job.id} ({job.model}, {job.status}), which is not recorded here"
+    sentence = f"{config.name} has job {job.id} ({job.model}, {job.status}), which is not recorded in this project"
     return Finding(sentence, job.id, Remedy.ADOPT)
 
 
 def _surplus(job: RemoteJob, run: Run, config: EndpointConfig) -> list[Finding]:
-    """A job with the token of a run that follows another one, or is over: it is paid for nothing."""
+    """A job with the token of a run that follows another job, or has finished: it is paid for without use."""
     if state_of(job) in _OVER:
         return []
     beside = f"which follows {run.job_id}" if run.job_id else f"which is {run.state} without one"
@@ -171,7 +171,7 @@ def _fail(ledger: Ledger, finding: Finding) -> str:
             abandoned=dead,
         )
         if not claimed:
-            return "another process follows the run: it will find out by itself"
+            return "another process follows the run, and will notice"
         leased = store.get(connection, run.id)
         changes = {"error_code": "job_gone", "error_message": finding.sentence}
         move(connection, leased, State.FAILED, finding.sentence, owner=_OWNER, now=now, changes=changes)
@@ -197,7 +197,7 @@ def _file_findings(
     present = {file.id for file in files}
     found = [
         Finding(
-            f"the upload {upload.sent_name} ({file_id}) is recorded here, but {config.name} no longer has it",
+            f"the upload {upload.sent_name} ({file_id}) is recorded, but {config.name} no longer has it",
             file_id or "",
             Remedy.FORGET,
         )
@@ -221,6 +221,6 @@ def _orphans(
             if file.id in recorded or file.id in in_use:
                 continue
             twice = " a second time" if len(same) > 1 else ""
-            sentence = f"{config.name} holds {name} ({file.id}){twice}, and nothing here needs it"
+            sentence = f"{config.name} holds {name} ({file.id}){twice}, and no record needs it"
             found.append(Finding(sentence, file.id, Remedy.DELETE))
     return found

@@ -1,7 +1,6 @@
-"""Runs that were given the same content before: account, data, model, method, hyperparameters, and a seed if given.
+"""Earlier runs of the same content: account, data, model, method, hyperparameters, and the seed if given.
 
-Names, notes, suffixes, metadata and the name of an endpoint are no part of it. Failed and cancelled runs don't
-count.
+Names, notes, suffixes, metadata and the endpoint's name don't matter. Failed and cancelled runs don't count.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ from orchestrator.store.runs import RUNS, Run
 from orchestrator.store.schema import runs, uploads
 
 UNCOUNTED = (State.FAILED, State.CANCELLED)
-"""What ended so yields no model, and is no reason not to train."""
+"""These ended without a model, and are no reason not to train."""
 _BLOCK_BYTES = 1 << 20
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run that was given the same content; `differs` says where an adopted job's hyperparameters are others."""
+    """A run of the same content; `differs` says how an adopted job's hyperparameters differ."""
 
     run: Run
     differs: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
-        """`trained before as run 7k3m9x2a (drone), model ft:…`, or where that run is now."""
+        """`trained before as run 7k3m9x2a (drone), model ft:…`, or the run's present state."""
         run = self.run
         differs = f"; {', '.join(self.differs)}" if self.differs else ""
         return f"{_progress(run)} as run {run.id} ({run.name}) on {run.endpoint}{_outcome(run)}{differs}"
@@ -71,7 +70,7 @@ class History:
         self._is_empty = connection.execute(select(runs.c.id).limit(1)).first() is None
 
     def of(self, recipe: Recipe, without: Collection[str] = ()) -> tuple[Earlier, ...]:
-        """The earlier runs with a recipe's content, newest first, but for the ids `without`."""
+        """The earlier runs of a recipe's content, newest first, except the ids in `without`."""
         matches = (self.match(run, recipe) for run in self.on_data_of(recipe) if run.id not in without)
         return tuple(found for found in matches if found is not None)
 
@@ -85,14 +84,14 @@ class History:
         return self._found[hashes]
 
     def match(self, run: Run, recipe: Recipe) -> Earlier | None:
-        """A run on the recipe's training data, where the rest of the content is the same too."""
+        """A run on the recipe's training data, if the rest of the content is the same too."""
         return Earlier(run, _differences(run, recipe.job)) if self._is_same(run, recipe) else None
 
     def _is_same(self, run: Run, recipe: Recipe) -> bool:
         job = recipe.job
         if not self._is_same_account(run, recipe.config):
             return False
-        if not run.job_file:  # adopted: the host says what it used, and not what was asked for
+        if not run.job_file:  # adopted: the host says what it used, not what was requested
             return _undated(run.model) == _undated(job.model) and run.method["type"] == job.method.type
         return (
             run.model == job.model
@@ -102,7 +101,7 @@ class History:
         )
 
     def _is_same_account(self, run: Run, config: EndpointConfig) -> bool:
-        """An endpoint whose name is no longer configured may be any of its type."""
+        """An endpoint that is no longer configured may be of any type."""
         theirs = self._endpoints.get(run.endpoint)
         if theirs is None:
             return run.endpoint_type == config.type
@@ -110,20 +109,20 @@ class History:
 
 
 def account_of(config: EndpointConfig) -> str:
-    """What tells accounts apart whatever an endpoint is called: its host and port, or its type where it has no
+    """What distinguishes accounts whatever an endpoint is called: its host and port, or its type if it has no
     address."""
     address = urlsplit(config.base_url or "")
     return address.netloc.lower() or config.type
 
 
 def alike(file: FileFacts) -> frozenset[str]:
-    """The SHA-256 (hex) of a file, and of the same lines with other line ends."""
+    """The SHA-256 (hex) of a file, and of the same lines with other line endings."""
     return _alike(file.path, file.sha256) if isinstance(file.path, Path) else frozenset({file.sha256})
 
 
 @lru_cache(maxsize=64)
 def _alike(path: Path, sha256: str) -> frozenset[str]:
-    """Lines that end with LF or CRLF, the last one with or without an end."""
+    """Lines that end with LF or CRLF; the last one may have no ending."""
     as_sent, found = hashlib.sha256(), _LineEnds()
     try:
         with open_as_sent(path) as source:
@@ -136,12 +135,12 @@ def _alike(path: Path, sha256: str) -> frozenset[str]:
 
 
 class _LineEnds:
-    """Hashes the same lines with each kind of line end, in one pass and constant memory."""
+    """Hashes the same lines with each kind of line ending, in one pass and constant memory."""
 
     def __init__(self) -> None:
         self._ends = (b"\n", b"\r\n")
         self._digests = tuple(hashlib.sha256() for _ in self._ends)
-        self._held = b""  # what may be half of a line end, or the last one of the file
+        self._held = b""  # possibly half of a line ending, or the last one of the file
 
     def update(self, block: bytes) -> None:
         text = (self._held + block).replace(b"\r\n", b"\n")
@@ -170,7 +169,7 @@ class _LineEnds:
 def _on_data(connection: Connection, hashes: Collection[str]) -> list[Run]:
     """The runs that count and were trained on these bytes, newest first.
 
-    Of an adopted job's file we know the hash where we uploaded it: by its id there, or by the name that it carries.
+    The hash of an adopted job's file is known if ftorch uploaded it: by its id there, or by its name.
     """
     uploaded = exists().where(
         uploads.c.endpoint == runs.c.endpoint,
@@ -199,12 +198,12 @@ def _method(job: JobFile) -> dict[str, Any]:
 
 
 def _given(method: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What decides the training: where it takes place, as Azure offers it, does not."""
+    """What decides the training. Where it takes place (an option of Azure's) does not."""
     return method["type"], dict(method["hyperparameters"]), method.get("grader")
 
 
 def _undated(model: str) -> str:
-    """Hosts name a base model in their answers with its date."""
+    """Hosts return a base model's name with its date."""
     return _DATE.sub("", model)
 
 

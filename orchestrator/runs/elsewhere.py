@@ -1,6 +1,7 @@
-"""Jobs of the same content on the endpoint that no run here has: their database was lost, or is another project's.
+"""Jobs of the same content on the endpoint that have no run in this database: theirs was lost, or is another
+project's.
 
-Where jobs carry metadata, each says what it was given to train.
+Jobs with metadata say what they train.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from orchestrator.store import runs as store
 from orchestrator.store.database import Database
 
 _FILTERED = 8
-"""So many contents are asked for one by one; for more, the newest jobs are read once."""
+"""How many contents are asked for one by one; for more, the newest jobs are read once."""
 _MOST_PAGES = 10
 _PATIENCE_SECONDS = 20.0
-"""A plan waits no longer for this look."""
+"""The most time that a plan waits for this look."""
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A job on the endpoint that was given the same content."""
+    """A job of the same content on the endpoint."""
 
     job_id: str
     endpoint: str
@@ -42,13 +43,13 @@ class Elsewhere:
         """`trained before as job ftjob-1 (model ft:…), recorded elsewhere; ftorch adopt …`."""
         progress = "trained before" if self.is_over else "being trained"
         outcome = f"model {self.model}" if self.model else self.status
-        adopt = f"ftorch adopt {self.job_id} --endpoint {self.endpoint} brings it here"
+        adopt = f"to record it in this project: ftorch adopt {self.job_id} --endpoint {self.endpoint}"
         return f"{progress} as job {self.job_id} ({outcome}), recorded elsewhere; {adopt}"
 
 
 @dataclass(frozen=True)
 class ElsewhereLook:
-    """What one look found, by content; and why it found less than there may be."""
+    """What one look found, by content; and why it may be incomplete."""
 
     found: dict[str, Elsewhere]
     problem: str | None = None
@@ -60,10 +61,11 @@ NOTHING = ElsewhereLook({})
 async def look_elsewhere(
     config: EndpointConfig, home: Path, database: Database, contents: Collection[str]
 ) -> ElsewhereLook:
-    """For each of these contents (see `jobs.content_of`) the newest job that counts and that no run here has.
+    """For each of these contents (see `jobs.content_of`) the newest job that counts and has no run in this
+    database.
 
-    It reads a bounded number of pages and never raises for the endpoint's trouble: what can't be looked at now
-    is shown with the plan.
+    It reads a bounded number of pages and never raises for the endpoint's errors: what can't be looked up now is
+    shown with the plan.
     """
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), open_endpoint(config, home) as endpoint:

@@ -1,4 +1,4 @@
-"""The loop that drives runs: one for each endpoint, all in one event loop of one process."""
+"""The loop that drives runs: one per endpoint, all in one event loop of one process."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from orchestrator.store.runs import RUNS, Run
 
 _HELD_SECONDS = 60.0
 _EASED = (*POLLED, State.COLLECTING)
-"""Following these costs nothing, so a worker takes them along whoever began them."""
+"""Following these costs nothing, so a worker follows them no matter which process started them."""
 
 
 class Supervisor(Protocol):
-    """Looks after runs that belong together, between one cycle and the next: it may end some, and add others."""
+    """Looks after runs that belong together, between cycles: it may end some, and add others."""
 
     endpoint: str
 
     @property
     def run_ids(self) -> list[str]:
-        """The ids of those of its runs that are asked for now."""
+        """The ids of its runs that are wanted now."""
 
     def attend(self, now: float) -> Collection[str]:
-        """Returns the ids of those of its runs that it has not named before, for the loop to drive."""
+        """Returns the ids of its runs that it has not named before, for the loop to drive."""
 
     def is_done(self) -> bool:
-        """Whether there would be nothing for it to do as things are; when all runs are over, the loop ends then."""
+        """Whether it has nothing left to do; once all runs have finished, the loop ends."""
 
 
 class EndpointLoop(Loop[Run, Context]):
-    """Drives runs on one endpoint, until every run of the scope is over, paused, or blocked until the user acts; or
-    `until()` says so.
+    """Drives runs on one endpoint until every run of the scope has finished, is paused, or is blocked until the
+    user acts; or `until()` says so.
 
     Runs of the `scope` (ids; None for all) are driven in every state. Runs outside it are only followed: nothing is
     uploaded or created for a run that the caller did not ask for.
@@ -81,7 +81,7 @@ class EndpointLoop(Loop[Run, Context]):
 
     @property
     def scope(self) -> None:
-        """Whatever this worker holds is stepped: what it holds was asked for, or costs nothing."""
+        """Everything this worker holds is stepped: it was asked for, or costs nothing."""
 
     def claim(self, connection: Connection, abandoned: Collection[str]) -> None:
         context = self.worker
@@ -123,7 +123,7 @@ class EndpointLoop(Loop[Run, Context]):
         return self._hold(item, error)
 
     def _hold(self, item: Run, error: QuotaExhausted | RequestRefused) -> Wait:
-        """The run is asked for again every minute while others are under way; in the end the error is raised."""
+        """The run is tried again every minute while others are in progress; in the end the error is raised."""
         if item.id not in self._refusals:
             self.worker.warned(str(error))
         self._refusals[item.id] = error
@@ -136,7 +136,7 @@ class EndpointLoop(Loop[Run, Context]):
         if item.state in POLLED:
             self._poll_at = 0.0
             self._is_asked |= item.requested_action is not None
-        self.worker.has_answered |= before.state != State.PENDING  # whose step asks nothing of the endpoint
+        self.worker.has_answered |= before.state != State.PENDING  # its step asks the endpoint nothing
 
     def look(self) -> None:
         self._watch.look()
@@ -178,7 +178,7 @@ class EndpointLoop(Loop[Run, Context]):
     async def _poll(self) -> None:
         context = self.worker
         if self._is_asked or context.clock.steady() < self._poll_at:
-            return  # a cancel that waits for one more look may come too late
+            return  # a cancel that waited for one more poll could come too late
         changed = await poll(context)
         self._has_polled = True
         with context.database.read() as connection:
@@ -189,8 +189,8 @@ class EndpointLoop(Loop[Run, Context]):
 
     def _has_only_blocked(self) -> bool:
         context = self.worker
-        enough = len(context.blocked) + 1  # one of so many is not blocked
-        # A paused run rests once it was looked at: the endpoint may have gone on with it by itself.
+        enough = len(context.blocked) + 1  # one more than are blocked
+        # A paused run rests once it was polled: the endpoint may have resumed it.
         resting = State.PAUSED if self._has_polled else None
         with context.database.read() as connection:
             left = store.unfinished(connection, context.config.name, self._asked_for, resting=resting, limit=enough)

@@ -1,4 +1,4 @@
-"""Between a run and its fine-tuning job: the request a run makes, and what of the answer is recorded."""
+"""Between a run and its fine-tuning job: the request a run makes, and what of the response is recorded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from orchestrator.store.runs import Run, resolved_hyperparameters
 
 TOKEN_KEY, RUN_KEY, CONTENT_KEY = "ftorch_token", "ftorch_run", "ftorch_content"
 _MOST_PAIRS = 16
-"""What the API takes as metadata of one job; `jobfile` keeps two of them free."""
+"""The most metadata keys the API accepts for a job; `jobfile` keeps two of them free."""
 ID_EXAMPLE = "00000000"
-"""As long as the id of any run."""
+"""The length of every run id."""
 
 
 def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
-    """The create request of a run: it carries the token where there is metadata, and a marker in any case."""
+    """The create request of a run: it carries the token if the endpoint has metadata, and a marker in any case."""
     assert run.training_file_id is not None
     assert run.creation_token is not None
     marker = {TOKEN_KEY: run.creation_token, RUN_KEY: run.id}
@@ -48,8 +48,8 @@ def request_for(run: Run, capabilities: Capabilities) -> JobRequest:
 
 
 def content_of(run: Run) -> str:
-    """SHA-256 (hex) of what is trained: model, data, method, hyperparameters, and the seed if given. A job says it
-    in its metadata, so that the same content is known again when the database that recorded it is gone."""
+    """SHA-256 (hex) of what is trained: model, data, method, hyperparameters, and the seed if given. A job carries
+    it in its metadata, so the same content is recognised even after the database that recorded it is lost."""
     content = {
         "model": run.model,
         "training": run.training_sha256,
@@ -63,14 +63,14 @@ def content_of(run: Run) -> str:
 
 
 def sent_suffix(run: Run, capabilities: Capabilities) -> str | None:
-    """The user's suffix; with the run's id behind it where jobs carry no metadata, so that a job is known again."""
+    """The user's suffix; on endpoints without metadata the run's id is appended, so that the job is recognised."""
     if capabilities.metadata:
         return run.suffix
     return marked_suffix(run.suffix or run.name, run.id, capabilities)
 
 
 def marked_suffix(suffix: str, run_id: str, capabilities: Capabilities) -> str:
-    """A suffix with a run's id behind it, cut and spelled as the endpoint takes it."""
+    """A suffix with a run's id appended, cut and spelled as the endpoint accepts it."""
     allowed = suffix if capabilities.suffix_takes_dots else suffix.replace(".", "-")
     room = max(0, capabilities.longest_suffix - len(run_id) - 1)
     kept = allowed if len(allowed) <= room else allowed[:room].rstrip("-_.")
@@ -93,7 +93,7 @@ def job_changes(job: RemoteJob) -> dict[str, Any]:
 
 
 def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
-    """The move that a job's status asks for; a status nobody knows counts as queued."""
+    """The move for a job's status; an unknown status counts as queued."""
     to = state_of(job) or State.QUEUED
     reason = f"{prefix}the endpoint says {job.status}"
     if to is State.FAILED and job.error:
@@ -102,27 +102,27 @@ def move_to_status(job: RemoteJob, prefix: str = "") -> Move:
 
 
 def departures(run: Run, job: RemoteJob) -> list[str]:
-    """How a job that was just created differs from what was asked for, in words; hosts change or drop some of it
-    without a word."""
+    """How a newly created job differs from the request, in words; hosts change or drop settings without saying
+    so."""
     found = other_hyperparameters(run, job)
     if job.seed is not None and job.seed != run.seed:
-        found.append(f"seed {run.seed} was asked for, and it says {job.seed}")
+        found.append(f"seed {run.seed} was requested, but it has {job.seed}")
     return found
 
 
 def other_hyperparameters(run: Run, job: RemoteJob) -> list[str]:
-    """Those that differ from what was asked for, in words. A job that says nothing about any is believed."""
+    """Those that differ from the request, in words. A job that reports none is believed."""
     said = resolved_hyperparameters(job.raw)
     asked = {name: value for name, value in run.hyperparameters.items() if value != "auto"} if said else {}
     return [
-        f"{name} {value:g} was asked for, and it says {_shown(said.get(name))}"
+        f"{name} {value:g} was requested, but it has {_shown(said.get(name))}"
         for name, value in asked.items()
         if isinstance(value, int | float) and _number(said.get(name)) != float(value)
     ]
 
 
 def _shown(value: Any) -> str:
-    return "nothing of it" if value is None else str(value)
+    return "none" if value is None else str(value)
 
 
 def event_of(run: Run, event: RemoteEvent) -> Event:
@@ -145,7 +145,7 @@ _COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "full_valid_loss": ("full_valid_loss",),
     "full_valid_accuracy": ("full_valid_mean_token_accuracy",),
 }
-"""Our columns, and what hosts call them in events and result files."""
+"""Our columns, and the names hosts use in events and result files."""
 
 
 def metrics_of(run: Run, rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
@@ -179,7 +179,7 @@ _FILTER_CODES = ("contentfilter", "content_filter", "unsafe_file")
 _FILTER_WORDS = ("rai check", "harm types", "content filter", "usage policies")
 _FILTER_ADVICE = (
     "the service's content filter found harmful examples and does not say which: look for the named kinds in the "
-    "training data, take them out, then submit again"
+    "training data, remove such examples, then submit again"
 )
 
 

@@ -1,4 +1,4 @@
-"""Caps and budgets: looked at in the transaction of the move they allow, so all processes together hold them."""
+"""Caps and budgets: checked in the transaction of the move they allow, so they hold across all processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def admission(connection: Connection, run: Run, config: EndpointConfig, now: flo
 
 
 def over_budget(connection: Connection, run: Run, config: EndpointConfig, now: float) -> str | None:
-    """Why the budget holds a run back that has no job yet; None where it doesn't."""
+    """Why the budget holds back a run that has no job yet; None if it doesn't."""
     found = _over_budget(connection, run, now) or _over_month(connection, run, config, now)
     return found.reason if found else None
 
@@ -45,7 +45,7 @@ def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait
 
 
 def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
-    """A sweep's own `max_active` holds for its runs together."""
+    """A sweep's own `max_active` limits its runs together."""
     if run.sweep_id is None:
         return None
     most = sweep_store.get(connection, run.sweep_id).max_active
@@ -58,13 +58,13 @@ def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now
 
 
 def _next_look(config: EndpointConfig, now: float) -> float:
-    """The same moment for all that wait: whoever came first is then looked at first, and takes the slot."""
+    """The same moment for all that wait, so that the oldest is checked first and takes the slot."""
     interval = min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
     return (now // interval + 1) * interval
 
 
 def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
-    """A job file's `max_cost_usd` holds for all its runs on the endpoint: by what they cost, or are expected to."""
+    """A job file's `max_cost_usd` limits all its runs on the endpoint, by their actual or expected cost."""
     if run.max_cost_usd is None or run.estimated_cost_usd is None:
         return None
     spent = _spent(connection, run, runs.c.name == run.name)
@@ -78,7 +78,7 @@ def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
 
 
 def _over_month(connection: Connection, run: Run, config: EndpointConfig, now: float) -> Wait | None:
-    """An endpoint's `max_cost_usd_per_month` holds for all runs begun there in the calendar month (UTC)."""
+    """An endpoint's `max_cost_usd_per_month` limits all runs started there in the calendar month (UTC)."""
     limit = config.max_cost_usd_per_month
     if limit is None or run.estimated_cost_usd is None:
         return None
@@ -96,7 +96,7 @@ def _over_month(connection: Connection, run: Run, config: EndpointConfig, now: f
 
 
 def _spent(connection: Connection, run: Run, which: ColumnElement[bool]) -> float:
-    """What the other runs on this endpoint cost, or are expected to; runs that never got a job cost nothing."""
+    """The actual or expected cost of the other runs on this endpoint; runs that never got a job cost nothing."""
     known = func.coalesce(runs.c.cost_usd, runs.c.estimated_cost_usd, 0.0)
     query = select(func.coalesce(func.sum(known), 0.0)).where(
         which,
@@ -109,24 +109,24 @@ def _spent(connection: Connection, run: Run, which: ColumnElement[bool]) -> floa
 
 
 def unpriced(run: Run) -> str:
-    """What to add to the reason of a run that begins although its limit can't be held; "" where it can."""
+    """What to add to the reason of a run that starts although its limit can't be enforced; "" if it can."""
     if run.max_cost_usd is None or run.estimated_cost_usd is not None:
         return ""
-    return f"; what it costs is unknown, so max_cost_usd (${run.max_cost_usd:.2f}) does not hold it back"
+    return f"; its cost is unknown, so max_cost_usd (${run.max_cost_usd:.2f}) does not hold it back"
 
 
 def told_apart(run: Run, context: Context) -> Callable[[Connection], Wait | None] | None:
-    """The guard of an intent to create, where only a job's marks, not its metadata, tell whose it is."""
+    """The guard of an intent to create, if jobs carry marks instead of metadata."""
     if context.endpoint.capabilities.metadata:
         return None
     return partial(lookalike, run=run, now=context.now())
 
 
 def lookalike(connection: Connection, run: Run, now: float) -> Wait | None:
-    """Why a run must not be created right now on an endpoint without metadata: an alike one is unconfirmed there.
+    """Why a run must not be created now on an endpoint without metadata: a similar one is unconfirmed there.
 
-    Runs on the same file and base model are created one after another there: a host may echo neither the seed nor
-    the suffix that would tell them apart. For one that stays unknown only the user can end the wait.
+    Runs on the same file and base model are created one after another there: a host may return neither the seed nor
+    the suffix that would tell them apart. If a run's outcome stays unknown, only the user can end the wait.
     """
     query = select(runs.c.id, runs.c.state).where(
         runs.c.endpoint == run.endpoint,

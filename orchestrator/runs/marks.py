@@ -1,8 +1,8 @@
-"""What tells that a job on an endpoint is the one that a run's create request made.
+"""How a job on an endpoint is recognised as the one that a run's create request made.
 
 A certain mark is proof, whatever else differs: hosts cut suffixes and write them in lower case, rename the base
-model, give files other ids and set clocks as they please. Without a certain mark all that the job says has to fit.
-Never compared are the hyperparameters, which come back resolved or not at all.
+model, give files other ids and set clocks as they please. Without one, everything the job says has to fit.
+Hyperparameters are never compared: they come back resolved or not at all.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from orchestrator.runs.jobs import TOKEN_KEY, sent_suffix
 from orchestrator.store.runs import Run
 
 CLOCK_SKEW_SECONDS = 300.0
-"""How far this machine's clock and an endpoint's may differ where a job is known by its time."""
+"""How far this machine's clock and an endpoint's may differ when a job is recognised by its time."""
 _EARLIEST_TIME = 1_000_000_000.0
-"""A time before 2001 is none: some hosts write 0, or a negative number."""
+"""An earlier time (before 2001) is not a time: some hosts write 0, or a negative number."""
 
 
 NO_MARK = "bears no mark of this run"
-"""Part of the history of a run whose job was taken because all that it says fits."""
+"""Part of the history of a run whose job was adopted because everything it says fits."""
 
 
 def is_certain(job: RemoteJob, run: Run) -> bool:
-    """Whether the job carries the run's token, the run's id in its suffix, or a seed that ftorch drew itself.
+    """Whether the job carries the run's token, the run's id in its suffix, or a seed drawn by ftorch.
 
-    The token of another run is proof of the contrary.
+    The token of another run is proof to the contrary.
     """
     token = job.metadata.get(TOKEN_KEY)
     if token is not None:
@@ -37,7 +37,7 @@ def is_certain(job: RemoteJob, run: Run) -> bool:
 
 
 def is_likely(job: RemoteJob, run: Run, capabilities: Capabilities) -> bool:
-    """Whether all that the job says of itself fits, although none of it is proof."""
+    """Whether everything the job says about itself fits, although none of it is proof."""
     if TOKEN_KEY in job.metadata:
         return False
     made_at = time_of(job)
@@ -47,7 +47,7 @@ def is_likely(job: RemoteJob, run: Run, capabilities: Capabilities) -> bool:
 
 
 def contradictions(job: RemoteJob, run: Run, capabilities: Capabilities) -> list[str]:
-    """What a job says otherwise than it was asked for, in words; what it does not say is not held against it."""
+    """How a job differs from the request, in words; what it doesn't report doesn't count as a difference."""
     said = (
         ("base model", run.model, job.model, _same_model(job.model, run.model)),
         ("training file", run.training_file_id, job.training_file, job.training_file == run.training_file_id),
@@ -55,14 +55,14 @@ def contradictions(job: RemoteJob, run: Run, capabilities: Capabilities) -> list
         ("seed", run.seed, job.seed, job.seed == run.seed),
     )
     return [
-        f"{what} {asked} was asked for, and it says {found}"
+        f"{what} {asked} was requested, but it has {found}"
         for what, asked, found, is_same in said
         if found is not None and asked is not None and not is_same
     ]
 
 
 def time_of(job: RemoteJob | RemoteBatch) -> float | None:
-    """When the job or batch was made, by the endpoint's clock; None where what it says can't be a time."""
+    """When the job or batch was made, by the endpoint's clock; None if its value can't be a time."""
     made_at = job.created_at
     return made_at if made_at is not None and made_at >= _EARLIEST_TIME else None
 

@@ -31,13 +31,13 @@ from orchestrator.tomlsource import read_toml
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A data file, the bytes it stands for, and what the checks found."""
+    """A data file, its contents, and what the checks found."""
 
     role: str
     file: DataFile
     report: CheckReport
     variant: Variant
-    """How its tool definitions are written."""
+    """The format of its tool definitions."""
 
     @property
     def facts(self) -> FileFacts:
@@ -48,7 +48,7 @@ PlannedFile = CheckedFile | ImportedFile
 
 
 def facts_of(file: PlannedFile) -> FileFacts:
-    """What a run is recorded with of this file."""
+    """What a run records about this file."""
     return file.facts if isinstance(file, CheckedFile) else FileFacts(file.address, file.sha256, 0, None)
 
 
@@ -66,18 +66,18 @@ class Plan:
 
     @property
     def files(self) -> tuple[CheckedFile, ...]:
-        """Those that were checked here."""
+        """Those that were checked on this machine."""
         named = (self.training, self.validation, self.evaluation)
         return tuple(file for file in named if isinstance(file, CheckedFile))
 
     @property
     def imports(self) -> tuple[ImportedFile, ...]:
-        """Those that the endpoint fetches by itself."""
+        """Those that the endpoint fetches from an address."""
         return tuple(file for file in (self.training, self.validation) if isinstance(file, ImportedFile))
 
     @property
     def may_cost(self) -> bool:
-        """Whether a user should be asked first."""
+        """Whether the user should be asked first."""
         return capabilities_of(self.config).charges
 
     @property
@@ -95,10 +95,11 @@ class Plan:
 def plan_job(
     job: JobFile, workspace: Workspace, endpoint: str | None = None, *, announce: Announce | None = None
 ) -> Plan:
-    """Check a job file's data and price it, on its own endpoint or the one named. `announce` is told of each file.
+    """Check a job file's data and price it, on its own endpoint or the one named. `announce` is called for each
+    file.
 
     Raises UnknownEndpoint, EndpointNotUsable, JobFileNotFitting, the errors of unreadable data files, and
-    InvalidData where the data has errors.
+    InvalidData if the data has errors.
     """
     config = workspace.endpoint(endpoint or job.endpoint)
     config.require_set_up()
@@ -145,8 +146,8 @@ def _require_fitting(job: JobFile, config: EndpointConfig) -> None:
 
 
 def _import_problem(address: Address, config: EndpointConfig) -> str | None:
-    """Why this endpoint is not asked to fetch the address, with the next step; None where it is. Nothing is sent to
-    find out, not even a question to a name server."""
+    """Why this endpoint is not asked to fetch the address, with the next step; None if it can be. Finding out sends
+    nothing, not even a DNS query."""
     if not capabilities_of(config).imports:
         return f"it takes files, not addresses: download {address} and name the file, or choose an azure endpoint"
     return unlisted_variable(address, config) or (
@@ -155,19 +156,20 @@ def _import_problem(address: Address, config: EndpointConfig) -> str | None:
 
 
 def unlisted_variable(address: Address, config: EndpointConfig) -> str | None:
-    """That the address names a variable which the configuration does not list, with the next step; else None."""
+    """A sentence on a variable of the address that the configuration does not list, with the next step; else
+    None."""
     unlisted = address.unlisted(config.import_variables)
     if not unlisted:
         return None
     listed = json.dumps([*config.import_variables, *unlisted])
     return (
         f"the value of {', '.join(unlisted)} would be sent to {config.name} and to {address.host}; "
-        f"if that is meant, set import_variables = {listed} in [endpoints.{config.name}] of {config.source}"
+        f"if that is intended, set import_variables = {listed} in [endpoints.{config.name}] of {config.source}"
     )
 
 
 def doubtful_address(address: Address, doubt: str | None, config: EndpointConfig) -> str | None:
-    """That the address leads where none of a stranger's should, with the next step; None without a `doubt`."""
+    """A sentence on an address that may be internal, with the next step; None without a `doubt`."""
     if doubt is None:
         return None
     return (
@@ -177,7 +179,7 @@ def doubtful_address(address: Address, doubt: str | None, config: EndpointConfig
 
 
 def _place(job: JobFile, *key: str) -> str:
-    """`job.toml:4`, the place of the key in the job file; only the path where that file is gone."""
+    """`job.toml:4`, the place of the key in the job file; only the path if that file is gone."""
     try:
         return read_toml(job.source).place(*key)
     except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
@@ -185,7 +187,7 @@ def _place(job: JobFile, *key: str) -> str:
 
 
 def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
-    """That files lie elsewhere than the job file and its project; submitting asks about them."""
+    """A sentence on files outside the job file's folder and project; submitting asks about them."""
     found = files_outside(job, workspace.root)
     return [f"outside the job file's folder and project: {', '.join(map(str, found))}."] if found else []
 
@@ -196,7 +198,7 @@ def _model_notices(job: JobFile) -> list[str]:
 
 
 def _tool_notices(files: list[CheckedFile]) -> list[str]:
-    """What to know where examples call functions of which they tell the model nothing."""
+    """What to know if examples call functions that they do not define."""
     for file in files:
         calls = any(function.called for function in file.report.survey.tools.functions.values())
         if file.role == "training" and file.variant == "no-tools" and calls:
@@ -205,7 +207,7 @@ def _tool_notices(files: list[CheckedFile]) -> list[str]:
 
 
 def _suffix_notices(job: JobFile, config: EndpointConfig) -> list[str]:
-    """That a suffix does not arrive as it was written, where it does not."""
+    """A sentence on a suffix that is not sent as written, else none."""
     capabilities = capabilities_of(config)
     if job.suffix is None or capabilities.metadata:
         return []
@@ -239,7 +241,7 @@ def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[Chec
 
 
 def _with_imports(job: JobFile, checked: list[CheckedFile]) -> list[PlannedFile]:
-    """The training file, and the validation file where there is one."""
+    """The training file, and the validation file if there is one."""
     by_role = {file.role: file for file in checked}
     places = {"training": job.training_place, "validation": job.validation_place}
     return [
@@ -261,7 +263,7 @@ def _require_clean(job: JobFile, files: list[CheckedFile]) -> None:
         lines += [finding.said_of(checked.file.path) for finding in shown]
         if left := checked.report.total("error") - len(shown):
             lines.append(f"{checked.file.path}: {left:,} more")
-    advice = f"Nothing was uploaded. Correct the data, submit again. All findings: ftorch data check {job.source}"
+    advice = f"Nothing was uploaded. Fix the data and submit again. All findings: ftorch data check {job.source}"
     raise InvalidData("\n".join([*lines, advice]))
 
 
@@ -270,9 +272,9 @@ def _require_clean(job: JobFile, files: list[CheckedFile]) -> None:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a run knows of a data file: where it lies, its SHA-256 as sent, its size in examples and in tokens.
+    """What a run knows about a data file: its path, its SHA-256 as sent, its size in examples and in tokens.
 
-    Behind an address nobody has counted: no examples, and no known number of tokens.
+    A file behind an address is not counted: no examples, and an unknown number of tokens.
     """
 
     path: Path | Address
@@ -283,18 +285,18 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a run is recorded with."""
+    """Everything recorded with a run."""
 
     job: JobFile
     config: EndpointConfig
     training: FileFacts
     validation: FileFacts | None
     cost_usd: float | None
-    """The estimate; None where it is unknown."""
+    """The estimate; None if unknown."""
 
     @property
     def training_type(self) -> str | None:
-        """Azure's way of training; None where nothing is said of it."""
+        """Azure's training type; None if none is set."""
         return training_type(self.job, self.config)
 
     @property
@@ -318,5 +320,5 @@ class Recipe:
 
 
 def training_type(job: JobFile, config: EndpointConfig) -> str | None:
-    """Azure's way of training this job, which its price depends on; None where nothing is said of it."""
+    """Azure's training type of this job, which its price depends on; None if none is set."""
     return training_type_for(job.model, job.azure.training_type) if config.type == "azure" else None

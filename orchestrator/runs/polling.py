@@ -1,4 +1,4 @@
-"""Following the jobs on an endpoint by list pages: a cycle costs about one request for a hundred active runs."""
+"""Following the jobs on an endpoint by list pages: a cycle costs about one request per hundred active runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestrator.store import records, runs as store, sweeps
 from orchestrator.store.runs import RUNS, Run
 
 _FETCH_ALONE = 2
-"""With so few runs left to find, fetching them is cheaper than another page of strangers."""
+"""With so few runs left to find, fetching each is cheaper than another page of other jobs."""
 _LONGEST_SECONDS = 60.0
 _NEAR_THE_END_SECONDS = 120.0
 
@@ -48,8 +48,8 @@ class Pace:
 async def poll(context: Context) -> bool:
     """One cycle over all polled runs this worker holds; returns whether anything changed.
 
-    Memory is one page and the ids of the runs not yet seen in this cycle. A job that can't be had is that run's own
-    trouble: it is looked at less often, and the others go on. Raises EndpointError where no job at all can be had.
+    Memory is one page and the ids of the runs not yet seen in this cycle. A job that can't be fetched affects only
+    its own run, which is polled less often. Raises EndpointError if no job at all can be fetched.
     """
     with context.database.read() as connection:
         missing = store.held_job_ids(connection, context.owner, endpoint=context.config.name, states=POLLED)
@@ -60,7 +60,7 @@ async def poll(context: Context) -> bool:
         try:
             page = await context.endpoint.jobs(after=after)
         except NoJobList:
-            break  # each is fetched by itself
+            break  # each is fetched alone
         listed = True
         hits = {job.id: job for job in page.jobs if job.id in missing}
         missing -= hits.keys()
@@ -77,7 +77,7 @@ async def poll(context: Context) -> bool:
 
 
 async def _look_for_late_landings(context: Context) -> None:
-    """Where the paid request was sent again, the first one may land yet: look for a settling window longer."""
+    """If the paid request was sent again, the first one may still arrive: look for a settling window longer."""
     with context.database.read() as connection:
         runs = store.held_after_repeats(connection, context.owner, context.config.name, POLLED)
     for run in runs:
@@ -100,8 +100,8 @@ async def _follow_all(jobs: dict[str, RemoteJob], context: Context) -> bool:
 
 
 async def _follow_each(job_ids: Collection[str], context: Context, *, answers: bool) -> bool:
-    """Fetch these jobs one by one, but for those that could not be had a short while ago. `answers` tells that the
-    endpoint has answered in this cycle."""
+    """Fetch these jobs one by one, except those that failed a short while ago. `answers` says that the endpoint has
+    answered in this cycle."""
     changed = False
     troubles: dict[str, EndpointError] = {}
     for job_id in sorted(job_ids):
@@ -133,12 +133,12 @@ async def _follow_each(job_ids: Collection[str], context: Context, *, answers: b
 
 _UNSEEN = "does not show job"
 _MOST_REFUSED_KEYS = 3
-"""A refused key may pass: hosts answer 401 now and then while they renew what they check it by."""
+"""A refused key may be temporary: hosts sometimes answer 401 while they rotate their own credentials."""
 
 
 def _look_less(job_id: str, error: EndpointError, context: Context, *, is_refused: bool) -> None:
-    """Note with the run what keeps it from being followed. A refusal is for the user to look at: nothing waits for
-    such a run alone."""
+    """Record with the run what prevents following it. A refusal is for the user to look at: nothing waits for such
+    a run alone."""
     before = context.poor_looks.get(job_id, NO_LOOK).pause
     pause = min(_LONGEST_SECONDS, max(context.config.poll_seconds, 2 * before))
     context.poor_looks[job_id] = PoorLook(context.clock.steady() + pause, pause)
@@ -154,8 +154,8 @@ def _look_less(job_id: str, error: EndpointError, context: Context, *, is_refuse
 
 
 def _gone(job_id: str, context: Context) -> bool:
-    """A new job may not be readable for a moment. One that stays unknown for a whole settling window was deleted
-    there, or belongs to another account than the key: that can't be told, and nothing is paid again."""
+    """A new job may not be readable for a moment. One that stays unknown for a whole settling window was deleted,
+    or belongs to another account than the key: which of these is unknown, and nothing is paid again."""
     with context.database.read() as connection:
         found = store.held_by_job(connection, context.owner, context.config.name, [job_id])
     message = f"{context.config.name} does not know job {job_id}"
@@ -174,17 +174,17 @@ def _gone(job_id: str, context: Context) -> bool:
 
 
 async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> bool:
-    """Bring a run up to what its job's object says; returns whether anything changed. `why` begins the reason."""
+    """Update a run from its job object; returns whether anything changed. `why` begins the reason."""
     state = state_of(job)
     changed = state not in (None, run.state) or dict(job.raw) != dict(run.remote_job or {})
     if changed or run.id in context.followed:
         try:
             changed |= await _record_events(run, job, context)
         except (EndpointUnreachable, KeyRefused) as error:
-            context.warn_once(f"run {run.id}: its events can't be had: {error.facts['problem']}")
+            context.warn_once(f"run {run.id}: its events can't be fetched: {error.facts['problem']}")
             late = context.searched_seconds(("events", run.id)) > context.config.settling_seconds
             if state in FINAL and not late:
-                return changed  # why it failed may be said there alone
+                return changed  # the reason for its failure may be only in the events
     if state is None and job.status != run.remote_status:
         context.listener.warned(f'run {run.id}: unknown status "{job.status}"; it counts as active')
     if state is State.CANCELLED and state != run.state:
@@ -204,7 +204,7 @@ async def follow(run: Run, job: RemoteJob, context: Context, why: str = "") -> b
 
 
 def _failed(run: Run, job: RemoteJob, context: Context, why: str) -> Move:
-    """Some hosts say in the job's events alone why it failed."""
+    """Some hosts give the reason for a failure only in the job's events."""
     move = move_to_status(job, why)
     if job.error and (job.error.message or job.error.code):
         return move
@@ -217,7 +217,7 @@ def _failed(run: Run, job: RemoteJob, context: Context, why: str) -> Move:
 
 
 async def _cancelled(run: Run, job: RemoteJob, context: Context, why: str) -> Move:
-    """What a cancelled job leaves is recorded as well: its checkpoints are models that may be of use."""
+    """The results of a cancelled job are recorded too: its checkpoints are models that may be useful."""
     harvest = await gather(run, job, context)
     move = move_to_status(job, why)
     with context.database.read() as connection:
@@ -242,7 +242,7 @@ async def _record_events(run: Run, job: RemoteJob, context: Context) -> bool:
     try:
         found = await context.endpoint.events(job.id, known)
     except RequestRefused:
-        return False  # a host without events: the job object still tells its status
+        return False  # a host without events: the job object still has its status
     if not found:
         return False
     metrics = metrics_of(run, [event.data for event in found if event.data])

@@ -1,10 +1,10 @@
-"""What a crash or a lost answer left behind: find the fine-tuning job of an unconfirmed create, or be sure of none.
+"""After a crash or a lost answer: find the fine-tuning job of an unconfirmed create, or prove that there is none.
 
-The paid request is never repeated on a guess. Its job is looked for in the endpoint's list, and only where a whole
-settling window has brought nothing, and the list was proof of that, is the request sent again, with its token.
+The paid request is never repeated on a guess. Its job is looked for in the endpoint's list. Only if nothing was
+found for a whole settling window, and the list was complete, is the request sent again, with its token.
 
-The window is the time for which this very process has been looking, by a clock that nobody can set: a wall clock
-that jumps, or another machine's, shortens nothing.
+The window is how long this process itself has been looking, by a clock that nobody can set: a wall clock that
+jumps, or another machine's, shortens nothing.
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ from orchestrator.store import runs as store
 from orchestrator.store.runs import Run
 
 MOST_ATTEMPTS = 3
-"""So many requests whose outcome stayed unknown are sent; one more only when the user asks for it."""
+"""The most requests with an unknown outcome that are sent; one more only when the user requests it."""
 _LOOK_AGAIN_SHARE = 0.2  # of the settling window
 _LONGEST_WINDOW = 4  # settling windows, however often the request was sent
 _ANY_SKEW_SECONDS = 86_400.0
-"""How far back a job with a certain mark is looked for: no other job has it, whatever a clock says."""
+"""How far back a job with a certain mark is looked for: no other job has it, whatever the clocks say."""
 _MOST_PAGES = 1000
 _RECORDED_JOBS = 3
-"""So many of the jobs recorded here are asked for, to see that the endpoint still shows this account's."""
+"""How many recorded jobs are asked for, to check that the endpoint still shows this account's."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look for a run's job: what was found, oldest first, and why what was not found may be there all the same
-    (None where its absence is proven)."""
+    """One look for a run's job: what was found, oldest first, and why a job that was not found may still exist
+    (None if its absence is proven)."""
 
     found: list[RemoteJob]
     doubt: str | None
 
 
 async def look_for_job(run: Run, context: Context) -> Outcome:
-    """One look for the job of a create whose outcome is not known."""
+    """One look for the job of a create whose outcome is unknown."""
     crash_point("before-job-look")
     look = await look_once(run, context)
     crash_point("after-job-look")
     if look.found:
         return await adopt(run, context, look.found)
     if run.requested_action == RequestedAction.AGAIN:
-        return next_attempt(run, context, "no job was found, and the user asks for it again")
+        return next_attempt(run, context, "no job was found, and the user requested it again")
     refusal = context.refusals.get(search_for(run))
     window = 0.0 if refusal and run.creation_attempts == 1 else _window(run, context)
     left = window - context.searched_seconds(search_for(run))
@@ -74,7 +74,7 @@ async def look_for_job(run: Run, context: Context) -> Outcome:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
         return Wait(context.now() + again, "create unconfirmed, looking for the job")
     if refusal and is_from_the_network(refusal):
-        raise refusal  # the endpoint itself has said nothing yet: the run is held until that is put right
+        raise refusal  # no answer from the endpoint itself yet: the run is held until the cause is fixed
     if refusal and (look.doubt is None or run.creation_attempts == 1):
         return refused(refusal)
     if look.doubt is not None:
@@ -83,13 +83,13 @@ async def look_for_job(run: Run, context: Context) -> Outcome:
     if run.requested_action == RequestedAction.CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
     if run.creation_attempts >= MOST_ATTEMPTS:
-        return _unsettled(run, f"asked for the job {run.creation_attempts} times, and {nothing_found}", context)
+        return _unsettled(run, f"requested the job {run.creation_attempts} times, and {nothing_found}", context)
     return next_attempt(run, context, nothing_found)
 
 
 async def look_before_asking(run: Run, context: Context) -> Outcome:
-    """After a request that was turned away: one look all the same, since a gateway may have passed it on before it
-    answered, then the next request. Only a certain mark counts: meanwhile a run alike may have been sent."""
+    """After a refused request: look once all the same, since a gateway may have passed it on before it answered;
+    then send the next one. Only a certain mark counts: a similar run may have been sent meanwhile."""
     look = await look_once(run, context)
     if ours := [job for job in look.found if is_certain(job, run)]:
         return await adopt(run, context, ours)
@@ -103,8 +103,8 @@ def search_for(run: Run) -> Hashable:
 
 
 def next_attempt(run: Run, context: Context, reason: str) -> Move | Wait:
-    """The intent of one more create request, with the same token, not before the time that the endpoint named. An
-    attempt that was certainly turned away does not count."""
+    """The intent of one more create request, with the same token, not before the time set by the endpoint. An
+    attempt that was certainly refused does not count."""
     if run.create_not_before and context.now() < run.create_not_before:
         return wait_until(run.create_not_before, run.reason, context)
     attempt = run.creation_attempts + (1 if run.creation_open else 0)
@@ -120,7 +120,7 @@ def next_attempt(run: Run, context: Context, reason: str) -> Move | Wait:
 
 
 def is_from_the_network(error: RequestRefused) -> bool:
-    """Whether a proxy, a firewall or a sign-in page answered, and not the endpoint."""
+    """Whether a proxy, a firewall or a sign-in page answered instead of the endpoint."""
     status = error.facts["status"] or 0
     is_a_page = str(error.facts["message"]).startswith(NOT_THE_API)
     return 300 <= status < 400 or status in _OF_NETWORKS or is_a_page
@@ -133,7 +133,7 @@ _OF_NETWORKS = (
 
 
 def refused(error: RequestRefused) -> Move:
-    """The end of a run whose job the endpoint does not make, in its own words."""
+    """The end of a run whose job the endpoint refuses, with the endpoint's reason."""
     facts = error.facts
     message = facts["message"]
     if facts["code"] == "training_not_available":
@@ -150,12 +150,12 @@ def refused(error: RequestRefused) -> Move:
 
 
 def _setting_for(facts: Mapping[str, Any]) -> str | None:
-    """What to set for a host whose API is another version's."""
+    """What to set for a host whose API is another version."""
     said = f"{facts['code']} {facts['param']} {facts['message']}".lower()
     place = f"[endpoints.{facts['endpoint']}] of ftorch.toml"
     if "suffix" in said:
         return (
-            f"if the host takes shorter ones, set suffix_max in {place}; if it takes letters and digits alone, "
+            f"if the host wants a shorter one, set suffix_max in {place}; if it accepts letters and digits only, "
             f"suffix_max = {len(ID_EXAMPLE)} there sends the run's id without the - before it"
         )
     if re.search(r"\bmethod\b", said) and ("not permitted" in said or "unknown" in said or "unrecognized" in said):
@@ -165,11 +165,11 @@ def _setting_for(facts: Mapping[str, Any]) -> str | None:
 
 def _at_the_top(endpoint: str) -> str:
     place = f"[endpoints.{endpoint}] of ftorch.toml"
-    return f'the host may read hyperparameters at the top: set hyperparameters = "top-level" in {place}'
+    return f'the host may read hyperparameters at the top level: set hyperparameters = "top-level" in {place}'
 
 
 _WIND_DOWN = (
-    "OpenAI takes no new fine-tuning jobs from this account any more. The job file runs unchanged on another "
+    "OpenAI no longer accepts new fine-tuning jobs from this account. The job file runs unchanged on another "
     "endpoint: Azure OpenAI, a compatible host, or `--endpoint local` for a rehearsal"
 )
 
@@ -188,10 +188,10 @@ def _unsettled(run: Run, finding: str, context: Context) -> Move:
 
 
 def way_out(run: Run) -> str:
-    """What only the user can find out of a run that may have a job, and the command for either answer."""
+    """What only the user can find out about a run that may have a job, and the command for either case."""
     return (
-        f"look at {run.endpoint} for its job: if there is one, ftorch adopt JOB --endpoint {run.endpoint} takes "
-        f"it; if there is none, ftorch resume --again {run.id} asks for it again"
+        f"check {run.endpoint} for its job: if there is one, ftorch adopt JOB --endpoint {run.endpoint} records "
+        f"it; if there is none, ftorch resume --again {run.id} requests it again"
     )
 
 
@@ -199,8 +199,8 @@ def way_out(run: Run) -> str:
 
 
 async def look_once(run: Run, context: Context) -> Look:
-    """Look through the endpoint's jobs for those of this run that no other run owns: those with a certain mark, or
-    else those that fit."""
+    """Search the endpoint's jobs for those of this run that no other run owns: those with a certain mark, or else
+    those that fit."""
     if context.endpoint.capabilities.metadata and (by_token := await _by_token(run, context)):
         return Look(by_token, None)
     jobs, doubt = await _listed(run, context)
@@ -213,14 +213,14 @@ async def look_once(run: Run, context: Context) -> Look:
 
 
 async def _by_token(run: Run, context: Context) -> list[RemoteJob]:
-    """The jobs that the endpoint finds by the token, all pages of them."""
+    """The jobs that the endpoint finds by the token, from all pages."""
     found: dict[str, RemoteJob] = {}
     after: str | None = None
     for _ in range(_MOST_PAGES):
         try:
             page = await context.endpoint.jobs(after=after, metadata={TOKEN_KEY: run.creation_token or ""})
         except NoJobList:
-            break  # it may be the filter that it does not take
+            break  # it may be the filter that it rejects
         ours = {job.id: job for job in page.jobs if job.metadata.get(TOKEN_KEY) == run.creation_token}
         if page.next is None or not ours.keys() - found.keys():
             found |= ours
@@ -231,7 +231,7 @@ async def _by_token(run: Run, context: Context) -> list[RemoteJob]:
 
 
 async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | None]:
-    """The jobs that can be this run's, and why there may be more."""
+    """The jobs that can belong to this run, and why there may be more."""
     assert run.creation_started_at is not None
     since = run.creation_started_at - (CLOCK_SKEW_SECONDS if run.seed_given else _ANY_SKEW_SECONDS)
     found: dict[str, RemoteJob] = {}
@@ -240,7 +240,7 @@ async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | No
         try:
             page = await context.endpoint.jobs(after=after)
         except NoJobList as error:
-            return list(found.values()), f"{context.config.name} gives no list: {error.facts['problem']}"
+            return list(found.values()), f"{context.config.name} doesn't list its jobs: {error.facts['problem']}"
         is_new = any(job.id not in found for job in page.jobs)
         found |= {job.id: job for job in page.jobs}
         if page.is_last or newest_first.has_passed(page.jobs, since):
@@ -252,14 +252,14 @@ async def _listed(run: Run, context: Context) -> tuple[list[RemoteJob], str | No
 
 
 class NewestFirst:
-    """Whether a list, page after page, is in the order of time: only then is what follows an old job older."""
+    """Whether a list, across its pages, is ordered by time: only then is everything after an old job older."""
 
     def __init__(self) -> None:
         self._last = float("inf")
         self._is_ordered, self._descends = True, False
 
     def has_passed(self, items: Iterable[RemoteJob | RemoteBatch], since: float) -> bool:
-        """Whether all that follows these items of a page is older than `since`."""
+        """Whether everything after these items of a page is older than `since`."""
         for item in items:
             made_at = time_of(item)
             if made_at is None or made_at > self._last:
@@ -271,7 +271,7 @@ class NewestFirst:
 
 
 async def _other_account(run: Run, context: Context, seen: set[str]) -> str | None:
-    """Why the endpoint may be showing another account's jobs: it knows none of those that are recorded here."""
+    """Why the endpoint may be showing another account's jobs: it knows none of the recorded ones."""
     with context.database.read() as connection:
         recorded = store.last_jobs(connection, run.endpoint, except_run=run.id, limit=_RECORDED_JOBS)
     if not recorded or not seen.isdisjoint(recorded):
@@ -282,7 +282,7 @@ async def _other_account(run: Run, context: Context, seen: set[str]) -> str | No
         except RequestRefused:
             continue
         return None
-    return f"{context.config.name} shows none of the jobs recorded here: is this another account's key?"
+    return f"{context.config.name} shows none of the recorded jobs: is this another account's key?"
 
 
 def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
@@ -292,13 +292,13 @@ def _free(jobs: list[RemoteJob], run: Run, context: Context) -> list[RemoteJob]:
     return oldest_first(list(free.values()))
 
 
-# --- Taking what was found ---------------------------------------------------------------------------------------
+# --- Adopting what was found -------------------------------------------------------------------------------------
 
 
 async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
-    """Take the oldest match. Others that are certainly this run's too are paid twice: cancel them, loudly.
+    """Adopt the oldest match. Others that certainly belong to this run are duplicates: cancel them, with a warning.
 
-    A job without a certain mark may be somebody else's: a requested cancel is not sent to it unasked.
+    A job without a certain mark may be somebody else's: a requested cancel is not sent to it without asking.
     """
     oldest, *others = found
     for other in others:
@@ -313,27 +313,28 @@ async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
     if not is_sure and run.requested_action == RequestedAction.CANCEL:
         changes["requested_action"] = None
         context.listener.warned(
-            f"run {run.id} is not cancelled: job {oldest.id} fits and {NO_MARK}; look whose it is, "
+            f"run {run.id} is not cancelled: job {oldest.id} fits and {NO_MARK}; check whose it is, "
             f"then run: ftorch cancel {run.id}"
         )
     return Move(adopted.to, adopted.reason, changes)
 
 
 def warn_of(differences: Iterable[str], run: Run, job: RemoteJob, context: Context) -> None:
-    """Tell how the job differs from what was asked for, and what helps where it trains otherwise."""
+    """Report how the job differs from the request, and what helps if it trains with other numbers."""
     for difference in differences:
         context.listener.warned(f"run {run.id}: {difference} (job {job.id})")
     if not other_hyperparameters(run, job) or state_of(job) in (*FINAL, State.COLLECTING):
         return
     config = context.config
-    way = f"to keep it from training with other numbers, run: ftorch cancel {run.id}"
+    way = f"to stop it from training with other numbers, run: ftorch cancel {run.id}"
     if config.type == "compatible" and config.hyperparameters == "method":
         way += f"; {_at_the_top(config.name)}, then submit again"
     context.listener.warned(f"run {run.id}: {way}")
 
 
 async def look_for_surplus(run: Run, context: Context) -> None:
-    """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other runs."""
+    """Cancel, with a warning, a job that appeared after the request had been sent again. Other runs cost
+    nothing."""
     if run.creation_attempts < 2:
         return
     look = await look_once(run, context)
@@ -343,9 +344,9 @@ async def look_for_surplus(run: Run, context: Context) -> None:
 
 
 async def disown(run: Run, outcome: Move | Wait, context: Context) -> None:
-    """What to do with a job that this process created for a run that it lost meanwhile.
+    """What to do with a job that this process created for a run that another process took over.
 
-    A run that is still looking will find it. One that is over, or follows another job, has no use for it.
+    A run that is still looking will find it. A finished run, or one that follows another job, does not need it.
     """
     if run.state != State.CREATING or not outcome.changes.get("job_id"):
         return
@@ -359,7 +360,7 @@ async def disown(run: Run, outcome: Move | Wait, context: Context) -> None:
 async def _cancel_duplicate(job: RemoteJob, run: Run, context: Context) -> None:
     place = f"run {run.id}: {context.config.name} holds a second job for it, {job.id}"
     if state_of(job) in (*FINAL, State.COLLECTING):
-        context.listener.warned(f"{place}, which is over ({job.status})")
+        context.listener.warned(f"{place}, which has finished ({job.status})")
         return
     crash_point("before-surplus-cancel")
     try:

@@ -1,4 +1,4 @@
-"""Driving runs on all their endpoints from one process: what `submit`, `resume` and the wishes have in common."""
+"""Driving runs on all their endpoints from one process: shared by `submit`, `resume` and requested actions."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ async def drive(
     until: Callable[[], bool] | None = None,
     supervisors: Sequence[Supervisor] = (),
 ) -> None:
-    """Drive the runs `ids` (None: all that are not over) until each is over, paused, or waits for the user.
+    """Drive the runs `ids` (None: all unfinished ones) until each has finished, is paused, or waits for the user.
 
     The `attendants` may end some of these runs and add others, until they are done as well. `followed` runs are
-    reported to `listener` step by step. Setting `stop` ends it early, losing nothing. One endpoint's trouble does
-    not stop the others; the first trouble is raised when all have ended.
+    reported to `listener` step by step. Setting `stop` ends it early without loss. An error on one endpoint does
+    not stop the others; the first error is raised when all have ended.
     """
     with database.read() as connection:
         names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in supervisors)}

@@ -12,38 +12,38 @@ from orchestrator.store.runs import RUNS
 
 class State(StrEnum):
     PENDING = "pending"
-    """Recorded; waits for a slot under the endpoint's cap and for the budget."""
+    """Recorded; waits for a free slot on the endpoint and for the budget."""
     UPLOADING = "uploading"
-    """Its files are going up, or are being processed there."""
+    """Its files are being uploaded, or processed on the endpoint."""
     CREATING = "creating"
-    """The create request may have left this machine, and its answer is not recorded."""
+    """The create request may have been sent, and its answer is not recorded."""
     QUEUED = "queued"
     """The fine-tuning job exists and waits on the endpoint."""
     RUNNING = "running"
-    """The endpoint trains."""
+    """The endpoint is training it."""
     PAUSED = "paused"
-    """The endpoint holds the job until it is told to go on."""
+    """The endpoint holds the job until it is unpaused."""
     COLLECTING = "collecting"
-    """The job ended well; its events, metrics, checkpoints and model are being recorded."""
+    """The job succeeded; its events, metrics, checkpoints and model are being recorded."""
     UNKNOWN = "unknown"
-    """What became of it can't be told: its create can't be confirmed, its job is gone, or no model id comes.
+    """The outcome is unknown: its create can't be confirmed, its job is gone, or it has no model id.
     `resume` looks again; nothing is paid meanwhile."""
     SUCCEEDED = "succeeded"
-    """Over: the model id is recorded."""
+    """Finished: the model id is recorded."""
     FAILED = "failed"
-    """Over: the endpoint or the data refused; the reason is recorded."""
+    """Finished: the endpoint or the data refused it; the reason is recorded."""
     CANCELLED = "cancelled"
-    """Over: as the user wished."""
+    """Finished: cancelled by the user."""
 
 
 class RequestedAction(StrEnum):
-    """What a user wants of a run; kept with it until the loop has carried it out."""
+    """What a user requests of a run; kept with it until the loop has carried it out."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
     UNPAUSE = "unpause"
     AGAIN = "again"
-    """Send the paid request once more, although the last one's outcome is unknown."""
+    """Send the paid request again, although the outcome of the last one is unknown."""
 
     @property
     def done(self) -> str:
@@ -79,7 +79,7 @@ FINAL = MACHINE.final
 move, record = MACHINE.move, MACHINE.record
 
 POLLED = (State.QUEUED, State.RUNNING, State.PAUSED)
-"""States that follow the endpoint's own status."""
+"""States that follow the endpoint's job status."""
 SLOT_HOLDERS = (State.UPLOADING, State.CREATING, State.QUEUED, State.RUNNING)
 """States that take one of the endpoint's slots."""
 
@@ -109,8 +109,8 @@ _BY_STATUS: Mapping[str, State] = {
 
 
 def state_of(job: RemoteJob) -> State | None:
-    """The state that a job is in by its status; where that word is unknown, by what else tells that it has ended.
-    None for a job of which nothing tells that: it counts as active."""
+    """The state for a job's status; for an unknown status, judged by other signs that the job has ended. None if
+    there are no such signs: the job counts as active."""
     known = _BY_STATUS.get(job.status.lower())
     if known is not None:
         return known

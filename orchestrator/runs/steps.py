@@ -1,6 +1,6 @@
-"""One function for each state that ftorch itself drives. Each may be called any number of times.
+"""One function per state that ftorch itself drives. Each may be called any number of times.
 
-A step looks at the run and the world, does at most one thing outside that takes effect, and returns what to write.
+A step looks at the run and the world, has at most one effect outside, and returns what to write.
 States that follow the endpoint's status (queued, running, paused) are moved by `polling`.
 """
 
@@ -48,21 +48,21 @@ from orchestrator.store.runs import RUNS, Run
 
 
 async def pending(run: Run, context: Context) -> Outcome:
-    """Begin, if a slot is free and the budget allows it."""
+    """Start, if a slot is free and the budget allows it."""
     guard = partial(limits.admission, run=run, config=context.config, now=context.now())
     return Move(State.UPLOADING, f"a slot is free{limits.unpriced(run)}", guard=guard)
 
 
 async def uploading(run: Run, context: Context) -> Outcome:
-    """Bring the files up; when they are there, commit the intent to create."""
+    """Upload the files; once they are there, commit the intent to create."""
     ids: dict[str, str] = {}
-    waits: list[Wait] = []  # while one file is being processed, the other can go up
+    waits: list[Wait] = []  # while one file is being processed, the other can be uploaded
     for role, place, sha256 in _files(run):
         try:
             found = await file_on_endpoint(context, place, sha256)
         except (DataFileUnusable, RequestRefused, UsageError) as error:
             if isinstance(error, RequestRefused) and is_on_the_way(error):
-                raise  # the loop holds the run: the file is as good as it was
+                raise  # the loop holds the run: the file itself is fine
             return Move(State.FAILED, str(error), {"error_code": "file", "error_message": str(error)})
         if isinstance(found, Wait):
             waits.append(found)
@@ -80,7 +80,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
         "account": run.account or mark_for(context),
     }
     guard = limits.told_apart(run, context)
-    return Move(State.CREATING, "files are there; asking for the job", {**ids, **intent}, guard=guard)
+    return Move(State.CREATING, "files are there; requesting the job", {**ids, **intent}, guard=guard)
 
 
 def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
@@ -91,7 +91,7 @@ def _files(run: Run) -> list[tuple[str, Path | Address, str]]:
 
 
 async def creating(run: Run, context: Context) -> Outcome:
-    """Send the paid request only right after this process committed its intent; anything else is looked for."""
+    """Send the paid request only right after this process committed its intent; otherwise look for its job."""
     intent = (run.id, run.version)
     if run.creation_open and intent in context.fresh_intents:
         context.fresh_intents.discard(intent)
@@ -103,7 +103,7 @@ async def creating(run: Run, context: Context) -> Outcome:
 
 async def _create(run: Run, context: Context) -> Outcome:
     if not MACHINE.holds(context, run):
-        return Wait(context.now(), "create unconfirmed, looking for the job")  # it slept past its lease
+        return Wait(context.now(), "create unconfirmed, looking for the job")  # it was suspended past its lease
     try:
         job = await _request(run, context)
     except OutcomeUnknown as error:
@@ -111,7 +111,7 @@ async def _create(run: Run, context: Context) -> Outcome:
             return _refused(run, RequestRefused(**error.facts), context)
         given_up = context.now()
         context.last_words[run.id] = error.facts["problem"]
-        context.begin_search(search_for(run))  # a request that was given up late can still land
+        context.begin_search(search_for(run))  # a request that timed out can still arrive
         reason = f"create unconfirmed ({error.facts['problem']}), looking for the job"
         return Wait(given_up, reason, {"creation_attempted_at": given_up})
     except EndpointBusy as error:
@@ -122,12 +122,12 @@ async def _create(run: Run, context: Context) -> Outcome:
         _close_attempt(run, context)
         raise
     if owner := _other_owner(run, job, context):
-        reason = f"{context.config.name} answered the create with job {job.id}, which is that of run {owner}"
+        reason = f"{context.config.name} answered the create with job {job.id}, which belongs to run {owner}"
         return Move(State.UNKNOWN, f"{reason}; {way_out(run)}")
     context.turned_away.pop(run.id, None)
     warn_of(departures(run, job), run, job, context)
     created = move_to_status(job, f"job {job.id} created: ")
-    # A job that is over already is moved on by polling, which fetches the events that say why.
+    # A job that has ended already is moved on by polling, which fetches the events with the reason.
     to = State.QUEUED if created.to in FINAL else created.to
     return Move(to, created.reason, {**created.changes, "creation_open": False})
 
@@ -139,8 +139,8 @@ def _other_owner(run: Run, job: RemoteJob, context: Context) -> str | None:
 
 
 def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:
-    """A gateway may have passed the request on and answered for itself: the refusal is believed after a look. One
-    that only says that a new file is not ready there yet is waited out."""
+    """A gateway may have passed the request on and answered for itself: the refusal is believed after one look. One
+    that only says that a new file is not ready yet is waited out."""
     context.last_words[run.id] = error.facts["problem"]
     if _is_about_a_new_file(run, error, context):
         return _file_not_ready(run, error, context)
@@ -149,7 +149,7 @@ def _refused(run: Run, error: RequestRefused, context: Context) -> Wait:
 
 
 def _is_of_an_attempt(error: EndpointError) -> bool:
-    """Whether a conflict is one with a create request before it, or with this one: then there may be a job."""
+    """Whether a conflict is with an earlier create request, or with this one: then there may be a job."""
     return _ATTEMPT_WORDS.search(f"{error.facts['code']} {error.facts['message']}") is not None
 
 
@@ -184,7 +184,7 @@ _NOT_READY_SIGNS = (
 
 
 def _busy(run: Run, error: EndpointBusy, context: Context) -> Wait:
-    """No create request goes out before the time that the endpoint names; without one the pauses grow."""
+    """No create request goes out before the time set by the endpoint; without one, the pauses grow."""
     context.last_words[run.id] = error.facts["problem"]
     told = error.facts["retry_after"]
     if told is None:
@@ -192,7 +192,7 @@ def _busy(run: Run, error: EndpointBusy, context: Context) -> Wait:
         context.turned_away[run.id] = turn + 1
         told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2 ** min(turn, 16))
     not_before = context.now() + min(told, _LONGEST_TOLD_SECONDS)
-    # Where an earlier attempt's outcome is unknown, its job is still to be looked for.
+    # If an earlier attempt's outcome is unknown, its job still has to be looked for.
     changes = {"creation_open": run.creation_attempts > 1, "create_not_before": not_before}
     reason = f"{context.config.name} is at a limit ({error.facts['problem']})"
     return wait_until(not_before, reason, context, changes)
@@ -210,8 +210,8 @@ async def _request(run: Run, context: Context) -> RemoteJob:
 
 
 def _close_attempt(run: Run, context: Context) -> None:
-    """The request created nothing, as far as its answer can be believed (it never left, or the key or the account
-    was refused); an earlier one whose outcome is unknown stays open."""
+    """The request created nothing, as far as its answer can be believed (it was never sent, or the key or the
+    account was refused); an earlier one with an unknown outcome stays open."""
     changes = {"creation_open": run.creation_attempts > 1}
     with context.database.write(durable=True) as connection:
         RUNS.note(connection, run, context.owner, context.now(), changes)
@@ -220,13 +220,13 @@ def _close_attempt(run: Run, context: Context) -> None:
 
 
 async def unknown(run: Run, context: Context) -> Outcome:
-    """Look again at what could not be told. Only the user ends this for good."""
+    """Look again at a run whose outcome is unknown. Only the user ends this for good."""
     if run.job_id is None:
         look = await look_once(run, context)
         if look.found:
             return await adopt(run, context, look.found)
         if run.requested_action == RequestedAction.AGAIN:
-            return next_attempt(run, context, "no job was found, and the user asks for it again")
+            return next_attempt(run, context, "no job was found, and the user requested it again")
         return _still_unknown(run, context)
     try:
         job = await context.endpoint.job(run.job_id)

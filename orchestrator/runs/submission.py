@@ -26,7 +26,8 @@ from orchestrator.store.runs import Run
 
 @dataclass(frozen=True)
 class Submitted:
-    """The run of a plan; `is_new` is False where the same was submitted before and is not failed or cancelled."""
+    """The run of a plan; `is_new` is False if the same was submitted before and neither failed nor was
+    cancelled."""
 
     run: Run
     is_new: bool
@@ -34,28 +35,28 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the records say of a plan before it is submitted."""
+    """What the records say about a plan before it is submitted."""
 
     same: Run | None
     """The run that would be found and followed."""
     earlier: tuple[Earlier, ...] = ()
-    """Where there is none: runs of the same content under other names."""
+    """If there is none: runs of the same content under other names."""
     elsewhere: Elsewhere | None = None
-    """Where there is none of either: a job of the same content that no run here has."""
+    """If there is neither: a job of the same content that is not recorded in this project."""
     not_looked: str | None = None
     """Why the endpoint could not be asked for such a job."""
     held: str | None = None
     """Why the budget would hold its run back."""
     is_raised: bool = False
-    """The run that would be found has no job yet, and would cost more, or may, than when it was agreed to."""
+    """The run that would be found has no job yet, and costs more, or may cost more, than was agreed to."""
 
     @property
     def before(self) -> tuple[Earlier | Elsewhere, ...]:
-        """All that was given the same content before."""
+        """All earlier runs and jobs of the same content."""
         return *self.earlier, *([self.elsewhere] if self.elsewhere else [])
 
     def covers(self, other: Outlook) -> bool:
-        """Whether agreeing to this is agreeing to the other too."""
+        """Whether agreeing to this also covers the other."""
         if other.elsewhere is not None and self.elsewhere != other.elsewhere:
             return False
         if other.same is not None:
@@ -67,7 +68,7 @@ class Outlook:
 def outlook_of(
     plan: Plan, connection: Connection, endpoints: Mapping[str, EndpointConfig], *, now: float
 ) -> Outlook:
-    """What the records say of the plan; `endpoints` are the workspace's, by name."""
+    """What the records say about the plan; `endpoints` are the workspace's, by name."""
     same = store.same(connection, plan.fingerprint, except_states=UNCOUNTED)
     earlier = () if same else History(connection, endpoints).of(plan.recipe)
     run = same or new_run(plan.recipe, "", now, random.Random(0))
@@ -83,11 +84,11 @@ def outlook_of(
 
 
 WITHOUT_JOB = (State.PENDING, State.UPLOADING)
-"""States of a run that certainly has no job yet, so that what was agreed to can still change."""
+"""States of a run that certainly has no job yet, so its terms can still change."""
 
 
 def costs_more(before: Run, now: Run) -> bool:
-    """Whether a run may cost more than it was agreed to for. None is an unknown cost, and no limit."""
+    """Whether a run may cost more than agreed. None is an unknown cost, or no limit."""
     return _is_more(before.estimated_cost_usd, now.estimated_cost_usd) or _is_more(
         before.max_cost_usd, now.max_cost_usd
     )
@@ -98,7 +99,7 @@ def _is_more(before: float | None, now: float | None) -> bool:
 
 
 Also = Callable[[Connection, Run], None]
-"""Records what is to follow a run, in the transaction that records the run: a crash leaves both or none."""
+"""Records what follows a run, in the run's own transaction: a crash leaves both or neither."""
 
 
 def record_run(
@@ -114,9 +115,9 @@ def record_run(
 ) -> Submitted:
     """Record the plan's run, or find the same one recorded before: submitting twice never pays twice.
 
-    `again` records a new run in any case. Two processes that submit the same at once get the same run. Each of
-    `also` is called with the run, be it new or found. Raises PlanOutdated where the outlook, for these `endpoints`,
-    is not covered any more by the one that was `agreed` to.
+    `again` records a new run in any case. Two processes that submit the same thing at once get the same run. Each
+    of `also` is called with the run, new or found. Raises PlanOutdated if the outlook, for these `endpoints`, is no
+    longer covered by the one `agreed` to.
     """
     with database.write() as connection:
         keep_checks(connection, plan, now)
@@ -139,7 +140,7 @@ def record_run(
 
 
 def free_id(connection: Connection, rng: random.Random) -> str:
-    """A run id that is not taken: short, and so random that its first letters mostly suffice."""
+    """A run id that is not taken: short, and random enough that its first letters usually suffice."""
     while True:
         run_id = short_id(rng)
         if not store.exists(connection, run_id):
@@ -161,13 +162,13 @@ def _data_check(checked: CheckedFile, now: float) -> DataCheck:
 
 
 def keep_checks(connection: Connection, plan: Plan, now: float) -> None:
-    """Record what the checks of the plan's data files found."""
+    """Record what the checks found in the plan's data files."""
     for checked in plan.files:
         datachecks.keep(connection, _data_check(checked, now))
 
 
 def new_run(recipe: Recipe, run_id: str, now: float, rng: random.Random) -> Run:
-    """A pending run, as it is recorded first; a seed is drawn where the job file gives none."""
+    """A pending run, as first recorded; if the job file has no seed, one is drawn."""
     job, training, validation = recipe.job, recipe.training, recipe.validation
     method = {"type": job.method.type, "hyperparameters": job.method.hyperparameters}
     parts = {"grader": getattr(job.method, "grader", None), "training_type": recipe.training_type}

@@ -1,4 +1,4 @@
-"""Getting a file onto an endpoint once: the same bytes are never knowingly sent twice."""
+"""Uploading a file to an endpoint once: the same bytes are never knowingly sent twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 _MOST_DOUBLINGS = 16
 _LOOK_AGAIN_SECONDS = 1.0
 _PATIENCE_SECONDS = 7200.0
-"""How long an endpoint may process a file; the largest take minutes."""
+"""How long an endpoint may take to process a file; the largest take minutes."""
 _LOOK_AGAIN_SHARE = 0.1
 """Of the settling window: each look pages through the list of files."""
 _MOST_COMPARED = 5
@@ -44,11 +44,11 @@ _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
 
 async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: str = TRAINING) -> str | Wait:
-    """The endpoint's id of the file with these bytes, uploading it where it is not there yet; or what to wait for.
+    """The endpoint's id of the file with these bytes, uploaded if it is not there yet; or what to wait for.
 
     Files of another `purpose` than training must be small enough not to go up in parts.
 
-    Raises DataFileUnusable where the run can't go on with this file, and EndpointError.
+    Raises DataFileUnusable if the run can't continue with this file, and EndpointError.
     """
     if isinstance(path, Address) and (reason := await _not_importable(context, path)):
         return Wait(context.now() + _PATIENCE_SECONDS, reason, blocked=True)
@@ -66,8 +66,8 @@ async def file_on_endpoint(context: Context, path: Place, sha256: str, purpose: 
 
 
 async def _not_importable(context: Context, address: Address) -> str | None:
-    """Why the endpoint is not asked to fetch the address now, with the next step; the record may be another
-    person's, and the configuration another one since."""
+    """Why the endpoint is not asked to fetch the address now, with the next step. The record may be another
+    person's, and the configuration may have changed since."""
     config = context.config
     if problem := unlisted_variable(address, config):
         return f"{problem}, then resume"
@@ -89,7 +89,7 @@ def _elsewhere(context: Context, path: Place) -> Wait:
 
 
 async def _recorded(context: Context, upload: Upload, path: Place) -> str | Wait:
-    """A file recorded earlier may have been deleted or have expired since."""
+    """A file recorded earlier may have been deleted or may have expired."""
     assert upload.file_id is not None
     try:
         remote = await context.endpoint.file(upload.file_id)
@@ -105,7 +105,7 @@ async def _recorded(context: Context, upload: Upload, path: Place) -> str | Wait
 async def _send_again(context: Context, gone: Upload, path: Place) -> str | Wait:
     claimed = await _claim(context, path, gone.sha256, gone.purpose)
     if claimed is None or claimed.file_id != gone.file_id:
-        return _elsewhere(context, path)  # somebody else noticed first
+        return _elsewhere(context, path)  # another process noticed first
     context.listener.warned(f"{path.name} is no longer on {context.config.name}; uploading it again")
     with context.database.write() as connection:
         forgotten = uploads.write(
@@ -115,7 +115,7 @@ async def _send_again(context: Context, gone: Upload, path: Place) -> str | Wait
 
 
 async def _claim(context: Context, path: Place, sha256: str, purpose: str) -> Upload | None:
-    file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases are to be kept
+    file = await asyncio.to_thread(_unchanged, path, sha256)  # gigabytes take seconds, and leases must be renewed
     with context.database.write() as connection:
         claimed = uploads.claim(
             connection,
@@ -135,7 +135,8 @@ async def _claim(context: Context, path: Place, sha256: str, purpose: str) -> Up
 
 
 def _unchanged(path: Place, sha256: str) -> DataFile:
-    """What is sent must be what was checked and priced; behind an address nobody here sees the bytes."""
+    """The file sent must be the one checked and priced; behind an address, the bytes can't be seen from this
+    side."""
     if isinstance(path, Address):
         return DataFile(Path(path.name), sha256, 0, 0)
     file = inspect_file(path)
@@ -146,7 +147,7 @@ def _unchanged(path: Place, sha256: str) -> DataFile:
 
 
 async def _look_for(context: Context, upload: Upload, path: Place) -> str | Wait:
-    """An earlier attempt's answer was lost: find its file, and only after the settling window send again."""
+    """An earlier attempt's answer was lost: look for its file, and send again only after the settling window."""
     crash_point("before-file-look")
     named = await context.endpoint.find_files(upload.sent_name, purpose=upload.purpose)
     found = [file for file in named if isinstance(path, Address) or file.bytes in (None, upload.bytes)]
@@ -165,8 +166,8 @@ async def _look_for(context: Context, upload: Upload, path: Place) -> str | Wait
 
 
 async def _same_bytes(context: Context, upload: Upload) -> list[RemoteFile]:
-    """A host may have given the file another name: then only its bytes tell that it is ours. A file that can't be
-    compared is not taken; sending it anew costs nothing."""
+    """A host may have renamed the file: then only its bytes identify it. A file that can't be compared is not used;
+    sending it again costs nothing."""
     since = (upload.attempted_at or upload.created_at) - CLOCK_SKEW_SECONDS
     listed = await context.endpoint.files_of_size(upload.bytes, purpose=upload.purpose)
     new = [file for file in listed if file.created_at is None or file.created_at >= since]
@@ -187,7 +188,7 @@ async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
     try:
         remote = await _request(context, intended, path)
     except OutcomeUnknown as error:
-        context.begin_search(intended.id)  # a request that was given up late can still land
+        context.begin_search(intended.id)  # a request that timed out can still arrive
         with context.database.write() as connection:
             uploads.write(connection, intended, context.owner, context.now(), attempted_at=context.now())
             crash_point("before-commit-upload-failure")
@@ -213,8 +214,8 @@ async def _send(context: Context, upload: Upload, path: Place) -> str | Wait:
 
 
 def is_on_the_way(error: RequestRefused) -> bool:
-    """Whether a refusal is about who asks, or where, or comes from what is in between (a firewall, a sign-in page):
-    it says nothing of the file."""
+    """Whether a refusal concerns the sender or the network, or comes from something in between (a firewall, a
+    sign-in page): it says nothing about the file."""
     status = error.facts["status"] or 0
     return status in _ON_THE_WAY or 300 <= status < 400
 
@@ -230,7 +231,7 @@ _ON_THE_WAY = (
 
 
 def _pause(context: Context, upload: Upload, error: EndpointBusy) -> float:
-    """Seconds until the file is sent again: as long as the endpoint asks; without that, twice as long each time."""
+    """Seconds until the file is sent again: as long as the endpoint asks; otherwise doubling each time."""
     if (asked := error.facts["retry_after"]) is not None:
         return float(asked) or context.config.poll_seconds
     turn = context.turned_away[upload.id]
@@ -270,7 +271,8 @@ async def _import(context: Context, intended: Upload, address: Address) -> Remot
 
 
 def _require_lease(context: Context, intended: Upload) -> None:
-    """This process may have slept since it wrote its intent, while another sent the file. Raises LostLease."""
+    """This process may have been suspended since it wrote its intent, while another sent the file. Raises
+    LostLease."""
     with context.database.read() as connection:
         if not uploads.is_held(connection, intended, context.owner, context.now()):
             raise LostLease(kind="upload", id=intended.sent_name)
@@ -302,24 +304,24 @@ def _ready(context: Context, upload: Upload, remote: RemoteFile, path: Place) ->
     if context.endpoint.capabilities.needs_processed_files and remote.status not in (None, "processed"):
         if context.now() > (upload.attempted_at or upload.created_at) + _PATIENCE_SECONDS:
             hours = f"{_PATIENCE_SECONDS / 3600:g} hours"
-            problem = f"the endpoint has it as {remote.id} and is not done with it ({remote.status}) after {hours}"
+            problem = f"the endpoint has it as {remote.id}, still not processed ({remote.status}) after {hours}"
             raise DataFileUnusable(path=path, problem=f"{problem}; delete it there, then submit again")
         return Wait(context.now() + context.config.poll_seconds, f"{path.name} is being processed: {remote.status}")
     return remote.id
 
 
-# --- Uploads in parts: only completing one makes a file, and only that must happen once --------------------------
+# --- Uploads in parts: only completing one creates a file, and only that must happen once ------------------------
 
 
 async def send_in_parts(
     context: Context, intended: Upload, content: Content, part_bytes: int, on_sent: OnSent
 ) -> RemoteFile:
-    """Bring the file up and make it complete, as long as the lease on it is held.
+    """Upload the file and complete it, as long as the lease on it is held.
 
-    An upload that was begun and then failed is cancelled; one whose process died expires on the endpoint within the
-    hour. Raises as `Endpoint.upload` does, and LostLease.
+    An upload that was started and then failed is cancelled; if its process died, it expires on the endpoint within
+    the hour. Raises like `Endpoint.upload`, and LostLease.
     """
-    pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases are to be kept
+    pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases must be renewed
     upload_id = await _open(context, intended)
     try:
         part_ids = [await _send_part(context, upload_id, part, on_sent) for part in pieces.parts]
@@ -347,7 +349,7 @@ async def _send_part(context: Context, upload_id: str, part: Content, on_sent: O
 
 
 def _renew_intent(context: Context, intended: Upload) -> None:
-    """The parts may have taken long: somebody else may have sent the file meanwhile. Raises LostLease."""
+    """The parts may have taken long: another process may have sent the file meanwhile. Raises LostLease."""
     with context.database.write() as connection:
         uploads.write(connection, intended, context.owner, context.now(), attempted_at=context.now())
         crash_point("before-commit-parts-complete")
@@ -365,7 +367,7 @@ async def _complete(
 
 
 async def _give_up(context: Context, upload_id: str) -> None:
-    """What is cancelled can't become a file later; if this fails, or comes too late, looking by name finds it."""
+    """A cancelled upload can't become a file later; if this fails or comes too late, a search by name finds it."""
     crash_point("before-parts-cancel")
     with suppress(EndpointError):
         await context.endpoint.cancel_upload(upload_id)

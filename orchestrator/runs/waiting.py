@@ -1,4 +1,4 @@
-"""Waiting for a moment that an endpoint names, with that moment in the reason."""
+"""Waiting until a time set by an endpoint, with that time in the reason."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from orchestrator.engine.worker import Worker
 from orchestrator.store.runs import Run
 
 LONGEST_PAUSE_SECONDS = 3600.0
-"""Between two requests without a time from the endpoint, and between two looks while it wants none."""
+"""Between two requests if the endpoint sets no time, and between two looks while it accepts none."""
 _HELD = ("on hold: ", "over budget: ")
 _LONG_QUEUED_SECONDS = 86_400.0
 _AGAIN = "; asking again at"
 
 
 def wait_until(moment: float, reason: str, context: Worker[Any], changes: Mapping[str, Any] | None = None) -> Wait:
-    """Wait for the moment from which the endpoint takes requests again, looking at least once an hour."""
+    """Wait until the endpoint accepts requests again, looking at least once an hour."""
     again = min(moment, context.now() + LONGEST_PAUSE_SECONDS)
     return Wait(again, asking_again(moment, reason, context), changes or {})
 
@@ -31,17 +31,17 @@ def asking_again(moment: float, reason: str, context: Worker[Any]) -> str:
 
 
 def is_held(run: Run) -> bool:
-    """Whether the run waits for what the user changes: credit, a budget, a sign-in. `resume` asks at once."""
+    """Whether the run waits for something the user changes: credit, a budget, a sign-in. `resume` tries at once."""
     return not run.is_over and run.reason.startswith(_HELD)
 
 
 def stands_still(run: Run, now: float) -> bool:
-    """Whether its job has been queued, or being validated, for so long without a change that it seldom begins."""
+    """Whether its job has been queued or validating for so long that it will probably never start."""
     return run.state == "queued" and now - run.updated_at > _LONG_QUEUED_SECONDS
 
 
 def way_on(run: Run) -> str:
-    """How a paused run goes on."""
+    """How a paused run continues."""
     if run.endpoint_type == "compatible":
-        return "let it go on at the host; ftorch resume looks again"
-    return f"ftorch unpause {run.id} lets it go on"
+        return "unpause it on the host; ftorch resume looks again"
+    return f"to continue: ftorch unpause {run.id}"

@@ -1,4 +1,4 @@
-"""Runs that another process drives: tell the listener what that process wrote."""
+"""Runs that another process drives: report what that process wrote."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from orchestrator.store.runs import Run
 
 
 class Watch:
-    """Compares the followed runs that this worker does not hold with what it saw of them last."""
+    """Compares the followed runs that this worker does not hold with their last seen state."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -24,7 +24,7 @@ class Watch:
             before = self._seen.get(run.id)
             self._seen[run.id] = run
             if run.lease_owner == context.owner:
-                continue  # whoever drives a run tells of it as it goes
+                continue  # the process that drives a run reports it
             if before is None or before.lease_owner == context.owner:
                 self._mark(run)
             elif run != before:

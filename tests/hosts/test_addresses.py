@@ -129,7 +129,7 @@ def test_a_proxy_that_does_not_allow_the_host_is_named(host, customer):
     with proxy(403, "Forbidden") as address:
         done = customer.ftorch("endpoints", "check", "hosted", HTTPS_PROXY=address, NO_PROXY="")
     assert done.code == 1
-    assert "have api.example.com allowed at the proxy that HTTPS_PROXY names" in done.err
+    assert "have api.example.com allowed on the proxy that HTTPS_PROXY names" in done.err
 
 
 @pytest.mark.parametrize("command", [("endpoints", "check"), ("doctor",), ("adopt", "--all", "--endpoint")])
@@ -138,8 +138,8 @@ def test_a_proxy_that_is_down_is_named_and_the_same_command_is_the_next_step(com
     done = customer.ftorch(*command, "hosted", HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="")
     assert done.code == 1
     assert "https://api.example.com/v1" in done.err
-    assert "through the proxy that HTTPS_PROXY names: look whether that address is right." in done.err
-    assert done.err.rstrip().endswith("when it is back, run the same command again")
+    assert "through the proxy that HTTPS_PROXY names: check that address." in done.err
+    assert done.err.rstrip().endswith("When it is back, run the same command again")
 
 
 def test_a_host_that_is_asked_past_the_proxy_names_no_proxy(host, customer):

@@ -212,8 +212,8 @@ RESULTS = {
     "base64 in lines": (Answer(200, base64.encodebytes(CSV.encode()).decode()), 2),
     "gone": (refusal(404, "No such File object"), "No such File object"),
     "empty": (Answer(200, ""), "it is empty"),
-    "a page": (Answer(200, "<html>sign in</html>"), "it is no CSV with the column step"),
-    "a list": (Answer(200, [{"step": 1, "train_loss": 1.5}]), "it is no CSV with the column step"),
+    "a page": (Answer(200, "<html>sign in</html>"), "it is not a CSV with the column step"),
+    "a list": (Answer(200, [{"step": 1, "train_loss": 1.5}]), "it is not a CSV with the column step"),
     "elsewhere": (
         Answer(302, {}, {"location": "https://blob.example/result.csv?sig=x"}),
         "it redirects to https://blob.example/result.csv; ftorch follows no redirects",
@@ -235,7 +235,7 @@ def test_no_result_file_keeps_a_job_from_its_model_and_the_history_keeps_why(hos
         assert len(customer.metrics("done")) == found
         return
     last = json.loads(customer.ftorch("show", "done", "--json").out)["history"][-1]["reason"]
-    assert "result file file-result can't be had from hosted" in last
+    assert "result file file-result can't be fetched from hosted" in last
     assert found in last
     assert found in done.err
     assert "base_url" not in last

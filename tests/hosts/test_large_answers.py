@@ -39,5 +39,5 @@ def test_a_compressed_answer_is_not_inflated_without_end(host, customer, bomb, m
 def test_a_compression_that_was_not_asked_for_is_not_read(host, customer):
     host.on(LIST, Answer(200, b"{}", {"content-encoding": "zstd", "content-type": "application/json"}))
     done = customer.ftorch("endpoints", "check", "hosted")
-    assert "zstd, which was not asked for" in done.out + done.err
+    assert "zstd, which was not requested" in done.out + done.err
     assert {asked.headers["accept-encoding"] for asked in host.asked} == {"gzip, deflate"}

@@ -48,7 +48,7 @@ def test_a_check_says_that_there_is_no_list(host, customer):
     host.on(LIST, NO_LIST)
     done = customer.ftorch("endpoints", "check", "hosted")
     assert done.code == 0
-    assert "gives no list of its jobs" in done.out
+    assert "doesn't list its jobs" in done.out
     assert "limited guarantee" in done.out
 
 

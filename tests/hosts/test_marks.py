@@ -51,7 +51,7 @@ def test_a_host_that_takes_letters_and_digits_alone_gets_the_id_alone(host, cust
     host.on(CREATE, only_letters)
     done = customer.submit()
     assert done.code == 1
-    assert "if it takes letters and digits alone, suffix_max = 8 there sends the run's id" in done.err
+    assert "if it accepts letters and digits only, suffix_max = 8 there sends the run's id" in done.err
     settings = customer.project.root / "ftorch.toml"
     settings.write_text(settings.read_text() + "suffix_max = 8\n")
     assert customer.submit().code == 0
@@ -63,7 +63,7 @@ def test_a_job_of_the_console_is_adopted_and_followed_to_its_model(host, custome
     failed = host.make({"model": "ft:some:org:old:abc", "training_file": "file-gone"})
     host.end(failed["id"], "failed", error={"code": "invalid_training_file", "message": "The file is invalid."})
     host.holds = True
-    assert "which is not recorded here" in customer.ftorch("doctor", "hosted").out
+    assert "which is not recorded in this project" in customer.ftorch("doctor", "hosted").out
     assert customer.ftorch("adopt", "--all", "--endpoint", "hosted").code == 0
     assert customer.states() == {"by-hand": "queued", "adopted": "failed"}
     assert customer.ftorch("adopt", "ftjob-none", "--endpoint", "hosted").code != 0

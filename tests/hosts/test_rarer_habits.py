@@ -61,8 +61,8 @@ def test_numbers_that_the_host_ignores_are_named(host, customer):
     host.holds = True
     with customer.interrupted_when(lambda: host.count(JOB) > 3):
         done = customer.submit(n_epochs=1)
-    assert "n_epochs 1 was asked for, and it says 3" in done.err
-    assert f"to keep it from training with other numbers, run: ftorch cancel {customer.run()['run']}" in done.err
+    assert "n_epochs 1 was requested, but it has 3" in done.err
+    assert f"to stop it from training with other numbers, run: ftorch cancel {customer.run()['run']}" in done.err
     assert 'set hyperparameters = "top-level" in [endpoints.hosted] of ftorch.toml, then submit again' in done.err
     assert customer.ftorch("cancel", "greet", "--yes").code == 0
     settings = customer.project.root / "ftorch.toml"

@@ -73,7 +73,9 @@ def test_the_training_type_decides_the_price_and_makes_another_run(plan, db):
 
 
 def test_what_the_dialect_can_not_do_is_told_before_anything_is_sent(plan):
-    with pytest.raises(JobFileNotFitting, match=r'job\.toml can\'t run on old: api "2024-10-21" trains in the way'):
+    with pytest.raises(
+        JobFileNotFitting, match=r'job\.toml can\'t run on old: api "2024-10-21" has only the training type'
+    ):
         plan("old", end='[azure]\ntraining_type = "GlobalStandard"')
 
 

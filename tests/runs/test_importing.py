@@ -139,7 +139,7 @@ async def test_a_job_waits_for_its_files_and_not_for_ever(context, data_file, sh
     assert isinstance(waiting, Wait)
     assert waiting.reason == "train.jsonl is being processed: pending"
     clock.pass_(7201)
-    with pytest.raises(DataFileUnusable, match=r"is not done with it \(pending\) after 2 hours; delete it there"):
+    with pytest.raises(DataFileUnusable, match=r"still not processed \(pending\) after 2 hours; delete it there"):
         await file_on_endpoint(context, data_file, sha)
     endpoint.raw_files[file_id]["status"] = "processed"
     assert await file_on_endpoint(context, data_file, sha) == file_id

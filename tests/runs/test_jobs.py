@@ -51,13 +51,13 @@ ASKED = {"n_epochs": 3, "batch_size": 8, "learning_rate_multiplier": "auto"}
     ("answer", "told"),
     [
         ({"hyperparameters": {"n_epochs": 3, "batch_size": 8, "learning_rate_multiplier": 1.0}, "seed": 5}, []),
-        ({"hyperparameters": {"n_epochs": 3}}, ["batch_size 8 was asked for, and it says nothing of it"]),
-        ({"hyperparameters": {"n_epochs": -1, "batch_size": 8}}, ["n_epochs 3 was asked for, and it says -1"]),
+        ({"hyperparameters": {"n_epochs": 3}}, ["batch_size 8 was requested, but it has none"]),
+        ({"hyperparameters": {"n_epochs": -1, "batch_size": 8}}, ["n_epochs 3 was requested, but it has -1"]),
         (
             {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 1}}}},
-            ["batch_size 8 was asked for, and it says 1"],
+            ["batch_size 8 was requested, but it has 1"],
         ),
-        ({"seed": 6}, ["seed 5 was asked for, and it says 6"]),
+        ({"seed": 6}, ["seed 5 was requested, but it has 6"]),
         ({}, []),
     ],
 )
@@ -80,7 +80,7 @@ async def test_a_dropped_hyperparameter_is_warned_about_when_the_job_is_made(
     await step(run)
     warning, advice = context.listener.warnings
     assert f"ftorch cancel {run.id}" in advice
-    assert warning.startswith(f"run {run.id}: n_epochs 3 was asked for, and it says nothing of it")
+    assert warning.startswith(f"run {run.id}: n_epochs 3 was requested, but it has none")
 
 
 def test_a_job_that_the_content_filter_ended_says_what_to_do():
@@ -88,7 +88,7 @@ def test_a_job_that_the_content_filter_ended_says_what_to_do():
     failed = move_to_status(read_job({"id": "ftjob-1", "status": "failed", "error": error}))
     assert failed.to is State.FAILED
     assert "[violence]" in failed.reason
-    assert "take them out, then submit again" in failed.reason
+    assert "remove such examples, then submit again" in failed.reason
 
 
 @pytest.mark.parametrize(

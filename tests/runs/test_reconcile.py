@@ -98,9 +98,9 @@ async def test_what_contradicts_a_certain_mark_is_noted(unconfirmed, marked, ste
     )
     assert (await step(run)).job_id
     told = " ".join(context.listener.warnings)
-    assert "base model gpt-4.1-mini-2025-04-14 was asked for, and it says another-name" in told
+    assert "base model gpt-4.1-mini-2025-04-14 was requested, but it has another-name" in told
     assert "suffix" in told
-    assert "n_epochs 3 was asked for, and it says 1" in told
+    assert "n_epochs 3 was requested, but it has 1" in told
 
 
 @pytest.mark.parametrize(
