@@ -1,4 +1,4 @@
-"""What the endpoint answers instead of a result: the OpenAI error object and its HTTP status."""
+"""The endpoint's answer in place of a result: the OpenAI error object and its HTTP status."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class ApiError(Exception):
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """400: the request is wrong as it stands."""
+    """400: the request itself is wrong."""
     return ApiError(400, message, param=param, code=code)
 
 
 def not_found(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """404: no such object here."""
+    """404: there is no such object."""
     return ApiError(404, message, param=param, code=code)
 
 
 def too_large(message: str) -> ApiError:
-    """413: more bytes than the endpoint takes at once."""
+    """413: more bytes than the endpoint accepts at once."""
     return ApiError(413, message, param="file", code="file_too_large")

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible endpoint, assembled: what an in-process client or a web server talks to."""
+"""The OpenAI-compatible endpoint, assembled: an app for an in-process client or a web server."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ DEFAULTS = Settings()
 
 
 def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
-    """The endpoint over the store in this folder, which is made where it is missing.
+    """The endpoint over the store in this folder, which is created if it is missing.
 
-    Jobs are trained and batches answered while `app.state.scheduler.running()` is entered; a server that runs the
-    lifespan does so itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
+    Jobs are trained and batches answered inside `app.state.scheduler.running()`; a server that runs the lifespan
+    does so itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
     """
     if settings.trainer not in NAMES:
         raise TrainerUnknown(trainer=settings.trainer, known=", ".join(NAMES))
@@ -93,7 +93,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 async def _unroutable(request: Request, error: Exception) -> Response:
-    """What the router and the form parser refuse, in the words of the API."""
+    """Refusals of the router and the form parser, in the form of the API."""
     assert isinstance(error, HTTPException)
     place = f"{request.method} {request.url.path}"
     refusals = {

@@ -1,6 +1,6 @@
-"""What is done for one batch, from its check to its files: in slices, so that it can be left between any two.
+"""The work on one batch, from its check to its files: in slices, so that it can stop between any two.
 
-Everything is recorded before the slice ends, so another process can go on from the store alone.
+Everything is recorded before the slice ends, so another process can continue from the store alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orchestrator.server.store.batches import Batch, BatchProblem, BatchStatus, 
 from orchestrator.server.store.records import File
 
 SLICE_SECONDS = 0.05
-"""About as long as one request to the endpoint takes; each slice ends with a commit."""
+"""About the duration of one request to the endpoint; each slice ends with a commit."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class BatchWork:
     now: Callable[[], float]
 
     def slices(self, batch_id: str) -> Iterator[None]:
-        """Carry the batch on to its end; between two slices nothing is open but the input file."""
+        """Work on the batch until its end; between two slices only the input file is open."""
         steps = {
             BatchStatus.VALIDATING: self._validate,
             BatchStatus.IN_PROGRESS: self._answer_lines,
@@ -119,7 +119,7 @@ class BatchWork:
         yield
 
     def _expire(self, batch: Batch) -> None:
-        """Every line without an answer gets an error that says so, as OpenAI's guide of the Batch API has it."""
+        """Every unanswered line gets an error that says so, as in OpenAI's guide of the Batch API."""
         file = self._input(batch)
         if file is not None:
             path, last = self.store.blobs.path(file.blob), self.store.batches.last_line(batch)
@@ -135,7 +135,7 @@ class BatchWork:
                     self.store.blobs.delete(file.blob)
 
     def _file(self, batch: Batch, kind: str, texts: Iterable[str]) -> File | None:
-        """A file of these lines; None where there is none."""
+        """A file of these lines; None if there are none."""
         with tempfile.TemporaryFile() as lines:
             lines.writelines(f"{text}\n".encode() for text in texts)
             size = lines.tell()
@@ -148,7 +148,7 @@ class BatchWork:
         return File(ids.file_id(), now, expires_at, f"{batch.id}_{kind}.jsonl", size, "batch_output", blob)
 
     def _input(self, batch: Batch) -> File | None:
-        """The input file; where it was deleted the batch fails."""
+        """The input file; if it was deleted, the batch fails."""
         file = self.store.files.get(batch.input_file, self.now())
         if file is None:
             message = f"The input file {batch.input_file} was deleted."
@@ -160,7 +160,7 @@ class BatchWork:
 
 
 def _in_slices(items: Iterator[T]) -> Iterator[list[T]]:
-    """The items, as many at a time as come within SLICE_SECONDS."""
+    """The items, in groups that take at most SLICE_SECONDS."""
     found: list[T] = []
     began = time.monotonic()
     for item in items:
@@ -188,8 +188,8 @@ def _not_in_time(line: Line) -> str:
 
 # --- Running batches in the background ------------------------------------------------------------------------
 #
-# A slice of each in turn, so that a long batch delays no other. As with jobs, any number of processes may do so for
-# the same store: a file lock says which of them works on a batch.
+# One slice of each in turn, so that a long batch delays no other. As with jobs, any number of processes may do so
+# for the same store: a file lock says which of them works on a batch.
 
 
 IDLE_SECONDS = 1.0
@@ -197,7 +197,7 @@ IDLE_SECONDS = 1.0
 
 
 class BatchRunner:
-    """Carries batches on while it is `running`."""
+    """Works on batches while it is `running`."""
 
     def __init__(self, work: BatchWork) -> None:
         self._work = work
@@ -207,13 +207,13 @@ class BatchRunner:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """For as long as the block lasts; what is not over by then goes on with the next who runs."""
+        """For the duration of the block; unfinished batches are continued by the next process that runs."""
         self._news, self._is_leaving = asyncio.Event(), False
         loop = asyncio.create_task(self._loop(self._news), name="ftorch endpoint batches")
         try:
             yield
         finally:
-            self._is_leaving = True  # not cancelled: a thread at work would go on by itself
+            self._is_leaving = True  # not cancelled: a working thread would continue on its own
             self.wake()
             await loop
 
@@ -227,7 +227,7 @@ class BatchRunner:
             try:
                 is_busy = await self._look()
             except Exception:
-                log.exception("The batches of %s could not be carried on", self._work.store.folder)
+                log.exception("The batches of %s could not be continued", self._work.store.folder)
                 self._leave()
                 is_busy = False
             if not is_busy:
@@ -272,7 +272,7 @@ class BatchRunner:
 _OVER = object()
 
 
-# --- The lines of the input file, and what is wrong with them -------------------------------------------------
+# --- Checking the lines of the input file ---------------------------------------------------------------------
 #
 # The codes are those of Microsoft's page on Azure OpenAI batch deployments, which lists them; the limits are
 # those of OpenAI's API reference (batches, create).
@@ -281,7 +281,7 @@ _OVER = object()
 MAX_LINES = 50_000
 MAX_BYTES = 200_000_000
 PROBLEMS_TOLD = 100
-"""A file with more wrong lines than that is wrong in one way; the rest says nothing new."""
+"""After this many wrong lines, a file is wrong throughout, and more errors add nothing."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ class Line:
 
 
 def read_lines(path: Path, after: int = 0) -> Iterator[Line]:
-    """The requests of a file that was found right, those behind line `after`."""
+    """The requests of a valid file, after line `after`."""
     for number, text in _numbered(path):
         if number > after:
             values = json.loads(text)
@@ -303,14 +303,14 @@ def read_lines(path: Path, after: int = 0) -> Iterator[Line]:
 
 @dataclass
 class Inspection:
-    """Looks at the lines of a file one by one, and keeps what is wrong."""
+    """Checks the lines of a file one by one, and collects the errors."""
 
     batch: Batch
     models: LoadedModels
     problems: list[BatchProblem] = field(default_factory=list)
     lines: int = 0
     model: str = ""
-    """That of the first request: the others must name the same."""
+    """The model of the first request: all others must name the same."""
     _ids: set[str] = field(default_factory=set)
 
     def look_at(self, path: Path) -> Iterator[None]:
@@ -350,7 +350,7 @@ class Inspection:
         if not isinstance(custom_id, str) or not custom_id:
             self._note(number, "missing_required_parameter", "A custom_id is required.", "custom_id")
         elif custom_id in self._ids:
-            message = f"The custom_id '{custom_id[:200]}' is on an earlier line too."
+            message = f"The custom_id '{custom_id[:200]}' is also on an earlier line."
             self._note(number, "duplicate_custom_id", message, "custom_id")
         else:
             self._ids.add(custom_id)
@@ -364,7 +364,7 @@ class Inspection:
             self.model = model
             self._check_model(number, model)
         elif model != self.model:
-            message = f"The model '{model[:200]}' is not that of the first request; a file has one model."
+            message = f"The model '{model[:200]}' differs from that of the first request; a file has one model."
             self._note(number, "model_mismatch", message, "body.model")
 
     def _check_model(self, number: int, model: str) -> None:
@@ -378,7 +378,7 @@ class Inspection:
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines with something on them."""
+    """The lines with contents."""
     with path.open("rb") as source:
         for number, text in enumerate(source, start=1):
             if text.strip():

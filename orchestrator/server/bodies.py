@@ -1,4 +1,4 @@
-"""Reads the body of a request: no more of it than was asked for, however it is sent."""
+"""Reads the body of a request, up to a limit, however it is sent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from starlette.types import Message
 from orchestrator.server.apierror import ApiError, bad_request
 
 MAX_JSON_BYTES = 2 << 20
-"""Room for a conversation of half a million tokens; the trainer takes seconds for each megabyte."""
+"""Room for a conversation of half a million tokens; the trainer takes seconds per megabyte."""
 MAX_JSON_VALUES = 500_000
 """Each takes up to 250 bytes of memory, although two bytes of text may make one."""
 MAX_JSON_DEPTH = 100
-"""Well under Python's own limit: what can be read can also be walked and written."""
+"""Well under Python's own limit: what can be read can also be traversed and written."""
 
 
 def bounded(request: Request, most: int, refusal: ApiError) -> Request:
@@ -45,7 +45,7 @@ async def form(request: Request, *, max_files: int, max_fields: int) -> AsyncIte
     """The fields and files of a form (else 400); the files are gone afterwards."""
     try:
         found = await request.form(max_files=max_files, max_fields=max_fields)
-    except ValueError as error:  # a name that is no text in its charset, an encoding that is none
+    except ValueError as error:  # a name that is not valid in its charset, or an unknown encoding
         raise bad_request(f"The request's body is not a valid form: {error}.") from error
     try:
         _check_texts(found)
@@ -64,12 +64,12 @@ async def read_json(request: Request) -> Any:
 
 
 def _check_texts(found: FormData) -> None:
-    """Some charsets decode to half surrogates, which nothing can write down."""
+    """Some charsets decode to half surrogates, which can't be written."""
     values = (value.filename or "" if isinstance(value, UploadFile) else value for _, value in found.multi_items())
     try:
         "".join(values).encode()
     except UnicodeEncodeError as error:
-        raise bad_request("The request's body is not a valid form: a field is no Unicode text.") from error
+        raise bad_request("The request's body is not a valid form: a field is not Unicode text.") from error
 
 
 def _parsed(body: bytearray) -> Any:
@@ -78,7 +78,7 @@ def _parsed(body: bytearray) -> Any:
         raise bad_request(f"The request's body may hold at most {MAX_JSON_VALUES} values.")
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        # A lone surrogate and 1e999 are legal in JSON, but no part of the server could write them down.
+        # A lone surrogate and 1e999 are legal in JSON, but no part of the server could write them.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except RecursionError as error:
         raise _too_deep() from error

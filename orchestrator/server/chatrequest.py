@@ -33,7 +33,7 @@ class ChatRequest:
 
     model: str
     messages: Sequence[Mapping[str, Any]]
-    """As they were sent, but with their content as one text."""
+    """As sent, but with their content as one text."""
     offer: Offer
     n: int
     max_tokens: int | None
@@ -44,17 +44,18 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Offer:
-    """What the model may call, and whether it must: one forced by name is the only one left, and required."""
+    """What the model may call, and whether it must: a function forced by name is the only one left, and
+    required."""
 
     functions: Sequence[Mapping[str, Any]] = ()
     choice: str = "none"
     parallel: bool = True
     legacy: bool = False
-    """Whether `functions` were sent, which wants a `function_call` in the answer."""
+    """Whether `functions` were sent, so that the answer has a `function_call`."""
 
 
 def read(body: Mapping[str, Any]) -> ChatRequest:
-    """The request; ApiError 400 names the parameter that is wrong or not offered here."""
+    """The request; ApiError 400 names the parameter that is wrong or not supported."""
     asked = parse(ChatBody, body)
     sent = zip(body["messages"], asked.messages, strict=True)
     return ChatRequest(
@@ -101,7 +102,7 @@ class Called(OpenBody):
 
 
 class Call(OpenBody):
-    """A call that an assistant message makes."""
+    """A call in an assistant message."""
 
     id: Text
     function: Called
@@ -149,7 +150,7 @@ class Message(OpenBody):
 
 
 def _calls_are_answered(messages: list[Message]) -> list[Message]:
-    """Every call gets its result right behind it, and every result answers a call."""
+    """Every call is followed by its result, and every result answers a call."""
     open_calls: set[str] = set()
     for number, message in enumerate(messages):
         if message.role == "tool":
@@ -172,7 +173,7 @@ def _unanswered(open_calls: set[str]) -> str:
     return f"follows 'tool_calls', each of which must be answered by a tool message; missing: {named}"
 
 
-# --- Functions, and the choice among them ---------------------------------------------------------------------
+# --- Functions, and the choice between them -------------------------------------------------------------------
 
 
 def _is_function_name(name: str) -> str:
@@ -182,7 +183,7 @@ def _is_function_name(name: str) -> str:
 
 
 class Function(OpenBody):
-    """A function that is offered; what is not declared here is handed on as well."""
+    """An offered function; undeclared fields are passed on as well."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -201,14 +202,14 @@ def _is_function(kind: str) -> str:
 
 
 class Tool(OpenBody):
-    """A tool that is offered."""
+    """An offered tool."""
 
     type: Annotated[str, AfterValidator(_is_function)]
     function: Function
 
 
 class Named(OpenBody):
-    """A function that is meant by its name. The guides show it beside the type, the reference inside `function`."""
+    """A function chosen by name. The guides put the name next to the type, the reference inside `function`."""
 
     name: Text | None = None
     function: Named | None = None
@@ -225,14 +226,14 @@ class Named(OpenBody):
 
 
 class AllowedTools(OpenBody):
-    """Some of the functions offered."""
+    """Some of the offered functions."""
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[Named], Field(fail_fast=True)]
 
 
 class ToolChoice(OpenBody):
-    """Which functions the model may call, or the one that it must."""
+    """Which functions the model may call, or the one that it must call."""
 
     type: Literal["function", "allowed_tools"]
     function: Named | None = None
@@ -247,7 +248,7 @@ class ToolChoice(OpenBody):
         return self
 
     def narrowed(self, offer: Offer) -> Offer:
-        """What is left of the offer."""
+        """The functions left to choose from."""
         if self.function is not None and self.type == "function":
             return Offer(_only([self.function], offer), "required", offer.parallel)
         assert self.allowed_tools is not None
@@ -266,7 +267,7 @@ def _only(named: Sequence[Named], offer: Offer, field: str = "tool_choice") -> S
 
 
 class StreamOptions(Body):
-    """What a stream brings as well."""
+    """Additional contents of a stream."""
 
     include_usage: bool = False
     include_obfuscation: Any = None
@@ -302,14 +303,14 @@ class ChatBody(Body):
     functions: Functions | None = None
     function_call: Annotated[str | Named | None, text_or(Named, "none", "auto")] = None
 
-    # Checked and without effect: the answer is always the most probable one.
+    # Checked, but without effect: the answer is always the most probable one.
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1), WHOLE] = None
 
-    # Taken as they come, and without effect.
+    # Accepted unchecked, and without effect.
     logit_bias: Any = None
     metadata: Any = None
     moderation: Any = None
@@ -324,7 +325,7 @@ class ChatBody(Body):
     user: Any = None
     verbosity: Any = None
 
-    # Not offered here: a client that asks for these could not use an answer without them.
+    # Not supported: a client that asks for these could not use an answer without them.
     logprobs: bool = False
     top_logprobs: Any = None
     response_format: Any = None
@@ -342,7 +343,7 @@ class ChatBody(Body):
     def _fits_together(self) -> ChatBody:
         self._refuse_what_is_missing_here()
         if self.max_tokens is not None and self.max_completion_tokens is not None:
-            raise wrong("cannot be set beside 'max_completion_tokens'", "max_tokens")
+            raise wrong("cannot be set together with 'max_completion_tokens'", "max_tokens")
         if self.stream_options is not None and not self.stream:
             raise wrong("can be set only when 'stream' is true", "stream_options")
         self._offer = self._read_offer() if self.functions is None else self._read_legacy_offer(self.functions)
@@ -375,7 +376,7 @@ class ChatBody(Body):
 
     def _read_legacy_offer(self, functions: Sequence[Function]) -> Offer:
         if self.tools:
-            raise wrong("cannot be set beside 'tools'", "functions")
+            raise wrong("cannot be set together with 'tools'", "functions")
         definitions = [function.definition() for function in functions]
         offer = Offer(definitions, "auto", parallel=False, legacy=True)
         if isinstance(self.function_call, Named):

@@ -26,7 +26,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
 @dataclass(frozen=True)
 class Call:
-    """One call as it is sent: `arguments` is JSON text, cut short where the answer had to be."""
+    """One call as sent: `arguments` is JSON text, cut short if the answer had to be."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Completion:
-    """All that a request is answered with, before it takes the shape of one object or of chunks."""
+    """The complete answer, before it takes the form of one object or of chunks."""
 
     id: str
     created: int
@@ -57,7 +57,7 @@ class Completion:
 
 
 def complete(request: ChatRequest, loaded: Loaded, now: int) -> Completion:
-    """The model's answer, `n` times over: it is always the most probable one, so its choices are alike."""
+    """The model's answer, `n` times over: it is always the most probable one, so its choices are equal."""
     offer = request.offer
     answer = loaded.model.answer(request.messages, offer.functions, choice=offer.choice, parallel=offer.parallel)
     first, tokens = _limited(_first_choice(request, answer), request.max_tokens, request.model)
@@ -92,7 +92,7 @@ def _until_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def _limited(choice: Choice, most: int | None, model: str) -> tuple[Choice, int]:
-    """The choice cut to so many tokens, and the tokens it has then."""
+    """The choice cut to this many tokens, and its number of tokens then."""
     left = most
     texts: list[str] = []
     spent = 0
@@ -106,7 +106,7 @@ def _limited(choice: Choice, most: int | None, model: str) -> tuple[Choice, int]
 
 
 def _texts(choice: Choice) -> list[str]:
-    """What the answer's tokens are counted over: the text, or each call's name and arguments."""
+    """The text whose tokens are counted: the answer, or each call's name and arguments."""
     if not choice.calls:
         return [choice.content or ""]
     return [text for call in choice.calls for text in (call.name, call.arguments)]
@@ -121,7 +121,7 @@ def _cut(choice: Choice, texts: list[str]) -> Choice:
 
 
 def _first_tokens(text: str, tokens: int, model: str) -> str:
-    """The longest beginning of the text that has at most so many tokens."""
+    """The longest beginning of the text with at most this many tokens."""
     if count_text(text, model) <= tokens:
         return text
     shortest, longest = 0, len(text)
@@ -156,7 +156,7 @@ def completion_object(completion: Completion) -> Json:
 
 
 def event_stream(completion: Completion, *, usage: bool) -> Iterator[str]:
-    """The server-sent events of a streamed completion; with `usage`, one more chunk brings it at the end."""
+    """The server-sent events of a streamed completion; with `usage`, one more chunk has it at the end."""
     head = _head(completion, "chat.completion.chunk")
     if usage:
         head["usage"] = None
@@ -212,7 +212,7 @@ def _usage(completion: Completion) -> Json:
 
 
 def _deltas(choice: Choice, legacy: bool) -> Iterator[Json]:
-    """What a choice is streamed as: first the role, then text or calls word by word."""
+    """The chunks of a choice: first the role, then text or calls word by word."""
     yield {"role": "assistant", "content": None if choice.calls else "", "refusal": None}
     for piece in WORD.findall(choice.content or ""):
         yield {"content": piece}
@@ -243,7 +243,7 @@ CAPACITY = 4
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that answers, and the fingerprint of what answers: it changes when the weights do."""
+    """A model that answers, and its fingerprint, which changes when the weights do."""
 
     model: Model
     fingerprint: str
@@ -259,9 +259,9 @@ class LoadedModels:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Loaded:
-        """The fine-tuned model of this name; any other name is played by the untrained base model.
+        """The fine-tuned model of this name; any other name gets the untrained base model.
 
-        Raises ApiError 404 where there is no such fine-tuned model.
+        Raises ApiError 404 if there is no such fine-tuned model.
         """
         if not is_fine_tuned(name):
             check_model_name(name)
@@ -284,7 +284,7 @@ class LoadedModels:
 
 
 def unknown_model(name: str) -> Exception:
-    """The 404 for a model that is not there."""
+    """The 404 for an unknown model."""
     return not_found(f"The model '{name[:200]}' does not exist.", "model", "model_not_found")
 
 

@@ -1,7 +1,7 @@
-"""Ends the connections of slow clients. Nothing here limits how long our own answer takes.
+"""Closes the connections of slow clients. The time for our own answer is not limited.
 
-uvicorn itself only closes a connection on which no further request comes (`timeout_keep_alive`, 5 seconds). It has
-no option for the rest (https://github.com/Kludex/uvicorn/issues/157).
+uvicorn itself only closes a connection without a further request (`timeout_keep_alive`, 5 seconds). It has no
+option for the rest (https://github.com/Kludex/uvicorn/issues/157).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from orchestrator.server.apierror import ApiError
 HEADER_SECONDS = 10.0
 """From the connection, or the first byte of a further request, to the end of the header."""
 BODY_SECONDS, BODY_BYTES_PER_SECOND = 20.0, 4096
-"""What all waiting for a body may take: these seconds, and one more for every 4096 bytes that came."""
+"""The total wait for a body: this many seconds, and one more for every 4096 bytes received."""
 REST_SECONDS = 5.0
-"""For the rest of a body that nobody reads, since the request was answered without it."""
+"""For the rest of an unread body, if the request was answered without it."""
 READER_SECONDS = 60.0
-"""How long a client may leave what it was sent unread before it gets more."""
+"""How long a client may leave sent data unread before it gets more."""
 
 
 class BodyClock:
@@ -86,7 +86,7 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             super().data_received(data)
-        except h11.LocalProtocolError:  # such as what comes after the last request of a connection
+        except h11.LocalProtocolError:  # for example, data after the last request of a connection
             self.transport.abort()
         if self.conn.their_state is h11.IDLE:
             self._start_reading(HEADER_SECONDS)
@@ -138,7 +138,7 @@ class Connection(H11Protocol):
         return self.conn.their_state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
 
     def _start_reading(self, seconds: float) -> None:
-        """Unless the clock runs already: further bytes don't set it back."""
+        """Unless the clock is running already: further bytes don't reset it."""
         if self._reading is None:
             self._reading = self.loop.call_later(seconds, self.transport.abort)
 

@@ -25,16 +25,16 @@ class Context:
 
     @property
     def profile(self) -> Profile:
-        """The habits of the API this request came by."""
+        """The dialect of the API that this request used."""
         return self.dialect.profile
 
     @property
     def now(self) -> int:
-        """The time in whole Unix seconds, as objects carry it."""
+        """The time in whole Unix seconds, as in objects."""
         return int(self.settings.now())
 
 
 def context(request: Request) -> Context:
-    """The endpoint this request came to."""
+    """The endpoint that received this request."""
     found: Context = request.app.state.context
     return found

@@ -1,7 +1,7 @@
-"""How an API words what the endpoint holds, and what it asks of those who use it.
+"""How an API presents the endpoint's objects, and what it requires of its clients.
 
-Routes read requests and write answers through the dialect of the API a request came by. This one is OpenAI's;
-another API inherits it and says what differs there.
+Routes read requests and write answers through the dialect of the API that the request used. This one is OpenAI's;
+another API inherits it and overrides what differs.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from orchestrator.server.store.records import Checkpoint, DialectName, Event, Fi
 
 
 class Dialect:
-    """OpenAI's API, with the habits of a profile."""
+    """OpenAI's API, with the variations of a profile."""
 
     name: DialectName = "openai"
     job_room: JobRoom | None = None
-    """How many jobs it takes; None for any number."""
+    """The most jobs that it accepts; None for any number."""
 
     def __init__(self, profile: Profile, organization: str) -> None:
         self.profile = profile
         self.organization = organization
 
     def read_job(self, body: Mapping[str, Any]) -> JobSpec:
-        """The job that a create request asks for; ApiError 400 where it is wrong."""
+        """The job in a create request; ApiError 400 if it is wrong."""
         return jobrequest.read(body)
 
     def names(self, base: str, suffix: str | None) -> tuple[str, str]:
-        """The id of a new job, and what its model will be called."""
+        """The id of a new job, and the name of its model."""
         return ids.job_id(), f"ft:{base}:local:{suffix or ''}:{ids.model_token()}"
 
     def check_upload(self, store: Store, size: int, now: float) -> None:
-        """Refuse a file of so many bytes where there is no room for it (ApiError)."""
+        """Refuse a file of this many bytes if there is no room for it (ApiError)."""
 
     def problem(self, path: Path, purpose: str) -> str | None:
-        """Why a file with these bytes can't be used; None where it can, or where jobs find that out."""
+        """Why a file with these bytes can't be used; None if it can, or if only jobs check it."""
         return None
 
     def check_usable(self, file: File, param: str, now: float) -> None:
-        """Refuse a file that a job can't be created with yet, or ever (ApiError)."""
+        """Refuse a file that a job can't be created with, yet or at all (ApiError)."""
 
     def no_job_room(self, error: NoJobRoomError) -> Exception:
-        """What a create request is answered where `job_room` is used up."""
+        """The refusal of a create request when `job_room` is used up."""
         return error
 
     def file(self, file: File, now: float) -> Json:
@@ -72,5 +72,5 @@ class Dialect:
         return objects.checkpoint_object(checkpoint)
 
     def created(self, request: Request, shown: Json) -> Response:
-        """The answer to a request that made an object."""
+        """The response to a request that created an object."""
         return JSONResponse(shown)

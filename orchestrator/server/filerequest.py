@@ -1,4 +1,4 @@
-"""Reads the requests that bring files, with the limits of the official description."""
+"""Reads requests that contain files, with the limits of the official description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.server.requests import WHOLE, Body, OpenBody, Text, parse
 
 MIN_LIFETIME, MAX_LIFETIME = 3600, 2_592_000
 BATCH_LIFETIME = MAX_LIFETIME
-"""How long the questions of a batch are kept where nobody says, by OpenAI's reference (files, create)."""
+"""How long the questions of a batch are kept by default, by OpenAI's reference (files, create)."""
 MAX_UPLOAD_BYTES = 8 << 30
 NAME_LENGTH = 1024
 
@@ -40,7 +40,7 @@ class CompletionBody(Body):
     """POST /uploads/{id}/complete."""
 
     part_ids: list[Any]
-    """Looked up among the parts that there are."""
+    """Looked up among the existing parts."""
     md5: Text | None = None
 
 
@@ -55,7 +55,7 @@ class FormExpiresAfter(ExpiresAfter):
 
 
 class FileForm(OpenBody):
-    """POST /files, but for the file itself."""
+    """POST /files, except for the file itself."""
 
     purpose: Purpose
     expires_after: FormExpiresAfter | None = None
@@ -69,7 +69,7 @@ class FileForm(OpenBody):
 
 
 def read_form(form: FormData) -> FileForm:
-    """The form's fields; ApiError 400 names the parameter that is wrong."""
+    """The form's fields; ApiError 400 names the wrong parameter."""
     expiry = {name: form.get(f"expires_after[{name}]") for name in ("anchor", "seconds")}
     expires_after = expiry if any(value is not None for value in expiry.values()) else None
     return parse(FileForm, {"purpose": form.get("purpose") or None, "expires_after": expires_after})

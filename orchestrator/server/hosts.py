@@ -1,7 +1,7 @@
 """Refuses what web pages make a browser send: requests under a foreign name, and requests from another site.
 
-A page whose name is made to point at this machine (DNS rebinding) sends its own name as the Host. A page that calls
-this address sends its Origin, and browsers add Sec-Fetch-Site. No answer carries CORS headers, so a page could read
+A page whose name resolves to this machine (DNS rebinding) sends its name as the Host. A page that calls this
+address sends its Origin, and browsers add Sec-Fetch-Site. No answer carries CORS headers, so a page could read
 nothing; but without these checks it could start jobs.
 """
 
@@ -57,12 +57,12 @@ class HostCheck:
         if found is None:
             return False
         name = _plain(found.group(1))
-        # A page can't make a browser send an address as the Host unless it came from there.
+        # A page can't make a browser send an address as the Host unless the page came from there.
         return name in self._names or (self._any_address and _is_address(name))
 
 
 def guarded(app: ASGIApp, host: str, allowed: Iterable[str]) -> HostCheck:
-    """The app, served on `host`: it answers to that name, to those of loopback, and to those allowed."""
+    """The app, served on `host`: it answers to that name, to those of loopback, and to the allowed ones."""
     everywhere = _is_address(host) and ipaddress.ip_address(host).is_unspecified
     own = socket.gethostname() if everywhere else host
     return HostCheck(app, (*LOOPBACK, own, *allowed), any_address=everywhere)
@@ -81,7 +81,7 @@ def _is_address(name: str) -> bool:
 
 
 def _is_foreign(headers: Headers, host: str) -> bool:
-    """Whether a page sent this that did not come from this very host and port."""
+    """Whether a page sent this that did not come from exactly this host and port."""
     if headers.get("sec-fetch-site", "none").lower() not in ("none", "same-origin"):
         return True
     origins = headers.getlist("origin")

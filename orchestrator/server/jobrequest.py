@@ -26,7 +26,7 @@ METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What is asked for. `seed` is None where the endpoint has to choose one."""
+    """The contents of the request. `seed` is None if the endpoint chooses it."""
 
     model: str
     training_file: str
@@ -43,12 +43,12 @@ class JobSpec:
 
 
 def read(body: Mapping[str, Any]) -> JobSpec:
-    """The job that a create request asks for; ApiError 400 names the parameter that is wrong or not offered."""
+    """The job in a create request; ApiError 400 names the parameter that is wrong or not supported."""
     return parse(JobBody, body).spec()
 
 
 def check_model_name(name: str) -> None:
-    """Refuse a name that no model can have (400)."""
+    """Refuse an invalid model name (400)."""
     if not _is_model_name(name):
         raise bad_request(f"Invalid value: 'model' {_MODEL_PROBLEM}.", "model", "invalid_value")
 
@@ -70,7 +70,7 @@ def _model_name(name: str) -> str:
 
 
 def _as_part_of_a_name(suffix: str | None) -> str | None:
-    # It becomes one part of the model's name, whose parts are set apart by colons.
+    # It becomes one part of the model's name, whose parts are separated by colons.
     return None if suffix is None else re.sub(r"[^A-Za-z0-9._-]+", "-", suffix)
 
 
@@ -90,11 +90,12 @@ def _pairs(pairs: dict[str, Any]) -> dict[str, Any]:
 Metadata = Annotated[dict[str, Any], AfterValidator(_pairs)]
 """Pairs of strings that an object carries."""
 AUTO = BeforeValidator(lambda value: None if value == "auto" else value)
-"""None is what "auto" means, and leaving the field out."""
+"""None means "auto", like leaving the field out."""
 
 
 class Hyperparameters(Body):
-    """Those of every method. An API that writes them in another way gives a translation as `context`."""
+    """The hyperparameters of every method. An API that writes them in another way passes a translation as
+    `context`."""
 
     n_epochs: Annotated[int | None, Field(ge=1, le=MAX_EPOCHS), WHOLE, AUTO] = None
     batch_size: Annotated[int | None, Field(ge=1, le=MAX_BATCH), WHOLE, AUTO] = None
@@ -153,12 +154,12 @@ class JobBody(Body):
     seed: Annotated[int | None, Field(ge=0, le=MAX_SEED), WHOLE] = None
     method: MethodBody | None = None
     hyperparameters: DpoHyperparameters | None = None
-    """Deprecated: used where `method` has none."""
+    """Deprecated: used if `method` has none."""
     metadata: Metadata | None = None
     integrations: list[Any] | None = None
 
     def spec(self) -> JobSpec:
-        """What is asked for."""
+        """The contents of the request."""
         numbers = self._numbers() or DpoHyperparameters()
         method: Method = "dpo" if self._is_dpo else "supervised"
         beta = numbers.beta if isinstance(numbers, DpoHyperparameters) else None

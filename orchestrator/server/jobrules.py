@@ -1,4 +1,4 @@
-"""What differs in the training of a job by the API that created it."""
+"""The differences in training between the APIs that create jobs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class JobRules:
     """The rules of one API."""
 
     result_file: Callable[[Sequence[Measured]], bytes]
-    """The steps as the API serves them."""
+    """The steps as returned by the API."""
     screen: Callable[[Path], Failure | None]
-    """What the API finds wrong with a file that is valid otherwise."""
+    """The API's objection to an otherwise valid file."""
     most_tokens: int | None
-    """How many tokens, times epochs, one job may train on."""
+    """The most tokens, times epochs, that one job may train on."""
 
 
 OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)

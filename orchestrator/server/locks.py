@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 class FileLock:
-    """An exclusive lock, held until `release`, or until nobody refers to this object, or the process ends.
+    """An exclusive lock, held until `release`, or until nothing refers to this object, or the process ends.
 
-    Where a child process inherited the descriptor, the lock is held until that one ends too.
+    If a child process inherited the descriptor, the lock is held until that one ends too.
     """
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
-        """`descriptor` is that of a lock which the parent process took and handed down."""
+        """`descriptor` is that of a lock which the parent process took and passed on."""
         self._path = path
         self._descriptor = descriptor
 
@@ -35,13 +35,13 @@ class FileLock:
         return True
 
     def sign(self) -> None:
-        """Write this process's id into the held lock's file, for whoever wants to know."""
+        """Write this process's id into the held lock's file, for information."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let go of the lock; a child process that inherited it keeps it."""
+        """Release the lock; a child process that inherited it keeps it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -50,7 +50,7 @@ class FileLock:
         self.release()
 
     def discard(self) -> None:
-        """Release the lock and delete its file; only for a lock nobody will want again."""
+        """Release the lock and delete its file; only for a lock that will not be needed again."""
         self._path.unlink(missing_ok=True)
         self.release()
 
@@ -61,7 +61,7 @@ def job_lock(folder: Path, job_id: str, descriptor: int | None = None) -> FileLo
 
 
 def slot_locks(folder: Path, slots: int) -> list[FileLock]:
-    """One for each job that may train at the same time."""
+    """One per job that may train at the same time."""
     return [FileLock(folder / f"slot-{number}.lock") for number in range(slots)]
 
 

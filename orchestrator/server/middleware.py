@@ -1,5 +1,5 @@
-"""What every request passes first: its id, a check of who sends it, and the promise of a JSON answer whatever goes
-wrong."""
+"""The first steps of every request: its id, the check of its sender, and the guarantee of a JSON answer, even for
+errors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 Check = Callable[[Scope], None]
-"""Raises ApiError where the request may not go on."""
+"""Raises ApiError if the request must not continue."""
 Body = Callable[[ApiError], dict[str, Any]]
-"""How an API words a refusal."""
+"""The form of an API's refusal."""
 
 
 class ApiMiddleware:
-    """ASGI middleware. An exception never leaves it: an in-process client would meet it instead of an answer."""
+    """ASGI middleware. An exception never leaves it: an in-process client would get it instead of an answer."""
 
     def __init__(self, app: ASGIApp, check: Check, body: Body = ApiError.body) -> None:
         self._app = app
@@ -53,14 +53,14 @@ class ApiMiddleware:
 
 
 class KeyCheck:
-    """Asks for a bearer key under one path."""
+    """Requires a bearer key under one path."""
 
     def __init__(self, api_key: str | None, path: str) -> None:
         self._api_key = api_key
         self._path = path
 
     def __call__(self, scope: Scope) -> None:
-        """Raise ApiError 401 where the key is missing or wrong."""
+        """Raise ApiError 401 if the key is missing or wrong."""
         if self._api_key is None or not scope["path"].startswith(self._path):
             return
         kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
@@ -71,7 +71,7 @@ class KeyCheck:
 
 
 def _body_of(receive: Receive) -> Receive:
-    """In process, a client that can't go on with its body says so by an error out of `receive`: it is gone."""
+    """In process, a client that can't finish its body raises an error from `receive`: it is gone."""
 
     async def read() -> Message:
         try:
@@ -100,9 +100,9 @@ class _Answer:
 def _refusal(error: Exception, request_id: str) -> ApiError:
     if isinstance(error, ApiError):
         return error
-    if isinstance(error, OSError | sqlite3.Error):  # a full disk, say: the trace would explain nothing
+    if isinstance(error, OSError | sqlite3.Error):  # a full disk, for example: the trace would explain nothing
         log.error("Request %s failed: %s", request_id, error)
-        return ApiError(500, f"The endpoint cannot use its store: {error}", kind="server_error")
+        return ApiError(500, f"The endpoint can't use its store: {error}", kind="server_error")
     log.error("Request %s failed", request_id, exc_info=error)
     message = f"The endpoint had an error while it processed the request {request_id}."
     return ApiError(500, message, kind="server_error")

@@ -1,6 +1,6 @@
-"""The JSON objects of the API, as the official description has them (OpenAI's OpenAPI document, version 2.3.0).
+"""The JSON objects of the API, as in the official description (OpenAI's OpenAPI document, version 2.3.0).
 
-One status is missing there: pause and resume exist, so a paused job is called `paused`, as real answers do.
+It lacks one status: pause and resume exist, so a paused job is called `paused`, as in real answers.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def model_object(model: FineTunedModel, organization: str) -> Json:
 
 
 def stand_in_object(name: str, created: int) -> Json:
-    """A base model whose part the local trainer plays."""
+    """A base model that the local trainer replaces."""
     return {"id": name, "object": "model", "created": created, "owned_by": "local-stand-in"}
 
 
@@ -142,7 +142,7 @@ def deleted(object_id: str, kind: str) -> Json:
 
 
 def page(objects: Sequence[Json], has_more: bool, profile: Profile, *, ends: bool = False) -> Json:
-    """A list; with `ends` it names its first and last object, which the description wants to be strings always."""
+    """A list; with `ends` it names its first and last object, which must always be strings by the description."""
     shown: Json = {"object": "list", "data": list(objects)}
     if profile.has_more:
         shown["has_more"] = has_more

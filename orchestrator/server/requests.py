@@ -1,7 +1,7 @@
-"""Reads what a request carries, and refuses what cannot be read.
+"""Reads requests, and refuses invalid ones.
 
-Each body is described by a model, a subclass of `Body`. All that pydantic finds wrong with one becomes an ApiError
-here, with the path of the field as `param`.
+Each body is described by a model, a subclass of `Body`. pydantic's errors become an ApiError, with the path of the
+field as `param`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Body(BaseModel):
             return values
         known = cls.__pydantic_fields__
         if cls.model_config["extra"] == "forbid" and not values.keys() <= known.keys():
-            # Only the first: pydantic would list them all, and a body has room for millions.
+            # Only the first: pydantic would list them all, and a body can hold millions.
             raise wrong("", next(name for name in values if name not in known), code="unknown_parameter")
         if None not in values.values():
             return values
@@ -46,7 +46,7 @@ class Body(BaseModel):
 
 
 class OpenBody(Body):
-    """A JSON object that may have fields which are not declared; they are not read."""
+    """A JSON object that may have undeclared fields; they are not read."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -55,16 +55,16 @@ B = TypeVar("B", bound=Body)
 
 
 async def read(request: Request, kind: type[B]) -> B:
-    """The request's body as this model; ApiError 400 names the parameter that is wrong."""
+    """The request's body as this model; ApiError 400 names the wrong parameter."""
     return parse(kind, await json_object(request))
 
 
 def parse(kind: type[B], values: Mapping[str, Any], *, context: object = None) -> B:
-    """The values as this model; ApiError 400 names the parameter that is wrong."""
+    """The values as this model; ApiError 400 names the wrong parameter."""
     try:
         return kind.model_validate(values, context=context)
     except ValidationError as error:
-        # As the real ones do: what is missing first, then the first that is wrong.
+        # Like the real ones: first what is missing, then the first wrong one.
         errors = error.errors(include_url=False)
         raise _refusal(min(errors, key=lambda each: each["type"] != "missing" or len(each["loc"]) > 1)) from error
 
@@ -73,7 +73,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     """The request's body, which must be one JSON object (else 400, 413 or 415)."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
-        message = f"Unsupported content type {kind or '(none)'!r}: this method takes application/json only."
+        message = f"Unsupported content type {kind or '(none)'!r}: this method accepts only application/json."
         raise ApiError(415, message, code="unsupported_content_type")
     value = await read_json(request)
     if not isinstance(value, dict):
@@ -111,7 +111,7 @@ def _as_sent(value: Any, check: Any) -> Any:
 WHOLE = BeforeValidator(_whole)
 """For an `int`: JSON makes no difference between 3 and 3.0."""
 AS_SENT = WrapValidator(_as_sent)
-"""For a `float`: 2 is given back as 2, not as 2.0."""
+"""For a `float`: 2 is returned as 2, not as 2.0."""
 
 Text = Annotated[str, Field(min_length=1)]
 """A string that is not empty."""
@@ -142,7 +142,7 @@ _OPENINGS = {
     "unsupported_parameter": "Unsupported parameter",
     "unsupported_value": "Unsupported value",
 }
-"""How the message begins for a code; "Invalid value" for the others."""
+"""The beginning of the message for a code; "Invalid value" for the others."""
 _TEXTS = {
     "missing": (MISSING, ""),
     "string_type": (INVALID_TYPE, "must be a string"),
@@ -162,13 +162,13 @@ _TEXTS = {
     "greater_than_equal": (INVALID_VALUE, "must be at least {ge}, not {input}"),
     "less_than_equal": (INVALID_VALUE, "must be at most {le}, not {input}"),
 }
-"""The code and the text for each type of error that the models of the server can meet."""
+"""The code and the text for each type of error that the server's models can produce."""
 
 
 def wrong(problem: str, *at: str | int, code: str = INVALID_VALUE) -> PydanticCustomError:
-    """For a validator to raise: the problem goes on after the name of the field.
+    """For a validator to raise: the problem continues the sentence after the field's name.
 
-    `at` is the way from what is validated to the field that is wrong.
+    `at` is the path from the validated value to the wrong field.
     """
     return PydanticCustomError(code, "{problem}", {"problem": problem, "at": at})
 

@@ -1,4 +1,4 @@
-"""The result file of a job, in the forms that services give it."""
+"""The result file of a job, in the formats of the services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
 
 
 def result_file(steps: Sequence[Measured]) -> bytes:
-    """The steps as CSV, base64-encoded as the official service serves it. A missing number is an empty cell."""
+    """The steps as CSV, base64-encoded as by the official service. A missing number is an empty cell."""
     return base64.b64encode(csv_of(steps, HEADER))
 
 

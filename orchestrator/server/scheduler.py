@@ -1,8 +1,8 @@
-"""Starts a worker process for every job that waits, and starts it again when it died before the job ended; has
-batches answered meanwhile.
+"""Starts a worker process for every waiting job, and restarts it if it dies before the job ends; also has batches
+answered.
 
-Any number of processes may schedule the same store: what is at work is known from the workers' file locks alone,
-so nobody has to tell the others.
+Any number of processes may schedule the same store: the workers' file locks alone show what is being worked on, so
+the processes need no other communication.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from orchestrator.server.store.records import Failure, JobStatus
 BUSY_SECONDS = 0.05
 """Between two looks while there is work."""
 IDLE_SECONDS = 1.0
-"""Between two looks while there is none; a job created in this process is noticed at once all the same."""
+"""Between two looks while there is none; a job created in this process is still noticed at once."""
 DEATHS_ALLOWED = 5
-"""A job whose worker died more often than this under our eyes has failed."""
+"""A job whose worker died more often than this, as seen by this process, has failed."""
 FAREWELL_SECONDS = 2.0
-"""What a worker gets to end by itself."""
+"""The time that a worker gets to end before it is killed."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ Worker = subprocess.Popen[bytes]
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to start the worker of a job: its lock, and that of a place for training if one was free."""
+    """The right to start the worker of a job: its lock, and a training slot's if one was free."""
 
     job_id: str
     lock: FileLock
@@ -53,19 +53,20 @@ class Claim:
 
     @property
     def descriptors(self) -> list[int]:
-        """Of the locks held: the job's, then the place's."""
+        """The held locks: the job's, then the slot's."""
         held = [lock.descriptor for lock in (self.lock, self.slot) if lock is not None]
         return [descriptor for descriptor in held if descriptor is not None]
 
     def release(self) -> None:
-        """Let go of the locks; the worker that inherited them keeps them."""
+        """Release the locks; the worker that inherited them keeps them."""
         for lock in (self.lock, self.slot):
             if lock is not None:
                 lock.release()
 
 
 class Scheduler:
-    """Keeps up to `settings.max_training` jobs of the store in training, and its batches going, while `running`."""
+    """Keeps up to `settings.max_training` jobs of the store in training, and works on its batches, while
+    `running`."""
 
     def __init__(self, store: Store, settings: Settings, batches: BatchRunner) -> None:
         self._store = store
@@ -77,7 +78,7 @@ class Scheduler:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Schedule for as long as the block lasts; its workers end with it, their jobs stay as they are."""
+        """Schedule for the duration of the block; its workers end with it, and their jobs stay as they are."""
         self._news = asyncio.Event()
         loop = asyncio.create_task(self._loop(self._news), name="ftorch endpoint scheduler")
         try:
@@ -116,7 +117,7 @@ class Scheduler:
         return BUSY_SECONDS if waiting or self._workers else IDLE_SECONDS
 
     def _take_leave(self) -> list[str]:
-        """Forget the workers that ended; returns the jobs that killed theirs once too often."""
+        """Remove the workers that ended; returns the jobs whose workers died too often."""
         hopeless = []
         for job_id, worker in list(self._workers.items()):
             if worker.poll() is None:
@@ -159,7 +160,7 @@ class Scheduler:
         return job_id not in self._workers and self._deaths[job_id] <= DEATHS_ALLOWED
 
     def _start(self, claim: Claim) -> Worker:
-        """Start the worker and hand it the claim's locks."""
+        """Start the worker and pass it the claim's locks."""
         inherited = [str(descriptor) for descriptor in claim.descriptors]
         folder, slots = self._store.folder.resolve(), self._settings.max_training
         arguments = [str(folder), claim.job_id, str(slots), *inherited]
@@ -178,7 +179,7 @@ class Scheduler:
         job = self._store.jobs.get(job_id)
         message = (
             f"The process that trains this job died {self._deaths[job_id]} times. "
-            f"What it said last stands in {self._store.folder / 'worker.log'}."
+            f"Its last output is in {self._store.folder / 'worker.log'}."
         )
         if job is not None:
             with contextlib.suppress(NoLongerRunningError):

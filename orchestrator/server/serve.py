@@ -24,18 +24,18 @@ BACKLOG = 2048
 
 
 def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
-    """Serve until interrupted; port 0 takes any free one. The address is printed on stderr once it answers there.
+    """Serve until interrupted; port 0 takes any free one. The address is printed on stderr once it answers.
 
-    Off loopback there is always a key: where the settings have none, one is drawn, and printed beside the address.
-    Raises ServerMissing where uvicorn is not installed, AddressUnusable where the address is taken or not ours, and
-    what `create_app` raises.
+    Off loopback there is always a key: if the settings have none, one is drawn, and printed with the address.
+    Raises ServerMissing if uvicorn is not installed, AddressUnusable if the address is taken or not ours, and what
+    `create_app` raises.
     """
     _require_uvicorn()
     with _bind(host, port) as listener:
         drawn = None if settings.api_key or _is_loopback(listener) else f"ftorch-{secrets.token_urlsafe(24)}"
         settings = replace(settings, api_key=settings.api_key or drawn)
         server = _announcing(_config(store_dir, host, settings), lambda: _announce(listener, settings, drawn))
-        # Ctrl-C is how a server is ended: uvicorn closes everything in order and then raises it once more.
+        # A server is ended with Ctrl-C: uvicorn closes everything in order and then raises it once more.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -57,7 +57,7 @@ def _config(store_dir: Path, host: str, settings: Settings) -> uvicorn.Config:
 
 
 def _announcing(config: uvicorn.Config, announce: Callable[[], None]) -> uvicorn.Server:
-    """A server that announces itself when it listens to signals too: who reads the address may end it at once."""
+    """A server that announces itself once it listens to signals too: a reader of the address may end it at once."""
     import uvicorn
 
     class Announcing(uvicorn.Server):
@@ -74,8 +74,8 @@ def _bind(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         raise AddressUnusable(address=f"{host}:{port}", reason=error) from error
-    # Connections inherit this. asyncio would set it only on sockets made with a protocol number, which this one has
-    # not; without it every answer on a kept connection waits 40 ms for the client's delayed acknowledgement.
+    # Connections inherit this. asyncio would set it only on sockets made with a protocol number, unlike this one;
+    # without it every answer on a kept connection waits 40 ms for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -101,7 +101,7 @@ def _announce(listener: socket.socket, settings: Settings, drawn: str | None) ->
 
 
 def _azure_lines(place: str, azure: AzureSettings, has_key: bool) -> str:
-    """What a user needs to know of the resource; the key itself is never shown."""
+    """What a user needs to know about the resource; the key itself is never shown."""
     header = "the resource's key" if has_key else "any text"
     return "\n".join(
         [

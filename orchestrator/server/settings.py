@@ -1,4 +1,4 @@
-"""How one endpoint is run: the only things a caller chooses."""
+"""The settings of one endpoint, chosen by the caller."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class AzureSettings:
     account: str = "ftorch"
     location: str = "swedencentral"
     signed_in_only: bool = False
-    """Requests without a key or a token are refused even where no key was set."""
+    """Requests without a key or a token are refused even if no key was set."""
     token_seconds: float = 3600.0
-    """How long a token lives."""
+    """How long a token is valid."""
     file_seconds: float = 1.0
     """From the upload of a file until it is `processed` or in `error`."""
     files: int = 100
@@ -32,13 +32,13 @@ class AzureSettings:
     all_bytes: int = 1 << 30
     room: JobRoom = field(default_factory=lambda: JobRoom(waiting=20, jobs=100))
     imports_from_here: bool = True
-    """Whether files may be imported from this very machine; not for a resource that others can reach."""
+    """Whether files may be imported from this machine; not for a resource that others can reach."""
     ignored_hyperparameters: frozenset[str] = frozenset()
-    """Taken without a word, and neither used nor given back (https://github.com/openai/openai-python/issues/1276)."""
+    """Accepted silently, and neither used nor returned (https://github.com/openai/openai-python/issues/1276)."""
     deployments: int = 10
     """Of fine-tuned models."""
     capacity: int = 250
-    """Thousand tokens a minute that all deployments of fine-tuned models may have together."""
+    """Thousand tokens per minute for all deployments of fine-tuned models together."""
     deploying_seconds: float = 1.0
     """From the request until the deployment is called Succeeded."""
     warming_seconds: float = 1.0
@@ -46,46 +46,46 @@ class AzureSettings:
     deleting_seconds: float = 20.0
     """How long the name of a deleted deployment can't be used again."""
     idle_seconds: float = 15 * DAY
-    """A deployment of a fine-tuned model that nobody calls so long is deleted."""
+    """A deployment of a fine-tuned model that is unused for this long is deleted."""
     developer_seconds: float = DAY
-    """How long a deployment of the developer tier lives."""
+    """The lifetime of a deployment of the developer tier."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of the one who starts the endpoint; none of them is stored."""
+    """Settings of an endpoint's start; none of them is stored."""
 
     max_training: int = 2
     """Jobs trained at once, over all processes that share the store."""
     trainer: str = "tiny"
-    """The trainer of jobs created from now on (a key of `trainers.NAMES`)."""
+    """The trainer of new jobs (a key of `trainers.NAMES`)."""
     api_key: str | None = None
-    """The bearer every request must carry. None lets everybody in, or has `serve` draw one off loopback."""
+    """The bearer key of every request. None accepts everybody; off loopback, `serve` then draws a key."""
     hosts: tuple[str, ...] = ()
-    """Further names that a served endpoint answers to, such as that of a proxy before it."""
+    """Additional host names of a served endpoint, such as that of a proxy before it."""
     now: Callable[[], float] = time.time
     """The clock, in Unix seconds."""
     profile: ProfileName = "openai"
-    """Whose habits the answers show: the official description's, or those recorded from a compatible host."""
+    """The host that the answers imitate: the official description, or answers recorded from a compatible host."""
     organization: str = "org-local"
-    """What job objects carry as `organization_id`."""
+    """The `organization_id` in job objects."""
     azure: AzureSettings | None = None
-    """The resource whose API is served as well; None where there is none."""
+    """The resource whose API is served as well; None if there is none."""
 
 
-# --- Profiles: the habits of other endpoints, so that a client can be tried against each ----------------------
+# --- Profiles: the behaviour of other endpoints, so that a client can be tried against each -------------------
 #
-# `openai` follows the official description to the letter. `nebius` shows what was recorded from that host: a job
-# is running from its first answer on, files have no status, lists say nothing of further pages and take no
-# cursor, events come oldest first.
+# `openai` follows the official description exactly. `nebius` imitates what was recorded from that host: a job is
+# running from its first answer on, files have no status, lists do not mention further pages and ignore cursors,
+# events come oldest first.
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What differs between hosts that speak the same API."""
+    """The differences between hosts with the same API."""
 
     pages: bool = True
-    """Lists obey `after`."""
+    """Lists follow `after`."""
     has_more: bool = True
     """Lists say whether there is more."""
     list_ends: bool = True
@@ -93,12 +93,12 @@ class Profile:
     file_status: bool = True
     """Files carry a status."""
     shows_waiting: bool = True
-    """A job that waits says so; otherwise it is called running."""
+    """A waiting job has that status; otherwise it is called running."""
     events_newest_first: bool = True
     metadata: bool = True
-    """Jobs give back the metadata they were created with, and lists filter by it."""
+    """Jobs return the metadata they were created with, and lists filter by it."""
     flat_hyperparameters: bool = False
-    """Hyperparameters stand at the top level only, and "auto" is null."""
+    """Hyperparameters are only at the top level, and "auto" is null."""
 
 
 PROFILES: dict[ProfileName, Profile] = {

@@ -1,6 +1,6 @@
 """The process that works on one job: it checks the job's files, waits for nothing, trains, and ends.
 
-It may be killed at any moment: the kernel then frees its locks, and the next worker goes on from the last
+It may be killed at any moment: the kernel then frees its locks, and the next worker continues from the last
 checkpoint.
 """
 
@@ -39,10 +39,10 @@ Task = Callable[[Job], None]
 
 
 def main(store_dir: str, job_id: str, slots: str, job_lock_fd: str, slot_fd: str = "") -> None:
-    """Work on the job as far as it goes now.
+    """Work on the job as far as possible now.
 
-    The lock of the job, and that of a place for training if one was free, come as open descriptors from the
-    parent: so no job is ever started twice, and no lock is free for a moment in between.
+    The lock of the job, and a training slot's if one was free, come as open descriptors from the parent: so no job
+    is ever started twice, and no lock is free for a moment in between.
     """
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -56,7 +56,7 @@ def main(store_dir: str, job_id: str, slots: str, job_lock_fd: str, slot_fd: str
 
 
 def work(store: Store, job_id: str, slots: int, *, has_slot: bool) -> None:
-    """Take the job from where it stands to the next place where it has to wait, or to its end."""
+    """Take the job from its present state to the next state in which it has to wait, or to its end."""
     job = store.jobs.get(job_id)
     with contextlib.suppress(NoLongerRunningError):
         if job is not None and job.status is JobStatus.VALIDATING_FILES:
@@ -75,7 +75,7 @@ def _validate(store: Store, job: Job) -> None:
 
 
 def _failing_cleanly(store: Store, job: Job, task: Task) -> None:
-    """Run one part of the work. What is wrong with the job ends the job; a sick machine, this process only."""
+    """Run one part of the work. An error of the job ends the job; an error of the machine, only this process."""
     try:
         task(job)
     except (NoLongerRunningError, OSError, sqlite3.Error):
@@ -93,13 +93,13 @@ def _failing_cleanly(store: Store, job: Job, task: Task) -> None:
 
 SHOWN_NOTES = 5
 _ADVICE = "FT6"
-"""What only the whole file shows is for its author, before the upload; no service says such things of a job."""
+"""Findings that need the whole file are for its author, before the upload; no service reports them on a job."""
 
 Role = Literal["training_file", "validation_file"]
 
 
 class JobFailedError(Exception):
-    """This job cannot succeed; `failure` is what its object will carry."""
+    """This job cannot succeed; `failure` goes into its object."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -108,16 +108,16 @@ class JobFailedError(Exception):
 
 @dataclass(frozen=True)
 class Validated:
-    """What the checks found: tokens of one epoch, and notes for the owner."""
+    """The results of the checks: tokens of one epoch, and notes for the owner."""
 
     training_tokens: int
     notes: Sequence[str]
 
 
 def validate_files(store: Store, job: Job, now: float) -> Validated:
-    """Check the training file and, where there is one, the validation file.
+    """Check the training file and the validation file, if there is one.
 
-    Raises JobFailedError with the first line that is wrong.
+    Raises JobFailedError with the first invalid line.
     """
     report = _check(store, job, "training_file", now)
     notes = _notes("Training file", report)
@@ -127,7 +127,7 @@ def validate_files(store: Store, job: Job, now: float) -> Validated:
 
 
 def file_blob(store: Store, job: Job, role: Role, now: float) -> str:
-    """The blob of the job's file; JobFailedError where the file was deleted after the job was created."""
+    """The blob of the job's file; JobFailedError if the file was deleted after the job was created."""
     file_id = job.training_file if role == "training_file" else job.validation_file
     file = store.files.get(file_id or "", now)
     if file is None:
@@ -180,13 +180,13 @@ def rules_of(job: Job) -> JobRules:
     return AZURE
 
 
-# --- Training one job from its files to its model --------------------------------------------------------------
+# --- Training one job from its files to its model ---------------------------------------------------------------
 
 
 def train(store: Store, job: Job, now: Callable[[], float]) -> None:
-    """Train the job, going on from its last checkpoint if it has one, and record its model.
+    """Train the job, from its last checkpoint if it has one, and record its model.
 
-    Raises JobFailedError where it cannot succeed, NoLongerRunningError where it was paused or cancelled meanwhile.
+    Raises JobFailedError if it cannot succeed, NoLongerRunningError if it was paused or cancelled meanwhile.
     """
     training_rows = _rows(store.blobs.path(file_blob(store, job, "training_file", now())))
     validation_rows = _validation_rows(store, job, now())
@@ -210,7 +210,7 @@ def train(store: Store, job: Job, now: Callable[[], float]) -> None:
 
 
 def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
-    # A job that started before has its numbers already; resolving them again gives the same.
+    # A job that was started before has its numbers already; resolving them again gives the same.
     return school.resolve(
         examples,
         n_epochs=job.n_epochs if job.n_epochs == "auto" else int(job.n_epochs),
@@ -238,8 +238,8 @@ def _opening(job: Job, checkpoint: Checkpoint | None) -> str:
         else "from the start, as it has no checkpoint yet"
     )
     if job.status is JobStatus.RUNNING:
-        return f"The process that trained this job ended before the job did; it goes on {place}"
-    return f"Fine-tuning job goes on {place}"
+        return f"The process that trained this job ended before the job did; it continues {place}"
+    return f"Fine-tuning job continues {place}"
 
 
 def _validation_rows(store: Store, job: Job, now: float) -> list[dict[str, Any]]:
@@ -279,13 +279,13 @@ def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: b
 
 # --- Recording what a training reports -------------------------------------------------------------------------
 #
-# Often enough to follow it, seldom enough not to slow it.
+# Often enough to follow the training, and rarely enough not to slow it.
 
 
 WRITE_SECONDS = 0.05
-"""Steps are gathered this long: a request to stop is seen that fast, and a commit costs about as much as a step."""
+"""Steps are collected for this long: a request to stop takes effect as fast; a commit takes as long as a step."""
 METRICS_EVENTS = 200
-"""About as many metrics events a job gets, however many steps it has; the result file has them all."""
+"""The approximate number of metrics events of a job, however many its steps; the result file has all steps."""
 
 
 class Recorder:
@@ -301,14 +301,14 @@ class Recorder:
         self._waiting: list[Step] = []
 
     def step(self, step: Step) -> None:
-        """Take one step; it is written within WRITE_SECONDS of the next ones."""
+        """Take one step; it is written together with those of the next WRITE_SECONDS."""
         self._done += 1
         self._waiting.append(step)
         if time.monotonic() - self._written >= WRITE_SECONDS:
             self.flush()
 
     def checkpoint(self, step: Step, weights: bytes) -> None:
-        """Write the steps so far, then the checkpoint: it never stands before what led to it."""
+        """Write the steps so far, then the checkpoint: it is never recorded before the steps that led to it."""
         self.flush()
         job, number = self._job, step.step
         blob = self._store.blobs.put(weights)
@@ -322,7 +322,7 @@ class Recorder:
             raise
 
     def flush(self) -> None:
-        """Write the steps that wait."""
+        """Write the collected steps."""
         steps, self._waiting = self._waiting, []
         self._written = time.monotonic()
         if steps:
@@ -350,7 +350,8 @@ def _metrics(step: Step) -> Metrics:
 
 
 def _numbers(step: Step) -> dict[str, float]:
-    """The measurements under their official names; one that is missing or not finite has no place in JSON."""
+    """The measurements by their official names; a missing or non-finite one is left out, as JSON has no such
+    number."""
     named = {
         "train_loss": step.train_loss,
         "train_mean_token_accuracy": step.train_accuracy,
@@ -383,8 +384,8 @@ PR_SET_PDEATHSIG = 1
 def end_with_parent() -> None:
     """End this process as soon as the parent closes its end of our standard input or dies.
 
-    The pipe alone is enough on every system; Linux's death signal also covers a pipe end that some other child of
-    the parent inherited.
+    The pipe alone is enough on every system; Linux's death signal also covers a pipe end that another child of the
+    parent inherited.
     """
     threading.Thread(target=_exit_at_end_of_input, name="lifeline", daemon=True).start()
     if sys.platform == "linux":

@@ -85,7 +85,7 @@ async def test_events_tell_the_story_newest_first(training, submit, reach, messa
     done = await reach(training, job.id, "succeeded")
     assert await messages(training, job.id) == [
         f"Created fine-tuning job: {job.id}",
-        f"local: tiny stands in for {BASE}; its numbers say nothing about the real model",
+        f"local: tiny trains in place of {BASE}; its metrics say nothing about the real model",
         f"Validating training file: {job.training_file}",
         "Files validated, moving job to queued state",
         "Fine-tuning job started",

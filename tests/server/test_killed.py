@@ -61,7 +61,7 @@ async def test_a_killed_trainer_goes_on_from_its_checkpoint(
     os.kill(_worker(tmp_path / "endpoint", job.id), signal.SIGKILL)
     done = await reach(training, job.id, "succeeded")
     told = await messages(training, job.id)
-    assert sum("it goes on from the checkpoint at step" in text for text in told) == 1
+    assert sum("it continues from the checkpoint at step" in text for text in told) == 1
     assert sum(text.startswith("New fine-tuned model created") for text in told) == 1
     models = [model.id async for model in training.models.list() if model.id.startswith("ft:")]
     assert [name for name in models if "ckpt" not in name] == [done.fine_tuned_model]
@@ -77,7 +77,7 @@ async def test_a_trainer_killed_before_its_first_checkpoint_starts_again_and_say
     os.kill(_worker(tmp_path / "endpoint", job.id), signal.SIGKILL)
     await reach(training, job.id, "succeeded")
     told = await messages(training, job.id)
-    assert sum("it goes on from the start, as it has no checkpoint yet" in text for text in told) == 1
+    assert sum("it continues from the start, as it has no checkpoint yet" in text for text in told) == 1
 
 
 async def test_metrics_of_steps_trained_twice_are_told_once(training, tmp_path, submit, reach, checkpointed):
@@ -131,7 +131,7 @@ async def test_two_hosts_of_one_store_train_each_job_once(tmp_path, connect, sub
         for job in jobs:
             told = await messages(client, job.id)
             assert told.count("Fine-tuning job started") == 1
-            assert not any("goes on" in text for text in told)
+            assert not any("continues" in text for text in told)
 
 
 async def test_a_trainer_that_always_dies_fails_its_job(app, client, submit, reach, monkeypatch):

@@ -34,7 +34,9 @@ async def test_a_paused_job_goes_on_from_its_checkpoint(training, submit, reach,
     await reach(training, job.id, "succeeded")
     told = await messages(training, job.id)
     assert told.count("Fine-tuning job paused") == 1
-    (went_on,) = [text for text in told if text.startswith("Fine-tuning job goes on from the checkpoint at step ")]
+    (went_on,) = [
+        text for text in told if text.startswith("Fine-tuning job continues from the checkpoint at step ")
+    ]
     assert int(went_on.rpartition(" ")[2]) >= checkpoint.step_number
 
 

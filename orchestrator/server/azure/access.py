@@ -1,4 +1,4 @@
-"""Who may do what: keys for the data plane, tokens for it and for the management of the resource."""
+"""Access rights: keys for the data plane, tokens for it and for the management of the resource."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core
 
 
 class Right(Enum):
-    """What a role may allow."""
+    """The permissions of a role."""
 
     READ = auto()
-    """Look at files, jobs and deployments."""
+    """Read files, jobs and deployments."""
     INFER = auto()
     """Ask models."""
     TRAIN = auto()
@@ -47,15 +47,15 @@ IDENTITIES: dict[str, Collection[Right]] = {
     "openai-user": (Right.READ, Right.INFER),
     "no-role": (),
 }
-"""Client ids whose tokens may not do everything, named after their role: Cognitive Services OpenAI Contributor,
-Cognitive Services OpenAI User, and none at all. Any other client id has those roles and Contributor."""
+"""Client ids with restricted tokens, named after their role: Cognitive Services OpenAI Contributor, Cognitive
+Services OpenAI User, and none at all. Any other client id has those roles and Contributor."""
 
 _NO_KEY = "Access denied due to invalid subscription key or wrong API endpoint."
 _BAD_TOKEN = "Unauthorized: the access token is invalid, has expired, or is not for {audience}."
 
 
 class DataAccess:
-    """Lets a request of the data plane through, by key or by token."""
+    """Admits requests of the data plane, by key or by token."""
 
     def __init__(self, api_key: str | None, signed_in_only: bool, tokens: Tokens, bearer_keys: bool) -> None:
         self._api_key = api_key
@@ -64,7 +64,7 @@ class DataAccess:
         self._bearer_keys = bearer_keys
 
     def __call__(self, scope: Scope) -> None:
-        """Raise AzureError 401 or 403 where the request may not go on."""
+        """Raise AzureError 401 or 403 if the request must not continue."""
         headers = Headers(scope=scope)
         bearer = _bearer(headers)
         if self._is_key(headers.get("api-key")) or (self._bearer_keys and self._is_key(bearer)):
@@ -81,13 +81,13 @@ class DataAccess:
 
 
 class ManagementAccess:
-    """Lets a request of the management plane through, by token alone."""
+    """Admits requests of the management plane, only by token."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     def __call__(self, scope: Scope) -> None:
-        """Raise AzureError 401 or 403 where the request may not go on."""
+        """Raise AzureError 401 or 403 if the request must not continue."""
         bearer = _bearer(Headers(scope=scope))
         if bearer is None:
             message = "Authentication failed. The 'Authorization' header is missing."
@@ -122,7 +122,7 @@ def _check_data_right(claims: Claims, scope: Scope) -> None:
     right = _data_right(scope["method"], scope["path"])
     if right in _rights(claims):
         return
-    # Asking a model without the role is answered 401 in recorded answers, all else 403; the code is the same.
+    # Asking a model without the role gives 401 in recorded answers, everything else 403; the code is the same.
     status = 401 if right is Right.INFER else 403
     action = {Right.READ: "read", Right.INFER: "deployments/chat/completions/action"}.get(right, "write")
     message = (
@@ -144,7 +144,7 @@ def _no_management_right(claims: Claims, action: str) -> str:
     return f"The client '{claims.appid}' does not have authorization to perform action '{named}' on this account."
 
 
-# --- Tokens as Entra ID would issue them: signed, short-lived, for one audience and one identity --------------
+# --- Tokens like those of Entra ID: signed, short-lived, for one audience and one identity --------------------
 
 
 _HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -153,7 +153,7 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token says. Times are Unix seconds."""
+    """The contents of a token. Times are Unix seconds."""
 
     aud: str
     """The service it is for, such as https://cognitiveservices.azure.com."""
@@ -164,11 +164,11 @@ class Claims:
 
 
 class BadTokenError(Exception):
-    """The token is not one of ours, or has expired."""
+    """The token was not issued by this store, or has expired."""
 
 
 class Tokens:
-    """Issues and reads the tokens of one store; they outlive the process, as its secret lies in the store."""
+    """Issues and reads the tokens of one store; they survive the process, as the store has its secret."""
 
     def __init__(self, folder: Path, lifetime: float, now: Callable[[], float]) -> None:
         self.lifetime = lifetime
@@ -176,14 +176,14 @@ class Tokens:
         self._now = now
 
     def issue(self, audience: str, identity: str) -> tuple[str, Claims]:
-        """A token for the audience, and what it says."""
+        """A token for the audience, and its contents."""
         now = self._now()
         claims = Claims(audience, identity, int(now), int(now + self.lifetime))
         text = f"{_encoded(_HEADER)}.{_encoded(asdict(claims))}"
         return f"{text}.{self._signature(text)}", claims
 
     def read(self, token: str) -> Claims:
-        """What a token says; BadTokenError where it was not issued here or its time is over."""
+        """The contents of a token; BadTokenError if it was not issued by this store or has expired."""
         text, _, signature = token.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
             raise BadTokenError
@@ -202,13 +202,13 @@ def looks_like_token(text: str) -> bool:
 
 
 def _kept_secret(path: Path) -> bytes:
-    """The secret in this file, which is made, for its owner alone, where it is missing."""
+    """The secret in this file; if it is missing, it is made, readable only for its owner."""
     with suppress(FileExistsError):
         unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(_SECRET_BYTES))
         with suppress(FileExistsError):
-            os.link(unfinished, path)  # whole at once, and never over that of another process
+            os.link(unfinished, path)  # complete at once, and never over that of another process
         unfinished.unlink()
     return path.read_bytes()
 
@@ -229,7 +229,7 @@ def _base64(data: bytes) -> str:
 # --- Sign-in: the token endpoints that azure-identity knows, for identities that need no browser --------------
 #
 # A managed identity of App Service (`IDENTITY_ENDPOINT`, `IDENTITY_HEADER`), one of a virtual machine
-# (`AZURE_POD_IDENTITY_AUTHORITY_HOST`), and a service principal with a secret, for which azure-identity wants
+# (`AZURE_POD_IDENTITY_AUTHORITY_HOST`), and a service principal with a secret, for which azure-identity needs
 # https.
 
 
@@ -241,7 +241,7 @@ _SIGN_IN_BYTES = 64 << 10
 
 
 class TokenServer:
-    """Gives a token to whoever knows the key of the resource; to anybody where it has none."""
+    """Gives a token to every client that knows the key of the resource; to all if it has none."""
 
     def __init__(self, tokens: Tokens, api_key: str | None) -> None:
         self._tokens = tokens
@@ -264,7 +264,7 @@ class TokenServer:
         if request.headers.get("metadata", "").lower() != "true":
             raise AzureError(400, "invalid_request", "The header 'Metadata: true' is missing.")
         if self._api_key is not None:
-            # A machine's identity proves itself by where it asks from; here that would open the resource to all.
+            # A machine's identity is proven by its network address; this would open the resource to everybody.
             raise AzureError(403, "invalid_client", "This resource has a key; sign in with IDENTITY_HEADER.")
         return self._managed(request)
 
@@ -283,12 +283,12 @@ class TokenServer:
         scope, identity = fields.get("scope", "").split(" ")[0], fields.get("client_id", "")
         if fields.get("grant_type") != "client_credentials" or not scope.endswith(_SCOPE_END) or not identity:
             raise AzureError(
-                400, "invalid_request", "Only client_credentials for one '…/.default' are given tokens."
+                400, "invalid_request", "Tokens are issued only for client_credentials and one '…/.default'."
             )
         return JSONResponse(self._issued(scope.removesuffix(_SCOPE_END), identity))
 
     def _configuration(self, request: Request) -> Response:
-        """What MSAL asks of an authority before it asks for a token."""
+        """MSAL's request to an authority before it asks for a token."""
         place = f"{request.url.scheme}://{request.url.netloc}/{request.path_params['tenant']}"
         return JSONResponse(
             {
@@ -316,7 +316,7 @@ class TokenServer:
 
 
 def oauth_body(error: ApiError) -> dict[str, Any]:
-    """An error as token endpoints word it (RFC 6749, section 5.2), and as App Service does."""
+    """An error in the form of token endpoints (RFC 6749, section 5.2), and of App Service."""
     code = error.azure_code if isinstance(error, AzureError) else "invalid_request"
     told = {"error": code, "error_description": error.message}
     return {**told, "statusCode": error.status, "message": error.message}

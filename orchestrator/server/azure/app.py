@@ -30,7 +30,7 @@ from orchestrator.server.settings import AzureSettings
 
 
 def azure_routes(core: Context, settings: AzureSettings) -> list[BaseRoute]:
-    """What a resource answers at, over the store and the scheduler of `core`."""
+    """The routes of a resource, over the store and the scheduler of `core`."""
     now = core.settings.now
     tokens = Tokens(core.store.folder, settings.token_seconds, now)
     deployments = Deployments(core.store, settings, now)
@@ -48,13 +48,13 @@ def azure_routes(core: Context, settings: AzureSettings) -> list[BaseRoute]:
 
 
 def _at_the_root(sign_in: Sequence[Route]) -> list[BaseRoute]:
-    """Token endpoints have paths of their own; all others stay with the server's other applications."""
+    """Token endpoints have separate paths; all others belong to the server's other applications."""
     app = _application(sign_in, lambda scope: None, oauth_body)
     return [Route(route.path, app) for route in sign_in]
 
 
 class _Versioned:
-    """Hands a request to the API version that it names."""
+    """Passes a request to the API version that it names."""
 
     def __init__(self, versions: Mapping[str, ASGIApp]) -> None:
         self._versions = versions
@@ -105,7 +105,7 @@ def _data_plane(
 
 
 def _application(routes: Sequence[BaseRoute], check: Check, body: Body) -> Starlette:
-    """An application of its own, with its own check of requests and its own wording of errors."""
+    """A separate application, with its request check and its form of errors."""
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)

@@ -43,7 +43,7 @@ _DEPLOYMENT = f"{_ACCOUNT}/deployments/{{name}}"
 
 
 def arm_body(error: ApiError) -> Json:
-    """An error as the management API words it."""
+    """An error in the form of the management API."""
     code = error.azure_code if isinstance(error, AzureError) else "BadRequest"
     return {"error": {"code": code, "message": error.message}}
 
@@ -58,7 +58,7 @@ class Management:
         self._deployments = deployments
 
     def routes(self) -> list[BaseRoute]:
-        """What is served, of the account and of its region."""
+        """What is served, for the account and for its region."""
         return [
             Route(_ACCOUNT, self._show_account, methods=["GET"]),
             Route(f"{_ACCOUNT}/usages", self._list_usages, methods=["GET"]),
@@ -105,7 +105,7 @@ class Management:
         return Response(status_code=202, headers={**headers, "location": headers["azure-asyncoperation"]})
 
     def _operation(self, request: Request) -> Response:
-        """How far a request to make or delete a deployment is."""
+        """The progress of a request to create or delete a deployment."""
         self._check_scope(request)
         operation = request.path_params["operation"]
         kind, _, name = operation.partition("-")
@@ -148,7 +148,7 @@ class Management:
         return deployment_object(replace(deployment, model=named), state, self._settings)
 
     def _progress(self, request: Request, kind: str, name: str) -> dict[str, str]:
-        """Where to ask how far it is, and when."""
+        """Where to ask for the progress, and when."""
         at = self._settings
         region = f"/subscriptions/{at.subscription}/providers/{PROVIDER}/locations/{at.location}"
         place = request.url.replace(path=f"{region}/operationsStatuses/{kind}-{name}")
@@ -159,7 +159,7 @@ class Management:
         return {"retry-after": str(max(1, math.ceil(self._settings.deploying_seconds / 10)))}
 
     def _check_scope(self, request: Request) -> None:
-        """Refuse a request without a version, or about what is not there."""
+        """Refuse a request without a version, or for an unknown resource."""
         if "api-version" not in request.query_params:
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise AzureError(400, "MissingApiVersionParameter", message)
@@ -179,7 +179,7 @@ def _deletion(state: State | None) -> str:
     return state.value if state is State.DELETING else "Succeeded"
 
 
-# --- Reads the request that makes a deployment ----------------------------------------------------------------
+# --- Reads the request that creates a deployment --------------------------------------------------------------
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -187,14 +187,14 @@ _MOST_CAPACITY = 100_000
 
 
 class Sku(OpenBody):
-    """How it is billed, and its thousand tokens a minute."""
+    """How it is billed, and its thousand tokens per minute."""
 
     name: Literal["Standard", "GlobalStandard", "DeveloperTier"]
     capacity: Annotated[int, Field(ge=1, le=_MOST_CAPACITY), WHOLE] = 1
 
 
 class DeployedModel(OpenBody):
-    """What answers."""
+    """The model that answers."""
 
     format: Text
     name: Text
@@ -203,7 +203,7 @@ class DeployedModel(OpenBody):
 
 
 class Properties(OpenBody):
-    """The part of the body that holds the model."""
+    """The part of the body with the model."""
 
     model: DeployedModel | None = None
 
@@ -216,7 +216,7 @@ class DeploymentBody(OpenBody):
 
 
 def read(name: str, body: DeploymentBody, store: Store, settings: AzureSettings, now: float) -> Deployment:
-    """The deployment that is asked for; ApiError 400 where there can't be one like that."""
+    """The requested deployment; ApiError 400 if it is not possible."""
     if not _NAME.fullmatch(name):
         raise _invalid(f"The name '{name[:100]}' must be up to 64 letters, digits, '-', '_' and '.'.")
     sku, model = body.sku, None if body.properties is None else body.properties.model
@@ -236,7 +236,7 @@ def read(name: str, body: DeploymentBody, store: Store, settings: AzureSettings,
         model_source=model.source,
     )
     if store.models.checkpoint_id(model.name):
-        raise _unsupported(wanted)  # a checkpoint goes by its id
+        raise _unsupported(wanted)  # a checkpoint is deployed by its id
     _check_model(wanted, store, settings)
     return wanted
 
@@ -259,7 +259,7 @@ def _check_model(wanted: Deployment, store: Store, settings: AzureSettings) -> N
     if wanted.model_source not in (None, account_id(settings)):
         raise _invalid(f"There is no account {wanted.model_source} to take the model from.")
     if wanted.sku == DEVELOPER and not is_tuned:
-        raise _invalid(f"The sku {DEVELOPER} is for fine-tuned models alone.")
+        raise _invalid(f"The sku {DEVELOPER} is only for fine-tuned models.")
 
 
 def _unsupported(wanted: Deployment) -> AzureError:
@@ -315,7 +315,7 @@ def deployment_object(deployment: Deployment, state: State, settings: AzureSetti
 
 
 def usage_object(sku: str, model: BaseModel, used: int, limit: int) -> Json:
-    """How much of a quota for fine-tuned models is used, in thousand tokens a minute."""
+    """How much of a quota for fine-tuned models is used, in thousand tokens per minute."""
     name = {"value": _quota(sku, model), "localizedValue": quota_text(sku, model)}
     return {"name": name, "currentValue": used, "limit": limit, "unit": "Count"}
 

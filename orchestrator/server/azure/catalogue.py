@@ -1,7 +1,7 @@
-"""The base models that can be fine-tuned, who makes them, and where.
+"""The base models that can be fine-tuned, their publishers, and their regions.
 
-Read in Microsoft's pages on fine-tuning and deployment types (2026): models of OpenAI train in some regions, and
-open-weight models by the training type globalStandard alone. The regions are a selection.
+From Microsoft's pages on fine-tuning and deployment types (2026): OpenAI's models train in some regions, and
+open-weight models only with the training type globalStandard. The regions are a selection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from orchestrator.dataset.basemodels import base_model, is_version_of
 TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier")
 DEVELOPER = "DeveloperTier"
 SKUS = ("Standard", "GlobalStandard", DEVELOPER)
-"""Of deployments of fine-tuned models."""
+"""For deployments of fine-tuned models."""
 _REGIONS = ("eastus2", "northcentralus", "swedencentral")
 
 
@@ -23,13 +23,13 @@ class BaseModel:
 
     family: str
     format: str
-    """What a deployment of it carries as `model.format`."""
+    """The `model.format` of its deployments."""
     version: str
     open_weight: bool = False
 
     @property
     def name(self) -> str:
-        """Its full name, as fine-tuning jobs give it."""
+        """Its full name, as in fine-tuning jobs."""
         return self.family if self.open_weight else f"{self.family}-{self.version}"
 
     def trains_in(self, region: str, training_type: str) -> bool:
@@ -53,7 +53,7 @@ MODELS = (
 
 
 def find_model(name: str) -> BaseModel | None:
-    """The base model that a name means: a family's, a dated version's, or that of a model tuned from it."""
+    """The base model of a name: a family's, a dated version's, or that of a model tuned from it."""
     base = base_model(name)
     return next((model for model in MODELS if is_version_of(base, model.family)), None)
 
@@ -69,5 +69,5 @@ def offered_in(region: str) -> list[BaseModel]:
 
 
 def quota_text(sku: str, model: BaseModel) -> str:
-    """What the quota for deployments of models tuned from this one is called."""
+    """The name of the quota for deployments of models tuned from this one."""
     return f"Tokens Per Minute (thousands) - {model.family} - finetune - {sku}"

@@ -1,4 +1,4 @@
-"""The deployments of the resource as they stand by the clock: being made, answering, expiring, being deleted."""
+"""The deployments of the resource, with states that follow the clock: in creation, answering, expiring, deleted."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class State(StrEnum):
     """What the management API calls `provisioningState`."""
 
     CREATING = "Creating"
-    """Asked for; it does not answer yet."""
+    """Requested; it does not answer yet."""
     SUCCEEDED = "Succeeded"
-    """Made. It answers soon, which is not the same."""
+    """Created. It answers soon, but not necessarily now."""
     DELETING = "Deleting"
     """Deleted; its name can't be used yet."""
 
@@ -49,26 +49,26 @@ class Deployments:
         self._now = now
 
     def all(self) -> Sequence[Deployment]:
-        """Those that are there or being deleted, oldest first."""
+        """Those that exist or are being deleted, oldest first."""
         self._expire()
         return self._store.deployments.since(self._now() - self._settings.deleting_seconds)
 
     def find(self, name: str) -> Deployment | None:
-        """The deployment of this name, unless there is none or its deletion is through."""
+        """The deployment of this name, unless there is none or its deletion has finished."""
         return next((each for each in self.all() if each.name == name), None)
 
     def state(self, deployment: Deployment) -> State:
-        """Where it stands now."""
+        """Its present state."""
         if deployment.deleted_at is not None:
             return State.DELETING
         made = self._now() >= deployment.created_at + self._settings.deploying_seconds
         return State.SUCCEEDED if made else State.CREATING
 
     def put(self, wanted: Deployment) -> bool:
-        """Make or change a deployment; True where it is new.
+        """Create or change a deployment; True if it is new.
 
-        Raises AzureError 409 where the name is still being deleted or belongs to another model, 400 where that
-        would exceed a quota.
+        Raises AzureError 409 if the name is still being deleted or belongs to another model, 400 if that would
+        exceed a quota.
         """
         found = self.find(wanted.name)
         if found is not None and found.deleted_at is not None:
@@ -79,14 +79,14 @@ class Deployments:
         return found is None
 
     def delete(self, name: str) -> bool:
-        """Delete the deployment; False where there is none."""
+        """Delete the deployment; False if there is none."""
         self._expire()
         return self._store.deployments.delete(name, self._now())
 
     def serving(self, name: str) -> Deployment:
         """The deployment that answers by this name now.
 
-        Raises AzureError 404 where there is none or it is being made, 429 shortly before it answers.
+        Raises AzureError 404 if there is none or it is being created, 429 shortly before it answers.
         """
         found = self.find(name)
         if found is None:
@@ -103,11 +103,11 @@ class Deployments:
         return found
 
     def used(self, sku: str, model: BaseModel) -> int:
-        """The capacity that deployments of models tuned from this one have together, by sku."""
+        """The total capacity of deployments of models tuned from this one, by sku."""
         return _capacity([each for each in self.all() if each.deleted_at is None], sku, model)
 
     def _standing(self, name: str) -> Deployment:
-        """A deployment of a base model under its own name, as somebody would have made it in the portal."""
+        """A deployment of a base model under the model's name, as one created in the portal."""
         offered = offered_in(self._settings.location)
         model = next((each for each in offered if name in (each.family, each.name)), None)
         if model is None:
@@ -132,7 +132,7 @@ class Deployments:
             raise AzureError(400, "InsufficientQuota", _no_capacity(wanted, model, used, limit))
 
     def _expire(self) -> None:
-        """Delete what nobody called for too long, and developer deployments whose day is over."""
+        """Delete deployments that were unused for too long, and expired developer deployments."""
         for each in self._store.deployments.since(self._now()):
             end = self._end(each)
             if each.deleted_at is None and end is not None and end <= self._now():
@@ -169,7 +169,7 @@ def _not_found() -> AzureError:
     return AzureError(404, "DeploymentNotFound", message)
 
 
-# --- Chat completions: a model answers by the name of its deployment and no other -----------------------------
+# --- Chat completions: a model answers only by the name of its deployment -------------------------------------
 
 
 class Inference:
@@ -180,7 +180,7 @@ class Inference:
         self._limits = limits
 
     def routes(self, *, by_path: bool) -> list[BaseRoute]:
-        """The chat route of an API version: the deployment stands in the path, or in the body as `model`."""
+        """The chat route of an API version: the deployment is in the path, or in the body as `model`."""
         if by_path:
             return [Route("/deployments/{deployment}/chat/completions", self._by_path, methods=["POST"])]
         return [Route("/chat/completions", self._by_model, methods=["POST"])]
@@ -209,19 +209,19 @@ def _filtered() -> AzureError:
     return AzureError(400, "content_filter", message, inner="ResponsibleAIPolicyViolation")
 
 
-# --- How much a deployment answers: capacity is thousand tokens a minute, over a sliding minute ---------------
+# --- How much a deployment answers: capacity is thousand tokens per minute, over a sliding minute -------------
 
 
 MINUTE = 60.0
 TOKENS_PER_UNIT = 1000
 REQUESTS_PER_UNIT = 6
-"""For each thousand tokens a minute (Azure's page on quotas)."""
+"""For each thousand tokens per minute (Azure's page on quotas)."""
 CHARACTERS_PER_TOKEN = 4
 """Azure estimates a request's tokens by its characters."""
 
 
 class RateLimits:
-    """What each deployment was asked in the last minute, in this process."""
+    """The requests to each deployment in the last minute, in this process."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -229,9 +229,9 @@ class RateLimits:
         self._lock = threading.Lock()
 
     def admit(self, deployment: Deployment, body: Mapping[str, Any]) -> None:
-        """Count the request; AzureError 429 says when to come back where the minute is used up.
+        """Count the request; AzureError 429 names the wait if the minute is used up.
 
-        A request that is larger than the capacity is let through when nothing else was asked for a minute.
+        A request larger than the capacity is accepted if there was no other for a minute.
         """
         tokens = _estimate(body)
         with self._lock:

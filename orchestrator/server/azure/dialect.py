@@ -1,4 +1,4 @@
-"""Azure's way of saying what the endpoint holds."""
+"""Azure's form of the endpoint's objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from orchestrator.server.store.records import DialectName, Event, File, Job, Num
 
 _PROCESSING = ("uploaded", "pending", "running")
 _QUEUE_SECONDS = 60.0
-"""What a client is told to wait when the queue of jobs is full."""
+"""The wait that a client gets when the queue of jobs is full."""
 
 
 class AzureDialect(Dialect):
@@ -56,7 +56,7 @@ class AzureDialect(Dialect):
         most = self.settings
         if size > most.file_bytes:
             raise refused(
-                f"The file has {size} bytes; at most {most.file_bytes} are taken.", inner="file_too_large"
+                f"The file has {size} bytes; at most {most.file_bytes} are accepted.", inner="file_too_large"
             )
         files, held = store.files.totals(now)
         if files >= most.files:
@@ -86,7 +86,7 @@ class AzureDialect(Dialect):
         if error.jobs >= room.jobs:
             message = f"This resource has {error.jobs} fine-tuning jobs; its quota is {room.jobs}. Delete some."
             return quota_exceeded(400, message)
-        message = f"{error.waiting} fine-tuning jobs wait on this resource; its queue takes {room.waiting}."
+        message = f"{error.waiting} fine-tuning jobs wait on this resource; its queue has room for {room.waiting}."
         return quota_exceeded(429, message, retry_after=_QUEUE_SECONDS)
 
     def file(self, file: File, now: float) -> Json:
@@ -120,7 +120,7 @@ class AzureDialect(Dialect):
         return JSONResponse(shown, self.version.made, {"location": str(place)})
 
     def _file_status(self, file: File, now: float) -> str:
-        """From the upload on it takes its time, whatever becomes of it; result files are there at once."""
+        """Its times count from the upload, whatever the outcome; result files are there at once."""
         seconds = self.settings.file_seconds
         if file.purpose == "fine-tune" and now < file.created_at + seconds:
             return _PROCESSING[int(len(_PROCESSING) * max(0.0, now - file.created_at) / seconds)]
@@ -160,13 +160,13 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-# --- The request that creates a fine-tuning job, in the words of one API version ------------------------------
+# --- The request that creates a fine-tuning job, in one API version -------------------------------------------
 
 
 _SUFFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _NOT_TUNABLE = "The specified base model does not support fine-tuning."
 _UNKNOWN = {"none": ("method", "metadata", "trainingType"), "type": ("metadata",), "whole": ()}
-"""The parameters that a version has not, by what it has of the method."""
+"""The parameters that a version lacks, by its form of the method."""
 
 
 def _suffix(suffix: str | None) -> str | None:
@@ -189,7 +189,7 @@ class AzureJobBody(JobBody):
 
 
 def read(body: Mapping[str, Any], version: ApiVersion, region: str, ignored: frozenset[str]) -> JobSpec:
-    """The job that is asked for; ApiError 400 where it is wrong, or the model can't be tuned there.
+    """The requested job; ApiError 400 if it is wrong, or the model can't be tuned there.
 
     Hyperparameters in `ignored` are left at "auto".
     """
@@ -210,7 +210,7 @@ def _check_version(body: Mapping[str, Any], version: ApiVersion) -> None:
 
 
 def _numbers(given: Mapping[str, Any], version: ApiVersion, ignored: frozenset[str]) -> dict[str, Any]:
-    """The hyperparameters with -1, which means "auto" here, written as that."""
+    """The hyperparameters, with -1, which means "auto" in this API, replaced by it."""
     for name, value in given.items():
         if value == "auto" and not version.takes_auto:
             raise wrong("must be a number", name, code=INVALID_TYPE)

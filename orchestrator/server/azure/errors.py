@@ -22,7 +22,7 @@ _CODES = {
 
 
 class AzureError(ApiError):
-    """A refusal with the code that Azure gives it, and headers such as Retry-After."""
+    """A refusal with Azure's code, and headers such as Retry-After."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class AzureError(ApiError):
 
 
 def azure_body(error: ApiError) -> dict[str, Any]:
-    """The JSON object to send, whoever refused. The detail that OpenAI calls `code` becomes the inner error's."""
+    """The JSON object to send, whatever refused. OpenAI's `code` becomes the inner error's."""
     code = error.azure_code if isinstance(error, AzureError) else _CODES.get(error.status, "internalFailure")
     told: dict[str, Any] = {"code": code, "message": error.message}
     if error.code is not None:
@@ -49,7 +49,7 @@ def azure_body(error: ApiError) -> dict[str, Any]:
 
 
 def refused(message: str, *, inner: str | None = None) -> AzureError:
-    """400: the request is wrong as it stands."""
+    """400: the request itself is wrong."""
     return AzureError(400, "invalidPayload", message, inner=inner)
 
 

@@ -25,7 +25,7 @@ from orchestrator.server.store.records import File
 
 URL_LENGTH = 8192
 FETCH_SECONDS = 60.0
-"""Between two pieces of the answer."""
+"""Between two pieces of the response."""
 
 
 class ImportBody(Body):
@@ -37,11 +37,11 @@ class ImportBody(Body):
 
 
 class FetchError(Exception):
-    """The URL gave no file; the message says why, without the URL's query, which may hold a signature."""
+    """The URL gave no file; the message says why, without the URL's query, which may contain a signature."""
 
 
 class Imports:
-    """Takes files from URLs for one resource."""
+    """Imports files from URLs for one resource."""
 
     def __init__(self, settings: AzureSettings) -> None:
         self._settings = settings
@@ -50,7 +50,7 @@ class Imports:
         return [Route("/files/import", self._create, methods=["POST"])]
 
     async def _create(self, request: Request) -> Response:
-        """POST /files/import. What can't be fetched becomes a file in `error`, as it does on Azure."""
+        """POST /files/import. A failed import becomes a file in `error`, as on Azure."""
         asked = await requests.read(request, ImportBody)
         name = PurePosixPath(asked.filename).name or "file"
         at = context(request)
@@ -85,7 +85,7 @@ def _checked_url(text: str) -> SplitResult:
 
 
 def _fetch(url: SplitResult, target: BinaryIO, settings: AzureSettings) -> None:
-    """Write what the URL holds; FetchError where it may not be asked, can't be, or holds too much."""
+    """Write the contents of the URL; FetchError if it is not allowed, fails, or is too large."""
     import httpx2
 
     _check_addresses(url, settings)
@@ -106,7 +106,7 @@ def _fetch(url: SplitResult, target: BinaryIO, settings: AzureSettings) -> None:
 
 
 def _check_addresses(url: SplitResult, settings: AzureSettings) -> None:
-    """Nobody may read by us what only this machine or its network can reach."""
+    """The resource must not read for others what only this machine or its network can reach."""
     try:
         found = socket.getaddrinfo(url.hostname, url.port or url.scheme, type=socket.SOCK_STREAM)
     except OSError as error:

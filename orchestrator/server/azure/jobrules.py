@@ -1,4 +1,4 @@
-"""What Azure does with a job that is training."""
+"""Azure's checks on a job that is training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orchestrator.server.resultfile import csv_of
 from orchestrator.server.store.records import Failure
 
 HARMFUL = re.compile(rb"ftorch-harmful:(hate_fairness|self_harm|sexual|violence)")
-"""What plays the part of harmful content in a training file."""
+"""What counts as harmful content in a training file."""
 MOST_TOKENS = 2_000_000_000
 """Tokens times epochs of one job (Azure's quotas and limits)."""
 _HEADER = "step,train_loss,train_mean_token_accuracy,valid_loss,validation_mean_token_accuracy"
 
 
 def _screen(path: Path) -> Failure | None:
-    """The failure that Azure's content filter ends a job with (its page on safety evaluation of fine-tuning)."""
+    """The failure of a job that Azure's content filter ends (its page on safety evaluation of fine-tuning)."""
     found: set[str] = set()
     with open_as_sent(path) as stream:
         for _, line in numbered_lines(stream):

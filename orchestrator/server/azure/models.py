@@ -1,4 +1,4 @@
-"""The models of a resource: what its region offers, and what was tuned on it."""
+"""The models of a resource: those of its region, and those tuned on it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The API versions of the data plane, and how the objects of each look.
+"""The API versions of the data plane, and the form of their objects.
 
-What each has was read from the authoring descriptions in Azure/azure-rest-api-specs and from answers recorded in
-microsoft-foundry/fine-tuning.
+The contents of each were read from the authoring descriptions in Azure/azure-rest-api-specs and from answers
+recorded in microsoft-foundry/fine-tuning.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class ApiVersion:
     profile: Profile
     statuses: Mapping[JobStatus, str]
     method: Literal["none", "type", "whole"]
-    """What jobs say of their method: nothing, its type beside flat hyperparameters, or all of it."""
+    """What jobs report of their method: nothing, its type next to flat hyperparameters, or all of it."""
     takes_auto: bool
     """Whether a hyperparameter may be "auto"; otherwise it is left out to mean that."""
     made: int
-    """The status of an answer to a request that made an object; 201 comes with a Location."""
+    """The status of the response to a request that created an object; 201 has a Location."""
 
     @property
     def is_dated(self) -> bool:

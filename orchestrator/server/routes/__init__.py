@@ -1,1 +1,1 @@
-"""The routes under /v1, one module for each kind of object."""
+"""The routes under /v1, one module per kind of object."""

@@ -64,7 +64,7 @@ def _create(at: Context, asked: BatchBody) -> Batch:
     if file is None:
         raise bad_request(f"There is no file {asked.input_file_id[:200]}.", "input_file_id", "file_not_found")
     if file.purpose != INPUT_PURPOSE:
-        message = f"The file {file.id} was uploaded for '{file.purpose}'; a batch takes files for 'batch'."
+        message = f"The file {file.id} was uploaded for '{file.purpose}'; a batch needs files for 'batch'."
         raise bad_request(message, "input_file_id", "invalid_file_purpose")
     batch = Batch(
         id=ids.batch_id(),

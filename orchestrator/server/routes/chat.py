@@ -47,7 +47,7 @@ def _answer(at: Context, asked: ChatRequest) -> Completion:
 
 
 def _answer_once(at: Context, asked: ChatRequest, key: str, fingerprint: str) -> str:
-    """What was answered under this key before, else a new answer. ApiError 422 where another request was."""
+    """The earlier answer under this key, else a new one. ApiError 422 if the key was used for another request."""
     kept = at.store.answers.get(key)
     if kept is None:
         made = json.dumps(chatobjects.completion_object(_answer(at, asked)))

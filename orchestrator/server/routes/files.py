@@ -18,7 +18,7 @@ from orchestrator.server.store.records import File
 
 MAX_BYTES = 512 << 20
 FORM_BYTES = 64 << 10
-"""What the rest of a multipart body, its fields and boundaries, may take."""
+"""Room for the rest of a multipart body, its fields and boundaries."""
 MAX_LIST = 10_000
 
 
@@ -79,7 +79,7 @@ ROUTES = [
 
 
 def file_form(request: Request, most: int, *, max_fields: int) -> AbstractAsyncContextManager[FormData]:
-    """The form of a request that brings one file of at most this many bytes; 413 as soon as there are more."""
+    """The form of a request with one file of at most this many bytes; 413 as soon as there are more."""
     whole = bodies.bounded(request, most + FORM_BYTES, too_large(f"The file is larger than {most} bytes."))
     return bodies.form(whole, max_files=1, max_fields=max_fields)
 
@@ -92,7 +92,7 @@ def _part(form: FormData) -> UploadFile:
     if not upload.size:
         raise bad_request("The file is empty.", "file", "empty_file")
     if upload.size > MAX_BYTES:
-        raise too_large(f"The file has {upload.size} bytes; at most {MAX_BYTES} are taken.")
+        raise too_large(f"The file has {upload.size} bytes; at most {MAX_BYTES} are accepted.")
     return upload
 
 

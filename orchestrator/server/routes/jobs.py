@@ -116,7 +116,7 @@ ROUTES = [
     Route(f"{JOB}/checkpoints", checkpoints, methods=["GET"]),
 ]
 DELETION = [Route(JOB, delete, methods=["DELETE"])]
-"""For the APIs that have it; OpenAI's has not."""
+"""For the APIs that have it; OpenAI's does not."""
 
 
 def _create(at: Context, spec: JobSpec) -> Job:
@@ -126,7 +126,7 @@ def _create(at: Context, spec: JobSpec) -> Job:
     job = _new_job(at, spec)
     messages = [
         f"Created fine-tuning job: {job.id}",
-        f"local: {job.trainer} stands in for {job.base}; its numbers say nothing about the real model",
+        f"local: {job.trainer} trains in place of {job.base}; its metrics say nothing about the real model",
         f"Validating training file: {job.training_file}"
         + (f" and validation file: {job.validation_file}" if job.validation_file else ""),
     ]
@@ -142,7 +142,7 @@ def _check_file(at: Context, file_id: str, param: str) -> None:
     if file is None:
         raise bad_request(f"There is no file {file_id[:200]}.", param, "file_not_found")
     if file.purpose != "fine-tune":
-        message = f"The file {file_id} was uploaded for '{file.purpose}'; a job takes files for 'fine-tune'."
+        message = f"The file {file_id} was uploaded for '{file.purpose}'; a job needs files for 'fine-tune'."
         raise bad_request(message, param, "invalid_file_purpose")
     at.dialect.check_usable(file, param, at.now)
 
@@ -183,7 +183,7 @@ def _new_job(at: Context, spec: JobSpec) -> Job:
 
 
 def _origin(at: Context, model: str) -> tuple[str, str]:
-    """The base model that the job's model goes back to, and the trainer that can go on with it."""
+    """The base model from which the job's model was tuned, and the trainer that can continue it."""
     if not is_fine_tuned(model):
         return model, at.settings.trainer
     parent = at.store.models.get(model)

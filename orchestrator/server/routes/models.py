@@ -15,7 +15,7 @@ from orchestrator.server.jobrequest import check_model_name
 from orchestrator.server.store.records import FineTunedModel
 
 SINCE = 0
-"""The creation time shown for a base model no job has named yet."""
+"""The creation time shown for a base model that no job has named yet."""
 
 
 def list_all(request: Request) -> Response:
@@ -28,7 +28,7 @@ def list_all(request: Request) -> Response:
 
 
 def retrieve(request: Request) -> Response:
-    """GET /models/{name}: any base model name is there, as a stand-in."""
+    """GET /models/{name}: every base model name exists, in name only."""
     at, name = context(request), request.path_params["name"]
     if not is_fine_tuned(name):
         check_model_name(name)

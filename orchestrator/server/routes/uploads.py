@@ -88,7 +88,7 @@ def _complete(request: Request, wanted: Sequence[object], md5: str | None) -> Re
 
 
 def _chosen(request: Request, upload: Upload, wanted: Sequence[object]) -> list[Part]:
-    """The parts asked for, in the order asked for."""
+    """The requested parts, in the requested order."""
     parts = {part.id: part for part in context(request).store.uploads.parts(upload)}
     for part_id in wanted:
         if not isinstance(part_id, str) or part_id not in parts:

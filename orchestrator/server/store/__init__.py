@@ -1,4 +1,4 @@
-"""The endpoint's own durable store: SQLite and blobs in one folder, shared by any number of processes."""
+"""The endpoint's durable store: SQLite and blobs in one folder, shared by any number of processes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from orchestrator.server.store.models import Deployments, Models
 
 TABLES_WITH_BLOBS = ("files", "parts", "checkpoints", "models")
 ORPHAN_SECONDS = 24 * 3600
-"""Longer than any writer needs between writing a blob and recording it."""
+"""Longer than any writer takes between writing a blob and recording it."""
 
 
 class Store:
-    """The one door to what the endpoint remembers."""
+    """The only access to the endpoint's records."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder, or create it, and what is missing above it, with mode 0700.
+        """Open the folder, or create it and its missing parents, with mode 0700.
 
         Raises EndpointStoreUnusable (no folder, no rights, no space) and EndpointStoreNewer.
         """
@@ -45,8 +45,8 @@ class Store:
         self._database = database
 
     def tidy(self, now: float) -> None:
-        """Delete what nothing needs any more: expired files, parts of expired uploads, old answers, blobs of
-        killed writers."""
+        """Delete what is no longer needed: expired files, parts of expired uploads, old answers, blobs of killed
+        writers."""
         self.files.purge(now)
         self.uploads.purge(now)
         self.answers.purge(now)
@@ -58,7 +58,7 @@ class Store:
 
 
 def _make_private(folder: Path) -> None:
-    """`mkdir(parents=True)` would give the mode to the last folder alone."""
+    """`mkdir(parents=True)` would set the mode of the last folder only."""
     if not folder.parent.exists():
         _make_private(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,7 +1,7 @@
 """Batches and the answers to their lines.
 
-As with jobs, a status is changed by comparing first. An answer stands under its batch and line, so that no line is
-answered twice, whoever works on it; when the batch is over its answers are in the output files.
+As with jobs, a status is changed by compare-and-swap. An answer is stored under its batch and line, so that no line
+is answered twice, whichever process works on it; when the batch has finished, its answers are in the output files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE_LINES = 500
 
 
 class BatchStatus(StrEnum):
-    """The life of a batch: down the first four, or aside."""
+    """The life of a batch: the first four in this order, or one of the others."""
 
     VALIDATING = "validating"
     """Created; its lines have not been checked yet."""
@@ -30,15 +30,15 @@ class BatchStatus(StrEnum):
     FINALIZING = "finalizing"
     """Every line is answered; the files are being written."""
     COMPLETED = "completed"
-    """Over: the files are there."""
+    """Finished: the files exist."""
     FAILED = "failed"
-    """Over: a line is wrong, and nothing was answered."""
+    """Finished: a line is wrong, and nothing was answered."""
     CANCELLING = "cancelling"
-    """To be ended; what is answered is being written."""
+    """Ending on request; the answers so far are being written."""
     CANCELLED = "cancelled"
-    """Ended on request, with what was answered by then."""
+    """Ended on request, with the answers so far."""
     EXPIRED = "expired"
-    """Ended by its completion window, with what was answered by then."""
+    """Ended by its completion window, with the answers so far."""
 
 
 UNFINISHED = (
@@ -92,13 +92,13 @@ class Batch:
 
     @property
     def answered(self) -> int:
-        """How many lines have an answer, be it an error."""
+        """The number of lines with an answer or an error."""
         return self.completed + self.failed
 
 
 @dataclass(frozen=True)
 class LineAnswer:
-    """The answer to one line: `text` is the line of the output file, or of the error file where `is_error`."""
+    """The answer to one line: `text` is the line of the output file, or of the error file if `is_error`."""
 
     line: int
     text: str
@@ -134,25 +134,25 @@ class Batches:
         return [_batch(row) for row in self._database.all(sql, {"after": after, "limit": limit})]
 
     def unfinished(self) -> Sequence[str]:
-        """The ids of the batches that are to be worked on, oldest first."""
+        """The ids of the batches to work on, oldest first."""
         marks = ", ".join("?" for _ in UNFINISHED)
         sql = f"SELECT id FROM batches WHERE status IN ({marks}) ORDER BY seq"
         return [row["id"] for row in self._database.all(sql, UNFINISHED)]
 
     def begin(self, batch: Batch, model: str, total: int, now: int) -> bool:
-        """Its lines are right and are being answered from now on; False where it was cancelled meanwhile."""
+        """Record that its lines are valid and are being answered; False if it was cancelled meanwhile."""
         expected = (BatchStatus.VALIDATING,)
         columns = {"model": model, "total": total, "in_progress_at": now}
         return self._moved(batch, expected, BatchStatus.IN_PROGRESS, **columns)
 
     def fail(self, batch: Batch, problems: Sequence[BatchProblem], now: int) -> bool:
-        """End it with what is wrong with its file."""
+        """End it with the errors of its file."""
         errors = json.dumps([vars(problem) for problem in problems])
         expected = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS)
         return self._moved(batch, expected, BatchStatus.FAILED, failed_at=now, errors=errors)
 
     def cancel(self, batch: Batch, now: int) -> bool:
-        """Have it ended; False where that is too late."""
+        """Request its end; False if it is too late."""
         expected = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS)
         return self._moved(batch, expected, BatchStatus.CANCELLING, cancelling_at=now)
 
@@ -165,7 +165,7 @@ class Batches:
             return _move(connection, batch, expected, to, columns)
 
     def add_answers(self, batch: Batch, found: Sequence[LineAnswer]) -> bool:
-        """Record answers; False, and nothing is recorded, where the batch is no longer in progress."""
+        """Record answers; False, recording nothing, if the batch is no longer in progress."""
         failed = sum(answer.is_error for answer in found)
         counts = {
             "completed": len(found) - failed,
@@ -184,7 +184,7 @@ class Batches:
         return True
 
     def last_line(self, batch: Batch) -> int:
-        """The last line that is answered, 0 for none: they are answered in their order."""
+        """The last answered line, 0 for none: they are answered in order."""
         row = self._database.one("SELECT max(line) AS line FROM batch_answers WHERE batch = ?", (batch.id,))
         return int(row["line"] or 0) if row else 0
 
@@ -198,7 +198,7 @@ class Batches:
             last = rows[-1]["line"]
 
     def end(self, batch: Batch, status: BatchStatus, output: File | None, errors: File | None, now: int) -> bool:
-        """Bring it to `status` with these files; the answers are in them from now on."""
+        """Set it to `status` with these files, which have the answers from now on."""
         columns = {
             f"{status}_at": now,
             "output_file": output.id if output else None,
@@ -242,31 +242,31 @@ KEPT_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """`request` is the SHA-256 of what was asked, `answer` the JSON text that went back."""
+    """`request` is the SHA-256 of the request, `answer` the JSON text that was returned."""
 
     request: str
     answer: str
 
 
 class Answers:
-    """What was answered under which key, for a week."""
+    """The answers by key, for a week."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, key: str) -> KeptAnswer | None:
-        """What this key was answered with, if it was."""
+        """The answer of this key, if there is one."""
         row = self._database.one("SELECT request, answer FROM answers WHERE key = ?", (key,))
         return KeptAnswer(row["request"], row["answer"]) if row else None
 
     def keep(self, key: str, given: KeptAnswer, now: int) -> KeptAnswer:
-        """Record an answer and return it; where the key was answered meanwhile, that answer."""
+        """Record an answer and return it; if the key was answered meanwhile, return that answer."""
         with self._database.write() as connection:
             values = (key, now, given.request, given.answer)
             connection.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", values)
         return self.get(key) or given
 
     def purge(self, now: float) -> None:
-        """Forget what is older than a week."""
+        """Delete answers that are older than a week."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM answers WHERE created_at < ?", (now - KEPT_SECONDS,))

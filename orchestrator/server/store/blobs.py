@@ -1,4 +1,4 @@
-"""Bytes on disk: uploaded files, weights, result files. Each blob has a name of ours and never changes."""
+"""Bytes on disk: uploaded files, weights, result files. Each blob has a generated name and never changes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Blobs:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
-        """Where the blob lies."""
+        """The path of the blob."""
         return self._folder / name
 
     def read(self, name: str) -> bytes:
-        """All bytes of the blob; FileNotFoundError where it was deleted."""
+        """All bytes of the blob; FileNotFoundError if it was deleted."""
         return self.path(name).read_bytes()
 
     def put(self, data: bytes) -> str:
@@ -40,11 +40,11 @@ class Blobs:
         return self._write(lambda target: target.write(data))
 
     def copy(self, source: BinaryIO) -> str:
-        """Write what is left to read in `source`, piece by piece, and return the blob's name."""
+        """Write the rest of `source`, piece by piece, and return the blob's name."""
         return self._write(lambda target: shutil.copyfileobj(source, target, COPY_BYTES))
 
     def join(self, names: Iterable[str]) -> str:
-        """Write the given blobs one after the other into a new one and return its name."""
+        """Join the given blobs into a new one and return its name."""
 
         def write(target: BinaryIO) -> None:
             for name in names:
@@ -54,11 +54,11 @@ class Blobs:
         return self._write(write)
 
     def delete(self, name: str) -> None:
-        """Delete the blob if it is still there."""
+        """Delete the blob if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     def purge(self, *, keep: Container[str], older_than: float) -> None:
-        """Delete the blobs, and the unfinished ones, that are not to be kept and were last written before that."""
+        """Delete the blobs, and unfinished ones, that are not to be kept and were last written before that time."""
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if path.name not in keep and path.stat().st_mtime < older_than:
@@ -83,7 +83,7 @@ class Blobs:
 
 
 class Files:
-    """The files of the store. An expired file counts as deleted from its last second on."""
+    """The files of the store. An expired file counts as deleted from its expiry time on."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
@@ -107,7 +107,7 @@ class Files:
         return file
 
     def get(self, file_id: str, now: float) -> File | None:
-        """The file, or None where there is no such file (any more)."""
+        """The file, or None if it does not exist (any more)."""
         sql = "SELECT * FROM files WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)"
         row = self._database.one(sql, (file_id, now))
         return from_row(File, row) if row else None
@@ -115,7 +115,7 @@ class Files:
     def page(
         self, now: float, *, purpose: str | None, after: str | None, limit: int, newest_first: bool
     ) -> Sequence[File]:
-        """Up to `limit` files that follow the file `after` in the order asked for."""
+        """Up to `limit` files after the file `after`, in the given order."""
         side, order = ("<", "DESC") if newest_first else (">", "ASC")
         sql = f"""SELECT * FROM files
             WHERE (expires_at IS NULL OR expires_at > :now)
@@ -126,7 +126,7 @@ class Files:
         return [from_row(File, row) for row in self._database.all(sql, values)]
 
     def totals(self, now: float) -> tuple[int, int]:
-        """How many files there are, and their bytes together."""
+        """The number of files, and their total bytes."""
         sql = (
             "SELECT count(*) AS files, total(bytes) AS bytes FROM files WHERE expires_at IS NULL OR expires_at > ?"
         )
@@ -134,20 +134,20 @@ class Files:
         return int(row["files"]), int(row["bytes"])
 
     def delete(self, file: File) -> None:
-        """Forget the file and delete its bytes."""
+        """Delete the file and its bytes."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM files WHERE id = ?", (file.id,))
         self._blobs.delete(file.blob)
 
     def purge(self, now: float) -> None:
-        """Delete the files whose time is over."""
+        """Delete expired files."""
         rows = self._database.all("SELECT * FROM files WHERE expires_at <= ?", (now,))
         for row in rows:
             self.delete(from_row(File, row))
 
 
 def insert_file(connection: sqlite3.Connection, file: File) -> None:
-    """Add the file inside a transaction of the caller's."""
+    """Add the file inside the caller's transaction."""
     connection.execute(
         """INSERT INTO files (id, created_at, expires_at, filename, bytes, purpose, blob, problem)
         VALUES (?,?,?,?,?,?,?,?)""",
@@ -179,7 +179,7 @@ class Uploads:
         return upload
 
     def get(self, upload_id: str, now: float) -> Upload | None:
-        """The upload as it stands now: a pending one past its hour is `expired`."""
+        """The upload as it is now: a pending one older than an hour is `expired`."""
         row = self._database.one("SELECT * FROM uploads WHERE id = ?", (upload_id,))
         if row is None:
             return None
@@ -196,12 +196,12 @@ class Uploads:
         return part
 
     def parts(self, upload: Upload) -> Sequence[Part]:
-        """The upload's parts, in the order of their arrival."""
+        """The upload's parts, in order of arrival."""
         rows = self._database.all("SELECT * FROM parts WHERE upload = ? ORDER BY rowid", (upload.id,))
         return [from_row(Part, row) for row in rows]
 
     def complete(self, upload: Upload, blob: str, now: int, problem: str | None = None) -> File | None:
-        """Make the joined blob a file; None when the upload was completed or cancelled meanwhile."""
+        """Make the joined blob a file; None if the upload was completed or cancelled meanwhile."""
         expires_at = None if upload.file_lifetime is None else now + upload.file_lifetime
         file = File(ids.file_id(), now, expires_at, upload.filename, upload.bytes, upload.purpose, blob, problem)
         with self._database.write() as connection:
@@ -213,7 +213,7 @@ class Uploads:
         return file
 
     def cancel(self, upload: Upload) -> bool:
-        """Give the upload up; False when it was completed or cancelled meanwhile."""
+        """Cancel the upload; False if it was completed or cancelled meanwhile."""
         with self._database.write() as connection:
             sql = "UPDATE uploads SET status = 'cancelled' WHERE id = ? AND status = 'pending'"
             cancelled = connection.execute(sql, (upload.id,)).rowcount == 1
@@ -222,7 +222,7 @@ class Uploads:
         return cancelled
 
     def purge(self, now: float) -> None:
-        """Delete the parts of uploads whose hour is over."""
+        """Delete the parts of expired uploads."""
         sql = """SELECT DISTINCT uploads.* FROM uploads JOIN parts ON parts.upload = uploads.id
             WHERE uploads.status = 'pending' AND uploads.expires_at <= ?"""
         for row in self._database.all(sql, (now,)):

@@ -1,4 +1,4 @@
-"""One SQLite file that several processes write at once."""
+"""One SQLite file that several processes write at the same time."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open the file, or create it with mode 0600.
 
-        Raises EndpointStoreUnusable where it cannot be read or written, EndpointStoreNewer where a newer
-        program made it.
+        Raises EndpointStoreUnusable if it cannot be read or written, EndpointStoreNewer if a newer program made
+        it.
         """
         self._lock = threading.RLock()
         try:
@@ -52,7 +52,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed at the end, taken back when the block raises."""
+        """One transaction: committed at the end, rolled back if the block raises."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -94,8 +94,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _create_private(path: Path) -> None:
-    """Create the file for its owner only. One that exists is left unopened: closing it here would drop the locks of
-    every connection this process has to it (https://www.sqlite.org/howtocorrupt.html, section 2.2)."""
+    """Create the file for its owner only. An existing one is not opened: closing it would drop the locks of every
+    connection of this process to it (https://www.sqlite.org/howtocorrupt.html, section 2.2)."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -113,7 +113,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-# --- The tables of the endpoint's own store -------------------------------------------------------------------
+# --- The tables of the endpoint's store -----------------------------------------------------------------------
 
 
 FIRST_TABLES = """
@@ -291,5 +291,5 @@ CREATE UNIQUE INDEX deployments_by_name ON deployments (name) WHERE deleted_at I
 
 STEPS = (FIRST_TABLES, ANSWERS, BATCHES, DIALECTS)
 VERSION = len(STEPS)
-"""How many of the steps a store has behind it, kept in SQLite's `user_version`; one with more of them belongs to a
+"""How many of the steps a store has had, kept in SQLite's `user_version`; a store with more of them was made by a
 newer program."""

@@ -1,7 +1,7 @@
-"""Fine-tuning jobs and their events: what the API reads and asks for.
+"""Fine-tuning jobs and their events: what the API reads and requests.
 
-The status of a job is changed in this file only, always by comparing first: a request that comes late
-changes nothing.
+Only this file changes the status of a job, always by compare-and-swap: a request that comes late changes
+nothing.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ METADATA_FILTER = """ AND EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair
 
 @dataclass(frozen=True)
 class JobRoom:
-    """How many jobs an endpoint takes."""
+    """The most jobs that an endpoint accepts."""
 
     waiting: int
     """Created and not training yet."""
     jobs: int
-    """All that were not deleted, ended ones too."""
+    """All that were not deleted, including ended ones."""
 
 
 class NoJobRoomError(Exception):
-    """There are as many jobs as there is room for."""
+    """There is no room for more jobs."""
 
     def __init__(self, waiting: int, jobs: int) -> None:
         super().__init__(f"{waiting} waiting, {jobs} in all")
@@ -62,7 +62,7 @@ class Jobs:
     def add(self, job: Job, messages: Sequence[str], room: JobRoom | None = None) -> None:
         """Record a new job together with its first events.
 
-        Raises NoJobRoomError, and records nothing, where there are as many jobs already as there is room for.
+        Raises NoJobRoomError, and records nothing, if there is no room for another job.
         """
         values = asdict(job)
         values["metadata"] = json.dumps(job.metadata) if job.metadata is not None else None
@@ -88,7 +88,7 @@ class Jobs:
         metadata: Mapping[str, str] | None = None,
         without_metadata: bool = False,
     ) -> Sequence[Job]:
-        """Up to `limit` jobs created before the job `after`, newest first; `metadata` pairs must all be there."""
+        """Up to `limit` jobs created before the job `after`, newest first; `metadata` pairs must all match."""
         sql = """SELECT * FROM jobs WHERE deleted_at IS NULL
             AND (? IS NULL OR seq < (SELECT seq FROM jobs WHERE id = ?))"""
         values: list[Any] = [after, after]
@@ -101,18 +101,18 @@ class Jobs:
         return [from_row(Job, row) for row in rows]
 
     def waiting_for_work(self) -> Sequence[tuple[str, JobStatus]]:
-        """Id and status of the jobs that a worker process must take up or is at work on, oldest first."""
+        """Id and status of the jobs that need a worker process or have one, oldest first."""
         marks = ", ".join("?" for _ in WAITING_FOR_WORK)
         sql = f"SELECT id, status FROM jobs WHERE status IN ({marks}) ORDER BY seq"
         return [(row["id"], JobStatus(row["status"])) for row in self._database.all(sql, WAITING_FOR_WORK)]
 
     def base_models(self) -> Sequence[tuple[str, int]]:
-        """The base models that jobs stood in for, with the time of the first job."""
+        """The base models named by jobs, with the time of the first job."""
         sql = "SELECT base, min(created_at) AS since FROM jobs GROUP BY base ORDER BY base"
         return [(row["base"], row["since"]) for row in self._database.all(sql)]
 
     def cancel(self, job_id: str, now: int) -> bool:
-        """End an unfinished job; False when it has ended already."""
+        """End an unfinished job; False if it has ended already."""
         with self._database.write() as connection:
             if not move(connection, job_id, ACTIVE, JobStatus.CANCELLED, finished_at=now):
                 return False
@@ -120,7 +120,7 @@ class Jobs:
         return True
 
     def pause(self, job_id: str, now: int) -> bool:
-        """Stop a job where it is; False when it has ended or is paused."""
+        """Stop an unfinished job; False if it has ended or is paused."""
         with self._database.write() as connection:
             if not move(connection, job_id, WAITING_FOR_WORK, JobStatus.PAUSED, estimated_finish=None):
                 return False
@@ -128,7 +128,7 @@ class Jobs:
         return True
 
     def resume(self, job_id: str, now: int) -> bool:
-        """Let a paused job go on; False when it is not paused."""
+        """Continue a paused job; False if it is not paused."""
         with self._database.write() as connection:
             sql = "SELECT validated FROM jobs WHERE id = ?"
             row = connection.execute(sql, (job_id,)).fetchone()
@@ -139,14 +139,14 @@ class Jobs:
         return True
 
     def delete(self, job_id: str, now: int) -> bool:
-        """Take an ended job out of every list; its model stays. False when it has not ended."""
+        """Remove an ended job from every list; its model stays. False if it has not ended."""
         marks = ", ".join("?" for _ in ACTIVE)
         with self._database.write() as connection:
             sql = f"UPDATE jobs SET deleted_at = ? WHERE id = ? AND status NOT IN ({marks})"
             return connection.execute(sql, (now, job_id, *ACTIVE)).rowcount == 1
 
     def events(self, job_id: str, *, after: str | None, limit: int, newest_first: bool) -> Sequence[Event]:
-        """Up to `limit` events that follow the event `after` in the order asked for."""
+        """Up to `limit` events after the event `after`, in the given order."""
         rows = self._page("events", job_id, after, limit, newest_first)
         return [from_row(Event, row) for row in rows]
 
@@ -185,7 +185,7 @@ def move(
     target: JobStatus,
     **columns: Any,
 ) -> bool:
-    """Compare and swap the status inside a transaction of the caller's; False when it was none of `expected`."""
+    """Compare and swap the status inside the caller's transaction; False if it was none of `expected`."""
     changes = ", ".join(f"{name} = ?" for name in ("status", *columns))
     marks = ", ".join("?" for _ in expected)
     sql = f"UPDATE jobs SET {changes} WHERE id = ? AND status IN ({marks})"
@@ -202,16 +202,16 @@ def insert_event(
     kind: str = "message",
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an event inside a transaction of the caller's."""
+    """Add an event inside the caller's transaction."""
     connection.execute(
         "INSERT INTO events (id, job, created_at, level, kind, message, data) VALUES (?,?,?,?,?,?,?)",
         (ids.event_id(), job_id, now, level, kind, message, json.dumps(dict(data or {}))),
     )
 
 
-# --- What a training process writes ---------------------------------------------------------------------------
+# --- Written by a training process ----------------------------------------------------------------------------
 #
-# Every write first looks whether the job still belongs to the process.
+# Every write first checks whether the job still belongs to the process.
 
 
 KEPT_CHECKPOINTS = 3
@@ -226,7 +226,7 @@ class NoLongerRunningError(Exception):
 
 @dataclass(frozen=True)
 class Measured:
-    """One row of the result file; None where nothing was measured or the number was not finite."""
+    """One row of the result file; None if nothing was measured or the number was not finite."""
 
     step: int
     train_loss: float | None
@@ -244,7 +244,7 @@ class Metrics:
 
 
 class Progress:
-    """The writing side of one job's training. Methods raise NoLongerRunningError and then have written nothing."""
+    """The writing side of one job's training. Methods raise NoLongerRunningError, without writing anything."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
@@ -261,7 +261,7 @@ class Progress:
             insert_event(connection, job.id, now, "Files validated, moving job to queued state")
 
     def begin(self, job: Job, hyperparameters: Mapping[str, float], message: str, now: int) -> None:
-        """The job trains from now on, with these resolved hyperparameters."""
+        """Record that the job is training, with these resolved hyperparameters."""
         expected = (JobStatus.QUEUED, JobStatus.RUNNING)
         columns = {"started_at": job.started_at or now, **hyperparameters}
         with self._database.write() as connection:
@@ -276,7 +276,7 @@ class Progress:
         estimated_finish: int | None,
         now: int,
     ) -> None:
-        """Record what the last steps measured. A step trained again after a crash replaces its earlier row."""
+        """Record the last steps. A step trained again after a crash replaces its earlier row."""
         with self._database.write() as connection:
             _demand(move(connection, job.id, RUNNING, JobStatus.RUNNING, estimated_finish=estimated_finish))
             rows = [(job.id, *astuple(step)) for step in steps]
@@ -296,7 +296,7 @@ class Progress:
             self._blobs.delete(blob)
 
     def last_checkpoint(self, job: Job) -> Checkpoint | None:
-        """Where training can go on from."""
+        """The checkpoint from which training can continue."""
         row = self._database.one("SELECT * FROM checkpoints WHERE job = ? ORDER BY step DESC LIMIT 1", (job.id,))
         return from_row(Checkpoint, row) if row else None
 

@@ -28,24 +28,24 @@ class Models:
         return [from_row(FineTunedModel, row) for row in self._database.all("SELECT * FROM models ORDER BY seq")]
 
     def checkpoint_id(self, name: str) -> str | None:
-        """The id of the checkpoint that answers by this name; None where it is none."""
+        """The id of the checkpoint with this model name; None if it is not a checkpoint."""
         row = self._database.one("SELECT id FROM checkpoints WHERE model = ?", (name,))
         return row["id"] if row else None
 
     def of_checkpoint(self, checkpoint_id: str) -> str | None:
-        """The name by which this checkpoint answers; None where there is no such checkpoint."""
+        """The model name of this checkpoint; None if there is no such checkpoint."""
         row = self._database.one("SELECT model FROM checkpoints WHERE id = ?", (checkpoint_id,))
         return row["model"] if row else None
 
     def delete(self, model: FineTunedModel) -> None:
-        """Forget the model and delete its weights."""
+        """Delete the model and its weights."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM models WHERE name = ?", (model.name,))
         self._blobs.delete(model.blob)
 
 
 def insert_model(connection: sqlite3.Connection, model: FineTunedModel) -> None:
-    """Add the model inside a transaction of the caller's."""
+    """Add the model inside the caller's transaction."""
     connection.execute(
         "INSERT INTO models (name, created_at, job, base, trainer, blob) VALUES (?,?,?,?,?,?)", astuple(model)
     )
@@ -55,7 +55,7 @@ def insert_model(connection: sqlite3.Connection, model: FineTunedModel) -> None:
 
 
 USED_SECONDS = 60.0
-"""The time of the last call is written no more often than this."""
+"""The shortest interval between two records of the last call."""
 
 Check = Callable[[Sequence[Deployment]], None]
 
@@ -67,20 +67,20 @@ class Deployments:
         self._database = database
 
     def last(self, name: str) -> Deployment | None:
-        """The deployment of this name that was made last, deleted or not."""
+        """The newest deployment of this name, deleted or not."""
         sql = "SELECT * FROM deployments WHERE name = ? ORDER BY seq DESC LIMIT 1"
         row = self._database.one(sql, (name,))
         return from_row(Deployment, row) if row else None
 
     def since(self, time: float) -> Sequence[Deployment]:
-        """Those that are there, or were deleted after that time; oldest first."""
+        """Those that exist, or were deleted after that time; oldest first."""
         sql = "SELECT * FROM deployments WHERE deleted_at IS NULL OR deleted_at > ? ORDER BY seq"
         return [from_row(Deployment, row) for row in self._database.all(sql, (time,))]
 
     def put(self, wanted: Deployment, check: Check) -> None:
-        """Make the deployment, or change the sku and capacity of the one of its name.
+        """Create the deployment, or change the sku and capacity of the one of its name.
 
-        `check` gets the others that are there, inside the same transaction; what it raises leaves all as it was.
+        `check` gets the other existing ones, inside the same transaction; if it raises, nothing is changed.
         """
         with self._database.write() as connection:
             rows = connection.execute("SELECT * FROM deployments WHERE deleted_at IS NULL ORDER BY seq").fetchall()
@@ -94,7 +94,7 @@ class Deployments:
                 connection.execute(f"INSERT INTO deployments ({columns}) VALUES ({marks})", values)
 
     def delete(self, name: str, time: float) -> bool:
-        """Delete the deployment as of that time; False where there is none."""
+        """Delete the deployment as of that time; False if there is none."""
         with self._database.write() as connection:
             sql = "UPDATE deployments SET deleted_at = ? WHERE name = ? AND deleted_at IS NULL"
             return connection.execute(sql, (time, name)).rowcount == 1

@@ -1,4 +1,4 @@
-"""What the store holds, as frozen values."""
+"""The records of the store, as frozen values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ DialectName = Literal["openai", "azure"]
 
 
 class JobStatus(StrEnum):
-    """The life of a job: down the list, `paused` aside."""
+    """The life of a job: in this order, except `paused`."""
 
     VALIDATING_FILES = "validating_files"
     """Created; its files have not been checked yet."""
     QUEUED = "queued"
-    """Waits for one of the places where jobs train."""
+    """Waits for a free training slot."""
     RUNNING = "running"
-    """Trains, or trained until its process died and will go on."""
+    """Is training, or was training until its process died and will continue."""
     PAUSED = "paused"
     """Stopped on request; resume makes it queued again."""
     SUCCEEDED = "succeeded"
@@ -50,12 +50,13 @@ class File:
     purpose: str
     blob: str
     problem: str | None = None
-    """Why it can't be used, where the API it came by looks at files before jobs do."""
+    """Why it can't be used, if its API checks files before jobs do."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that arrives in parts. `file_lifetime` are the seconds the finished file is kept, None for ever."""
+    """A file that arrives in parts. `file_lifetime` is how many seconds the finished file is kept, None for
+    ever."""
 
     id: str
     created_at: int
@@ -103,7 +104,7 @@ class Job:
     model: str
     base: str
     model_name: str
-    """What its fine-tuned model is or will be called."""
+    """The present or future name of its fine-tuned model."""
     suffix: str | None
     seed: int
     training_file: str
@@ -122,12 +123,12 @@ class Job:
     dialect: DialectName = "openai"
     """The API that created it."""
     training_type: str | None = None
-    """Where it trains and is billed, in the words of an API that asks for it."""
+    """Where it trains and is billed, for an API that has this choice."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to a job."""
+    """One event of a job."""
 
     id: str
     job: str
@@ -165,7 +166,7 @@ class FineTunedModel:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A name by which a model answers. Times are Unix seconds; capacity is thousand tokens a minute."""
+    """A name by which a model answers. Times are Unix seconds; capacity is thousand tokens per minute."""
 
     name: str
     created_at: float

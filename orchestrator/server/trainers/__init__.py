@@ -1,4 +1,4 @@
-"""The trainers, by name. One is loaded when it is first asked for."""
+"""The trainers, by name. Each is loaded on first use."""
 
 from __future__ import annotations
 

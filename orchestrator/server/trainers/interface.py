@@ -1,7 +1,7 @@
-"""What the server needs from a trainer. A trainer is added by one class here and one entry in `trainers.NAMES`.
+"""What the server needs from a trainer. A trainer is added as one class here and one entry in `trainers.NAMES`.
 
-A trainer knows nothing of HTTP, of jobs or of the store: it gets parsed training rows, reports steps and
-checkpoints, and returns weights as bytes. It runs in a child process of its own.
+A trainer knows nothing about HTTP, jobs or the store: it gets parsed training rows, reports steps and checkpoints,
+and returns weights as bytes. It runs in a separate child process.
 """
 
 from __future__ import annotations
@@ -19,23 +19,22 @@ Auto = Literal["auto"]
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The resolved numbers that one training uses: no "auto" left."""
+    """The resolved hyperparameters of one training: no "auto" left."""
 
     n_epochs: int
     batch_size: int
     learning_rate_multiplier: float
     beta: float | None = None
-    """How closely preference rows keep to the parent model; None where there are none."""
+    """How closely preference rows keep to the parent model; None if there are none."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One optimizer step, as measured.
 
-    Losses are mean negative log-likelihoods in nats per decision (of preference rows: per pair), accuracies are
-    shares in 0..1.
-    `valid_*` is measured on a small rotating slice of the validation rows at every step, `full_valid_*` on all of
-    them at the end of an epoch; None where there is no validation file or no measurement at this step.
+    Losses are mean negative log-likelihoods in nats per decision (for preference rows, per pair); accuracies are in
+    0..1. `valid_*` is measured on a small rotating slice of the validation rows at every step, `full_valid_*` on
+    all of them at the end of an epoch; None if there is no validation file or no measurement at this step.
     """
 
     step: int
@@ -73,7 +72,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says: text, or calls (then `content` is None)."""
+    """The answer of a model: text, or calls (then `content` is None)."""
 
     content: str | None
     calls: tuple[ToolCall, ...] = ()
@@ -108,7 +107,7 @@ class Trainer(Protocol):
         learning_rate_multiplier: float | Auto = "auto",
         beta: float | Auto | None = None,
     ) -> Hyperparameters:
-        """The numbers that "auto" stands for with this many training examples."""
+        """The values of "auto" with this many training examples."""
 
     def train(
         self,

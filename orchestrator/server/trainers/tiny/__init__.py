@@ -1,1 +1,1 @@
-"""The tiny trainer: a log-linear tool caller on the CPU, in the standard library alone."""
+"""The tiny trainer: a log-linear tool caller on the CPU, with only the standard library."""

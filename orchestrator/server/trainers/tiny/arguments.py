@@ -30,7 +30,7 @@ BASE = hashed("base")
 
 
 class _Mark:
-    """A value no argument can have."""
+    """A value that no argument can have."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -42,7 +42,7 @@ class _Mark:
 LEFT_OUT: Final = _Mark("left out")
 PRESENT: Final = _Mark("present")
 UNKNOWN: Final = _Mark("unknown")
-"""Stands for the right value while answering, when nobody knows it."""
+"""In place of the right value while answering, when it is unknown."""
 
 
 @dataclass
@@ -53,11 +53,11 @@ class Arguments:
     memory: Memory
     own: bool
     copied: set[int] = field(default_factory=set)
-    """Where in the prompt the copied values begin."""
+    """The positions in the prompt where the copied values begin."""
     _decided: list[str] = field(default_factory=list)
-    """The choices made so far in this call, which the later ones look at."""
+    """The choices made so far in this call, used by the later ones."""
     _listed: list[Any] = field(default_factory=list)
-    """The items so far of the list at hand."""
+    """The items so far of the present list."""
     _definition: Set[str] = frozenset()
     """The stems of the tool's definition."""
 
@@ -117,7 +117,7 @@ class Arguments:
         return items
 
     def _more(self, item: Slot, items: Sequence[Any]) -> list[Option]:
-        """Stop the list or add an item: go on while the prompt still has something to add."""
+        """Stop the list or add an item: continue while the prompt has more to add."""
         features = self.prompt.word_features + group("done", [f"{len(items)} items"], 1.0)
         go = 2.0 if self._left(item, items) else -2.0
         return [
@@ -166,7 +166,7 @@ class Arguments:
             yield from numbers(self.prompt, slot, self.copied)
 
     def _fallback(self, slot: Slot) -> Option:
-        """For a required value of which there is no trace: the default, else nothing rather than a made-up one."""
+        """For a required value without a trace: the default, else nothing rather than an invented one."""
         return self._option(slot, LEFT_OUT if slot.default is None else slot.default, 0.0)
 
     def _from_results(self, slot: Slot) -> Iterator[Option]:
@@ -186,7 +186,7 @@ class Arguments:
         return self._as_seen(slot, str(taken.value) if taken else chunks[first].text)
 
     def _as_seen(self, slot: Slot, text: str) -> str:
-        """A copied string in the spelling that training showed: "paris" becomes Paris."""
+        """A copied string as spelled in training: "paris" becomes Paris."""
         alike = (seen for seen in self.memory.values.get(slot.path, ()) if isinstance(seen, str))
         return next((seen for seen in alike if seen.casefold() == text.casefold()), text)
 
@@ -203,7 +203,7 @@ class Arguments:
 
 
 def decide(options: Sequence[Option], right: tuple[int, ...] | None) -> Steps[Option | None]:
-    """Put a decision where there is something to decide."""
+    """Make a decision if there is something to decide."""
     if len(options) == 1 and right != ():
         return options[0]
     return (yield Decision(tuple(options), right))
@@ -223,7 +223,7 @@ def _fits(slot: Slot, value: Any) -> bool:
 
 
 def _matching(values: Sequence[Any], right: Any) -> tuple[int, ...]:
-    """The indices of the values equal to the right one; failing that, of those that differ in case alone."""
+    """The indices of the values equal to the right one; if there are none, of those that differ only in case."""
     exact = tuple(i for i, value in enumerate(values) if _same(value, right))
     if exact or not isinstance(right, str):
         return exact
@@ -240,12 +240,12 @@ def _same(value: Any, right: Any) -> bool:
 
 MOST_STARTS = 80
 LONGEST = 40
-"""Chunks in a copied string at most."""
+"""The most chunks in a copied string."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A number from the prompt; `start` is where it stands."""
+    """A number from the prompt, at position `start`."""
 
     value: float | int
     start: int
@@ -262,7 +262,7 @@ class Start:
 
 
 def numbers(prompt: Prompt, slot: Slot, copied: Set[int]) -> Iterator[Option]:
-    """The prompt's numbers that fit a slot, as they are and with the other sign."""
+    """The prompt's numbers that fit a slot, unchanged and with the opposite sign."""
     fitting = [n for n in prompt.numbers if slot.kind == "number" or n.value.is_integer()]
     free = [n for n in fitting if n.start not in copied]
     for index, number in enumerate(fitting):
@@ -318,7 +318,7 @@ def _led_to(value: Any, spans: dict[int, str]) -> Any:
 
 
 def _right_starts(prompt: Prompt, right: str) -> dict[int, str]:
-    """For each chunk where the right string begins in the prompt, the string as it stands there."""
+    """For each chunk where the right string begins in the prompt, the string as written there."""
     plain, text = right.strip().casefold(), prompt.text.casefold()
     ends = {chunk.end for chunk in prompt.chunks}
     return {

@@ -1,4 +1,4 @@
-"""The base model: how well a prompt and a definition share words. Nothing here is learned.
+"""The base model: how well a prompt and a definition match by words. Nothing here is learned.
 
 The scores are in nats, so that they add to the learned ones. The constants are round numbers set once by hand.
 """
@@ -14,7 +14,7 @@ from orchestrator.server.trainers.tiny.schema import Slot, Tool, Toolbox
 from orchestrator.server.trainers.tiny.text import STOP_WORDS, Number, content_stems, name_stems, stem, stems, words
 
 TEXT = 1.5
-"""What an answer in text scores: a tool needs about one telling word in common to beat it."""
+"""The score of an answer in text: a tool needs about one distinctive shared word to beat it."""
 AFTER_RESULT = 3.0
 RESTATED = 1.0
 STOP = 3.0
@@ -29,8 +29,8 @@ LEADS = frozenset({"of", "for", "in", "to", "at", "from", "named", "called", "ab
 
 
 def tool(prompt: Prompt, candidate: Tool, toolbox: Toolbox) -> float:
-    """The rare words that a prompt shares with a tool, against the length of the prompt; once a tool has given its
-    result the words have had their answer and score nothing."""
+    """The rare words that a prompt shares with a tool, against the length of the prompt; once a tool has returned
+    its result, the words are answered and score nothing."""
     if prompt.answers_result:
         return 0.0
     found = set(prompt.content) | _joined(prompt.text)
@@ -54,12 +54,12 @@ def choice(prompt: Prompt, value: object) -> float:
 
 
 def _is_said(word: str, said: Set[str]) -> bool:
-    """Whether a stem is among others, or begins one of them: "right" is said in "rightwards"."""
+    """Whether a stem is among others, or is the beginning of one: "right" matches "rightwards"."""
     return word in said or (len(word) >= 4 and any(other.startswith(word) for other in said))
 
 
 def number(prompt: Prompt, slot: Slot, found: Number) -> float:
-    """A number scores by the words of the slot close to it: its name before, its unit behind."""
+    """A number scores by the slot's words near it: its name before, its unit after."""
     before = stems(prompt.text[: found.start])[-3:]
     behind = stems(prompt.text[found.end :])[:1]
     named = any(word in slot.name_words for word in before)

@@ -1,4 +1,4 @@
-"""The chain of decisions that makes an answer: which tool or text, then each argument, then whether to go on."""
+"""The chain of decisions that makes an answer: the tool or text, then each argument, then whether to continue."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from orchestrator.server.trainers.tiny.text import Features, group, hashed
 
 MOST_CALLS = 8
 _AFTER_RESULT = "after result "
-"""Weights of their own, lest a training without tool results teaches to call a tool over and over, or to answer a
-result with a text that was learned for requests."""
+"""Separate weights, so that training without tool results does not teach the model to repeat a call, or to answer
+a result with a text learned for requests."""
 BASE, NOVELTY = hashed("base"), hashed("novelty")
 
 
@@ -32,7 +32,7 @@ class Chain:
     memory: Memory
     target: Answer | None = None
     own: bool = False
-    """Whether the memory holds this very prompt as an example."""
+    """Whether this prompt is an example in memory."""
     choice: str = "auto"
     parallel: bool = True
     calls: list[ToolCall] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Chain:
         return bool(taken and taken.value)
 
     def _text(self) -> Steps[str]:
-        """What to say: the results in plain words, or one of the texts seen in training."""
+        """The text of the answer: the results in plain words, or one of the texts seen in training."""
         after = _AFTER_RESULT if self.prompt.answers_result else ""
         options = [Option(restated(self.prompt), base.RESTATED, ((f"{after}restate", self.prompt.features),))]
         for text in self.memory.texts:
@@ -110,7 +110,7 @@ class Chain:
 
 
 def decisions_of(turn: Turn, memory: Memory, *, own: bool) -> list[Decision]:
-    """The decisions that lead to a turn's answer. `own`: the memory holds the turn as an example."""
+    """The decisions that lead to a turn's answer. `own`: the turn is an example in memory."""
     chain = Chain(
         prompt=turn.prompt,
         toolbox=toolbox(memory.definitions(turn.tools)),

@@ -1,4 +1,4 @@
-"""Conversations as the chain of decisions sees them: the prompt, the tool results, and the turns to learn."""
+"""Conversations for the chain of decisions: the prompt, the tool results, and the turns to learn."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from orchestrator.server.trainers.tiny.text import (
 
 Message = Mapping[str, Any]
 EARLIER = 0.3
-"""How much the words of earlier user messages weigh beside those of the last one."""
+"""The weight of the words of earlier user messages, relative to the last one."""
 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool gave back: its name, its text, and the plain values in it by their key."""
+    """A tool's result: its name, its text, and the plain values in it by key."""
 
     name: str
     content: str
@@ -38,12 +38,12 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A conversation up to the answer that is due."""
+    """A conversation up to the next answer."""
 
     text: str
     """The last user message."""
     earlier: str
-    """The user messages before it, one a line."""
+    """The earlier user messages, one per line."""
     results: tuple[ToolResult, ...]
     """The tool results since the last user message."""
     answers_result: bool
@@ -64,12 +64,12 @@ class Prompt:
 
     @cached_property
     def features(self) -> Features:
-        """What the choice of a tool looks at."""
+        """The features for the choice of a tool."""
         return text_features(self.text) + self._around
 
     @cached_property
     def word_features(self) -> Features:
-        """What the choice of a value looks at."""
+        """The features for the choice of a value."""
         return word_features(self.text) + self._around
 
     @cached_property
@@ -85,7 +85,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Turn:
-    """One assistant message to learn: the prompt before it, the tools on offer, and what was answered."""
+    """One assistant message to learn: the prompt before it, the offered tools, and the answer."""
 
     prompt: Prompt
     tools: Sequence[Mapping[str, Any]]
@@ -94,7 +94,7 @@ class Turn:
 
 
 def prompt_of(messages: Sequence[Message]) -> Prompt:
-    """The prompt that these messages make."""
+    """The prompt in these messages."""
     asked = [i for i, message in enumerate(messages) if message.get("role") == "user"]
     last = asked[-1] if asked else -1
     results = tuple(_results(messages[last + 1 :]))
@@ -107,7 +107,7 @@ def prompt_of(messages: Sequence[Message]) -> Prompt:
 
 
 def turns_of(row: Row) -> list[Turn]:
-    """Every assistant message of a supervised row that has not weight 0."""
+    """Every assistant message of a supervised row, except those with weight 0."""
     messages = _messages(row.get("messages"))
     tools = functions_of(row)
     parallel = row.get("parallel_tool_calls") is not False
@@ -137,7 +137,7 @@ def functions_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def answer_of(message: Message) -> Answer:
-    """What an assistant message says; arguments that are not a JSON object count as empty."""
+    """The contents of an assistant message; arguments that are not a JSON object count as empty."""
     legacy = message.get("function_call")
     called = [call.get("function") for call in _messages(message.get("tool_calls"))] or [legacy]
     calls = tuple(

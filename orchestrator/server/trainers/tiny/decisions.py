@@ -13,7 +13,7 @@ Rows = dict[str, dict[int, float]]
 """The weights: a sparse vector under each name."""
 
 Part = tuple[str, Features]
-"""Features, and the name of the weights they are scored by."""
+"""Features, and the name of the weights that score them."""
 
 UNREACHABLE = -log(1e-3)
 """The loss, in nats, of a right answer that is not among the options."""
@@ -21,7 +21,7 @@ UNREACHABLE = -log(1e-3)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One way to decide: its value, its base score, and what learned weights see of it."""
+    """One option: its value, its base score, and its features for learned weights."""
 
     value: Any
     base: float
@@ -30,8 +30,8 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice of one option. `right` holds the indices of the right ones, the best known first; none when
-    the right answer is not on offer; None when there is nothing to compare with."""
+    """A choice of one option. `right` has the indices of the right ones, the best known first; none if the right
+    answer is not among them; None if there is nothing to compare with."""
 
     options: tuple[Option, ...]
     right: tuple[int, ...] | None = None
@@ -39,8 +39,8 @@ class Decision:
 
 T = TypeVar("T")
 Steps = Generator[Decision, Option | None, T]
-"""A chain at work: it yields decisions, is sent the option taken (None: the right one is not on offer, give up
-this branch), and returns what they add up to."""
+"""A chain in progress: it yields decisions, is sent the chosen option (None: the right one is not among them, drop
+this branch), and returns the result."""
 
 
 def probabilities(options: Sequence[Option], rows: Rows) -> list[float]:
@@ -67,7 +67,7 @@ def score(option: Option, rows: Rows) -> float:
 
 
 def taken(steps: Steps[T], rows: Rows) -> T:
-    """What a chain answers when every decision goes to its most probable option."""
+    """The answer of a chain if every decision takes its most probable option."""
     option: Option | None = None
     try:
         decision = next(steps)
@@ -79,7 +79,7 @@ def taken(steps: Steps[T], rows: Rows) -> T:
 
 
 def best(options: Sequence[Option], shares: Sequence[float]) -> Option:
-    """The most probable option, where options of the same value put their shares together."""
+    """The most probable option; options of the same value add their shares."""
     by_value: dict[str, float] = {}
     for option, share in zip(options, shares, strict=True):
         key = repr(option.value)
@@ -90,7 +90,7 @@ def best(options: Sequence[Option], shares: Sequence[float]) -> Option:
 
 
 def forced(steps: Steps[T]) -> list[Decision]:
-    """The decisions of a chain that is led along the right answer."""
+    """The decisions of a chain that follows the right answer."""
     decisions = []
     try:
         decision = next(steps)

@@ -1,4 +1,4 @@
-"""What a step of gradient descent learns from: examples, their losses and their gradients."""
+"""What gradient descent learns from: examples, their losses and their gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Gradient = list[tuple[float, tuple[Part, ...]]]
 """For each option, the derivative of the loss by its score, and the features behind that score."""
 
 NEGLIGIBLE = 1e-4
-"""Derivatives nearer to zero are skipped, for speed."""
+"""Derivatives closer to zero are skipped, for speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Example(Protocol):
     """One row, ready to learn from."""
 
     def measure(self, rows: Rows, gradient: Gradient | None = None) -> Measure:
-        """Loss and accuracy under these weights; adds to the gradient where one is given."""
+        """Loss and accuracy under these weights; adds to the gradient if one is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A supervised row: its decisions, each to be taken rightly."""
+    """A supervised row: its decisions, each to be learned."""
 
     decisions: Sequence[Decision]
 
@@ -65,8 +65,8 @@ class Demonstration:
 class Preference:
     """A pair of answers, learned by direct preference optimisation (Rafailov et al., 2023).
 
-    The loss is -log sigmoid(beta * margin), where the margin is how much more this model prefers the one answer
-    to the other, in nats, than the frozen model it started from (`reference`).
+    The loss is -log sigmoid(beta * margin), where the margin is how much more this model prefers one answer to the
+    other, in nats, than the frozen model it started from (`reference`).
     """
 
     preferred: Sequence[Decision]
@@ -103,10 +103,10 @@ def descend(rows: Rows, gradient: Gradient, rate: float) -> None:
 
 
 def _decided(decision: Decision, rows: Rows, weight: float, gradient: Gradient | None) -> tuple[float, bool]:
-    """The log-probability of deciding rightly, and whether the most probable option is right.
+    """The log-probability of a right decision, and whether the most probable option is right.
 
-    Several options can be right (a value copied from here or there, or seen before): their probabilities add, and
-    each is credited with its share.
+    Several options can be right (a value copied from one place or another, or seen before): their probabilities
+    add, and each is credited with its share.
     """
     if not decision.right:
         return -UNREACHABLE, False

@@ -1,4 +1,4 @@
-"""What fine-tuning remembers beside its weights: tools, words, values, texts, and arguments."""
+"""What fine-tuning stores other than weights: tools, words, values, texts, and arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.server.trainers.tiny.replies import template
 MOST_VALUES = 100
 MOST_TEXTS = 200
 TEXT = ""
-"""The label of an answer in text, beside the names of the tools."""
+"""The label of an answer in text, in addition to the names of the tools."""
 
 
 @dataclass
@@ -25,20 +25,20 @@ class Memory:
 
     examples: int = 0
     labels: dict[str, int] = field(default_factory=dict)
-    """How many examples had each label: a tool's name, or TEXT."""
+    """The number of examples of each label: a tool's name, or TEXT."""
     known: dict[str, int] = field(default_factory=dict)
-    """How many examples held each stem."""
+    """The number of examples with each stem."""
     values: dict[str, list[Any]] = field(default_factory=dict)
-    """The values that each slot took, the most frequent first."""
+    """The values of each slot, the most frequent first."""
     texts: list[str] = field(default_factory=list)
     """Answers in text, as templates."""
     signatures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Parameters of tools that training called with arguments their definitions do not have."""
+    """Parameters of tools that training called with arguments missing from their definitions."""
     undeclared: list[str] = field(default_factory=list)
-    """Tools that training called where none were offered."""
+    """Tools that training called in examples without tools."""
 
     def with_turns(self, turns: Iterable[Turn]) -> Memory:
-        """This memory and what these turns add to it."""
+        """This memory with these turns added."""
         turns = list(turns)
         grown = deepcopy(self)
         for turn in turns:
@@ -50,7 +50,7 @@ class Memory:
         return grown
 
     def definitions(self, tools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """The tools on offer, completed by what training showed of their arguments."""
+        """The offered tools, with the arguments seen in training added."""
         if not tools:
             return [{"name": name, "parameters": self.signatures.get(name, {})} for name in self.undeclared]
         return [
@@ -63,10 +63,10 @@ class Memory:
     def commonness(self, label: str) -> float:
         """The logarithm of how much more often than the average label this one was seen.
 
-        Training adds it to the label's score and answering does not, so that what is frequent in the training
-        file is not preferred for that alone (logit adjustment: Menon et al., 2021). Without it, requests like
-        none before went to the most frequent tool. 0 for a label that was never seen, so that what training
-        never answered is not raised by its absence.
+        Training adds it to the label's score and answering does not, so that what is frequent in the training file
+        is not preferred for that alone (logit adjustment: Menon et al., 2021). Without it, unfamiliar requests went
+        to the most frequent tool. 0 for a label that was never seen, so that a label missing from training is not
+        raised by that.
         """
         if label not in self.labels:
             return 0.0
@@ -74,21 +74,21 @@ class Memory:
         return log(self.labels[label] / mean)
 
     def novelty(self, prompt: Prompt, *, own: bool) -> float:
-        """The share of a prompt's words that no example had; 0 for a model that saw none.
+        """The share of a prompt's words that no example had; 0 for a model without examples.
 
-        `own` says that the prompt is itself an example: it is then left out of the count, so that training sees
-        what an unseen prompt will see.
+        `own` means that the prompt is itself an example: it is then left out of the count, so that training sees
+        the same as for a new prompt.
         """
         if not self.examples or not prompt.content:
             return 0.0
         return sum(not self.is_known(word, own=own) for word in prompt.content) / len(prompt.content)
 
     def is_known(self, word: str, *, own: bool) -> bool:
-        """Whether an example, other than the prompt's own, held this stem."""
+        """Whether an example, other than the prompt's own, had this stem."""
         return self.known.get(word, 0) > own
 
     def _count(self, turn: Turn) -> None:
-        if turn.prompt.answers_result:  # its words asked for the call before, and were counted with that
+        if turn.prompt.answers_result:  # its words asked for the call before, and were counted there
             return
         self.examples += 1
         for label in dict.fromkeys(call.name for call in turn.answer.calls) or (TEXT,):
@@ -136,7 +136,7 @@ def inferred(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def completed(declared: Any, learned: Mapping[str, Any]) -> dict[str, Any]:
-    """A declared schema with the properties it lacks taken from a learned one."""
+    """A declared schema with missing properties added from a learned one."""
     schema = dict(declared) if isinstance(declared, Mapping) else {}
     properties = dict(_properties(schema))
     required = list(schema["required"]) if isinstance(schema.get("required"), list) else []
@@ -150,7 +150,7 @@ def completed(declared: Any, learned: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lacks(declared: Any, value: Any) -> bool:
-    """Whether an object has a property, at any depth, that its declared schema has not."""
+    """Whether an object has a property, at any depth, that its declared schema lacks."""
     if not isinstance(value, Mapping):
         return False
     properties = _properties(declared)
@@ -174,7 +174,7 @@ def _collect(path: str, value: Any, found: dict[str, list[Any]]) -> None:
 
 
 def _most_frequent(values: Sequence[Any], most: int) -> list[Any]:
-    """The distinct values, the most frequent first; alike ones in the order they came."""
+    """The distinct values, the most frequent first; equally frequent ones in order of appearance."""
     by_text = {json.dumps(value): value for value in reversed(values)}
     ranked = Counter(json.dumps(value) for value in values).most_common(most)
     return [by_text[text] for text, _ in ranked]

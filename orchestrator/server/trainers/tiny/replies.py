@@ -20,7 +20,7 @@ def template(text: str, prompt: Prompt) -> str:
 
 
 def filled(text: str, prompt: Prompt) -> str | None:
-    """The text of a template; None where the results at hand lack one of its keys."""
+    """The text of a template; None if the present results lack one of its keys."""
     values = _values(prompt)
     if any(key not in values for key in SLOT.findall(text)):
         return None
@@ -28,7 +28,7 @@ def filled(text: str, prompt: Prompt) -> str | None:
 
 
 def restated(prompt: Prompt) -> str:
-    """What the tools gave back, in plain words; the fallback where they gave nothing."""
+    """The tools' results, in plain words; the fallback if there are none."""
     said = []
     for result in prompt.results:
         listed = "; ".join(f"{key.replace('_', ' ')}: {_shown(value)}" for key, value in result.values)
@@ -37,7 +37,7 @@ def restated(prompt: Prompt) -> str:
 
 
 def _values(prompt: Prompt) -> dict[str, str]:
-    """The values of the tool results by key; where a key comes again, the first stands."""
+    """The values of the tool results by key; the first one if a key occurs again."""
     found: dict[str, str] = {}
     for result in prompt.results:
         for key, value in result.values:

@@ -1,6 +1,6 @@
 """The slots of a tool's arguments, read from its JSON Schema.
 
-A schema never fails to be read: what is not understood becomes a free string.
+A schema can always be read: an unknown construct becomes a free string.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Slot:
     kind: Kind
     required: bool
     choices: tuple[Any, ...]
-    """The values allowed, where the schema lists them (enum, const, boolean, null)."""
+    """The allowed values, if the schema lists them (enum, const, boolean, null)."""
     children: tuple[tuple[str, Slot], ...]
     item: Slot | None
     name_words: frozenset[str]
@@ -37,12 +37,12 @@ class Slot:
 
 @dataclass(frozen=True)
 class Tool:
-    """One function with its slots and the stems that speak for it."""
+    """One function with its slots and the stems that indicate it."""
 
     name: str
     root: Slot
     weights: Mapping[str, float]
-    """How much each stem of its definition speaks for it: its name more than its parameters."""
+    """How strongly each stem of its definition indicates it: its name more than its parameters."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Toolbox:
 
     tools: tuple[Tool, ...]
     rarity: Mapping[str, float]
-    """For each stem of the definitions, 1 when one tool has it, towards 0 when all have."""
+    """For each stem of the definitions, 1 if one tool has it, towards 0 if all have it."""
 
 
 def toolbox(definitions: Sequence[Mapping[str, Any]]) -> Toolbox:
-    """The tools of these function objects; read once however often the same definitions come."""
+    """The tools of these function objects; read only once for the same definitions."""
     return _toolbox(json.dumps(list(definitions), default=str))
 
 
@@ -92,7 +92,7 @@ def _words_below(slot: Slot) -> list[str]:
 
 
 class _Reader:
-    """Reads one parameters object; knows its definitions, which `$ref` points into."""
+    """Reads one parameters object; has its definitions, which `$ref` points to."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -141,7 +141,7 @@ class _Reader:
         return schema, nullable or "null" in _list(schema.get("type"))
 
     def _referred(self, reference: str) -> Mapping[str, Any]:
-        """What a local reference such as `#/$defs/Point` points at; empty where it points nowhere."""
+        """The target of a local reference such as `#/$defs/Point`; empty if there is none."""
         here: Any = self._document
         for step in reference.removeprefix("#").strip("/").split("/"):
             here = _mapping(here).get(step.replace("~1", "/").replace("~0", "~"))

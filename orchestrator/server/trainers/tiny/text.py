@@ -24,20 +24,20 @@ there here what which who how when where why just let lets now some s t re ll ve
 """
 ENDINGS = tuple(_ENDINGS.split())
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Words without a meaning of their own. Short ones that tell requests apart (on, not, to, me) are not here."""
+"""Words without meaning. Short ones that distinguish requests (on, not, to, me) are not in this list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of text between spaces, without punctuation and 's around it: what copied values are made of."""
+    """A piece of text between spaces, without its punctuation and 's: copied values consist of these."""
 
     text: str
     start: int
     end: int
     opens: str
-    """The punctuation taken off its front."""
+    """The punctuation removed from its beginning."""
     closes: str
-    """The punctuation taken off its end."""
+    """The punctuation removed from its end."""
 
 
 def words(text: str) -> list[str]:
@@ -46,7 +46,7 @@ def words(text: str) -> list[str]:
 
 
 def chunks(text: str) -> list[Chunk]:
-    """The text cut at spaces; chunks of punctuation alone are left out."""
+    """The text cut at spaces; chunks of only punctuation are left out."""
     found = []
     for match in CHUNK.finditer(text):
         raw = match.group()
@@ -88,7 +88,7 @@ def name_stems(name: str) -> list[str]:
 
 
 def hashed(name: str) -> int:
-    """A feature's number: the same in every process, which Python's own hash is not."""
+    """A feature's number: the same in every process, unlike Python's own hash."""
     return crc32(name.encode("utf-8", "surrogatepass"))
 
 
@@ -105,7 +105,7 @@ def text_features(text: str) -> Features:
 
 
 def group(kind: str, names: list[str], length: float) -> Features:
-    """Features of one kind, scaled so that their vector has this length however many there are."""
+    """Features of one kind, scaled so that their vector has this length, whatever their number."""
     unique = dict.fromkeys(names)
     value = length / max(1, len(unique)) ** 0.5
     return tuple((hashed(f"{kind}:{name}"), value) for name in unique)
@@ -169,7 +169,7 @@ def numbers(text: str) -> list[Number]:
 
 
 def _number_at(tokens: list[_Token], at: int) -> tuple[Number | None, int]:
-    """The number that begins at this token, and how many tokens to go on by."""
+    """The number that begins at this token, and how many tokens it takes."""
     sign = -1.0 if tokens[at].text in MINUS else 1.0
     first = at + 1 if sign < 0 else at
     if first < len(tokens) and tokens[first].digits:
@@ -182,7 +182,7 @@ def _number_at(tokens: list[_Token], at: int) -> tuple[Number | None, int]:
 
 
 def _scaled_digits(tokens: list[_Token], at: int) -> tuple[float | None, int]:
-    """Digits, with a scale word behind them where there is one: "3 thousand"."""
+    """Digits, with a scale word after them if there is one: "3 thousand"."""
     value = tokens[at].value
     if at + 1 < len(tokens) and tokens[at + 1].text in SCALES:
         return value * SCALES[tokens[at + 1].text], at + 2
@@ -190,7 +190,7 @@ def _scaled_digits(tokens: list[_Token], at: int) -> tuple[float | None, int]:
 
 
 def _spelled(tokens: list[_Token], at: int) -> tuple[float | None, int]:
-    """A number in words from this token on, and the token after it; None where there is none."""
+    """A number in words from this token on, and the token after it; None if there is none."""
     total, current, seen, here = 0.0, 0.0, False, at
     while here < len(tokens):
         word = tokens[here].text
@@ -209,7 +209,7 @@ def _spelled(tokens: list[_Token], at: int) -> tuple[float | None, int]:
 
 
 def _continues(word: str, current: float, seen: bool) -> bool:
-    """Whether this word goes on with the number: "twenty five" does, "five twenty" is two numbers."""
+    """Whether this word continues the number: "twenty five" does, "five twenty" is two numbers."""
     if word in TENS:
         return not seen or current % 100 == 0
     if word in SMALL:
@@ -218,7 +218,7 @@ def _continues(word: str, current: float, seen: bool) -> bool:
 
 
 def _with_tail(tokens: list[_Token], here: int, value: float) -> tuple[float, int]:
-    """The decimals or the fraction behind a spelled number: "two point five", "two and a half"."""
+    """The decimals or the fraction after a spelled number: "two point five", "two and a half"."""
     texts = [token.text for token in tokens[here : here + 3]]
     if len(texts) > 1 and texts[0] == "point" and texts[1] in SMALL:
         end = here + 1

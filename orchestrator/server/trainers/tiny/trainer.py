@@ -32,13 +32,13 @@ from orchestrator.server.trainers.tiny.memory import Memory
 from orchestrator.server.trainers.tiny.weights import Weights, decoded, encoded
 
 RATE = 2.0
-"""The learning rate that multiplier 1.0 stands for, chosen by cross-validation (tests/quality)."""
+"""The learning rate at multiplier 1.0, chosen by cross-validation (tests/quality)."""
 LAST_RATE = 0.1
-"""The share of the learning rate that is left at the last step; it falls in a straight line."""
+"""The share of the learning rate at the last step; it falls linearly."""
 SLICE = 3
 """Validation rows measured at every step."""
 KEPT = 1_000
-"""Examples whose features are kept in memory; those beyond are read anew each time."""
+"""Examples whose features are kept in memory; any more are read again each time."""
 EPOCHS = ((100, 4), (500, 3), (2_000, 2))
 BETA = 0.1
 
@@ -56,7 +56,7 @@ class TinyTrainer:
         learning_rate_multiplier: float | Auto = "auto",
         beta: float | Auto | None = None,
     ) -> Hyperparameters:
-        """Auto: fewer epochs the more examples there are, 0.2 % of the examples a batch, multiplier 1."""
+        """Auto: fewer epochs the more examples there are, a batch of 0.2 % of the examples, multiplier 1."""
         epochs = next((epochs for below, epochs in EPOCHS if examples < below), 1)
         return Hyperparameters(
             n_epochs=epochs if n_epochs == "auto" else n_epochs,
@@ -71,8 +71,8 @@ class TinyTrainer:
         on_step: Callable[[Step], None],
         on_checkpoint: Callable[[Step, bytes], None],
     ) -> bytes:
-        """Train and return the final weights; raises UnreadableWeights for a parent or checkpoint of another
-        kind. See `Trainer.train`."""
+        """Train and return the final weights; raises UnreadableWeights for a parent or checkpoint of another kind.
+        See `Trainer.train`."""
         course = _Course(training)
         content = encoded(course.weights) if training.resume is None else training.resume
         for epoch in course.epochs_left():
@@ -89,7 +89,7 @@ class TinyTrainer:
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A base or fine-tuned model. Answering changes nothing in it."""
+    """A base or fine-tuned model. Answering does not change it."""
 
     weights: Weights
 
@@ -109,7 +109,7 @@ class TinyModel:
 
 
 class _Course:
-    """One training on its way from the first step, or from a checkpoint, to the last."""
+    """One training in progress, from the first step, or from a checkpoint, to the last."""
 
     def __init__(self, training: Training) -> None:
         self._numbers = training.hyperparameters
@@ -131,7 +131,7 @@ class _Course:
         return range(done + 1, self._numbers.n_epochs + 1) if self._total else range(0)
 
     def epoch(self, number: int) -> Iterator[Step]:
-        """The steps of one epoch, in an order that seed and epoch alone decide."""
+        """The steps of one epoch, in an order that depends only on seed and epoch."""
         order = list(range(len(self._training)))
         Random(f"{self._seed}:{number}").shuffle(order)
         size = self._numbers.batch_size
@@ -140,7 +140,7 @@ class _Course:
             yield self._step(number, order[first : first + size], last)
 
     def checkpoint(self) -> bytes:
-        """The weights as bytes. Training goes on from those bytes, as it would after a crash."""
+        """The weights as bytes. Training continues from those bytes, as it would after a crash."""
         content = encoded(self.weights)
         self.weights.rows = decoded(content).rows
         return content
@@ -165,8 +165,8 @@ class _Course:
         )
 
     def _rate(self) -> float:
-        """The learning rate of the step ahead. Gradients of a batch add up over the root of its size, so that a
-        larger batch takes larger, steadier steps."""
+        """The learning rate of the next step. A batch's gradients are summed and divided by the root of its size,
+        so that a larger batch takes larger, steadier steps."""
         left = 1.0 - self.weights.step / self._total
         return RATE * self._numbers.learning_rate_multiplier * (LAST_RATE + (1.0 - LAST_RATE) * left)
 
@@ -188,7 +188,7 @@ class _Reading:
     beta: float | None
 
     def example(self, row: Row, own: bool) -> Example:
-        """One row; `own` when the memory holds it."""
+        """One row; `own` if it is in memory."""
         pair = preference_of(row)
         if pair is None:
             return Demonstration([d for turn in turns_of(row) for d in decisions_of(turn, self.memory, own=own)])
@@ -199,7 +199,7 @@ class _Reading:
 
 @dataclass
 class _Examples:
-    """Rows as examples, read when first asked for."""
+    """Rows as examples, read on first use."""
 
     rows: Sequence[Row]
     reading: _Reading
@@ -219,7 +219,7 @@ class _Examples:
 
 
 def _taught(row: Row) -> Sequence[Turn]:
-    """The turns that a row adds to memory: of a preference, the preferred one."""
+    """The turns that a row adds to memory: for a preference, the preferred one."""
     pair = preference_of(row)
     return turns_of(row) if pair is None else pair[:1]
 

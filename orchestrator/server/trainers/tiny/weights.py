@@ -14,12 +14,12 @@ from orchestrator.server.trainers.tiny.memory import Memory
 
 MAGIC = b"tiny1\n"
 SMALLEST = 1e-4
-"""Weights nearer to zero are not kept: they are most of the bytes and none of the answers."""
+"""Weights closer to zero are not stored: they are most of the bytes and don't change the answers."""
 
 
 @dataclass
 class Weights:
-    """Everything a model is: the learned weights, the memory, and how far its training had come."""
+    """The whole model: the learned weights, the memory, and the progress of its training."""
 
     rows: Rows = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
@@ -27,8 +27,8 @@ class Weights:
 
 
 def encoded(weights: Weights) -> bytes:
-    """The bytes of these weights. Values are rounded to 32 bits: decode them to go on as a resumed training
-    would."""
+    """The bytes of these weights. Values are rounded to 32 bits: decode them to continue exactly like a resumed
+    training."""
     keys, values = array("I"), array("f")
     sizes = []
     for name, row in sorted(weights.rows.items()):
@@ -63,7 +63,7 @@ def _rows(sizes: list[tuple[str, int]], content: bytes) -> Rows:
     values.frombytes(content[4 * total : 8 * total])
     keys, values = _little(keys), _little(values)
     rows, at = {}, 0
-    shared: dict[int, int] = {}  # one object for each key, however many rows have it: half the memory
+    shared: dict[int, int] = {}  # one object per key, however many rows have it: half the memory
     for name, size in sizes:
         found = (shared.setdefault(key, key) for key in keys[at : at + size])
         rows[name] = dict(zip(found, values[at : at + size], strict=True))
