@@ -1,4 +1,4 @@
-"""Places that train. `open_endpoint` and `open_management` reach one, and load the SDK only then."""
+"""Endpoints. `open_endpoint` and `open_management` connect to one, and load the SDK only then."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 LOCAL_STORE = "local"
 """The local endpoint's directory inside the state directory."""
 _IN_PARTS = Parts(above=100_000_000, size=64 << 20)
-"""By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB on."""
+"""By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB."""
 
 
 @asynccontextmanager
 async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[Endpoint]:
-    """Connect to an endpoint. Raises EndpointNotUsable where its configuration does not allow it."""
+    """Connect to an endpoint. Raises EndpointNotUsable if its configuration does not allow it."""
     from orchestrator.endpoints.retries import Retries
 
     config.require_usable()
@@ -58,8 +58,8 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
 
 @asynccontextmanager
 async def visit_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[Endpoint]:
-    """Connect as `open_endpoint` does, for a look that belongs to no run: its errors name the same command as the
-    next step."""
+    """Connect like `open_endpoint`, for a look that belongs to no run: its errors give the same command as the next
+    step."""
     try:
         async with open_endpoint(config, home) as endpoint:
             yield endpoint
@@ -80,7 +80,7 @@ async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
 
 
 def capabilities_of(config: EndpointConfig) -> Capabilities:
-    """What an endpoint of this configuration can do, without connecting to it."""
+    """The capabilities of an endpoint with this configuration, without connecting to it."""
     if config.type == "azure":
         found = _of_azure(dialect_of(config.api))
         return replace(found, longest_suffix=config.suffix_max or found.longest_suffix)
@@ -101,7 +101,7 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
 
 def _of_azure(dialect: Dialect) -> Capabilities:
     return Capabilities(
-        metadata=False,  # v1 declares it, and no answer that was recorded carries it
+        metadata=False,  # v1 declares it, but no recorded response has it
         pause=dialect.pause,
         checkpoints=True,
         accepts_auto=False,

@@ -1,9 +1,9 @@
-"""Which account of a host the configured key belongs to: recorded with each run, without giving the key away.
+"""The account that the configured key belongs to: recorded with each run, without revealing the key.
 
-A run's job can only be seen by the account that paid for it. Another account's key answers "not found" for every
-job, which says nothing about them.
+Only the account that paid for a run's job can see it. Another account's key gets "not found" for every job, which
+proves nothing about them.
 
-A mark is a text: the host, a salt, a salted hash of the key, and salted hashes of what answers say of the account,
+A mark is a text: the host, a salt, a salted hash of the key, and salted hashes of account details in responses,
 such as `organization=…`. Marks with the same salt can be compared, so all runs of an account share one.
 """
 
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
 
 _SALT_BITS, _SHOWN = 64, 24
 _CHOSEN_BY = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
-"""Variables by which the OpenAI SDK chooses among the organisations and projects of one key."""
+"""Variables by which the OpenAI SDK selects one of a key's organisations and projects."""
 _HEADERS = {"organization": "openai-organization", "project": "openai-project"}
-"""What an answer says of the account: OpenAI sends both headers, and some compatible hosts do."""
+"""Response headers about the account: OpenAI sends both, and so do some compatible hosts."""
 _DECISIVE = frozenset(_HEADERS)
 """Two keys of the same organisation and project see the same jobs."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The account of the key that is set now."""
+    """The account of the current key."""
 
     host: str
     secret: str = field(repr=False)
-    """The key; with Entra ID the resource."""
+    """The key; with Entra ID, the resource."""
     seen: Mapping[str, str]
-    """What answers have said so far: organization, project, tenant."""
+    """From the responses so far: organization, project, tenant."""
 
     def mark(self, salt: str, before: str | None = None) -> str:
-        """The mark with this salt; it keeps what the mark `before` knows of the answers."""
+        """The mark with this salt; it keeps the account details in the mark `before`."""
         said = {name: _digest(salt, f"{name}={value}") for name, value in self.seen.items()}
         known = _said_in(before) | said if before else said
         parts = [self.host, salt, _digest(salt, self.secret)]
         return " ".join([*parts, *(f"{name}={known[name]}" for name in sorted(known))])
 
     def is_of(self, mark: str) -> bool:
-        """Whether `mark` was made for this account, as far as can be told without asking: with the same key, or
-        with another key of the same organisation and project. What answers say otherwise is a disproof."""
+        """Whether `mark` belongs to this account, as far as known without a request: it has the same key, or
+        another key of the same organisation and project. Different details in the responses disprove it."""
         host, salt, key = mark.split(" ")[:3]
         if host != self.host:
             return False
@@ -66,8 +66,8 @@ class Account:
 
 
 def account_of(config: EndpointConfig, seen: Mapping[str, str]) -> Account | None:
-    """The account of the key that is set now, with what the answers so far have `seen`. None where there is
-    neither a key nor, with Entra ID, a resource."""
+    """The account of the current key, with the details `seen` in responses so far. None if there is neither a key
+    nor, with Entra ID, a resource."""
     if config.auth == "entra":
         secret = config.base_url or ""
     else:
@@ -83,13 +83,13 @@ def new_salt(rng: random.Random) -> str:
 
 
 def account_mark(config: EndpointConfig, rng: random.Random) -> str | None:
-    """A text by which this account is known again, with a new salt; None where there is no account."""
+    """A text that identifies this account later, with a new salt; None if there is no account."""
     account = account_of(config, {})
     return account.mark(new_salt(rng)) if account else None
 
 
 def is_same_account(mark: str, config: EndpointConfig) -> bool:
-    """Whether `mark` was made with the host and the key that are configured now."""
+    """Whether `mark` was made with the configured host and key."""
     account = account_of(config, {})
     return account is not None and account.is_of(mark)
 
@@ -104,12 +104,12 @@ def salt_of(mark: str) -> str:
 
 
 def says_more(mark: str) -> bool:
-    """Whether a mark holds what answers said, so that it is worth asking the host who it takes us for."""
+    """Whether a mark holds details from responses, so that a request to the host can settle the question."""
     return bool(_said_in(mark))
 
 
 def _said_in(mark: str) -> dict[str, str]:
-    """The salted hashes of what answers said, by name."""
+    """The salted hashes of the details in responses, by name."""
     return dict(part.split("=", 1) for part in mark.split(" ")[3:])
 
 
@@ -117,13 +117,13 @@ def _digest(salt: str, text: str) -> str:
     return hmac.new(salt.encode(), text.encode(), hashlib.sha256).hexdigest()[:_SHOWN]
 
 
-# --- What answers say --------------------------------------------------------------------------------------------
+# --- Account details in responses --------------------------------------------------------------------------------
 
 
 def watch_answers(http: httpx2.AsyncClient, config: EndpointConfig) -> Mapping[str, str]:
-    """What the answers over this client say of the account, kept up to date; refusals say it as well.
+    """The account details in the responses to this client, kept up to date; refusals have them as well.
 
-    With Entra ID it is also the tenant that signed in, which its token names.
+    With Entra ID they include the tenant that signed in, from its token.
     """
     seen: dict[str, str] = {}
 
@@ -137,7 +137,7 @@ def watch_answers(http: httpx2.AsyncClient, config: EndpointConfig) -> Mapping[s
 
 
 def tenant_of(authorization: str) -> str | None:
-    """The tenant that a bearer token of Entra ID names (its claim `tid`); None where it can't be read."""
+    """The tenant in a bearer token of Entra ID (its claim `tid`); None if it can't be read."""
     parts = authorization.removeprefix("Bearer ").split(".")
     if len(parts) != 3:
         return None

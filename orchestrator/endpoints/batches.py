@@ -1,4 +1,4 @@
-"""The Batch API (https://developers.openai.com/api/docs/guides/batch), by the official SDK."""
+"""The Batch API (https://developers.openai.com/api/docs/guides/batch), through the official SDK."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from orchestrator.errors import EndpointUnreachable, RequestRefused
 PAGE = 100
 CHAT = "/v1/chat/completions"
 WINDOW = "24h"
-"""The only one there is."""
+"""The only allowed value."""
 
 Send = Callable[..., Awaitable[Any]]
 
 
 class OpenAIBatches:
-    """See `interface.Batches` for what the methods promise. `repeat` and `once` send what may be repeated, and what
-    takes effect."""
+    """See `interface.Batches` for the methods' guarantees. `repeat` sends what may be repeated, `once` what takes
+    effect."""
 
     def __init__(
         self, config: EndpointConfig, client: AsyncOpenAI, retries: Retries, repeat: Send, once: Send
@@ -65,7 +65,7 @@ class OpenAIBatches:
         try:
             ended: RemoteBatch = await self._repeat("cancel batch", self._raw.cancel, batch_id, read=read_batch)
         except EndpointUnreachable as error:
-            if error.facts.get("status") == HTTPStatus.CONFLICT:  # it is over: asking again changes nothing
+            if error.facts.get("status") == HTTPStatus.CONFLICT:  # it has finished: asking again changes nothing
                 raise RequestRefused(**error.facts) from error
             raise
         return ended
@@ -82,7 +82,7 @@ class OpenAIBatches:
                         target.write(content_without_key(line, self._config))
         except openai.OpenAIError as error:
             raise explain(error, self._config) from error
-        except httpx2.HTTPError as error:  # the SDK explains what fails before the body, not within
+        except httpx2.HTTPError as error:  # the SDK converts only errors before the body
             problem = str(error) or type(error).__name__
             raise EndpointUnreachable(endpoint=self._config.name, problem=problem, sent=True) from error
 
@@ -92,7 +92,7 @@ class OpenAIBatches:
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Whole lines, however the bytes came: a key that an answer quotes must not hide across two pieces."""
+    """Whole lines, however the bytes arrive: a key quoted in an answer must not be split between two pieces."""
     rest = b""
     async for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")

@@ -1,4 +1,4 @@
-"""Answers of bounded size: a small one may be made to fill the memory when it is decompressed."""
+"""Responses of bounded size: a small one may be crafted to fill the memory when it is decompressed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import httpx2
 from openai import DefaultAsyncHttpxClient
 
 LARGEST_ANSWER = 64 << 20
-"""Bytes of an answer after decompression. A page of a hundred jobs has less than one megabyte."""
+"""Bytes of a response after decompression. A page of a hundred jobs has less than one megabyte."""
 ENCODINGS = "gzip, deflate"
 """Their ratio is bounded (about 1000), so one piece from the network can't fill the memory."""
 
 
 class AnswerTooLarge(httpx2.DecodingError):
-    """An answer is longer than what is read, or compressed in a way that was not asked for."""
+    """A response is longer than the limit, or compressed in a way that was not requested."""
 
 
 class BoundedClient(DefaultAsyncHttpxClient):
-    """Reads at most `LARGEST_ANSWER` bytes of an answer, counted as they come out of decompression. Answers that
-    the caller streams are the caller's to bound."""
+    """Reads at most `LARGEST_ANSWER` bytes of a response, counted after decompression. Responses that the caller
+    streams are bounded by the caller."""
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         answer = await super().send(request, stream=True, **options)
@@ -33,12 +33,12 @@ class BoundedClient(DefaultAsyncHttpxClient):
 
 def _require_known_encoding(answer: httpx2.Response) -> None:
     named = answer.headers.get("content-encoding", "").strip().lower()
-    if named not in ("", "identity", *ENCODINGS.split(", ")):  # one alone: two, one in the other, multiply
-        raise AnswerTooLarge(f"its answer is compressed as {named[:40]}, which was not asked for")
+    if named not in ("", "identity", *ENCODINGS.split(", ")):  # only one: the ratios of nested ones multiply
+        raise AnswerTooLarge(f"its answer is compressed as {named[:40]}, which was not requested")
 
 
 async def _whole(answer: httpx2.Response) -> httpx2.Response:
-    """The answer with its body. Raises AnswerTooLarge."""
+    """The response with its body. Raises AnswerTooLarge."""
     pieces, size = [], 0
     async for piece in answer.aiter_bytes():
         size += len(piece)
@@ -60,4 +60,4 @@ async def _whole(answer: httpx2.Response) -> httpx2.Response:
 
 
 _OF_THE_WAY = ("content-encoding", "content-length", "transfer-encoding")
-"""Headers of the body as it was sent, which the body as it was read no longer fits."""
+"""Headers of the body as sent, which no longer fit the body as read."""

@@ -1,4 +1,4 @@
-"""The SDK's clients: they send what the endpoint's table says, and nothing else that the environment holds."""
+"""The SDK's clients: they send what the endpoint's table says, and nothing else from the environment."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def http_client(config: EndpointConfig) -> BoundedClient:
-    """Connections by the environment's proxies, but for this machine, which none of them can reach. Redirects are
-    not followed: neither key nor data go where they point.
+    """Connections through the environment's proxies, except to this machine, which no proxy can reach. Redirects
+    are not followed: neither the key nor the data goes to another address.
 
-    Raises EndpointNotUsable where the environment names a proxy or certificates that can't be used.
+    Raises EndpointNotUsable if the environment names a proxy or certificates that can't be used.
     """
     past_proxies = {f"all://{host}": None for host in _LOOPBACK}
     try:
@@ -45,19 +45,19 @@ def http_client(config: EndpointConfig) -> BoundedClient:
         is_about_files = isinstance(error, OSError)
         what = _named(_CERTIFICATES if is_about_files else _PROXIES)
         kind = "certificates that can't be read" if is_about_files else "a proxy that can't be used"
-        problem = f"{what} names {kind}; correct it or unset it"
+        problem = f"{what} names {kind}; fix or unset it"
         raise EndpointNotUsable(name=config.name, problem=problem) from error
 
 
 @cache
 def _trusted(file: str | None, folder: str | None) -> SSLContext:
-    """The certificates that these two variables of the environment name, else the usual ones. Reading them takes
-    longer than the rest of a client, so all clients of a process share them."""
+    """The certificates named by these two environment variables, else the default ones. Reading them takes longer
+    than creating a client, so all clients of a process share them."""
     return httpx2.create_ssl_context()
 
 
 def proxy_variable(url: httpx2.URL) -> str | None:
-    """The environment variable that names the proxy on the way to this address; None where there is no such."""
+    """The environment variable that names the proxy for this address; None if there is none."""
     if f"[{url.host}]" in _LOOPBACK or url.host in _LOOPBACK or proxy_bypass(url.host):
         return None
     kinds = (f"{url.scheme}_proxy", "all_proxy")
@@ -65,7 +65,7 @@ def proxy_variable(url: httpx2.URL) -> str | None:
 
 
 def _named(variables: Iterable[str]) -> str:
-    """Those of these variables that are set: by name, as a proxy's address may hold a password."""
+    """Those of these variables that are set: only names, as a proxy's address may hold a password."""
     found = [name for name in variables if os.environ.get(name)]
     return f"the environment variable {' or '.join(found)}" if found else "the environment"
 
@@ -79,7 +79,7 @@ def client_of(config: EndpointConfig, http: DefaultAsyncHttpxClient) -> AsyncOpe
 
 
 def common(config: EndpointConfig) -> dict[str, Any]:
-    """What every client is given."""
+    """Settings of every client."""
     return {
         "timeout": config.timeout_seconds,
         "default_headers": headers_of(config),
@@ -89,7 +89,7 @@ def common(config: EndpointConfig) -> dict[str, Any]:
 
 
 class PlainClient(AsyncOpenAI):
-    """For hosts other than OpenAI: without what OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS say."""
+    """For hosts other than OpenAI: without OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -113,8 +113,8 @@ def _forget_environment(client: AsyncOpenAI, options: dict[str, Any]) -> None:
 
 
 class _WithoutSecrets(logging.Filter):
-    """Takes an endpoint's secrets out of what the SDK logs, as it does with OPENAI_LOG=debug: of headers the SDK
-    itself hides two, of what hosts answer nothing."""
+    """Removes an endpoint's secrets from the SDK's log (OPENAI_LOG=debug): the SDK itself hides only two headers,
+    and nothing in responses."""
 
     def __init__(self, config: EndpointConfig) -> None:
         super().__init__(config.name)
@@ -126,7 +126,7 @@ class _WithoutSecrets(logging.Filter):
 
 
 def keep_secrets_from_logs(config: EndpointConfig) -> None:
-    """Call it once the SDK is imported, and with it its loggers."""
+    """Call it once the SDK is imported, and its loggers with it."""
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if name.split(".")[0] not in _LOGGERS or not isinstance(logger, logging.Logger):
             continue

@@ -1,4 +1,4 @@
-"""From the SDK's exceptions to errors that say what may be done next."""
+"""From the SDK's exceptions to errors that say what to do next."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from orchestrator.errors import (
 )
 
 Unexplained = openai.OpenAIError | ValueError | TypeError | KeyError | AssertionError
-"""The SDK's exceptions, and those of reading an answer: httpx2 asserts that the `charset` of one yields text."""
+"""The SDK's exceptions, and those of reading a response: httpx2 asserts that its `charset` decodes to text."""
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _PASSING = (408, 409)
 _NO_ROUTE = (404, 405, 501)
 _COLLECTIONS = ("/files", "/fine_tuning/jobs", "/chat/completions")
 _CERTIFICATES = (
-    "; where a company's network or host signs its own certificates, name their authority's file in SSL_CERT_FILE"
+    "; if a company's network or host signs its own certificates, set SSL_CERT_FILE to their authority's file"
 )
 
 
 def explain(
     error: Unexplained, config: EndpointConfig, hide: Callable[[str], str] = lambda text: text
 ) -> EndpointError:
-    """The EndpointError for an exception of the SDK, or for an answer that could not be read (the others).
+    """The EndpointError for an exception of the SDK, or for a response that could not be read (the others).
 
-    EndpointUnreachable stands for all passing trouble; its fact `sent` is False where the request certainly never
-    left. The others carry `status`, `code`, `param`, `type`, `message` and `retry_after`, which is in seconds, or
-    None where the host names no wait. `hide` takes out what is secret beside the key.
+    EndpointUnreachable covers all temporary errors; its fact `sent` is False if the request was certainly never
+    sent. The others carry `status`, `code`, `param`, `type`, `message` and `retry_after`, in seconds, or None if
+    the host names no wait. `hide` removes secrets other than the key.
     """
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, config, hide)
@@ -89,7 +89,7 @@ def _explain_status(
     }
     facts["problem"] = f"{facts['message']} ({quoted(_particulars(error, facts), config)})"
     if config.type == "compatible" and status in _NO_ROUTE and error.request.url.path.endswith(_COLLECTIONS):
-        facts["problem"] += f"; look at base_url = {config.base_url}: it may lack the API's path, such as /v1"
+        facts["problem"] += f"; check base_url = {config.base_url}: it may lack the API's path, such as /v1"
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return ProxyRefused(**{**facts, "problem": f"{facts['problem']}; {_password_for(error.request.url)}"})
     if status == HTTPStatus.UNAUTHORIZED:
@@ -104,7 +104,7 @@ def _explain_status(
 
 
 def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[str], str]) -> Refusal:
-    """What the answer says, of which the SDK keeps only `error`; it always has a message."""
+    """The contents of the response, of which the SDK keeps only `error`; it always has a message."""
     if response.has_redirect_location and (location := response.headers["location"]):
         is_file = response.request.url.path.endswith("/content")
         return Refusal(f"it redirects to {_place(location)}; {_STAYS if is_file else _ELSEWHERE}")
@@ -116,16 +116,16 @@ def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[
     found = read_refusal(without_key(hide(body), config), response.headers.get("content-type", ""))
     if found.message:
         return found
-    nothing = "it redirects, and names no address" if response.is_redirect else response.reason_phrase
+    nothing = "it redirects without an address" if response.is_redirect else response.reason_phrase
     return replace(found, message=nothing or "no reason given")
 
 
 _ELSEWHERE = "set the API's real address as base_url, or sign in to the network if that is a sign-in page"
-_STAYS = "ftorch follows no redirects, as neither key nor data may go where they point: download the file by hand"
+_STAYS = "ftorch follows no redirects, to keep the key and the data on this host: download the file by hand"
 
 
 def _place(location: str) -> str:
-    """Scheme, host and path of an address: the rest may hold what grants access."""
+    """Scheme, host and path of an address: the rest may hold credentials."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -144,28 +144,24 @@ def _particulars(error: openai.APIStatusError, facts: dict[str, Any]) -> str:
 
 
 def of_proxy(said: str, url: httpx2.URL, config: EndpointConfig) -> EndpointError:
-    """The error for what a proxy said in place of connecting to this address: the request never left. No waiting
-    helps where it wants a password, or does not allow the host."""
+    """The error for a proxy's answer in place of the connection: the request was never sent. If the proxy asks for
+    a password, or does not allow the host, waiting doesn't help."""
     if re.match(r"407\b|Invalid username/password|Requested ", said):
         return ProxyRefused(endpoint=config.name, problem=f"{said}; {_password_for(url)}", sent=False)
     if re.match(r"4(?!08|29)\d\d\b", said):
-        way = f"have {url.host} allowed at {_proxy(url)}, or name it in NO_PROXY to go past the proxy"
+        way = f"have {url.host} allowed on {_proxy(url)}, or add it to NO_PROXY to bypass the proxy"
         return ProxyRefused(endpoint=config.name, problem=f"{said}; {way}", sent=False)
     return EndpointUnreachable(endpoint=config.name, problem=f"{said}{_through_proxy(url)}", sent=False)
 
 
 def _password_for(url: httpx2.URL) -> str:
     place = f"the address of {_proxy(url)}, as in http://USER:PASSWORD@HOST:PORT"
-    return f"write the user and password that it asks for into {place}"
+    return f"write the user and password for it into {place}"
 
 
 def _through_proxy(url: httpx2.URL) -> str:
     variable = proxy_variable(url)
-    return (
-        f"; it is asked through the proxy that {variable} names: look whether that address is right"
-        if variable
-        else ""
-    )
+    return f"; the request goes through the proxy that {variable} names: check that address" if variable else ""
 
 
 def _proxy(url: httpx2.URL) -> str:
@@ -173,17 +169,17 @@ def _proxy(url: httpx2.URL) -> str:
     return f"the proxy that {variable} names" if variable else "the proxy on the way"
 
 
-# --- No refusal, and no answer either ----------------------------------------------------------------------------
+# --- Neither a refusal nor an answer -----------------------------------------------------------------------------
 
 
 def _unreadable(error: Unexplained) -> str:
-    """Why an answer that claimed success is none."""
+    """Why a response that claimed success is not an answer."""
     if isinstance(error, KeyError):
         return "its answer has no id"
     if isinstance(error, AssertionError):
-        return "its answer names an encoding that is none"
+        return "its answer names an unknown encoding"
     if isinstance(error, UnicodeDecodeError):
-        return "its answer is no UTF-8 text"
+        return "its answer is not UTF-8 text"
     if not isinstance(error, json.JSONDecodeError):
         return f"its answer can't be read: {error}"
     body = error.doc.strip()
@@ -191,7 +187,7 @@ def _unreadable(error: Unexplained) -> str:
         return "its answer is empty"
     if page := page_text(body):
         return f"{page}; a proxy or a sign-in page may be in between, or base_url is not the API's address"
-    return f"its answer is no JSON, or only a part of it: {error}"
+    return f"its answer is not JSON, or only part of it: {error}"
 
 
 def _cause(error: openai.APIConnectionError) -> str:

@@ -1,4 +1,4 @@
-"""What ftorch needs from a place that trains. An endpoint is added by one class with these methods.
+"""What ftorch needs from an endpoint. An endpoint is added as one class with these methods.
 
 Values are read tolerantly (hosts differ), and every value keeps the raw object it was read from.
 """
@@ -13,18 +13,18 @@ from typing import Any, Protocol
 from orchestrator.dataset.outgoing import Content, unheard
 
 TRAINING, BATCH = "fine-tune", "batch"
-"""What files are uploaded for."""
+"""The purposes of uploaded files."""
 
 LONGEST_SUFFIX = 64
 """Characters, by OpenAI's API description 2.3.0."""
 
 OnSent = Callable[[int], None]
-"""Told how many bytes of a content have been handed to the network so far; less again when it is sent anew."""
+"""Receives how many bytes of a content have been sent so far; fewer again if it is sent a second time."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Files of more than `above` bytes go up in parts of at most `size` bytes."""
+    """Files of more than `above` bytes are uploaded in parts of at most `size` bytes."""
 
     above: int
     size: int
@@ -32,30 +32,30 @@ class Parts:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What this endpoint can do, so that nobody asks what type it is."""
+    """What this endpoint can do, so that no code depends on its type."""
 
     metadata: bool
     """Jobs carry metadata, and the list of jobs filters by it."""
     pause: bool
     checkpoints: bool
     accepts_auto: bool
-    """A hyperparameter may be sent as "auto"; elsewhere the field is left out."""
+    """A hyperparameter may be sent as "auto"; otherwise the field is left out."""
     needs_processed_files: bool
     """A job is refused while its files are still being processed."""
     charges: bool
     """Training costs money."""
     outlives_us: bool
-    """Jobs go on while no ftorch runs."""
+    """Jobs continue while no ftorch runs."""
     parts: Parts | None = None
-    """When a file goes up in parts; None where it can't."""
+    """When a file is uploaded in parts; None if that is not possible."""
     longest_suffix: int = LONGEST_SUFFIX
     suffix_takes_dots: bool = True
     imports: bool = False
-    """It fetches a file from an address by itself."""
+    """It can fetch a file from an address."""
     cancelling_charges: bool = False
-    """What a job has trained until it is cancelled is charged."""
+    """A cancelled job is charged for the training done so far."""
     needs_deployment: bool = False
-    """A model answers only under the name of a deployment, which is made and removed apart from it."""
+    """A model answers only under the name of a deployment, which is made and removed separately."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
 
@@ -67,7 +67,7 @@ class RemoteFile:
     bytes: int | None
     purpose: str | None
     status: str | None
-    """uploaded, processed, error, …; None where the host gives none."""
+    """uploaded, processed, error, …; None if the host gives none."""
     status_details: str | None
     created_at: float | None
 
@@ -83,7 +83,7 @@ class JobError:
 class RemoteJob:
     id: str
     status: str
-    """As the endpoint says it: an open set."""
+    """As given by the endpoint: an open set."""
     created_at: float | None
     model: str | None
     fine_tuned_model: str | None
@@ -102,13 +102,13 @@ class RemoteJob:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Some jobs, as a rule newest first; `next` is the cursor of the following page."""
+    """Some jobs, usually newest first; `next` is the cursor of the following page."""
 
     jobs: tuple[RemoteJob, ...]
     next: str | None
-    """None where there is no further page to ask for."""
+    """None if there is no further page to ask for."""
     is_last: bool
-    """The endpoint said that nothing follows. Without a further page and without that word, more may be there."""
+    """The endpoint said that this is the last page. Without that and without a further page, there may be more."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class RemoteCheckpoint:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What creates a fine-tuning job. `method` is {"type", "hyperparameters", and "grader" for reinforcement}."""
+    """The request for a fine-tuning job. `method` is {"type", "hyperparameters", and "grader" for
+    reinforcement}."""
 
     model: str
     training_file: str
@@ -144,16 +145,16 @@ class JobRequest:
     token: str
     """Sent as Idempotency-Key: the same in every attempt to create this job."""
     training_type: str | None = None
-    """Azure's way of training: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
+    """Azure's training type: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
 
 
 @dataclass(frozen=True)
 class RemoteBatch:
-    """Many chat requests that the endpoint answers when it has time."""
+    """Many chat requests that the endpoint answers later."""
 
     id: str
     status: str
-    """As the endpoint says it: an open set."""
+    """As given by the endpoint: an open set."""
     created_at: float | None
     input_file: str | None
     output_file: str | None
@@ -163,45 +164,45 @@ class RemoteBatch:
     failed: int
     metadata: Mapping[str, str]
     problems: tuple[str, ...]
-    """Why it failed as a whole."""
+    """Why the whole batch failed."""
     raw: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class BatchPage:
-    """Up to 100 batches; `next` is the cursor of the following page, None where there is none to be had."""
+    """Up to 100 batches; `next` is the cursor of the following page, None if there is none."""
 
     batches: tuple[RemoteBatch, ...]
     next: str | None
     is_last: bool
-    """Whether the endpoint says that nothing follows."""
+    """Whether the endpoint says that this is the last page."""
 
 
 class Batches(Protocol):
-    """The Batch API of an open endpoint, where `capabilities.batch`. Methods raise as those of Endpoint do."""
+    """The Batch API of an open endpoint, if `capabilities.batch`. Methods raise like those of Endpoint."""
 
     async def create(self, input_file: str, metadata: Mapping[str, str], token: str) -> RemoteBatch:
-        """Have the chat requests of an uploaded file answered: the paid request, sent once, with `token` as its
-        idempotency key. Raises OutcomeUnknown where it is not known whether it took effect."""
+        """Have the chat requests in an uploaded file answered: the paid request, sent once, with `token` as its
+        idempotency key. Raises OutcomeUnknown if it is unknown whether it took effect."""
 
     async def get(self, batch_id: str) -> RemoteBatch: ...
 
     async def page(self, after: str | None = None) -> BatchPage:
-        """One page of batches, newest first on most hosts. Raises AnswerUnreadable where it is no list."""
+        """One page of batches, newest first on most hosts. Raises AnswerUnreadable if it is not a list."""
 
     async def cancel(self, batch_id: str) -> RemoteBatch:
-        """End it; what is answered by then stays. Raises RequestRefused where it is over."""
+        """End it; answers received by then are kept. Raises RequestRefused if it has finished."""
 
     async def download(self, file_id: str, path: Path) -> None:
-        """Write the lines of an output or error file to `path`. Raises OSError where that can't be written."""
+        """Write the lines of an output or error file to `path`. Raises OSError if that can't be written."""
 
 
 class Endpoint(Protocol):
     """An open connection to an endpoint.
 
-    Reading calls repeat themselves on passing trouble, within a bounded time, and so do the first steps of an
-    upload in parts. `upload`, `complete_upload`, `import_file` and `create` never do: they raise OutcomeUnknown
-    where it is not known whether they took effect. All raise EndpointUnreachable, EndpointBusy, KeyRefused,
+    Reading calls retry on temporary errors, within a bounded time, and so do the first steps of an upload in parts.
+    `upload`, `complete_upload`, `import_file` and `create` never do: they raise OutcomeUnknown if it is unknown
+    whether they took effect. All raise EndpointUnreachable, EndpointBusy, KeyRefused,
     QuotaExhausted or RequestRefused.
     """
 
@@ -209,7 +210,7 @@ class Endpoint(Protocol):
     capabilities: Capabilities
     batches: Batches
     account: Mapping[str, str]
-    """What the answers so far say of the account: organization, project, tenant; see `accounts.py`."""
+    """Account details in the responses so far: organization, project, tenant; see `accounts.py`."""
 
     async def check(self) -> str:
         """One harmless request; a short sentence on what answered."""
@@ -217,34 +218,34 @@ class Endpoint(Protocol):
     async def upload(
         self, content: Content, sent_name: str, on_sent: OnSent = unheard, *, purpose: str = TRAINING
     ) -> RemoteFile:
-        """Send a file, for fine-tuning if nothing else is said. Raises DataFileUnusable where it is no more the one
-        that was checked: then the endpoint has not got it."""
+        """Send a file, for fine-tuning by default. Raises DataFileUnusable if it is no longer the file that was
+        checked: then the endpoint doesn't have it."""
 
     async def open_upload(self, sent_name: str, size: int) -> str:
-        """Begin an upload in parts; its id. There is no file before it is completed, and it expires by itself."""
+        """Begin an upload in parts; its id. There is no file until it is completed, and it expires if it is not."""
 
     async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
-        """Send one part; its id. Raises DataFileUnusable, as `upload` does."""
+        """Send one part; its id. Raises DataFileUnusable, like `upload`."""
 
     async def complete_upload(self, upload_id: str, part_ids: Sequence[str], md5: str, size: int) -> RemoteFile:
-        """Make a file of these parts, sent once. `md5` and `size` are those of the whole."""
+        """Make a file of these parts, sent once. `md5` and `size` are those of the whole file."""
 
     async def cancel_upload(self, upload_id: str) -> None:
-        """Give an upload up, asking once: it can't be completed afterwards."""
+        """Cancel an upload, asking once: it can't be completed afterwards."""
 
     async def import_file(self, address: str, sent_name: str) -> RemoteFile:
-        """Let the endpoint fetch a file for fine-tuning, asking once; only where `capabilities.imports`."""
+        """Let the endpoint fetch a file for fine-tuning, asking once; only if `capabilities.imports`."""
 
     async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:
-        """The files of this purpose, newest first, whose names hold the hash that `sent_name` begins with; where it
-        holds none, those of this very name."""
+        """The files of this purpose, newest first, whose names contain the hash at the start of `sent_name`; if it
+        has none, those of exactly this name."""
 
     async def files_of_size(self, size: int, *, purpose: str = TRAINING) -> list[RemoteFile]:
         """The files of this purpose and size in bytes, newest first."""
 
     async def file_hash(self, file_id: str, size: int) -> str | None:
-        """The SHA-256 of a file's bytes, of which no more than `size` are read; None where there are more, or the
-        endpoint doesn't give them out."""
+        """The SHA-256 of a file's bytes, reading at most `size` of them; None if there are more, or the endpoint
+        doesn't return them."""
 
     async def files(self) -> list[RemoteFile]:
         """All fine-tuning files, newest first."""
@@ -252,16 +253,16 @@ class Endpoint(Protocol):
     async def file(self, file_id: str) -> RemoteFile: ...
 
     async def delete_file(self, file_id: str) -> None:
-        """Delete a file; one that is gone already is no error."""
+        """Delete a file; a missing one is not an error."""
 
     async def create(self, request: JobRequest) -> RemoteJob:
-        """The paid request, sent once. Raises OutcomeUnknown also for an answer without a usable job id."""
+        """The paid request, sent once. Raises OutcomeUnknown also for a response without a usable job id."""
 
     async def job(self, job_id: str) -> RemoteJob: ...
 
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
-        """One page of jobs. `metadata` filters, where the endpoint has metadata. Raises NoJobList where it refuses
-        to list them, or what it answers is no list: then nothing is known about what is there."""
+        """One page of jobs. `metadata` filters, if the endpoint has metadata. Raises NoJobList if it refuses to
+        list them, or if its response is not a list: then nothing is known about its jobs."""
 
     async def cancel(self, job_id: str) -> RemoteJob: ...
 
@@ -273,18 +274,18 @@ class Endpoint(Protocol):
         """The job's events not among `known`, oldest first."""
 
     async def checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
-        """The job's checkpoints by step; empty where the endpoint has none."""
+        """The job's checkpoints by step; empty if the endpoint has none."""
 
     async def result_rows(self, file_id: str) -> list[Mapping[str, str]]:
         """The rows of a result file, by column name."""
 
     async def has_model(self, name: str) -> bool | None:
-        """Whether a model of this name is there; None where the endpoint does not tell."""
+        """Whether a model of this name exists; None if the endpoint does not say."""
 
     async def models(self) -> list[str]:
-        """The names of the models that it lists; none where it has no such list."""
+        """The names of the models that it lists; empty if it has no such list."""
 
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
-        """Send a chat request one time and return the completion as JSON; whoever asks many holds them all back
-        when the endpoint is busy. Endpoints that know the header Idempotency-Key answer the same value of `once`
-        with the same completion."""
+        """Send a chat request once and return the completion as JSON; a caller with many requests pauses all of
+        them when the endpoint is busy. Endpoints that know the header Idempotency-Key answer the same value of
+        `once` with the same completion."""

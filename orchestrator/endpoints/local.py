@@ -1,4 +1,4 @@
-"""The endpoint we ship, inside this process: the SDK talks to the server's app over an ASGI transport."""
+"""The built-in endpoint, inside this process: the SDK talks to the server's app over an ASGI transport."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What ftorch needs from whoever manages deployments.
+"""What ftorch needs from the service that manages deployments.
 
-On Azure that is the Azure Resource Manager, which is another host than the one that trains and answers, and takes
-Entra ID's tokens only.
+On Azure that is the Azure Resource Manager, on another host than training and inference. It accepts only Entra ID
+tokens.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from orchestrator.config import EndpointConfig
 from orchestrator.errors import AzureMissing, DeploymentsNotConfigured
 
 SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
-"""Ways of hosting: in the account's region; wherever there is room; for trying, without charge and for 24 hours."""
+"""Deployment types: in the account's region; in any region with capacity; without charge and for 24 hours."""
 
 _RESOURCE = ("subscription_id", "resource_group", "account")
 
 
 @dataclass(frozen=True)
 class WantedDeployment:
-    """What a deployment is to be. `capacity` is in thousands of tokens a minute."""
+    """A requested deployment. `capacity` is in thousands of tokens per minute."""
 
     name: str
     model: str
     sku: str
     capacity: int
     checkpoint: str | None = None
-    """The id of the checkpoint that `model` is, where it is one."""
+    """The id of the checkpoint that `model` is, if it is one."""
 
     @property
     def account_model(self) -> str:
-        """What the account calls the model: a checkpoint goes by its id, says Microsoft's page on deploying."""
+        """The account's name of the model: a checkpoint's is its id, by Microsoft's page on deploying."""
         return self.checkpoint or self.model
 
 
@@ -42,7 +42,7 @@ class RemoteDeployment:
 
     name: str
     model: str
-    """As ftorch names models: a base model with its version behind it."""
+    """As ftorch names models: a base model followed by its version."""
     state: str
     """Azure's `provisioningState`: Accepted, Creating, Succeeded, Failed, Deleting, …; an open set."""
     sku: str | None
@@ -52,7 +52,7 @@ class RemoteDeployment:
 
 @dataclass(frozen=True)
 class QuotaUse:
-    """How much of a quota the subscription uses in the account's region, in thousands of tokens a minute."""
+    """How much of a quota the subscription uses in the account's region, in thousands of tokens per minute."""
 
     name: str
     used: float
@@ -60,23 +60,23 @@ class QuotaUse:
 
 
 class Management(Protocol):
-    """An open connection. Every call may be repeated: a deployment is known by its name.
+    """An open connection. Every call may be repeated: a deployment is identified by its name.
 
     All raise EndpointUnreachable, EndpointBusy, SignInFailed, SignInRefused, DeployRoleMissing or
     DeploymentRefused.
     """
 
     async def get(self, name: str) -> RemoteDeployment | None:
-        """The deployment of that name; None where there is none."""
+        """The deployment of that name; None if there is none."""
 
     async def all(self) -> list[RemoteDeployment]:
         """Every deployment of the account."""
 
     async def put(self, wanted: WantedDeployment) -> None:
-        """Ask for a deployment, and do not wait for it. Raises DeployQuotaFull too."""
+        """Request a deployment without waiting for it. Raises DeployQuotaFull too."""
 
     async def delete(self, name: str) -> None:
-        """Ask for its end, and do not wait for it; one that is gone already is no error."""
+        """Request its removal without waiting for it; a missing one is not an error."""
 
 
 def manages(config: EndpointConfig) -> bool:
@@ -85,7 +85,7 @@ def manages(config: EndpointConfig) -> bool:
 
 
 def require_manageable(config: EndpointConfig) -> None:
-    """Raises DeploymentsNotConfigured, EndpointNotUsable or AzureMissing where the account can't be managed."""
+    """Raises DeploymentsNotConfigured, EndpointNotUsable or AzureMissing if the account can't be managed."""
     config.require_usable()
     if missing := missing_keys(config):
         listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
@@ -96,7 +96,7 @@ def require_manageable(config: EndpointConfig) -> None:
 
 
 def missing_keys(config: EndpointConfig) -> list[str]:
-    """The keys that say where the account is, as far as they are not set."""
+    """The keys of the account's resource that are not set."""
     return [key for key in _RESOURCE if getattr(config, key) is None]
 
 

@@ -10,7 +10,7 @@ from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
 
 if TYPE_CHECKING:
-    from orchestrator.jobfile import JobFile  # loads pydantic, which commands that plan nothing do not need
+    from orchestrator.jobfile import JobFile  # loads pydantic, which commands without a plan do not need
 
 OPENAI_LAST_JOBS = date(2027, 1, 6)
 """OpenAI's wind-down of fine-tuning, announced on 7 May 2026."""
@@ -20,16 +20,16 @@ def notices(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
     """Sentences to show before a submission to this endpoint."""
     if config.type == "azure":
         return azure_notices(config, job)
-    idle = [f"[azure.deployment] has no effect on {config.name}, whose models answer without."]
+    idle = [f"[azure.deployment] has no effect on {config.name}, whose models need no deployment."]
     found = idle if job.azure.deployment is not None else []
     if config.type == "openai":
         return [_wind_down(today), *_end_of_tuned(config, job, today), *found]
     if config.type == "local":
         return [
             *found,
-            f"{config.name}: tiny, a small trainer on this machine, stands in for {job.model}. It rehearses the "
-            "whole pipeline and really learns, but knows nothing of the world: its numbers say nothing about that "
-            "model.",
+            f"{config.name}: tiny, a small trainer on this machine, trains in place of {job.model}. It rehearses "
+            "the whole pipeline and really learns, but has no general knowledge: its metrics say nothing about "
+            "that model.",
         ]
     return found
 
@@ -40,16 +40,16 @@ def _end_of_tuned(config: EndpointConfig, job: JobFile, today: date) -> list[str
         return []
     base = base_model(job.model)
     if ends <= today:
-        return [f"{config.name} ended the fine-tuned models of {base} on {ends}; a new one would answer nobody."]
-    return [f"{config.name} ends the fine-tuned models of {base} on {ends}, in {(ends - today).days} days."]
+        return [f"{config.name} retired the fine-tuned models of {base} on {ends}; a new one would not answer."]
+    return [f"{config.name} retires the fine-tuned models of {base} on {ends}, in {(ends - today).days} days."]
 
 
 def _wind_down(today: date) -> str:
     days = (OPENAI_LAST_JOBS - today).days
-    when = f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "now over"
+    when = f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "now past"
     return (
         "OpenAI is winding fine-tuning down: since 7 May 2026 no new organisations, since 2 July 2026 only those "
         f"with recent use, from 6 January 2027 ({when}) no new jobs at all; fine-tuned models answer until their "
-        "base model retires. The same job file goes on with another endpoint: Azure OpenAI, a compatible host "
+        "base model retires. The same job file works on another endpoint: Azure OpenAI, a compatible host "
         '(type = "compatible"), or --endpoint local to rehearse.'
     )

@@ -1,7 +1,7 @@
-"""Reading the API's objects as they really come.
+"""Reading the API's objects as hosts really return them.
 
-Real answers break the official description: fields are null or missing, an absent error is `{}` or all null,
-statuses and codes are open sets, -1 stands for "auto". So nothing here is required but an id.
+Real responses break the official description: fields are null or missing, an absent error is `{}` or all null,
+statuses and codes are open sets, -1 means "auto". So the only required field is an id.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Json = Mapping[str, Any]
 
 _LARGEST_WHOLE = 2**63 - 1
 _LATEST_SECOND = 253_402_300_799.0
-"""The end of the year 9999: no calendar here goes further."""
+"""The end of the year 9999: Python's calendar ends there."""
 
 
 def read_object(content: bytes) -> Json:
-    """The JSON object of an answer. JSON can spell what is no text (NUL, half a surrogate pair), and databases and
-    terminals refuse it: that is taken out here. Raises ValueError and TypeError where it is no object."""
+    """The JSON object of a response. JSON can encode invalid text (NUL, half a surrogate pair), which databases and
+    terminals refuse: it is removed here. Raises ValueError and TypeError if it is not an object."""
     try:
         found = json.loads(content)
         return dict(_as_text(found) if b"\\u" in content else found)
@@ -69,7 +69,7 @@ def has_usable_id(raw: Json) -> bool:
 
 
 def read_job(raw: Json) -> RemoteJob:
-    """Raises KeyError where there is no usable id."""
+    """Raises KeyError if there is no usable id."""
     return RemoteJob(
         id=usable_id(raw),
         status=_text(raw.get("status")) or "unknown",
@@ -91,7 +91,7 @@ def read_job(raw: Json) -> RemoteJob:
 
 
 def read_batch(raw: Json) -> RemoteBatch:
-    """Raises KeyError where there is no id."""
+    """Raises KeyError if there is no id."""
     counts = _table(raw.get("request_counts"))
     problems = _table(raw.get("errors")).get("data")
     return RemoteBatch(
@@ -129,7 +129,7 @@ def read_file(raw: Json) -> RemoteFile:
 
 
 def read_event(raw: Json) -> RemoteEvent:
-    """Hosts that give events no id get one made of the time and the text, so that none is recorded twice."""
+    """If the host gives an event no id, one is made from the time and the text, so that none is recorded twice."""
     message = _text(raw.get("message")) or ""
     made_id = hashlib.sha256(f"{raw.get('created_at')} {message}".encode()).hexdigest()[:24]
     level = str(raw.get("level") or "info")
@@ -156,8 +156,8 @@ def read_checkpoint(raw: Json) -> RemoteCheckpoint:
 
 
 def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
-    """The rows of a result CSV, by column name: plain, or base64 as OpenAI serves it. Raises ValueError for what is
-    no such file."""
+    """The rows of a result CSV, by column name: plain, or base64 as OpenAI returns it. Raises ValueError for any
+    other file."""
     text = content.decode("utf-8-sig", "replace")
     if not text.lstrip().startswith("step"):
         try:
@@ -165,16 +165,16 @@ def read_result_rows(content: bytes) -> list[Mapping[str, str]]:
         except (binascii.Error, ValueError):
             text = ""
     if not text.lstrip().startswith("step"):
-        raise ValueError("it is empty" if not content.strip() else "it is no CSV with the column step")
+        raise ValueError("it is empty" if not content.strip() else "it is not a CSV with the column step")
     try:
         return list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
-        raise ValueError(f"it is no CSV: {error}") from error
+        raise ValueError(f"it is not a CSV: {error}") from error
 
 
 def _job_error(raw: Any) -> JobError | None:
-    """An error only where it says something: `{}` and all-null objects mean none. Some hosts give a text alone, and
-    Azure puts the reason into `innererror` and `details`."""
+    """An error only if it has contents: `{}` and all-null objects mean none. Some hosts give only a text, and Azure
+    puts the reason into `innererror` and `details`."""
     code, message, param = (_text(_table(raw).get(key)) for key in ("code", "message", "param"))
     if not (code or message or isinstance(raw, str)):
         return None
@@ -201,7 +201,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    """Seconds since the epoch, from a number or an ISO 8601 text; None for what is no time of a calendar."""
+    """Seconds since the epoch, from a number or an ISO 8601 text; None if it is not a calendar time."""
     try:
         seconds = float(value)
     except (TypeError, ValueError, OverflowError):

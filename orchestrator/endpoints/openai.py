@@ -1,4 +1,4 @@
-"""Any endpoint that speaks the OpenAI fine-tuning API, through the official SDK with its own retries off."""
+"""Any endpoint that speaks the OpenAI fine-tuning API, through the official SDK without its retries."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ T = TypeVar("T")
 
 PAGE = 100
 _MIME_TYPE = "text/jsonl"
-_SLOWEST_UPLOAD = 250_000  # bytes a second: what an upload's deadline allows for
+_SLOWEST_UPLOAD = 250_000  # bytes per second: the deadline of an upload allows for this speed
 _GONE = (404, 405, 501)
 _WHOLE_REQUEST = 2
-"""A request may take so many times its limit in all."""
+"""The total time of a request is at most this many times its limit."""
 _MOST_PAGES = 1000
 
 
 class OpenAIEndpoint:
-    """An open connection; see `interface.Endpoint` for what the methods promise."""
+    """An open connection; see `interface.Endpoint` for the methods' guarantees."""
 
     def __init__(
         self,
@@ -90,16 +90,16 @@ class OpenAIEndpoint:
         except (AnswerUnreadable, RequestRefused) as error:
             await self._check_files(error)
             return (
-                f"it answers, and gives no list of its jobs ({error.facts['problem']}): limited guarantee, since a "
-                "create whose answer is lost can't be confirmed there"
+                f"it answers, but doesn't list its jobs ({error.facts['problem']}): limited guarantee, since a "
+                "create request whose answer is lost can't be confirmed there"
             )
         count = len(page.items)
         return "it answers, and its list of fine-tuning jobs " + ("is empty" if not count else "can be read")
 
     async def _check_files(self, error: EndpointError) -> None:
-        """Raises `error`, unless the endpoint lists files: then it speaks the API, but for the list of jobs."""
+        """Raises `error`, unless the endpoint lists files: then it speaks the API except for the list of jobs."""
         if 300 <= (error.facts.get("status") or 0) < 400:
-            raise error from None  # the address is another one: nothing more is sent to this
+            raise error from None  # the address is a different one: nothing more is sent to it
         try:
             await self._repeat("list files", self._raw_files.list, read=read_page, purpose=TRAINING)
         except (AnswerUnreadable, RequestRefused):
@@ -139,7 +139,7 @@ class OpenAIEndpoint:
         await self._once(self._raw_uploads.cancel, upload_id, read=dict, **fields)
 
     def _deadline(self, size: int) -> float:
-        """Seconds that sending so many bytes may take."""
+        """Seconds to allow for sending this many bytes."""
         return self._config.timeout_seconds + size / _SLOWEST_UPLOAD
 
     async def import_file(self, address: str, sent_name: str) -> RemoteFile:
@@ -179,7 +179,7 @@ class OpenAIEndpoint:
                     if read > size:
                         return None
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError):
-            return None  # hosts keep training files to themselves; a file that is not known is not ours
+            return None  # hosts don't return training files; an unknown file is not ours
         return found.hexdigest()
 
     async def files(self) -> list[RemoteFile]:
@@ -207,7 +207,7 @@ class OpenAIEndpoint:
         )
         try:
             return read_result_rows(content)
-        except ValueError as error:  # another format, as it seems: asking again would not help
+        except ValueError as error:  # apparently another format: asking again would not help
             unreadable = self._explained(error)
             raise RequestRefused(**_refusal_facts(unreadable)) from error
 
@@ -223,7 +223,7 @@ class OpenAIEndpoint:
         return await self._once(self._raw_jobs.create, read=read_job, **given)
 
     def _job_fields(self, request: JobRequest) -> dict[str, Any]:
-        """What the SDK is given to create a job; what is None is left out."""
+        """The SDK's arguments for creating a job; None values are left out."""
         return {
             "model": request.model,
             "training_file": request.training_file,
@@ -237,7 +237,7 @@ class OpenAIEndpoint:
     def _method_fields(self, method: Mapping[str, Any]) -> dict[str, Any]:
         if self._config.hyperparameters == "method":
             return {"method": self._method(method)}
-        # A host that reads them at the top may refuse a `method` that says nothing new.
+        # A host that reads them at the top level may refuse a `method` without new information.
         is_default = method["type"] == "supervised"
         return {
             "hyperparameters": self._numbers(method) or None,
@@ -286,7 +286,7 @@ class OpenAIEndpoint:
         return await self._command("unpause job", self._raw_jobs.resume, job_id)
 
     async def _command(self, what: str, call: Callable[..., Awaitable[Any]], job_id: str) -> RemoteJob:
-        """To a wish, a lasting conflict is a refusal: the job is not in the state for it."""
+        """A lasting conflict is a refusal of the request: the job is not in the state for it."""
         try:
             return await self._repeat(what, call, job_id, read=read_job)
         except EndpointUnreachable as error:
@@ -302,9 +302,9 @@ class OpenAIEndpoint:
                 listed += [read_event(item) for item in raw]
                 newest_first = listed[0].created_at >= listed[-1].created_at
                 if newest_first and any(event.id in known for event in listed[-len(raw) :]):
-                    break  # what follows is older, and known
+                    break  # the rest is older, and known
         except AnswerUnreadable as error:
-            raise RequestRefused(**_refusal_facts(error)) from error  # a host without events, as it seems
+            raise RequestRefused(**_refusal_facts(error)) from error  # apparently a host without events
         oldest_first = reversed(listed) if newest_first else listed
         found = {event.id: event for event in oldest_first if event.id not in known}
         return sorted(found.values(), key=lambda event: event.created_at)  # stable: many share a second
@@ -323,13 +323,13 @@ class OpenAIEndpoint:
                 raise
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
-    # --- calling -------------------------------------------------------------------------------------------
+    # --- inference -----------------------------------------------------------------------------------------
 
     async def has_model(self, name: str) -> bool | None:
         try:
             await self._repeat("look for a model", self._client.models.with_raw_response.retrieve, name, read=dict)
         except RequestRefused as error:
-            # A host without this route says 404 of every name, but not that it is the model that was not found.
+            # A host without this route answers 404 for every name, but doesn't say that the model was not found.
             return False if error.facts["code"] == "model_not_found" else None
         return True
 
@@ -375,15 +375,15 @@ class OpenAIEndpoint:
     async def _repeat(
         self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
-        """For calls that may be repeated: the answer, as `read` makes it of the JSON object."""
+        """For calls that may be repeated: the response, converted from the JSON object by `read`."""
         fields.setdefault("timeout", self._config.timeout_seconds)
         return await self._retries(what, lambda: self._send(call, *args, read=read, **fields))
 
     async def _once(
         self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
-        """For calls that take effect: sent once, OutcomeUnknown (with the facts of what was answered) unless it is
-        certain what they did."""
+        """For calls that take effect: sent once, OutcomeUnknown (with the facts of the response) unless the effect
+        is certain."""
         try:
             return await self._send(call, *args, read=read, **fields)
         except EndpointUnreachable as error:
@@ -400,7 +400,7 @@ class OpenAIEndpoint:
         **fields: Any,
     ) -> T:
         try:
-            # The library's own limit is for each pause; a host that sends a byte now and then would never meet it.
+            # The library's own limit is per pause; a host that sends a byte now and then would never exceed it.
             async with asyncio.timeout(_WHOLE_REQUEST * fields.get("timeout", self._config.timeout_seconds)):
                 answer = await call(*args, **fields)
             return read(parse(self._without_secrets(answer.content)))
@@ -410,7 +410,7 @@ class OpenAIEndpoint:
             raise self._explained(error) from error
 
     def _without_secrets(self, content: bytes) -> bytes:
-        """The body of an answer as it may be stored and shown."""
+        """The body of a response as it may be stored and shown."""
         return content_without_key(content, self._config)
 
     def _explained(self, error: Unexplained) -> EndpointError:
@@ -424,8 +424,8 @@ class OpenAIEndpoint:
         limit: int | None = PAGE,
         **query: Any,
     ) -> AsyncIterator[list[Json]]:
-        """The non-empty pages of a list, which is one page where there is no `limit`. A host that ignores `after`
-        would repeat itself for ever: stop there."""
+        """The non-empty pages of a list; just one page if there is no `limit`. A host that ignores `after` would
+        repeat its first page for ever: this stops there."""
         seen: set[str] = set()
         if limit is not None:
             query["limit"] = limit
@@ -449,5 +449,5 @@ def _made_file(upload: Json) -> RemoteFile:
 
 
 def _refusal_facts(error: EndpointError) -> dict[str, Any]:
-    """What handlers of RequestRefused look at, also for an answer that only could not be read."""
+    """For handlers of RequestRefused, also for a response that only could not be read."""
     return {"status": None, "code": None, "param": None, "message": error.facts["problem"], **error.facts}

@@ -1,4 +1,4 @@
-"""The reason in a refusal: hosts put it under many names, or in a text or a page.
+"""The reason in a refusal: hosts use many names for it, or send a text or a page.
 
 The shapes are those of OpenAI, Azure (`innererror`, `details`), FastAPI (`detail` as a text or a list), gRPC
 gateways, JSON:API (`errors`), problem+json (RFC 9457), proxies and load balancers (plain text, HTML).
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 NOT_THE_API = "a web page, not the API, answered"
 LONGEST = 500
-"""How many characters of a host's own words are kept."""
+"""How many characters of a host's text are kept."""
 _LONGEST_PAGE = 120
-_READ = 1_000_000  # characters of a body; a reason is at its beginning
+_READ = 1_000_000  # characters of a body; the reason is at its beginning
 _READ_PAGE = 8_000
 _DEEPEST = 6
 _MANY = 5  # reasons of a list that are quoted
@@ -31,7 +31,7 @@ _MANY = 5  # reasons of a list that are quoted
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a refusal says; each part is None where it is missing."""
+    """The parts of a refusal; each is None if it is missing."""
 
     message: str | None = None
     code: str | None = None
@@ -56,8 +56,8 @@ def read_refusal(body: str, content_type: str = "") -> Refusal:
 
 
 def page_text(text: str, content_type: str = "") -> str | None:
-    """What a web page says, in short: its title, else the start of its text. Of other markup (XML) its text; None
-    where the text is no markup."""
+    """A short text of a web page: its title, else the start of its text. For other markup (XML), its text; None if
+    the text is not markup."""
     if not text.startswith("<"):
         return None
     page = _Page()
@@ -70,8 +70,8 @@ def page_text(text: str, content_type: str = "") -> str | None:
 
 
 def quoted(said: T, config: EndpointConfig) -> T | str:
-    """What an endpoint said, as it may be stored, logged and shown: one line of at most LONGEST characters, without
-    our key and without control characters. Anything but a text is returned as it is."""
+    """An endpoint's text, ready to be stored, logged and shown: one line of at most LONGEST characters, without our
+    key and without control characters. Anything but a text is returned unchanged."""
     return shortened(without_key(_line(said), config)) if isinstance(said, str) else said
 
 
@@ -114,8 +114,8 @@ _MAY_MEAN_NO_CREDIT = (
 
 
 def is_no_credit(status: int, refusal: Refusal, wait: float | None) -> bool:
-    """Whether the account can't pay. A cap of active or daily jobs is none, nor is a rate limit that names its
-    `wait` in seconds and shares the sentence."""
+    """Whether the account can't pay. A cap of active or daily jobs doesn't count, nor does a rate limit whose
+    sentence names a `wait` in seconds."""
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return True
     if status not in _MAY_MEAN_NO_CREDIT:
@@ -153,7 +153,7 @@ _PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus)
 
 
 def reason_in(said: Any) -> str | None:
-    """The reason in a decoded JSON value, as one text; None where it gives none."""
+    """The reason in a decoded JSON value, as one text; None if it gives none."""
     found: list[str] = []
     for words in _words(said):
         if not any(words in earlier for earlier in found):
@@ -175,7 +175,7 @@ def _words(said: Any, depth: int = 0) -> list[str]:
 
 
 def _placed(item: Any, depth: int) -> list[str]:
-    """The words of an item of a list, the first behind the field that it names."""
+    """The texts of a list's item, the first one after the name of its field."""
     found, place = _words(item, depth), _place(_lower(_table(item)))
     return [f"{place}: {words}" if place else words for words in found[:1]] + found[1:]
 
@@ -200,13 +200,13 @@ def _words_of_table(said: Mapping[str, Any], depth: int) -> list[str]:
 
 
 def _fields(said: Mapping[str, Any], depth: int) -> list[str]:
-    """Of a table that names fields, such as `{"n_epochs": ["must be at most 5"]}`."""
+    """For a table of fields, such as `{"n_epochs": ["must be at most 5"]}`."""
     named = [(key, _words(value, depth)) for key, value in said.items() if key not in _NO_REASON]
     return [f"{key}: {'; '.join(words)}" for key, words in named if words][:_MANY]
 
 
 def _innermost(inner: Any) -> list[str]:
-    """What Azure's nested `innererror` adds: its deepest message, else its deepest code."""
+    """The additional reason in Azure's nested `innererror`: its deepest message, else its deepest code."""
     message = code = None
     for _ in range(_DEEPEST):
         if not isinstance(inner, dict):
@@ -217,18 +217,18 @@ def _innermost(inner: Any) -> list[str]:
 
 
 def _is_label(error: str) -> bool:
-    """Whether `error` only names a kind beside a sentence: "Bad Request", "invalid_grant"."""
+    """Whether `error` only names a kind next to a sentence: "Bad Request", "invalid_grant"."""
     return error.strip().lower() in _PHRASES or " " not in error.strip()
 
 
 def _bare_code(said: Any) -> str | None:
-    """`error` as a code beside a sentence: `{"error": "invalid_request", "error_description": "…"}`."""
+    """`error` as a code next to a sentence: `{"error": "invalid_request", "error_description": "…"}`."""
     error = _text(_top(said).get("error"))
     return error if error and re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)+", error) else None
 
 
 def _sources(said: Any) -> Iterator[Mapping[str, Any]]:
-    """The tables that may hold code and type, the likeliest first."""
+    """The tables that may hold code and type, most likely first."""
     top = _top(said)
     for key in ("error", "detail", "message"):
         if isinstance(top.get(key), dict):
@@ -278,7 +278,7 @@ _HTML = re.compile(r"<(!doctype html|html|head|body|title|center|div|h1|p)\b", r
 
 
 def _plain(text: str) -> str | None:
-    """A body that is no JSON and no page, unless it is no text either."""
+    """A body that is neither JSON nor a page; None if it is not text either."""
     start = text[:LONGEST]
     unreadable = sum(letter == "\ufffd" or not (letter.isprintable() or letter.isspace()) for letter in start)
     return text if text and unreadable * 10 <= len(start) else None

@@ -1,4 +1,4 @@
-"""Repeating calls that may be repeated: with jitter, not before the host's own time, and for a bounded time."""
+"""Retrying calls that may be repeated: with jitter, not before the time set by the host, and for a bounded time."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ log = logging.getLogger("ftorch.endpoints")
 
 @dataclass(frozen=True)
 class Retries:
-    """`attempts` in all, waiting `base` · 2^n seconds (± half) in between, and none begun after `total` seconds; a
-    longer Retry-After than `longest` seconds is left to the caller, who has other runs to look after meanwhile."""
+    """`attempts` in total, with waits of `base` · 2^n seconds (± half), and none after `total` seconds; a
+    Retry-After longer than `longest` seconds is left to the caller, who has other runs to look after."""
 
     attempts: int = 4
     total: float = 120.0
@@ -72,19 +72,19 @@ class Retries:
         return float(told or 0.0)
 
 
-# --- How long a host asks us to wait -----------------------------------------------------------------------------
+# --- How long a host asks to wait --------------------------------------------------------------------------------
 
 _IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 LONGEST_WAIT = 7 * 86_400.0
-"""Seconds. Caps of jobs per day ask for a day; more is taken for a mistake of the host."""
+"""Seconds. Daily job caps ask for a day; anything longer is treated as a host's mistake."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by an answer's headers, from 0 to LONGEST_WAIT; None where they name no time.
+    """Seconds to wait by a response's headers, from 0 to LONGEST_WAIT; None if they name no time.
 
     `headers` ignore the case of names. `retry-after-ms` and `x-ms-retry-after-ms` come first, as in Microsoft's
-    clients; then Retry-After in either form (RFC 9110, 10.2.3). A date is compared with the answer's own Date
-    header, since this machine's clock may be off.
+    clients; then Retry-After in either form (RFC 9110, 10.2.3). A date is compared with the response's Date header,
+    since this machine's clock may be wrong.
     """
     for name in _IN_MILLISECONDS:
         if (milliseconds := _number(headers.get(name))) is not None:

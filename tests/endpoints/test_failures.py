@@ -110,13 +110,13 @@ UNREADABLE = {
         'a web page, not the API, answered: "Sign in to WiFi"; a proxy or a sign-in page may be in between, or '
         "base_url is not the API's address",
     ),
-    "half a body": (httpx2.Response(200, content=b'{"id": "ftjob-1", "stat'), "is no JSON, or only a part of it"),
+    "half a body": (httpx2.Response(200, content=b'{"id": "ftjob-1", "stat'), "is not JSON, or only part of it"),
     "nothing": (httpx2.Response(200, content=b""), "its answer is empty"),
     "null": (httpx2.Response(200, content=b"null"), "can't be read"),
     "a list": (httpx2.Response(200, content=b"[1]"), "can't be read"),
     "a text": (httpx2.Response(200, content=b'"ok"'), "can't be read"),
     "no id": (httpx2.Response(200, content=b"{}"), "its answer has no id"),
-    "not text": (httpx2.Response(200, content=b"\xff\xfe\x00"), "its answer is no UTF-8 text"),
+    "not text": (httpx2.Response(200, content=b"\xff\xfe\x00"), "its answer is not UTF-8 text"),
 }
 
 
@@ -159,15 +159,15 @@ async def test_a_redirect_is_not_followed_and_only_its_place_is_shown(location, 
 
 
 async def test_a_redirect_without_an_address_is_named(failure):
-    assert "it redirects, and names no address (HTTP 302)" in str(await failure(httpx2.Response(302)))
+    assert "it redirects without an address (HTTP 302)" in str(await failure(httpx2.Response(302)))
 
 
 async def test_a_list_that_is_nowhere_may_be_behind_another_address(connect, config, wire):
     wire.answers(answer(404, {"error": {"message": "Unknown request URL", "code": "unknown_url"}}))
-    with pytest.raises(EndpointError, match=r"look at base_url = http://staging/v1: it may lack the API's path"):
+    with pytest.raises(EndpointError, match=r"check base_url = http://staging/v1: it may lack the API's path"):
         await (await connect(replace(config, type="compatible"))).jobs()
 
 
 async def test_an_unknown_authority_of_certificates_comes_with_the_variable_to_set(failure):
     trouble = httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
-    assert "name their authority's file in SSL_CERT_FILE" in str(await failure(trouble))
+    assert "set SSL_CERT_FILE to their authority's file" in str(await failure(trouble))

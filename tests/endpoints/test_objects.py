@@ -154,7 +154,7 @@ def test_what_is_no_result_file_has_no_rows():
         base64.b64encode(b"something else"),
         b"step\n" + b"x" * 200_000,
     ):
-        with pytest.raises(ValueError, match=r"it is empty|it is no CSV"):
+        with pytest.raises(ValueError, match=r"it is empty|it is not a CSV"):
             read_result_rows(content)
 
 

@@ -1,7 +1,7 @@
 """Deployments through the Azure Resource Manager, by Microsoft's management library.
 
-The library's synchronous half is used, in threads: the other would need one more HTTP library. Its own retries and
-its waiting for an operation to end are left out; whoever calls looks again, and may have died in between.
+The library's synchronous half is used, in threads: the other needs another HTTP library. Its retries and its
+waiting for an operation to end are not used; the caller looks again, and may have died in between.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from orchestrator.errors import (
 
 T = TypeVar("T")
 _PUBLIC_CLOUD = "https://management.azure.com"
-logging.getLogger("azure").addHandler(logging.NullHandler())  # what it warns of, our errors say in short
+logging.getLogger("azure").addHandler(logging.NullHandler())  # our errors summarise its warnings
 _SCOPE = "https://management.azure.com/.default"
 
 
 @asynccontextmanager
 async def open_arm(config: EndpointConfig) -> AsyncIterator[Arm]:
-    """Connect to the resource that the configuration names, signed in by DefaultAzureCredential."""
+    """Connect to the configured resource, signed in by DefaultAzureCredential."""
     credential = DefaultAzureCredential()
     client = CognitiveServicesManagementClient(
         credential,
@@ -67,13 +67,13 @@ async def open_arm(config: EndpointConfig) -> AsyncIterator[Arm]:
 
 
 class Arm:
-    """An open connection; see `management.Management` for what the methods promise."""
+    """An open connection; see `management.Management` for the methods' guarantees."""
 
     def __init__(self, config: EndpointConfig, client: CognitiveServicesManagementClient) -> None:
         self._config = config
         self._client = client
         self._place = {"resource_group_name": str(config.resource_group), "account_name": str(config.account)}
-        # The library sends tokens over https only; an address on this machine never leaves it.
+        # The library sends tokens only over https; an address on this machine never leaves it.
         is_encrypted = urlsplit(config.arm_url or _PUBLIC_CLOUD).scheme == "https"
         self._options: dict[str, Any] = {} if is_encrypted else {"enforce_https": False}
 
@@ -133,12 +133,12 @@ class Arm:
         try:
             found = await self._call(lambda: self._usages(wanted))
         except EndpointError as trouble:
-            return DeployQuotaFull(**facts, use=f"not known ({trouble.facts['problem']})")
+            return DeployQuotaFull(**facts, use=f"unknown ({trouble.facts['problem']})")
         used = ", ".join(f"{each.name} {each.used:g} of {each.limit:g}" for each in found)
-        return DeployQuotaFull(**facts, use=used or "nothing that names this model")
+        return DeployQuotaFull(**facts, use=used or "no quota for this model")
 
     def _usages(self, wanted: WantedDeployment) -> list[QuotaUse]:
-        """The quotas of the account's region that are about this model."""
+        """The quotas of the account's region for this model."""
         account = self._client.accounts.get(**self._place, **self._options)
         family = arm_model(base_model(wanted.model)).name.lower()
         found = self._client.usages.list(location=str(account.location), **self._options)
@@ -156,7 +156,7 @@ class Arm:
 
 
 def _read(found: Any) -> RemoteDeployment:
-    """Read tolerantly: an older api-version, or a deployment that is on its way, leaves things out."""
+    """Read tolerantly: an older api-version, or an unfinished deployment, leaves fields out."""
     properties, sku, system = found.properties, found.sku, found.system_data
     model = properties.model if properties else None
     return RemoteDeployment(
@@ -173,12 +173,12 @@ def _read(found: Any) -> RemoteDeployment:
 
 
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)
-"""409: the account does one thing after the other."""
+"""409: the account does one thing at a time."""
 _NO_QUOTA = ("insufficientquota", "quotaexceeded")
 
 
 def explain(error: AzureError, config: EndpointConfig) -> EndpointError:
-    """The EndpointError for an exception of the library; all facts are as `endpoints.failures` gives them."""
+    """The EndpointError for an exception of the library; all facts are as in `endpoints.failures`."""
     if not isinstance(error, HttpResponseError) or error.response is None:
         if isinstance(error, ClientAuthenticationError):
             return DeploySignInFailed(endpoint=config.name, **why_not_signed_in(str(error)))
@@ -214,7 +214,7 @@ def _of_connection(error: AzureError, config: EndpointConfig) -> EndpointError:
 
 
 def _first_cause(error: BaseException) -> str:
-    """The words of the exception that all others hold: theirs are Python's own, with classes and quotes."""
+    """The text of the innermost exception: the outer ones add Python's classes and quotes."""
     for _ in range(_DEEPEST):
         held = (*error.args, *(getattr(error, name, None) for name in ("inner_exception", "reason", "__cause__")))
         inner = next((each for each in held if isinstance(each, BaseException)), None)
@@ -232,14 +232,14 @@ def _is_linked(code: str) -> bool:
 
 
 def is_missing(error: AzureError) -> bool:
-    """Whether it says that there is no such deployment, and not that there is no such account."""
+    """Whether it says that there is no such deployment, as opposed to no such account."""
     if not isinstance(error, HttpResponseError) or error.status_code != HTTPStatus.NOT_FOUND:
         return False
     return not _lacks_account(error)
 
 
 def is_quota(error: AzureError) -> bool:
-    """Whether the quota of capacity is used up: Azure says so with 400 or 429, and the same code."""
+    """Whether the capacity quota is used up: Azure says so with 400 or 429, and the same code."""
     return isinstance(error, HttpResponseError) and _code(error).lower() in _NO_QUOTA
 
 
@@ -247,7 +247,7 @@ _NO_ACCOUNT = ("resourcegroupnotfound", "subscriptionnotfound", "parentresourcen
 
 
 def _lacks_account(error: HttpResponseError) -> bool:
-    """The code ResourceNotFound stands for either; then the message names the account, and no deployment."""
+    """The code ResourceNotFound means either; then the message names the account, and no deployment."""
     message = _message(error).lower()
     return _code(error).lower() in _NO_ACCOUNT or ("accounts/" in message and "deployment" not in message)
 
@@ -256,10 +256,10 @@ def _advice(error: HttpResponseError, config: EndpointConfig) -> str:
     code, message = _code(error).lower(), _message(error).lower()
     if _lacks_account(error) or error.status_code == HTTPStatus.NOT_FOUND:
         return (
-            f"; look at subscription_id, resource_group and account of [endpoints.{config.name}] in {config.source}"
+            f"; check subscription_id, resource_group and account of [endpoints.{config.name}] in {config.source}"
         )
     if "sku" in code or "sku" in message:
-        return "; give another --sku: not every model and region has each"
+        return "; choose another --sku: not every model and region has each of them"
     return ""
 
 
@@ -272,6 +272,6 @@ def _message(error: HttpResponseError) -> str:
 
 
 def _refusal(error: HttpResponseError) -> Refusal:
-    """Read from the answer: the library keeps a reason in OData's shape only, and without its details."""
+    """Read from the response: the library keeps only a reason in OData's shape, without its details."""
     response: Any = error.response
     return read_refusal(response.text(), response.headers.get("content-type", "")) if response else Refusal()

@@ -1,7 +1,7 @@
-"""What the versions of Azure's API take: nothing that a version does not know is sent to it.
+"""The versions of Azure's API: a version is sent only the fields that it knows.
 
 From Microsoft's descriptions of the authoring API, 2024-10-21 and 2025-04-01-preview (Azure/azure-rest-api-specs),
-and what its own notebooks send to `/openai/v1/`.
+and from what Microsoft's notebooks send to `/openai/v1/`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Dialect:
 
     api: str
     method_field: Literal["whole", "type", "absent"]
-    """How a job's method is told: with its hyperparameters inside; by its type, with the hyperparameters beside it;
-    or not at all."""
+    """How a job's method is sent: with its hyperparameters inside; by its type, with the hyperparameters next to
+    it; or not at all."""
     methods: frozenset[Method]
     training_type: bool
-    """Jobs take a `trainingType`."""
+    """Jobs have a `trainingType`."""
     pause: bool
     pages_of_files: bool
-    """The list of files comes in pages."""
+    """The list of files has pages."""
 
     @property
     def is_v1(self) -> bool:
@@ -37,7 +37,7 @@ class Dialect:
 
 
 def dialect_of(api: str) -> Dialect:
-    """The dialect of the key `api` of an endpoint: "v1", or the date of an api-version."""
+    """The dialect of an endpoint's `api` key: "v1", or the date of an api-version."""
     if api == "v1":
         every: frozenset[Method] = frozenset({"supervised", "dpo", "reinforcement"})
         return Dialect(api, "whole", every, training_type=True, pause=True, pages_of_files=True)
@@ -49,5 +49,5 @@ def dialect_of(api: str) -> Dialect:
 
 
 def resource_url(base_url: str) -> str:
-    """The resource's own address: the portal and the SDKs also show it with the API's path behind."""
+    """The resource's address: the portal and the SDKs also show it followed by the API's path."""
     return re.sub(r"/openai(/v1)?$", "", base_url.rstrip("/"))

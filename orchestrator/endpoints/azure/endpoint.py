@@ -1,4 +1,4 @@
-"""Azure's fine-tuning API, where it differs from OpenAI's."""
+"""Azure's fine-tuning API, as far as it differs from OpenAI's."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from orchestrator.errors import (
 T = TypeVar("T")
 
 _LOOK_AGAIN_SECONDS = 60.0
-"""How soon a full queue may have room again: a training job takes minutes at least."""
+"""How soon a full queue may have room again: a training job takes at least minutes."""
 
 
 class AzureEndpoint(OpenAIEndpoint):
-    """An open connection; see `interface.Endpoint` for what the methods promise."""
+    """An open connection; see `interface.Endpoint` for the methods' guarantees."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class AzureEndpoint(OpenAIEndpoint):
 
     async def check(self) -> str:
         how = "Entra ID" if self._config.auth == "entra" else "a key"
-        return f"{await super().check()} (Azure, {self._dialect.api}, signed in by {how})"
+        return f"{await super().check()} (Azure, {self._dialect.api}, signed in with {how})"
 
     async def create(self, request: JobRequest) -> RemoteJob:
         try:
@@ -77,7 +77,7 @@ class AzureEndpoint(OpenAIEndpoint):
         return fields
 
     def _chat_path(self, request: Mapping[str, Any]) -> str:
-        """Azure's models are called by the names of their deployments; in the dated dialects, in the path."""
+        """Azure's models are called by deployment name; in the dated dialects, in the path."""
         if self._dialect.is_v1:
             return super()._chat_path(request)
         return f"/deployments/{quote(str(request['model']), safe='')}/chat/completions"
@@ -87,16 +87,16 @@ class AzureEndpoint(OpenAIEndpoint):
         try:
             page = await self.jobs()
         except EndpointError:
-            return "how many jobs it holds can't be had"
+            return "its number of jobs is unknown"
         statuses = [job.status for job in page.jobs]
         running, waiting = statuses.count("running"), sum(status in _WAITING for status in statuses)
         more = " or more" if page.next and len(page.jobs) >= PAGE else ""
-        return f"it holds {len(statuses)}{more} jobs, {running} of them running and {waiting} waiting"
+        return f"it has {len(statuses)}{more} jobs, {running} of them running and {waiting} waiting"
 
     async def _send(
         self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
-        """As every request goes; a token that was refused is renewed once, and a refusal has done nothing."""
+        """Like every request; a refused token is renewed once, since a refusal had no effect."""
         try:
             return await super()._send(call, *args, read=read, **fields)
         except SignInRefused:
@@ -106,7 +106,7 @@ class AzureEndpoint(OpenAIEndpoint):
         return await super()._send(call, *args, read=read, **fields)
 
     def _without_secrets(self, content: bytes) -> bytes:
-        """A token opens the resource as a key does, for an hour."""
+        """A token gives the same access as a key, for an hour."""
         known = super()._without_secrets(content)
         return self._sign_in.hidden_in(known.decode("latin-1")).encode("latin-1") if self._sign_in else known
 
@@ -126,7 +126,7 @@ _WAITING = ("created", "pending", "queued", "validating_files")
 async def open_azure(
     config: EndpointConfig, http: httpx2.AsyncClient, capabilities: Capabilities, retries: Retries
 ) -> AsyncIterator[AzureEndpoint]:
-    """Connect over `http`. Raises EndpointNotUsable where the key can't be one."""
+    """Connect over `http`. Raises EndpointNotUsable if the key can't be one."""
     entra = EntraSignIn(config) if config.auth == "entra" else None
     try:
         async with _client(config, http, entra) as client:
@@ -137,7 +137,7 @@ async def open_azure(
 
 
 def _client(config: EndpointConfig, http: httpx2.AsyncClient, entra: EntraSignIn | None) -> AsyncOpenAI:
-    """AzureOpenAI's client adds an api-version to every request, and `/openai/v1/` refuses it."""
+    """AzureOpenAI's client adds an api-version to every request, which `/openai/v1/` refuses."""
     keep_secrets_from_logs(config)
     resource, given = resource_url(config.base_url or ""), {**common(config), "http_client": http}
     if config.api == "v1":

@@ -1,4 +1,4 @@
-"""Whether a job file can run on an Azure endpoint, and what its user should know before paying there."""
+"""Whether a job file can run on an Azure endpoint, and what to know before paying there."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LEAVING = ("gpt-4.1",)
 
 
 def problem_with(job: JobFile, config: EndpointConfig) -> str | None:
-    """Why this job can't be asked of this endpoint, with the next step; None where it can."""
+    """Why this job can't run on this endpoint, with the next step; None if it can."""
     dialect, method = dialect_of(config.api), job.method
     way_out = f'set api = "v1" for {config.name} in {config.source}'
     if method.type not in dialect.methods:
-        return f'api "{config.api}" knows no method {method.type}; {way_out}'
+        return f'api "{config.api}" has no method {method.type}; {way_out}'
     if dialect.method_field == "type" and method.hyperparameters.get("beta", "auto") != "auto":
-        return f'api "{config.api}" takes no beta; leave it out, or {way_out}'
+        return f'api "{config.api}" has no beta; leave it out, or {way_out}'
     wanted = training_type_for(job.model, job.azure.training_type)
     if needs_global(job.model) and wanted != "GlobalStandard":
-        return f'{job.model} is trained as GlobalStandard only, and [azure] training_type is "{wanted}"'
+        return f'{job.model} can be trained only as GlobalStandard, but [azure] training_type is "{wanted}"'
     if wanted not in (None, USUAL) and not dialect.training_type:
-        return f'api "{config.api}" trains in the way "{USUAL}" only, and this job needs "{wanted}"; {way_out}'
+        return f'api "{config.api}" has only the training type "{USUAL}", but this job needs "{wanted}"; {way_out}'
     deployment = job.azure.deployment
     if deployment is not None and deployment.auto and (missing := missing_keys(config)):
         keys = ", ".join(missing)
@@ -50,8 +50,8 @@ def _training_type(job: JobFile) -> str | None:
     if job.azure.training_type or not needs_global(job.model):
         return None
     return (
-        f"{job.model} is an open-weight model, and trained as GlobalStandard only: that is asked for. The data may "
-        "leave the resource's region for it."
+        f"{job.model} is an open-weight model, so it is trained as GlobalStandard. The data may "
+        "leave the resource's region."
     )
 
 
@@ -62,7 +62,7 @@ def _hosting(config: EndpointConfig, job: JobFile) -> str | None:
     month = price.hosting_per_hour * _HOURS_IN_30_DAYS
     return (
         f"on Azure a fine-tuned model answers only while it is deployed, and a standard deployment "
-        f"costs about ${month:,.0f} per 30 days ({price.hosting_per_hour:.2f} USD an hour), called or not."
+        f"costs about ${month:,.0f} per 30 days ({price.hosting_per_hour:.2f} USD an hour), used or not."
     )
 
 
@@ -70,8 +70,8 @@ def _leaving(job: JobFile) -> str | None:
     if not job.model.startswith(_LEAVING):
         return None
     return (
-        "Azure trains gpt-4.1 models for customers who did so before, until 14 April 2027 at least, and deploys "
-        "them until October 2027; new customers train open-weight models."
+        "Azure trains gpt-4.1 models until 14 April 2027 at least, only for customers who have done so before, and "
+        "deploys them until October 2027; new customers train open-weight models."
     )
 
 
@@ -80,20 +80,20 @@ def _leaving(job: JobFile) -> str | None:
 
 TrainingType = Literal["Standard", "GlobalStandard", "DeveloperTier"]
 USUAL: TrainingType = "Standard"
-"""What is meant where nothing is said."""
+"""The default."""
 
 
 def needs_global(model: str) -> bool:
-    """Whether this model is trained as GlobalStandard only: Microsoft's notes on fine-tuning say so of all
+    """Whether this model can be trained only as GlobalStandard: by Microsoft's notes on fine-tuning, all
     open-weight models."""
     return model_format(model) != "OpenAI"
 
 
 def training_type_for(model: str, asked: TrainingType | None) -> TrainingType | None:
-    """The training type to send: the one asked for, else the only one of the model, else None."""
+    """The training type to send: the requested one, else the model's only one, else None."""
     return asked or ("GlobalStandard" if needs_global(model) else None)
 
 
 def spelled(training_type: str) -> str:
-    """As the API writes it: `globalStandard`."""
+    """As the API spells it: `globalStandard`."""
     return training_type[:1].lower() + training_type[1:]

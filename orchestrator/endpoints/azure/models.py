@@ -1,4 +1,4 @@
-"""How Azure's management names a model: by format, name and version, where ftorch has one name."""
+"""How Azure's management names a model: by format, name and version, while ftorch uses one name."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _FORMATS: Mapping[str, str] = {
     "meta-llama": "Meta",
     "qwen": "Alibaba",
 }
-"""The `model.format` of fine-tuned open-weight models by how the names of their bases begin, from Microsoft's notes
-on deploying fine-tuned models. Upper and lower case count; everything else is OpenAI's."""
+"""The `model.format` of fine-tuned open-weight models by the start of their base's name, from Microsoft's notes on
+deploying fine-tuned models. Case matters; everything else is OpenAI's."""
 _FINE_TUNED_VERSION = "1"
 _DATED = re.compile(r"(?P<name>.+?)-(?P<version>\d{4}(-\d\d-\d\d)?)")
 
 
 @dataclass(frozen=True)
 class ArmModel:
-    """`version` is None where Azure is to choose."""
+    """`version` is None if Azure chooses it."""
 
     format: str
     name: str
@@ -42,13 +42,13 @@ def arm_model(model: str) -> ArmModel:
 
 
 def model_name(name: str, version: str | None) -> str:
-    """The other way round: the model's one name."""
+    """The reverse: the model's one name."""
     if is_fine_tuned(name) or version is None or not re.fullmatch(r"\d{4}(-\d\d-\d\d)?", version):
         return name
     return f"{name}-{version}"
 
 
 def model_format(model: str) -> str:
-    """Who made the model's base, as `model.format` says it."""
+    """The publisher of the model's base, as in `model.format`."""
     base = base_model(model).lower()
     return next((spelling for begin, spelling in _FORMATS.items() if base.startswith(begin)), "OpenAI")

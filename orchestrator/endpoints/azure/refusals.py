@@ -1,6 +1,6 @@
-"""Azure's refusals, and the way out: its own words are kept, and what they leave out is added.
+"""Azure's refusals with advice: its text is kept, and the next step is added if it is missing.
 
-The sentences are those of Microsoft's documentation and of public reports; docs/azure.md names them.
+The patterns are from Microsoft's documentation and from public reports; docs/azure.md names them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _MODELS = "learn.microsoft.com/azure/ai-foundry/openai/concepts/models"
 
 @dataclass(frozen=True)
 class _Known:
-    """A refusal that is known by its code or its sentence."""
+    """A refusal that is recognised by its code or its text."""
 
     pattern: re.Pattern[str]
-    """Found in the code and the message together."""
+    """Searched in the code and the message together."""
     advice: Callable[[EndpointConfig], str]
     kind: type[EndpointError] | None = None
-    """What it means for the run where that is not what its status says; the account's own trouble holds runs."""
+    """The error for the run, if its status would give another one; errors of the account put runs on hold."""
 
 
 def _known(
@@ -57,49 +57,49 @@ _REFUSALS = (
     ),
     _known(
         r"AuthenticationTypeDisabled|key.based authentication is disabled|local auth(entication)? is disabled",
-        lambda config: f'this resource takes no keys: set auth = "entra" in {config.source}, and sign in',
+        lambda config: f'this resource accepts no keys: set auth = "entra" in {config.source}, and sign in',
         KeyRefused,
     ),
     _known(
         r"custom subdomain",
-        "signing in needs an address of the resource's own, https://NAME.openai.azure.com; give it one "
+        "signing in needs the resource's custom address, https://NAME.openai.azure.com; create one "
         "(az cognitiveservices account update --custom-domain NAME) and set base_url to it, or use a key",
         TokenUnfit,
     ),
     _known(
         r"public (network )?access is disabled|configure private endpoint",
-        "the resource is reached from its private network only: run ftorch there, or allow public access under "
+        "the resource is reachable only from its private network: run ftorch there, or allow public access under "
         "Networking of the resource",
         NetworkRefused,
     ),
     _known(
         r"firewall|virtual network",
-        "let this machine's address in under Networking of the resource, or run ftorch inside its network",
+        "allow this machine's address under Networking of the resource, or run ftorch inside its network",
         NetworkRefused,
     ),
     _known(
         r"LinkedAuthorizationFailed",
-        "you may act on this resource, and not on the linked scope that the message names: ask for a role there",
+        "you may act on this resource, but not on the linked scope in the message: ask for a role there",
     ),
     _known(
         r"DeploymentModelNotSupported",
-        "a model that was just trained may not be known there yet: try again in some minutes",
+        "a newly trained model may not be known there yet: try again in a few minutes",
     ),
     _known(
         r"failed RAI checks|harm types|safety evaluation|responsible ai",
-        "Azure judges training data, and the tuned model, for harmful content by itself: look for such examples, "
+        "Azure checks training data and tuned models for harmful content: look for such examples, "
         "or ask Microsoft for modified content filtering",
     ),
     _known(
         r"api.version",
         lambda config: (
-            f'look at api = "{config.api}": set "v1", or the date of a version that exists, such as "2024-10-21"'
+            f'check api = "{config.api}": set "v1", or the date of an existing version, such as "2024-10-21"'
         ),
     ),
     _known(
         r"does not support fine-tuning",
-        "Azure says so also where the training type does not fit: not every region trains every model, and "
-        "open-weight models are trained as GlobalStandard only. Set training_type in the job file's [azure], or "
+        "Azure also says so if the training type does not fit: not every region trains every model, and "
+        "open-weight models can be trained only as GlobalStandard. Set training_type in the job file's [azure], or "
         f"look for the model and the resource's region at {_MODELS}",
     ),
     _known(r"ModelDeprecated|no longer available for fine-tuning", f"models that can be trained: {_MODELS}"),
@@ -107,12 +107,12 @@ _REFUSALS = (
 
 
 def is_full(error: EndpointError) -> bool:
-    """Whether the resource holds as many jobs or files as it may: that passes."""
+    """Whether the resource has reached its limit of jobs or files, which is temporary."""
     return str(error.facts.get("code")).lower() in _FULL
 
 
 def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
-    """The error with the next step, where Azure's own text has none; another kind of error where that says more."""
+    """The error with the next step, if Azure's text has none; or another kind of error, if that says more."""
     if is_full(error):
         return EndpointBusy(**{"retry_after": None, **error.facts})
     if isinstance(error, EndpointUnreachable):
@@ -135,11 +135,11 @@ def _of_address(error: EndpointUnreachable) -> EndpointError:
     problem = str(error.facts["problem"])
     if not any(sign in problem.lower() for sign in _NO_HOST):
         return error
-    return _with(error, "there may be no resource of that name: look at base_url")
+    return _with(error, "there may be no resource of that name: check base_url")
 
 
 def _lacks_role(error: EndpointError) -> bool:
-    """Azure answers 401 as well as 403 to a token whose identity has no role on the resource."""
+    """Azure answers both 401 and 403 to a token whose identity has no role on the resource."""
     code, message = str(error.facts.get("code")).lower(), str(error.facts.get("message")).lower()
     if error.facts.get("status") not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return False
@@ -151,7 +151,7 @@ def _of_path(error: RequestRefused, config: EndpointConfig) -> EndpointError:
     if error.facts["status"] != HTTPStatus.NOT_FOUND or code not in ("404", "none", "unknown_url"):
         return error
     place = f'base_url = {config.base_url} and api = "{config.api}"'
-    return _with(error, f"the resource answers, and has no such path: look at {place}")
+    return _with(error, f"the resource answers, but has no such path: check {place}")
 
 
 def _with(

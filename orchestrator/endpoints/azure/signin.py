@@ -1,4 +1,4 @@
-"""Signing in with Entra ID: tokens are fetched when they are needed, and renewed while days go by."""
+"""Signing in with Entra ID: tokens are fetched when needed, and renewed over days."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from orchestrator.endpoints.keys import HIDDEN
 from orchestrator.errors import EndpointUnreachable, SignInFailed
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
-"""What a token is asked for; Microsoft's page "Configure Microsoft Entra ID" of Azure OpenAI."""
+"""The scope of a token; see Microsoft's page "Configure Microsoft Entra ID" for Azure OpenAI."""
 _EARLY_SECONDS = 300.0
-"""A token is renewed so long before its end: a request may take minutes, and clocks differ."""
+"""How long before its end a token is renewed: a request may take minutes, and clocks differ."""
 
 
 class Credential(Protocol):
-    """What we need of azure-identity's credentials."""
+    """The part of azure-identity's credentials that is used."""
 
     def get_token(self, *scopes: str) -> Any: ...
 
@@ -30,8 +30,8 @@ class Credential(Protocol):
 class EntraSignIn:
     """Tokens of DefaultAzureCredential: environment variables, a managed identity, `az login` and others.
 
-    A token is kept until shortly before its end, since some of these ways start a program for each. They are asked
-    in a thread: azure-identity's asynchronous half would need one more HTTP library.
+    A token is kept until shortly before its end, since some of these ways start a program for each. They run in a
+    thread: azure-identity's asynchronous half needs another HTTP library.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class EntraSignIn:
         self._lock = asyncio.Lock()
 
     async def __call__(self) -> str:
-        """A token that is valid for some minutes more. Raises SignInFailed and EndpointUnreachable."""
+        """A token that is valid for some more minutes. Raises SignInFailed and EndpointUnreachable."""
         async with self._lock:
             if self._ends - self._now() < _EARLY_SECONDS:
                 await self._fetch()
             return self._token
 
     async def renew(self) -> None:
-        """A token was refused before its time: take another, from a credential that remembers nothing."""
+        """A token was refused before its end: take another, from a credential without a cache."""
         async with self._lock:
             await self.close()
             await self._fetch()
 
     def hidden_in(self, text: str) -> str:
-        """The text without the token: what a host says is stored, logged and shown."""
+        """The text without the token: the host's texts are stored, logged and shown."""
         return text.replace(self._token, HIDDEN) if self._token else text
 
     async def close(self) -> None:
@@ -77,7 +77,7 @@ class EntraSignIn:
         except ClientAuthenticationError as error:
             raise SignInFailed(endpoint=self._config.name, **why_not_signed_in(str(error))) from error
         except AzureError as error:
-            problem = f"no token of Entra ID can be had: {_first_sentence(str(error))}"
+            problem = f"no Entra ID token: {_first_sentence(str(error))}"
             raise EndpointUnreachable(endpoint=self._config.name, problem=problem, sent=False) from error
         self._token, self._ends = found.token, float(found.expires_on)
 
@@ -88,19 +88,15 @@ class EntraSignIn:
 
 
 def why_not_signed_in(message: str) -> dict[str, str]:
-    """The facts of SignInFailed in DefaultAzureCredential's long message: what it tried, and what helps."""
+    """The facts of SignInFailed from DefaultAzureCredential's long message: what it tried, and what helps."""
     tried = what_was_tried(message)
-    remedy = (
-        "run what it asks for"
-        if _LOGIN.search(message)
-        else "run: az login, or set what one of these ways asks for"
-    )
+    remedy = "run what it asks for" if _LOGIN.search(message) else "run: az login, or configure one of these ways"
     return {"tried": tried, "remedy": remedy, "problem": f"signing in with Entra ID failed ({tried})"}
 
 
 def what_was_tried(message: str) -> str:
-    """The ways that DefaultAzureCredential tried, each with the start of its reason; without those that need a
-    package of their own. Where one was set up and failed, its reason counts, and the others are only named."""
+    """The ways that DefaultAzureCredential tried, each with the start of its reason; without those that need
+    another package. If one was configured and failed, its reason counts, and the others are only named."""
     tried = re.findall(r"^\s*(\w+)Credential: (.+)$", message, re.MULTILINE)
     reasons = {way: _reason(text) for way, text in tried if "azure-identity-broker" not in text}
     failed = {way: reason for way, reason in reasons.items() if _is_set_up(reason)}
@@ -114,7 +110,7 @@ def what_was_tried(message: str) -> str:
 
 _LONGEST_REASON = 240
 _LOGIN = re.compile(r"(?:az logout\n)?az login(?:\s+--?[\w-]+(?:[ =]\"?[\w.:/@+-]+\"?)?)+")
-"""The command that Azure's own program asks for: conditional access needs one with a tenant, a scope or claims."""
+"""The command that Azure's program asks for: conditional access needs a tenant, a scope or claims."""
 _REFUSED = re.compile(r"AADSTS\d|Token request error")
 _NOT_SET_UP = re.compile(
     r"not fully configured|not set up|not found|not installed|could not be found|no accounts were found"
@@ -128,7 +124,8 @@ def _is_set_up(reason: str) -> bool:
 
 
 def _reason(text: str) -> str:
-    """The first sentence that tells why. What an identity's endpoint answers comes after one that denies it."""
+    """The first sentence with the cause. The answer of an identity's endpoint comes after a sentence that denies
+    it."""
     asked = text.partition("Token request error: ")
     said = "".join(asked[1:]).removesuffix(" None, None") or re.sub(
         r"^(\w+ (authentication )?unavailable[.,]? ?|ERROR: )", "", text
@@ -144,6 +141,6 @@ def _first_sentence(text: str) -> str:
 def _default_credential() -> Credential:
     from azure.identity import DefaultAzureCredential
 
-    logging.getLogger("azure").addHandler(logging.NullHandler())  # else its warnings fill the screen
+    logging.getLogger("azure").addHandler(logging.NullHandler())  # otherwise its warnings fill the screen
     credential: Credential = DefaultAzureCredential()
     return credential

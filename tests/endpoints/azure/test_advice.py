@@ -34,13 +34,13 @@ async def told(endpoint):
     [
         (
             refusal(404, "Resource not found", "404"),
-            'look at base_url = https://res.openai.azure.com and api = "v1"',
+            'check base_url = https://res.openai.azure.com and api = "v1"',
         ),
         (
             refusal(400, "api-version query parameter is not allowed when using /v1 path", "BadRequest"),
-            'look at api = "v1": set "v1", or the date of a version that exists, such as "2024-10-21"',
+            'check api = "v1": set "v1", or the date of an existing version, such as "2024-10-21"',
         ),
-        (refusal(404, "API version not supported", "BadRequest"), 'look at api = "v1"'),
+        (refusal(404, "API version not supported", "BadRequest"), 'check api = "v1"'),
         (
             refusal(400, "The specified base model does not support fine-tuning.", "invalidPayload"),
             "not every region trains every model",
@@ -94,7 +94,7 @@ async def test_what_concerns_the_whole_account_holds_its_runs(answer, kind, advi
     assert answer.json()["error"]["message"] in str(caught.value)
     assert "ftorch resume" in str(caught.value)
     assert "the key in :" not in str(caught.value)
-    assert "sign in to the tenant of the resource" not in str(caught.value)
+    assert "Sign in to the tenant of the resource" not in str(caught.value)
 
 
 async def test_a_job_that_is_not_there_is_no_wrong_address(azure, wire):
@@ -106,7 +106,7 @@ async def test_a_resource_that_no_name_server_knows_is_told_with_its_address(azu
     wire.answers(httpx2.ConnectError("[Errno -2] Name or service not known"))
     with pytest.raises(EndpointUnreachable) as caught:
         await (await azure()).jobs()
-    advice = "(base_url = https://res.openai.azure.com); there may be no resource of that name: look at base_url"
+    advice = "(base_url = https://res.openai.azure.com); there may be no resource of that name: check base_url"
     assert advice in str(caught.value)
     assert caught.value.facts["sent"] is False
 
@@ -134,7 +134,7 @@ async def test_a_full_queue_is_waited_for_and_the_use_is_told(status, azure, wir
     )
     with pytest.raises(EndpointBusy) as caught:
         await (await azure()).create(job_request)
-    assert "it holds 6 jobs, 1 of them running and 3 waiting" in str(caught.value)
+    assert "it has 6 jobs, 1 of them running and 3 waiting" in str(caught.value)
     assert caught.value.facts["retry_after"] == 60
 
 
@@ -150,7 +150,7 @@ async def test_a_rate_limit_is_no_full_queue(azure, wire, job_request):
     wire.answers(refusal(429, "Requests are being sent too fast.", "tooManyRequests", **{"retry-after": "3"}))
     with pytest.raises(EndpointBusy) as caught:
         await (await azure()).create(job_request)
-    assert "it holds" not in str(caught.value)
+    assert "it has" not in str(caught.value)
     assert (caught.value.facts["retry_after"], len(wire.requests)) == (3, 1)
 
 

@@ -129,7 +129,7 @@ async def test_a_key_of_the_resource_does_not_sign_in(
 @pytest.mark.parametrize("wrong", [{"account": "another"}, {"resource_group": "another"}])
 async def test_a_wrong_resource_names_the_keys_to_look_at(config: EndpointConfig, wrong: dict[str, str]) -> None:
     async with open_management(replace(config, **wrong)) as arm:  # type: ignore[arg-type]
-        with pytest.raises(DeploymentRefused, match="look at subscription_id, resource_group and account"):
+        with pytest.raises(DeploymentRefused, match="check subscription_id, resource_group and account"):
             await arm.all()
 
 

@@ -44,18 +44,18 @@ def test_what_a_dialect_takes_is_no_problem(api, method, job, azure_config):
 @pytest.mark.parametrize(
     ("api", "tables", "problem"),
     [
-        (OLD, {"method": DPO}, f'api "{OLD}" knows no method dpo'),
-        (PREVIEW, {"method": REINFORCEMENT}, f'api "{PREVIEW}" knows no method reinforcement'),
+        (OLD, {"method": DPO}, f'api "{OLD}" has no method dpo'),
+        (PREVIEW, {"method": REINFORCEMENT}, f'api "{PREVIEW}" has no method reinforcement'),
         (PREVIEW, {"method": {**DPO, "beta": 0.1}}, f'api "{PREVIEW}" takes no beta'),
         (
             OLD,
             {"azure": {"training_type": "GlobalStandard"}},
-            f'api "{OLD}" trains in the way "Standard" only, and this job needs "GlobalStandard"',
+            f'api "{OLD}" has only the training type "Standard", but this job needs "GlobalStandard"',
         ),
         (
             OLD,
             {"model": "gpt-oss-20b"},
-            f'api "{OLD}" trains in the way "Standard" only, and this job needs "GlobalStandard"',
+            f'api "{OLD}" has only the training type "Standard", but this job needs "GlobalStandard"',
         ),
     ],
 )
@@ -70,9 +70,9 @@ def test_an_open_weight_model_is_trained_as_global_standard_without_being_told_t
     assert training_type_for(model, None) == "GlobalStandard"
     assert problem_with(job(model), azure_config) is None
     [notice] = [each for each in azure_notices(azure_config, job(model)) if "GlobalStandard" in each]
-    assert notice.startswith(f"{model} is an open-weight model, and trained as GlobalStandard only")
+    assert notice.startswith(f"{model} is an open-weight model, so it is trained as GlobalStandard")
     other = job(model, azure={"training_type": "DeveloperTier"})
-    expected = f'{model} is trained as GlobalStandard only, and [azure] training_type is "DeveloperTier"'
+    expected = f'{model} can be trained only as GlobalStandard, but [azure] training_type is "DeveloperTier"'
     assert problem_with(other, azure_config) == expected
 
 
@@ -86,7 +86,7 @@ def test_what_hosting_costs_a_month_is_told_from_the_price_table(job, azure_conf
     prices.write_text('[[price]]\nendpoint_type = "azure"\nmodel = "mine"\nhosting_per_hour = 2.0\n')
     config = replace(azure_config, prices=prices)
     assert any(
-        "about $1,440 per 30 days (2.00 USD an hour), called or not" in notice
+        "about $1,440 per 30 days (2.00 USD an hour), used or not" in notice
         for notice in azure_notices(config, job("mine"))
     )
     assert azure_notices(config, job("a-model-nobody-knows")) == []

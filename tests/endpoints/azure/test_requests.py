@@ -181,7 +181,7 @@ async def test_every_request_of_the_old_dialect_is_one_that_it_knows(azure, wire
     await endpoint.cancel("ftjob-1")
     await endpoint.events("ftjob-1")
     await endpoint.checkpoints("ftjob-1")
-    with pytest.raises(RequestRefused, match="it is no CSV"):
+    with pytest.raises(RequestRefused, match="it is not a CSV"):
         await endpoint.result_rows("file-2")
     await endpoint.chat({"model": "drone", "messages": []}, "once-1")
     assert len(wire.requests) == 18

@@ -113,7 +113,7 @@ async def test_a_refused_token_is_taken_anew_once_from_a_credential_that_remembe
 
 async def test_a_fresh_token_that_is_refused_too_is_told_and_not_tried_for_ever(signed_in, wire):
     wire.answers(DENIED)
-    with pytest.raises(KeyRefused, match=r"refused a fresh token of Entra ID: .*invalid or expired.*az login"):
+    with pytest.raises(KeyRefused, match=r"refused a fresh Entra ID token:  .*invalid or expired.*az login"):
         await (await signed_in()).jobs()
     assert len(wire.requests) == 2
 
@@ -151,9 +151,9 @@ async def test_without_any_working_way_the_ways_tried_and_the_next_step_are_told
     with pytest.raises(SignInFailed) as caught:
         await (await signed_in()).jobs()
     assert str(caught.value) == (
-        "No way to sign in to the endpoint azure-sim with Entra ID works. Tried: Environment: Environment "
+        "Signing in to the endpoint azure-sim with Entra ID failed. Tried: Environment: Environment "
         "variables are not fully configured; ManagedIdentity: not set up; AzureCli: Azure CLI not found on path. "
-        "Nothing was lost; run: az login, or set what one of these ways asks for, then run: ftorch resume"
+        "Nothing was lost. To continue, run: az login, or configure one of these ways, then run: ftorch resume"
     )
     assert wire.requests == []
 
@@ -170,7 +170,7 @@ async def test_entra_out_of_reach_is_passing_trouble_and_nothing_was_sent(signed
     wire.answers(answer())
     endpoint = await signed_in()
     identity.fails_with = ServiceRequestError("login.microsoftonline.com can't be reached. Try later.")
-    with pytest.raises(EndpointUnreachable, match=r"no token of Entra ID.*login\.microsoftonline\.com") as caught:
+    with pytest.raises(EndpointUnreachable, match=r"no Entra ID token.*login\.microsoftonline\.com") as caught:
         await endpoint.create(job_request)
     assert caught.value.facts["sent"] is False
     identity.fails_with = None
@@ -244,7 +244,9 @@ async def test_a_failed_sign_in_is_called_so_wherever_it_is_quoted(signed_in, id
     with pytest.raises(SignInFailed) as caught:
         await (await signed_in()).jobs()
     assert caught.value.facts["problem"].startswith("signing in with Entra ID failed (AzureCli: AADSTS50076")
-    assert str(caught.value).endswith("Nothing was lost; run what it asks for, then run: ftorch resume")
+    assert str(caught.value).endswith(
+        "Nothing was lost. To continue, run what it asks for, then run: ftorch resume"
+    )
 
 
 def test_the_command_that_conditional_access_asks_for_is_kept_whole():
