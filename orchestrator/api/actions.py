@@ -1,4 +1,4 @@
-"""Cancelling, pausing and unpausing: requested first, in the database, and then carried out."""
+"""Cancelling, pausing and unpausing: recorded in the database first, then carried out."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep
 
 _SETTLING_SECONDS = 10.0
-"""How long a job is watched that was asked to be cancelled and is not over yet."""
+"""How long ftorch watches a job that was asked to be cancelled and has not ended yet."""
 
 
 def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) -> Run | Batch | Generation:
-    """Request the action of a run and carry it out; the run as it is then. A batch of questions or a
-    generation can be cancelled.
+    """Request an action on a run and carry it out; returns the run as it is then. Batches of questions and
+    generations can be cancelled too.
 
-    A run that is not known to be cancelled, paused or unpaused then is a failure. Raises what `request_action`
-    raises, Stopped, and EndpointError where the endpoint can't be asked now (the request stays).
+    It is a failure if the run is not known to be cancelled, paused or unpaused afterwards. Raises what
+    `request_action` raises, Stopped, and EndpointError if the endpoint can't be asked now (the request stays).
     """
     try:
         run = request_action(ledger, key, requested)
@@ -63,7 +63,7 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
 
 
 def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
-    """Record what is requested of a run. Raises what `subject_of` raises, NameIsSweep, and ActionRefused."""
+    """Record a request for a run. Raises what `subject_of` raises, NameIsSweep, and ActionRefused."""
     run = subject_of(ledger, key)
     if isinstance(run, RecordedSweep):
         raise NameIsSweep(key=key, trials=len(_unfinished(ledger, run)))
@@ -140,8 +140,8 @@ def _require_possible(ledger: Ledger, run: Run, requested: RequestedAction) -> N
 
 
 def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
-    """The endpoint that would charge what this run has trained until now; None where nothing would be charged, or
-    there is no such run."""
+    """The endpoint that would charge for the training done so far; None if nothing would be charged, or there is no
+    such run."""
     try:
         run = ledger.run(key)
     except (NoSuchRun, AmbiguousRun):
@@ -152,8 +152,8 @@ def charged_for_cancelling(ledger: Ledger, key: str) -> str | None:
 
 
 def doubtful_job(ledger: Ledger, key: str) -> str | None:
-    """The job of this run that may be somebody else's: it was taken because it fits, without a mark of the run.
-    None where the job is certain, or there is none."""
+    """The job of this run if it may be somebody else's: it was adopted because it fits, without a mark of the run.
+    None if the job is certain, or there is none."""
     try:
         details = ledger.details(key)
     except (NoSuchRun, AmbiguousRun):
@@ -164,15 +164,15 @@ def doubtful_job(ledger: Ledger, key: str) -> str | None:
 
 
 def _has_trained(ledger: Ledger, run: Run) -> bool:
-    """Whether steps are recorded: a job that was paused waits in the queue again."""
+    """Whether steps are recorded: a paused job waits in the queue again."""
     with ledger.database.read() as connection:
         return bool(records.last_metrics(connection, [run.id]))
 
 
 def _drive(ledger: Ledger, run: Run, requested: RequestedAction, host: Host) -> Run:
-    """Drive the endpoint until what is requested of the run is carried out, and return the run.
+    """Drive the endpoint until the request is carried out, and return the run.
 
-    A job may go on for a while after it was asked to be cancelled, or end in another way. Raises Stopped.
+    A job may continue for a while after it was asked to be cancelled, or end in another way. Raises Stopped.
     """
     asked_at: float | None = None
 
@@ -198,7 +198,7 @@ def _drive(ledger: Ledger, run: Run, requested: RequestedAction, host: Host) -> 
 
 
 def _is_done(run: Run, requested: RequestedAction) -> bool:
-    """Whether the job is known to be as it was requested."""
+    """Whether the job is known to be as requested."""
     if requested is RequestedAction.CANCEL:
         return run.state == State.CANCELLED
     if requested is RequestedAction.PAUSE:
@@ -208,23 +208,23 @@ def _is_done(run: Run, requested: RequestedAction) -> bool:
 
 def _why_not(ledger: Ledger, run: Run, requested: RequestedAction) -> str | None:
     if run.is_over:
-        return f"it is over ({run.state})"
+        return f"it has finished ({run.state})"
     if requested is RequestedAction.CANCEL:
         return None
     if requested is RequestedAction.AGAIN:
         is_open = run.job_id is None and run.state in (State.CREATING, State.UNKNOWN)
-        return None if is_open else f"it is {run.state}: its create is not in doubt"
+        return None if is_open else f"it is {run.state}: its create request is not in doubt"
     if requested is RequestedAction.UNPAUSE and run.state != State.PAUSED:
         return f"it is {run.state}, not paused"
     if not capabilities_of(ledger.workspace.endpoint(run.endpoint)).pause:
         is_paused = requested is RequestedAction.UNPAUSE
         return f"ftorch can't pause jobs on {run.endpoint}; " + (
-            f"let it go on at {run.endpoint}, then run: ftorch resume"
+            f"unpause it on {run.endpoint}, then run: ftorch resume"
             if is_paused
             else f"ftorch cancel {run.id} ends it"
         )
     if run.state in (State.PENDING, State.UPLOADING):
-        return f"it is {run.state}: there is no job yet; ftorch cancel {run.id} ends it"
+        return f"it is {run.state}: it has no job yet; ftorch cancel {run.id} ends it"
     if requested is RequestedAction.PAUSE and run.state == State.PAUSED:
-        return "it is paused already"
+        return "it is already paused"
     return None

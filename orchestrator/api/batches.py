@@ -1,4 +1,4 @@
-"""Batches of questions: asked, followed, taken up again and cancelled."""
+"""Batches of questions: asked, followed, resumed and cancelled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.store.batches import Batch
 
 
 def ask(ledger: Ledger, plan: Plan, host: Host) -> Asking:
-    """Have the plan's questions answered in batches. Raises Stopped where the user stopped the waiting, and what
+    """Get the plan's questions answered in batches. Raises Stopped if the user stopped waiting, and what
     `answers_to_batches` raises."""
     ids = record_batches(ledger, plan, host.say)
     with host.batches() as listener, host.asking(0) as waiting:
@@ -31,7 +31,7 @@ def ask(ledger: Ledger, plan: Plan, host: Host) -> Asking:
 
 
 def await_under_way(ledger: Ledger, plan: Plan, host: Host) -> Plan:
-    """Wait for the batches that hold questions of the plan; the plan counted again then. Raises Stopped."""
+    """Wait for the batches that hold questions of the plan; returns the plan counted again. Raises Stopped."""
     if not plan.under_way:
         return plan
     followed = _follow(ledger, plan.config.name, list(plan.under_way), host)
@@ -42,8 +42,8 @@ def await_under_way(ledger: Ledger, plan: Plan, host: Host) -> Plan:
 
 
 def resume(ledger: Ledger, host: Host) -> bool:
-    """Follow every batch that is not over, until it is; returns whether there was any. An endpoint that can't be
-    asked keeps no other from it. Raises Stopped."""
+    """Follow every unfinished batch to its end; returns whether there was any. An endpoint that can't be asked
+    doesn't stop the others. Raises Stopped."""
     found = ledger.batches()
     for name in sorted({batch.endpoint for batch in found}):
         with host.going_on():
@@ -52,9 +52,9 @@ def resume(ledger: Ledger, host: Host) -> bool:
 
 
 def cancel(ledger: Ledger, key: str, host: Host) -> Batch | None:
-    """Cancel the batch whose id begins so; None where there is none. What is answered by then is recorded.
+    """Cancel the batch whose id starts like this; None if there is none. Answers received by then are recorded.
 
-    Raises Stopped where the user did not wait until it is cancelled.
+    Raises Stopped if the user did not wait until it is cancelled.
     """
     with ledger.database.write() as connection:
         batch = store.find(connection, key)
@@ -76,10 +76,10 @@ def _resume_on(ledger: Ledger, name: str, ids: Collection[str], host: Host) -> N
     if not all(batch.is_over for batch in ended):
         raise _stopped(ledger, name)
     if any(batch.state == State.FAILED for batch in ended):
-        host.say("What has no answer is asked by the next ftorch evaluate.")
+        host.say("The next ftorch evaluate asks the questions that have no answer.")
         host.failed()
     else:
-        host.say("The answers are recorded; ftorch evaluate shows what they are worth.")
+        host.say("The answers are recorded; ftorch evaluate scores them.")
 
 
 def _follow(ledger: Ledger, endpoint: str, ids: Collection[str], host: Host) -> list[Batch]:
@@ -92,7 +92,7 @@ def _follow(ledger: Ledger, endpoint: str, ids: Collection[str], host: Host) -> 
 
 def _stopped(ledger: Ledger, endpoint: str) -> Stopped:
     if capabilities_of(ledger.workspace.endpoint(endpoint)).outlives_us:
-        goes_on = "the batch goes on"
+        goes_on = "the batch continues"
     else:
-        goes_on = "nothing is lost; the local endpoint rests while no ftorch runs"
+        goes_on = "nothing is lost; the local endpoint pauses while no ftorch runs"
     return Stopped(f"detached; {goes_on}; the same command, or ftorch resume, records its answers")

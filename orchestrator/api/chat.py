@@ -1,4 +1,4 @@
-"""Preparing a chat, and what a notebook calls to ask one thing."""
+"""Preparing a chat, and the notebook function that asks one question."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Chat:
 def prepare(
     target: str | Path, tools: Sequence[Tool], options: ChatOptions, endpoint: str | None, yes_to: Collection[str]
 ) -> Chat:
-    """Find the model, and agree on the terms. Raises what `find_target` raises, NoSuchTool, EndpointNotUsable."""
+    """Find the model, and settle the terms. Raises what `find_target` raises, NoSuchTool, EndpointNotUsable."""
     _require_known(yes_to, [tool.name for tool in tools if tool.function is not None])
     place = Path(target).parent if str(target).endswith(".toml") else None
     with open_ledger(place) as ledger:
@@ -80,7 +80,7 @@ def ask(
 
 @dataclass(frozen=True)
 class Unattended:
-    """A host without a terminal: what was not allowed beforehand is not executed."""
+    """A host without a user to ask: calls that were not allowed beforehand are not executed."""
 
     yes_to: frozenset[str]
 
@@ -88,7 +88,7 @@ class Unattended:
         pass
 
     def allows(self, calls: list[ReadyCall]) -> list[bool]:
-        """All of them. Raises CallNotAllowed before any is executed."""
+        """Allows all of them or none. Raises CallNotAllowed before any is executed."""
         for call in calls:
             if call.tool.name not in self.yes_to:
                 raise CallNotAllowed(call=call.written, name=call.tool.name)

@@ -1,4 +1,4 @@
-"""Deployments: planning and making one, bringing recorded ones to where they are wanted, removing them."""
+"""Deployments: planning and making one, bringing recorded ones to their requested state, removing them."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def deploy(
     endpoint: str | None = None,
     wait: bool = True,
 ) -> Deployment:
-    """Make a run's model, a job file's newest one, or a model by its name answer; returns the deployment then.
+    """Deploy a run's model, a job file's newest one, or a model by its name; returns the deployment as it is then.
 
-    What is deployed already is found again; before anything else the user is asked, since hosting is charged by the
-    hour. Without `wait` it is only asked for. Raises what `plan` raises, DeploymentDiffers, DeploymentFailed,
-    DeploymentNotReady, Stopped, EndpointError.
+    An existing deployment is found again. Before anything else the user is asked, since hosting is charged by the
+    hour. Without `wait` the deployment is only requested. Raises what `plan` raises, DeploymentDiffers,
+    DeploymentFailed, DeploymentNotReady, Stopped, EndpointError.
     """
-    start = Path(target).parent if str(target).endswith(".toml") else None  # a job file brings its project along
+    start = Path(target).parent if str(target).endswith(".toml") else None  # a job file determines its project
     with open_ledger(start, create=True) as ledger:
         planned = plan(ledger, str(target), terms, checkpoint=checkpoint, endpoint=endpoint)
         known = recording.find_same(ledger, planned)
@@ -63,7 +63,7 @@ def deploy(
 def plan(
     ledger: Ledger, target: str, terms: Terms, *, checkpoint: int | None = None, endpoint: str | None = None
 ) -> Planned:
-    """What deploying the target would ask for; nothing is recorded or sent. Raises what `find_subject` and
+    """What deploying the target would request; nothing is recorded or sent. Raises what `find_subject` and
     `require_manageable` raise."""
     subject = find_subject(ledger, target, endpoint=endpoint, checkpoint=checkpoint)
     require_manageable(subject.config)
@@ -76,31 +76,31 @@ def record(ledger: Ledger, planned: Planned) -> Recorded:
 
 
 def settle(ledger: Ledger, found: Sequence[Deployment], host: Host, *, wait: bool = True) -> list[Deployment]:
-    """Drive these to where they are wanted; returns them as they are then. Raises Stopped and EndpointError."""
+    """Drive these to their requested state; returns them as they are then. Raises Stopped and EndpointError."""
     listener = host.deployments()
     settled, is_stopped = host.run(
         lambda stop: driving.settle(ledger, found, listener=listener, stop=stop, wait=wait)
     )
     if is_stopped:
-        raise Stopped("stopped waiting; nothing is lost: ftorch resume goes on")
+        raise Stopped("stopped waiting; nothing is lost: ftorch resume continues")
     return settled
 
 
 def undeploy(key: str, host: Host, endpoint: str | None = None) -> list[Deployment]:
-    """Remove a deployment by its name, or those of a run; returns them as they ended. What was made elsewhere goes
-    only by its exact name, and after a question. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and
-    EndpointError."""
+    """Remove a deployment by its name, or those of a run; returns them as they ended. A deployment made elsewhere
+    is removed only by its exact name, after a question. Raises NoSuchDeployment, AmbiguousDeployment,
+    DeploymentInUse and EndpointError."""
     with open_ledger(create=True) as ledger:
         found = find(ledger, key, endpoint) or [find_made_elsewhere(ledger, key, endpoint)]
         for each in found:
             if each.made_elsewhere:
-                host.confirm(f"{each.name} ({each.model}) was not made by ftorch. Remove it all the same?")
+                host.confirm(f"{each.name} ({each.model}) was not made by ftorch. Remove it anyway?")
         return remove(ledger, found, host)
 
 
 def survey(ledger: Ledger, host: Host, idle_seconds: float | None = None) -> Survey:
-    """All deployments: those recorded and not over, and the others that the accounts have; with `idle_seconds` only
-    those that ftorch has not used for that long."""
+    """All deployments: the unfinished recorded ones, and the others on the accounts; with `idle_seconds` only those
+    that ftorch has not used for that long."""
     seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
     listener = host.deployments()
     found = run_blocking(lambda: survey_accounts(ledger, idle_seconds=seconds, listener=listener))
@@ -108,9 +108,9 @@ def survey(ledger: Ledger, host: Host, idle_seconds: float | None = None) -> Sur
 
 
 def find(ledger: Ledger, key: str, endpoint: str | None = None) -> list[Deployment]:
-    """The recorded deployments of that name, or of the run of that id or name, that are not over.
+    """The unfinished recorded deployments of that name, or of the run of that id or name.
 
-    Raises AmbiguousDeployment where they are on several endpoints.
+    Raises AmbiguousDeployment if they are on several endpoints.
     """
     with ledger.database.read() as connection:
         found = store.newest(connection, name=key, endpoint=endpoint, only_active=True)
@@ -132,7 +132,7 @@ def _of_runs(ledger: Ledger, key: str, endpoint: str | None) -> list[Deployment]
 
 
 def find_made_elsewhere(ledger: Ledger, name: str, endpoint: str | None = None) -> Deployment:
-    """Record the account's deployment of exactly this name, which no record here made, so that it can be removed.
+    """Record the account's deployment of exactly this name, which ftorch did not make, so that it can be removed.
 
     Raises NoSuchDeployment, and what asking the account raises.
     """
@@ -146,7 +146,7 @@ def find_made_elsewhere(ledger: Ledger, name: str, endpoint: str | None = None) 
 
 
 def remove(ledger: Ledger, found: Sequence[Deployment], host: Host) -> list[Deployment]:
-    """Remove these; returns them as they ended. Raises DeploymentInUse where one answers an evaluation."""
+    """Remove these; returns them as they ended. Raises DeploymentInUse if one is answering an evaluation."""
     for each in found:
         recording.request_removal(ledger, each, now=time.time(), rng=random.SystemRandom())
     begun = [each for each in found if each.state != State.WANTED]
@@ -159,7 +159,7 @@ def remove(ledger: Ledger, found: Sequence[Deployment], host: Host) -> list[Depl
 
 
 def require_answering(deployment: Deployment) -> None:
-    """Raises DeploymentFailed or DeploymentNotReady where it does not answer."""
+    """Raises DeploymentFailed or DeploymentNotReady if it does not answer."""
     if deployment.state in (State.FAILED, State.UNDEPLOYED):
         raise DeploymentFailed(name=deployment.name, problem=deployment.error_message or deployment.reason)
     if deployment.state != State.DEPLOYED:

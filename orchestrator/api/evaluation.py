@@ -1,4 +1,4 @@
-"""Evaluations: asking what has no answer, scoring everything, and judging it by the gate."""
+"""Evaluations: asking the open questions, scoring all answers, and checking the gate."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def carry_out(
     wanted: Evaluation | None = None,
     allow_outside: bool = False,
 ) -> Results:
-    """Ask what has no answer, score everything, and count it; as the `wanted` evaluation where one is recorded.
+    """Ask the open questions, score all answers, and compute metrics; as the `wanted` evaluation if one is
+    recorded.
 
-    Before what may cost money the user is asked, unless it is wanted: the submission said so. `rescore` asks no
-    questions. A file that the job file names outside its project needs a yes, or `allow_outside`. Raises
+    The user is asked before any cost, except for a wanted evaluation: that was agreed to at submission. `rescore`
+    asks no questions. Files that the job file names outside its project need a yes, or `allow_outside`. Raises
     FilesOutside, Stopped, NothingAnswered, and what `ask_plan` and `answers_to_batches` raise.
     """
     job = plan.subject.job
@@ -64,7 +65,7 @@ def carry_out_wanted(ledger: Ledger, plan: Plan, wanted: Evaluation, host: Host)
 
 
 def judge(plan: Plan, results: Results, host: Host) -> None:
-    """Say whether the job file's gate is met, where it has one; a gate that is not met is a failure."""
+    """Report whether the job file's gate is met, if it has one; a gate that is not met is a failure."""
     gate = plan.settings.gate
     if gate is None:
         return
@@ -86,12 +87,12 @@ def cost_of_ownership(
     tier: str | None = None,
     training_usd: float | None = None,
 ) -> Ownership:
-    """The monthly cost of an evaluation's models at these request volumes, and from which one on the tuned model is
-    cheaper than the base.
+    """The monthly cost of an evaluation's models at these request volumes, and the volume from which the tuned
+    model is cheaper than the base.
 
-    `price_as` ("openai", "azure") and `tier` name other prices than the endpoint's own; `training_usd` is what the
-    training was billed. Raises NothingCharged, NoBaseToCompare, PricesUnreadable, and ValueError for numbers that
-    are not above 0.
+    `price_as` ("openai", "azure") and `tier` select other prices than the endpoint's own; `training_usd` is the
+    billed cost of training. Raises NothingCharged, NoBaseToCompare, PricesUnreadable, and ValueError for numbers
+    that are not above 0.
     """
     terms = Terms(sorted(set(requests_per_day)), life_days, price_as, tier, training_usd)
     job_file = results.evaluation.job_file
@@ -100,14 +101,14 @@ def cost_of_ownership(
 
 
 def _require_answers(results: Results) -> None:
-    """Tables of nothing would look like a result. Raises NothingAnswered."""
+    """Empty tables would look like a result. Raises NothingAnswered."""
     if not any(series.all.answers for series in results.series):
         count = sum(series.all.api_errors for series in results.series)
         raise NothingAnswered(count=f"{count:,}", first=results.why_unanswered)
 
 
 def _ask(ledger: Ledger, plan: Plan, host: Host, turn: Turn) -> Asking:
-    """Raises Stopped: what was answered until then is kept."""
+    """Raises Stopped; answers received so far are kept."""
     if plan.in_batches:
         return batches.ask(ledger, plan, host)
     with host.asking(plan.missing) as listener:
@@ -117,6 +118,6 @@ def _ask(ledger: Ledger, plan: Plan, host: Host, turn: Turn) -> Asking:
             )
         )
     if not asked.is_complete:
-        left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; the same command goes on"
+        left = f"{asked.answered:,} of {plan.missing:,} are answered and kept; run the same command to continue"
         raise Stopped(f"stopped: {left}")
     return asked

@@ -1,6 +1,6 @@
-"""What follows runs: deployments, evaluations, and what crashes left of them.
+"""What follows runs: deployments, evaluations, and what crashes left unfinished.
 
-Each function takes those of all runs, or of the runs it is given, and returns whether there was anything to do.
+Each function covers all runs, or the runs it is given, and returns whether there was anything to do.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from orchestrator.store.runs import Run
 
 
 def requested_by(plan: Plan) -> list[Also]:
-    """What records, together with the plan's run, that it is to be deployed and evaluated when it has succeeded, as
-    its job file says. Raises what `evaluation_request` raises."""
+    """Records, together with the plan's run, the deployment and evaluation that its job file requests after
+    success. Raises what `evaluation_request` raises."""
     requests = [_deployment_request(plan), evaluation_request(plan.job)]
     return [request for request in requests if request is not None]
 
 
 def after(ledger: Ledger, host: Host, run_ids: Sequence[str]) -> None:
-    """Carry out what waited for these runs; neither keeps the other from being done."""
+    """Carry out what waited for these runs; a failure of one doesn't stop the other."""
     with host.going_on():
         deploy_due(ledger, host, run_ids)
     with host.going_on():
@@ -44,7 +44,7 @@ def after(ledger: Ledger, host: Host, run_ids: Sequence[str]) -> None:
 
 
 def deploy_due(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = None) -> bool:
-    """Begin the wanted deployments of succeeded runs, and wait until they answer."""
+    """Start the pending deployments of succeeded runs, and wait until they answer."""
     if not _has_active_deployments(ledger):
         return False
     begun = recording.due(ledger, run_ids, now=time.time(), rng=random.SystemRandom())
@@ -53,8 +53,8 @@ def deploy_due(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = None)
 
 
 def evaluate_due(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = None) -> bool:
-    """Carry out the wanted evaluations of succeeded runs. One that can't be carried out stays wanted, and keeps no
-    other from it."""
+    """Carry out the pending evaluations of succeeded runs. One that can't be carried out stays pending, and doesn't
+    stop the others."""
     with ledger.database.read() as connection:
         if not evaluations.wanted_of(connection, run_ids):
             return False
@@ -66,7 +66,7 @@ def evaluate_due(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = Non
 
 
 def remove_leftovers(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = None) -> bool:
-    """Remove the deployments that evaluations no longer need, and those whose removal was requested. They come
+    """Remove the deployments that evaluations no longer need, and those whose removal was requested. This comes
     before anything that may take hours: hosting is charged meanwhile."""
     if not _has_active_deployments(ledger):
         return False
@@ -76,7 +76,7 @@ def remove_leftovers(ledger: Ledger, host: Host, run_ids: Sequence[str] | None =
 
 
 def finish_deployments(ledger: Ledger, host: Host, run_ids: Sequence[str] | None = None) -> bool:
-    """Carry on with deployments on their way, and remove what evaluations no longer need."""
+    """Continue unfinished deployments, and remove what evaluations no longer need."""
     if not _has_active_deployments(ledger):
         return False
     found = leftovers(ledger, run_ids)
@@ -85,7 +85,7 @@ def finish_deployments(ledger: Ledger, host: Host, run_ids: Sequence[str] | None
 
 
 def _deployment_request(plan: Plan) -> Also | None:
-    """None where the job file asks for no deployment, and where models answer without one."""
+    """None if the job file asks for no deployment, or models answer without one."""
     settings, config = plan.job.azure.deployment, plan.config
     if settings is None or not capabilities_of(config).needs_deployment:
         return None
@@ -112,6 +112,6 @@ def _evaluate(ledger: Ledger, wanted: Evaluation, host: Host) -> None:
 
 
 def _has_active_deployments(ledger: Ledger) -> bool:
-    """A first look that loads nothing: most projects have none."""
+    """A quick check that loads nothing: most projects have none."""
     with ledger.database.read() as connection:
         return bool(store.newest(connection, only_active=True, limit=1))

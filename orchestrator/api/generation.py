@@ -24,7 +24,7 @@ from orchestrator.store.generations import Generation
 
 
 def plan(ledger: Ledger | None, spec: Spec) -> Plan:
-    """What the spec comes to; without a ledger in offline words. Raises what `plan_generation` raises, and
+    """The plan of a spec; without a ledger, with offline words. Raises what `plan_generation` raises, and
     UnknownEndpoint."""
     return plan_generation(spec, ledger.workspace.endpoint(spec.endpoint) if ledger else None)
 
@@ -42,7 +42,7 @@ def generate_offline(planned: Plan, host: Host) -> Outcome:
 
 
 def generate(ledger: Ledger, planned: Plan, host: Host, *, replace_other: bool = False) -> Outcome:
-    """Carry a plan out, or go on with it where it was left. Asks before the teacher is paid.
+    """Carry out a plan, or continue it where it stopped. Asks before the teacher is paid.
 
     Raises OutputExists, GenerationUnderWay, Stopped, and what `drive` raises.
     """
@@ -59,8 +59,8 @@ def generate(ledger: Ledger, planned: Plan, host: Host, *, replace_other: bool =
 
 
 def resume(ledger: Ledger, host: Host) -> bool:
-    """Carry on every generation that is not over; returns whether there was any. One that fails keeps no other from
-    it. Raises Stopped."""
+    """Resume every unfinished generation; returns whether there was any. A failure of one does not stop the others.
+    Raises Stopped."""
     with ledger.database.read() as connection:
         found = store.unfinished(connection)
     for generation in found:
@@ -71,7 +71,7 @@ def resume(ledger: Ledger, host: Host) -> bool:
 
 
 def cancel(ledger: Ledger, key: str, host: Host) -> Generation | None:
-    """End the generation whose id begins so; what was answered is kept. None where there is none."""
+    """End the generation whose id starts like this; its answers are kept. None if there is none."""
     with ledger.database.write() as connection:
         found = [each for each in store.unfinished(connection) if each.id.startswith(key)]
         if len(found) != 1:
@@ -94,12 +94,12 @@ def _carry_on(ledger: Ledger, generation: Generation, host: Host) -> Outcome:
 
 
 def outcome_of(ledger: Ledger, generation_id: str, host: Host) -> Outcome:
-    """A generation as it stands. Raises Stopped where the user stopped it."""
+    """A generation in its present state. Raises Stopped if the user stopped it."""
     with ledger.database.read() as connection:
         generation = store.get(connection, generation_id)
         spent = store.spent(connection, generation_id)
     if not generation.is_over and generation.reason.startswith(STOPPED):
-        raise Stopped(f"{generation.reason}; {spent.answered:,} answers are kept; the same command goes on")
+        raise Stopped(f"{generation.reason}; {spent.answered:,} answers are kept; run the same command to continue")
     spec = spec_of(generation.spec)
     report = check_converted(spec.outputs.training) if generation.written_sha256 else None
     if not generation.is_over:
@@ -122,7 +122,7 @@ def outcome_of(ledger: Ledger, generation_id: str, host: Host) -> Outcome:
 
 
 def _dropped(ledger: Ledger, generation: Generation, spec: Spec, *, is_written: bool) -> Mapping[str, int]:
-    """The words that were dropped, by reason."""
+    """The number of dropped wordings, by reason."""
     if is_written:
         found: Mapping[str, int] = head_of(spec.outputs.provenance, spec).get("dropped", {})
         return found
@@ -137,7 +137,7 @@ def _judge(report: CheckReport, host: Host) -> None:
 
 
 def _require_room(spec: Spec, written_sha256: str | None) -> None:
-    """Raises OutputExists where files are there that this generation did not write, before anything is paid."""
+    """Raises OutputExists, before anything is paid, if there are files that this generation did not write."""
     outputs = spec.outputs
     if outputs.replace or is_own(spec, written_sha256):
         return

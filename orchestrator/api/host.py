@@ -1,7 +1,7 @@
 """What differs between a terminal and a notebook: asking, showing progress and results, and being stopped.
 
-Everything in `api/` takes a `Host`. The one here shows nothing, asks nobody and is never stopped; the terminal's is
-in `cli/terminal.py`, the notebook's in `notebook/host.py`.
+Everything in `api/` takes a `Host`. The class below shows nothing, asks nobody and is never stopped; the terminal's
+is in `cli/terminal.py`, the notebook's in `notebook/host.py`.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FAILED, GATE_NOT_MET, WAITS = 1, 3, 4
-"""Exit codes of what ended without an error: a run, a sweep or a deployment failed; an evaluation is below its
-gate; a run waits for a person."""
+"""Exit codes of work that ended without an error: a run, a sweep or a deployment failed; an evaluation is below
+its gate; a run waits for a person."""
 
 
 class Host:
-    """Who asks for the work; it collects what failed."""
+    """Who requested the work; it collects failures."""
 
     def __init__(self) -> None:
         self.exit_code = 0
-        """Of what failed first; 0 where nothing did."""
+        """Of the first failure; 0 if nothing failed."""
         self.error: FtorchError | None = None
-        """The first error that was shown, and kept nothing after it from being done."""
+        """The first error that was shown without ending the work."""
 
     # --- failing --------------------------------------------------------------------------------------------
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
-        """An error inside is shown at once, and what comes after is done all the same. `Stopped` is no error."""
+        """An error inside is shown at once, and the work continues after it. `Stopped` passes through."""
         try:
             yield
         except FtorchError as error:
@@ -64,28 +64,28 @@ class Host:
             self.failed(error.exit_code)
 
     def failed(self, exit_code: int = FAILED) -> None:
-        """Note that something failed: the first failure decides how the work ends."""
+        """Note a failure: the first one decides how the work ends."""
         self.exit_code = self.exit_code or exit_code
 
     # --- asking, waiting ------------------------------------------------------------------------------------
 
     def confirm(self, question: str, refusal: FtorchError | None = None) -> None:
-        """Ask before what may cost money, or can't be undone. Raises where the answer is no, and `refusal` (else
-        NotConfirmed) where there is nobody to ask."""
+        """Ask before something that may cost money or can't be undone. Raises if the answer is no, and `refusal`
+        (else NotConfirmed) if there is no terminal to ask at."""
 
     def confirm_again(self, question: str, refusal: FtorchError) -> None:
-        """Ask before the same content is paid for once more. Raises `refusal` where there is nobody to ask."""
+        """Ask before the same content is paid for again. Raises `refusal` if there is no terminal to ask at."""
         raise refusal
 
     def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Run `work` to its end; what it returned, and whether the user set its event to stop it."""
+        """Run `work` to its end; returns its result, and whether the user set its event to stop it."""
         import asyncio
 
         from orchestrator.engine.worker import run_blocking
 
         return run_blocking(lambda: work(asyncio.Event())), False
 
-    # --- progress: each yields or returns what hears of every step --------------------------------------------
+    # --- progress: each gives the listener that receives every step -------------------------------------------
 
     def checking(self) -> AbstractContextManager[Announce | None]:
         return nullcontext()
@@ -94,7 +94,7 @@ class Host:
         return nullcontext()
 
     def changes(self) -> runs.Listener | None:
-        """A line for each change, where runs are only cancelled, paused or let go on."""
+        """One line per change, for runs that are only cancelled, paused or unpaused."""
         return None
 
     def asking(self, questions: int) -> AbstractContextManager[session.Listener | None]:
@@ -112,7 +112,7 @@ class Host:
     # --- results ------------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """A line on what happens now."""
+        """A line on the current work."""
 
     def show_error(self, error: FtorchError) -> None:
         """An error that does not end the work."""
@@ -137,7 +137,7 @@ class Host:
         """A sweep as it ended."""
 
     def show_deployment(self, settled: Deployment, config: EndpointConfig) -> None:
-        """A deployment that answers, is on its way, or failed."""
+        """A deployment that answers, is being created, or failed."""
 
     def show_results(self, results: Results) -> None:
-        """Of an evaluation that followed its run or sweep."""
+        """The results of an evaluation that followed its run or sweep."""

@@ -1,4 +1,4 @@
-"""Carrying on from wherever the last process died."""
+"""Continuing where the last process stopped."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def resume(
     again: bool = False,
     same_account: bool = False,
 ) -> list[Run]:
-    """Carry on with everything, or with the runs and sweeps of a name, or the run of an id; the runs that were not
-    over, as they are then.
+    """Resume everything, or the runs and sweeps of a name, or the run of an id; returns the runs that were
+    unfinished, as they are then.
 
-    With `now`, what waits is looked at again at once. With `again`, the job of the run `key` is asked for once
-    more, although it may exist: that can be paid twice, and only the user can decide it. With `same_account`, runs
-    that are on hold for another account's key are carried on with the one that is set now.
+    With `now`, every wait is cut short. With `again`, the job of the run `key` is requested once more, although it
+    may exist: that can be paid twice, and only the user can decide it. With `same_account`, runs that are on hold
+    for another account's key continue with the current key.
 
-    One failure keeps nothing after it from being done. Batches come last: they may take a day. Raises NoSuchRun,
-    ActionRefused where nothing is to be asked `again`, and Stopped.
+    One failure doesn't stop the rest. Batches come last: they may take a day. Raises NoSuchRun, ActionRefused if
+    there is nothing to request `again`, and Stopped.
     """
     if again and key is not None:
         request_action(ledger, key, RequestedAction.AGAIN)
@@ -44,7 +44,7 @@ def resume(
         host.say(f"resuming {left.said}")
         for run in left.active:
             if stands_still(run, time.time()):
-                way = f"check {run.endpoint}, or run ftorch cancel {run.id}"
+                way = f"check {run.endpoint}, or run: ftorch cancel {run.id}"
                 host.say(f"run {run.id} has not changed for more than a day ({run.reason}): {way}")
         ledger.hasten([run for run in left.active if now or is_held(run)])
     carried_on = [
@@ -58,12 +58,12 @@ def resume(
         _step(host, lambda: key is None and batches.resume(ledger, host)),
     ]
     if not any(carried_on):
-        host.say("Nothing to resume: every run is over. See: ftorch status")
+        host.say("Nothing to resume: every run has finished. See: ftorch status")
     return runs.by_ids(ledger, left.run_ids)
 
 
 def _step(host: Host, carry_on: Callable[[], bool]) -> bool:
-    """Whether there was anything to do; what fails was there."""
+    """Whether there was anything to do, failed or not."""
     with host.going_on():
         return carry_on()
     return True
@@ -76,10 +76,10 @@ def _ids(ledger: Ledger, key: str | None) -> list[str] | None:
 
 @dataclass(frozen=True)
 class _Unfinished:
-    """The runs and sweeps that are not over."""
+    """The unfinished runs and sweeps."""
 
     active: Sequence[Run]
-    """All of them, trials of sweeps too."""
+    """All of them, including trials of sweeps."""
     sweeps: Sequence[SweepSupervisor]
 
     @property

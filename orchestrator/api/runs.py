@@ -41,8 +41,8 @@ def check(
 ) -> list[CheckedSource]:
     """Check data files (JSONL), or those of job files (.toml), and compare them; nothing is recorded or sent.
 
-    The options are those of `ftorch data check`. Of each file, `report` holds what was found. Raises
-    DataFileNotFound, NoSuchEndpoint and the errors of job files; what a file holds is never raised.
+    The options are those of `ftorch data check`. The `report` of each file holds the findings. Raises
+    DataFileNotFound, NoSuchEndpoint and the errors of job files; findings in a file are never raised.
     """
     return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method, allow_leak))
 
@@ -60,7 +60,7 @@ def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Seq
 
 
 def preview_of(plan: Plan) -> Preview | None:
-    """What will be asked of the model after its run, checked before anything is paid; None where nothing will be.
+    """The evaluation that follows the run, checked before anything is paid; None if there will be none.
 
     Raises what `preview` raises.
     """
@@ -68,14 +68,14 @@ def preview_of(plan: Plan) -> Preview | None:
 
 
 def outlook(plan: Plan, ledger: Ledger) -> Outlook:
-    """What the records say of the plan before it is submitted."""
+    """What the records say about the plan before it is submitted."""
     with ledger.database.read() as connection:
         return outlook_of(plan, connection, ledger.workspace.endpoints, now=time.time())
 
 
 def with_jobs_elsewhere(plan: Plan, found: Outlook, start: Path) -> Outlook:
-    """The outlook with one look at the endpoint for a job of the same content that no run here has: its database
-    may be gone. Where training is free, or the records name such a run already, nothing is asked."""
+    """The outlook with one look at the endpoint for a job of the same content that has no run in this database: its
+    own may be lost. If training is free, or the records name such a run already, nothing is asked."""
     if found.same or found.earlier or not plan.may_cost or not capabilities_of(plan.config).metadata:
         return found
     content = content_of(new_run(plan.recipe, "", 0.0, random.Random(0)))
@@ -87,7 +87,7 @@ def with_jobs_elsewhere(plan: Plan, found: Outlook, start: Path) -> Outlook:
 def record(
     plan: Plan, ledger: Ledger, agreed: Outlook, *, again: bool = False, also: Sequence[Also] = ()
 ) -> Submitted:
-    """Record the plan's run, or find the same one, and with it what is to follow it. Raises PlanOutdated."""
+    """Record the plan's run, or find the same one, with its follow-ups. Raises PlanOutdated."""
     return record_run(
         plan,
         ledger.database,
@@ -101,7 +101,7 @@ def record(
 
 
 def start(ledger: Ledger, run: Run, host: Host) -> Run:
-    """Drive a run until its job exists on the endpoint, or it can't begin yet, and return it. Raises Stopped."""
+    """Drive a run until its job exists on the endpoint, or it can't start yet, and return it. Raises Stopped."""
 
     def is_started() -> bool:
         current = ledger.run(run.id)
@@ -117,9 +117,9 @@ def start(ledger: Ledger, run: Run, host: Host) -> Run:
 
 
 def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequence[Supervisor] = ()) -> list[Run]:
-    """Drive these runs, and those that supervisors add, to their ends; these as they ended.
+    """Drive these runs, and those that supervisors add, to their ends; returns these as they ended.
 
-    Raises Stopped where the user stopped it before all were over, and EndpointError where an endpoint can't go on.
+    Raises Stopped if the user stopped it before all had finished, and EndpointError if an endpoint can't continue.
     """
     ids = [run.id for run in runs]
 
@@ -145,7 +145,7 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
 
 
 def conclude(ended: Sequence[Run], host: Host) -> None:
-    """Show how runs ended. A failed one is a failure of the whole; one that is not over, or is paused, waits for a
+    """Show how runs ended. A failed run is a failure of the command; an unfinished or paused one waits for a
     person."""
     host.show_runs(ended)
     if any(run.state == State.FAILED for run in ended):
@@ -156,7 +156,7 @@ def conclude(ended: Sequence[Run], host: Host) -> None:
 
 @contextmanager
 def saying_what_is_left(ledger: Ledger, ids: Collection[str] | Callable[[], Collection[str]]) -> Iterator[None]:
-    """Inside, an interruption becomes `Stopped` with a sentence on where these runs are."""
+    """Inside, an interruption becomes `Stopped` with a sentence on the state of these runs."""
     try:
         yield
     except KeyboardInterrupt:
@@ -165,6 +165,6 @@ def saying_what_is_left(ledger: Ledger, ids: Collection[str] | Callable[[], Coll
 
 
 def by_ids(ledger: Ledger, ids: Collection[str]) -> list[Run]:
-    """The runs of these ids, in the order of creation."""
+    """The runs of these ids, in order of creation."""
     with ledger.database.read() as connection:
         return store.by_ids(connection, sorted(ids))

@@ -1,4 +1,4 @@
-"""What is said when the user stops waiting: where the runs are, and how to go on."""
+"""The message when the user stops waiting: the state of the runs, and how to continue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.store.runs import Run
 
 @contextmanager
 def before_anything() -> Iterator[None]:
-    """Inside, where nothing is recorded or sent, an interruption becomes `Stopped` and says so."""
+    """Inside, where nothing is recorded or sent, an interruption becomes `Stopped` with that message."""
     try:
         yield
     except Stopped:
@@ -25,17 +25,17 @@ def before_anything() -> Iterator[None]:
 
 
 def left_behind(workspace: Workspace, runs: Sequence[Run]) -> str:
-    """Where each run is that is not over: it has no job yet, its create is unconfirmed, or its job goes on."""
+    """The state of each unfinished run: it has no job yet, its create is unconfirmed, or its job continues."""
     left = [run for run in runs if not run.is_over]
     if not left:
-        return "stopped; every run is over"
+        return "stopped; every run has finished"
     if len(left) == 1 and left[0].sweep_id is None:
         return _one(workspace, left[0])
     counted = Counter(_many(workspace, run) for run in left)
     said = ", ".join(
         f"{number:,} {noun}{'s' if number > 1 else ''} {rest}" for (noun, rest), number in counted.items()
     )
-    return f"stopped; {said}; ftorch resume goes on"
+    return f"stopped; {said}; ftorch resume continues"
 
 
 def _one(workspace: Workspace, run: Run) -> str:
@@ -45,14 +45,14 @@ def _one(workspace: Workspace, run: Run) -> str:
             f"ftorch resume {run.id} looks for it first"
         )
     if run.job_id is None:
-        return f"stopped; run {run.id} has no job yet; ftorch resume {run.id} goes on"
+        return f"stopped; run {run.id} has no job yet; ftorch resume {run.id} continues"
     if run.state == "paused":
         return f"stopped; job {run.job_id} of run {run.id} is paused; {way_on(run)}"
     if _outlives_us(workspace, run):
-        return f"stopped; job {run.job_id} of run {run.id} goes on; ftorch resume {run.id} follows it"
+        return f"stopped; job {run.job_id} of run {run.id} continues; ftorch resume {run.id} follows it"
     return (
-        f"stopped; nothing is lost: job {run.job_id} of run {run.id} rests while no ftorch runs; "
-        f"ftorch resume {run.id} goes on"
+        f"stopped; nothing is lost: job {run.job_id} of run {run.id} pauses while no ftorch runs; "
+        f"ftorch resume {run.id} continues"
     )
 
 
@@ -61,7 +61,7 @@ def _many(workspace: Workspace, run: Run) -> tuple[str, str]:
         return ("create request", "unconfirmed") if run.creation_open else ("run", "without a job yet")
     if run.state == "paused":
         return "job", "paused"
-    return "job", "under way" if _outlives_us(workspace, run) else "at rest while no ftorch runs"
+    return "job", "under way" if _outlives_us(workspace, run) else "paused while no ftorch runs"
 
 
 def _outlives_us(workspace: Workspace, run: Run) -> bool:

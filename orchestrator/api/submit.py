@@ -1,4 +1,4 @@
-"""Submitting a job file: plan, question of cost, record, follow, and what follows."""
+"""Submitting a job file: plan, confirm the cost, record, follow, and start the follow-ups."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from orchestrator.sweeps.supervisor import supervisor_of
 
 
 class Until(Enum):
-    """How long a submission is stayed with."""
+    """How long a submission waits."""
 
     RECORDED = auto()
-    """`resume` begins it."""
+    """`resume` starts it."""
     STARTED = auto()
     """Until its job exists on the endpoint."""
     ENDED = auto()
@@ -45,12 +45,12 @@ def submit(
     allow_outside: bool = False,
     overrides: Sequence[Override] = (),
 ) -> Run | Overview:
-    """Submit a job file; the run, or the sweep, as it is then. The same submission is found again, not paid again,
-    unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`. `overrides`
-    replace settings of the job file.
+    """Submit a job file; returns the run or the sweep as it is then. The same submission is found again, not paid
+    again, unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`.
+    `overrides` replace settings of the job file.
 
-    Raises FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError where the
-    endpoint can't go on (what is recorded stays).
+    Raises FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError if the
+    endpoint can't continue (the records stay).
     """
     carry_out = submit_run if load_job_file(job_file, overrides).sweep is None else submit_sweep
     return carry_out(
@@ -67,8 +67,8 @@ def submit(
 def plan_run(
     job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()
 ) -> tuple[Plan, Preview | None, Outlook]:
-    """What submitting a job file without `[sweep]` would do and cost, what will be asked of the model afterwards,
-    and what the records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
+    """What submitting a job file without `[sweep]` would do and cost, the evaluation that follows, and what the
+    records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
     plan = runs.plan(job_file, host, endpoint, overrides)
     with open_ledger(job_file.parent) as ledger:
         return plan, runs.preview_of(plan), runs.outlook(plan, ledger)
@@ -135,8 +135,8 @@ def submit_sweep(
 def submit_sweep_plan(
     ledger: Ledger, plan: SweepPlan, host: Host, until: Until = Until.ENDED, *, again: bool = False
 ) -> Overview:
-    """Submit a sweep that is planned already. Its own trials are found again in any case; with `again` those begin
-    that other runs have trained. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
+    """Submit a planned sweep. Its own trials are found again in any case; with `again` trials start even if other
+    runs have trained the same. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
     with before_anything():
         plan.config.require_usable()
         changes = sweeps.changes(plan, ledger)
@@ -156,16 +156,17 @@ def submit_sweep_plan(
 
 
 def _agree(plan: Plan, outlook: Outlook, host: Host, again: bool) -> None:
-    """Ask before anything is paid. Raises TrainedBefore where the same content was, and nobody says `again`."""
+    """Ask before anything is paid. Raises TrainedBefore if the same content was trained, and `again` is not
+    confirmed."""
     if not plan.may_cost:
         return
     if outlook.before and not again:
         said = f"The same content was {outlook.before[0].sentence}"
-        host.confirm_again("Train it once more, and pay for it?", TrainedBefore(said=said))
+        host.confirm_again("Train it again, and pay again?", TrainedBefore(said=said))
     elif again or outlook.same is None:
         host.confirm("Submit it?")
     elif outlook.is_raised:
-        host.confirm("It may cost more than when it was submitted. Go on with it?")
+        host.confirm("It may cost more than when it was submitted. Continue?")
 
 
 def _agree_to_sweep(plan: SweepPlan, changes: Changes, host: Host, again: bool) -> None:
@@ -177,11 +178,11 @@ def _agree_to_sweep(plan: SweepPlan, changes: Changes, host: Host, again: bool) 
         planned, earlier = changes.before[0]
         said = f"The same content as {planned.name} was {earlier.sentence}"
         more = f" ({trials} trials were trained before in all)" if trials > 1 else ""
-        host.confirm_again("Train them once more, and pay for it?", TrainedBefore(said=f"{said}{more}"))
+        host.confirm_again("Train them again, and pay again?", TrainedBefore(said=f"{said}{more}"))
     elif changes.begins:
         host.confirm("Submit it?")
     elif changes.is_raised:
-        host.confirm("It may cost more than when it was submitted. Go on with it?")
+        host.confirm("It may cost more than when it was submitted. Continue?")
 
 
 def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:
@@ -201,17 +202,17 @@ def _say_detached(run: Run, host: Host) -> None:
     if run.job_id:
         host.say(f"run {run.id} is {run.state}; ftorch resume follows it")
     else:
-        host.say(f"run {run.id} has no job yet: {run.reason}; ftorch resume {run.id} goes on")
+        host.say(f"run {run.id} has no job yet: {run.reason}; ftorch resume {run.id} continues")
         host.failed(WAITS)
 
 
 def _say_begun(name: str, trials: Sequence[Run], host: Host) -> None:
-    """Of a sweep that is left to `resume`: whether any of its trials has a job."""
+    """For a sweep that is left to `resume`: whether any of its trials has a job."""
     waiting = [run for run in trials if not run.is_over]
     if any(run.job_id and run.state not in (State.FAILED, State.CANCELLED) for run in trials):
-        host.say(f"sweep {name} has begun; ftorch resume {name} follows it")
+        host.say(f"sweep {name} has started; ftorch resume {name} follows it")
     elif waiting:
-        host.say(f"sweep {name} has no job yet: {waiting[0].reason}; ftorch resume {name} goes on")
+        host.say(f"sweep {name} has no job yet: {waiting[0].reason}; ftorch resume {name} continues")
         host.failed(WAITS)
     else:
         reasons = [run.reason for run in trials]
@@ -224,7 +225,7 @@ def _run_said(submitted: Submitted, may_cost: bool) -> str:
     if submitted.is_new:
         return f"run {run.id} submitted"
     paid = ", not paid again" if may_cost and run.job_id else ""
-    found = f"found again{paid}; --again would train it once more"
+    found = f"found again{paid}; to train it again, add --again"
     return f"run {run.id} is this same submission ({run.state}): {found}"
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: planning one, recording it, driving its trials to their ends, and evaluating what came of them."""
+"""Sweeps: planning one, recording it, driving its trials to their ends, and evaluating their models."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def changes(planned: SweepPlan, ledger: Ledger) -> Changes:
 
 
 def with_jobs_elsewhere(planned: SweepPlan, found: Changes, ledger: Ledger) -> Changes:
-    """The changes with one look at the endpoint for jobs of the same content that no run here has, as for a run.
-    What tpe is still to draw is not looked for."""
+    """The changes with one look at the endpoint for jobs of the same content that have no run in this database, as
+    for a run. Trials that tpe has not drawn yet are not looked up."""
     if found.earlier or not planned.may_cost or not capabilities_of(planned.config).metadata:
         return found
     contents = {content_of(new_run(each.recipe, "", 0.0, random.Random(0))): each for each in found.beginning}
@@ -68,8 +68,8 @@ def with_jobs_elsewhere(planned: SweepPlan, found: Changes, ledger: Ledger) -> C
 
 
 def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool = False) -> SubmittedSweep:
-    """Record the plan's trials, or find those recorded before, and that they are to be evaluated where the job file
-    says so. Raises SweepNameTaken and PlanOutdated."""
+    """Record the plan's trials, or find those recorded before, and record the evaluation if the job file has one.
+    Raises SweepNameTaken and PlanOutdated."""
     submitted = record_sweep(
         planned,
         ledger.database,
@@ -85,7 +85,7 @@ def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool =
 
 
 def start(ledger: Ledger, supervisor: SweepSupervisor, host: Host) -> list[Run]:
-    """Drive a sweep until each of its trials has a job on the endpoint, is over, or waits for its turn.
+    """Drive a sweep until each of its trials has a job on the endpoint, has finished, or waits for its turn.
 
     Returns the last run of each trial as it is then. Raises Stopped.
     """
@@ -118,16 +118,16 @@ def follow(ledger: Ledger, supervisors: Sequence[SweepSupervisor], host: Host, o
 
 
 def conclude(ledger: Ledger, sweep_ids: Sequence[str], host: Host, others: Sequence[Run] = ()) -> None:
-    """Evaluate the sweeps that are to be, and show how each ended, and the other runs.
+    """Carry out the pending evaluations of these sweeps, and show how each sweep and the other runs ended.
 
-    A sweep without any result is a failure, and so is one whose best trial does not meet the gate. One with trials
-    that wait for a person is left to that person.
+    A sweep without any result is a failure, and so is one whose best trial does not meet the gate. A sweep with
+    trials that wait for a person is left to that person.
     """
     found = [overview_by_id(ledger, sweep_id) for sweep_id in sweep_ids]
     for each in found:
         if each.job.evaluation is not None:
             want(ledger, each.sweep)  # a crash right after the submission may have left it unrecorded
-    # What ranks a sweep comes before its ending, and what only adds to it comes after.
+    # An evaluation that ranks a sweep comes before the sweep's result is shown; any other comes after.
     results = _evaluate(ledger, [each.sweep.id for each in found if each.settings.by_evaluation], host)
     endings = {each.sweep.id: overview_by_id(ledger, each.sweep.id) for each in found}
     for ending in endings.values():
@@ -144,8 +144,8 @@ def conclude(ledger: Ledger, sweep_ids: Sequence[str], host: Host, others: Seque
 
 
 def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collection[str]) -> bool:
-    """Carry out the evaluations that sweeps still want, of all or of a name, but for those `concluded` before;
-    returns whether there were any."""
+    """Carry out the pending evaluations of sweeps, of all or of a name, except those `concluded` before; returns
+    whether there were any."""
     with ledger.database.read() as connection:
         wanted = {str(each.sweep_id) for each in evaluations.of_sweeps(connection, evaluations.WANTED)}
     found = [each.sweep.id for each in ledger.sweeps(key) if each.sweep.id in wanted - {*concluded}]
@@ -155,9 +155,9 @@ def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collect
 
 
 def extended(ledger: Ledger, name: str, trials: int, host: Host, endpoint: str | None = None) -> SweepPlan:
-    """The plan of a recorded random or tpe sweep with `trials` combinations in all, to be looked at and recorded.
+    """The plan of a recorded random or tpe sweep with `trials` combinations in total, for review and recording.
 
-    The job file itself stays as it is. Raises NoSuchSweep, SweepNotExtended, and what `plan_sweep` raises.
+    The job file itself is not changed. Raises NoSuchSweep, SweepNotExtended, and what `plan_sweep` raises.
     """
     with ledger.database.read() as connection:
         recorded = find(connection, name, endpoint)
@@ -178,10 +178,10 @@ def extended(ledger: Ledger, name: str, trials: int, host: Host, endpoint: str |
 
 
 def stop(ledger: Ledger, name: str, host: Host, endpoint: str | None = None) -> Overview:
-    """Cancel all trials of a sweep that are not over, on the endpoint too, and begin no more.
+    """Cancel all unfinished trials of a sweep, on the endpoint too, and start no more.
 
-    Submitting its job file again takes it up again. Raises NoSuchSweep, and EndpointError where the endpoint can't
-    be asked now (the request stays).
+    Submitting its job file again resumes it. Raises NoSuchSweep, and EndpointError if the endpoint can't be asked
+    now (the request stays).
     """
     with ledger.database.write() as connection:
         recorded = find(connection, name, endpoint)
@@ -195,7 +195,7 @@ def stop(ledger: Ledger, name: str, host: Host, endpoint: str | None = None) -> 
 
 
 def _evaluate(ledger: Ledger, sweep_ids: Sequence[str], host: Host) -> dict[str, tuple[Plan, Results]]:
-    """Carry out the wanted evaluations of these sweeps, where their trials are over; what came of each."""
+    """Carry out the pending evaluations of these sweeps if their trials have finished; returns their results."""
     with ledger.database.read() as connection:
         if not evaluations.of_sweeps(connection, evaluations.WANTED, sweep_ids):
             return {}
@@ -219,7 +219,7 @@ def _is_under_way(found: Overview) -> bool:
 
 
 def _waits(found: Overview) -> bool:
-    """Whether trials wait for a person, of a sweep that is not driven any more."""
+    """Whether trials of a sweep that is no longer driven wait for a person."""
     waiting = [each.run for each in found.trials if each.result.state is TrialState.ACTIVE]
     return any(run.state != State.PAUSED for run in waiting) or (bool(waiting) and found.best_model is None)
 
@@ -228,11 +228,11 @@ def _why_not_extended(job: JobFile, trials: int) -> str | None:
     said = settings(job)
     if said.strategy not in ("random", "tpe"):
         return (
-            f'its strategy is "{said.strategy}", which has as many trials as it has; add to the space or the '
+            f'its strategy is "{said.strategy}", whose number of trials is fixed; add to the space or the '
             f"points in {job.source}, and submit it again"
         )
     if trials <= (said.trials or 0):
-        return f"it has {said.trials} trials already; give a higher number"
+        return f"it already has {said.trials} trials; give a higher number"
     size = combinations(said.space.axes)
     if size is not None and trials > size:
         return f"its space has only {size} combinations; give at most that many, or widen the space"

@@ -133,7 +133,7 @@ def why(run: Run, now: float) -> str:
         return f"{run.reason}; {way_on(run)}"
     if stands_still(run, now):
         stands = duration(now - run.updated_at)
-        return f"{run.reason}; no change for {stands}: check {run.endpoint}, or run ftorch cancel {run.id}"
+        return f"{run.reason}; no change for {stands}: check {run.endpoint}, or run: ftorch cancel {run.id}"
     if not is_followed(run, now):
         if run.creation_open:
             return "create unconfirmed: its process ended before the answer; run ftorch resume to look for the job"

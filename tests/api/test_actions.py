@@ -47,11 +47,11 @@ def test_any_run_that_is_not_over_can_be_cancelled(state, ledger, record):
 @pytest.mark.parametrize(
     ("state", "requested", "because"),
     [
-        (State.SUCCEEDED, RequestedAction.CANCEL, "can't be cancelled: it is over"),
-        (State.PENDING, RequestedAction.PAUSE, "there is no job yet"),
-        (State.UPLOADING, RequestedAction.PAUSE, "there is no job yet"),
+        (State.SUCCEEDED, RequestedAction.CANCEL, "can't be cancelled: it has finished"),
+        (State.PENDING, RequestedAction.PAUSE, "it has no job yet"),
+        (State.UPLOADING, RequestedAction.PAUSE, "it has no job yet"),
         (State.RUNNING, RequestedAction.UNPAUSE, "can't be unpaused: it is running, not paused"),
-        (State.PAUSED, RequestedAction.PAUSE, "can't be paused: it is paused already"),
+        (State.PAUSED, RequestedAction.PAUSE, "can't be paused: it is already paused"),
     ],
 )
 def test_what_can_not_be_done_is_refused_and_not_recorded(state, requested, because, ledger, record):
@@ -69,5 +69,5 @@ def test_what_the_endpoint_can_not_do_is_refused(ledger, record):
 
 def test_a_run_that_the_host_paused_is_let_go_on_there(ledger, record):
     run = record(state=State.PAUSED, endpoint="plain")
-    with pytest.raises(ActionRefused, match="let it go on at plain, then run: ftorch resume"):
+    with pytest.raises(ActionRefused, match="unpause it on plain, then run: ftorch resume"):
         request_action(ledger, run.id, RequestedAction.UNPAUSE)

@@ -63,7 +63,7 @@ def test_cancelling_what_has_trained_is_confirmed_first(
     assert asked.exit_code == 4
     told = " ".join(asked.stderr.split())
     assert "there charges what the job has trained until now" in told
-    assert told.endswith(f"To cancel {run.id} all the same, add --yes.")
+    assert told.endswith(f"To cancel {run.id} anyway, add --yes.")
     assert wish_of(home, run) is None
 
 

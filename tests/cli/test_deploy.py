@@ -209,7 +209,7 @@ def test_one_that_was_removed_behind_our_back_is_noticed(
     assert ftorch("undeploy", name, "--yes").exit_code == 0
     monkeypatch.delenv("FTORCH_HOME")
     noticed = ftorch("deployments").stderr
-    assert f"{name} undeployed: gone from the account without ftorch" in noticed
+    assert f"{name} undeployed: no longer on the account" in noticed
     assert f"deploy it again: ftorch deploy {run_id}" in noticed
     assert listed() == []
     assert ftorch("undeploy", name).exit_code == 2

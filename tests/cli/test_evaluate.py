@@ -156,10 +156,10 @@ def test_resume_makes_up_for_an_evaluation_that_a_crash_prevented(inside: Projec
 def test_cases_from_training_are_refused_unless_it_is_wished(inside: Project) -> None:
     refused = ftorch("evaluate", "greet", "--file", "jobs/train.jsonl")
     assert refused.exit_code == 2
-    assert "12 of 12 cases stand in the training file" in refused.stderr
+    assert "12 of 12 cases also appear in the training file" in refused.stderr
     allowed = ftorch("evaluate", "greet", "--file", "jobs/train.jsonl", "--allow-leak", "--dry-run")
     assert allowed.exit_code == 0
-    assert "right answers to them prove nothing" in allowed.stderr
+    assert "correct answers to them prove nothing" in allowed.stderr
 
 
 def test_names_that_are_probably_misspelt_are_noted_before_anything_is_asked(inside: Project) -> None:

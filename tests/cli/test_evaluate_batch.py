@@ -59,7 +59,7 @@ def test_resume_does_not_say_that_a_batch_without_answers_has_some(
     resumed = ftorch("resume")
     assert resumed.exit_code == 1
     assert "failed: There is no data file" in resumed.stderr
-    assert "What has no answer is asked by the next ftorch evaluate." in resumed.stderr
+    assert "The next ftorch evaluate asks the questions that have no answer." in resumed.stderr
     assert "The answers are recorded" not in resumed.stderr
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_batch_waits_for_the_user_and_is_shown_with_the_way_out(
     for command in (("resume",), ("evaluate", "jobs/greet.toml", "--batch")):
         waiting = ftorch(*command)
         assert waiting.exit_code == 4
-        assert f"What became of batch {batch_id} is not known: {lost}" in waiting.stderr
+        assert f"The outcome of batch {batch_id} is unknown:  {lost}" in waiting.stderr
     assert ftorch("cancel", batch_id).exit_code == 0
     plan_now = ftorch("evaluate", "jobs/greet.toml", "--batch", "--dry-run").stderr
     assert f"{CASES} to be asked in a batch" in plan_now

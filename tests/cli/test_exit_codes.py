@@ -233,7 +233,7 @@ def test_ctrl_c_names_the_job_that_goes_on(project: Project, host: PaidHost) -> 
     [job_id] = host.jobs
     assert code == 130, said
     assert f"stopped; job {job_id} of run " in said
-    assert "goes on; ftorch resume" in said
+    assert "continues; ftorch resume" in said
 
 
 def test_ctrl_c_says_that_a_create_is_unconfirmed(project: Project, host: PaidHost) -> None:

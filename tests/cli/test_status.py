@@ -83,7 +83,7 @@ def test_a_run_that_is_over_can_no_longer_be_changed(trained: Project) -> None:
     for command in ("cancel", "pause", "unpause"):
         done = trained.ftorch(command, "greet")
         assert done.code == 2
-        assert "it is over (succeeded)" in done.err
+        assert "it has finished (succeeded)" in done.err
 
 
 def test_endpoints_says_which_are_usable_and_why_not(trained: Project) -> None:

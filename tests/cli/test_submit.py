@@ -20,7 +20,7 @@ def test_the_model_id_stands_alone_on_stdout(project: Project) -> None:
     assert done.code == 0, done.err
     assert MODEL.fullmatch(done.out.strip())
     assert "tiny" in done.err
-    assert "stands in for gpt-4.1-mini-2025-04-14" in done.err
+    assert "trains in place of gpt-4.1-mini-2025-04-14" in done.err
     [run] = project.status()
     assert run["state"] == "succeeded"
     assert run["fine_tuned_model"] == done.out.strip()
@@ -30,7 +30,7 @@ def test_the_same_submission_is_found_and_not_trained_again(project: Project) ->
     first = project.ftorch("submit", "jobs/greet.toml")
     second = project.ftorch("submit", "jobs/greet.toml")
     assert second.out == first.out
-    assert "found again; --again would train it once more" in second.err
+    assert "found again; to train it again, add --again" in second.err
     assert "paid" not in second.err, "nothing is paid on the local endpoint"
     assert len(project.status()) == 1
 
@@ -204,7 +204,7 @@ def test_a_misspelt_model_is_asked_about(project: Project) -> None:
     assert 'did you mean "gpt-4.1-mini"?' in project.ftorch("submit", "jobs/greet.toml", "--dry-run").err
     assert project.status() == []
     code = project.terminal("submit", "jobs/greet.toml", typed="n\n")
-    assert 'Train "gpt-4.1-mimi" all the same?' in " ".join(code.out.split())
+    assert 'Train "gpt-4.1-mimi" anyway?' in " ".join(code.out.split())
     assert project.status() == []
     assert project.ftorch("submit", "jobs/greet.toml", "--yes").code == 0
     found = project.ftorch("submit", "jobs/greet.toml")

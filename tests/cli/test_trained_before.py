@@ -101,7 +101,7 @@ def test_the_same_content_in_other_words_is_named_and_not_paid_unasked(
     assert (shown.code, said in shown.err) == (0, True), shown.err
     refused = project.ftorch("submit", "jobs/greet.toml", "--yes")
     assert (refused.code, refused.out, len(host.jobs)) == (4, "", 1)
-    assert f"{said}. Nothing was submitted. To train it once more" in refused.err
+    assert f"{said}. Nothing was submitted. To train it again" in refused.err
     assert len(project.status()) == 1
 
 

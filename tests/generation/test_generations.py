@@ -250,9 +250,9 @@ def test_another_generation_of_the_same_file_is_named(project: Project, teacher:
     teacher.stops_after = None
     other = make(project, "--seed", "5")
     assert other.code == 4
-    assert "is being made by generation" in other.err
+    assert "belongs to the unfinished generation" in other.err
     assert make(project, "--seed", "5", "--replace").code == 0
-    assert project.ftorch("resume").err.strip() == "Nothing to resume: every run is over. See: ftorch status"
+    assert project.ftorch("resume").err.strip() == "Nothing to resume: every run has finished. See: ftorch status"
 
 
 def test_batches_answer_the_same_and_cost_half(project: Project, teacher: Teacher) -> None:
@@ -273,7 +273,7 @@ def test_batches_answer_the_same_and_cost_half(project: Project, teacher: Teache
 def test_an_endpoint_without_batches_is_named(project: Project, teacher: Teacher) -> None:
     refused = make(project, "--batch")
     assert refused.code == 2
-    assert "has no Batch API" in refused.err
+    assert "no Batch API" in refused.err
 
 
 def test_status_says_what_is_being_made(project: Project, teacher: Teacher) -> None:
@@ -281,7 +281,7 @@ def test_status_says_what_is_being_made(project: Project, teacher: Teacher) -> N
     assert make(project, "--max-concurrency", "1").code == 1
     said = " ".join(project.ftorch("status").out.split())
     assert "train.jsonl: 0 of 28 examples" in said
-    assert "ftorch resume goes on" in said
+    assert "ftorch resume continues" in said
 
 
 def test_a_job_file_names_what_its_data_is_made_of(project: Project, teacher: Teacher) -> None:
@@ -313,9 +313,9 @@ def test_offline_words_are_marked_and_warned_of(project: Project, teacher: Teach
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("tools.json", "-o", "x.jsonl"), "Nobody is named to write the requests"),
+        (("tools.json", "-o", "x.jsonl"), "No teacher model was given"),
         (("tools.json", "-o", "x.jsonl", "--endpoint", "local", "--model", "tutor"), "write no requests"),
-        (("tools.json",), "No file is named for the examples"),
+        (("tools.json",), "No output file was given"),
         (("tools.json", "-o", "x.jsonl", "--offline", "--rejection-tool", "reject"), 'has no function "reject"'),
         (("nowhere.json", "-o", "x.jsonl", "--offline"), "nowhere.json"),
         (("tools.json", "-o", "x.jsonl", "--offline", "--styles", "rude"), "--styles"),

@@ -84,5 +84,5 @@ def test_a_job_that_stood_in_the_queue_for_a_day_is_pointed_at(make_run: Callabl
         "id": "ab12cd34",
     }
     waits = make_run(**held, updated_at=NOW - 3 * 86_400)
-    assert why(waits, NOW).endswith("no change for 3 d 00:00: check there, or run ftorch cancel ab12cd34")
+    assert why(waits, NOW).endswith("no change for 3 d 00:00: check there, or run: ftorch cancel ab12cd34")
     assert "no change" not in why(make_run(**{**held, "id": "n"}, updated_at=NOW - 3600), NOW)
