@@ -1,4 +1,4 @@
-"""Deployments as they stand: what is recorded, held against what the accounts have."""
+"""The present deployments: the recorded ones, checked against those on the accounts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestrator.store import deployments as store
 from orchestrator.store.deployments import Deployment
 
 FAILED_SECONDS = 7 * 86_400.0
-"""A deployment that failed is listed for so long with its reason, unless its name is used again."""
+"""How long a failed deployment is listed with its reason, unless its name is used again."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Standing:
     name: str
     model: str | None
     state: str
-    """One of ftorch's, or Azure's own word where it was made elsewhere."""
+    """One of ftorch's states, or Azure's word for a deployment made elsewhere."""
     reason: str
     sku: str | None
     capacity: int | None
     recorded: Deployment | None
-    """None: found on the account, and made elsewhere."""
+    """None: found on the account, made elsewhere."""
     in_use: bool
     cost_usd: float | None
     cost_usd_per_day: float | None
     last_used_at: float | None
-    """By ftorch's own requests."""
+    """By ftorch's requests."""
     ends_at: float | None
-    """When Azure removes it by itself, if nobody uses it."""
+    """When Azure removes it automatically if it stays unused."""
     is_idle: bool = False
 
 
@@ -58,14 +58,14 @@ class Survey:
     troubles: Sequence[str]
 
     def only(self, standings: Sequence[Standing]) -> Survey:
-        """The same with these deployments alone."""
+        """The same with only these deployments."""
         return replace(self, standings=standings)
 
 
 def recorded_standings(
     ledger: Ledger, *, idle_seconds: float = hosting.IDLE_SECONDS, absent: Collection[str] = ()
 ) -> list[Standing]:
-    """Those recorded and not over, and those that failed in the last days, newest first, without asking any
+    """Unfinished recorded deployments, and those that failed in the last days, newest first, without asking any
     account. Those with an id in `absent` are known to be on none, and cost nothing."""
     now = time.time()
     with ledger.database.read() as connection:
@@ -86,10 +86,10 @@ async def survey(
     idle_seconds: float = hosting.IDLE_SECONDS,
     listener: Listener | None = None,
 ) -> Survey:
-    """The deployments of the endpoints that can be asked (or of these), ours and others'.
+    """The deployments on the endpoints that can be asked (or on these), ours and others'.
 
-    One that is gone behind our back is recorded as gone, and the listener told. The accounts' trouble is told,
-    not raised.
+    One that was removed without ftorch is recorded as gone, and reported to the listener. Errors of the accounts
+    are reported, not raised.
     """
     configs = ledger.workspace.endpoints.values()
     asked = [each for each in configs if manages(each) and (endpoints is None or each.name in endpoints)]
@@ -121,8 +121,8 @@ async def find_elsewhere(config: EndpointConfig, name: str) -> RemoteDeployment 
 async def _elsewhere(
     ledger: Ledger, config: EndpointConfig, listener: Listener | None
 ) -> tuple[list[Standing], set[str]]:
-    """What the account has and no record here made; several endpoints may be ways to the same account. And the ids
-    of those recorded here that it was asked for and does not have."""
+    """The account's deployments that ftorch did not make (several endpoints may lead to the same account), and the
+    ids of the recorded ones that it was asked for and does not have."""
     async with open_management(config) as management:
         remote = {each.name: each for each in await management.all()}
     with ledger.database.read() as connection:

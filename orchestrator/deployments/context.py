@@ -13,7 +13,7 @@ from orchestrator.store.leased import Leases, Transition
 
 
 class Listener(Protocol):
-    """Who wants to see what happens to deployments."""
+    """Receives what happens to deployments."""
 
     def moved(self, deployment: Deployment) -> None: ...
 
@@ -21,7 +21,7 @@ class Listener(Protocol):
         """It waits for something else now."""
 
     def warned(self, text: str) -> None:
-        """The account is away or busy, and is asked again."""
+        """The account is unavailable or busy, and is asked again."""
 
 
 class NullListener:
@@ -47,7 +47,7 @@ class Context(Worker[Deployment]):
     endpoint: Endpoint
     listener: Listener = field(default_factory=NullListener)
     arrived: set[str] = field(default_factory=set)
-    """The ids of those that the account certainly has had: it showed them, or confirmed the request."""
+    """The ids of those that the account certainly had: it listed them, or confirmed the request."""
 
     def moved(self, item: Deployment, line: Transition) -> None:
         self.listener.moved(item)

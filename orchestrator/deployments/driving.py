@@ -1,4 +1,4 @@
-"""The loop that brings deployments to where they are wanted: provisioned and answering, or removed."""
+"""The loop that brings deployments to their requested state: provisioned and answering, or removed."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ async def drive(
     stop: asyncio.Event | None = None,
     until: Callable[[Deployment], bool] | None = None,
 ) -> None:
-    """Step these deployments until each is settled, or `until` says so of it, or only the user can go on.
+    """Step these deployments until each is settled, or `until` says so, or only the user can continue.
 
-    Those that another process drives are waited for.
+    Deployments that another process drives are waited for.
 
-    An account that has answered before is waited for. Raises EndpointUnreachable where it never did, and at once
-    what the user must put right. Leases are given back in any case; setting `stop` ends it early, losing nothing.
+    An account that has answered before is waited for. Raises EndpointUnreachable if it never did, and errors that
+    the user must fix at once. Leases are released in any case; setting `stop` ends it early without loss.
     """
     await DeploymentLoop(context, ids, until).run(stop or asyncio.Event())
 
 
 class DeploymentLoop(Loop[Deployment, Context]):
-    """Steps the deployments `ids` until each is settled, or `until` says so of it."""
+    """Steps the deployments `ids` until each is settled, or `until` says so."""
 
     machine = MACHINE
     steps = STEPS
@@ -49,18 +49,18 @@ class DeploymentLoop(Loop[Deployment, Context]):
         self._until = until or is_settled
 
     def stepped(self, before: Deployment, item: Deployment) -> None:
-        """Not every step asks the account; the steps themselves say when it has answered."""
+        """Not every step asks the account; the steps record when it has answered."""
 
     def is_settled(self, item: Deployment) -> bool:
         return is_settled(item) or self._until(item)
 
 
 def is_settled(deployment: Deployment) -> bool:
-    """Whether it is where it is wanted: over, or answering with no wish to remove it."""
+    """Whether it is in its requested state: finished, or answering with no request to remove it."""
     return deployment.is_over or (deployment.state == State.DEPLOYED and deployment.requested_action is None)
 
 
-# --- Driving deployments from one process: what the commands and an evaluation have in common -----------------
+# --- Driving deployments from one process: shared by the commands and evaluations ----------------------------
 
 
 @asynccontextmanager
@@ -91,11 +91,11 @@ async def settle(
     stop: asyncio.Event | None = None,
     wait: bool = True,
 ) -> list[Deployment]:
-    """Drive these deployments, each on its endpoint, to where they are wanted; returns them as they are then.
+    """Drive these deployments, each on its endpoint, to their requested state; returns them as they are then.
 
     Without `wait` it ends as soon as the account was asked.
 
-    Raises what `drive` raises; the trouble of one endpoint keeps no other from its turn, and the first is raised in
+    Raises what `drive` raises; an error on one endpoint doesn't stop the others, and the first error is raised at
     the end.
     """
     troubles: list[FtorchError] = []

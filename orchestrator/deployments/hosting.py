@@ -1,4 +1,4 @@
-"""What a deployment costs, how long it has not been used, and when Azure removes it by itself.
+"""What a deployment costs, how long it has been unused, and when Azure removes it automatically.
 
 By Microsoft's page "Deploy a fine-tuned model": hosting is charged by the hour, used or not; a deployment without
 requests for 15 days is deleted, and one of DeveloperTier after 24 hours; the model stays.
@@ -12,18 +12,18 @@ from orchestrator.store.deployments import Deployment
 
 HOUR, DAY = 3600.0, 86_400.0
 IDLE_SECONDS = DAY
-"""From when on an unused deployment is worth a warning."""
+"""The age from which an unused deployment gets a warning."""
 _DEVELOPER_LIFE, _IDLE_LIFE = DAY, 15 * DAY
 
 
 def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
-    """US dollars for hosting a day; None where the price is unknown. Calls are charged besides."""
+    """US dollars of hosting per day; None if the price is unknown. Calls are charged as well."""
     return hosting_cost(config.type, model, DAY / HOUR, tier=sku, prices=config.prices)
 
 
 def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> float | None:
-    """US dollars for hosting since Azure has called it provisioned; where nobody has seen that, since it was asked
-    for, as it may be charged. None where the price is unknown."""
+    """US dollars of hosting since Azure called it provisioned; if that was not seen, since it was requested, since
+    it may be charged. None if the price is unknown."""
     since = deployment.requested_at if deployment.provisioned_at is None else deployment.provisioned_at
     if since is None or deployment.model is None:
         return 0.0
@@ -32,12 +32,12 @@ def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> f
 
 
 def unused_since(deployment: Deployment) -> float | None:
-    """Since when ftorch has sent it nothing; None where it was not asked for yet. Others' requests are not seen."""
+    """When ftorch last sent it a request; None if it was never requested. Others' requests are not seen."""
     return deployment.last_used_at or deployment.deployed_at or deployment.requested_at
 
 
 def ends_at(deployment: Deployment) -> float | None:
-    """When Azure removes it by itself, as far as ftorch's own requests tell; None where it is not deployed."""
+    """When Azure removes it automatically, judging by ftorch's own requests; None if it is not deployed."""
     if deployment.provisioned_at is None or deployment.is_over:
         return None
     if deployment.sku == "DeveloperTier":
@@ -46,6 +46,6 @@ def ends_at(deployment: Deployment) -> float | None:
 
 
 def is_idle(deployment: Deployment, now: float, seconds: float = IDLE_SECONDS) -> bool:
-    """Whether it is there and has not been used by ftorch for so long; what was made elsewhere is its owner's."""
+    """Whether ftorch has not used an existing deployment for that long; one made elsewhere is its owner's."""
     since = None if deployment.made_elsewhere else unused_since(deployment)
     return not deployment.is_over and since is not None and now - since >= seconds

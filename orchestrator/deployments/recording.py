@@ -1,4 +1,4 @@
-"""From a wish to a recorded deployment. After this commit it survives any crash."""
+"""From a request to a recorded deployment. After this commit it survives any crash."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 from orchestrator.store.runs import Run
 
 CAPACITY = 50
-"""Thousands of tokens a minute: at 1 a deployment answers about once a minute, and an evaluation asks much."""
+"""Thousands of tokens per minute: at 1, a deployment answers about once a minute, too slow for an evaluation."""
 SAME_NAME_SECONDS = 20.0
-"""How long a name rests after a removal: a deployment made sooner may take over what is being removed."""
+"""How long a name is not reused after a removal: a new deployment could be hit by the removal of the old one."""
 _NO_DEVELOPER_TIER = ("gpt-4o",)
-"""Families that Microsoft's page "Deploy a fine-tuned model" (11 February 2026) does not list for that tier."""
+"""Model families that Microsoft's page "Deploy a fine-tuned model" (11 February 2026) doesn't list for that
+tier."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """How a model is to be deployed; None leaves it to the job file, and then to what is usual."""
+    """How to deploy a model; None leaves it to the job file, then to the default."""
 
     name: str | None = None
     sku: str | None = None
@@ -58,45 +59,46 @@ class Planned:
 
 @dataclass(frozen=True)
 class Recorded:
-    """`is_new` is False where the same was recorded before and is not over."""
+    """`is_new` is False if the same was recorded before and is unfinished."""
 
     deployment: Deployment
     is_new: bool
 
 
 def plan(subject: Subject, terms: Terms) -> Planned:
-    """Settle the name and the terms. Raises DeploymentNotPossible for a name that Azure does not take."""
+    """Settle the name and the terms. Raises DeploymentNotPossible for a name that Azure does not accept."""
     settings = None if terms.temporary else subject.settings
     wished_name = terms.name or (settings.name if settings and subject.step is None else None)
     name = wished_name or name_for(subject.model, subject.run, subject.step, temporary=terms.temporary)
     if problem := name_problem(name):
-        raise DeploymentNotPossible(what=f'"{name}"', problem=f"{problem}; give another --name")
+        raise DeploymentNotPossible(what=f'"{name}"', problem=f"{problem}; choose another --name")
     sku = terms.sku or (settings and settings.sku) or usual_sku(subject.model, temporary=terms.temporary)
     capacity = terms.capacity or (settings and settings.capacity) or CAPACITY
     return Planned(subject, name, sku, capacity, terms.temporary)
 
 
 def usual_sku(model: str, *, temporary: bool = False) -> str:
-    """The cheapest way of hosting that fits: base models and open-weight ones are hosted everywhere or nowhere, and
-    DeveloperTier, which charges no hosting, is for trying fine-tuned models."""
+    """The cheapest suitable hosting. Base and open-weight models need GlobalStandard; DeveloperTier, which charges
+    no hosting, is for trying fine-tuned models."""
     if not is_fine_tuned(model) or needs_global(model):
         return "GlobalStandard"
     return "DeveloperTier" if temporary and not model.startswith(_NO_DEVELOPER_TIER) else "Standard"
 
 
 def usual_sku_of_run(base: str) -> str:
-    """The same for what will be tuned from this base, or from a model tuned before."""
+    """The same for a model that will be tuned from this base, or from a model tuned before."""
     return "GlobalStandard" if needs_global(base) else "Standard"
 
 
 def find_same(ledger: Ledger, planned: Planned) -> Deployment | None:
-    """The deployment that recording the plan would find again. Raises DeploymentDiffers where it is another one."""
+    """The deployment that recording the plan would find again. Raises DeploymentDiffers if it is a different
+    one."""
     with ledger.database.read() as connection:
         return _same(connection, planned)
 
 
 def record(ledger: Ledger, planned: Planned, *, now: float, rng: random.Random) -> Recorded:
-    """Record the planned deployment, or find it again. Raises DeploymentDiffers where the name has another one."""
+    """Record the planned deployment, or find it again. Raises DeploymentDiffers if the name has a different one."""
     with ledger.database.write() as connection:
         return record_in(connection, planned, now=now, rng=rng)
 
@@ -139,7 +141,7 @@ def _said(facts: Mapping[str, object], keys: Sequence[str]) -> str:
 
 
 def _free_from(connection: Connection, planned: Planned, now: float) -> float | None:
-    """When the name may be used again, where it was given up a moment ago."""
+    """When the name may be used again, if it was given up a moment ago."""
     named = store.newest(connection, endpoint=planned.subject.config.name, name=planned.name, limit=1)
     ended = named[0].finished_at if named else None
     return None if ended is None or ended + SAME_NAME_SECONDS <= now else ended + SAME_NAME_SECONDS
@@ -157,8 +159,8 @@ def want(
     now: float,
     rng: random.Random,
 ) -> Deployment | None:
-    """Record that the run's model is to be deployed when it has succeeded, where the job file's `settings` say so
-    and nothing is recorded yet."""
+    """Record that the run's model is to be deployed after success, if the job file's `settings` say so and nothing
+    is recorded yet."""
     if settings is None or not settings.auto or store.newest(connection, run_ids=[run.id]):
         return None
     name = settings.name or name_for(run.model, run)
@@ -167,15 +169,15 @@ def want(
         _new(config, name, sku, settings.capacity or CAPACITY, now, rng),
         run_id=run.id,
         state=State.WANTED,
-        reason="waits for its run to succeed",
+        reason="waiting for its run to succeed",
     )
     store.add(connection, wanted)
     return wanted
 
 
 def due(ledger: Ledger, run_ids: Collection[str] | None, *, now: float, rng: random.Random) -> list[Deployment]:
-    """Begin the wanted deployments whose runs have succeeded, of all runs or of these; end those of runs that ended
-    otherwise. Returns the ones begun."""
+    """Start the pending deployments whose runs have succeeded, of all runs or of these; end those of runs that did
+    not succeed. Returns the ones started."""
     owner = new_owner(rng)
     begun = []
     with ledger.database.write() as connection:
@@ -195,7 +197,7 @@ def due(ledger: Ledger, run_ids: Collection[str] | None, *, now: float, rng: ran
 
 
 def _claimed(connection: Connection, ids: Collection[str], owner: str, now: float) -> list[Deployment]:
-    """Those of these deployments that nobody else works on, leased to `owner`."""
+    """Those of these deployments that no other process works on, leased to `owner`."""
     DEPLOYMENTS.claim(connection, owner, now + LEASE_SECONDS, now, ids=ids)
     return [each for each in DEPLOYMENTS.by_ids(connection, ids) if each.lease_owner == owner]
 
@@ -204,8 +206,8 @@ def _claimed(connection: Connection, ids: Collection[str], owner: str, now: floa
 
 
 def request_removal(ledger: Ledger, deployment: Deployment, *, now: float, rng: random.Random) -> None:
-    """Record that the deployment is to be removed; whoever drives it carries that out. One that only waits for its
-    run is withdrawn at once."""
+    """Record that the deployment is to be removed; the process that drives it carries that out. A deployment that
+    only waits for its run is withdrawn at once."""
     owner = new_owner(rng)
     with ledger.database.write() as connection:
         store.request_action(connection, deployment.id, RequestedAction.REMOVE)
@@ -261,12 +263,12 @@ LONGEST = 64
 _SHORTEST = 2
 _FITS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _TEMPORARY = "-eval"
-"""Behind the name of one that was made for an evaluation."""
+"""The ending of the names of deployments made for an evaluation."""
 
 
 def name_for(model: str, run: Run | None, step: int | None = None, *, temporary: bool = False) -> str:
-    """A name of at most 64 characters: of the run and its id, or of the model where no run made it; a checkpoint's
-    has its step behind."""
+    """A name of at most 64 characters: of the run and its id, or of the model if it has no run; a checkpoint's ends
+    with its step."""
     ending = (f"-step-{step}" if step is not None else "") + (_TEMPORARY if temporary else "")
     if run is not None:
         ending = f"-{run.id}{ending}"
@@ -279,15 +281,15 @@ def name_for(model: str, run: Run | None, step: int | None = None, *, temporary:
 
 
 def name_problem(name: str) -> str | None:
-    """Why Azure would not take the name; None where it would."""
+    """Why Azure would not accept the name; None if it would."""
     if not _SHORTEST <= len(name) <= LONGEST:
-        return f"a deployment's name has {_SHORTEST} to {LONGEST} characters, this one has {len(name)}"
+        return f"a deployment's name has {_SHORTEST} to {LONGEST} characters, and this one has {len(name)}"
     if not _FITS.fullmatch(name):
-        return "a deployment's name is letters and digits, with dots, dashes and underscores only between them"
+        return "a deployment's name has letters and digits, with dots, dashes and underscores only between them"
     return None
 
 
 def _cut(text: str, room: int) -> str:
-    """Only what a name may hold, beginning with a letter or digit."""
+    """Only the characters that a name may have, starting with a letter or digit."""
     fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")
     return fitting[:room].rstrip("._-")

@@ -1,4 +1,4 @@
-"""Models that answer for as long as somebody asks them: the deployments there are, and others made for it."""
+"""Models that answer while they are being asked: existing deployments, and temporary ones."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _ANSWERING = (State.DEPLOYING, State.DEPLOYED)
 
 
 def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep: bool = False) -> list[str]:
-    """Sentences on what asking these models takes: by the records alone, the account may have more."""
+    """Sentences on what asking these models takes, by the records alone; the account may have more."""
     if not models or not capabilities_of(config).needs_deployment:
         return []
     if not manages(config):
         return [
-            f"{config.name} answers by the names of deployments only. Without subscription_id, resource_group and "
-            f"account in {config.source}, ftorch makes none: each model is asked as a deployment of its own name."
+            f"{config.name} answers to deployment names. Without subscription_id, resource_group and account in "
+            f"{config.source}, ftorch makes no deployments: each model is asked as a deployment of the same name."
         ]
     with ledger.database.read() as connection:
         missing = [model for model in models if _recorded(connection, config, model) is None]
@@ -49,9 +49,9 @@ def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep
 def _note(config: EndpointConfig, model: str, keep: bool) -> str:
     sku = recording.usual_sku(model, temporary=True)
     per_day = cost_per_day(config, model, sku)
-    cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} a day"
+    cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} per day"
     until = ", until Azure removes it after 24 hours" if sku == "DeveloperTier" else ""
-    end = f"it stays, as --keep says{until}" if keep else "it is removed afterwards"
+    end = f"it is kept (--keep){until}" if keep else "it is removed afterwards"
     return (
         f"{model} has no recorded deployment: if the account has none either, one is made ({sku}, hosted at "
         f"{cost}), and {end}."
@@ -68,8 +68,9 @@ async def serving(
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Mapping[str, str]]:
-    """By model, the name to ask it by: of a deployment there is, or of one that is made now and removed afterwards,
-    unless `keep`. While it is open nobody removes them; after a crash `leftovers` finds those to be removed.
+    """By model, the name to ask it by: of an existing deployment, or of one that is made now and removed
+    afterwards, unless `keep`. While it is open nobody removes them; after a crash `leftovers` finds those to be
+    removed.
 
     Raises DeploymentFailed, DeploymentNotReady, and what `open_context` and `drive` raise.
     """
@@ -94,7 +95,7 @@ async def serving(
 def _vanished(
     ledger: Ledger, config: EndpointConfig, models: Sequence[str], remote: Sequence[RemoteDeployment]
 ) -> list[str]:
-    """The ids of recorded deployments that the account has no more, or with another model: to be recorded so."""
+    """The ids of recorded deployments that the account no longer has, or has with another model: to be recorded."""
     there = {each.name: each.model for each in remote}
     with ledger.database.read() as connection:
         recorded = [_recorded(connection, config, model) for model in models]
@@ -128,7 +129,7 @@ def _recorded(connection: Connection, config: EndpointConfig, model: str) -> Dep
 
 
 def _is_there(connection: Connection, known: Deployment, there: Mapping[str, str]) -> bool:
-    """Whether it is on its way, or the account has it with that model still, and not another in its place."""
+    """Whether it is being created, or the account still has it with that model."""
     if known.state == State.DEPLOYING:
         return True
     found = there.get(known.name)
@@ -138,7 +139,7 @@ def _is_there(connection: Connection, known: Deployment, there: Mapping[str, str
 def _elsewhere(
     connection: Connection, config: EndpointConfig, model: str, remote: Sequence[RemoteDeployment]
 ) -> str | None:
-    """The name of a deployment of the model, or of that very name, which is not recorded here."""
+    """The name of a deployment of the model, or of that very name, which ftorch did not record."""
     recorded = {each.name for each in store.newest(connection, endpoint=config.name, only_active=True)}
     for each in remote:
         fits = is_model(connection, config.name, each.model, model) or each.name == model
@@ -156,7 +157,7 @@ def _made(connection: Connection, context: Context, model: str, keep: bool) -> D
 
 
 def _subject(connection: Connection, config: EndpointConfig, model: str) -> Subject:
-    """The model with its run, so that the deployment is called after it."""
+    """The model with its run, so that the deployment is named after it."""
     for known in records.models_newest(connection):
         if (known.endpoint, known.model) == (config.name, model):
             return Subject(config, model, runs.get(connection, known.run_id))
@@ -201,9 +202,9 @@ _UNDER_WAY = (State.DEPLOYING, State.UNDEPLOYING)
 
 
 def leftovers(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Deployment]:
-    """The deployments that something is left to do with, of all runs or of these.
+    """The deployments that need work, of all runs or of these.
 
-    What was made for an evaluation and is used by nobody is to be removed: that is recorded here.
+    An unused deployment made for an evaluation is to be removed: this records it.
     """
     now = time.time()
     with ledger.database.write() as connection:

@@ -13,19 +13,19 @@ class State(StrEnum):
     WANTED = "wanted"
     """Recorded with its run; waits for the run to succeed."""
     DEPLOYING = "deploying"
-    """The request may have left this machine; Azure provisions it, or it does not answer yet."""
+    """The request may have been sent; Azure is provisioning it, or it does not answer yet."""
     DEPLOYED = "deployed"
     """It answers."""
     UNDEPLOYING = "undeploying"
     """It is being removed from the account."""
     UNDEPLOYED = "undeployed"
-    """Over: the account does not have it, or has it no more."""
+    """Finished: the account never had it, or no longer has it."""
     FAILED = "failed"
-    """Over: Azure refused it, or could not provision it, and the account does not have it."""
+    """Finished: Azure refused it or could not provision it, and the account does not have it."""
 
 
 class RequestedAction(StrEnum):
-    """What a user wants of a deployment; kept with it until it is carried out."""
+    """What a user requests of a deployment; kept with it until it is carried out."""
 
     REMOVE = "remove"
 
@@ -38,7 +38,7 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.UNDEPLOYED: frozenset(),
     State.FAILED: frozenset(),
 }
-"""Every legal move. A state without moves is final: who deploys the same again gets a new row."""
+"""Every legal move. A state without moves is final: deploying the same again makes a new row."""
 
 MACHINE = Machine(DEPLOYMENTS, MOVES, points="deployment-")
 FINAL = MACHINE.final

@@ -1,8 +1,8 @@
-"""One function for each state that something is to be done in. Each may be called any number of times.
+"""One function per state that needs work. Each may be called any number of times.
 
-A step looks at the account, does at most one thing there that takes effect, and returns what to write. The account
-knows a deployment by its name, so asking twice for the same, or twice for its end, does no harm; what must never
-happen is to change or remove what somebody else made under that name.
+A step looks at the account, has at most one effect there, and returns what to write. The account knows a deployment
+by its name, so requesting it or its removal twice does no harm. What must never happen is to change or remove what
+somebody else made under that name.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from orchestrator.store import deployments as store, records, runs
 from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 
 READY_SECONDS = 900.0
-"""How long a deployment that Azure calls Succeeded may take to answer before the user is told."""
+"""How long a deployment in Azure's state Succeeded may take to answer before the user is informed."""
 PROVISION_SECONDS = 7200.0
-"""How long Azure may take to provision one, or to move it, before the user is told."""
+"""How long Azure may take to provision or move one before the user is informed."""
 NEW_MODEL_SECONDS = 600.0
-"""How long after its training Azure may not know a model yet."""
+"""How long after training Azure may not know a model yet."""
 NEW_ROLE_SECONDS = 300.0
-"""How long a role that was just assigned may be missing; Azure says the same where it was never assigned."""
+"""How long a newly assigned role may be missing; Azure says the same if it was never assigned."""
 _PROBE = ({"role": "user", "content": "Hello"},)
 _SUCCEEDED, _BROKEN, _LEAVING = "succeeded", ("failed", "canceled"), ("deleting",)
 _DISABLED = "disabled"
@@ -51,14 +51,14 @@ _MODEL_NOT_KNOWN = "deploymentmodelnotsupported"
 
 
 async def deploying(deployment: Deployment, context: Context) -> Outcome:
-    """Ask for it, wait until Azure has provisioned it, then until it answers."""
+    """Request it, wait until Azure has provisioned it, then until it answers."""
     if deployment.requested_action == RequestedAction.REMOVE:
         if deployment.requested_at is None:
             return Move(State.UNDEPLOYED, "withdrawn before anything was made")
-        return Move(State.UNDEPLOYING, "as wished")
+        return Move(State.UNDEPLOYING, "as requested")
     found = await _look(deployment, context)
     if found is not None and found.state.lower() in _LEAVING:
-        return Wait(_next_look(context), "the account still removes the one that had this name before")
+        return Wait(_next_look(context), "the account is still removing an earlier deployment of this name")
     if deployment.requested_at is None and found is not None:
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found is None:
@@ -70,8 +70,8 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
         return Move(State.UNDEPLOYING, f"{problem}: removing what is left", _error("not_provisioned", problem))
     if found.state.lower() == _DISABLED:
         reason = (
-            "Azure has disabled it; the portal says why. Once it is enabled, ftorch resume goes on; "
-            f"ftorch undeploy {deployment.name} removes it"
+            "Azure has disabled it; the portal says why. Once it is enabled, run: ftorch resume. To remove it: "
+            f"ftorch undeploy {deployment.name}"
         )
         return Wait(_next_look(context), reason, blocked=True)
     if found.state.lower() != _SUCCEEDED:
@@ -88,9 +88,9 @@ def _being_provisioned(found: RemoteDeployment, deployment: Deployment, context:
 
 
 async def deployed(deployment: Deployment, context: Context) -> Outcome:
-    """Carry out the wish to remove it; else see that it is still there."""
+    """Carry out a request to remove it; otherwise check that it still exists."""
     if deployment.requested_action == RequestedAction.REMOVE:
-        return Move(State.UNDEPLOYING, "as wished", guard=partial(_in_use, deployment, context))
+        return Move(State.UNDEPLOYING, "as requested", guard=partial(_in_use, deployment, context))
     found = await _look(deployment, context)
     if found is None:
         return Move(State.UNDEPLOYED, _gone(deployment))
@@ -98,13 +98,13 @@ async def deployed(deployment: Deployment, context: Context) -> Outcome:
 
 
 def _in_use(deployment: Deployment, context: Context, connection: Connection) -> Wait | None:
-    """A wait where somebody uses what would be removed: asked in the transaction of the move."""
+    """A wait if somebody uses the deployment to be removed: checked in the transaction of the move."""
     is_used = live_users(connection, deployment.id, context.now())
     return Wait(_next_look(context), IN_USE, blocked=True) if is_used else None
 
 
 async def undeploying(deployment: Deployment, context: Context) -> Outcome:
-    """Ask for its end until the account does not have it, and a request for it cannot arrive any more."""
+    """Request its removal until the account does not have it, and no request to create it can arrive any more."""
     found = await _look(deployment, context)
     ended = State.FAILED if deployment.error_code else State.UNDEPLOYED
     if found is None:
@@ -118,7 +118,7 @@ async def undeploying(deployment: Deployment, context: Context) -> Outcome:
         _require_held(deployment, context)
         await context.management.delete(deployment.name)
         crash_point("after-deployment-delete")
-    return Wait(_next_look(context), "the account removes it")
+    return Wait(_next_look(context), "the account is removing it")
 
 
 Step = Callable[[Deployment, Context], Awaitable[Outcome]]
@@ -131,12 +131,12 @@ STEPS: Mapping[State, Step] = {
 
 
 def is_same_model(found: str, wanted: str | None) -> bool:
-    """Whether the account's model is the wanted one; where no version was asked for, Azure chose one."""
+    """Whether the account's model is the requested one; if no version was requested, Azure chose one."""
     return wanted is not None and (found == wanted or is_version_of(found, wanted))
 
 
 def is_model(connection: Connection, endpoint: str, found: str, wanted: str) -> bool:
-    """The same for what may be a checkpoint, which the account knows by its id."""
+    """The same for a possible checkpoint, which the account knows by its id."""
     return is_same_model(found, wanted) or found == records.checkpoint_id(connection, endpoint, wanted)
 
 
@@ -159,7 +159,7 @@ def _is_its_model(found: RemoteDeployment, deployment: Deployment, context: Cont
 
 
 def _may_arrive(deployment: Deployment, context: Context) -> bool:
-    """Whether a request whose answer nobody has seen may yet make it: what is not there now may come."""
+    """Whether an unconfirmed request may still create it: it may appear later."""
     if deployment.id in context.arrived or deployment.provisioned_at is not None or deployment.made_elsewhere:
         return False
     asked = deployment.requested_at
@@ -180,17 +180,17 @@ async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
         wait = _model_not_known_yet(error, deployment, context) or _role_not_held_yet(error, deployment, context)
         if wait is not None:
             return wait
-        # An earlier request without an answer may have made it all the same.
+        # An earlier unanswered request may have created it.
         to = State.FAILED if is_first else State.UNDEPLOYING
         return Move(to, str(error), _error(str(error.facts["code"]), str(error)))
     finally:
         crash_point("after-deployment-put")
     context.arrived.add(deployment.id)
-    return Wait(_next_look(context), "asked for; Azure provisions it")
+    return Wait(_next_look(context), "requested; Azure is provisioning it")
 
 
 def _model_not_known_yet(error: EndpointError, deployment: Deployment, context: Context) -> Wait | None:
-    """Azure refuses a model for some minutes after its training, as one that it does not support."""
+    """For some minutes after its training, Azure refuses a model as unsupported."""
     if str(error.facts["code"]).lower() != _MODEL_NOT_KNOWN or deployment.run_id is None:
         return None
     with context.database.read() as connection:
@@ -210,7 +210,7 @@ def _role_not_held_yet(error: EndpointError, deployment: Deployment, context: Co
     if context.now() >= until:
         return None
     reason = (
-        f"Azure refuses it ({_said(error)}); a new role takes minutes to hold: asking again until {_clock(until)}"
+        f"Azure refuses it ({_said(error)}); a new role takes minutes to work; asking again until {_clock(until)}"
     )
     return Wait(_next_look(context), reason)
 
@@ -226,7 +226,8 @@ def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:
 
 
 def _require_held(deployment: Deployment, context: Context) -> None:
-    """Who slept past its lease must not act on what it saw before: the name may be another deployment's by now."""
+    """After a lease has expired, this process must not act on what it saw: the name may be another deployment's
+    now."""
     with context.database.read() as connection:
         is_held = DEPLOYMENTS.holds(connection, deployment, context.owner, context.now())
     if not is_held:
@@ -234,9 +235,9 @@ def _require_held(deployment: Deployment, context: Context) -> None:
 
 
 def _intend(deployment: Deployment, context: Context) -> Deployment:
-    """From here on the account may hold it, whatever becomes of the request."""
+    """From this point the account may have it, whatever the outcome of the request."""
     with context.database.write(durable=True) as connection:
-        changes = {"requested_at": context.now(), "reason": "asking for it"}
+        changes = {"requested_at": context.now(), "reason": "requesting it"}
         noted = DEPLOYMENTS.note(connection, deployment, context.owner, context.now(), changes)
         crash_point("before-commit-deployment-intent")
     crash_point("after-commit-deployment-intent")
@@ -250,15 +251,15 @@ async def _ask_it(deployment: Deployment, context: Context) -> Outcome:
     if problem is None:
         return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": context.now()})
     until = since + READY_SECONDS
-    reason = f"Azure says Succeeded, and it does not answer yet: {problem}"
+    reason = f"Azure says Succeeded, but it does not answer yet: {problem}"
     if context.now() <= until:
         return Wait(_next_look(context), f"{reason}; asking until {_clock(until)}", {"provisioned_at": since})
     return Wait(_next_look(context), reason, {"provisioned_at": since}, blocked=True)
 
 
 async def _no_answer(deployment: Deployment, context: Context) -> str | None:
-    """Why a short chat request got no completion; None where it got one. A new deployment is refused in many ways
-    before it answers: 404, 400 DeploymentNotReady, 403, 424, 429, 503."""
+    """Why a short chat request got no completion; None if it got one. A new deployment refuses in many ways before
+    it answers: 404, 400 DeploymentNotReady, 403, 424, 429, 503."""
     request = {"model": deployment.name, "messages": list(_PROBE)}
     crash_point("before-deployment-probe")
     try:
@@ -280,7 +281,7 @@ def _said(error: EndpointError) -> str:
 
 
 def _clock(moment: float) -> str:
-    """A time of the day here, as on a clock."""
+    """A local time of day."""
     return f"{datetime.fromtimestamp(moment).astimezone():%H:%M}"
 
 
@@ -294,18 +295,18 @@ def _error(code: str, message: str) -> Mapping[str, Any]:
 
 def _taken(found: RemoteDeployment) -> str:
     return (
-        f"the account has a deployment of the name {found.name} ({found.model}), which this record did not make; "
-        "it was left alone. Give another --name"
+        f"the account has a deployment of the name {found.name} ({found.model}) that this record did not make; "
+        "it was left unchanged. Choose another --name"
     )
 
 
 def _replaced(found: RemoteDeployment) -> str:
-    return f"the account has another model under this name now, {found.model}; it was left alone"
+    return f"the account has another model under this name now, {found.model}; it was left unchanged"
 
 
 def _gone(deployment: Deployment) -> str:
     usual = "after 24 hours, as DeveloperTier ends" if deployment.sku == "DeveloperTier" else "after 15 days unused"
     return (
-        f"gone from the account without ftorch: removed by somebody, or by Azure {usual}; "
+        f"no longer on the account: removed by somebody else, or by Azure {usual}; "
         f"deploy it again: ftorch deploy {deployment.run_id or deployment.model}"
     )

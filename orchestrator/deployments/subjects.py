@@ -1,4 +1,4 @@
-"""What is to be deployed: from a job file, a run or a model's name to one model on one endpoint."""
+"""What to deploy: from a job file, a run or a model's name to one model on one endpoint."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Subject:
     model: str
     run: Run | None
     step: int | None = None
-    """Of the checkpoint, where it is one."""
+    """Of the checkpoint, if it is one."""
     settings: Settings | None = None
-    """What the job file says of its deployment."""
+    """The job file's deployment settings."""
 
 
 def find_subject(
     ledger: Ledger, target: str, *, endpoint: str | None = None, checkpoint: int | None = None
 ) -> Subject:
-    """What the target means: a job file, the id or name of a run, or a model; `endpoint` is needed for a model that
-    no recorded run made, where there is more than one.
+    """The model of a target: a job file, the id or name of a run, or a model; `endpoint` is needed for a model
+    without a recorded run, if there are several endpoints.
 
     Raises what `load_job_file` raises, AmbiguousRun, UnknownEndpoint, DeploymentNotPossible, NeedsNoDeployment.
     """
@@ -49,7 +49,7 @@ def find_subject(
 
 
 def settings_of(run: Run) -> Settings | None:
-    """What the run's job file says of its deployment, where the file is still there and says something."""
+    """The deployment settings of the run's job file, if the file still exists and has any."""
     try:
         job = load_job_file(Path(run.job_file))
     except FtorchError:
@@ -90,9 +90,7 @@ def _of_model(ledger: Ledger, model: str, endpoint: str | None) -> Subject:
     if endpoint is None:
         managed = [each.name for each in ledger.workspace.endpoints.values() if each.type == "azure"]
         if len(managed) != 1:
-            problem = (
-                "there is no run or recorded model of that name; for a model of the account, name its endpoint"
-            )
+            problem = "there is no run or recorded model of that name; for another model, name its endpoint"
             raise DeploymentNotPossible(what=f'"{model}"', problem=f"{problem}: --endpoint NAME")
         endpoint = managed[0]
     config = ledger.workspace.endpoint(endpoint)

@@ -1,4 +1,4 @@
-"""Who uses a deployment: processes that evaluate keep saying so, and nobody removes it under them."""
+"""Who uses a deployment: processes that evaluate renew their use, and it is not removed while in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def live_users(connection: Connection, deployment_id: str, now: float) -> list[s
 
 
 def begin_using(connection: Connection, deployment_id: str, owner: str, now: float) -> None:
-    """Say it in the transaction that found or made the deployment; `kept_in_use` goes on saying it."""
+    """Record the use in the transaction that found or made the deployment; `kept_in_use` renews it."""
     store.use(connection, deployment_id, owner, now + LEASE_SECONDS)
 
 
@@ -30,12 +30,12 @@ def begin_using(connection: Connection, deployment_id: str, owner: str, now: flo
 async def kept_in_use(
     database: Database, ids: Collection[str], owner: str, now: Callable[[], float]
 ) -> AsyncIterator[None]:
-    """Go on saying that this process uses these deployments, and take that back in the end."""
+    """Renew this process's use of these deployments, and end it when done."""
 
     async def keep() -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DatabaseBusy), database.write() as connection:  # the next turn is soon enough
+            with suppress(DatabaseBusy), database.write() as connection:  # the next renewal is soon enough
                 for deployment_id in ids:
                     store.use(connection, deployment_id, owner, now() + LEASE_SECONDS)
 

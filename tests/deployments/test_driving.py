@@ -62,9 +62,9 @@ async def test_the_wait_is_told_once_for_each_reason(rig: Rig, account: FakeAcco
     assert requested is not None
     assert provisioned is not None
     assert rig.heard.notes == [
-        "asked for; Azure provisions it",
+        "requested; Azure is provisioning it",
         f"Azure says Creating; looking until {clock_at(requested + steps.PROVISION_SECONDS)}",
-        "Azure says Succeeded, and it does not answer yet: not there yet; "
+        "Azure says Succeeded, but it does not answer yet: not there yet; "
         f"asking until {clock_at(provisioned + steps.READY_SECONDS)}",
     ]
     assert rig.heard.moves == ["deployed"]
@@ -368,7 +368,7 @@ async def test_one_that_was_removed_behind_our_back_is_noticed(rig: Rig, account
     await rig.drive(deployed)
     gone = rig.reread(deployed)
     assert gone.state == "undeployed"
-    assert "without ftorch" in gone.reason
+    assert "no longer on the account" in gone.reason
     assert f"ftorch deploy {MODEL}" in gone.reason
 
 
@@ -497,7 +497,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(rig: Rig, account: Fa
     while not account.made:
         await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert rig.reread(recorded).reason == "asking for it"
+    assert rig.reread(recorded).reason == "requesting it"
     account.put = put  # type: ignore[method-assign]
     await work
     assert rig.reread(recorded).state == "deployed"

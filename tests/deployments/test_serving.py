@@ -203,6 +203,6 @@ def test_what_will_be_made_is_said_before_with_its_cost(rig: Rig) -> None:
     assert "DeveloperTier, hosted at no charge" in said
     assert "removed afterwards" in said
     [kept] = notes(rig.ledger, rig.config, [MODEL], keep=True)
-    assert "it stays, as --keep says, until Azure removes it after 24 hours" in kept
+    assert "it is kept (--keep), until Azure removes it after 24 hours" in kept
     rig.record()
     assert notes(rig.ledger, rig.config, [MODEL]) == []
