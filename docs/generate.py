@@ -87,7 +87,8 @@ def _shortened(value: Any, depth: int) -> Any:
         return "…"
     if isinstance(value, dict):
         return {key: _shortened(each, depth - 1) for key, each in value.items()}
-    return [_shortened(value[0], depth - 1), *(["…"] if len(value) > 1 else [])]
+    first = _shortened(value[0], depth - 1)
+    return [first, "…"] if len(value) > 1 and first != "…" else [first]
 
 
 def _code(text: str) -> str:
