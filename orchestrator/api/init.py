@@ -233,7 +233,7 @@ def _reference(checked: CheckedSource) -> str | None:
 
 
 def _require_valid(draft: NewJob, job_file: Path, options: InitOptions) -> None:
-    given = {("name",): options.name, ("model",): options.model}
+    given: dict[tuple[str, ...], str | None] = {("name",): options.name, ("model",): options.model}
     named = {key: f"--{key[0]} {value}" for key, value in given.items() if value is not None}
     document = tomllib.loads(job_text(draft, job_file.name))
     document["data"]["training_file"] = "still to be chosen"

@@ -103,7 +103,8 @@ def _of_python(source: str) -> list[Entry]:
     from orchestrator.tools.functions import place_of
     from orchestrator.tools.sources import load_tools
 
-    return [Entry(place_of(tool.function), tool.definition) for tool in load_tools([source])]
+    tools = load_tools([source])
+    return [Entry(place_of(tool.function), tool.definition) for tool in tools if tool.function is not None]
 
 
 # --- Tool definitions --------------------------------------------------------------------------------------------
