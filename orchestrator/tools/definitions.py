@@ -96,4 +96,7 @@ def _of_rows(content: bytes) -> Iterator[Mapping[str, Any]]:
 
 def _once(functions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each function as it is first defined: the rows of a training file repeat their tools."""
-    return list({str(each.get("name")): each for each in reversed(list(functions))}.values())[::-1]
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in functions:
+        found.setdefault(str(each.get("name")), each)
+    return list(found.values())

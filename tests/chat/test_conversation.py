@@ -13,6 +13,7 @@ from orchestrator.chat.conversation import Conversation, Fate, Outcome, Reply
 from orchestrator.chat.terms import Terms
 from orchestrator.errors import CallNotAllowed, NoAnswer, StillCalling
 from orchestrator.tools.calls import ReadyCall
+from orchestrator.tools.definitions import defined_tools
 from orchestrator.tools.functions import tool_of
 
 PRICES = {"MSFT": 511.29}
@@ -301,3 +302,35 @@ def test_refusals_and_cut_answers_are_told_apart(begin: Begin) -> None:
     chat = begin(Model())
     chat.ask = lambda _: {"choices": [{"message": saying("It is"), "finish_reason": "length"}]}
     assert chat.say("Go").cut
+
+
+def defined(*functions: Any) -> tuple[Any, ...]:
+    """The tools of these functions, as definitions alone."""
+    return defined_tools([tool_of(each).definition["function"] for each in functions], "train.jsonl")
+
+
+def test_calls_without_functions_are_shown_and_end_the_turn(begin: Begin) -> None:
+    model = Model(calling(("get_price", {"ticker": "A"})), saying("Hello"))
+    host = Host("get_price")
+    chat = begin(model, host, tools=defined(get_price))
+    reply = chat.say("A?")
+    assert (fates(reply), reply.text, CALLED, len(model.asked)) == ([Fate.SHOWN], "", [], 1)
+    assert [outcome.arguments for outcome in reply.calls] == [{"ticker": "A"}]
+    assert chat.say("Hi").text == "Hello"
+    assert told(model) == ["The call was not executed."]
+
+
+def test_a_result_that_the_user_gives_goes_to_the_model(begin: Begin) -> None:
+    model = Model(calling(("get_price", {"ticker": "A"}), ("sell", {"ticker": "A"})), saying("It is 3."))
+    host = Host()
+    host.results = ["3", None]
+    reply = begin(model, host, tools=defined(get_price, sell)).say("A?")
+    assert (fates(reply), reply.text, reply.calls) == ([Fate.GIVEN, Fate.SHOWN], "It is 3.", ())
+    assert told(model) == ["3", "The call was not executed."]
+
+
+def test_an_invalid_call_without_a_function_is_a_finding_and_not_tried_again(begin: Begin) -> None:
+    model = Model(calling(("get_price", {"symbol": "A"})))
+    reply = begin(model, tools=defined(get_price)).say("A?")
+    assert (fates(reply), len(model.asked)) == ([Fate.REFUSED], 1)
+    assert reply.calls[0].problem == 'get_price takes no "symbol"'

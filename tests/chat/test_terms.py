@@ -13,7 +13,8 @@ from orchestrator.chat.targets import Target
 from orchestrator.chat.terms import ChatOptions, Terms, agree
 from orchestrator.config import find_workspace
 from orchestrator.dataset.files import inspect_file
-from orchestrator.dataset.shorten import in_variant
+from orchestrator.dataset.shorten import cut_of, in_variant
+from orchestrator.errors import NoSuchTool
 from orchestrator.store.runs import Run
 from orchestrator.tools.functions import tool_of
 
@@ -146,3 +147,31 @@ def test_preference_data_is_read_too(agreed: Callable[..., Terms]) -> None:
     preferred = {"input": source, "preferred_output": [], "non_preferred_output": []}
     terms = agreed([preferred])
     assert (terms.system, terms.fields["parallel_tool_calls"], terms.notes) == (SYSTEM, False, ())
+
+
+def without_tools(home: Path, make_run: Callable[..., Run], rows: list[dict[str, Any]], **options: Any) -> Terms:
+    path = home / "train.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    run = make_run(training_path="train.jsonl", training_sha256=inspect_file(path).sha256)
+    target = Target("ft:x", find_workspace().endpoint("local"), run, frozenset())
+    return agree(target, [], ChatOptions(**options))
+
+
+def test_without_tools_the_definitions_of_training_are_sent_as_they_are(
+    home: Path, make_run: Callable[..., Run]
+) -> None:
+    short = in_variant(row(), "no-descriptions")
+    terms = without_tools(home, make_run, [short, row(tools=[tool_of(sell).definition])])
+    assert terms.fields["tools"] == [*short["tools"], tool_of(sell).definition]
+    assert (terms.tools_from, terms.executes, terms.notes) == ("train.jsonl", False, ())
+
+
+def test_what_is_dropped_is_not_sent_and_noted(home: Path, make_run: Callable[..., Run]) -> None:
+    terms = without_tools(home, make_run, [row()], drop=cut_of(["descriptions"]))
+    assert terms.fields["tools"] == in_variant(row(), "no-descriptions")["tools"]
+    assert "these requests have definitions without descriptions" in terms.notes[0]
+    both = [row(tools=[tool_of(get_price).definition, tool_of(sell).definition])]
+    terms = without_tools(home, make_run, both, drop=cut_of(["tool:sell"]))
+    assert [tool["function"]["name"] for tool in terms.fields["tools"]] == ["get_price"]
+    with pytest.raises(NoSuchTool, match='"sel"; did you mean "sell"'):
+        without_tools(home, make_run, both, drop=cut_of(["tool:sel"]))
