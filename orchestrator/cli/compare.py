@@ -58,7 +58,12 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "--metric", type=click.Choice(SCORES), default="call_accuracy", show_default=True, help="Rank by this metric."
+    "--metric",
+    type=click.Choice(SCORES),
+    metavar="METRIC",
+    default="call_accuracy",
+    show_default=True,
+    help=f"Rank by this metric: {', '.join(SCORES)}.",
 )
 @click.option("--remove", metavar="MODEL", help="Take a model off the leaderboard; its answers stay recorded.")
 @click.option("--restore", metavar="MODEL", help="Put a removed model back.")

@@ -11,7 +11,9 @@ from orchestrator.cli.output import INTERRUPTED
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="Listen on this port; 0 takes any free one.")
+@click.option(
+    "--port", metavar="N", default=8000, show_default=True, help="Listen on this port; 0 takes any free one."
+)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -33,6 +35,7 @@ from orchestrator.cli.output import INTERRUPTED
 @click.option(
     "--at-once",
     type=click.IntRange(1, 64),
+    metavar="N",
     help="Train this many jobs at the same time.  [default: 2, with --azure 1]",
 )
 @click.option(

@@ -56,7 +56,7 @@ def list_sweeps(as_json: bool) -> None:
 @_name
 @_endpoint
 @click.option("--all", "show_all", is_flag=True, help="Show every point and trial, not only one screen of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the sweep as a JSON object.")
 def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None:
     """Show the ranking of a sweep and the effect of each setting.
 
@@ -74,11 +74,12 @@ def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None
 @sweep.command()
 @_name
 @_endpoint
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the best trial as a JSON object.")
 def best(name: str, endpoint: str | None, as_json: bool) -> None:
     """Print the model id of the best trial, alone on stdout.
 
-    It is the trial's better checkpoint if one is better. While trials are running it is the best so far.
+    If a checkpoint of that trial is better than its final model, it is the checkpoint's. While trials are running,
+    it is the best so far.
     """
     with open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
@@ -104,7 +105,11 @@ def _best_model(found: Overview) -> str:
 @_name
 @_endpoint
 @click.option(
-    "--trials", type=click.IntRange(min=1), required=True, help="Extend the sweep to this many trials in all."
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    required=True,
+    help="Extend the sweep to this many trials in all.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
 @click.option("--again", is_flag=True, help="Train combinations again that other runs have trained.")

@@ -90,7 +90,7 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
     ftorch data convert old.jsonl -o train.jsonl
     ftorch data convert calls.csv -o train.jsonl --tools tools.json \\
         --prompt-column text --call-column function --arguments-column args
-    ftorch data convert pairs.jsonl -o train.jsonl --to tools   (DPO to supervised)
+    ftorch data convert pairs.jsonl -o train.jsonl --to tools
     """
     from orchestrator.dataset.checking.filesets import purpose_in_name
     from orchestrator.dataset.convert import check_converted, convert_file, write_names

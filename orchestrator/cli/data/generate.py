@@ -52,6 +52,7 @@ def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--max-cost-usd",
                 type=click.FloatRange(min=0, min_open=True),
+                metavar="USD",
                 help="Stop before the cost exceeds this amount.",
             ),
             click.option(
@@ -61,11 +62,19 @@ def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--offline", is_flag=True, help="Ask no model: take the words from templates, and mark each row."
             ),
             click.option(
-                "--attempts", type=click.IntRange(1, 10), help="Ask this often for requests that fail a check."
+                "--attempts",
+                type=click.IntRange(1, 10),
+                metavar="N",
+                help="Ask this often for requests that fail a check.",
             ),
-            click.option("--temperature", type=click.FloatRange(0, 2), help="Set the teacher's temperature."),
             click.option(
-                "--max-concurrency", type=click.IntRange(1, 500), help="Send this many requests at the same time."
+                "--temperature", type=click.FloatRange(0, 2), metavar="T", help="Set the teacher's temperature."
+            ),
+            click.option(
+                "--max-concurrency",
+                type=click.IntRange(1, 500),
+                metavar="N",
+                help="Send this many requests at the same time.",
             ),
             click.option(
                 "--plain-json", is_flag=True, help="Do not ask for structured output, which some hosts refuse."
@@ -79,7 +88,9 @@ def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            click.option("--seed", type=click.IntRange(0), help="Draw values and styles with this seed."),
+            click.option(
+                "--seed", type=click.IntRange(0), metavar="N", help="Draw values and styles with this seed."
+            ),
             click.option(
                 "--against",
                 metavar="FILE",
@@ -108,22 +119,37 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="Write the training data to this file."
 )
 @click.option(
-    "--per-call", type=click.IntRange(1, 100), help="Write this many requests for each call.  [default: 2]"
+    "--per-call",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Write this many requests for each call.  [default: 2]",
 )
 @click.option(
     "--per-function",
     type=click.IntRange(0),
+    metavar="N",
     help="Write at least this many requests for each function.  [default: 6]",
 )
 @click.option(
-    "--reject", type=click.IntRange(0), help="Write this many requests to refuse.  [default: 15 % of the others]"
+    "--reject",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Write this many requests to refuse.  [default: 15 % of the others]",
 )
-@click.option("--missing", type=click.IntRange(0), help="Write this many requests that lack a required value.")
-@click.option("--parallel", type=click.IntRange(0), help="Write requests for this many combinations of functions.")
-@click.option("--turns", type=click.IntRange(0), help="Write this many conversations of two requests.")
+@click.option(
+    "--missing", type=click.IntRange(0), metavar="N", help="Write this many requests that lack a required value."
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Write requests for this many combinations of functions.",
+)
+@click.option("--turns", type=click.IntRange(0), metavar="N", help="Write this many conversations of two requests.")
 @click.option(
     "--full-up-to",
     type=click.IntRange(1),
+    metavar="N",
     help="Make all calls of a function that has this many or fewer.  [default: 64]",
 )
 @click.option("--styles", type=parse_names, metavar="NAME,…", help=f"Write in these styles: {', '.join(_STYLES)}.")
@@ -137,10 +163,16 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--when-missing", type=click.Choice(["ask", "reject"]), help="Answer a request that lacks a value this way."
 )
 @click.option(
-    "--validation", type=click.FloatRange(0, 1, max_open=True), help="Put this share into a validation file."
+    "--validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Put this share into a validation file.",
 )
 @click.option(
-    "--evaluation", type=click.FloatRange(0, 1, max_open=True), help="Put this share into an evaluation file."
+    "--evaluation",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Put this share into an evaluation file.",
 )
 @_teacher_options
 @_output_options
@@ -194,6 +226,7 @@ def generate(source: str, output: Path | None, **given: Any) -> None:
     "--per-case",
     "per_call",
     type=click.IntRange(1, 100),
+    metavar="N",
     help="Make this many examples for each failed case.  [default: 2]",
 )
 @_teacher_options
