@@ -177,7 +177,7 @@ def test_a_wish_that_makes_no_sense_is_a_usage_error(home: Path) -> None:
     (home / "ftorch.toml").write_text("")
     done = ftorch("evaluate", "jobs/greet.toml", "--variants", "short")
     assert done.exit_code == 2
-    assert '"short" is none of full, no-descriptions, no-parameters, no-tools' in done.stderr
+    assert '"short" is not one of full, no-descriptions, no-parameters, no-tools' in done.stderr
     assert ftorch("evaluate", "jobs/greet.toml").exit_code == 2
     assert "No evaluations yet" in ftorch("leaderboard").stderr
 

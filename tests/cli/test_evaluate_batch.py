@@ -90,7 +90,7 @@ def test_wishes_that_exclude_each_other_are_a_usage_error(
     monkeypatch.chdir(project.root)
     done = ftorch("evaluate", "jobs/greet.toml", "--batch", "--twice")
     assert done.exit_code == 2
-    assert "--batch and --twice exclude each other" in done.stderr
+    assert "--batch and --twice can't be combined" in done.stderr
 
 
 def test_a_batch_is_priced_by_its_own_prices(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

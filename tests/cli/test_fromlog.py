@@ -47,8 +47,8 @@ def test_with_a_job_file_its_data_is_respected_and_its_models_are_asked(project:
 def test_what_makes_no_sense_is_said_and_writes_nothing(project: Project) -> None:
     for words, sentence in [
         ((), "name what to evaluate: a job file, a run or a model"),
-        (("jobs/greet.toml", "--out-cases", "a.jsonl"), "these options go with --from-log LOG"),
-        (("--from-log", "log.jsonl", "--file", "a.jsonl"), "--file and --from-log exclude each other"),
+        (("jobs/greet.toml", "--out-cases", "a.jsonl"), "--case-share need --from-log LOG"),
+        (("--from-log", "log.jsonl", "--file", "a.jsonl"), "--file and --from-log can't be combined"),
         (("--from-log", "nolog.jsonl"), "There is no data file nolog.jsonl"),
         (("--from-log", "log.jsonl", "--out-cases", "log.jsonl"), "log.jsonl is there already"),
     ]:
