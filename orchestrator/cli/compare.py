@@ -35,8 +35,11 @@ def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
     """Compare two models case by case, from recorded answers.
 
     Shows the cases that the second model broke and fixed, and the tools it mixed up. Nothing is asked; ftorch
-    evaluate does that. A run's id or name means its model. If a model was asked with shortened definitions, name
-    what was dropped behind an @: drone@descriptions,parameters or drone@no-parameters.
+    evaluate does that. A run's id or name means its model.
+
+    To name the tool definitions, put what was dropped behind an @: drone@descriptions,parameters or
+    drone@no-parameters. Without @, a tuned model is compared as it was trained, any other with the fullest
+    definitions that it was asked with.
     """
     from orchestrator.evaluation.versus import compare_models
     from orchestrator.ledger import open_ledger

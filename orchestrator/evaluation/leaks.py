@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from orchestrator.dataset.checking.checks import check_file
-from orchestrator.dataset.files import inspect_file
 from orchestrator.dataset.profile.leaks import leaks_between
 from orchestrator.dataset.profile.prompts import Prompts
-from orchestrator.errors import CasesInTraining, DataFileEmpty, DataFileNotFound, DataFileUnreadable
+from orchestrator.errors import CasesInTraining
 from orchestrator.evaluation.casefile import CaseFile
 from orchestrator.evaluation.subjects import Subject
+from orchestrator.evaluation.trained import is_unchanged
 from orchestrator.jobfile.addresses import is_address
 
 _SHOWN = 5
@@ -23,9 +23,9 @@ def compare_with_training(cases: CaseFile, subject: Subject, *, allow_leak: bool
     Raises CasesInTraining where one holds the very same, unless `allow_leak`: then that is a note as well.
     """
     for path, sha256 in {run.training_path: run.training_sha256 for run in subject.runs}.items():
-        if not _is_unchanged(Path(path), sha256):
-            why = "was not read here" if is_address(path) else "is gone or changed"
-            yield f"the training file {path} {why}, so nobody can tell whether it holds these cases"
+        if not is_unchanged(Path(path), sha256):
+            why = "was read elsewhere" if is_address(path) else "has moved or changed"
+            yield f"the training file {path} {why}: no check whether it holds these cases"
             continue
         yield from _notes(cases, Path(path), allow_leak)
 
@@ -45,20 +45,13 @@ def _notes(cases: CaseFile, training: Path, allow_leak: bool) -> Iterator[str]:
         facts = {"path": cases.path, "count": len(same), "of": cases.cases, "training": training}
         raise CasesInTraining(**facts, where=where + more)
     if same:
-        yield f"{len(same)} of {cases.cases} cases stand in {training} too: right answers to them prove nothing"
+        yield f"{len(same)} of {cases.cases} cases also appear in {training}: right answers to them prove nothing"
     if near:
         first = near[0]
         yield (
             f"{len(near)} of {cases.cases} cases are nearly the same as examples of {training}; "
             f"the first: line {first.line} is like line {first.other_line} there"
         )
-
-
-def _is_unchanged(path: Path, sha256: str) -> bool:
-    try:
-        return inspect_file(path).sha256 == sha256
-    except (DataFileNotFound, DataFileUnreadable, DataFileEmpty):
-        return False
 
 
 def _prompts(path: Path) -> Prompts:

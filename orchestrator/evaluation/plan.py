@@ -21,6 +21,7 @@ from orchestrator.evaluation.cases import Case, read_cases
 from orchestrator.evaluation.leaks import compare_with_training
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.evaluation.subjects import Candidate, Subject, candidates, find_subject
+from orchestrator.evaluation.trained import definition_warnings
 from orchestrator.jobfile import Evaluation as Settings, Override
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
@@ -58,6 +59,8 @@ class Plan:
     """What is under way is to be asked all the same, and counts as missing."""
     keep: bool = False
     """Deployments that are made to ask it stay afterwards."""
+    warnings: tuple[str, ...] = ()
+    """Models that are asked with other tool definitions than those they were trained with."""
 
     @property
     def questions(self) -> int:
@@ -148,6 +151,7 @@ def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -
         in_batches=options.in_batches,
         twice=options.twice,
         keep=options.keep,
+        warnings=tuple(definition_warnings(ledger, config.name, asked, variants, path)),
     )
 
 

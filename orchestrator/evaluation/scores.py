@@ -206,6 +206,14 @@ def conditions_of(evaluation: Evaluation) -> Conditions:
     return Conditions(tuple(sorted(tools)), evaluation.scored_with)
 
 
+def asking(evaluation: Evaluation, model: str, variant: str) -> str:
+    """The command that asks a model the evaluation's file in this variant."""
+    command = ["ftorch", "evaluate", model, "--endpoint", evaluation.endpoint, "--file", evaluation.file_path]
+    command += ["--variants", variant]
+    command += [word for tool in conditions_of(evaluation).rejection_tools for word in ("--rejection-tool", tool)]
+    return shlex.join(command)
+
+
 def rescoring(evaluation: Evaluation, model: str, variants: Sequence[str], requested: Conditions) -> str:
     """The command that scores a model's recorded answers by the wished conditions, and asks nothing."""
     command = ["ftorch", "evaluate", model, "--endpoint", evaluation.endpoint, "--file", evaluation.file_path]

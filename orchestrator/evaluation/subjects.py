@@ -15,7 +15,7 @@ from orchestrator.errors import (
     OverridesWithoutJobFile,
     SeveralEndpoints,
 )
-from orchestrator.jobfile import JobFile, Override, load_job_file
+from orchestrator.jobfile import JobFile, Override, load_job_to_evaluate
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
@@ -67,7 +67,7 @@ def find_subject(
     """What the targets mean: a job file, ids or names of runs, or models; `endpoint` names another than theirs, and
     `overrides` replace settings of the job file.
 
-    Raises what `load_job_file` raises, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints,
+    Raises what `load_job_to_evaluate` raises, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints,
     OverridesWithoutJobFile.
     """
     found = [_subject(ledger, target, endpoint, overrides) for target in targets]
@@ -97,7 +97,7 @@ def candidates(subject: Subject, words: Iterable[str], ledger: Ledger) -> list[C
 
 def _subject(ledger: Ledger, target: str, endpoint: str | None, overrides: Sequence[Override]) -> Subject:
     if target.endswith(".toml"):
-        job = load_job_file(Path(target), overrides)
+        job = load_job_to_evaluate(Path(target), overrides)
         return _of_job(ledger, job, endpoint or job.endpoint)
     if overrides:
         raise OverridesWithoutJobFile(found=target)
@@ -150,7 +150,7 @@ def _of_runs(ledger: Ledger, target: str, found: Sequence[Run]) -> Subject:
 def _job_of(run: Run) -> JobFile | None:
     """The job file that the run came from, where it is still there and still one."""
     try:
-        return load_job_file(Path(run.job_file))
+        return load_job_to_evaluate(Path(run.job_file))
     except FtorchError:
         return None
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
-from orchestrator.dataset.files import inspect_file
+from orchestrator.dataset.files import inspect_file, open_as_sent
+from orchestrator.dataset.jsontext import parse_json
+from orchestrator.dataset.lines import numbered_lines
+from orchestrator.dataset.profile.fingerprints import canonical
 from orchestrator.errors import EvaluatedOtherwise, FtorchError, NotEvaluated
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.results import MetricComparison, Results, compare_series
@@ -15,21 +20,21 @@ from orchestrator.evaluation.scores import (
     ScoredAnswer,
     SeriesKey,
     SeriesScores,
+    asking,
     conditions_of,
     read_scored,
     rescoring,
     scores_of,
 )
+from orchestrator.evaluation.trained import is_unchanged, variant_of_model
 from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 
 _AT = "@"
-_Where = tuple[str, Conditions]
-"""The SHA-256 of a file, and by what rules it was scored."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """A model in a variant, and the evaluation that its answers are taken from."""
 
@@ -61,19 +66,42 @@ class ModelComparison:
     fixed: Sequence[Changed]
     confusion: Mapping[tuple[str, str], tuple[int, int]]
     """How often each model called other tools than expected, by (expected, called); the most frequent first."""
+    has_same_file: bool = True
+    """The evaluation files have the same bytes; else the same cases, with other tool definitions."""
+    notes: Sequence[str] = ()
+    """What to know before it is believed."""
 
 
 def compare_models(ledger: Ledger, first: str, second: str, file: Path | None = None) -> ModelComparison:
-    """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`, on the newest file that both were asked, by
-    the newest evaluations that were scored alike.
+    """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`.
 
-    Raises NotEvaluated where there is no such file, EvaluatedOtherwise where there is, and AmbiguousRun.
+    Their newest evaluations are taken that were scored alike, on one file or on two that differ in their tool
+    definitions only.
+    Without a variant a trained model is taken with the definitions it was trained with, any other with the fullest
+    it was asked with. Raises NotEvaluated where there are no such evaluations, EvaluatedOtherwise where they were
+    scored by different rules, and AmbiguousRun.
     """
     sides = _sides(ledger, first, second, inspect_file(file).sha256 if file else None)
     ours, theirs = (_gathered(ledger, side) for side in sides)
     broken, fixed = changed_answers(ledger, *sides)
     found = compare_series(ours, {sides[1].key: ("second", theirs)})
-    return ModelComparison(*sides, found, broken, fixed, _confusion(ours, theirs))
+    return ModelComparison(
+        *sides,
+        found,
+        broken,
+        fixed,
+        _confusion(ours, theirs),
+        has_same_file=len({side.evaluation.file_sha256 for side in sides}) == 1,
+        notes=[note for side in sides for note in _notes(ledger, side)],
+    )
+
+
+def _notes(ledger: Ledger, side: Side) -> Iterator[str]:
+    model, variant = side.key
+    trained = variant_of_model(ledger, side.evaluation.endpoint, model)
+    if trained is not None and trained != variant:
+        command = asking(side.evaluation, model, trained)
+        yield f"{model} was trained with {trained} definitions but asked with {variant}. To ask it so: {command}"
 
 
 def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
@@ -108,29 +136,83 @@ def changes_against_base(ledger: Ledger, results: Results) -> dict[SeriesKey, tu
     }
 
 
-def _sides(ledger: Ledger, first: str, second: str, sha256: str | None) -> tuple[Side, Side]:
+# --- Which evaluations ---------------------------------------------------------------------------------------
+
+
+def _sides(ledger: Ledger, first: str, second: str, on: str | None) -> tuple[Side, Side]:
     with ledger.database.read() as connection:
-        done = store.newest(connection, file_sha256=sha256)
+        done = store.newest(connection, file_sha256=on)
     ours, theirs = (_evaluated(ledger, name, done) for name in (first, second))
-    where = " on this file" if sha256 else ""
+    where = " on this file" if on else ""
     for name, found in ((first, ours), (second, theirs)):
         if not found:
-            raise NotEvaluated(key=name, where=where, advice="See: ftorch leaderboard")
-    common = next((place for place in ours if place in theirs), None)
+            raise NotEvaluated(key=name, where=where, advice=_advice(ledger, name, done))
+    cases, ranks = _CasesOf(), {side: _rank(ledger, side) for side in (*ours, *theirs)}
+    alike = [pair for pair in product(ours, theirs) if _rules(pair[0]) == _rules(pair[1])]
+    alike.sort(key=lambda pair: (ranks[pair[0]] + ranks[pair[1]], not _is_same_file(pair)))
+    common = next((pair for pair in alike if _is_same_file(pair) or cases.are_same(pair)), None)
     if common is None:
         _require_same_conditions(first, second, ours, theirs)
         advice = f"Ask both the same file: ftorch evaluate {first} {second} --file FILE"
         raise NotEvaluated(key=second, where=f" on a file that {first} was evaluated on", advice=advice)
-    return ours[common], theirs[common]
+    return common
 
 
-def _require_same_conditions(
-    first: str, second: str, ours: Mapping[_Where, Side], theirs: Mapping[_Where, Side]
-) -> None:
+def _is_same_file(pair: tuple[Side, Side]) -> bool:
+    return pair[0].evaluation.file_sha256 == pair[1].evaluation.file_sha256
+
+
+def _rules(side: Side) -> Conditions:
+    return conditions_of(side.evaluation)
+
+
+def _rank(ledger: Ledger, side: Side) -> int:
+    """How far the variant is from the one that makes a fair pair: 0 is that one."""
+    model, variant = side.key
+    trained = variant_of_model(ledger, side.evaluation.endpoint, model)
+    place = VARIANTS.index(variant)
+    return place if trained is None else 0 if variant == trained else 1 + place
+
+
+_TOOL_KEYS = ("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls")
+
+
+class _CasesOf:
+    """The cases of evaluation files without their tool definitions, read once for each file."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, str | None] = {}
+
+    def are_same(self, pair: tuple[Side, Side]) -> bool:
+        """Whether both files are still there and differ in their tool definitions only."""
+        ours, theirs = map(self._of, pair)
+        return ours is not None and ours == theirs
+
+    def _of(self, side: Side) -> str | None:
+        path, key = Path(side.evaluation.file_path), side.evaluation.file_sha256
+        if key not in self._found:
+            self._found[key] = _digest(path) if is_unchanged(path, key) else None
+        return self._found[key]
+
+
+def _digest(path: Path) -> str:
+    digest = sha256()
+    with open_as_sent(path) as stream:
+        for _, line in numbered_lines(stream):
+            if line is not None:
+                row = parse_json(line)
+                digest.update(
+                    canonical({key: value for key, value in row.items() if key not in _TOOL_KEYS}) + b"\n"
+                )
+    return digest.hexdigest()
+
+
+def _require_same_conditions(first: str, second: str, ours: Sequence[Side], theirs: Sequence[Side]) -> None:
     """Raises EvaluatedOtherwise where both were asked the same file after all."""
-    for (sha256, our_rules), our_side in ours.items():
-        for (their_sha256, their_rules), their_side in theirs.items():
-            if their_sha256 == sha256:
+    for our_side in ours:
+        for their_side in theirs:
+            if _is_same_file((our_side, their_side)):
+                our_rules, their_rules = map(_rules, (our_side, their_side))
                 # No option takes a rejection tool away, so the side that names one is the model.
                 is_theirs = bool(our_rules.rejection_tools)
                 side, requested = (their_side, our_rules) if is_theirs else (our_side, their_rules)
@@ -144,29 +226,53 @@ def _require_same_conditions(
                 )
 
 
-def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> dict[_Where, Side]:
-    """By file and conditions, newest first, the newest evaluation of what `name` means."""
+def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> list[Side]:
+    """What was evaluated of the newest model that `name` means and that was: newest first, by file, variant and
+    conditions the newest evaluation."""
+    requested, wanted = _parts(name)
+    for model in _models(ledger, requested):
+        found: dict[tuple[str, str, Conditions], Side] = {}
+        for evaluation in done:
+            if any(entry["model"] == model for entry in evaluation.settings["models"]):
+                for variant in evaluation.settings["variants"]:
+                    if wanted in ("", variant):
+                        where = (evaluation.file_sha256, variant, conditions_of(evaluation))
+                        found.setdefault(where, Side(evaluation, (model, variant)))
+        if found:
+            return list(found.values())
+    return []
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """A model and a variant; "" where none is named."""
     requested, at, variant = name.rpartition(_AT)
-    if not at or variant not in VARIANTS:
-        requested, variant = name, ""
-    model = model_named(ledger, requested)
-    found: dict[_Where, Side] = {}
-    for evaluation in done:
-        variants = evaluation.settings["variants"]
-        asked = variant or variants[0]
-        if asked in variants and any(entry["model"] == model for entry in evaluation.settings["models"]):
-            where = (evaluation.file_sha256, conditions_of(evaluation))
-            found.setdefault(where, Side(evaluation, (model, asked)))
-    return found
+    return (requested, variant) if at and variant in VARIANTS else (name, "")
+
+
+def _advice(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> str:
+    """What to do about a model that was not evaluated so."""
+    model, variant = _parts(name)
+    others = _evaluated(ledger, model, done) if variant else []
+    if others:
+        return f"To ask it so: {asking(others[0].evaluation, others[0].key[0], variant)}"
+    requested, at, unknown = name.rpartition(_AT)
+    if at and _evaluated(ledger, requested, done):
+        return f'"{unknown}" is no variant; those are {", ".join(VARIANTS)}'
+    return "See: ftorch leaderboard"
 
 
 def model_named(ledger: Ledger, name: str) -> str:
     """The model that a run yielded, where the name is one's; else the name."""
+    return _models(ledger, name)[0]
+
+
+def _models(ledger: Ledger, name: str) -> list[str]:
+    """The models that the runs of a name yielded, newest first; else the name itself."""
     try:
         trained = [run.fine_tuned_model for run in ledger.runs(name) if run.fine_tuned_model]
     except FtorchError:
-        return name
-    return trained[0] if trained else name
+        return [name]
+    return trained or [name]
 
 
 def _gathered(ledger: Ledger, side: Side) -> SeriesScores:

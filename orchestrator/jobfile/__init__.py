@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.jobfile.job import JobFile
-from orchestrator.jobfile.loading import job_from_document, load_job_file
+from orchestrator.jobfile.loading import job_from_document, load_job_file, load_job_to_evaluate
 from orchestrator.jobfile.overrides import Override, overrides_of
 from orchestrator.jobfile.sweep import (
     Asha,
@@ -63,5 +63,6 @@ __all__ = [
     "Value",
     "job_from_document",
     "load_job_file",
+    "load_job_to_evaluate",
     "overrides_of",
 ]

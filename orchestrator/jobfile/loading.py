@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,42 @@ from orchestrator.jobfile.problems import Problem, absence, explain, in_file_ord
 from orchestrator.jobfile.tables import Data
 from orchestrator.tomlsource import TomlSource, read_toml
 
+_DATA = [("data", key) for key in Data.model_fields]
+_CASES = ("evaluation", "file")
+
 
 def load_job_to_generate(path: Path) -> JobFile:
     """Read, parse and validate a job file with a `[generate]` table, whose data files need not be there yet.
 
     Raises what `load_job_file` raises, and InvalidJobFile where there is no such table.
     """
-    return load_job_file(path, to_generate=True)
+    return _load(path, _to_generate)
 
 
-def load_job_file(path: Path, overrides: Sequence[Override] = (), *, to_generate: bool = False) -> JobFile:
+def load_job_to_evaluate(path: Path, overrides: Sequence[Override] = ()) -> JobFile:
+    """Read, parse and validate a job file whose training files may have moved since its model was trained.
+
+    Raises what `load_job_file` raises.
+    """
+    return _load(path, lambda source: _missing_files(source, [_CASES]), overrides)
+
+
+def load_job_file(path: Path, overrides: Sequence[Override] = ()) -> JobFile:
     """Read, parse and validate a job file, with the settings that the command line replaces.
 
     Raises JobFileNotFound, TomlSyntaxError, TomlUnreadable, or InvalidJobFile, whose `problems` name file, line,
     key, what was found and what is allowed, all of them at once.
     """
+    return _load(path, _all_missing, overrides)
+
+
+def _load(path: Path, look: Callable[[TomlSource], list[Problem]], overrides: Sequence[Override] = ()) -> JobFile:
     try:
         source = read_toml(path)
     except FileNotFoundError as error:
         raise JobFileNotFound(path=path) from error
     source = with_overrides(source, overrides)
-    problems = _to_generate(source) if to_generate else _missing_files(source)
+    problems = look(source)
     try:
         job = job_from_document(source.data, path)
     except ValidationError as error:
@@ -85,17 +100,18 @@ def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
     return [problem(source, ("azure", "deployment"), finding)]
 
 
+def _all_missing(source: TomlSource) -> list[Problem]:
+    return [*_missing_files(source, [*_DATA, _CASES]), *_missing_validation(source)]
+
+
 def _to_generate(source: TomlSource) -> list[Problem]:
     if isinstance(source.data.get("generate"), dict):
         return []
     return [problem(source, (), "there is no [generate] table that says what data is made of")]
 
 
-def _missing_files(source: TomlSource) -> list[Problem]:
-    """What the file system and the method say about files; of values of a wrong type, pydantic tells."""
-    data, method = source.data.get("data"), source.data.get("method")
-    data = data if isinstance(data, dict) else {}
-    named = [("data", key) for key in Data.model_fields] + [("evaluation", "file")]
+def _missing_files(source: TomlSource, named: Sequence[tuple[str, str]]) -> list[Problem]:
+    """What the file system says about the files under these keys; of values of a wrong type, pydantic tells."""
     problems = []
     make_it = f"; make it: ftorch data generate {source.path}" if "generate" in source.data else ""
     for key in named:
@@ -104,10 +120,16 @@ def _missing_files(source: TomlSource) -> list[Problem]:
             problems.append(problem(source, key, f"{'.'.join(key)} {place.problem}"))
         elif isinstance(place, Path) and not os.path.exists(place):
             problems.append(problem(source, key, f"{'.'.join(key)}: {absence(place)}{make_it}"))
-    if isinstance(method, dict) and method.get("type") == "reinforcement" and "validation_file" not in data:
-        sentence = 'method.type "reinforcement" needs a validation file; set data.validation_file'
-        problems.append(problem(source, ("method", "type"), sentence))
     return problems
+
+
+def _missing_validation(source: TomlSource) -> list[Problem]:
+    data, method = source.data.get("data"), source.data.get("method")
+    has_file = isinstance(data, dict) and "validation_file" in data
+    if has_file or not isinstance(method, dict) or method.get("type") != "reinforcement":
+        return []
+    sentence = 'method.type "reinforcement" needs a validation file; set data.validation_file'
+    return [problem(source, ("method", "type"), sentence)]
 
 
 def _named_place(source: TomlSource, table: str, key: str) -> Path | Address | None:

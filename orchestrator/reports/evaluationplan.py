@@ -16,6 +16,8 @@ def print_evaluation_plan(plan: Plan, console: Console) -> None:
     """Whom, what and how often is asked, how much of it is answered already, and what the rest may cost."""
     console.print(f"Evaluation: {printable(plan.subject.name)} on {plan.config.name}", style="bold")
     console.print(facts(_facts(plan)))
+    for warning in plan.warnings:
+        console.print(f"Warning: {printable(warning)}", style="yellow", soft_wrap=True)
     for note in plan.notes:
         console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)
 

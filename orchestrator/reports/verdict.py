@@ -39,19 +39,19 @@ def headline(results: Results) -> ScoreName:
 def _of_one(each: MetricComparison, results: Results) -> list[str]:
     same = (other for other in results.comparisons if (other.model, other.variant) == (each.model, each.variant))
     others = [other for other in same if other is not each and other.is_established]
-    return [f"{_found(each)}.", _others(others, each)]
+    return [f"{found_line(each)}.", _others(others, each)]
 
 
-def _found(each: MetricComparison) -> str:
+def found_line(each: MetricComparison, base: str = "base") -> str:
     """`tuned is better: call accuracy 78 %, base 59 % (+19, 95 % CI +4 to +37)`."""
     found, title = each.comparison, METRICS[each.measure].title
     label, first, second = printable(each.label), percent(found.first.value), percent(found.second.value)
     if not each.has_changes:
         return f"No difference: {title} {first} with both, every case came out the same"
     if not each.is_established:
-        return f"Not established: {title} {label} {second}, base {first} ({_change(each)})"
+        return f"Not established: {title} {label} {second}, {base} {first} ({_change(each)})"
     word = "better" if each.is_better else "worse"
-    return f"{label[:1].upper()}{label[1:]} is {word}: {title} {second}, base {first} ({_change(each)})"
+    return f"{label[:1].upper()}{label[1:]} is {word}: {title} {second}, {base} {first} ({_change(each)})"
 
 
 def _change(each: MetricComparison) -> str:

@@ -130,6 +130,19 @@ def test_wrong_answers_are_listed_with_what_was_expected_and_nothing_is_asked(in
     assert wrong["answers"][0]["base_was_right"] is False
 
 
+def test_a_function_that_training_defined_differently_is_warned_of(inside: Project) -> None:
+    inside.write_job(EVALUATION)
+    path = write_cases(inside, ["garden", "garage", "kitchen", "stairs"])
+    other = path.with_name("reworded.jsonl")
+    other.write_text(path.read_text().replace("Switch the light of a room on", "Light a room"))
+    done = ftorch("evaluate", "greet", "--file", str(other), "--dry-run")
+    assert (
+        "Warning: tuned was trained with other definitions: the function light_room is defined differently at "
+        "description: "
+    ) in done.stderr
+    assert "Warning" not in ftorch("evaluate", "greet", "--dry-run").stderr
+
+
 def test_wrong_answers_of_a_csv_are_a_usage_error(home: Path) -> None:
     assert ftorch("evaluate", "jobs/greet.toml", "--show-wrong", "2", "--csv").exit_code == 2
 

@@ -50,7 +50,7 @@ def test_a_case_of_the_training_file_is_refused_unless_wished(
     with pytest.raises(CasesInTraining, match=r"1 of 2 cases .* \(line 1 is line 2 there\)"):
         notes(cases, run)
     [note] = notes(cases, run, allow_leak=True)
-    assert note.startswith("1 of 2 cases stand in")
+    assert note.startswith("1 of 2 cases also appear in")
 
 
 def test_other_requests_are_no_leak(cases: Path, make_row: MakeRow, make_run: MakeRun, tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_other_requests_are_no_leak(cases: Path, make_row: MakeRow, make_run: Ma
 
 def test_a_training_file_that_changed_can_tell_nothing(cases: Path, make_run: MakeRun, tmp_path: Path) -> None:
     [note] = notes(cases, make_run(training_path=str(tmp_path / "gone.jsonl")))
-    assert "gone or changed" in note
+    assert "has moved or changed: no check whether it holds these cases" in note
 
 
 def test_a_training_file_behind_an_address_can_tell_nothing_and_is_not_called_gone(
     cases: Path, make_run: MakeRun
 ) -> None:
     [note] = notes(cases, make_run(training_path="https://host/train.jsonl?${SAS}"))
-    assert "the training file https://host/train.jsonl?${SAS} was not read here" in note
+    assert "the training file https://host/train.jsonl?${SAS} was read elsewhere" in note
