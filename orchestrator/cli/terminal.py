@@ -44,9 +44,15 @@ T = TypeVar("T")
 
 @contextmanager
 def terminal(*, yes: bool = False, listener: Listener | None = None) -> Iterator[Terminal]:
-    """The host of one command, which exits with the code of what failed first, where anything did."""
+    """The host of one command, which exits with the code of what failed first, where anything did.
+
+    Model ids are the last lines of stdout, after the evaluations of their runs, and also where those were stopped.
+    """
     host = Terminal(yes=yes, listener=listener)
-    yield host
+    try:
+        yield host
+    finally:
+        host.print_models()
     if host.exit_code:
         click.get_current_context().exit(host.exit_code)
 
@@ -58,6 +64,8 @@ class Terminal(Host):
         super().__init__()
         self._yes = yes
         self._listener = listener
+        self._models: list[str] = []
+        """Ids to be printed when the work has ended."""
 
     def confirm(self, question: str, refusal: FtorchError | None = None) -> None:
         """Raises `refusal`, or NotConfirmed, where there is nobody to ask, and what `ask` raises."""
@@ -171,27 +179,34 @@ class Terminal(Host):
         print_evaluation_plan(plan, stderr())
 
     def show_runs(self, ended: Sequence[Run]) -> None:
-        """What became of them on stderr, and their model ids, alone, on stdout."""
+        """What became of them on stderr; their model ids, alone, on stdout in the end."""
         from orchestrator.reports.endings import run_ending
-        from orchestrator.reports.text import printable
 
         for run in ended:
             click.echo(run_ending(run), err=True)
-        for run in ended:
-            if run.fine_tuned_model:
-                click.echo(printable(run.fine_tuned_model))
+        self._models += [run.fine_tuned_model for run in ended if run.fine_tuned_model]
 
     def show_sweep(self, found: Overview) -> None:
-        """The ranking on stderr, and the best model id, alone, on stdout."""
+        """The ranking on stderr; the best model id, alone, on stdout in the end."""
         from orchestrator.reports.endings import sweep_ending
         from orchestrator.reports.sweepdetails import print_outcome
-        from orchestrator.reports.text import printable, stderr
+        from orchestrator.reports.text import stderr
 
         print_outcome(found, stderr())
         for line in sweep_ending(found):
             click.echo(line, err=True)
         if found.best_model:
-            click.echo(printable(found.best_model))
+            self._models.append(found.best_model)
+
+    def print_models(self) -> None:
+        """The model ids of what was shown, a line each."""
+        if not self._models:
+            return
+        from orchestrator.reports.text import printable
+
+        for model in self._models:
+            click.echo(printable(model))
+        self._models = []
 
     def show_deployment(self, settled: Deployment, config: EndpointConfig) -> None:
         from orchestrator.reports.endings import deployment_ending

@@ -41,6 +41,8 @@ def places_table(board: Leaderboard, metric: ScoreName, width: int | None = None
     """A row for each model, by its rank. Of the figures as many are shown as fit beside the models' names in
     `width` columns of a terminal; all of them without one."""
     columns = _columns(board, metric)
+    if width is not None and len(_fitting(columns, width)) < _TELLING:
+        columns = _columns(board, metric, variant_below=True)
     kept = columns if width is None else _fitting(columns, width)
     rows = [Row([cells[place] for cells in (each for _, each in kept)]) for place in range(len(board.places))]
     return Table([column for column, _ in kept], rows, notes=_notes(kept, columns))
@@ -50,14 +52,16 @@ _Shown = tuple[Column, list[Cell]]
 """A column with its cells."""
 _ALWAYS = 3
 """Rank, model and metric."""
+_TELLING = 5
+"""With the p-value and the prompt tokens."""
 _GAP = 2
 
 
-def _columns(board: Leaderboard, metric: ScoreName) -> list[_Shown]:
-    """All columns, the most telling first."""
+def _columns(board: Leaderboard, metric: ScoreName, *, variant_below: bool = False) -> list[_Shown]:
+    """All columns, the most telling first; variants on a line of their own where there is little room."""
     places = board.places
     others = [name for name in _COLUMNS if name != metric]
-    names = [Cell(printable(_named(place.series))) for place in places]
+    names = [Cell(_named(place.series, "\n  " if variant_below else "")) for place in places]
     return [
         (Column("", "rank", Fit.LINE, is_number=True), [_rank(place) for place in places]),
         (Column("model", fit=Fit.FOLD), names),
@@ -85,7 +89,8 @@ def _fitting(columns: Sequence[_Shown], width: int) -> list[_Shown]:
 
 def _width(shown: _Shown) -> int:
     column, cells = shown
-    return max(map(len, [*column.heading.split("\n"), *(cell.text for cell in cells)]))
+    texts = (column.heading, *(cell.text for cell in cells))
+    return max(len(line) for text in texts for line in text.split("\n"))
 
 
 def _notes(kept: Sequence[_Shown], columns: Sequence[_Shown]) -> list[str]:
@@ -98,9 +103,10 @@ def _number(heading: str, key: str) -> Column:
     return Column(heading, key, Fit.LINE, is_number=True)
 
 
-def _named(series: Series) -> str:
+def _named(series: Series, between: str) -> str:
     """As `compare` takes it."""
-    return series.model if series.variant == "full" else f"{series.model}@{series.variant}"
+    model = printable(series.model)
+    return model if series.variant == "full" else f"{model}{between}@{series.variant}"
 
 
 def _rank(place: Place) -> Cell:

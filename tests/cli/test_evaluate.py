@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 from support.command import ftorch
 from support.project import Project, make_project
 
+from orchestrator.cli.terminal import terminal
+from orchestrator.errors import Stopped
 from orchestrator.ledger import open_ledger
 from orchestrator.store import evaluations as store
+from orchestrator.store.runs import Run
 
 EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nauto = true\n'
 
@@ -63,6 +67,32 @@ def test_an_evaluation_that_began_by_itself_needs_no_asking(inside: Project) -> 
     assert found["rehearsal"] is True
     assert found["models"][1]["slices"]["rooms"]["answers"] == 4
     assert {each["measure"] for each in found["against_base"]} >= {"call_accuracy", "over_rejection"}
+
+
+def test_the_model_id_comes_last_also_where_the_evaluation_is_shown_with_it(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    write_cases(project, ["garden"])
+    project.write_job(EVALUATION)
+    done = project.terminal("submit", "jobs/greet.toml")
+    assert done.code == 0, done.out
+    lines = done.out.splitlines()
+    assert lines[-1].startswith("ft:gpt-4.1-mini-2025-04-14:local:")
+    assert any("call accuracy" in line for line in lines[:-1])
+
+
+def test_a_model_id_is_printed_though_the_evaluation_was_stopped(
+    make_run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(state="succeeded", finished_at=1.0, fine_tuned_model="ft:model")
+
+    def stopped_after_the_run() -> None:
+        with terminal() as host:
+            host.show_runs([run])
+            raise Stopped("stopped")
+
+    with pytest.raises(Stopped):
+        stopped_after_the_run()
+    assert capsys.readouterr().out == "ft:model\n"
 
 
 def test_the_figures_come_as_a_table_of_lines_too(inside: Project) -> None:
