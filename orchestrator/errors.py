@@ -685,6 +685,18 @@ class JobFileNotFound(UsageError):
     """There is no job file {path}. Give the path of a TOML file, such as jobs/drone.toml."""
 
 
+class JobFileIsData(UsageError):
+    """{path} is a data file, not a job file. Write a job file for it: {command}"""
+
+
+class JobFileIsFolder(UsageError):
+    """{path} is a folder, not a job file. {advice}"""
+
+
+class JobFileNotToml(UsageError):
+    """{path} is {format}, and a job file is TOML. {advice}"""
+
+
 class TomlUnreadable(UsageError):
     """{path} can't be read: {problem}."""
 

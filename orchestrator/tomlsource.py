@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.errors import TomlSyntaxError, TomlUnreadable
 from orchestrator.spelling import did_you_mean
+from orchestrator.tomlmistakes import mistake_in
 
 KeyPath = tuple[str, ...]
 
@@ -73,8 +74,8 @@ class TomlSource:
         return value
 
 
-def read_toml(path: Path) -> TomlSource:
-    """Read and parse `path`.
+def read_toml(path: Path, *, quoting: bool = False) -> TomlSource:
+    """Read and parse `path`; with `quoting` an error may show what the file says.
 
     Raises FileNotFoundError if there is no such file, TomlUnreadable if it is not UTF-8 text or exceeds the limits,
     and TomlSyntaxError with the line if it is not TOML.
@@ -92,7 +93,9 @@ def read_toml(path: Path) -> TomlSource:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise TomlSyntaxError(place=f"{path}:{_error_line(text, error)}", problem=_error_text(error)) from error
+        line, problem = _error_line(text, error), _error_text(error)
+        problem = mistake_in(text, line, problem, quoting=quoting) or problem
+        raise TomlSyntaxError(place=f"{path}:{line}", problem=problem) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise TomlUnreadable(path=path, problem=str(error)) from error
     return TomlSource(path, data, _key_lines(text))

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.errors import InvalidJobFile, JobFileNotFound
+from orchestrator.errors import InvalidJobFile, TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.job import JobFile
+from orchestrator.jobfile.mistaken import no_job, no_job_file
 from orchestrator.jobfile.overrides import Override, with_overrides
 from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem, sweep_problems
 from orchestrator.jobfile.tables import Data
@@ -40,17 +41,14 @@ def load_job_to_evaluate(path: Path, overrides: Sequence[Override] = ()) -> JobF
 def load_job_file(path: Path, overrides: Sequence[Override] = ()) -> JobFile:
     """Read, parse and validate a job file, with the settings that the command line replaces.
 
-    Raises JobFileNotFound, TomlSyntaxError, TomlUnreadable, or InvalidJobFile, whose `problems` name file, line,
-    key, what was found and what is allowed, all of them at once.
+    Raises JobFileNotFound, JobFileIsData, JobFileIsFolder, JobFileNotToml, TomlSyntaxError, TomlUnreadable, or
+    InvalidJobFile, whose `problems` name file, line, key, what was found and what is allowed, all of them at once.
     """
     return _load(path, _all_missing, overrides)
 
 
 def _load(path: Path, look: Callable[[TomlSource], list[Problem]], overrides: Sequence[Override] = ()) -> JobFile:
-    try:
-        source = read_toml(path)
-    except FileNotFoundError as error:
-        raise JobFileNotFound(path=path) from error
+    source = _read(path)
     source = with_overrides(source, overrides)
     problems = look(source)
     try:
@@ -63,6 +61,15 @@ def _load(path: Path, look: Callable[[TomlSource], list[Problem]], overrides: Se
         raise InvalidJobFile(path, in_file_order(problems))
     job._overrides = tuple(overrides)
     return job
+
+
+def _read(path: Path) -> TomlSource:
+    try:
+        return read_toml(path, quoting=True)
+    except FileNotFoundError as error:
+        raise no_job_file(path) from error
+    except (TomlSyntaxError, TomlUnreadable) as error:
+        raise no_job(path) or error from error
 
 
 def require_valid(source: TomlSource) -> None:

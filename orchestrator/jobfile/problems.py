@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import floor, log10, prod
@@ -60,7 +61,9 @@ def in_file_order(problems: Iterable[Problem]) -> list[str]:
 
 
 def absence(path: Path) -> str:
-    """That there is no such file, with the nearest name there is."""
+    """That there is no such file, with the nearest name there is, or with how to write a path with backslashes."""
+    if _ESCAPED.search(str(path)):
+        return _with_escapes(path)
     try:
         names = os.listdir(path.parent)
     except (OSError, ValueError):
@@ -68,10 +71,30 @@ def absence(path: Path) -> str:
     return f"there is no file {path}" + did_you_mean(path.name, names, "; did you mean {}?")
 
 
+_ESCAPES = {
+    "\b": ("\\b", "a backspace"),
+    "\t": ("\\t", "a tab"),
+    "\n": ("\\n", "a line break"),
+    "\f": ("\\f", "a form feed"),
+    "\r": ("\\r", "a carriage return"),
+}
+_ESCAPED = re.compile("[\b\t\n\f\r]")
+
+
+def _with_escapes(path: Path) -> str:
+    """A path of Windows in double quotes: TOML made other characters of its backslashes."""
+    typed = _ESCAPED.sub(lambda found: _ESCAPES[found[0]][0], str(path))
+    found = [_ESCAPES[each] for each in dict.fromkeys(_ESCAPED.findall(str(path)))]
+    means = " and ".join(f"{escape} means {character}" for escape, character in found)
+    return f"there is no file {typed}: in double quotes {means}; write the path in single quotes or with /"
+
+
 def explain(source: TomlSource, details: ErrorDetails) -> Problem:
     """The problem behind one of pydantic's errors."""
     key = _key(details)
     if details["type"] == "extra_forbidden":
+        if home := _home_of(key):
+            return problem(source, key, f'unknown key "{key[-1]}"{_in_table(key[:-1])}; {home}')
         sentence = source.unknown_key(key, _known_keys(source.data, key))
         return Problem(source.line(*key), sentence)
     name = _name(details["loc"], key)
@@ -106,6 +129,28 @@ _TABLES: Mapping[KeyPath, type[Table]] = {
     ("sweep", "space"): Space,
     ("sweep", "points"): Point,
 }
+
+
+_TOP = ("name", "endpoint", "model", "suffix", "seed")
+_ONE_HOME = ("data", "limits", "evaluation", "poll", "sweep")
+
+
+def _home_of(key: KeyPath) -> str | None:
+    """Where a key belongs that stands in the wrong table; None where it is in none."""
+    name, table = key[-1], key[:-1]
+    kinds = [kind for kind, method in METHODS.items() if name in method.model_fields]
+    if table == ("method",) and kinds:
+        return f"it goes with method.type {', '.join(kinds)}"
+    if name in _TOP and table:
+        return "put it at the top, above the first [table]"
+    if kinds and name != "type":
+        return f"put it under [method] (method.{name})"
+    homes = [home for home in _ONE_HOME if name in _TABLES[(home,)].model_fields and table[:1] != (home,)]
+    return f"put it under [{homes[0]}] ({homes[0]}.{name})" if len(homes) == 1 else None
+
+
+def _in_table(table: KeyPath) -> str:
+    return f" in [{'.'.join(table)}]" if table else ""
 
 
 def _key(details: ErrorDetails) -> KeyPath:
