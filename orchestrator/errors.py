@@ -682,7 +682,7 @@ class MatplotlibMissing(ExtraMissing):
 
 
 class JobFileNotFound(UsageError):
-    """There is no job file {path}. Give the path of a TOML file, such as jobs/drone.toml."""
+    """There is no job file {path}. Give the path of a TOML file, or write one: ftorch init DATA.jsonl"""
 
 
 class JobFileIsData(UsageError):

@@ -78,9 +78,7 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
         from orchestrator.reports.progress import generations_under_way
 
         parts += [*([""] if parts else []), generations_under_way(generations)]
-    return (
-        Group(*parts) if parts else f"No runs yet in {ledger.workspace.home}. To start one: ftorch submit JOBFILE"
-    )
+    return Group(*parts) if parts else f"No runs yet in {ledger.workspace.home}. Start with: ftorch init DATA.jsonl"
 
 
 def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:

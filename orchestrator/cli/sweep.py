@@ -49,7 +49,7 @@ def list_sweeps(as_json: bool) -> None:
         console = stdout()
         console.print(sweeps_table(standings, time.time(), console.width))
     else:
-        click.echo("No sweeps yet. To start one: ftorch submit JOBFILE", err=True)
+        click.echo("No sweeps yet. Add [sweep] to a job file, then: ftorch submit JOB.toml", err=True)
 
 
 @sweep.command()

@@ -25,7 +25,7 @@ def where(as_json: bool) -> None:
         "project": str(workspace.root),
         "state": _said(workspace.home, "FTORCH_HOME"),
         "database": _database(workspace.database_url),
-        "settings": ", ".join(str(path) for path in files) or "none: only the built-in endpoints",
+        "settings": ", ".join(str(path) for path in files) or "none (built-in endpoints only)",
         "python": f"{sys.executable} ({sys.version.split()[0]})",
         "ftorch": str(Path(__file__).parents[1]),
     }

@@ -80,7 +80,7 @@ def started(project: Project, *arguments: str) -> dict[str, Any]:
 # --- what comes next works unchanged --------------------------------------------------------------------------
 
 
-SAMPLES = {
+SAMPLES: dict[str, tuple[Callable[[], str], str, bool]] = {
     "drone": ((JOBS / "drone" / "train.jsonl").read_text, "supervised", True),
     "stock": ((JOBS / "stock" / "train.jsonl").read_text, "supervised", True),
     "chats": (lambda: rows(60, chat), "supervised", True),

@@ -143,7 +143,7 @@ def test_showing_a_run_by_the_name_of_a_sweep_points_to_the_sweep(ftorch: Ftorch
 
 
 def test_without_sweeps_there_is_a_word_on_how_to_begin(project: Project, ftorch: Ftorch) -> None:
-    assert "To start one: ftorch submit" in ftorch("sweep", "list").stderr
+    assert "then: ftorch submit JOB.toml" in ftorch("sweep", "list").stderr
     assert json.loads(ftorch("sweep", "list", "--json").stdout) == []
     assert not (project.root / ".ftorch").exists()
 
