@@ -82,7 +82,7 @@ def settle(ledger: Ledger, found: Sequence[Deployment], host: Host, *, wait: boo
         lambda stop: driving.settle(ledger, found, listener=listener, stop=stop, wait=wait)
     )
     if is_stopped:
-        raise Stopped("stopped waiting; nothing is lost: ftorch resume continues")
+        raise Stopped("stopped waiting; nothing is lost; continue with: ftorch resume")
     return settled
 
 

@@ -35,7 +35,7 @@ def left_behind(workspace: Workspace, runs: Sequence[Run]) -> str:
     said = ", ".join(
         f"{number:,} {noun}{'s' if number > 1 else ''} {rest}" for (noun, rest), number in counted.items()
     )
-    return f"stopped; {said}; ftorch resume continues"
+    return f"stopped; {said}; continue with: ftorch resume"
 
 
 def _one(workspace: Workspace, run: Run) -> str:
@@ -45,14 +45,14 @@ def _one(workspace: Workspace, run: Run) -> str:
             f"ftorch resume {run.id} looks for it first"
         )
     if run.job_id is None:
-        return f"stopped; run {run.id} has no job yet; ftorch resume {run.id} continues"
+        return f"stopped; run {run.id} has no job yet; continue with: ftorch resume {run.id}"
     if run.state == "paused":
         return f"stopped; job {run.job_id} of run {run.id} is paused; {way_on(run)}"
     if _outlives_us(workspace, run):
         return f"stopped; job {run.job_id} of run {run.id} continues; ftorch resume {run.id} follows it"
     return (
         f"stopped; nothing is lost: job {run.job_id} of run {run.id} pauses while no ftorch runs; "
-        f"ftorch resume {run.id} continues"
+        f"continue with: ftorch resume {run.id}"
     )
 
 

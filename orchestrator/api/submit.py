@@ -202,7 +202,7 @@ def _say_detached(run: Run, host: Host) -> None:
     if run.job_id:
         host.say(f"run {run.id} is {run.state}; ftorch resume follows it")
     else:
-        host.say(f"run {run.id} has no job yet: {run.reason}; ftorch resume {run.id} continues")
+        host.say(f"run {run.id} has no job yet: {run.reason}; continue with: ftorch resume {run.id}")
         host.failed(WAITS)
 
 
@@ -212,7 +212,7 @@ def _say_begun(name: str, trials: Sequence[Run], host: Host) -> None:
     if any(run.job_id and run.state not in (State.FAILED, State.CANCELLED) for run in trials):
         host.say(f"sweep {name} has started; ftorch resume {name} follows it")
     elif waiting:
-        host.say(f"sweep {name} has no job yet: {waiting[0].reason}; ftorch resume {name} continues")
+        host.say(f"sweep {name} has no job yet: {waiting[0].reason}; continue with: ftorch resume {name}")
         host.failed(WAITS)
     else:
         reasons = [run.reason for run in trials]

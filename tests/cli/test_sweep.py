@@ -176,7 +176,7 @@ def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(
     space = f"[sweep]\nstrategy = 'tpe'\ntrials = 3\n[sweep.space]\n{RATE} = {{ low = 0.1, high = 1.0 }}"
     done = ftorch("submit", write_sweep(project, "drawn", space))
     assert (done.exit_code, done.stdout) == (130, "")
-    assert "ftorch resume continues" in done.stderr
+    assert "continue with: ftorch resume" in done.stderr
 
 
 def test_a_stopped_sweep_has_no_best_and_says_so(project: Project, ftorch: Ftorch) -> None:

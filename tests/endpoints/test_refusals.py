@@ -267,7 +267,7 @@ async def test_no_credit_is_recognized_in_every_form_and_not_asked_again(form, f
     status, body = NO_CREDIT[form]
     error = await failure(refused(status, body))
     assert isinstance(error, QuotaExhausted)
-    assert "add credit, then run: ftorch resume" in str(error)
+    assert "Add credit, then run: ftorch resume" in str(error)
     assert len(wire.requests) == 1
 
 

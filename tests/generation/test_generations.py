@@ -281,7 +281,7 @@ def test_status_says_what_is_being_made(project: Project, teacher: Teacher) -> N
     assert make(project, "--max-concurrency", "1").code == 1
     said = " ".join(project.ftorch("status").out.split())
     assert "train.jsonl: 0 of 28 examples" in said
-    assert "ftorch resume continues" in said
+    assert "continue with: ftorch resume" in said
 
 
 def test_a_job_file_names_what_its_data_is_made_of(project: Project, teacher: Teacher) -> None:

@@ -23,7 +23,7 @@ def test_without_a_list_an_unclear_create_is_never_repeated_unasked(host, custom
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["state"]) == (4, 1, "unknown")
     assert f"if there is none, ftorch resume --again {customer.run()['run']}" in done.err
-    assert "if there is one, ftorch adopt JOB --endpoint hosted takes it" in done.err
+    assert "if there is one, ftorch adopt JOB --endpoint hosted records it" in done.err
     customer.ftorch("resume")
     customer.submit()
     assert host.creates == 1

@@ -16,7 +16,7 @@ def test_events_that_never_come_do_not_keep_a_job_from_its_model(host, customer)
     done = customer.ftorch("resume")
     assert customer.states() == {"sick": "succeeded", "well": "succeeded"}
     assert done.code == 0
-    assert "events can't be had" in done.err
+    assert "events can't be fetched" in done.err
 
 
 def test_a_job_that_is_forbidden_keeps_no_other_back(host, customer):

@@ -49,7 +49,7 @@ async def told(endpoint):
         (refusal(403, "The client has no permission …", "LinkedAuthorizationFailed"), "ask for a role there"),
         (
             refusal(400, "The provided training data failed RAI checks for harm types: [violence].", "BadRequest"),
-            "Azure judges training data",
+            "Azure checks training data",
         ),
     ],
 )
@@ -67,7 +67,7 @@ async def test_a_refusal_names_the_next_step(answer, advice, azure, wire):
         (
             refusal(403, "Public access is disabled. Please configure private endpoint.", "403"),
             NetworkRefused,
-            "from its private network only",
+            "only from its private network",
         ),
         (
             refusal(400, "Token tenant 1 does not match resource tenant.", "BadRequest"),

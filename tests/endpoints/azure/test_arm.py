@@ -121,7 +121,7 @@ async def test_a_key_of_the_resource_does_not_sign_in(
     monkeypatch.delenv("IDENTITY_ENDPOINT")
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     async with open_management(config) as arm:
-        with pytest.raises(DeploySignInFailed, match="key does not help"):
+        with pytest.raises(DeploySignInFailed, match="not with the resource's key"):
             await arm.all()
     assert capfd.readouterr().err == ""
 

@@ -46,7 +46,7 @@ def test_what_a_dialect_takes_is_no_problem(api, method, job, azure_config):
     [
         (OLD, {"method": DPO}, f'api "{OLD}" has no method dpo'),
         (PREVIEW, {"method": REINFORCEMENT}, f'api "{PREVIEW}" has no method reinforcement'),
-        (PREVIEW, {"method": {**DPO, "beta": 0.1}}, f'api "{PREVIEW}" takes no beta'),
+        (PREVIEW, {"method": {**DPO, "beta": 0.1}}, f'api "{PREVIEW}" has no beta'),
         (
             OLD,
             {"azure": {"training_type": "GlobalStandard"}},

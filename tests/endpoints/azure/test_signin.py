@@ -113,7 +113,7 @@ async def test_a_refused_token_is_taken_anew_once_from_a_credential_that_remembe
 
 async def test_a_fresh_token_that_is_refused_too_is_told_and_not_tried_for_ever(signed_in, wire):
     wire.answers(DENIED)
-    with pytest.raises(KeyRefused, match=r"refused a fresh Entra ID token:  .*invalid or expired.*az login"):
+    with pytest.raises(KeyRefused, match=r"refused a fresh Entra ID token: .*invalid or expired.*az login"):
         await (await signed_in()).jobs()
     assert len(wire.requests) == 2
 
