@@ -96,7 +96,7 @@ def test_what_would_end_the_evaluation_ends_the_submission(look: Look, make_row:
         look("auto = true", LOCAL, leaked)
     found = look("auto = true\nallow_leak = true", LOCAL, leaked)
     assert found is not None
-    assert "stand in" in found.notes[0]
+    assert "also appear in" in found.notes[0]
     with pytest.raises(InvalidCases, match=":1: "):
         look("auto = true", LOCAL, make_row(("no_tool", {})))
     bare = make_row(BOOKING)
