@@ -154,7 +154,7 @@ def test_a_random_sweep_is_extended_by_what_its_seed_draws_next(project: Project
     done = ftorch("sweep", "extend", "drawn", "--trials", "3")
     assert done.exit_code == 0, done.stderr
     assert "2 trials found again, not submitted again" in done.stderr
-    assert "Write trials = 3 into" in done.stderr
+    assert "Also write trials = 3 into" in done.stderr
     trials = json.loads(ftorch("sweep", "show", "drawn", "--json").stdout)["trials"]
     assert [trial["state"] for trial in trials] == ["succeeded"] * 3
     again = ftorch("submit", write_sweep(project, "drawn", space.format(3)))
@@ -184,7 +184,7 @@ def test_a_stopped_sweep_has_no_best_and_says_so(project: Project, ftorch: Ftorc
     assert ftorch("submit", "--detach", job).exit_code == 0
     early = ftorch("sweep", "best", "long")
     assert early.exit_code == 1
-    assert "To go on: ftorch resume" in early.stderr
+    assert "To continue: ftorch resume" in early.stderr
     stopped = ftorch("sweep", "stop", "long", "--yes")
     assert "2 trials: 2 cancelled; stopped" in stopped.stderr
     done = ftorch("sweep", "best", "long")

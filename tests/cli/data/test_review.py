@@ -384,8 +384,8 @@ def test_the_object_has_counts_and_decisions_and_nothing_is_asked(rows: Project)
     [
         (("none.jsonl",), "There is no data file none.jsonl"),
         (("bad.jsonl",), "bad.jsonl, line 2: this is not valid JSON"),
-        ((FILE, "--accepted-only"), "give -o, too"),
-        ((FILE, "--sheet", "s.csv", "--json"), "--sheet goes with none of"),
+        ((FILE, "--accepted-only"), "--accepted-only needs -o OUT"),
+        ((FILE, "--sheet", "s.csv", "--json"), "--sheet can't be combined with"),
         ((FILE, "-o", FILE, "--force"), "a review replaces neither"),
     ],
 )
