@@ -43,7 +43,7 @@ from orchestrator.jobfile.loading import require_valid
 from orchestrator.jobfile.outside import OutsideFile, files_outside
 from orchestrator.jobfile.writing import NewJob, job_text
 from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
-from orchestrator.tomlsource import TomlSource
+from orchestrator.tomlsource import KeyPath, TomlSource
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _reference(checked: CheckedSource) -> str | None:
 
 
 def _require_valid(draft: NewJob, job_file: Path, options: InitOptions) -> None:
-    given: dict[tuple[str, ...], str | None] = {("name",): options.name, ("model",): options.model}
+    given: dict[KeyPath, str | None] = {("name",): options.name, ("model",): options.model}
     named = {key: f"--{key[0]} {value}" for key, value in given.items() if value is not None}
     document = tomllib.loads(job_text(draft, job_file.name))
     document["data"]["training_file"] = "still to be chosen"
