@@ -492,8 +492,6 @@ class ModelNotThere(EndpointError):
 class OutcomeUnknown(EndpointError):
     """The endpoint {endpoint} gave no usable answer ({problem}), so the outcome is unknown."""
 
-    exit_code = AwaitsPerson.exit_code
-
 
 class NoAnswer(EndpointError):
     """The endpoint {endpoint} gave no answer: {problem}.{advice}"""
