@@ -55,11 +55,13 @@ class Page:
     """Patterns: where one matches the page, any text that it matches may be printed."""
 
 
-NOT_RUN: dict[str, str] = {}
+NOT_RUN = {
+    "make *": "the Makefile's own targets; .ci/run runs them",
+    "pipx install *": "installs from a checkout: tests/test_installation.py has what is printed there",
+}
 """Commands that can't run here, and the reason. A "*" at the end stands for the rest of the command."""
 
 ELSEWHERE = {
-    "README.md": "test_readme.py",
     "docs/chat.md": "test_chat_page.py",
 }
 """Pages with commands that are not in PAGES: which module runs them, or the reason why none does."""
@@ -76,7 +78,26 @@ def cut_two_calls_short(project: Project) -> None:
     (project.root / "train.jsonl").write_text("\n".join(lines))
 
 
+def own_data(project: Project) -> None:
+    """An own data file, `data.jsonl`, and nothing else."""
+    shutil.copy(project.root / "jobs" / "drone" / "train.jsonl", project.root / "data.jsonl")
+    shutil.rmtree(project.root / "jobs")
+
+
+FIGURES = (
+    r" +base +tuned +difference, 95 % CI",
+    r"[a-z][a-z -]+ +\d+% of \d+ .+",
+    r"[\w ]+: call accuracy tuned .+",
+)
+"""What an evaluation of a training with a random seed prints."""
+
 PAGES: tuple[Page, ...] = (
+    Page(
+        "README.md",
+        setup=own_data,
+        varying=FIGURES,
+    ),
+    Page("jobs/README.md"),
     Page("docs/convert.md", files={"calls.csv": ("csv", 0), "tools.json": ("json", 0)}),
     Page(
         "docs/data.md",
