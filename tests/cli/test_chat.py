@@ -131,7 +131,7 @@ def test_a_rejection_tool_is_shown_and_not_executed(chat: Callable[..., Result])
         (("greet", "--ask", " "), "the request is empty"),
         (("greet",), "the request is empty"),
         (("greet", "--ask", "\udcff"), "the request is not valid UTF-8"),
-        ((*HALL, "--yes-to", "light_rom"), 'no tool "light_rom"; perhaps "light_room" is meant'),
+        ((*HALL, "--yes-to", "light_rom"), 'no tool "light_rom" (did you mean "light_room"?)'),
         (("greet", "--ask", "Hi", "--tools", "gone.py"), "there is no file gone.py"),
         (("gpt-4.1-mini", "--ask", "Hi"), "--endpoint NAME"),
     ],

@@ -241,7 +241,7 @@ def test_a_model_of_the_local_endpoint_needs_none(project: Project) -> None:
     assert ftorch("submit", "jobs/greet.toml").exit_code == 0
     refused = ftorch("deploy", "greet")
     assert refused.exit_code == 2
-    assert "answer without a deployment" in refused.stderr
+    assert "need no deployment" in refused.stderr
 
 
 def test_an_unknown_time_is_refused() -> None:

@@ -78,7 +78,7 @@ def test_an_unknown_batch_waits_for_the_user_and_is_shown_with_the_way_out(
     for command in (("resume",), ("evaluate", "jobs/greet.toml", "--batch")):
         waiting = ftorch(*command)
         assert waiting.exit_code == 4
-        assert f"The outcome of batch {batch_id} is unknown:  {lost}" in waiting.stderr
+        assert f"The outcome of batch {batch_id} is unknown: {lost}" in waiting.stderr
     assert ftorch("cancel", batch_id).exit_code == 0
     plan_now = ftorch("evaluate", "jobs/greet.toml", "--batch", "--dry-run").stderr
     assert f"{CASES} to be asked in a batch" in plan_now

@@ -103,7 +103,7 @@ def test_nothing_says_not_paid_of_what_was_not_paid(project: Project, host: Paid
     project.write_job(CAP, **PAID)
     project.ftorch("submit", "jobs/greet.toml", "--yes")
     waiting = project.ftorch("submit", "jobs/greet.toml", "--yes")
-    assert "this same submission (pending): found again; --again" in waiting.err
+    assert "this same submission (pending): found again; to train it again, add --again" in waiting.err
     project.write_job(**PAID)
     project.ftorch("submit", "jobs/greet.toml", "--yes")
     assert "found again, not paid again" in project.ftorch("submit", "jobs/greet.toml").err
@@ -267,7 +267,7 @@ def test_ctrl_c_says_that_there_is_no_job_yet(project: Project, host: PaidHost) 
     second = project.write_job(model='model = "gpt-4.1-2025-04-14"', **PAID)
     code, said = _interrupted(project, ready, "submit", str(second), "--yes")
     assert code == 130, said
-    assert "has no job yet; ftorch resume" in said
+    assert "has no job yet; continue with: ftorch resume" in said
 
 
 def test_an_interruption_at_the_question_says_that_nothing_was_done(project: Project, host: PaidHost) -> None:

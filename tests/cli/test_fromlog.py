@@ -50,7 +50,7 @@ def test_what_makes_no_sense_is_said_and_writes_nothing(project: Project) -> Non
         (("jobs/greet.toml", "--out-cases", "a.jsonl"), "--case-share need --from-log LOG"),
         (("--from-log", "log.jsonl", "--file", "a.jsonl"), "--file and --from-log can't be combined"),
         (("--from-log", "nolog.jsonl"), "There is no data file nolog.jsonl"),
-        (("--from-log", "log.jsonl", "--out-cases", "log.jsonl"), "log.jsonl is there already"),
+        (("--from-log", "log.jsonl", "--out-cases", "log.jsonl"), "log.jsonl already exists"),
     ]:
         done = ftorch("evaluate", *words)
         assert (done.exit_code, sentence in done.stderr) == (2, True), done.stderr

@@ -308,7 +308,7 @@ def test_a_run_that_fails_while_its_plan_is_read_does_not_begin_another(
     monkeypatch.setattr(submit, "_agree", and_then_it_fails)
     done = project.ftorch("submit", "jobs/greet.toml")
     assert (done.code, len(host.jobs)) == (4, 1), done.err
-    assert "run the same command again" in done.err
+    assert "Run the same command again" in done.err
 
 
 def test_the_same_content_that_came_meanwhile_is_not_paid_for(

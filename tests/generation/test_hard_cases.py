@@ -132,7 +132,7 @@ def test_an_edited_evaluation_file_is_not_replaced(project: Project, teacher: Te
         target.write('{"mine": 1}\n')
     refused = make(project, "--evaluation", "0.3", "--max-cost-usd", "5")
     assert refused.code == 2
-    assert "is there already" in refused.err
+    assert "already exists" in refused.err
     assert lines(project, "evaluation.jsonl")[-1] == '{"mine": 1}'
 
 

@@ -235,7 +235,7 @@ def test_an_unfinished_result_is_written_only_after_a_yes(rows: Project) -> None
         assert (rows.root / "out.jsonl").exists() == is_written
     with at_terminal(rows, FILE, "-o", "out.jsonl") as terminal:
         assert terminal.ended() == 2  # before anything is asked
-    assert "out.jsonl is there already" in terminal.shown
+    assert "out.jsonl already exists" in terminal.shown
 
 
 # --- Through a pipe, and without anybody ------------------------------------------------------------------------
@@ -386,7 +386,7 @@ def test_the_object_has_counts_and_decisions_and_nothing_is_asked(rows: Project)
         (("bad.jsonl",), "bad.jsonl, line 2: this is not valid JSON"),
         ((FILE, "--accepted-only"), "--accepted-only needs -o OUT"),
         ((FILE, "--sheet", "s.csv", "--json"), "--sheet can't be combined with"),
-        ((FILE, "-o", FILE, "--force"), "a review replaces neither"),
+        ((FILE, "-o", FILE, "--force"), "its decisions file, and is not replaced"),
     ],
 )
 def test_what_can_not_be_done_is_said_in_one_line(rows: Project, arguments: tuple[str, ...], said: str) -> None:

@@ -90,7 +90,9 @@ def test_what_is_under_way_is_put_into_no_other_batch_and_is_not_asked_at_once(
     assert record_batches(ledger, make_plan()) == ids
     planned = make_plan(in_batches=False)
     assert (planned.missing, planned.under_way) == (0, {ids[0]: 5})
-    with pytest.raises(QuestionsUnderWay, match=r"5 of 5 questions wait .* add --batch; .* add --twice"):
+    with pytest.raises(
+        QuestionsUnderWay, match=r"5 of 5 questions are already in a paid batch .* add --batch; .* add --twice"
+    ):
         asyncio.run(ask_missing(ledger, planned))
     twice = make_plan(in_batches=False, twice=True)
     assert (twice.missing, twice.under_way) == (5, {})

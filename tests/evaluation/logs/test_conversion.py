@@ -151,7 +151,7 @@ def test_nothing_is_replaced_and_nothing_usable_writes_nothing(tmp_path: Path) -
         convert(log)
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
     (tmp_path / "cases.jsonl").write_text("mine")
-    with pytest.raises(LogOutputTaken, match=r"cases\.jsonl is there already"):
+    with pytest.raises(LogOutputTaken, match=r"cases\.jsonl already exists"):
         convert(log)
     (tmp_path / "log.csv").write_text("prompt,answer\n1,2\n")
     (tmp_path / "cases.jsonl").unlink()
