@@ -361,7 +361,7 @@ class DatabaseUnreleased(DatabaseError):
     """The database {place} was made by an unreleased version of ftorch (its schema is {found}). This version can't
     read it and changed nothing. Let that version finish its runs, then start a new database ({start}). The new one
     does not know earlier runs, so submitting their job files would train again; record the jobs of each endpoint
-    first: ftorch adopt --all --endpoint NAME"""
+    first: ftorch runs adopt --all --endpoint NAME"""
 
 
 class DatabaseBusy(DatabaseError):
@@ -386,7 +386,7 @@ class DatabaseCorrupt(DatabaseError):
 class DatabaseLost(DatabaseError):
     """The database {place} {finding}. Paid requests that were recorded in it: {count}. Nothing was changed. Restore
     the lost file, or a copy of it, if there is one. Otherwise continue with the present one ({accept}), and before
-    you submit anything record the jobs of each endpoint: ftorch adopt --all --endpoint NAME"""
+    you submit anything record the jobs of each endpoint: ftorch runs adopt --all --endpoint NAME"""
 
 
 # --- Endpoints ---------------------------------------------------------------------------------------------------
@@ -549,13 +549,13 @@ class DeploymentNotPossible(UsageError):
 
 
 class DeploymentDiffers(UsageError):
-    """{name} already exists: {found}, not {requested}. Nothing was changed. Remove it first (ftorch undeploy
+    """{name} already exists: {found}, not {requested}. Nothing was changed. Remove it (ftorch deployments remove
     {name}), or choose another --name."""
 
 
 class DeploymentInUse(UsageError):
     """{name} is answering an evaluation, so it stays until that has finished. Then ftorch resume removes it, or run
-    again: ftorch undeploy {name}"""
+    again: ftorch deployments remove {name}"""
 
 
 class DeploymentFailed(FtorchError):
@@ -564,7 +564,7 @@ class DeploymentFailed(FtorchError):
 
 class DeploymentNotReady(FtorchError):
     """The deployment {name} does not answer: {problem}. It still exists and is billed. Try again: ftorch resume.
-    Remove it: ftorch undeploy {name}"""
+    Remove it: ftorch deployments remove {name}"""
 
 
 class AzureMissing(ExtraMissing):

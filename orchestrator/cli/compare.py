@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SCORES = (
     *("accuracy", "call_accuracy", "tool_accuracy", "rejection_recall", "over_rejection"),
-    *("schema_validity", "argument_f1"),
+    *("schema_validity", "missed_calls", "unnecessary_calls", "argument_f1"),
 )
 """The same as `jobfile.ScoreName`, which would load pydantic."""
 

@@ -71,7 +71,7 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
     if found.state.lower() == _DISABLED:
         reason = (
             "Azure has disabled it; the portal says why. Once it is enabled, run: ftorch resume. To remove it: "
-            f"ftorch undeploy {deployment.name}"
+            f"ftorch deployments remove {deployment.name}"
         )
         return Wait(_next_look(context), reason, blocked=True)
     if found.state.lower() != _SUCCEEDED:
@@ -308,5 +308,5 @@ def _gone(deployment: Deployment) -> str:
     usual = "after 24 hours, as DeveloperTier ends" if deployment.sku == "DeveloperTier" else "after 15 days unused"
     return (
         f"no longer on the account: removed by somebody else, or by Azure {usual}; "
-        f"deploy it again: ftorch deploy {deployment.run_id or deployment.model}"
+        f"deploy it again: ftorch deployments create {deployment.run_id or deployment.model}"
     )

@@ -78,7 +78,7 @@ def _run_of_job(ledger: Ledger, path: Path, endpoint: str | None) -> Run:
         if (run.name, run.endpoint) == (job.name, place) and run.sweep_id is None and run.fine_tuned_model
     ]
     if job.sweep is not None:
-        problem = f"it is a sweep; deploy its best run: ftorch deploy $(ftorch sweep best {job.name})"
+        problem = f"it is a sweep; deploy its best run: ftorch deployments create $(ftorch sweep best {job.name})"
         raise DeploymentNotPossible(what=str(path), problem=problem)
     if not with_model:
         problem = f"it has no fine-tuned model on {place} yet; train it first: ftorch submit {path}"

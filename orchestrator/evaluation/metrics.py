@@ -57,6 +57,10 @@ class Metrics:
     """Of the requests to be rejected, those rejected."""
     over_rejection: Proportion
     """Of the requests that a tool can meet, those rejected all the same. Neither figure says much alone."""
+    missed_calls: Proportion
+    """Of the cases that expect a call, those answered without one: in text, refused or rejected."""
+    unnecessary_calls: Proportion
+    """Of the cases that expect no call, those answered with one."""
     hallucinated_tools: Proportion
     """Of the answers that call, those that call a tool which the request does not declare."""
     hallucinated_arguments: Proportion
@@ -122,6 +126,7 @@ class Group:
         self._accuracy = {level: Share() for level in Level}
         self._call_accuracy = {level: Share() for level in Level}
         self._tool_accuracy, self._rejection_recall, self._over_rejection = Share(), Share(), Share()
+        self._missed_calls, self._unnecessary_calls = Share(), Share()
         self._hallucinated_tools, self._hallucinated_arguments, self._validity = Share(), Share(), Share()
         self._arguments = NO_ARGUMENTS
         self._decisions: Counter[Decision] = Counter()
@@ -143,8 +148,10 @@ class Group:
             share.add(verdict.right(level), cluster)
         if verdict.expects == "call":
             self._add_call(verdict, cluster)
-        elif verdict.expects == "rejection":
-            self._rejection_recall.add(verdict.rejected, cluster)
+        else:
+            self._unnecessary_calls.add(verdict.decision is Decision.ACTED_NEEDLESSLY, cluster)
+            if verdict.expects == "rejection":
+                self._rejection_recall.add(verdict.rejected, cluster)
         self._add_calls_made(verdict, cluster)
         self._prompt_tokens.add(answer.prompt_tokens)
         self._completion_tokens.add(answer.completion_tokens)
@@ -156,6 +163,7 @@ class Group:
             share.add(verdict.right(level), cluster)
         self._tool_accuracy.add(verdict.decision is Decision.RIGHT_TOOL, cluster)
         self._over_rejection.add(verdict.rejected, cluster)
+        self._missed_calls.add(verdict.decision is Decision.DID_NOT_ACT, cluster)
         self._arguments += verdict.arguments
 
     def _add_calls_made(self, verdict: Verdict, cluster: str | None) -> None:
@@ -177,6 +185,8 @@ class Group:
             tool_accuracy=self._tool_accuracy.proportion(),
             rejection_recall=self._rejection_recall.proportion(),
             over_rejection=self._over_rejection.proportion(),
+            missed_calls=self._missed_calls.proportion(),
+            unnecessary_calls=self._unnecessary_calls.proportion(),
             hallucinated_tools=self._hallucinated_tools.proportion(),
             hallucinated_arguments=self._hallucinated_arguments.proportion(),
             schema_validity=self._validity.proportion(),
@@ -215,6 +225,8 @@ class Metric:
     counts: Callable[[Verdict], bool | None]
     """Whether an answer counts for it; None where it is not asked of such an answer, and for API errors."""
     better_low: bool = False
+    in_tables: bool = True
+    """False for a metric that only those see who name it, or read JSON or CSV."""
 
 
 def _of_calls(is_so: Callable[[Verdict], bool]) -> Callable[[Verdict], bool | None]:
@@ -227,6 +239,11 @@ def _right(verdict: Verdict) -> bool | None:
 
 def _rejected(verdict: Verdict) -> bool | None:
     return verdict.rejected if verdict.expects == "rejection" and not verdict.is_api_error else None
+
+
+def _called_unnecessarily(verdict: Verdict) -> bool | None:
+    is_asked = verdict.expects != "call" and not verdict.is_api_error
+    return verdict.decision is Decision.ACTED_NEEDLESSLY if is_asked else None
 
 
 def _keeps_to_schema(verdict: Verdict) -> bool | None:
@@ -252,6 +269,20 @@ METRICS: Mapping[ScoreName, Metric] = {
         better_low=True,
     ),
     "schema_validity": Metric("schema-valid", lambda found: found.schema_validity, _keeps_to_schema),
+    "missed_calls": Metric(
+        "missed calls",
+        lambda found: found.missed_calls,
+        _of_calls(lambda verdict: verdict.decision is Decision.DID_NOT_ACT),
+        better_low=True,
+        in_tables=False,
+    ),
+    "unnecessary_calls": Metric(
+        "unnecessary calls",
+        lambda found: found.unnecessary_calls,
+        _called_unnecessarily,
+        better_low=True,
+        in_tables=False,
+    ),
 }
 """In the order of tables. `argument_f1` is no share of answers, so it is not among them."""
 

@@ -384,11 +384,11 @@ def _by_evaluation(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
             ("metric",),
             'sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
         )
-    elif job.evaluation.metric == "over_rejection":
+    elif job.evaluation.metric in ("over_rejection", "missed_calls", "unnecessary_calls"):
         yield (
             ("metric",),
-            'sweep.metric "evaluation" can\'t rank by over_rejection, where rejecting nothing would win; '
-            'set evaluation.metric to another one, such as "accuracy"',
+            f'sweep.metric "evaluation" can\'t rank by {job.evaluation.metric}: a model that always or never calls '
+            'would win; set evaluation.metric to another one, such as "accuracy"',
         )
     if sweep.strategy == "tpe":
         yield (

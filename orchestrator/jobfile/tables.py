@@ -98,6 +98,8 @@ ScoreName = Literal[
     "rejection_recall",
     "over_rejection",
     "schema_validity",
+    "missed_calls",
+    "unnecessary_calls",
     "argument_f1",
 ]
 

@@ -36,6 +36,7 @@ def method(comparisons: Sequence[MetricComparison]) -> str:
 def too_few(comparisons: Sequence[MetricComparison]) -> str:
     """Why some of these comparisons could not come to anything; "" where all could."""
     fewest = fewest_changes()
+    comparisons = [each for each in comparisons if METRICS[each.measure].in_tables]
     if not any(0 < _changed(each) < fewest and not each.is_established for each in comparisons):
         return ""
     return f"A difference needs at least {fewest} changed answers to be established: ask more cases."
@@ -47,6 +48,7 @@ def comparisons_table(first: str, comparisons: Sequence[MetricComparison], *, is
     `first` heads the column of the model that the others are compared with. `is_short` has shares in place of
     counts, and no p-values.
     """
+    comparisons = [each for each in comparisons if METRICS[each.measure].in_tables]
     several = len({(each.label, each.variant) for each in comparisons}) > 1
     labels = {each.label for each in comparisons}
     second = "second" if first == "first" else printable(labels.pop()) if len(labels) == 1 else "model"

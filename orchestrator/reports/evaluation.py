@@ -83,7 +83,7 @@ def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
 
 def accuracy_table(results: Results) -> Table:
     """A row for each model in a variant: how often it is right, by each measure."""
-    measures = [measure for name, measure in METRICS.items() if name != "schema_validity"]
+    measures = [each for name, each in METRICS.items() if each.in_tables and name != "schema_validity"]
     rows = [
         row(*_who(results, series), *(share_cell(measure.of(series.all)) for measure in measures))
         for series in results.series

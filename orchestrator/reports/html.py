@@ -137,7 +137,7 @@ def _with_last_second(row: Row) -> Row:
 
 
 def _shares(results: Results) -> Iterator[Shares]:
-    for measure in METRICS.values():
+    for measure in (each for each in METRICS.values() if each.in_tables):
         shares = [(_named(results, series), measure.of(series.all)) for series in results.series]
         if any(share.count for _, share in shares):
             yield Shares(measure.title, measure.better_low, shares)

@@ -40,10 +40,10 @@ class Elsewhere:
 
     @property
     def sentence(self) -> str:
-        """`trained before as job ftjob-1 (model ft:…), recorded elsewhere; ftorch adopt …`."""
+        """`trained before as job ftjob-1 (model ft:…), recorded elsewhere; ftorch runs adopt …`."""
         progress = "trained before" if self.is_over else "being trained"
         outcome = f"model {self.model}" if self.model else self.status
-        adopt = f"to record it in this project: ftorch adopt {self.job_id} --endpoint {self.endpoint}"
+        adopt = f"to record it in this project: ftorch runs adopt {self.job_id} --endpoint {self.endpoint}"
         return f"{progress} as job {self.job_id} ({outcome}), recorded elsewhere; {adopt}"
 
 

@@ -190,8 +190,8 @@ def _unsettled(run: Run, finding: str, context: Context) -> Move:
 def way_out(run: Run) -> str:
     """What only the user can find out about a run that may have a job, and the command for either case."""
     return (
-        f"check {run.endpoint} for its job: if there is one, ftorch adopt JOB --endpoint {run.endpoint} records "
-        f"it; if there is none, ftorch resume --again {run.id} requests it again"
+        f"check {run.endpoint} for its job: if there is one, ftorch runs adopt JOB --endpoint {run.endpoint} "
+        f"records it; if there is none, ftorch resume --again {run.id} requests it again"
     )
 
 

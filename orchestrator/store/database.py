@@ -167,12 +167,12 @@ def _restore_advice(path: Path) -> str:
     if kept:
         return (
             "A copy was kept before the last upgrade. It lacks everything recorded since then: before submitting "
-            "anything from it, record the jobs of each endpoint with ftorch adopt --all --endpoint NAME. "
+            "anything from it, record the jobs of each endpoint with ftorch runs adopt --all --endpoint NAME. "
             f"To return to the copy: {move} && cp {quote(str(kept[-1]))} {quote(str(path))}"
         )
     return (
         "Restore a copy of it. If there is none, move it away and record the jobs of each endpoint before "
-        "submitting anything: ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not affected. "
+        "submitting anything: ftorch runs adopt --all --endpoint NAME. Jobs on the endpoint are not affected. "
         f"To move it away: {move}"
     )
 

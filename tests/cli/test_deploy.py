@@ -98,7 +98,7 @@ def test_a_run_is_deployed_listed_and_removed(run_id: str, resource: AzureResour
 def test_a_chat_asks_the_deployment_and_says_where_there_is_none(run_id: str) -> None:
     silent = ftorch("chat", run_id, "--ask", "hello 3")
     assert silent.exit_code == 1
-    assert "ftorch deploy" in silent.stderr
+    assert "ftorch deployments create" in silent.stderr
     ftorch("deploy", run_id, "--sku", "DeveloperTier", "--yes")
     answered = ftorch("chat", run_id, "--ask", "hello 3")
     assert answered.exit_code == 0, answered.stderr
@@ -210,7 +210,7 @@ def test_one_that_was_removed_behind_our_back_is_noticed(
     monkeypatch.delenv("FTORCH_HOME")
     noticed = ftorch("deployments").stderr
     assert f"{name} undeployed: no longer on the account" in noticed
-    assert f"deploy it again: ftorch deploy {run_id}" in noticed
+    assert f"deploy it again: ftorch deployments create {run_id}" in noticed
     assert listed() == []
     assert ftorch("undeploy", name).exit_code == 2
 

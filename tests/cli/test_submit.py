@@ -271,7 +271,7 @@ def test_a_database_of_an_unreleased_version_is_refused_with_a_remedy_that_works
     refused = project.ftorch("status")
     assert (refused.code, refused.out) == (1, "")
     [move] = re.findall(r"\((mv .*?)\)", refused.err)
-    assert "ftorch adopt --all --endpoint NAME" in refused.err
+    assert "ftorch runs adopt --all --endpoint NAME" in refused.err
     subprocess.run(move, shell=True, check=True)
     adopted = project.ftorch("adopt", "--all", "--endpoint", "local")
     assert adopted.code == 0, adopted.err

@@ -369,7 +369,7 @@ async def test_one_that_was_removed_behind_our_back_is_noticed(rig: Rig, account
     gone = rig.reread(deployed)
     assert gone.state == "undeployed"
     assert "no longer on the account" in gone.reason
-    assert f"ftorch deploy {MODEL}" in gone.reason
+    assert f"ftorch deployments create {MODEL}" in gone.reason
 
 
 @pytest.mark.usefixtures("impatient")

@@ -29,7 +29,7 @@ def test_the_same_wish_is_recorded_once(rig: Rig) -> None:
 @pytest.mark.parametrize("other", [{"capacity": 60}, {"sku": "GlobalStandard"}, {"model": "gpt-4o.ft-1-x"}])
 def test_another_deployment_of_that_name_is_not_changed(rig: Rig, other: dict[str, Any]) -> None:
     rig.record(name="mine")
-    with pytest.raises(DeploymentDiffers, match="ftorch undeploy mine"):
+    with pytest.raises(DeploymentDiffers, match="ftorch deployments remove mine"):
         rig.record(name="mine", **other)
 
 

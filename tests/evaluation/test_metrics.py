@@ -67,6 +67,7 @@ def test_every_answer_falls_into_one_field_of_the_decision_table(booking: Case, 
         Decision.RIGHTLY_DID_NOT_ACT: 2,
     }
     assert ratio(found.tool_accuracy) == (1, 4)
+    assert (ratio(found.missed_calls), ratio(found.unnecessary_calls)) == ((2, 4), (2, 4))
     assert found.answers == 8
 
 

@@ -60,7 +60,7 @@ class Office:
         await adoption.adopt_jobs(self._ledger, self._config, None)
 
     async def fix_all(self) -> None:
-        """`ftorch doctor --fix`, with a yes to everything."""
+        """`ftorch endpoints doctor --fix`, with a yes to everything."""
         for finding in await doctor.examine(self._ledger, self._config):
             await doctor.mend(self._ledger, self._config, finding)
 

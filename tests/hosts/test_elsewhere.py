@@ -32,7 +32,7 @@ def test_a_job_of_the_same_content_is_named_and_not_paid_for_again_unasked(host,
     said = f"trained before as job ftjob-0001 (model {model}), recorded elsewhere"
     assert (refused.code, refused.out, host.creates) == (4, "", 1)
     assert f"the same content was {said}" in refused.err
-    assert f"{said}; to record it in this project: ftorch adopt ftjob-0001 --endpoint hosted" in refused.err
+    assert f"{said}; to record it in this project: ftorch runs adopt ftjob-0001 --endpoint hosted" in refused.err
     assert openai_customer.runs() == {}
     assert openai_customer.submit("--again", name="other").code == 0
     assert host.creates == 2

@@ -23,7 +23,7 @@ def test_without_a_list_an_unclear_create_is_never_repeated_unasked(host, custom
     done = customer.submit()
     assert (done.code, host.creates, customer.run()["state"]) == (4, 1, "unknown")
     assert f"if there is none, ftorch resume --again {customer.run()['run']}" in done.err
-    assert "if there is one, ftorch adopt JOB --endpoint hosted records it" in done.err
+    assert "if there is one, ftorch runs adopt JOB --endpoint hosted records it" in done.err
     customer.ftorch("resume")
     customer.submit()
     assert host.creates == 1
@@ -37,7 +37,7 @@ def test_without_a_list_the_doctor_names_the_run_and_the_job_is_taken_by_its_id(
     done = customer.ftorch("doctor", "hosted")
     assert done.code == 1
     assert f"run {run_id} may have a job there" in done.err
-    assert "ftorch adopt JOB --endpoint hosted" in done.err
+    assert "ftorch runs adopt JOB --endpoint hosted" in done.err
     assert customer.ftorch("adopt", "ftjob-0001", "--endpoint", "hosted").code == 0
     assert customer.ftorch("resume").code == 0
     assert (host.creates, customer.run()["run"], customer.run()["state"]) == (1, run_id, "succeeded")

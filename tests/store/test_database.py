@@ -306,7 +306,7 @@ def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> No
     path = tmp_path / "ftorch.db"
     path.write_text("my shopping list\n" * 100)
     with pytest.raises(
-        DatabaseCorrupt, match=r"damaged or is not a database .*  ftorch adopt --all --endpoint NAME"
+        DatabaseCorrupt, match=r"damaged or is not a database .*  ftorch runs adopt --all --endpoint NAME"
     ):
         open_database(f"sqlite:///{path}")
     assert path.read_text() == "my shopping list\n" * 100
@@ -323,7 +323,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     path.write_bytes(damaged)
     with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
         runs.newest(connection)
-    assert "ftorch adopt --all --endpoint NAME" in str(caught.value).partition("return to the copy: ")[0]
+    assert "ftorch runs adopt --all --endpoint NAME" in str(caught.value).partition("return to the copy: ")[0]
     assert str(caught.value).endswith(f" && cp {copy} {path}")
 
 

@@ -185,7 +185,7 @@ def test_the_named_remedy_brings_the_jobs_back(project: Project, harm: Callable[
         refused = project.ftorch(*command)
         assert refused.code == 1
         assert str(path) in refused.err
-        assert "ftorch adopt --all --endpoint NAME" in refused.err
+        assert "ftorch runs adopt --all --endpoint NAME" in refused.err
         assert "Traceback" not in refused.err
     subprocess.run(shell_command(refused.err), shell=True, check=True)
     adopted = project.ftorch("adopt", "--all", "--endpoint", "local")
@@ -197,7 +197,7 @@ def test_the_named_remedy_brings_the_jobs_back(project: Project, harm: Callable[
 
 
 def shell_command(said: str) -> str:
-    """The one that the message names before `ftorch adopt`."""
+    """The one that the message names before `ftorch runs adopt`."""
     if "moves it away: " in said:
         return said.partition("moves it away: ")[2]
     return said.partition("continue with the present one (")[2].partition(")")[0]

@@ -111,7 +111,7 @@ def test_a_damaged_database_is_told_and_not_touched(project, command):
     said = project.ftorch(*command)
     assert said.code == 1
     assert "is damaged or is not a database" in said.err
-    assert "ftorch adopt --all --endpoint NAME. Jobs on the endpoint are not affected." in said.err
+    assert "ftorch runs adopt --all --endpoint NAME. Jobs on the endpoint are not affected." in said.err
     assert database_of(project).read_bytes() == damaged
 
 
