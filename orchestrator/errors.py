@@ -643,7 +643,7 @@ class NoBaseToCompare(UsageError):
 
 
 class NoBatches(UsageError):
-    """ftorch knows of no Batch API on {endpoint}. Leave out --batch to ask every question directly."""
+    """There is no known Batch API on {endpoint}. Leave out --batch to ask every question directly."""
 
 
 class QuestionsUnderWay(UsageError):

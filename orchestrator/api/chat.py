@@ -107,7 +107,7 @@ class Unattended:
 def _require_known(names: Collection[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            hint = did_you_mean(name, known, ' (did you mean "{}"?)')
             raise NoSuchTool(
                 name=name, hint=hint, known=", ".join(known) or "none; give Python functions with --tools"
             )

@@ -38,11 +38,11 @@ def init(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a job file for your DATA, and print the next commands. DATA is JSONL; nothing is sent.
+    """Write a job file for your data, and print the next commands. Nothing is sent.
 
-    The method, the model and a name are chosen from the data. Data without errors is divided into files for
-    training, validation and evaluation, in a folder beside the job file; DATA stays as it is. Validation and
-    evaluation files beside DATA are used instead.
+    DATA is JSONL. The method, the model and a name are chosen from the data. Data without errors is divided into
+    files for training, validation and evaluation, in a folder beside the job file; DATA stays as it is. Validation
+    and evaluation files beside DATA are used instead.
     """
     from orchestrator.api.init import InitOptions, init as start
     from orchestrator.reports.init import print_started, started_object

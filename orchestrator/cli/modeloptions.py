@@ -72,7 +72,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--temperature",
         type=click.FloatRange(0, 2),
-        help="Sampling temperature.  [default: 0 in ask, the endpoint's in chat]",
+        help="Set the sampling temperature.  [default: 0 in ask, the endpoint's in chat]",
     )
     @wraps(command)
     def with_options(

@@ -77,7 +77,7 @@ def test_the_answer_is_alone_on_stdout_and_safe_for_a_terminal(chat: Callable[..
     done = chat(*HALL, "--yes-to", "light_room")
     assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.stderr
     assert "hall" in done.stdout
-    for shown in ('light_room(room="hall")', "loaded", "switching", "stands in for the model", "2 requests"):
+    for shown in ('light_room(room="hall")', "loaded", "switching", "not the model you name", "2 requests"):
         assert shown in done.stderr
     assert "Note" not in done.stderr
     assert "\x1b" not in done.output

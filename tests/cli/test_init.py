@@ -322,12 +322,12 @@ def test_nothing_is_replaced_without_force(project: Project) -> None:
     write(project, "d.jsonl", rows(60, chat))
     write(project, "job.toml", "mine")
     done = project.ftorch("init", "d.jsonl")
-    assert (done.code, "job.toml is there already" in done.err) == (2, True)
+    assert (done.code, "job.toml already exists" in done.err) == (2, True)
     assert (project.root / "job.toml").read_text() == "mine"
     assert not (project.root / "d").exists()
     write(project, "d/train.jsonl", "mine")
     done = project.ftorch("init", "d.jsonl", "-o", "new.toml", "--name", "d")
-    assert (done.code, "d/train.jsonl is there already" in done.err) == (2, True)
+    assert (done.code, "d/train.jsonl already exists" in done.err) == (2, True)
     assert not (project.root / "new.toml").exists()
     assert project.ftorch("init", "d.jsonl", "--force").code == 0
     assert load_job_file(project.root / "job.toml").name == "d"

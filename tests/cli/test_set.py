@@ -68,7 +68,6 @@ def test_the_later_of_two_settings_holds_and_the_file_stays(project: Project) ->
             ["--set", "suffix=12"],
             "--set suffix=12: suffix must be a text in quotes, not 12; write --set 'suffix=\"12\"'",
         ),
-        (["--set", "data.training_file=no"], "--set data.training_file=no: data.training_file: there is no file"),
         (["--model", "two words"], "--model two words: model must be a model name without spaces"),
         (
             ["--set", "n_epochs"],
@@ -133,3 +132,10 @@ def test_evaluate_takes_settings(project: Project) -> None:
     done = project.ftorch("evaluate", JOB, "--dry-run", "--set", "evaluation.samples=3")
     assert done.code == 0, done.err
     assert "12 × 1 model × 3 samples" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("command", ["submit", "data check"])
+def test_a_training_file_that_is_not_there_is_named_by_its_option(project: Project, command: str) -> None:
+    done = project.ftorch(*command.split(), JOB, "--set", "data.training_file=no")
+    assert done.code == 2
+    assert "--set data.training_file=no: data.training_file: there is no file" in done.err

@@ -52,7 +52,7 @@ def told(folder: Path, text: str, name: str = "job.toml") -> str:
             "write: file = 'C:\\data\\users.jsonl'.",
         ),
         ("method = { n_epochs = 3,", "an inline table { … } must stand on one line; use a [table] instead."),
-        ('suffix = "drone', "a text has no end."),
+        ('suffix = "drone', "an unclosed string."),
     ],
 )
 def test_a_slip_in_toml_is_said_with_its_line_and_how_to_write_it(tmp_path: Path, line: str, said: str) -> None:

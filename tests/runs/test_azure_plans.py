@@ -100,7 +100,7 @@ def test_planning_an_address_asks_nobody_for_anything(plan, silence, monkeypatch
     [line] = [text for role, text in plan_facts(planned, None) if role == "training"]
     assert line == (
         "https://host.example/a.jsonl?${SAS}: fetched by the endpoint, never by ftorch; "
-        "neither checked nor counted here; SAS filled in for that request"
+        "not checked, tokens not counted; SAS filled in for that request"
     )
     found = plan_object(planned)["files"]
     assert found == [

@@ -306,7 +306,7 @@ def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> No
     path = tmp_path / "ftorch.db"
     path.write_text("my shopping list\n" * 100)
     with pytest.raises(
-        DatabaseCorrupt, match=r"damaged or is not a database .*  ftorch runs adopt --all --endpoint NAME"
+        DatabaseCorrupt, match=r"damaged or is not a database .*: ftorch runs adopt --all --endpoint NAME"
     ):
         open_database(f"sqlite:///{path}")
     assert path.read_text() == "my shopping list\n" * 100

@@ -198,8 +198,8 @@ def test_the_named_remedy_brings_the_jobs_back(project: Project, harm: Callable[
 
 def shell_command(said: str) -> str:
     """The one that the message names before `ftorch runs adopt`."""
-    if "moves it away: " in said:
-        return said.partition("moves it away: ")[2]
+    if "move it away: " in said:
+        return said.partition("move it away: ")[2]
     return said.partition("continue with the present one (")[2].partition(")")[0]
 
 

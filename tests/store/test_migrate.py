@@ -291,7 +291,7 @@ def test_a_database_from_before_the_first_release_is_refused_and_left_untouched(
     assert f"its schema is 000{number}" in str(caught.value)
     move = f"mv -i {url.database} {url.database}.unreleased"
     remedy = move if url.get_backend_name() == "sqlite" else "set FTORCH_DATABASE_URL to an empty one"
-    assert f"start a new database ({remedy})," in str(caught.value)
+    assert f"start a new database ({remedy})." in str(caught.value)
     assert copies(database_url) == []
     assert content(database_url) == before
     assert revision(database_url) == f"000{number}"

@@ -157,7 +157,7 @@ async def test_without_the_library_the_extra_is_named(
     config: EndpointConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(management, "find_spec", lambda name: None if "mgmt" in name else object())
-    with pytest.raises(AzureMissing, match=r"ftorch\[azure\]"):
+    with pytest.raises(AzureMissing, match=r"pip install .azure-identity"):
         async with open_management(config):
             pass
 
