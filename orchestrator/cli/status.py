@@ -23,14 +23,22 @@ _ONE_SCREEN = 20
 @click.argument("run", required=False, metavar="[NAME|RUN]", shell_complete=complete_run)
 @click.option("--watch", is_flag=True, help="Update the table until you press Ctrl-C.")
 @click.option("--all", "show_all", is_flag=True, help="Show every run, not only one screen of them.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print the project, database and settings first, as ftorch where does."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def status(run: str | None, watch: bool, show_all: bool, as_json: bool) -> None:
+def status(run: str | None, watch: bool, show_all: bool, verbose: bool, as_json: bool) -> None:
     """Show the state of all runs and sweeps, newest first.
 
     A sweep is one line; its name shows its trials. The id or name of a run shows only that run.
     """
     from orchestrator.ledger import open_ledger
 
+    if verbose and not (as_json or watch):
+        from orchestrator.cli.where import facts, print_facts
+
+        print_facts(facts())
+        click.echo()
     with open_ledger() as ledger:
         if as_json:
             from orchestrator.reports.runs import run_object

@@ -17,11 +17,28 @@ def where(as_json: bool) -> None:
 
     Nothing is created or changed.
     """
+    found = facts()
+    if as_json:
+        from orchestrator.cli.output import print_json
+
+        print_json(found)
+    else:
+        print_facts(found)
+
+
+def print_facts(found: dict[str, str]) -> None:
+    """A line for each fact."""
+    for name, value in found.items():
+        click.echo(f"{name:10}{value}")
+
+
+def facts() -> dict[str, str]:
+    """Where this process reads and writes, by name."""
     from orchestrator.config import find_workspace, user_config_path
 
     workspace = find_workspace()
     files = [path for path in (user_config_path(), workspace.project_file) if path.is_file()]
-    found = {
+    return {
         "project": str(workspace.root),
         "state": _said(workspace.home, "FTORCH_HOME"),
         "database": _database(workspace.database_url),
@@ -29,13 +46,6 @@ def where(as_json: bool) -> None:
         "python": f"{sys.executable} ({sys.version.split()[0]})",
         "ftorch": str(Path(__file__).parents[1]),
     }
-    if as_json:
-        from orchestrator.cli.output import print_json
-
-        print_json(found)
-        return
-    for name, value in found.items():
-        click.echo(f"{name:10}{value}")
 
 
 def _said(path: Path, variable: str) -> str:

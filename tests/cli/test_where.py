@@ -34,6 +34,12 @@ def test_status_says_where_it_looked(project: Project) -> None:
     assert f"No runs yet in {project.root}/.ftorch" in " ".join(project.ftorch("status", COLUMNS="400").out.split())
 
 
+def test_a_verbose_status_says_where_before_what(project: Project) -> None:
+    where = project.ftorch("where").out
+    shown = project.ftorch("status", "--verbose").out
+    assert shown.startswith(f"{where}\nNo runs yet")
+
+
 def test_help_shows_what_a_command_says_of_itself(project: Project) -> None:
     assert project.ftorch("help", "data", "check").out == project.ftorch("data", "check", "--help").out
     assert project.ftorch("-V").out == project.ftorch("--version").out
