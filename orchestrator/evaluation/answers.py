@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 CONTENT_FILTER = "content_filter"
-NO_COMPLETION = "the answer is no chat completion"
+NO_COMPLETION = "the answer is not a chat completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class AnsweredCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, or the error there was in its place."""
+    """One answer, or the error returned instead."""
 
     calls: tuple[AnsweredCall, ...] = ()
     text: str = ""
@@ -33,13 +33,13 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
-    """Those of the prompt that the endpoint had in its cache, where it tells."""
+    """Prompt tokens read from the endpoint's cache; None where it does not report them."""
     seconds: float | None = None
-    """From the request to the whole answer, retries not counted."""
+    """From the request to the complete answer, without retries."""
 
 
 def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> Answer:
-    """The first choice of a chat completion as JSON. What has no choice, or one that is none, is an API error."""
+    """The first choice of a chat completion given as JSON. A missing or malformed choice is an API error."""
     choice = _choice(completion)
     if choice is None:
         return Answer(api_error=NO_COMPLETION, seconds=seconds)
@@ -58,7 +58,7 @@ def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> 
 
 
 def problem_of(completion: Mapping[str, Any]) -> str:
-    """Why this is no answer although it came as one, as hosts behind a gateway send it; "" where it is one."""
+    """Why a successful response holds no answer, as some gateways send; "" where it holds one."""
     if _choice(completion) is not None:
         return ""
     error = completion.get("error")
@@ -84,7 +84,7 @@ def _calls(message: Mapping[str, Any]) -> Iterator[AnsweredCall]:
 def _call(function: Any) -> AnsweredCall:
     function = function if isinstance(function, Mapping) else {}
     name, arguments = function.get("name"), function.get("arguments")
-    # Some hosts send the arguments as an object, and nothing at all for a function without parameters.
+    # Some hosts send the arguments as an object, and nothing for a function without parameters.
     if arguments is None or arguments == "":
         arguments = "{}"
     return AnsweredCall(name if isinstance(name, str) else "", _written(arguments))
@@ -112,7 +112,7 @@ def _cached(details: Any) -> int | None:
 
 
 _MOST_TOKENS = 1 << 40
-"""Far more than there can be; sums of them still fit a database's whole numbers."""
+"""Far above any real count; sums still fit a database integer."""
 
 
 def _count(value: Any) -> int | None:

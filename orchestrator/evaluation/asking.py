@@ -1,6 +1,6 @@
-"""Asks a model many questions at once: bounded, as fast as the endpoint allows, and each answer kept as it comes.
+"""Asks a model many questions concurrently, as fast as the endpoint allows, and records each answer as it arrives.
 
-How a question is sent comes in as a function, and so do time and sleeping.
+The functions that send a question, read the clock and sleep are passed in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_DOUBLINGS = 16
 
 @dataclass(frozen=True)
 class Question:
-    """One case, put to one model in one variant. `sample` counts from 0 where a case is asked several times."""
+    """One case for one model in one variant. `sample` counts from 0 where a case is asked several times."""
 
     case: str
     model: str
@@ -38,39 +38,39 @@ class Question:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the whole request as JSON with sorted keys, in hex: equal requests need one answer."""
+        """The hash of the request as JSON with sorted keys, in hex: equal requests need one answer."""
         return hashlib.sha256(canonical(self.request)).hexdigest()
 
     @property
     def once(self) -> str:
-        """What the endpoint may know this question by, should it come twice."""
+        """A key by which the endpoint can recognise a repeated question."""
         return f"{self.sha256}:{self.sample}"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: a chat completion as JSON, or the error that stood in its place every time."""
+    """What came back: a chat completion as JSON, or the error that every attempt returned."""
 
     question: Question
     completion: Mapping[str, Any] | None
     api_error: str
-    """"" where there is a completion."""
+    """"" if there is a completion."""
     seconds: float | None
-    """Of the request that was answered, without those before it."""
+    """Of the request that was answered, without the attempts before it."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a question is sent again, and how long it may wait for a busy endpoint, in seconds."""
+    """How often a question is retried, and how long it may wait for a busy endpoint, in seconds."""
 
     attempts: int = 4
-    """In all, where the endpoint is not reached or fails. A busy endpoint's answers do not count."""
+    """In total, where the endpoint is not reached or fails. Busy responses do not count."""
     base: float = 0.5
-    """The first pause; each further one is twice as long, ± half."""
+    """The first pause; each one after it is twice as long, ± 50 %."""
     longest: float = 60.0
     """The longest pause, unless the endpoint asks for more."""
     busy: float = 600.0
-    """How long one question waits for an endpoint that says it is busy. One that asks for more ends the asking."""
+    """How long one question waits for a busy endpoint. One that asks for a longer wait ends the asking."""
 
 
 Ask = Callable[[Question], Awaitable[Mapping[str, Any]]]
@@ -89,14 +89,13 @@ async def ask_all(
     rng: random.Random | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Put all questions to `ask`, at most `concurrency` at a time, and give each reply to `record` at once.
+    """Send all questions with `ask`, at most `concurrency` at a time, and pass each reply to `record` at once.
 
-    Questions are drawn as they are needed. An endpoint that says it is busy is left alone by all for as long as it
-    says. A question that fails every time is recorded with its error. Setting `stop` ends the drawing, and what
-    waits for another try; answers under way are still recorded. What fails for all questions ends the asking, after
-    the answers under way have been recorded; it is raised: KeyRefused, QuotaExhausted, RequestRefused for a model
-    that does not exist, EndpointBusy with a wait beyond the patience, and the last error once twice `concurrency`
-    questions in a row failed.
+    Questions are drawn as needed. Nothing is sent while the endpoint is busy. If every attempt at a question fails,
+    its error is recorded. Setting `stop` ends the drawing and the retries; answers under way are still recorded. An
+    error that concerns all questions ends the asking once they are, and is raised: KeyRefused, QuotaExhausted,
+    RequestRefused for a model that does not exist, EndpointBusy with a wait longer than `Patience.busy`, and the
+    last error once twice `concurrency` questions in a row failed.
     """
     stop, rng = stop or asyncio.Event(), rng or random.Random()
     asking = _Asking(ask, record, patience or Patience(), clock, sleep, rng, stop, 2 * concurrency)
@@ -122,7 +121,7 @@ class _Asking:
     failures_in_a_row: int = 0
     busy_in_a_row: int = 0
     fatal: EndpointError | None = None
-    """Why nothing more is to be asked."""
+    """Why no further question is asked."""
 
     @property
     def is_over(self) -> bool:
@@ -139,7 +138,7 @@ class _Asking:
                     self.record(reply)
 
     async def _reply(self, question: Question) -> Reply | None:
-        """None where the asking ended before there was one."""
+        """None if the asking ended before there was one."""
         waited_since = self.clock()
         failures = 0
         while True:
@@ -171,11 +170,11 @@ class _Asking:
 
     async def _wait_while_busy(self) -> None:
         while not self.is_over and (left := self.busy_until - self.clock()) > 0:
-            # Not all at the same moment, or the endpoint would be busy again at once.
+            # Spread out, or the endpoint would be busy again at once.
             await self._rest(left * self.rng.uniform(1.0, 1.2))
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep, but no longer than until `stop` is set."""
+        """Sleep until the time has passed or `stop` is set."""
         rest, stopped = asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(self.stop.wait())
         try:
             await asyncio.wait((rest, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -185,7 +184,7 @@ class _Asking:
 
     def _hold_all(self, error: EndpointBusy) -> None:
         now = self.clock()
-        # What was under way when the first one was told belongs to the same occasion.
+        # Requests under way at the first busy response count as the same occasion.
         if now >= self.busy_until:
             self.busy_in_a_row += 1
         told = error.facts.get("retry_after")
@@ -207,12 +206,12 @@ class _Asking:
 
 
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-"""From the longest definitions to none at all; each can be made of those before it."""
+"""From the longest definitions to none; each can be made from those before it."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is asked of whom."""
+    """Which models are asked, in which variants, and how often."""
 
     models: Sequence[str]
     variants: Sequence[Variant]
@@ -221,14 +220,14 @@ class Grid:
     """Further fields of the request, such as the temperature."""
 
     def count(self, cases: int) -> int:
-        """How many questions that makes."""
+        """The number of questions."""
         return len(self.models) * len(self.variants) * self.samples * cases
 
 
 def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Question]]:
     """Yield all questions with their cases, case by case, so that the cases are read only once.
 
-    The variants must be ones that the file can give, see `chosen_variants`.
+    The file must support the variants; see `chosen_variants`.
     """
     for case in cases:
         for variant in grid.variants:
@@ -240,9 +239,9 @@ def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Questio
 
 
 def chosen_variants(path: Path, requested: Sequence[Variant] | None) -> Sequence[Variant]:
-    """The variants to ask in: those wished for, else the one that the evaluation file itself has.
+    """The requested variants; without a request, the evaluation file's own.
 
-    Raises VariantNotThere where the file's definitions are shorter than a wish, DataFileNotFound or
+    Raises VariantNotThere where the file's definitions are shorter than a requested variant's, DataFileNotFound or
     DataFileUnreadable.
     """
     found = variant_of_file(path)

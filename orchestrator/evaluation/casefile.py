@@ -1,4 +1,4 @@
-"""Checks a whole evaluation file before anything is asked of a model."""
+"""Checks a whole evaluation file before any model is asked."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from orchestrator.evaluation.scoring.rules import ABSENT, InvalidCase
 from orchestrator.evaluation.scoring.tools import Toolsets, is_required
 
 MOST_PROBLEMS = 50
-"""Problems that are named; the others are counted."""
+"""Problems that are listed; the others are only counted."""
 
 
 @dataclass(frozen=True)
 class CaseFile:
-    """An evaluation file that can be asked: what all of its cases have in common."""
+    """A valid evaluation file, with what its cases have in common."""
 
     path: Path
     sha256: str
-    """Of the bytes without a byte-order mark, in hex."""
+    """The hash of the bytes without a byte-order mark, in hex."""
     cases: int
     slices: Mapping[str, int]
-    """Cases of each slice, in the order of the file."""
+    """The number of cases in each slice, in file order."""
     rejections: Rejections
     tools: frozenset[str]
-    """The names that its cases declare or expect to be called."""
+    """The names of tools that its cases declare or expect to be called."""
     prompts: Prompts = field(repr=False)
-    """Its requests, to be looked for in training files."""
+    """Its requests, to search training files for."""
 
 
 def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> CaseFile:
     """Check every line of an evaluation file, in bounded memory.
 
-    Raises InvalidCases, which names lines and keys, DataFileNotFound, DataFileUnreadable or DataFileEmpty.
+    Raises InvalidCases (with lines and keys), DataFileNotFound, DataFileUnreadable or DataFileEmpty.
     """
     file = inspect_file(path)
     prompts = _sound_prompts(path)
@@ -64,7 +64,7 @@ def check_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Ca
 
 
 def _sound_prompts(path: Path) -> Prompts:
-    """The requests of a file in which every line is as the training format asks; else raises InvalidCases."""
+    """The file's requests. Raises InvalidCases if a line breaks the training format."""
     report = check_file(path, method="supervised", purpose="evaluation", count_tokens=False)
     if report.errors:
         named = [finding.said_of(path) for finding in report.errors[:MOST_PROBLEMS]]
@@ -75,7 +75,7 @@ def _sound_prompts(path: Path) -> Prompts:
 @dataclass
 class _Found:
     lines: dict[str, int] = field(default_factory=dict)
-    """For each id the line where it stands."""
+    """The line of each id."""
     slices: dict[str, int] = field(default_factory=dict)
     tools: set[str] = field(default_factory=set)
     rejection_tools: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ class _Found:
 
     def add(self, case: Case) -> None:
         if (first := self.lines.setdefault(case.id, case.line)) != case.line:
-            raise InvalidCase(f'key "id": {shown(case.id)} is the id of line {first} already')
+            raise InvalidCase(f'key "id": {shown(case.id)} is already the id of line {first}')
         if (problem := next(case_problems(case), None)) is not None:
             raise InvalidCase(problem)
         for name in case.slices:
@@ -111,7 +111,7 @@ class _Found:
 
 
 def case_problems(case: Case) -> Iterator[str]:
-    """What makes the case one that nobody could answer rightly, or that says something else than it seems to."""
+    """What makes the case impossible to answer correctly, or misleading."""
     calls = [call for expected in case.accepted if isinstance(expected, Calls) for call in expected.calls]
     named = [expected.tool for expected in case.accepted if isinstance(expected, Rejection) and expected.tool]
     for name in (*(call.name for call in calls), *named):
@@ -152,7 +152,7 @@ def _match_key(key: str) -> str:
 
 
 def _given(value: Any, path: list[str]) -> bool:
-    """True where `path`, with * for any item of a list, leads to a value."""
+    """True if `path`, with * for any item of a list, leads to a value."""
     if not path:
         return value is not ABSENT
     if isinstance(value, list):

@@ -3,13 +3,13 @@
 Further keys of a line, all optional:
 
     id            the case's name; "line-N" where it has none
-    slice/slices  one name, or a list of names, of groups that get figures of their own
+    slice/slices  one name, or a list of names, of groups with separate metrics
     cluster       cases with the same value are paraphrases of one request and count as one
-    expect        "call", "text" or "rejection", where the last message alone does not tell
-    ordered       true where several calls must come in this order
+    expect        "call", "text" or "rejection", if the last message alone is ambiguous
+    ordered       true if several calls must come in this order
     must_contain  texts that an answer without a call must contain
     accept        further right answers: messages, or calls {"name": …, "arguments": {…}}
-    match         rules by argument, see `rules`; for several calls also a list, one entry for each
+    match         rules by argument, see `rules`; for several calls also a list with one entry for each
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class Case:
     id: str
     slices: tuple[str, ...]
     cluster: str | None
-    """What it shares with its paraphrases; None where it stands alone."""
+    """The name it shares with its paraphrases; None for a single case."""
     request: Mapping[str, Any]
-    """What to ask: `messages` without the expected answer, `tools` and the like, in the words of the API."""
+    """`messages` without the expected answer, `tools` and other request fields, named as in the API."""
     tools: Toolset
     accepted: tuple[Expected, ...]
     """The right answers; the first is the line's last message."""
 
     @cached_property
     def expects(self) -> Expectation:
-        """What the expected answer is; further right answers may be of another kind."""
+        """The kind of the expected answer; further right answers may be of another kind."""
         first = self.accepted[0]
         if isinstance(first, Rejection):
             return "rejection"
@@ -71,19 +71,19 @@ class Case:
 
     @cached_property
     def tool_choices(self) -> list[list[str]]:
-        """For each accepted answer that calls tools their names, sorted."""
+        """The sorted tool names of each accepted answer that calls tools."""
         return [sorted(expected.names) for expected in self.accepted if isinstance(expected, Calls)]
 
     @cached_property
     def may_stay(self) -> bool:
-        """True where an answer is accepted that does not act: a text or a rejection."""
+        """True if an answer without an action is accepted: a text or a rejection."""
         return len(self.tool_choices) < len(self.accepted)
 
 
 def read_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Iterator[Case]:
-    """Yield the cases of a file, line by line; a call of one of `rejection_tools` alone is a rejection.
+    """Yield the cases of a file, line by line; a single call of one of `rejection_tools` is a rejection.
 
-    The file must have passed `check_cases`: lines that are no cases raise InvalidCase, NotJson or worse.
+    The file must have passed `check_cases`: an invalid line raises InvalidCase, NotJson or another error.
     Raises DataFileNotFound or DataFileUnreadable.
     """
     toolsets = Toolsets()
@@ -96,7 +96,7 @@ def read_cases(path: Path, rejection_tools: frozenset[str] = frozenset()) -> Ite
 def read_case(
     number: int, row: Mapping[str, Any], toolsets: Toolsets, rejection_tools: frozenset[str] = frozenset()
 ) -> Case:
-    """The case that the row on line `number` (from 1) describes. Raises InvalidCase."""
+    """The case in the row on line `number` (from 1). Raises InvalidCase."""
     keys = read_keys(row)
     rules = tuple(map(parse_rules, keys.match)) if isinstance(keys.match, list) else parse_rules(keys.match)
     options = ExpectationOptions(keys.expect, keys.ordered, keys.must_contain, rejection_tools, rules)
@@ -129,7 +129,7 @@ def _further(entries: Sequence[Any], options: ExpectationOptions) -> Iterator[Ex
 
 
 MESSAGE_KEYS = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_call", "response_format")
-"""What a request takes over from a line as it is."""
+"""Keys of a line that go into the request unchanged."""
 
 CASE_KEYS = ("id", "slice", "slices", "cluster", "expect", "ordered", "must_contain", "accept", "match")
 EXPECT = ("call", "text", "rejection")
@@ -139,7 +139,7 @@ _KNOWN = ("messages", *MESSAGE_KEYS, *CASE_KEYS)
 
 @dataclass(frozen=True)
 class CaseKeys:
-    """What those keys hold, each of its right type."""
+    """The values of those keys, with checked types."""
 
     id: str | None = None
     slices: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ class CaseKeys:
 def read_keys(row: Mapping[str, Any]) -> CaseKeys:
     """The case's keys of a row. Raises InvalidCase for a wrong type, and for a key that looks misspelt.
 
-    Other unknown keys are let be: people keep notes in such files.
+    Other unknown keys are ignored: people keep notes in such files.
     """
     _refuse_misspelt(row)
     return CaseKeys(
@@ -225,7 +225,7 @@ def _match(row: Mapping[str, Any]) -> Mapping[str, Any] | list[Mapping[str, Any]
     if value is None:
         return {}
     if not all(isinstance(rules, dict) for rules in (value if isinstance(value, list) else [value])):
-        problem = f"expected an object of rules by argument, or a list of such; found {_found(value)}"
+        problem = f"expected an object of rules by argument, or a list of them; found {_found(value)}"
         raise InvalidCase(f'key "match": {problem}')
     found: Mapping[str, Any] | list[Mapping[str, Any]] = value
     return found

@@ -1,4 +1,4 @@
-"""Two models on the same cases: what only one of them answers rightly, and whether that proves anything."""
+"""Two models on the same cases: which cases only one of them gets right, and whether that is more than chance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.evaluation.statistics import (
 
 @dataclass(frozen=True)
 class PairedAnswer:
-    """How two models answered one case. API errors on either side make no pair."""
+    """How two models answered one case. A case with an API error on either side makes no pair."""
 
     case: str
     cluster: str | None
@@ -29,21 +29,21 @@ class PairedAnswer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The second model against the first, paired case by case."""
+    """The second model compared with the first, case by case."""
 
     first: Proportion
     second: Proportion
     broken: tuple[str, ...]
-    """Cases that the first answers rightly and the second does not, in the order given."""
+    """Cases that only the first answers correctly, in the order given."""
     fixed: tuple[str, ...]
-    """Cases that the second answers rightly and the first does not."""
+    """Cases that only the second answers correctly."""
     worse: int
-    """Clusters whose share of right answers fell; without clusters, as many as broken cases."""
+    """Clusters whose share of right answers fell; without clusters, the number of broken cases."""
     better: int
     p_value: float
-    """Exact McNemar test, of clusters the sign test."""
+    """From the exact McNemar test; for clusters, the sign test."""
     difference: Interval | None
-    """Second minus first share, with the paired bootstrap 95 % interval over clusters; None without pairs."""
+    """Second minus first share, with the paired bootstrap 95 % CI over clusters; None without pairs."""
 
     @property
     def is_established(self) -> bool:
@@ -51,7 +51,7 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The result in plain words, with the numbers that it stands on."""
+        """The result in plain words, with its numbers."""
         return sentence_of(self, self.p_value)
 
 
@@ -74,7 +74,7 @@ def compare(pairs: Iterable[PairedAnswer], seed: int = 0) -> Comparison:
 
 
 def p_value(pairs: Iterable[PairedAnswer]) -> float:
-    """The p-value of a comparison alone, as `compare` has it, without the interval that takes long."""
+    """Only the p-value of `compare`, without the interval, which takes long."""
     found = _Pairs()
     for pair in pairs:
         found.add(pair)
@@ -82,9 +82,9 @@ def p_value(pairs: Iterable[PairedAnswer]) -> float:
 
 
 def is_established(found: Comparison, p_value: float) -> bool:
-    """Whether the difference is more than chance: by the test, by an interval without 0, and both in one direction.
+    """Whether test and interval agree that the difference, in one direction, is more than chance.
 
-    `p_value` was adjusted for others beside it.
+    The interval must exclude 0. `p_value` is adjusted for multiple comparisons.
     """
     interval = found.difference
     if p_value >= SIGNIFICANCE or interval is None or interval.low <= 0 <= interval.high:
@@ -93,10 +93,10 @@ def is_established(found: Comparison, p_value: float) -> bool:
 
 
 def sentence_of(found: Comparison, p_value: float, *, is_better_low: bool = False) -> str:
-    """A comparison in plain words, by a p-value that was adjusted for others beside it. `is_better_low` says that
-    the second is the better one where it has fewer."""
+    """A comparison in plain words, by a p-value adjusted for multiple comparisons. With `is_better_low` the lower
+    share is better."""
     if found.difference is None:
-        return "Nothing to compare: there is no case that both models answered."
+        return "Nothing to compare: the models have no answered case in common."
     shares = f"{_of(found.second)} against {_of(found.first)}"
     changed = found.better + found.worse
     if changed == 0:
@@ -105,11 +105,11 @@ def sentence_of(found: Comparison, p_value: float, *, is_better_low: bool = Fals
     if is_established(found, p_value):
         low, high = found.difference.low * 100, found.difference.high * 100
         word = "better" if (found.better > found.worse) != is_better_low else "worse"
-        points = f"{found.difference.value * 100:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"
+        points = f"{found.difference.value * 100:+.0f} points, 95 % CI {low:+.0f} to {high:+.0f}"
         return f"The second is {word}: {shares} ({points}; {test})."
     few = ""
     if changed < fewest_changes():
-        few = f" Only {changed} came out differently; fewer than {fewest_changes()} can never establish anything."
+        few = f" Only {changed} answers changed; a difference needs at least {fewest_changes()} to be established."
     return f"Not established: {shares} may be chance ({test}).{few}"
 
 
@@ -134,7 +134,7 @@ class _Pairs:
         return [*map(float, self.alone), *(fmean(changes) for changes in self.clusters.values())]
 
     def changed(self) -> tuple[int, int]:
-        """How many clusters came out better, and how many worse."""
+        """The numbers of clusters that improved and that got worse."""
         differences = self.differences()
         return sum(each > 0 for each in differences), sum(each < 0 for each in differences)
 
@@ -148,12 +148,12 @@ def _of(share: Proportion) -> str:
 
 
 def p_shown(p_value: float) -> str:
-    """A p-value as it is printed: three digits, two of them significant where it is small."""
+    """A p-value as printed: three decimals, or two significant digits if it is small."""
     if p_value < 0.0001:
         return "below 0.0001"
     return f"{p_value:.4f}" if p_value < 0.01 else f"{p_value:.3f}"
 
 
 def adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjustment of several comparisons with one base, by name."""
+    """The p-values of several comparisons with one base, Holm-adjusted, by name."""
     return dict(zip(p_values, holm(list(p_values.values())), strict=True))

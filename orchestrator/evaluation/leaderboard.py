@@ -34,46 +34,46 @@ class Place:
     """One model in one variant, by its newest evaluation."""
 
     rank: int | None
-    """Shared by equal values; None where the metric counts no answer."""
+    """Equal values share it; None if no answer counts for the metric."""
     series: Series
     evaluation: Evaluation
     p_value: float | None
-    """Against the first place, adjusted after Holm; None for the first, and where the metric is no share."""
+    """Against the first place, Holm-adjusted; None for the first, and for a metric that is not a share."""
 
 
 @dataclass(frozen=True)
 class ScoredOtherwise:
-    """A model that was asked the same file, and whose answers were scored by other rules only."""
+    """A model that was asked the same file but scored only by other rules."""
 
     model: str
     variants: Sequence[str]
     evaluation: Evaluation
     conditions: Conditions
     command: str
-    """Scores its answers as those on the leaderboard, without asking."""
+    """Scores its recorded answers by the leaderboard's rules, without asking again."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The models that were asked one file, told by its bytes, and scored by the same rules."""
+    """The models that were asked one file, identified by its bytes, and scored by the same rules."""
 
     file_path: str
-    """As it was called last."""
+    """The newest path of the file."""
     file_sha256: str
     cases: int
     conditions: Conditions
-    """Those that most of its models were scored by."""
+    """The conditions by which most of its models were scored."""
     places: Sequence[Place]
     scored_otherwise: Sequence[ScoredOtherwise]
     removed: Sequence[str] = ()
-    """Models that the user took off, and that are nowhere above."""
+    """Models that the user removed from it."""
 
 
 def leaderboards(ledger: Ledger, name: str | None = None, metric: ScoreName = "call_accuracy") -> list[Leaderboard]:
-    """A leaderboard for each file, the one used last first, without those that have nothing to show.
+    """A leaderboard for each file that has something to show, the last used first.
 
-    With a `name` only the models that a job, a run or an evaluation of that name holds, or the model itself, each
-    at its rank among all.
+    With a `name`, only the models of the job, run or evaluation of that name, or the model itself, each with its
+    rank among all.
     """
     with ledger.database.read() as connection:
         done = store.newest(connection)
@@ -100,7 +100,7 @@ def _trained_as(ledger: Ledger, name: str) -> set[str]:
 
 
 def _models_named(name: str, trained: Collection[str], done: Sequence[Evaluation]) -> set[str]:
-    """Of one file's models those that an evaluation of this name asked, that its runs trained, or that it names."""
+    """One file's models that an evaluation or run of this name asked or trained, or that have this name."""
     asked = {(entry["model"], each.name) for each in done for entry in each.settings["models"]}
     return {model for model, of in asked if name in (of, model) or model in trained}
 
@@ -138,7 +138,7 @@ def _leaderboard(ledger: Ledger, done: Sequence[Evaluation], metric: ScoreName) 
 
 
 def _ranks(values: Sequence[float | None]) -> list[int | None]:
-    """Competition ranks of values in their order: equal ones share a rank, and as many are left out after it."""
+    """Competition ranks of values in their order: equal values share a rank, and the next ranks are skipped."""
     ranks: list[int | None] = []
     for place, value in enumerate(values, start=1):
         is_tie = place > 1 and value == values[place - 2]
@@ -147,7 +147,7 @@ def _ranks(values: Sequence[float | None]) -> list[int | None]:
 
 
 def _newest(ledger: Ledger, done: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, SeriesKey, SeriesScores]]:
-    """For each endpoint, model and variant the scores of its newest evaluation."""
+    """The scores of the newest evaluation of each endpoint, model and variant."""
     seen = set()
     for evaluation in done:
         removed = removed_from(evaluation)
@@ -158,7 +158,7 @@ def _newest(ledger: Ledger, done: Sequence[Evaluation]) -> Iterator[tuple[Evalua
 
 
 def _usual_conditions(done: Sequence[Evaluation]) -> Conditions:
-    """Those that most models and variants were scored by; of equal ones the newest."""
+    """The conditions by which most models and variants were scored; the newest of equally frequent ones."""
     asked: dict[Conditions, set[_Asked]] = {}
     for evaluation in done:
         asked.setdefault(conditions_of(evaluation), set()).update(_asked(evaluation))
@@ -166,7 +166,7 @@ def _usual_conditions(done: Sequence[Evaluation]) -> Conditions:
 
 
 def _scored_otherwise(done: Sequence[Evaluation], conditions: Conditions) -> Iterator[ScoredOtherwise]:
-    """By model and its newest evaluation, the variants that have none by these conditions."""
+    """For each model, by its newest evaluation, the variants that were not scored by these conditions."""
     seen = {asked for each in done if conditions_of(each) == conditions for asked in _asked(each)}
     for evaluation in done:
         missing = [asked for asked in _asked(evaluation) if asked not in seen]
@@ -178,7 +178,7 @@ def _scored_otherwise(done: Sequence[Evaluation], conditions: Conditions) -> Ite
 
 
 def _asked(evaluation: Evaluation) -> Iterator[_Asked]:
-    """What was asked, without what is off the leaderboard."""
+    """What was asked, without what was removed from the leaderboard."""
     removed = removed_from(evaluation)
     for entry in evaluation.settings["models"]:
         if entry["model"] not in removed:
@@ -187,7 +187,7 @@ def _asked(evaluation: Evaluation) -> Iterator[_Asked]:
 
 
 def _order(series: Series, metric: ScoreName) -> tuple[bool, float, float]:
-    """The best first; of equal ones the one with fewer prompt tokens."""
+    """The best first; of equal ones, the one with fewer prompt tokens."""
     value, tokens = value_of(metric, series.all), series.all.prompt_tokens
     is_better_low = metric in METRICS and METRICS[metric].better_low
     signed = (value or 0.0) if is_better_low else -(value or 0.0)
@@ -201,10 +201,10 @@ def _against_first(found: Sequence[SeriesScores], metric: ScoreName) -> list[flo
     return [None, *holm([each.p_value for each in compared])]
 
 
-# --- Off the leaderboard, and back --------------------------------------------------------------------------------
+# --- Removal from the leaderboard ---------------------------------------------------------------------------------
 
 _REMOVED = "off_leaderboard"
-"""The key of an evaluation's settings that holds the models."""
+"""The settings key of an evaluation that lists the removed models."""
 
 
 def removed_from(evaluation: Evaluation) -> Collection[str]:
@@ -220,7 +220,7 @@ def holding(ledger: Ledger, model: str) -> list[Evaluation]:
 
 
 def set_removed(ledger: Ledger, model: str, found: Sequence[Evaluation], *, is_removed: bool) -> None:
-    """Take the model off the leaderboard in these evaluations, or put it back. Nothing is deleted."""
+    """Remove the model from the leaderboard in these evaluations, or restore it. Nothing is deleted."""
     with ledger.database.write() as connection:
         for each in found:
             others = {other for other in removed_from(each) if other != model}

@@ -1,4 +1,4 @@
-"""A model is not measured by what it was trained on."""
+"""Checks that a model is not evaluated on what it was trained on."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _SHOWN = 5
 
 
 def compare_with_training(cases: CaseFile, subject: Subject, *, allow_leak: bool) -> Iterator[str]:
-    """Yield a note for each training file that holds nearly the same requests, or that can't be looked at any more.
+    """Yield a note for each training file that has nearly the same requests, or that can no longer be checked.
 
-    Raises CasesInTraining where one holds the very same, unless `allow_leak`: then that is a note as well.
+    Raises CasesInTraining if one has the same requests; with `allow_leak` that is a note as well.
     """
     for path, sha256 in {run.training_path: run.training_sha256 for run in subject.runs}.items():
         if not is_unchanged(Path(path), sha256):
             why = "was read elsewhere" if is_address(path) else "has moved or changed"
-            yield f"the training file {path} {why}: no check whether it holds these cases"
+            yield f"the training file {path} {why}: it was not checked for these cases"
             continue
         yield from _notes(cases, Path(path), allow_leak)
 
 
 def compare_with_files(cases: CaseFile, training: Collection[Path], *, allow_leak: bool) -> Iterator[str]:
-    """The same for files that are yet to be trained on. Raises CasesInTraining."""
+    """The same for files not trained on yet. Raises CasesInTraining."""
     for path in training:
         yield from _notes(cases, path, allow_leak)
 
@@ -45,7 +45,7 @@ def _notes(cases: CaseFile, training: Path, allow_leak: bool) -> Iterator[str]:
         facts = {"path": cases.path, "count": len(same), "of": cases.cases, "training": training}
         raise CasesInTraining(**facts, where=where + more)
     if same:
-        yield f"{len(same)} of {cases.cases} cases also appear in {training}: right answers to them prove nothing"
+        yield f"{len(same)} of {cases.cases} cases also appear in {training}: correct answers to them prove nothing"
     if near:
         first = near[0]
         yield (

@@ -1,6 +1,6 @@
-"""One process at a time asks a model: a second one waits, and then finds the answers.
+"""Locks: one process at a time asks a model. A second one waits and then finds the answers.
 
-Otherwise two that evaluate the same, or the same base model, would both pay for its answers.
+Otherwise two evaluations of the same model would both pay for its answers.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from orchestrator.ledger import Ledger
 from orchestrator.store import locks
 
 LOOK_SECONDS = 0.5
-"""How often a process that waits looks whether it is its turn."""
+"""How often a waiting process tries to take its turn."""
 
 Waiting = Callable[[str], None]
-"""Is told once, in a sentence, what is waited for."""
+"""Called once, with a sentence that says what the process waits for."""
 
 
 def silent(_said: str) -> None:
-    """For those who show nothing."""
+    """A Waiting that shows nothing."""
 
 
 def lock_names(plan: Plan, *, asks: bool = True) -> list[str]:
-    """What nobody else may do while the plan is carried out: score this evaluation, and ask these models."""
+    """The locks for carrying the plan out: scoring this evaluation, and asking these models."""
     own = f"evaluate {plan.subject.name} with {plan.cases.sha256} on {plan.config.name}"
     return [own, *(asking_lock_names(plan) if asks else ())]
 
 
 def asking_lock_names(plan: Plan) -> list[str]:
-    """What nobody else may do while the plan's questions are asked, or put into batches."""
+    """The locks for asking the plan's questions, or putting them into batches."""
     return [f"ask {model} on {plan.config.name}" for model in plan.unanswered]
 
 
 @dataclass
 class Turn:
-    """The claims of this process, kept while it works."""
+    """The locks of this process, renewed while it works."""
 
     ledger: Ledger
     names: Collection[str]
@@ -53,8 +53,8 @@ class Turn:
     _is_lost: bool = False
 
     def require(self) -> None:
-        """To be asked right before each paid question, as this process may have slept. Raises TurnLost where
-        another process has had the turn meanwhile: it may have asked what this one is about to ask."""
+        """Call this right before each paid question, as this process may have slept. Raises TurnLost if another
+        process had the turn in between: it may have asked the same question."""
         if self._is_lost or not 0 <= self.clock() - self._renewed_at < LEASE_SECONDS:
             try:
                 self.renew()
@@ -64,7 +64,7 @@ class Turn:
             raise TurnLost
 
     def renew(self) -> None:
-        """Keep the claims, or take up again those that have run out and that nobody took meanwhile."""
+        """Renew the locks, or take back expired ones that no other process took."""
         with self.ledger.database.write() as connection:
             now = self.clock()
             kept = locks.keep(connection, self.names, self.owner, now + LEASE_SECONDS)
@@ -74,9 +74,9 @@ class Turn:
 
 @contextmanager
 def hold_locks(ledger: Ledger, names: Collection[str], waiting: Waiting = silent) -> Iterator[bool]:
-    """Hold these claims, all of them, for as long as the block runs; yields whether they had to be waited for.
+    """Hold all of these locks while the block runs; yields True if this process had to wait for them.
 
-    A process that is gone holds nothing; one of another machine that is gone, for half a minute more.
+    A dead process holds nothing; one on another machine, for up to half a minute.
     """
     with hold_turn(ledger, names, waiting) as turn:
         yield turn.has_waited
@@ -86,7 +86,7 @@ def hold_locks(ledger: Ledger, names: Collection[str], waiting: Waiting = silent
 def hold_turn(
     ledger: Ledger, names: Collection[str], waiting: Waiting = silent, clock: Callable[[], float] = time.time
 ) -> Iterator[Turn]:
-    """The same, for work that looks before each paid question whether its turn lasts."""
+    """The same, for work that checks its turn before each paid question."""
     owner = new_owner(random.SystemRandom())
     has_waited = _wait(ledger, names, owner, waiting)
     turn = Turn(ledger, names, owner, has_waited, clock, clock())
@@ -120,15 +120,15 @@ def _try(ledger: Ledger, names: Collection[str], owner: str) -> dict[str, str]:
 
 
 def _keep(turn: Turn, is_over: threading.Event) -> None:
-    """Renew in a thread of its own: scoring many answers keeps the other one busy for longer than a lease lasts."""
+    """Renew in a separate thread: scoring many answers can take longer than a lease."""
     while not is_over.wait(LEASE_SECONDS / 3):
         with suppress(DatabaseBusy):
             turn.renew()
 
 
 def _sentence(held: dict[str, str]) -> str:
-    """`another ftorch (process 4711 on host) is to ask gpt-4.1 on openai; waiting, to pay no answer twice`."""
-    name, owner = max(held.items())  # the same evaluation says more than one model of it
+    """`another ftorch (process 4711 on host) is about to ask gpt-4.1 on openai; waiting, to avoid paying twice`."""
+    name, owner = max(held.items())  # the same evaluation says more than one of its models
     machine, pid, _ = owner.rsplit(":", 2)
-    what = "evaluates the same" if name.startswith("evaluate ") else f"is to {name}"
-    return f"another ftorch (process {pid} on {machine.partition('.')[0]}) {what}; waiting, to pay no answer twice"
+    what = "is running the same evaluation" if name.startswith("evaluate ") else f"is about to {name}"
+    return f"another ftorch (process {pid} on {machine.partition('.')[0]}) {what}; waiting, to avoid paying twice"

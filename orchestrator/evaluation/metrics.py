@@ -1,4 +1,4 @@
-"""The figures of an evaluation: counted answer by answer, for all cases, for each slice, and for each tool."""
+"""The metrics of an evaluation: counted answer by answer, for all cases, each slice, and each tool."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _THOUSAND = 1000
 
 @dataclass(frozen=True)
 class ArgumentMetrics:
-    """Arguments of the cases that expect a call, each argument of each call counted once.
+    """Arguments of the cases that expect a call; each argument of each call counts once.
 
-    Precision is the share of answered ones that are right, recall the share of expected ones that were answered
-    rightly, F1 their harmonic mean (C. J. van Rijsbergen, "Information Retrieval", 1979, chapter 7), as slots are
-    scored in dialogue systems. Each is None where there is nothing to divide by.
+    Precision is the share of answered arguments that are right, recall the share of expected arguments answered
+    correctly, and F1 their harmonic mean (C. J. van Rijsbergen, "Information Retrieval", 1979, chapter 7), as slots
+    are scored in dialogue systems. Each is None if the divisor is 0.
     """
 
     precision: float | None
@@ -42,46 +42,46 @@ class ArgumentMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What is known of one group of answers. API errors are counted, and are in no other figure."""
+    """The metrics of one group of answers. API errors are counted, and are in no other metric."""
 
     answers: int
-    """Scored ones."""
+    """Scored answers."""
     api_errors: int
     accuracy: Mapping[Level, Proportion]
-    """Answers that are right in full, of all, at each level."""
+    """The share of answers that are fully right, at each level."""
     call_accuracy: Mapping[Level, Proportion]
-    """The same of the cases that expect a call: tool and all arguments."""
+    """The same for cases that expect a call: the tool and all arguments."""
     tool_accuracy: Proportion
-    """Of the cases that expect a call, those whose tools were chosen, whatever the arguments."""
+    """Of the cases that expect a call, those whose tools were chosen, regardless of arguments."""
     rejection_recall: Proportion
     """Of the requests to be rejected, those rejected."""
     over_rejection: Proportion
-    """Of the requests that a tool can meet, those rejected all the same. Neither figure says much alone."""
+    """Of the requests that a tool can meet, those rejected. Read it together with `rejection_recall`."""
     missed_calls: Proportion
     """Of the cases that expect a call, those answered without one: in text, refused or rejected."""
     unnecessary_calls: Proportion
     """Of the cases that expect no call, those answered with one."""
     hallucinated_tools: Proportion
-    """Of the answers that call, those that call a tool which the request does not declare."""
+    """Of the answers with calls, those that call an undeclared tool."""
     hallucinated_arguments: Proportion
-    """Of the answers that call, those that give an argument which the tool does not declare."""
+    """Of the answers with calls, those that give an undeclared argument."""
     schema_validity: Proportion
-    """Of the answers that call declared tools, those whose arguments all keep to the schemas."""
+    """Of the answers that call declared tools, those whose arguments all match the schemas."""
     arguments: ArgumentMetrics
     decisions: Mapping[Decision, int]
     mistakes: Mapping[Mistake, int]
     """First differences at the typed level, most frequent first."""
     confusion: Mapping[tuple[str, str], int]
-    """How often tools (expected, called) went together, several of one answer joined by ` + `; none is NO_CALL."""
+    """Counts of tool pairs (expected, called); several tools of one answer are joined by ` + `, none is NO_CALL."""
     prompt_tokens: Distribution | None
     completion_tokens: Distribution | None
     cached_tokens: Distribution | None
-    """Of the prompts; None where the endpoint does not tell."""
+    """Per prompt; None if the endpoint does not report them."""
     seconds: Distribution | None
 
 
 class Grouped(Protocol):
-    """What a tally needs to know of a case."""
+    """The fields of a case that a tally uses."""
 
     @property
     def id(self) -> str: ...
@@ -91,25 +91,25 @@ class Grouped(Protocol):
 
     @property
     def cluster(self) -> str | None:
-        """What it shares with its paraphrases; None where it stands alone."""
+        """The name it shares with its paraphrases; None for a single case."""
 
 
 class Tally:
-    """Counts answers one by one. Memory grows with slices, tools and clusters, and by a few numbers an answer.
+    """Counts answers one by one. Memory grows with slices, tools and clusters, and by a few numbers per answer.
 
-    With `samples` above 1 the answers to one case form a cluster, unless the case belongs to a larger one.
+    With `samples` above 1, the answers to one case form a cluster unless the case belongs to a larger one.
     """
 
     def __init__(self, samples: int = 1) -> None:
         self.all = Group()
         self.slices: defaultdict[str, Group] = defaultdict(Group)
-        """In the order of their first cases."""
+        """In the order of first appearance."""
         self.tools: defaultdict[str, Group] = defaultdict(Group)
-        """By expected tool, rejecting ones too."""
+        """By expected tool, including tools that reject."""
         self._samples = samples
 
     def add(self, case: Grouped, verdict: Verdict, answer: Answer) -> None:
-        """Count one answer, with its verdict, in all groups that it belongs to."""
+        """Count one answer, with its verdict, in all of its groups."""
         cluster = case.cluster if case.cluster is not None or self._samples == 1 else case.id
         self.all.add(verdict, answer, cluster)
         for name in case.slices:
@@ -136,7 +136,7 @@ class Group:
         self._cached_tokens = Spread()
 
     def add(self, verdict: Verdict, answer: Answer, cluster: str | None) -> None:
-        """Count one answer. `cluster` names what it shares with others; None where it stands alone."""
+        """Count one answer. `cluster` is the name it shares with others; None for a single one."""
         if verdict.difference is not None:
             self._mistakes[verdict.difference.mistake] += 1
         if verdict.decision is None:
@@ -176,7 +176,7 @@ class Group:
             self._validity.add(made.valid == made.declared, cluster)
 
     def figures(self) -> Metrics:
-        """The figures of what was counted so far."""
+        """The metrics of the answers counted so far."""
         return Metrics(
             answers=self._answers,
             api_errors=self._api_errors,
@@ -202,7 +202,7 @@ class Group:
 
 
 def cost_per_thousand(figures: Metrics, rates: Rates) -> float | None:
-    """US dollars for 1,000 requests like those answered; None where tokens or prices are not known."""
+    """US dollars for 1,000 requests like those answered; None if tokens or prices are unknown."""
     prompt, completion = figures.prompt_tokens, figures.completion_tokens
     if prompt is None or completion is None:
         return None
@@ -223,7 +223,7 @@ class Metric:
     title: str
     of: Callable[[Metrics], Proportion]
     counts: Callable[[Verdict], bool | None]
-    """Whether an answer counts for it; None where it is not asked of such an answer, and for API errors."""
+    """Whether an answer meets it; None if the answer does not count for it, and for API errors."""
     better_low: bool = False
     in_tables: bool = True
     """False for a metric that only those see who name it, or read JSON or CSV."""
@@ -284,11 +284,11 @@ METRICS: Mapping[ScoreName, Metric] = {
         in_tables=False,
     ),
 }
-"""In the order of tables. `argument_f1` is no share of answers, so it is not among them."""
+"""In table order. `argument_f1` is not a share of answers, so it is not included."""
 
 
 def value_of(name: ScoreName, figures: Metrics) -> float | None:
-    """The value of a metric, from 0 to 1; None where nothing was counted."""
+    """The value of a metric, from 0 to 1; None if nothing was counted."""
     return figures.arguments.f1 if name == "argument_f1" else METRICS[name].of(figures).value
 
 
@@ -297,10 +297,10 @@ def value_of(name: ScoreName, figures: Metrics) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """How many of how many, and what share that makes.
+    """Successes, count and their share.
 
-    `interval` is the Wilson 95 % interval over clusters, None where nothing was counted. Its value is the mean of
-    the clusters' own shares, which is successes / count where there are no clusters.
+    `interval` is the Wilson 95 % CI over clusters; None if nothing was counted. Its value is the mean of the
+    clusters' shares, which is successes / count without clusters.
     """
 
     successes: int
@@ -310,12 +310,12 @@ class Proportion:
 
     @property
     def value(self) -> float | None:
-        """The share, from 0 to 1; None where nothing was counted."""
+        """The share, from 0 to 1; None if nothing was counted."""
         return self.interval.value if self.interval else None
 
 
 class Share:
-    """Counts yes and no. Answers of the same cluster are put together; those without one stand alone."""
+    """Counts yes and no. Answers of the same cluster are grouped; an answer without one counts alone."""
 
     def __init__(self) -> None:
         self._yes = self._alone_yes = self._count = self._alone = 0
@@ -339,7 +339,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Numbers in short, in their own unit."""
+    """A summary of numbers, in their unit."""
 
     count: int
     mean: float
@@ -354,12 +354,12 @@ class Spread:
         self._values = array("d")
 
     def add(self, value: float | None) -> None:
-        """Take up a number; None, where it is not known, is passed over."""
+        """Add a number; None (unknown) is skipped."""
         if value is not None:
             self._values.append(value)
 
     def distribution(self) -> Distribution | None:
-        """None where no number is known."""
+        """None if no number is known."""
         if not self._values:
             return None
         ordered = sorted(self._values)

@@ -1,8 +1,8 @@
-"""What it costs to own a tuned model, against calling the base: calls as they were measured, training spread over
-the model's life, and hosting.
+"""The cost of owning a tuned model compared with calling the base: measured calls, training spread over the model's
+life, and hosting.
 
-The comparison is the one that Microsoft published for its stock assistant: a base model that needs long prompts
-against a fine-tuned one that works with short ones, by requests a day.
+Microsoft published this comparison for its stock assistant: a base model with long prompts against a fine-tuned one
+with short prompts, by requests per day.
 """
 
 from __future__ import annotations
@@ -31,50 +31,50 @@ _LOCAL = "local"
 
 @dataclass(frozen=True)
 class Terms:
-    """What the cost is reckoned by."""
+    """The assumptions of the calculation."""
 
     requests_per_day: Sequence[int]
-    """For which it is shown, rising."""
+    """The request volumes to show, ascending."""
     life_days: int
-    """How long the tuned model is used, and its training spread over."""
+    """How long the tuned model is used; its training is spread over these days."""
     endpoint_type: str | None = None
-    """Whose prices are taken instead of the endpoint's own."""
+    """Its prices are used instead of the endpoint's own."""
     tier: str | None = None
     training_usd: float | None = None
-    """What training was billed, where the user says so."""
+    """The training bill, if the user gave one."""
 
     def __post_init__(self) -> None:
         if not self.requests_per_day or min(self.requests_per_day) <= 0 or self.life_days <= 0:
-            raise ValueError("requests a day and days of life are numbers above 0")
+            raise ValueError("requests per day and days of life must be above 0")
 
 
 @dataclass(frozen=True)
 class Option:
-    """One way to answer requests: a model in a variant. Prices are US dollars, None where they are unknown."""
+    """One way to answer requests: a model in a variant. Prices are in US dollars, None if unknown."""
 
     series: Series
     usd_per_request: float | None
-    """By the mean tokens of this evaluation's prompts and answers."""
+    """From the mean prompt and answer tokens of this evaluation."""
     hosting_per_day: float | None
     training: Training | None
-    """None where the model was not trained."""
+    """None if the model was not trained."""
 
     def fixed_per_day(self, life_days: int) -> float | None:
-        """What a day costs without any request: hosting, and a day's share of the training."""
+        """The cost of a day without requests: hosting, and a day's share of the training."""
         training = self.training.usd if self.training else 0.0
         if training is None or self.hosting_per_day is None:
             return None
         return self.hosting_per_day + training / life_days
 
     def usd_per_day(self, requests: float, life_days: int) -> float | None:
-        """What a day with so many requests costs."""
+        """The cost of a day with this many requests."""
         fixed = self.fixed_per_day(life_days)
         return None if fixed is None or self.usd_per_request is None else fixed + requests * self.usd_per_request
 
 
 @dataclass(frozen=True)
 class Owned:
-    """A model that would take the base's place."""
+    """A model that would replace the base."""
 
     option: Option
     base: Option
@@ -83,15 +83,15 @@ class Owned:
 
 @dataclass(frozen=True)
 class Ownership:
-    """The base with the fullest definitions, and every other model in each variant that was asked."""
+    """The base with the fullest definitions, and every other model in each variant asked."""
 
     terms: Terms
     priced_as: str
-    """The endpoint type whose prices these are, and its tier where one was named."""
+    """The endpoint type that these prices are from, and its tier if one was given."""
     stands_in: bool
-    """True where they are not the prices of the endpoint that answered."""
+    """True if these are not the prices of the endpoint that answered."""
     metric: str
-    """The one that the evaluation is judged by; what is cheap must also be right."""
+    """The metric by which the evaluation is judged; a cheap model must also be right."""
     bases: Sequence[Option]
     owned: Sequence[Owned]
     notes: Sequence[str]
@@ -101,16 +101,16 @@ class Ownership:
         return [*self.bases, *(each.option for each in self.owned)]
 
     def usd_per_month(self, option: Option, requests_per_day: float) -> float | None:
-        """What a month of 30 days costs."""
+        """The cost of a 30-day month."""
         per_day = option.usd_per_day(requests_per_day, self.terms.life_days)
         return None if per_day is None else DAYS_A_MONTH * per_day
 
 
 def require_prices(plan: Plan, terms: Terms) -> None:
-    """Say before asking what could not be reckoned afterwards.
+    """Check before asking that the cost can be calculated afterwards.
 
-    Raises NothingCharged for an endpoint that charges nothing where `terms` name no other prices, and
-    NoBaseToCompare where no base model is asked.
+    Raises NothingCharged for an endpoint that charges nothing if `terms` name no other prices, and
+    NoBaseToCompare if no base model is asked.
     """
     if plan.config.type == _LOCAL and terms.endpoint_type is None:
         raise NothingCharged(endpoint=plan.config.name)
@@ -119,10 +119,9 @@ def require_prices(plan: Plan, terms: Terms) -> None:
 
 
 def ownership_of(ledger: Ledger, results: Results, terms: Terms, today: date | None = None) -> Ownership:
-    """Reckon what base and tuned models cost at so many requests a day, by the tokens that were measured.
+    """The cost of base and tuned models at each request volume, from the measured tokens.
 
-    A price that nobody knows stays None in every sum it belongs to. Raises NothingCharged, NoBaseToCompare and
-    PricesUnreadable.
+    A sum with an unknown price is None. Raises NothingCharged, NoBaseToCompare and PricesUnreadable.
     """
     found = results.evaluation
     endpoint_type = terms.endpoint_type or found.endpoint_type
@@ -152,7 +151,7 @@ class _Reckoner:
     evaluation: Evaluation
     terms: Terms
     endpoint_type: str
-    """Whose prices are taken."""
+    """Its prices are used."""
 
     def option(self, series: Series) -> Option:
         origin = self.origin(series)
@@ -171,7 +170,7 @@ class _Reckoner:
         return find_price(self.endpoint_type, model, tier=self.terms.tier, prices=self._prices)
 
     def sweeps(self, series: Sequence[Series]) -> Iterator[str]:
-        """What finding the model cost, a sentence for each sweep, where training is taken as it was recorded."""
+        """A sentence for each sweep on what finding the model cost, if training costs are the recorded ones."""
         if self.terms.training_usd is not None or self.terms.endpoint_type is not None:
             return
         runs = (self.origin(each).run for each in series)
@@ -180,7 +179,7 @@ class _Reckoner:
                 yield sentence
 
     def _hosted(self, base: str, model: str) -> Price | None:
-        """What a tuned model's calls and hosting cost at the tier that was named, else at that of its recorded
+        """The price of a tuned model's calls and hosting at the given tier, else at the tier of its recorded
         deployment."""
         tier = self.terms.tier
         if tier is None and self.terms.endpoint_type is None:
@@ -201,7 +200,7 @@ class _Reckoner:
 
 
 def _bases(results: Results) -> list[Series]:
-    """Each base model with the fullest definitions that it was asked with."""
+    """Each base model in the variant with the fullest definitions asked."""
     asked = [series for series in results.series if series.is_base]
     if not asked:
         raise NoBaseToCompare()
@@ -213,7 +212,7 @@ def _bases(results: Results) -> list[Series]:
 
 
 def _owned(series: Series, reckoner: _Reckoner, bases: Mapping[str, Option]) -> Owned:
-    """Against its own base, where that was asked; else against the first one."""
+    """Compared with its own base if that was asked, else with the first base."""
     option = reckoner.option(series)
     base = bases.get(reckoner.origin(series).base) or next(iter(bases.values()))
     fixed = option.fixed_per_day(reckoner.terms.life_days)
@@ -238,17 +237,17 @@ class Cheaper(StrEnum):
     """When one way is cheaper than the other."""
 
     FROM = "from"
-    """Above a number of requests a day."""
+    """Above a number of requests per day."""
     ALWAYS = "always"
-    """From the first request: nothing has to be earned back."""
+    """From the first request: there is no fixed cost to earn back."""
     NEVER = "never"
-    """Each of its requests costs as much as the other's, or more."""
+    """Each request costs as much as the other's, or more."""
     UNKNOWN = "unknown"
-    """A price is not known."""
+    """A price is unknown."""
 
 
 _ROUNDING = 1e-9
-"""Of a price: a smaller difference comes from adding in another order, and is none."""
+"""A smaller difference between prices is a rounding error of summation."""
 
 
 @dataclass(frozen=True)
@@ -257,15 +256,15 @@ class BreakEven:
 
     cheaper: Cheaper
     requests_per_day: float | None = None
-    """Where both cost the same; None unless `cheaper` is FROM."""
+    """The volume at which both cost the same; None unless `cheaper` is FROM."""
 
 
 def break_even(
     other_per_request: float | None, per_request: float | None, fixed_per_day: float | None
 ) -> BreakEven:
-    """When a way with a fixed cost a day is cheaper than one that costs by the request alone; US dollars.
+    """When an option with a fixed daily cost is cheaper than one priced per request; US dollars.
 
-    Both cost the same at fixed / (other - own) requests a day.
+    Both cost the same at fixed / (other - own) requests per day.
     """
     if other_per_request is None or per_request is None:
         return BreakEven(Cheaper.UNKNOWN)
@@ -285,7 +284,7 @@ def break_even(
 def caveats(
     prices: Mapping[str, Price | None], series: Sequence[Series], endpoint_type: str, life_days: int, today: date
 ) -> Iterator[str]:
-    """Sentences on where prices, by base model, are from; on models that end sooner; on tokens from a cache."""
+    """Sentences on the sources of prices by base model, on models that are retired sooner, and on cached tokens."""
     yield from _sources(prices, endpoint_type)
     for model in prices:
         yield from _ending(model, endpoint_type, life_days, today)
@@ -295,7 +294,7 @@ def caveats(
 def _sources(prices: Mapping[str, Price | None], endpoint_type: str) -> Iterator[str]:
     models_of: dict[str, list[str]] = {}
     for model, price in prices.items():
-        found = f"read {price.seen} at {price.source}" if price else "unknown; name a table of yours as `prices`"
+        found = f"read {price.seen} at {price.source}" if price else "unknown; set `prices` to your own table"
         models_of.setdefault(found, []).append(model)
     for found, models in models_of.items():
         yield f"Prices of {', '.join(models)} on {endpoint_type}: {found}."
@@ -305,8 +304,8 @@ def _ending(model: str, endpoint_type: str, life_days: int, today: date) -> Iter
     ends = shutdown_date(endpoint_type, model)
     if ends is not None and 0 < (left := (ends - today).days) < life_days:
         yield (
-            f"{endpoint_type} ends {model} and its fine-tuned models on {ends.isoformat()}, in {left} days; the "
-            f"training is spread over {life_days}. What is left: --life-days {left}."
+            f"{endpoint_type} retires {model} and its fine-tuned models on {ends.isoformat()}, in {left} days, but "
+            f"training is spread over {life_days}. Use --life-days {left}."
         )
 
 
@@ -315,6 +314,6 @@ def _cached(series: Sequence[Series]) -> Iterator[str]:
         cached = each.all.cached_tokens
         if cached is not None and cached.mean > 0:
             yield (
-                f"{each.label} ({each.variant}) had {cached.mean:,.0f} tokens of a prompt in the endpoint's cache, "
-                "on the mean. They are priced like the others here: too much where a cache gives a rebate."
+                f"{each.label} ({each.variant}): {cached.mean:,.0f} tokens per prompt on average came from the "
+                "endpoint's cache. They are priced in full, which is too high if cached tokens cost less."
             )

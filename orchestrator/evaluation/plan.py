@@ -1,4 +1,4 @@
-"""What an evaluation is going to ask, of whom, and what that may cost: settled before anything is sent."""
+"""The plan of an evaluation: its questions, its models and its estimated cost, made before anything is sent."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from orchestrator.store.batches import under_way
 
 T = TypeVar("T")
 BATCH = 50
-"""Questions that are looked up in the database at once; more would keep answers under way waiting."""
+"""Questions looked up in the database at once; more would delay answers under way."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation that can be carried out."""
+    """A checked evaluation, ready to run."""
 
     subject: Subject
     config: EndpointConfig
@@ -45,22 +45,22 @@ class Plan:
     candidates: Sequence[Candidate]
     grid: Grid
     missing: int
-    """Questions without a recorded answer, but for those that are under way."""
+    """Questions without a recorded answer, except those under way."""
     unanswered: tuple[str, ...]
-    """The models that they are put to."""
+    """The models of these questions."""
     price: Price | None
-    """Of the missing answers; None where the endpoint charges nothing."""
+    """Of the missing answers; None if the endpoint charges nothing."""
     notes: tuple[str, ...]
     under_way: Mapping[str, int] = field(default_factory=dict)
-    """How many of the questions without an answer wait for it in a batch, by the batch's id."""
+    """The number of unanswered questions that wait in a batch, by batch id."""
     in_batches: bool = False
-    """They are to be asked through the endpoint's Batch API."""
+    """Ask through the endpoint's Batch API."""
     twice: bool = False
-    """What is under way is to be asked all the same, and counts as missing."""
+    """Questions under way are asked again and count as missing."""
     keep: bool = False
-    """Deployments that are made to ask it stay afterwards."""
+    """Keep the deployments created for it."""
     warnings: tuple[str, ...] = ()
-    """Models that are asked with other tool definitions than those they were trained with."""
+    """Models asked with tool definitions that differ from those they were trained with."""
 
     @property
     def questions(self) -> int:
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def recorded_settings(self) -> Mapping[str, Any]:
-        """What the record of the evaluation keeps."""
+        """The settings that the evaluation's record keeps."""
         return {
             "models": [{"model": each.model, "label": each.label} for each in self.candidates],
             "variants": list(self.grid.variants),
@@ -85,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What the command line says beside the job file; None leaves the job file's word."""
+    """Options of the command line; None keeps the job file's setting."""
 
     file: Path | None = None
     endpoint: str | None = None
@@ -97,15 +97,15 @@ class EvaluationOptions:
     in_batches: bool = False
     """Ask through the endpoint's Batch API."""
     twice: bool = False
-    """Ask also what waits for its answer in a batch."""
+    """Also ask questions that wait in a batch."""
     keep: bool = False
-    """Leave the deployments that are made for it."""
+    """Keep the deployments created for it."""
     overrides: Sequence[Override] = ()
-    """Settings of the job file that are replaced."""
+    """Settings that replace the job file's."""
 
 
 def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationOptions) -> Plan:
-    """Find the models, check the cases, compare them with the training file, and count what is not answered yet.
+    """Find the models, check the cases, compare them with the training file, and count the unanswered questions.
 
     Raises what `find_subject`, `check_cases` and `chosen_variants` raise, NoEvaluationFile, CasesInTraining,
     UnknownEndpoint, NoBatches.
@@ -114,7 +114,7 @@ def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationO
 
 
 def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -> Plan:
-    """The same for a subject that is known."""
+    """The same for a known subject."""
     config = ledger.workspace.endpoint(subject.endpoint)
     if options.in_batches and not capabilities_of(config).batch:
         raise NoBatches(endpoint=config.name)
@@ -156,7 +156,7 @@ def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -
 
 
 def recounted(ledger: Ledger, plan: Plan) -> Plan:
-    """The plan once more, after others may have recorded answers, or put questions into batches."""
+    """The plan counted again, as other processes may have recorded answers or put questions into batches."""
     missing, batched = Counter[str](), Counter[str]()
     for question, batch_id in open_questions(ledger, plan.config.name, plan.cases.path, plan.settings, plan.grid):
         if batch_id is None or plan.twice:
@@ -167,15 +167,15 @@ def recounted(ledger: Ledger, plan: Plan) -> Plan:
 
 
 def all_questions(path: Path, settings: Settings, grid: Grid) -> Iterator[tuple[Case, Question]]:
-    """Every question with its case, in the order of the file."""
+    """Every question with its case, in file order."""
     return questions(read_cases(path, frozenset(settings.rejection_tools)), grid)
 
 
 def open_questions(
     ledger: Ledger, endpoint: str, path: Path, settings: Settings, grid: Grid
 ) -> Iterator[tuple[Question, str | None]]:
-    """The questions without a recorded answer, each with the batch in which it waits for one, if it does; of equal
-    ones the first."""
+    """The questions without a recorded answer, each with the batch in which it waits, if any; equal questions
+    appear once."""
     drawn: set[store.Asked] = set()
     for batch in batches(all_questions(path, settings, grid), BATCH):
         keys = {asked_as(question): question for _, question in batch}
@@ -188,7 +188,7 @@ def open_questions(
 
 
 def asked_as(question: Question) -> store.Asked:
-    """What its answer is found by."""
+    """The key of its recorded answer."""
     return question.model, question.sha256, question.sample
 
 
@@ -199,7 +199,7 @@ def batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def _settings(subject: Subject, options: EvaluationOptions) -> tuple[Settings, Path]:
-    """The job file's `[evaluation]` with what the command line says instead, and where its cases are."""
+    """The job file's `[evaluation]` with the command line's changes, and the path of its cases."""
     job = subject.job
     table = job.evaluation if job else None
     path = options.file or (job.evaluation_path if job else None)
@@ -217,16 +217,16 @@ def _settings(subject: Subject, options: EvaluationOptions) -> tuple[Settings, P
 
 
 def without_tools(variants: Collection[Variant], cases: CaseFile) -> list[str]:
-    """What to know where calls are expected of requests that have no tools."""
+    """A note if calls are expected for requests without tools."""
     return [f"no-tools: {WITHOUT_TOOLS}"] if "no-tools" in variants and cases.tools else []
 
 
 def doubtful_names(settings: Settings, cases: CaseFile) -> Iterator[str]:
-    """Names that are taken as they stand, and would quietly give other figures where they are misspelt."""
+    """Warnings about names that look misspelt and would silently change the metrics."""
     for model in settings.models:
         near = nearest(model, (BASE, TUNED, CHECKPOINTS), cutoff=0.8)
         if near and near != model:
-            yield f'"{model}" is taken for the name of a model; did you mean "{near}"?'
+            yield f'"{model}" is used as a model name; did you mean "{near}"?'
         elif doubt := doubt_about(model):
             yield doubt
     for tool in settings.rejection_tools:

@@ -1,4 +1,4 @@
-"""The evaluation that will follow a submission by itself, looked at before anything is paid."""
+"""The evaluation that follows a submission automatically, checked before anything is paid."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from orchestrator.jobfile import Evaluation as Settings, JobFile
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 
 CHECKPOINTS_KEPT = 2
-"""Beside the last one, which is the fine-tuned model: OpenAI's guide says that the last three are kept."""
+"""Without the last one, which is the fine-tuned model: OpenAI's guide says that the last three are kept."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What will be asked of whom, and what it may cost."""
+    """What will be asked, of which models, and the estimated cost."""
 
     cases: CaseFile
     settings: Settings
     models: int
-    """All together; of checkpoints, as many as are usually kept."""
+    """In total, with the usual number of kept checkpoints."""
     variants: tuple[Variant, ...]
     questions: int
     price: Price | None
-    """Of all of them, though what was answered before is not asked again; None where nothing is charged."""
+    """Of all questions, including any answered before, which are not asked again; None if nothing is charged."""
     notes: tuple[str, ...]
 
 
 def preview(
     job: JobFile, config: EndpointConfig, training: Collection[Path], *, tuned_models: int = 1
 ) -> Preview | None:
-    """Check the evaluation file of a job that is evaluated by itself, and price it; None for any other job.
+    """Check the evaluation file of a job with automatic evaluation, and price it; None for any other job.
 
-    `training` are the files to be trained on, `tuned_models` how many models will come of it. Raises
+    `training` are the files to be trained on, `tuned_models` the number of resulting models. Raises
     CasesInTraining, InvalidCases, VariantNotThere, and the errors of unreadable data files.
     """
     table, path = job.evaluation, job.evaluation_path
@@ -71,7 +71,7 @@ def preview(
 
 
 def _models(job: JobFile, table: Settings, tuned_models: int) -> dict[str, int]:
-    """How many models there are that cost what a model of this name does."""
+    """The number of models priced under each name."""
     tuned = f"ft:{base_model(job.model)}:::preview"
     found: dict[str, int] = {}
     for word in table.models:
@@ -84,7 +84,7 @@ def _models(job: JobFile, table: Settings, tuned_models: int) -> dict[str, int]:
 def _price(
     path: Path, table: Settings, variants: Collection[Variant], counted: dict[str, int], config: EndpointConfig
 ) -> Price:
-    """Each case once for each kind of model: what differs besides is only how often it is asked."""
+    """The price of each case once per kind of model, times how often it is asked."""
     grid = Grid(list(counted), list(variants), 1, {})
     total = Price()
     for _, question in questions(read_cases(path, frozenset(table.rejection_tools)), grid):

@@ -1,4 +1,4 @@
-"""What asking is likely to cost, before it is done."""
+"""Estimates of what asking and training cost."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from orchestrator.store import records
 from orchestrator.store.runs import Run
 
 ASSUMED_ANSWER = 60
-"""Tokens of one answer, assumed: a call with its arguments has 20 to 60."""
+"""Assumed tokens of one answer: a call with its arguments has 20 to 60."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """Tokens of the prompts by our own count, and US dollars for prompts and answers; `usd` None is unknown."""
+    """Prompt tokens by our own count, and US dollars for prompts and answers; `usd` is None if unknown."""
 
     prompt_tokens: int = 0
     usd: float | None = 0.0
@@ -39,9 +39,9 @@ class Price:
 
 
 def price_of(question: Question, config: EndpointConfig, *, batch: bool = False) -> Price:
-    """The price of one question, by the table of prices; its answer is taken to have ASSUMED_ANSWER tokens.
+    """The price of one question by the price table, with ASSUMED_ANSWER answer tokens.
 
-    `batch` takes the prices of the Batch API, which the table has beside the others.
+    `batch` uses the table's Batch API prices.
     """
     request = question.request
     tokens = count_messages(request["messages"], request.get("tools") or request.get("functions"), question.model)
@@ -54,25 +54,25 @@ def price_of(question: Question, config: EndpointConfig, *, batch: bool = False)
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model was made of."""
+    """The base model and run that a model comes from."""
 
     base: str
-    """The base model's name, by which it is priced; the model's own where it is none else's."""
+    """The base model's name, used for prices; the model's own name if it is not tuned."""
     is_tuned: bool
     run: Run | None
-    """Its run, where one is recorded."""
+    """Its run, if recorded."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """US dollars, None where they are unknown, and in a few words where that is from."""
+    """US dollars, None if unknown, and in a few words their source."""
 
     usd: float | None
     source: str
 
 
 def origin_of(ledger: Ledger, endpoint: str, model: str) -> Origin:
-    """The origin of a model or checkpoint, by the records, or else by its name."""
+    """The origin of a model or checkpoint, from the records, else from its name."""
     with ledger.database.read() as connection:
         run_id = records.run_of_model(connection, endpoint, model)
     run = ledger.run(run_id) if run_id else None
@@ -82,39 +82,39 @@ def origin_of(ledger: Ledger, endpoint: str, model: str) -> Origin:
 def training_of(
     run: Run | None, *, priced_as: str | None = None, tier: str | None = None, prices: Path | None = None
 ) -> Training:
-    """What a run's training has cost: as recorded, else as estimated before it.
+    """The cost of a run's training: as recorded, else as estimated before it.
 
-    `priced_as` names another endpoint type, at whose prices the same tokens are reckoned. Raises PricesUnreadable.
+    `priced_as` names another endpoint type whose prices are used for the same tokens. Raises PricesUnreadable.
     """
     if run is None:
-        return Training(None, "unknown: no run of it is recorded; give it with --training-cost")
+        return Training(None, "unknown: its run is not recorded; set it with --training-cost")
     if priced_as is not None:
         return _at_prices_of(priced_as, run, tier, prices)
     if run.cost_usd is not None:
-        return Training(run.cost_usd, "recorded, by the trained tokens")
+        return Training(run.cost_usd, "recorded, from the trained tokens")
     if run.estimated_cost_usd is not None:
-        return Training(run.estimated_cost_usd, "estimated before the run: no trained tokens were told")
-    return Training(None, "unknown: there was no price for it; give it with --training-cost")
+        return Training(run.estimated_cost_usd, "estimated before the run: the endpoint reported no trained tokens")
+    return Training(None, "unknown: there was no price for it; set it with --training-cost")
 
 
 def whole_sweep(ledger: Ledger, sweep_id: str) -> str:
-    """A sentence on what all trials of a sweep cost, beside the cost of each; "" for a sweep of one."""
+    """A sentence on the total cost of a sweep's trials; "" for a sweep of one trial."""
     trials = [trial for _, trial in ledger.trials(sweep_id)]
     known = [trial.cost_usd for trial in trials if trial.cost_usd is not None]
     if len(trials) < 2:
         return ""
     least = "" if len(known) == len(trials) else "at least "
     return (
-        f"Training is that of each trial alone. All {len(trials)} of the sweep {trials[0].name} together cost "
-        f"{least}${sum(known):,.2f}; --training-cost takes what you want to earn back."
+        f"Training is the cost of each single trial. All {len(trials)} trials of sweep {trials[0].name} cost "
+        f"{least}${sum(known):,.2f}; set the amount to earn back with --training-cost."
     )
 
 
 def _at_prices_of(endpoint_type: str, run: Run, tier: str | None, prices: Path | None) -> Training:
     if run.trained_tokens is None:
-        return Training(None, "unknown: the endpoint told no trained tokens; give it with --training-cost")
+        return Training(None, "unknown: the endpoint reported no trained tokens; set it with --training-cost")
     method = run.method["type"]
     usd = trained_tokens_cost(endpoint_type, run.model, run.trained_tokens, method=method, tier=tier, prices=prices)
     if usd is None:
-        return Training(None, f"unknown: no price of training on {endpoint_type}; give it with --training-cost")
+        return Training(None, f"unknown: no training price for {endpoint_type}; set it with --training-cost")
     return Training(usd, f"{run.trained_tokens:,} trained tokens at the price of {endpoint_type}")

@@ -1,4 +1,4 @@
-"""What an evaluation came to: the figures of each model in each variant, and each tuned model against the base."""
+"""The results of an evaluation: metrics of each model in each variant, and each tuned model against the base."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Series:
     tools: Mapping[str, Metrics]
     """By expected tool."""
     usd_per_thousand: float | None
-    """What 1,000 such requests cost; None where that is unknown."""
+    """The cost of 1,000 such requests; None if unknown."""
 
     @property
     def is_base(self) -> bool:
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """A model against another one, mostly the base in the same variant, by one measure."""
+    """A model compared with another, mostly the base in the same variant, by one metric."""
 
     model: str
     label: str
@@ -50,9 +50,9 @@ class MetricComparison:
     measure: ScoreName
     comparison: Comparison
     p_value: float
-    """Adjusted after Holm where several models are held against the same one."""
+    """Holm-adjusted if several models are compared with the same one."""
     of: int
-    """How many that are."""
+    """The number of models compared with the same one."""
 
     @property
     def is_established(self) -> bool:
@@ -60,7 +60,7 @@ class MetricComparison:
 
     @property
     def has_changes(self) -> bool:
-        """Whether any case came out differently."""
+        """Whether any case changed."""
         return self.comparison.better + self.comparison.worse > 0
 
     @property
@@ -70,25 +70,25 @@ class MetricComparison:
 
     @property
     def sentence(self) -> str:
-        """The result in plain words: what is better, by this measure, and whether that is established."""
+        """The result in plain words: which is better by this metric, and whether that is established."""
         is_better_low = METRICS[self.measure].better_low
         return sentence_of(self.comparison, self.p_value, is_better_low=is_better_low)
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that a report says."""
+    """Everything in a report."""
 
     evaluation: Evaluation
     cases: int
     series: Sequence[Series]
     comparisons: Sequence[MetricComparison]
     why_unanswered: str = ""
-    """Why the first question without an answer has none; "" where every one has."""
+    """Why the first unanswered question has no answer; "" if all are answered."""
 
 
 def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
-    """Count the recorded scores of an evaluation, in one pass."""
+    """The results from the recorded scores of an evaluation, counted in one pass."""
     found = scores_of(ledger, evaluation)
     series = [series_of(ledger, evaluation, key, found[key]) for key in _in_order(evaluation, found)]
     cases = len({case for each in found.values() for case, _ in each.kept})
@@ -98,7 +98,7 @@ def results_of(ledger: Ledger, evaluation: Evaluation) -> Results:
 
 
 def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: SeriesScores) -> Series:
-    """The figures of one model in one variant."""
+    """The metrics of one model in one variant."""
     model, variant = key
     labels = {entry["model"]: entry["label"] for entry in evaluation.settings["models"]}
     figures = found.tally.all.figures()
@@ -116,9 +116,9 @@ def series_of(ledger: Ledger, evaluation: Evaluation, key: SeriesKey, found: Ser
 def compare_series(
     first: SeriesScores, others: Mapping[SeriesKey, tuple[str, SeriesScores]]
 ) -> list[MetricComparison]:
-    """Each of the others, with its label, against the first by every measure that both have answers for.
+    """Each of the others, with its label, compared with the first by every metric that both have answers for.
 
-    The p-values are adjusted for how many are compared with the same one.
+    The p-values are adjusted for the number of comparisons with the first.
     """
     found: list[MetricComparison] = []
     for name in METRICS:
@@ -137,7 +137,7 @@ def _named(key: SeriesKey, label: str) -> tuple[str, str, str]:
 
 
 def _in_order(evaluation: Evaluation, found: Mapping[SeriesKey, SeriesScores]) -> list[SeriesKey]:
-    """Models as they were named, each in its variants."""
+    """Models in the order given, each in its variants."""
     models = [entry["model"] for entry in evaluation.settings["models"]]
     variants = evaluation.settings["variants"]
     return [(model, variant) for model in models for variant in variants if (model, variant) in found]
@@ -155,7 +155,7 @@ def _cost(ledger: Ledger, evaluation: Evaluation, model: str, figures: Metrics) 
 
 
 def _against_base(series: Sequence[Series], found: Mapping[SeriesKey, SeriesScores]) -> list[MetricComparison]:
-    """Each model against each base in the same variant, by measure."""
+    """Each model against each base in the same variant, by metric."""
     compared = []
     for base in (each for each in series if each.is_base):
         others = {

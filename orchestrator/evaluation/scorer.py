@@ -38,9 +38,9 @@ _NO_REJECTIONS = Rejections()
 
 
 def score(case: Case, answer: Answer, rejections: Rejections = _NO_REJECTIONS) -> Verdict:
-    """The verdict on an answer: against the accepted answer that it comes nearest to.
+    """The verdict on an answer, compared with the nearest accepted answer.
 
-    `rejections` tells which calls count as rejecting a request; those that the case itself expects always do.
+    `rejections` says which calls reject a request; those that the case itself expects always do.
     """
     if answer.api_error:
         difference = Difference(Mistake.API_ERROR, found=printable(shortened(answer.api_error, _LONGEST_ERROR)))
@@ -64,7 +64,7 @@ def score(case: Case, answer: Answer, rejections: Rejections = _NO_REJECTIONS) -
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """How an answer compares with one accepted answer."""
+    """The comparison of an answer with one accepted answer."""
 
     level: Level | None
     difference: Difference | None = None
@@ -130,7 +130,7 @@ def _count_difference(expected: Calls, attempts: Sequence[Attempt]) -> Differenc
 
 
 def _first_difference(expected: Calls, pairing: Pairing) -> Difference | None:
-    """What is wrong about the first expected call that is not met."""
+    """What is wrong with the first expected call that is not met."""
     for index, pair in enumerate(pairing.pairs):
         if pair.mistake is not None:
             where = f"call {index + 1}" if len(expected.calls) > 1 else ""

@@ -1,4 +1,4 @@
-"""Answers as they were scored: written for each evaluation, and read again without its file."""
+"""Scored answers: written for each evaluation, and read again without its file."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer, Score
 
 SCORING = 1
-"""The version of the rules in docs/evaluation.md: higher as soon as any answer may be scored otherwise."""
+"""The version of the rules in docs/evaluation.md, raised with any change that can score an answer differently."""
 NOT_RECORDED = "no answer is recorded"
 _LONGEST_REQUEST = 100
 _AT_ONCE = 500
-"""Answers that are read, scored and written in one turn."""
+"""Answers read, scored and written at a time."""
 
 
 @dataclass(frozen=True)
 class ScoredAnswer:
-    """One answer with its verdict, and what groups its case belongs to."""
+    """One answer with its verdict and the groups of its case."""
 
     model: str
     variant: str
     sample: int
     id: str
-    """Of the case."""
+    """The case's id."""
     line: int
     slices: tuple[str, ...]
     cluster: str | None
     request: str
-    """The beginning of what the user says, for tables."""
+    """The beginning of the user's message, for tables."""
     verdict: Verdict
     answer: Answer
-    """Without its calls and text."""
+    """Without calls and text."""
 
 
 def score_answers(ledger: Ledger, plan: Plan, evaluation_id: str, errors: Mapping[Asked, str]) -> None:
     """Score the recorded answers to all questions of the plan, a batch at a time; `errors` say why one is missing.
 
-    Raises AnswersMissing where none is recorded and there are no errors either.
+    Raises AnswersMissing if neither an answer nor an error is recorded.
     """
     with ledger.database.write() as connection:
         store.clear_scores(connection, evaluation_id)
@@ -77,7 +77,7 @@ def score_answers(ledger: Ledger, plan: Plan, evaluation_id: str, errors: Mappin
 
 
 def read_scored(ledger: Ledger, evaluation_id: str, of: tuple[str, str] | None = None) -> Iterator[ScoredAnswer]:
-    """The scored answers of an evaluation in the order of its file: all, or those of a model and variant."""
+    """The scored answers of an evaluation in file order: all, or those of a model and variant."""
     with ledger.database.read() as connection:
         for row in store.scores_of(connection, evaluation_id, of):
             yield _read(row)
@@ -136,12 +136,12 @@ def _written(difference: Difference | None) -> Mapping[str, str] | None:
 
 
 def _numbers(counts: CallCounts | ArgumentCounts) -> tuple[int, ...]:
-    """Field by field; `astuple` would copy what can't be changed."""
+    """The fields in order; `astuple` would copy immutable values."""
     return tuple(getattr(counts, field.name) for field in fields(counts))
 
 
 def _request(case: Case) -> str:
-    """What the user said last."""
+    """The user's last message."""
     said = (message.get("content") for message in reversed(case.request["messages"]) if message["role"] == "user")
     content = next(said, "")
     return shown(content if isinstance(content, str) else "(parts)", _LONGEST_REQUEST)[1:-1]
@@ -187,21 +187,21 @@ def _read(row: Score) -> ScoredAnswer:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What decides, beside the file, whether an answer is right."""
+    """What decides, together with the file, whether an answer is right."""
 
     rejection_tools: tuple[str, ...]
-    """Tools whose call rejects a request."""
+    """Tools that reject a request when called."""
     scored_with: int
-    """The version of the rules."""
+    """The version of the scoring rules."""
 
     def __str__(self) -> str:
         tools = ", ".join(self.rejection_tools)
-        rejecting = f"calls of {tools} reject" if tools else "no tool is named that rejects"
-        return f"{rejecting} (rules of version {self.scored_with})"
+        rejecting = f"calls of {tools} reject" if tools else "no rejection tool is set"
+        return f"{rejecting} (rules version {self.scored_with})"
 
 
 def conditions_of(evaluation: Evaluation) -> Conditions:
-    """The conditions that were recorded with an evaluation."""
+    """The conditions recorded with an evaluation."""
     tools = evaluation.settings.get("rejection_tools", ())
     return Conditions(tuple(sorted(tools)), evaluation.scored_with)
 
@@ -215,7 +215,7 @@ def asking(evaluation: Evaluation, model: str, variant: str) -> str:
 
 
 def rescoring(evaluation: Evaluation, model: str, variants: Sequence[str], requested: Conditions) -> str:
-    """The command that scores a model's recorded answers by the wished conditions, and asks nothing."""
+    """The command that scores a model's recorded answers by the requested conditions, without asking again."""
     command = ["ftorch", "evaluate", model, "--endpoint", evaluation.endpoint, "--file", evaluation.file_path]
     command += ["--variants", ",".join(variants)] if evaluation.settings["variants"] != ["full"] else []
     command += [word for tool in requested.rejection_tools for word in ("--rejection-tool", tool)]
@@ -232,11 +232,11 @@ _PLACES = {name: place for place, name in enumerate(METRICS)}
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of an answer what comparing needs."""
+    """The part of an answer that comparisons use."""
 
     cluster: str | None
     counts: tuple[bool | None, ...]
-    """For each measure, in their order, whether the answer counts for it."""
+    """For each metric in order, whether the answer meets it; None if it does not count."""
 
 
 @dataclass
@@ -269,7 +269,7 @@ def scores_of(
 
 
 def pairs(first: SeriesScores, second: SeriesScores, name: ScoreName) -> Iterator[PairedAnswer]:
-    """The answers that both models gave and that the measure is asked of."""
+    """The cases that both models answered and that count for the metric, in pairs."""
     place = _PLACES[name]
     for key, ours in first.kept.items():
         theirs = second.kept.get(key)

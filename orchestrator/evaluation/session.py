@@ -1,4 +1,4 @@
-"""Carries an evaluation out: asks what has no answer yet, keeps each answer, then scores them all."""
+"""Runs an evaluation: asks the unanswered questions, records each answer, then scores them all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer
 
 BATCH = 50
 FLUSH_SECONDS = 0.2
-"""An answer is on the disk after so long at most, or sooner when BATCH of them have come."""
+"""An answer is on disk after this time at most, or sooner when BATCH answers have arrived."""
 NEW_MODEL_SECONDS = 600.0
 """A fine-tuned model may be unknown to its endpoint for some minutes; Azure's deployments take the longest."""
 _PROBE_SECONDS = 5.0
@@ -50,12 +50,12 @@ _LASTING = (EndpointUnreachable, EndpointBusy, KeyRefused, QuotaExhausted)
 
 
 class Listener(Protocol):
-    """Who wants to see how far the asking is."""
+    """Receives the progress of the asking."""
 
     def replied(self, reply: Reply) -> None: ...
 
     def waiting(self, model: str, problem: str, until: float) -> None:
-        """A new model does not answer yet; it is asked again until then, in seconds since the epoch."""
+        """A new model does not answer yet; it is retried until `until`, in seconds since the epoch."""
 
 
 class NullListener:
@@ -74,9 +74,9 @@ class Asking:
 
     answered: int
     errors: Mapping[Asked, str]
-    """Why a question has no answer."""
+    """Why each unanswered question has no answer."""
     is_complete: bool
-    """False where the user stopped it."""
+    """False if the user stopped it."""
 
 
 async def ask_missing(
@@ -88,13 +88,14 @@ async def ask_missing(
     called: Mapping[str, str] | None = None,
     turn: Turn | None = None,
 ) -> Asking:
-    """Ask every question of the plan that has no recorded answer; each answer is kept as it comes.
+    """Ask every question of the plan without a recorded answer; each answer is recorded as it arrives.
 
-    `called` says by which name a model is asked where that is not its own: an answer is recorded as the model's.
+    `called` gives the name under which a model is asked if that differs from its own; answers are recorded under
+    the model's own name.
 
-    Setting `stop` ends it early: what is under way is still answered and kept. Before each question `turn` is
-    looked at, as this process may have slept. Raises NoSuchModel or RequestRefused for a model that does not exist,
-    ModelNotThere for a new one that does not come, TurnLost, AskingEnded for all other trouble that concerns every
+    Setting `stop` ends it early: requests under way are still answered and recorded. `turn` is checked before each
+    question, as this process may have slept. Raises NoSuchModel or RequestRefused for a model that does not exist,
+    ModelNotThere for a new one that does not appear, TurnLost, AskingEnded for any other error that concerns every
     question, EndpointNotUsable, and QuestionsUnderWay.
     """
     require_nothing_under_way(plan)
@@ -111,7 +112,7 @@ async def ask_missing(
                 turn.require()
             name = (called or {}).get(question.model, question.model)
             completion = await endpoint.chat({**question.request, "model": name}, question.once)
-            if problem := problem_of(completion):  # not to be kept for good
+            if problem := problem_of(completion):  # must not be recorded as an answer
                 raise NotAnAnswer(endpoint=endpoint.name, problem=problem, sent=True)
             return completion
 
@@ -124,17 +125,17 @@ async def ask_missing(
 
 
 def require_nothing_under_way(plan: Plan) -> None:
-    """Raises QuestionsUnderWay where questions wait for their answers in a batch: to ask them now would be to pay
-    twice, and to leave them out would give figures of a part."""
+    """Raises QuestionsUnderWay if questions wait in a batch: asking them now would pay twice, and leaving them out
+    would give metrics of only a part."""
     if plan.under_way:
         count = f"{sum(plan.under_way.values()):,}"
         raise QuestionsUnderWay(count=count, of=f"{plan.questions:,}", batches=", ".join(sorted(plan.under_way)))
 
 
 def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evaluation:
-    """Record the evaluation, or find the one that asks for the same and was not brought to its end.
+    """Record the evaluation, or find an unfinished one that asks for the same.
 
-    A `wanted` one keeps that state until it is done, so that it is still wanted after a crash.
+    A `wanted` one keeps that state until it is done, so that a crash does not lose it.
     """
     subject = plan.subject
     evaluation = Evaluation(
@@ -163,12 +164,12 @@ def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evalu
 
 
 def new_id() -> str:
-    """An id that is as good as never given twice."""
+    """A random id, unique in practice."""
     return short_id(random.SystemRandom())
 
 
 def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[Asked, str]) -> Evaluation:
-    """Score every recorded answer and call the evaluation done. Raises AnswersMissing where there is none."""
+    """Score every recorded answer and mark the evaluation done. Raises AnswersMissing if there is none."""
     score_answers(ledger, plan, evaluation.id, errors)
     done = replace(evaluation, state=store.DONE, finished_at=time.time())
     with ledger.database.write() as connection:
@@ -177,9 +178,9 @@ def finish(ledger: Ledger, plan: Plan, evaluation: Evaluation, errors: Mapping[A
 
 
 async def wait_for_new_models(endpoint: Endpoint, plan: Plan, listener: Listener, stop: asyncio.Event) -> None:
-    """Wait until models whose runs have just ended answer at all: asked too early they seem not to exist.
+    """Wait until models whose runs have just ended answer; an endpoint may first report them as unknown.
 
-    Raises ModelNotThere for one that still does not when that time is over.
+    Raises ModelNotThere for one that still does not answer after NEW_MODEL_SECONDS.
     """
     for candidate in plan.candidates:
         if not endpoint.capabilities.charges or candidate.finished_at is None:
@@ -202,7 +203,7 @@ _NOT_THERE_YET = (404, 424)
 
 
 async def _no_answer(endpoint: Endpoint, model: str) -> str | None:
-    """Why a new model does not answer a short question yet; None where it does, or asking will tell."""
+    """Why a new model does not answer a short question yet; None if it does, or if the evaluation will show it."""
     greeting = [{"role": "user", "content": "Hello"}]
     try:
         await endpoint.chat({"model": model, "messages": greeting}, f"probe-{time.time_ns()}")
@@ -210,13 +211,13 @@ async def _no_answer(endpoint: Endpoint, model: str) -> str | None:
         is_new = error.facts.get("status") in _NOT_THERE_YET or error.facts.get("code") == "DeploymentNotReady"
         return str(error.facts["message"]) if is_new else None
     except (EndpointBusy, EndpointUnreachable):
-        return None  # it is there; asking has its own patience
+        return None  # it exists; asking has its own retries
     return None
 
 
 @dataclass
 class _Recorder:
-    """Writes answers down in batches, since a commit for each would take as long as a quick answer."""
+    """Records answers in batches, since a commit for each would take as long as a quick answer."""
 
     ledger: Ledger
     endpoint: str
@@ -239,7 +240,7 @@ class _Recorder:
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
-        """Whatever happens inside, what was answered is written at the end, and said where the endpoint failed."""
+        """At the end, in any case, record the answers; if the endpoint failed, the error says how many."""
         try:
             yield
         except _LASTING as error:
@@ -269,7 +270,7 @@ class _Recorder:
 
 
 _AT_ONCE = 3
-"""Models that are deployed at the same time: an account has room for few."""
+"""Models deployed at the same time: an account has room for few."""
 
 
 async def ask_plan(
@@ -281,9 +282,9 @@ async def ask_plan(
     stop: asyncio.Event | None = None,
     turn: Turn | None = None,
 ) -> Asking:
-    """Ask what has no recorded answer, as `ask_missing` does, with deployments where the endpoint needs them.
+    """Ask the unanswered questions, as `ask_missing` does, with deployments if the endpoint needs them.
 
-    Raises what `ask_missing` and `serving` raise.
+    Raises the errors of `ask_missing` and `serving`.
     """
     if not capabilities_of(plan.config).needs_deployment or not manages(plan.config):
         return await ask_missing(ledger, plan, listener=listener, stop=stop, turn=turn)
@@ -306,15 +307,15 @@ _WORDS = (BASE, TUNED, CHECKPOINTS)
 
 
 async def require_models(endpoint: Endpoint, plan: Plan, known: Collection[str] = ()) -> None:
-    """Look up the names in `models` that still have questions, but for those `known` to be there.
+    """Look up the names in `models` that still have questions, except those `known` to exist.
 
-    Raises NoSuchModel for one that the endpoint says it has not; where it does not tell, its first answer will.
+    Raises NoSuchModel for one that the endpoint says it lacks; if it does not say, the first answer will show it.
     """
     for name in plan.settings.models:
         if name in _WORDS or name in known or name not in plan.unanswered:
             continue
         if await endpoint.has_model(name) is False:
             known = [*_WORDS, *await endpoint.models()]
-            otherwise = "Leave it out, or give a name that it lists."
+            otherwise = "Leave it out, or use a name that the endpoint lists."
             advice = did_you_mean(name, known, 'Did you mean "{}"?', otherwise=otherwise, cutoff=0.5)
             raise NoSuchModel(endpoint=endpoint.name, model=name, advice=advice)

@@ -1,8 +1,8 @@
 """Intervals and tests for shares of cases, few or many, in plain Python.
 
-Cases that are not independent (paraphrases of one request, several samples of one case) form a cluster, and the
-cluster is what is counted: its value is the mean over its cases, and every function here takes one value for each
-cluster. Without clusters each case is one.
+Cases that are not independent (paraphrases of one request, several samples of one case) form a cluster. A cluster's
+value is the mean over its cases, and every function in this module takes one value per cluster. Without clusters,
+each case is one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIGNIFICANCE = 0.05
 
 RESAMPLES = 2000
 MOST_DRAWS = 2_000_000
-"""Beyond this many draws the bootstrap distribution of a mean is normal to the digits that are shown."""
+"""Above this many draws the bootstrap distribution of a mean is normal to the digits shown."""
 
 _NEGLIGIBLE = 1e-17
 _Z = NormalDist().inv_cdf(0.975)
@@ -26,7 +26,7 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % interval, in the unit of the values."""
+    """An estimate with its 95 % CI, in the unit of the values."""
 
     value: float
     low: float
@@ -34,10 +34,10 @@ class Interval:
 
 
 def wilson(successes: float, count: int) -> Interval | None:
-    """The share `successes / count` with its Wilson score interval; None where nothing was counted.
+    """The share `successes / count` with its Wilson score interval; None if nothing was counted.
 
-    `successes` may be a fraction where clusters count once. The interval is then wider than it need be, because no
-    values between 0 and 1 vary more than zeros and ones of the same mean.
+    With clusters, `successes` may be fractional. The interval is then wider than needed, because no values between
+    0 and 1 vary more than zeros and ones with the same mean.
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212;
     recommended for small numbers by L. D. Brown, T. T. Cai, A. DasGupta, Statistical Science 16 (2001), 101-133.
     """
@@ -53,9 +53,9 @@ def wilson(successes: float, count: int) -> Interval | None:
 
 
 def mcnemar_exact(fixed: int, broken: int) -> float:
-    """The two-sided p-value that `fixed` against `broken` is chance, where each change is as likely as the other.
+    """The two-sided p-value of `fixed` against `broken` if both changes are equally likely.
 
-    Pairs that did not change say nothing and are not counted. For clusters this is the exact sign test.
+    Pairs that did not change are not counted. For clusters this is the exact sign test.
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12
     (1947), 153-157; the exact form is the binomial test on the changed pairs.
     """
@@ -63,8 +63,8 @@ def mcnemar_exact(fixed: int, broken: int) -> float:
 
 
 def _fair_tail(most: int, count: int) -> float:
-    """The chance of at most `most` heads in `count` tosses of a fair coin, where `most` is up to half of them."""
-    # From the largest term down, so that neither large numbers nor tiny ones get in the way.
+    """The chance of at most `most` heads in `count` tosses of a fair coin; `most` is at most half of `count`."""
+    # From the largest term down, which avoids overflow and underflow.
     term = math.exp(
         math.lgamma(count + 1) - math.lgamma(most + 1) - math.lgamma(count - most + 1) - count * math.log(2)
     )
@@ -77,10 +77,10 @@ def _fair_tail(most: int, count: int) -> float:
 
 
 def paired_bootstrap(differences: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Interval | None:
-    """The mean of paired differences, one for each cluster, with its percentile bootstrap interval.
+    """The mean of paired differences, one per cluster, with its percentile bootstrap interval.
 
-    None where there are none; the same seed gives the same interval. Where resampling would need more than
-    MOST_DRAWS draws, the interval is the mean plus and minus 1.96 standard errors.
+    None if there are none. The same seed gives the same interval. If resampling would need more than MOST_DRAWS
+    draws, the interval is the mean ± 1.96 standard errors.
     B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; for evaluations of language
     systems P. Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004.
     """
@@ -97,10 +97,10 @@ def paired_bootstrap(differences: Sequence[float], seed: int = 0, resamples: int
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values, in the order given, adjusted for having tested all of them.
+    """The p-values, in the order given, adjusted for multiple tests.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979),
-    65-70. It controls the chance of even one false claim, whatever the tests have to do with each other.
+    65-70. It controls the family-wise error rate, also for dependent tests.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
@@ -112,10 +112,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of the ordered values lie, interpolated between neighbours.
+    """The value below which `share` of the ordered values are, interpolated between neighbours.
 
     Type 7 of R. J. Hyndman, Y. Fan, "Sample quantiles in statistical packages", The American Statistician 50
-    (1996), 361-365. Raises ValueError where there are no values.
+    (1996), 361-365. Raises ValueError if there are no values.
     """
     if not ordered:
         raise ValueError("no values")
@@ -126,7 +126,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def fewest_changes() -> int:
-    """How many cases must change, all in one direction, before McNemar's exact test can reach SIGNIFICANCE."""
+    """The fewest cases, all changed in one direction, with which McNemar's exact test can reach SIGNIFICANCE."""
     changes = 1
     while mcnemar_exact(changes, 0) >= SIGNIFICANCE:
         changes += 1

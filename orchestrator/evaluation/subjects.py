@@ -1,4 +1,4 @@
-"""Who is evaluated: from job files, runs and model names to the models of one endpoint."""
+"""What is evaluated: from job files, runs and model names to the models of one endpoint."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from orchestrator.store.sweeps import RecordedSweep
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to be asked."""
+    """A model to ask."""
 
     model: str
     label: str
-    """What tables call it: base, tuned, checkpoint 120, or its own name."""
+    """Its name in tables: base, tuned, checkpoint 120, or its own name."""
     finished_at: float | None = None
-    """When its run ended; an endpoint may need minutes from there until the model answers."""
+    """When its run ended; the model may take minutes from then to answer."""
 
     @property
     def is_base(self) -> bool:
@@ -41,33 +41,33 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Subject:
-    """What was named to be evaluated."""
+    """What the user asked to evaluate."""
 
     name: str
-    """What the evaluation is called: the job's name, or the model's."""
+    """The evaluation's name: the job's, or the model's."""
     endpoint: str
     job: JobFile | None
     base_models: tuple[str, ...]
     runs: tuple[Run, ...]
-    """Succeeded ones: the newest, or those of a sweep in their order."""
+    """Succeeded runs: the newest, or those of a sweep in order."""
     models: tuple[str, ...]
-    """Named themselves, and trained by no recorded run."""
+    """Models given by name and not trained by a recorded run."""
     sweep_id: str | None = None
-    """The sweep, where it is one as a whole."""
+    """The sweep, if a whole sweep is evaluated."""
 
     @property
     def run_id(self) -> str | None:
-        """The run, where it is one."""
+        """The run, if there is exactly one."""
         return self.runs[0].id if len(self.runs) == 1 and not self.models else None
 
 
 def find_subject(
     ledger: Ledger, targets: Sequence[str], endpoint: str | None = None, overrides: Sequence[Override] = ()
 ) -> Subject:
-    """What the targets mean: a job file, ids or names of runs, or models; `endpoint` names another than theirs, and
+    """The subject of the targets: a job file, ids or names of runs, or models. `endpoint` replaces theirs, and
     `overrides` replace settings of the job file.
 
-    Raises what `load_job_to_evaluate` raises, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints,
+    Raises the errors of `load_job_to_evaluate`, AmbiguousRun, NothingToEvaluate, NoTunedModel, SeveralEndpoints,
     OverridesWithoutJobFile.
     """
     found = [_subject(ledger, target, endpoint, overrides) for target in targets]
@@ -87,9 +87,9 @@ def find_subject(
 
 
 def candidates(subject: Subject, words: Iterable[str], ledger: Ledger) -> list[Candidate]:
-    """The models behind the words of `[evaluation] models`, and those that were named themselves.
+    """The models meant by the words of `[evaluation] models`, and those given by name.
 
-    Raises NoTunedModel where a tuned model is wished for and there is none.
+    Raises NoTunedModel if a tuned model is requested and there is none.
     """
     found = [*_worded(subject, words, ledger), *(Candidate(model, model) for model in subject.models)]
     return list({candidate.model: candidate for candidate in reversed(found)}.values())[::-1]
@@ -116,7 +116,7 @@ def _of_job(ledger: Ledger, job: JobFile, endpoint: str) -> Subject:
 
 
 def of_sweep(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Subject:
-    """A sweep as a whole: the trials that its job file asks for, as far as they yielded a model, by number."""
+    """A whole sweep: the trials that its job file asks for and that have a model, by number."""
     runs = [run for _, run in ledger.trials(sweep.id) if run.fine_tuned_model]
     bases = tuple(dict.fromkeys(run.model for run in runs)) or (job.model,)
     return Subject(sweep.name, sweep.endpoint, job, bases, tuple(runs), (), sweep.id)
@@ -148,7 +148,7 @@ def _of_runs(ledger: Ledger, target: str, found: Sequence[Run]) -> Subject:
 
 
 def _job_of(run: Run) -> JobFile | None:
-    """The job file that the run came from, where it is still there and still one."""
+    """The run's job file, if it still exists and is valid."""
     try:
         return load_job_to_evaluate(Path(run.job_file))
     except FtorchError:
@@ -189,7 +189,7 @@ def _tuned(subject: Subject, run: Run) -> Iterator[Candidate]:
 
 
 def _checkpoints(subject: Subject, run: Run, ledger: Ledger) -> Iterator[Candidate]:
-    """Those before the last step, which is the fine-tuned model itself."""
+    """The checkpoints before the last step, which is the fine-tuned model itself."""
     of = "" if len(subject.runs) == 1 else f" of {run.id}"
     with ledger.database.read() as connection:
         found = records.checkpoints_of(connection, run.id)

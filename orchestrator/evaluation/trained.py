@@ -1,4 +1,4 @@
-"""Whether a model is asked with the tool definitions that it was trained with."""
+"""Checks that a model is asked with the tool definitions it was trained with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orchestrator.store.runs import Run
 
 
 def is_unchanged(path: Path, sha256: str) -> bool:
-    """Whether a file is still there with the bytes that were recorded."""
+    """Whether a file still exists with the recorded bytes."""
     try:
         return inspect_file(path).sha256 == sha256
     except (DataFileNotFound, DataFileUnreadable, DataFileEmpty):
@@ -33,8 +33,8 @@ def is_unchanged(path: Path, sha256: str) -> bool:
 
 
 def trained_variant(ledger: Ledger, run: Run) -> Variant | None:
-    """How the training file defined its tools: as recorded before it was sent, else as the file is where it is
-    unchanged; None where neither tells."""
+    """How the training file defined its tools: as recorded before the upload, else from the file if unchanged; None
+    if neither is known."""
     with ledger.database.read() as connection:
         check = datachecks.find(connection, run.training_sha256, "training")
     recorded = next((variant for variant in VARIANTS if check and check.variant == variant), None)
@@ -45,7 +45,7 @@ def trained_variant(ledger: Ledger, run: Run) -> Variant | None:
 
 
 def variant_of_model(ledger: Ledger, endpoint: str, model: str) -> Variant | None:
-    """The same of a model or checkpoint; None for one that no recorded run trained."""
+    """The same for a model or checkpoint; None if no recorded run trained it."""
     run = origin_of(ledger, endpoint, model).run
     return trained_variant(ledger, run) if run else None
 
@@ -53,7 +53,7 @@ def variant_of_model(ledger: Ledger, endpoint: str, model: str) -> Variant | Non
 def definition_warnings(
     ledger: Ledger, endpoint: str, asked: Sequence[Candidate], variants: Sequence[Variant], cases: Path
 ) -> Iterator[str]:
-    """A sentence, with what to do, for each trained model that is asked with other definitions than it learned."""
+    """A sentence, with advice, for each trained model whose questions have other definitions than its training."""
     file_variant = variant_of_file(cases)
     told = set()
     for candidate in asked:
@@ -68,15 +68,15 @@ def definition_warnings(
             do = f"add --variants {trained}" if can_be_made else f"use a --file with {trained} definitions"
             yield f"{candidate.label} was trained with {trained} definitions but is asked with {_and(others)}: {do}"
         elif others:
-            never = f"never saw {_and(others)}: judge it by {trained}"
+            never = f"never saw {_and(others)}: judge it with {trained}"
             yield f"{candidate.label} was trained with {trained} definitions and {never}"
         elif reason := _difference(run, trained, cases):
             yield f"{candidate.label} was trained with other definitions: {reason}"
 
 
 def _difference(run: Run, variant: Variant, cases: Path) -> str:
-    """Where the training file and the questions define a function differently; "" where nowhere, or where the
-    training file has changed or is gone."""
+    """Where the training file and the questions define a function differently; "" if nowhere, or if the training
+    file has changed or is gone."""
     path = Path(run.training_path)
     if not is_unchanged(path, run.training_sha256):
         return ""

@@ -1,4 +1,4 @@
-"""Two models on the same cases: what only one of them gets right, and which tools were mixed up."""
+"""Two models on the same cases: which cases only one of them gets right, and which tools were mixed up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _AT = "@"
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A model in a variant, and the evaluation that its answers are taken from."""
+    """A model in a variant, and the evaluation that has its answers."""
 
     evaluation: Evaluation
     key: SeriesKey
@@ -44,19 +44,19 @@ class Side:
 
 @dataclass(frozen=True)
 class Changed:
-    """One answer that is right with one model only; `sample` counts from 0."""
+    """One answer that only one model got right; `sample` counts from 0."""
 
     case: str
     line: int
     sample: int
     request: str
     difference: str
-    """What is wrong with the one that is not right."""
+    """What is wrong with the other answer."""
 
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """The second model against the first."""
+    """The second model compared with the first."""
 
     first: Side
     second: Side
@@ -65,21 +65,20 @@ class ModelComparison:
     """Right with the first only."""
     fixed: Sequence[Changed]
     confusion: Mapping[tuple[str, str], tuple[int, int]]
-    """How often each model called other tools than expected, by (expected, called); the most frequent first."""
+    """How often each model called the wrong tools, by (expected, called); the most frequent first."""
     has_same_file: bool = True
-    """The evaluation files have the same bytes; else the same cases, with other tool definitions."""
+    """True if the evaluation files have the same bytes; else the same cases with other tool definitions."""
     notes: Sequence[str] = ()
-    """What to know before it is believed."""
+    """Warnings about the comparison."""
 
 
 def compare_models(ledger: Ledger, first: str, second: str, file: Path | None = None) -> ModelComparison:
     """Compare two models, named as `MODEL`, `RUN` or `MODEL@VARIANT`.
 
-    Their newest evaluations are taken that were scored alike, on one file or on two that differ in their tool
-    definitions only.
-    Without a variant a trained model is taken with the definitions it was trained with, any other with the fullest
-    it was asked with. Raises NotEvaluated where there are no such evaluations, EvaluatedOtherwise where they were
-    scored by different rules, and AmbiguousRun.
+    It uses their newest evaluations scored by the same rules, on one file or on two that differ only in their tool
+    definitions. Without a variant, a trained model is compared with the definitions it was trained with, any other
+    with the fullest it was asked with. Raises NotEvaluated if there are no such evaluations, EvaluatedOtherwise if
+    they were scored by different rules, and AmbiguousRun.
     """
     sides = _sides(ledger, first, second, inspect_file(file).sha256 if file else None)
     ours, theirs = (_gathered(ledger, side) for side in sides)
@@ -105,7 +104,7 @@ def _notes(ledger: Ledger, side: Side) -> Iterator[str]:
 
 
 def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
-    """What is right with the first side only, and what with the second only, in the order of the file."""
+    """The answers right only on the first side, and those right only on the second, in file order."""
     before = {
         (scored.id, scored.sample): None if scored.verdict.right() else _changed(scored)
         for scored in read_scored(ledger, first.evaluation.id, first.key)
@@ -125,7 +124,7 @@ def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Cha
 
 
 def changes_against_base(ledger: Ledger, results: Results) -> dict[SeriesKey, tuple[list[Changed], list[Changed]]]:
-    """For each model in a variant what it broke and what it fixed, held against the first base in that variant."""
+    """What each model in a variant broke and fixed, compared with the first base in that variant."""
     bases = {series.variant: series for series in reversed(results.series) if series.is_base}
     return {
         series.key: changed_answers(
@@ -167,7 +166,7 @@ def _rules(side: Side) -> Conditions:
 
 
 def _rank(ledger: Ledger, side: Side) -> int:
-    """How far the variant is from the one that makes a fair pair: 0 is that one."""
+    """How far the variant is from the one for a fair comparison, which is 0."""
     model, variant = side.key
     trained = variant_of_model(ledger, side.evaluation.endpoint, model)
     place = VARIANTS.index(variant)
@@ -184,7 +183,7 @@ class _CasesOf:
         self._found: dict[str, str | None] = {}
 
     def are_same(self, pair: tuple[Side, Side]) -> bool:
-        """Whether both files are still there and differ in their tool definitions only."""
+        """Whether both files still exist and differ only in their tool definitions."""
         ours, theirs = map(self._of, pair)
         return ours is not None and ours == theirs
 
@@ -208,12 +207,12 @@ def _digest(path: Path) -> str:
 
 
 def _require_same_conditions(first: str, second: str, ours: Sequence[Side], theirs: Sequence[Side]) -> None:
-    """Raises EvaluatedOtherwise where both were asked the same file after all."""
+    """Raises EvaluatedOtherwise if both were asked the same file under different rules."""
     for our_side in ours:
         for their_side in theirs:
             if _is_same_file((our_side, their_side)):
                 our_rules, their_rules = map(_rules, (our_side, their_side))
-                # No option takes a rejection tool away, so the side that names one is the model.
+                # No option removes a rejection tool, so rescore the side without one.
                 is_theirs = bool(our_rules.rejection_tools)
                 side, requested = (their_side, our_rules) if is_theirs else (our_side, their_rules)
                 raise EvaluatedOtherwise(
@@ -227,8 +226,8 @@ def _require_same_conditions(first: str, second: str, ours: Sequence[Side], thei
 
 
 def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> list[Side]:
-    """What was evaluated of the newest model that `name` means and that was: newest first, by file, variant and
-    conditions the newest evaluation."""
+    """The newest evaluations, by file, variant and conditions, of the newest evaluated model that `name` means;
+    newest first."""
     requested, wanted = _parts(name)
     for model in _models(ledger, requested):
         found: dict[tuple[str, str, Conditions], Side] = {}
@@ -244,30 +243,30 @@ def _evaluated(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> list[Si
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """A model and a variant; "" where none is named."""
+    """A model and a variant; "" if none is named."""
     requested, at, variant = name.rpartition(_AT)
     return (requested, variant) if at and variant in VARIANTS else (name, "")
 
 
 def _advice(ledger: Ledger, name: str, done: Sequence[Evaluation]) -> str:
-    """What to do about a model that was not evaluated so."""
+    """What to do about a model that was not evaluated in this way."""
     model, variant = _parts(name)
     others = _evaluated(ledger, model, done) if variant else []
     if others:
         return f"To ask it so: {asking(others[0].evaluation, others[0].key[0], variant)}"
     requested, at, unknown = name.rpartition(_AT)
     if at and _evaluated(ledger, requested, done):
-        return f'"{unknown}" is no variant; those are {", ".join(VARIANTS)}'
+        return f'"{unknown}" is not a variant; the variants are {", ".join(VARIANTS)}'
     return "See: ftorch leaderboard"
 
 
 def model_named(ledger: Ledger, name: str) -> str:
-    """The model that a run yielded, where the name is one's; else the name."""
+    """The model of the run with this name; else the name itself."""
     return _models(ledger, name)[0]
 
 
 def _models(ledger: Ledger, name: str) -> list[str]:
-    """The models that the runs of a name yielded, newest first; else the name itself."""
+    """The models of the runs with this name, newest first; else the name itself."""
     try:
         trained = [run.fine_tuned_model for run in ledger.runs(name) if run.fine_tuned_model]
     except FtorchError:

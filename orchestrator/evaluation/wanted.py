@@ -1,4 +1,4 @@
-"""Evaluations that begin by themselves: recorded when a run is submitted, due when it has succeeded."""
+"""Automatic evaluations: recorded when a run is submitted, due when it has succeeded."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from orchestrator.store.runs import Run
 
 
 def evaluation_request(job: JobFile) -> Also | None:
-    """What records, together with a run of the job, that the run is to be evaluated when it has succeeded; None
-    where the job file does not say so. A run that is evaluated already stays as it is.
+    """A function that records, together with a run of the job, that the run should be evaluated once it succeeds;
+    None if the job file does not ask for it. A run that is already evaluated stays as it is.
 
     Raises DataFileNotFound, DataFileUnreadable or DataFileEmpty for the evaluation file.
     """
     path = job.evaluation_path
     if path is None or job.evaluation is None or not job.evaluation.auto:
         return None
-    sha256 = inspect_file(path).sha256  # outside the transaction: a large file takes its time
+    sha256 = inspect_file(path).sha256  # outside the transaction: a large file takes long
 
     def want(connection: Connection, run: Run) -> None:
         if not store.is_evaluated(connection, run.id):
@@ -40,8 +40,8 @@ def evaluation_request(job: JobFile) -> Also | None:
 
 
 def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluation]:
-    """The wanted evaluations whose runs have succeeded, of all runs or of these. Those of runs that ended otherwise
-    are dropped."""
+    """The wanted evaluations whose runs have succeeded, of all runs or of these. Those whose runs ended without
+    success are dropped."""
     found = []
     with ledger.database.write() as connection:
         for evaluation in store.wanted_of(connection, run_ids):
@@ -54,12 +54,12 @@ def due(ledger: Ledger, run_ids: Collection[str] | None = None) -> list[Evaluati
 
 
 def plan_wanted(ledger: Ledger, wanted: Evaluation) -> Plan:
-    """What the job file of a wanted evaluation's run asks today. Raises what `plan_evaluation` raises."""
+    """A plan from the current job file of a wanted evaluation's run. Raises the errors of `plan_evaluation`."""
     return plan_evaluation(ledger, [str(wanted.run_id)], EvaluationOptions(file=Path(wanted.file_path)))
 
 
 def done_meanwhile(ledger: Ledger, wanted: Evaluation) -> Evaluation | None:
-    """The evaluation as another process has carried it out; None while it is still wanted."""
+    """The evaluation if another process has finished it; None while it is still wanted."""
     with ledger.database.read() as connection:
         current = store.get(connection, wanted.id)
     return current if current.state == store.DONE else None

@@ -1,6 +1,6 @@
-"""Wrong answers in full: what was asked, what was expected, what came back, and the first error.
+"""Wrong answers in full: the request, the expected answer, the answer, and the first error.
 
-They are put together from recorded scores and answers and the evaluation file; nothing is asked.
+They are read from recorded scores, recorded answers and the evaluation file; no model is asked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 
 _LONGEST = 400
-"""Characters of a request or of an answer."""
+"""In characters, of a request or an answer."""
 _LONGEST_VALUE = 120
 _MOST_ALTERNATIVES = 3
 _Key = tuple[str, str, str, int]
@@ -34,7 +34,7 @@ _Key = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """One answer that is wrong; `sample` counts from 0."""
+    """One wrong answer; `sample` counts from 0."""
 
     case: str
     line: int
@@ -44,21 +44,21 @@ class WrongAnswer:
     got: str
     reason: str
     base_was_right: bool
-    """The base answered the same question rightly."""
+    """The base answered the same question correctly."""
 
 
 @dataclass(frozen=True)
 class WrongAnswers:
-    """Those of one model in one variant: what the base had right first, then in the order of the file."""
+    """The wrong answers of one model in one variant: first those the base had right, then in file order."""
 
     series: Series
     total: int
     answers: Sequence[WrongAnswer]
-    """As many as were wanted, or all."""
+    """At most the requested number."""
 
 
 def wrong_answers(ledger: Ledger, plan: Plan, results: Results, most: int) -> list[WrongAnswers]:
-    """Up to `most` wrong answers of each tuned model, or of every model where only bases were asked."""
+    """Up to `most` wrong answers of each tuned model, or of every model if only bases were asked."""
     judged = [series for series in results.series if not series.is_base] or list(results.series)
     found = {series.key: _wrong(ledger, results, series) for series in judged}
     wanted = {_key(each) for wrong in found.values() for each, _ in wrong[:most]}
@@ -95,7 +95,7 @@ def _right(ledger: Ledger, results: Results, series: Series) -> Iterator[tuple[s
 
 
 def _contents(ledger: Ledger, plan: Plan, wanted: set[_Key]) -> Mapping[_Key, tuple[Case, Answer]]:
-    """The case and the recorded answer behind each of the wanted ones."""
+    """The case and the recorded answer of each requested key."""
     asked: dict[_Key, tuple[Case, Question]] = {}
     for case, question in all_questions(plan.cases.path, plan.settings, plan.grid) if wanted else ():
         key = (question.model, question.variant, case.id, question.sample)
@@ -122,7 +122,7 @@ def _shown(scored: ScoredAnswer, is_broken: bool, case: Case, answer: Answer) ->
 
 
 def _request(case: Case) -> str:
-    """What the user said last."""
+    """The user's last message."""
     said = (message.get("content") for message in reversed(case.request["messages"]) if message["role"] == "user")
     content = next(said, "")
     return _short(content) if isinstance(content, str) else "(text and images)"
@@ -137,7 +137,7 @@ def _one_expected(expected: Expected) -> str:
     if isinstance(expected, Calls):
         return _joined([_call(call.name, call.arguments) for call in expected.calls])
     if isinstance(expected, Rejection):
-        return f"{expected.tool}(…)" if expected.tool else "no call: the request is to be rejected"
+        return f"{expected.tool}(…)" if expected.tool else "no call: the request should be rejected"
     parts = " and ".join(f'"{part}"' for part in expected.must_contain)
     return f"no call, a text with {parts}" if parts else "no call, a text"
 
@@ -151,7 +151,7 @@ def _got(answer: Answer) -> str:
 
 
 def _parsed(arguments: str) -> Any:
-    """The arguments, or the text itself where it is not JSON."""
+    """The parsed arguments, or the text itself if it is not JSON."""
     try:
         return parse_json(arguments)
     except NotJson:

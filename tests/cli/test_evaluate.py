@@ -209,7 +209,7 @@ def test_names_that_are_probably_misspelt_are_noted_before_anything_is_asked(ins
     options = ("--models", "base,tned", "--rejection-tool", "light_rom", "--dry-run")
     plan = ftorch("evaluate", "jobs/greet.toml", *options)
     assert plan.exit_code == 0, plan.stderr
-    assert '"tned" is taken for the name of a model; did you mean "tuned"?' in plan.stderr
+    assert '"tned" is used as a model name; did you mean "tuned"?' in plan.stderr
     assert 'no case declares or expects the rejection tool "light_rom"; did you mean "light_room"?' in plan.stderr
     sound = ftorch("evaluate", "jobs/greet.toml", "--rejection-tool", "light_room", "--dry-run")
     assert "rejection tool" not in sound.stderr

@@ -70,7 +70,7 @@ def test_an_unknown_batch_waits_for_the_user_and_is_shown_with_the_way_out(
     with open_ledger(project.root, create=True) as ledger:
         plan = plan_evaluation(ledger, ["jobs/greet.toml"], EvaluationOptions(in_batches=True))
         [batch_id] = record_batches(ledger, plan)
-        lost = f"local does not show it any more; ftorch cancel {batch_id} gives it up"
+        lost = f"local no longer shows it; ftorch cancel {batch_id} gives it up"
         with ledger.database.write() as connection:
             values = {"state": "unknown", "remote_id": "batch_gone", "reason": lost}
             connection.execute(batches.update().values(**values))

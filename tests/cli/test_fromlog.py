@@ -39,7 +39,7 @@ def test_with_a_job_file_its_data_is_respected_and_its_models_are_asked(project:
     options = ("--models", "base", "--out-cases", "new.jsonl", "--json")
     done = ftorch("evaluate", "jobs/greet.toml", "--from-log", "log.jsonl", *options)
     assert done.exit_code == 0, done.stderr
-    assert "log.jsonl:7: it stands in jobs/train.jsonl already, on line 1" in done.stderr
+    assert "log.jsonl:7: it is already in jobs/train.jsonl, on line 1" in done.stderr
     assert len(rows_of(project.root / "new.jsonl")) == 6
     assert json.loads(done.stdout)["models"][0]["slices"]["confirmed"]["answers"] == 6
 

@@ -49,7 +49,7 @@ def test_a_model_asked_with_other_definitions_than_it_learned_is_warned_of(insid
     both = ftorch(
         "evaluate", "greet", "--file", "jobs/cases.jsonl", "--variants", "full,no-parameters", "--dry-run"
     )
-    assert f"{WARNING}and never saw full: judge it by no-parameters\n" in both.stderr
+    assert f"{WARNING}and never saw full: judge it with no-parameters\n" in both.stderr
     same = ftorch("evaluate", "greet", "--dry-run")
     assert same.exit_code == 0, same.stderr
     assert "Warning" not in same.stderr
@@ -77,7 +77,10 @@ def test_a_variant_that_was_not_asked_ends_with_the_command_that_asks_it(inside:
     assert refused.exit_code == 2
     assert "--variants no-tools" in refused.stderr
     unknown = ftorch("compare", BASE, "greet@short")
-    assert '"short" is no variant; those are full, no-descriptions, no-parameters, no-tools' in unknown.stderr
+    assert (
+        '"short" is not a variant; the variants are full, no-descriptions, no-parameters, no-tools'
+        in unknown.stderr
+    )
 
 
 def test_other_requests_are_not_compared(inside: Project) -> None:
@@ -115,7 +118,7 @@ def test_a_model_is_evaluated_when_its_training_file_has_moved(inside: Project) 
         for target in ("greet", "jobs/greet.toml"):
             done = ftorch("evaluate", target, "--rescore")
             assert done.exit_code == 0, done.stderr
-            assert "short-train.jsonl has moved or changed: no check whether it holds these cases" in done.stderr
+            assert "short-train.jsonl has moved or changed: it was not checked for these cases" in done.stderr
             assert "call accuracy" in done.stdout
         full = ftorch("evaluate", "greet", "--file", "jobs/cases.jsonl", "--dry-run")
         assert f"{WARNING}but is asked with full" in full.stderr, "the variant is recorded"

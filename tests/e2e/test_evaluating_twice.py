@@ -98,7 +98,7 @@ def test_the_same_evaluation_started_twice_asks_each_question_once(project: Proj
     assert [code for code, _, _ in ended] == [0, 0], ended
     assert [json.loads(out)["models"][0]["answers"] for _, out, _ in ended] == [CASES, CASES]
     assert app.questions == CASES
-    waited = [err for _, _, err in ended if "evaluates the same; waiting, to pay no answer twice" in err]
+    waited = [err for _, _, err in ended if "is running the same evaluation; waiting, to avoid paying twice" in err]
     assert len(waited) == 1, [err for _, _, err in ended]
 
 

@@ -68,7 +68,7 @@ def test_a_refusal_is_seen_in_both_forms(refusing: dict[str, Any]) -> None:
     "broken", [{}, {"choices": []}, {"choices": None}, {"choices": [None]}, {"choices": [{"message": "hello"}]}]
 )
 def test_what_is_no_completion_is_an_api_error(broken: dict[str, Any]) -> None:
-    assert read_answer(broken).api_error == "the answer is no chat completion"
+    assert read_answer(broken).api_error == "the answer is not a chat completion"
 
 
 HUGE = {"prompt_tokens": 10**400, "completion_tokens": 1 << 53}

@@ -136,7 +136,7 @@ def test_a_line_without_an_expected_answer_is_refused(make_row: MakeRow, write_c
 
 def test_two_cases_of_one_id_are_refused(make_row: MakeRow, write_cases: Write) -> None:
     path = write_cases(make_row(BOOKING, id="a"), make_row("Yes"), make_row(BOOKING, id="a"))
-    with pytest.raises(InvalidCases, match=r':3: key "id": "a" is the id of line 1'):
+    with pytest.raises(InvalidCases, match=r':3: key "id": "a" is already the id of line 1'):
         check_cases(path)
 
 

@@ -25,14 +25,14 @@ def test_five_of_five_against_one_of_five_is_called_not_established() -> None:
     assert not found.is_established
     assert found.sentence == (
         "Not established: 5 of 5 against 1 of 5 may be chance (p = 0.125, exact McNemar test). "
-        "Only 4 came out differently; fewer than 6 can never establish anything."
+        "Only 4 answers changed; a difference needs at least 6 to be established."
     )
 
 
 def test_a_clear_difference_is_said_with_its_interval() -> None:
     found = compare(pairs(*["01"] * 12, *["10"] * 1, *["11"] * 20, *["00"] * 7))
     assert found.is_established
-    assert found.sentence.startswith("The second is better: 32 of 40 against 21 of 40 (+28 points, 95 % interval +")
+    assert found.sentence.startswith("The second is better: 32 of 40 against 21 of 40 (+28 points, 95 % CI +")
     assert found.difference is not None
     assert 0 < found.difference.low < found.difference.value < found.difference.high < 1
 
@@ -71,7 +71,7 @@ def test_a_cluster_that_wins_as_much_as_it_loses_is_a_tie() -> None:
 
 
 def test_no_pairs_and_no_changes_are_said_plainly() -> None:
-    assert compare([]).sentence == "Nothing to compare: there is no case that both models answered."
+    assert compare([]).sentence == "Nothing to compare: the models have no answered case in common."
     same = compare(pairs("11", "00"))
     assert same.sentence == "No difference: 1 of 2 against 1 of 2, and every case came out the same."
 

@@ -34,7 +34,7 @@ def test_a_leaderboard_ranks_only_what_was_scored_alike_and_tells_the_others(led
     assert [place.series.model for place in board.places] == [TUNED]
     [other] = board.scored_otherwise
     assert (other.model, other.variants) == (BASE, ["full"])
-    assert str(board.conditions) == "calls of decline reject (rules of version 1)"
+    assert str(board.conditions) == "calls of decline reject (rules version 1)"
     assert other.command.endswith(
         f"{BASE} --endpoint openai --file /cases.jsonl --rejection-tool decline --rescore"
     )
@@ -70,8 +70,8 @@ def test_two_models_scored_otherwise_are_not_compared_and_both_rules_are_named(l
     with pytest.raises(EvaluatedOtherwise) as caught:
         compare_models(ledger, BASE, TUNED)
     message = str(caught.value)
-    assert "for the first, no tool is named that rejects (rules of version 1)" in message
-    assert "for the second, calls of decline reject (rules of version 1)" in message
+    assert "for the first, no rejection tool is set (rules version 1)" in message
+    assert "for the second, calls of decline reject (rules version 1)" in message
     assert f"ftorch evaluate {BASE} --endpoint openai --file /cases.jsonl --rejection-tool decline" in message
 
 

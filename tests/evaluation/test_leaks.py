@@ -61,7 +61,7 @@ def test_other_requests_are_no_leak(cases: Path, make_row: MakeRow, make_run: Ma
 
 def test_a_training_file_that_changed_can_tell_nothing(cases: Path, make_run: MakeRun, tmp_path: Path) -> None:
     [note] = notes(cases, make_run(training_path=str(tmp_path / "gone.jsonl")))
-    assert "has moved or changed: no check whether it holds these cases" in note
+    assert "has moved or changed: it was not checked for these cases" in note
 
 
 def test_a_training_file_behind_an_address_can_tell_nothing_and_is_not_called_gone(

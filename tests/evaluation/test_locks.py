@@ -46,7 +46,7 @@ def test_the_second_waits_says_so_once_and_goes_on(ledger: Ledger, monkeypatch: 
         assert told.wait(10)
         order.append(f"first {has_waited}")
     other.join()
-    assert order[0].endswith("is to ask gpt-x on local; waiting, to pay no answer twice")
+    assert order[0].endswith("is about to ask gpt-x on local; waiting, to avoid paying twice")
     assert order[1:] == ["first False", "second True"]
 
 

@@ -113,7 +113,7 @@ def test_an_unknown_price_makes_the_sum_unknown_and_never_nothing(ledger: Ledger
     [owned, _] = found.owned
     assert owned.option.training is not None
     assert owned.option.training.usd is None
-    assert "no run of it is recorded" in owned.option.training.source
+    assert "its run is not recorded" in owned.option.training.source
     assert found.usd_per_month(owned.option, 100) is None
     assert [each.break_even.cheaper for each in found.owned] == [Cheaper.NEVER, Cheaper.UNKNOWN]
 
@@ -146,13 +146,16 @@ def test_a_life_beyond_the_announced_end_of_the_model_is_told(ledger: Ledger) ->
 
 def test_tokens_from_a_cache_are_told(ledger: Ledger) -> None:
     found = owning(ledger, Terms((100,), 365, training_usd=1.0), cached=640)
-    assert any("base (full) had 640 tokens of a prompt in the endpoint's cache" in note for note in found.notes)
+    assert any(
+        "base (full): 640 tokens per prompt on average came from the endpoint's cache" in note
+        for note in found.notes
+    )
 
 
 def test_training_costs_what_is_recorded_else_what_was_estimated(make_run: MakeRun) -> None:
     recorded = training_of(make_run(cost_usd=2.5, estimated_cost_usd=3.0))
     estimated = training_of(make_run(estimated_cost_usd=3.0))
-    assert (recorded.usd, recorded.source) == (2.5, "recorded, by the trained tokens")
+    assert (recorded.usd, recorded.source) == (2.5, "recorded, from the trained tokens")
     assert estimated.usd == 3.0
     assert estimated.source.startswith("estimated before the run")
     assert training_of(make_run(estimated_cost_usd=None)).usd is None
@@ -194,6 +197,6 @@ def test_of_a_trial_it_is_said_what_its_whole_sweep_cost(ledger: Ledger, make_ru
     assert found.owned[0].option.training is not None
     assert found.owned[0].option.training.usd == 2.0
     [said] = [note for note in found.notes if "sweep" in note]
-    assert said.startswith("Training is that of each trial alone. All 2 of the sweep drone together cost $5.50")
+    assert said.startswith("Training is the cost of each single trial. All 2 trials of sweep drone cost $5.50")
     given = owning(ledger, Terms((100,), 365, training_usd=5.5), id="eval0002")
     assert not any("sweep" in note for note in given.notes)

@@ -156,7 +156,7 @@ def test_a_gate_asks_for_a_least_share(ledger: Ledger) -> None:
         "tuned (full): call_accuracy is 0.700, below 0.8"
     ]
     assert failures(Gate(metric="rejection_recall", min=0.8), results) == [
-        "tuned (full): rejection_recall can't be told, no case counts for it"
+        "tuned (full): rejection_recall can't be computed: no case counts for it"
     ]
 
 
@@ -171,18 +171,18 @@ def test_only_an_established_loss_is_a_regression(ledger: Ledger) -> None:
     assert failures(gate, results_of(ledger, slight)) == []
     clear = record(ledger, {"gpt": range(1, 7), "ft:gpt:a": []}, identifier="eval0002")
     assert failures(gate, results_of(ledger, clear)) == [
-        "tuned (full): call_accuracy is worse than the base's, and that is established"
+        "tuned (full): call_accuracy is worse than the base's, and the difference is established"
     ]
 
 
 def test_a_gate_is_not_met_where_nothing_was_judged_or_held_against_the_base(ledger: Ledger) -> None:
     alone = results_of(ledger, record(ledger, {"gpt": range(1, 11)}))
     assert failures(Gate(metric="call_accuracy", min=0.1), alone) == [
-        "no model but the base was asked, so there is none to judge"
+        "only the base was asked, so there is no tuned model to judge"
     ]
     tuned = results_of(ledger, record(ledger, {"ft:gpt:a": range(1, 11)}, identifier="eval0002"))
     assert failures(Gate(metric="call_accuracy", no_regression=True), tuned) == [
-        "tuned (full): call_accuracy can't be held against the base's, which was not asked the same"
+        "tuned (full): call_accuracy can't be compared: the base was not asked the same cases"
     ]
 
 

@@ -1,1 +1,1 @@
-"""Questions that an endpoint answers later, many in one file: recorded, created once, followed, and collected."""
+"""Batches: files of questions that an endpoint answers later; recorded, created once, polled and collected."""

@@ -1,4 +1,4 @@
-"""The loop over batches of one endpoint: each is stepped when it is due, by the process that holds its lease."""
+"""The loop over batches of one endpoint: the process that holds a batch's lease steps it when it is due."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ async def drive(
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
 ) -> Mapping[Asked, str]:
-    """Carry these batches on until all are over; returns why questions collected here have no answer.
+    """Step these batches until all have ended; returns why questions collected by this process have no answer.
 
-    Setting `stop` ends it early, losing nothing. Raises EndpointNotUsable and EndpointError.
+    Setting `stop` ends it early without loss. Raises EndpointNotUsable and EndpointError.
     """
     async with open_endpoint(config, ledger.workspace.home) as endpoint:
         context = context_of(ledger, endpoint, config, listener or NullListener())
@@ -75,14 +75,14 @@ def context_of(
 
 
 class BatchLoop(Loop[Batch, Context]):
-    """Steps the batches `ids` until each is over."""
+    """Steps the batches `ids` until each has ended."""
 
     machine = MACHINE
     steps = STEPS
 
     async def run(self, stop: asyncio.Event) -> None:
-        """As every loop does; a batch that was to be looked at later is looked at now, as the user is here. But
-        nothing is paid for before the time that the endpoint named."""
+        """As in every loop, but a batch due later is polled now, because the user is waiting. Nothing is paid for
+        before the time that the endpoint named."""
         with self.worker.database.write() as connection:
             store.hasten(connection, self.left, but_in=State.CREATING)
         self.look()
@@ -102,13 +102,13 @@ class BatchLoop(Loop[Batch, Context]):
         self.worker.searches.pop(_looking_for(item), None)
 
     def refused(self, item: Batch, error: RequestRefused) -> Move | Wait:
-        """What the endpoint does not show is not lost: it is looked for again, and then waits for the user."""
+        """A batch that the endpoint does not show is looked for again, and then waits for the user."""
         if error.facts.get("status") != _GONE or item.state not in (State.WAITING, State.COLLECTING):
             return super().refused(item, error)
         context, problem = self.worker, error.facts["problem"]
         if context.searched_seconds(_looking_for(item)) < context.config.settling_seconds:
             return Wait(context.now() + context.config.poll_seconds, f"the endpoint does not show it: {problem}")
-        reason = f"{context.config.name} does not show it any more: {problem}; {way_out(item, context)}"
+        reason = f"{context.config.name} no longer shows it: {problem}; {way_out(item, context)}"
         return Move(State.UNKNOWN, reason)
 
 
@@ -117,7 +117,7 @@ def _looking_for(batch: Batch) -> Hashable:
 
 
 class _Warnings(SilentRuns):
-    """What an upload has to say, said of batches."""
+    """Passes the warnings of an upload to the listener of batches."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -138,10 +138,10 @@ async def answers_to_batches(
     waiting: session.Listener | None = None,
     stop: asyncio.Event | None = None,
 ) -> Asking:
-    """Carry on these batches of the plan's questions, and wait for all their answers.
+    """Step these batches of the plan's questions, and wait for all their answers.
 
-    Setting `stop` ends the waiting: the batches go on, and whoever asks for the same again finds them. Raises
-    BatchRefused where the endpoint refuses one as a whole, BatchUnsettled, OutputUnwritable, EndpointNotUsable and
+    Setting `stop` ends the waiting: the batches continue, and the same command finds them again. Raises
+    BatchRefused if the endpoint refuses a whole batch, BatchUnsettled, OutputUnwritable, EndpointNotUsable and
     EndpointError.
     """
     if not ids:
@@ -162,7 +162,7 @@ def _read(ledger: Ledger, ids: Collection[str]) -> list[Batch]:
 
 
 def require_known(found: Collection[Batch]) -> None:
-    """Raises BatchUnsettled where what became of one can't be told."""
+    """Raises BatchUnsettled if the outcome of one is unknown."""
     unknown = [batch for batch in found if batch.state == State.UNKNOWN]
     if unknown:
         raise BatchUnsettled(batch=unknown[0].id, reason=unknown[0].reason)

@@ -1,7 +1,7 @@
 """The input files of batches: one model in each, within the limits of the Batch API.
 
-One JSON object a line: {custom_id, method, url, body}. Limits by OpenAI's API reference (batches, create): 50,000
-requests and 200 MB a file. Files are cut at 100 MB, so that each goes up in one request.
+One JSON object per line: {custom_id, method, url, body}. Limits from OpenAI's API reference (batches, create):
+50,000 requests and 200 MB per file. Files are cut at 100 MB, so that each is uploaded in one request.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from orchestrator.store.evaluations import Asked
 MAX_REQUESTS = 50_000
 MAX_BYTES = 100_000_000
 FOLDER = "batches"
-"""Of the input files, inside the state directory: each is there until its batch is over."""
+"""The folder of the input files, in the state directory. Each is kept until its batch has ended."""
 _URL = "/v1/chat/completions"
 _ID_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that is written, and what is in it. The batch it is for has the same id."""
+    """A written file and its contents. Its batch has the same id."""
 
     id: str
     path: Path
@@ -41,18 +41,18 @@ class InputFile:
 
 
 def custom_id(asked: Asked) -> str:
-    """What the answer to a question is known by: 160 bits of its hash, and the sample.
+    """The key of a question's answer: 160 bits of the question's hash, and the sample.
 
-    No limit of its length is documented; 64 characters is the least that anybody reports.
+    Its length limit is undocumented; the lowest reported is 64 characters.
     """
     _, sha256, sample = asked
     return f"{sha256[:_ID_CHARACTERS]}-{sample}"
 
 
 def write_inputs(questions: Iterable[Question], folder: Path) -> list[InputFile]:
-    """Write the questions into as many files as models and limits ask for. Raises OutputUnwritable.
+    """Write the questions into one file per model, or more where limits require. Raises OutputUnwritable.
 
-    A file that stands here is complete and on the disk itself, so that a batch recorded afterwards never lacks it.
+    Each returned file is complete and synced to disk, so that a batch recorded afterwards never lacks it.
     """
     writing: dict[str, _Writing] = {}
     written: list[InputFile] = []
@@ -111,7 +111,7 @@ class _Writing:
         return InputFile(self.id, path, self.model, self._digest.hexdigest(), self.asked)
 
     def discard(self) -> None:
-        """Leave nothing behind that is not finished."""
+        """Delete an unfinished file."""
         with suppress(OSError):
             self._target.close()
         self._unfinished.unlink(missing_ok=True)

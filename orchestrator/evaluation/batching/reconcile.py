@@ -1,8 +1,8 @@
-"""What a crash or a lost answer left behind: find the batch of an unconfirmed create, or be sure of none.
+"""After a crash or a lost answer: find the batch of an unconfirmed create, or prove that there is none.
 
 The rules are those of fine-tuning jobs: the paid request is never repeated on a guess. The batch is looked for in
-the endpoint's list, and only where a whole settling window has brought nothing, and the list was proof of that, is
-the request sent again, with its token.
+the endpoint's list. The request is sent again, with the same token, only after a whole settling window without a
+match in a list that proves its absence.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from orchestrator.store.batches import Batch
 _LOOK_AGAIN_SHARE = 0.2  # of the settling window
 _LONGEST_WINDOW = 4  # settling windows, however often the request was sent
 _ANY_SKEW_SECONDS = 86_400.0
-"""How far back a batch is looked for: no other has its token, whatever a clock says."""
+"""How far back to look for a batch. Its token is unique, so clock skew does no harm."""
 _MOST_PAGES = 1000
 _RECORDED_BATCHES = 3
-"""How many of the batches recorded here are asked for, to see that the endpoint still shows this account's."""
+"""How many recorded batches to look up, to check that the endpoint still shows this account."""
 _NO_SUCH_ROUTE = 501
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look for a batch: what was found, oldest first, and why what was not found may be there all the same
-    (None where its absence is proven)."""
+    """One look for a batch: the matches, oldest first, and why there may be others (None if their absence is
+    proven)."""
 
     found: list[RemoteBatch]
     doubt: str | None
 
 
 async def look_for_batch(batch: Batch, context: Context) -> Outcome:
-    """One look for the batch of a create whose outcome is not known."""
+    """One look for the batch of a create whose outcome is unknown."""
     crash_point("before-batch-look")
     look = await look_once(batch, context)
     crash_point("after-batch-look")
@@ -57,40 +57,40 @@ async def look_for_batch(batch: Batch, context: Context) -> Outcome:
         return _refused(refusal)
     if look.doubt is not None:
         return _unsettled(batch, f"create unconfirmed: no batch found, but {look.doubt}", context)
-    nothing_found = f"no batch found in {window:g} s of looking"
+    nothing_found = f"no batch found in {window:g} s"
     if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, f"cancelled: {nothing_found}", {"creation_open": False})
     if batch.creation_attempts >= MOST_ATTEMPTS:
-        times = f"asked for the batch {batch.creation_attempts} times"
+        times = f"create sent {batch.creation_attempts} times"
         return _unsettled(batch, f"{times}, and {nothing_found}", context)
     return next_attempt(batch, nothing_found)
 
 
 async def look_before_asking(batch: Batch, context: Context) -> Outcome:
-    """After a request that was turned away: one look, since a gateway may have passed it on before it answered,
-    then the next request."""
+    """After a refused request: one look, since a gateway may have forwarded it before answering, then the next
+    request."""
     look = await look_once(batch, context)
     if look.found:
         return await adopt_oldest(batch, context, look.found)
-    return next_attempt(batch, "the last request was refused for now")
+    return next_attempt(batch, "the last request was refused")
 
 
 def search_for(batch: Batch) -> Hashable:
-    """The name of the search for the batch of the last attempt."""
+    """The key of the search for the last attempt's batch."""
     return batch.id, batch.creation_attempts
 
 
 def next_attempt(batch: Batch, reason: str) -> Move:
-    """The intent of one more create request, with the same token. An attempt that was certainly turned away does
-    not count."""
+    """The intent of one more create request, with the same token. An attempt that was certainly refused does not
+    count."""
     attempt = batch.creation_attempts + (1 if batch.creation_open else 0)
     changes = {"creation_attempts": attempt, "creation_open": True}
     count = f" (attempt {attempt})" if attempt > 1 else ""
-    return Move(State.CREATING, f"{reason}; asking again{count}", changes)
+    return Move(State.CREATING, f"{reason}; creating it again{count}", changes)
 
 
 def adopted(remote: RemoteBatch, reason: str) -> Move:
-    """From now on the batch follows this one of the endpoint's."""
+    """From now on the record follows this batch of the endpoint."""
     changes = {
         "creation_open": False,
         "remote_id": remote.id,
@@ -101,7 +101,7 @@ def adopted(remote: RemoteBatch, reason: str) -> Move:
 
 
 async def adopt_oldest(batch: Batch, context: Context, found: list[RemoteBatch]) -> Move:
-    """Take the oldest match. Others that carry the token are paid twice: cancel them, loudly."""
+    """Take the oldest match. Others with the token are paid twice: cancel them, with a warning."""
     oldest, *others = found
     for other in others:
         if is_certain(other, batch):
@@ -110,7 +110,8 @@ async def adopt_oldest(batch: Batch, context: Context, found: list[RemoteBatch])
 
 
 async def look_for_surplus(batch: Batch, context: Context) -> None:
-    """Cancel, loudly, what landed so late that the request had been sent again. Costs nothing for other batches."""
+    """Cancel, with a warning, a batch that appeared after the request was sent again. Nothing is sent for batches
+    that were requested once."""
     if batch.creation_attempts < 2:
         return
     look = await look_once(batch, context)
@@ -120,10 +121,10 @@ async def look_for_surplus(batch: Batch, context: Context) -> None:
 
 
 def way_out(batch: Batch, context: Context) -> str:
-    """What the user can do about a batch of which nothing is known."""
+    """What the user can do about a batch with an unknown outcome."""
     return (
         f"look at {context.config.name}; ftorch resume looks again, ftorch cancel {batch.id} gives it up, so that "
-        "its questions may be asked anew"
+        "its questions can be asked again"
     )
 
 
@@ -133,13 +134,13 @@ def _refused(error: RequestRefused) -> Move:
 
 
 def _window(batch: Batch, context: Context) -> float:
-    """Seconds of looking before the request is sent again: longer each time."""
+    """Seconds to look before the request is sent again: longer each time."""
     doubled: int = 2 ** (max(batch.creation_attempts, 1) - 1)
     return context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
 
 
 def _unsettled(batch: Batch, finding: str, context: Context) -> Move:
-    """The batch waits for the user. Nothing is paid meanwhile, and `resume` looks again."""
+    """The batch waits for the user. Until then nothing is paid; `resume` looks again."""
     said = context.last_words.get(batch.id)
     words = f" ({context.config.name} said: {said})" if said else ""
     return Move(State.UNKNOWN, f"{finding}{words}; {way_out(batch, context)}")
@@ -149,7 +150,7 @@ def _unsettled(batch: Batch, finding: str, context: Context) -> Move:
 
 
 async def look_once(batch: Batch, context: Context) -> Look:
-    """Look through the endpoint's batches for those that this one's create request made and no other batch follows:
+    """Search the endpoint's batches for those that this batch's create request made and no other record follows:
     those with its token, or else those that fit."""
     listed, doubt = await _listed(batch, context)
     certain = _free([each for each in listed if is_certain(each, batch)], batch, context)
@@ -160,7 +161,7 @@ async def look_once(batch: Batch, context: Context) -> Look:
 
 
 async def _listed(batch: Batch, context: Context) -> tuple[list[RemoteBatch], str | None]:
-    """The batches that can be this one's, and why there may be more."""
+    """The batches that may be this one, and why there may be more."""
     assert batch.creation_started_at is not None
     since = batch.creation_started_at - _ANY_SKEW_SECONDS
     found: dict[str, RemoteBatch] = {}
@@ -172,7 +173,7 @@ async def _listed(batch: Batch, context: Context) -> tuple[list[RemoteBatch], st
             is_no_list = isinstance(error, AnswerUnreadable | RequestRefused)
             if not is_no_list and error.facts.get("status") != _NO_SUCH_ROUTE:
                 raise
-            return list(found.values()), f"{context.config.name} gives no list: {error.facts['problem']}"
+            return list(found.values()), f"{context.config.name} gives no list of batches: {error.facts['problem']}"
         is_new = any(each.id not in found for each in page.batches)
         found |= {each.id: each for each in page.batches}
         if page.is_last or newest_first.has_passed(page.batches, since):
@@ -180,12 +181,12 @@ async def _listed(batch: Batch, context: Context) -> tuple[list[RemoteBatch], st
         if page.next is None or not is_new:
             break
         after = page.next
-    return list(found.values()), f"the list of {context.config.name} can't be read to its end"
+    return list(found.values()), f"the batch list of {context.config.name} can't be read to its end"
 
 
 async def _other_account(batch: Batch, context: Context, seen: set[str]) -> str | None:
-    """Why the endpoint may be showing another account's batches: it knows nothing that is recorded here, neither an
-    earlier batch nor the file with the questions."""
+    """Why the endpoint may be showing another account's batches: it knows neither an earlier recorded batch nor the
+    file with the questions."""
     with context.database.read() as connection:
         recorded = store.last_remotes(connection, batch.endpoint, limit=_RECORDED_BATCHES)
     if not seen.isdisjoint(recorded):
@@ -199,17 +200,17 @@ async def _other_account(batch: Batch, context: Context, seen: set[str]) -> str 
     try:
         await context.endpoint.file(str(batch.input_file_id))
     except RequestRefused:
-        return f"{context.config.name} does not show the file that was sent for it: is this another account's key?"
+        return f"{context.config.name} does not show its uploaded file: is this another account's key?"
     return None
 
 
 def is_certain(remote: RemoteBatch, batch: Batch) -> bool:
-    """Whether it carries the batch's token."""
+    """Whether it has the batch's token."""
     return remote.metadata.get(TOKEN_KEY) == batch.creation_token
 
 
 def _is_likely(remote: RemoteBatch, batch: Batch) -> bool:
-    """Where the endpoint keeps no metadata: by the file with the questions, and the time."""
+    """For an endpoint without metadata: matches by the file with the questions, and by time."""
     if TOKEN_KEY in remote.metadata:
         return False
     assert batch.creation_started_at is not None
@@ -225,13 +226,13 @@ def _free(found: list[RemoteBatch], batch: Batch, context: Context) -> list[Remo
     return sorted(free.values(), key=lambda each: (time_of(each) or 0.0, each.id))
 
 
-# --- What was made twice -----------------------------------------------------------------------------------------
+# --- Duplicates --------------------------------------------------------------------------------------------------
 
 
 async def _cancel_surplus(remote: RemoteBatch, batch: Batch, context: Context) -> None:
-    place = f"batch {batch.id}: {context.config.name} holds a second one for it, {remote.id}"
+    place = f"batch {batch.id}: {context.config.name} has a second batch for it, {remote.id}"
     if remote.status in (*ENDED, REFUSED):
-        context.warned(f"{place}, which is over ({remote.status})")
+        context.warned(f"{place}, which has ended ({remote.status})")
         return
     crash_point("before-batch-surplus-cancel")
     try:

@@ -1,4 +1,4 @@
-"""The states of a batch, the one table of legal moves, and what a step on a batch may use."""
+"""The states of a batch, the table of legal moves, and the context of a step."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from orchestrator.store.uploads import UPLOADS
 
 class State(StrEnum):
     UPLOADING = "uploading"
-    """Recorded with its questions; their file goes up."""
+    """Recorded with its questions; their file is being uploaded."""
     CREATING = "creating"
     """The create request may have left this machine, and its answer is not recorded."""
     WAITING = "waiting"
-    """The endpoint has it, and answers when it has time."""
+    """The endpoint has it and will answer."""
     COLLECTING = "collecting"
-    """It is over there; its answers are being recorded."""
+    """It has ended on the endpoint; its answers are being recorded."""
     UNKNOWN = "unknown"
-    """What became of it can't be told: it waits for the user, holds its questions, and is looked at again."""
+    """Its outcome is unknown: it waits for the user, keeps its questions, and is looked for again."""
     DONE = "done"
-    """Over: every answer that came is recorded."""
+    """Ended: every received answer is recorded."""
     FAILED = "failed"
-    """Over: the endpoint refused it; nothing was answered."""
+    """Ended: the endpoint refused it; nothing was answered."""
     CANCELLED = "cancelled"
-    """Over as the user wished; what was answered by then is recorded."""
+    """Ended by the user; answers received until then are recorded."""
 
 
 CANCEL = "cancel"
-"""The one wish a user may have of a batch."""
+"""The only action a user can request for a batch."""
 
 _ENDS = {State.FAILED, State.CANCELLED}
 MOVES: Mapping[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.CREATING} | _ENDS),
-    State.CREATING: frozenset({State.CREATING, State.WAITING, State.UNKNOWN} | _ENDS),  # to itself: asked again
+    State.CREATING: frozenset({State.CREATING, State.WAITING, State.UNKNOWN} | _ENDS),  # to itself: sent again
     State.WAITING: frozenset({State.COLLECTING, State.UNKNOWN, State.FAILED}),
     State.COLLECTING: frozenset({State.DONE, State.UNKNOWN} | _ENDS),
     State.UNKNOWN: frozenset({State.WAITING, State.CANCELLED}),
@@ -56,21 +56,21 @@ MOVES: Mapping[State, frozenset[State]] = {
 """Every legal move. A state without moves is final."""
 
 MACHINE = Machine(BATCHES, MOVES, intent=State.CREATING, points="batch-", on_end=let_go)
-"""A batch that is over lets its questions go."""
+"""A batch that has ended releases its questions."""
 FINAL = MACHINE.final
 record = MACHINE.record
 
 ENDED = ("completed", "expired", "cancelled")
-"""What the endpoint calls a batch that is over and may have answers, by OpenAI's reference of the batch object."""
+"""Statuses of an ended batch that may have answers, from OpenAI's reference of the batch object."""
 REFUSED = "failed"
-"""What it calls one that is over and has none. Any other word, known or not, means that it goes on."""
+"""The status of an ended batch without answers. Any other status, known or not, means that it is still running."""
 
 
 class Listener(Protocol):
-    """Who wants to see what becomes of batches."""
+    """Receives the progress of batches."""
 
     def changed(self, batch: Batch) -> None:
-        """It has moved, or waits for something else, or the endpoint has answered more of it."""
+        """Its state, its reason for waiting or its number of answers has changed."""
 
     def warned(self, text: str) -> None: ...
 
@@ -93,23 +93,23 @@ class Context(Worker[Batch]):
 
     endpoint: Endpoint
     uploader: RunContext
-    """The same process as a worker that brings files up."""
+    """The same process as a worker that uploads files."""
     folder: Path
-    """Where output files are read: this process's own, as a batch may have been begun on another machine."""
+    """This process's folder for output files; a batch may have been started on another machine."""
     listener: Listener = field(default_factory=NullListener)
     errors: dict[Asked, str] = field(default_factory=dict)
-    """Why a question of a batch collected here has no answer."""
+    """Why each unanswered question of the batches collected by this process has no answer."""
     refusals: dict[Hashable, RequestRefused] = field(default_factory=dict)
-    """The answer to the last create request of a search, where it was a refusal: believed after one look."""
+    """The refusal of a search's last create request, if any: accepted after one look."""
     last_words: dict[str, str] = field(default_factory=dict)
-    """By batch: what the endpoint last said instead of making it."""
+    """By batch: the endpoint's last message instead of creating it."""
     turned_away: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """By batch: how often in a row the endpoint was too busy for it, and named no time."""
+    """By batch: how often in a row the endpoint was too busy and named no time."""
     shown: dict[str, Batch] = field(default_factory=dict)
-    """The batches as the listener saw them last."""
+    """The batches as last shown to the listener."""
 
     def show(self, batch: Batch) -> None:
-        """Tell the listener what is news to it."""
+        """Notify the listener of changes."""
         seen = self.shown.get(batch.id)
         self.shown[batch.id] = batch
         if seen is None or _as_shown(seen) != _as_shown(batch):

@@ -1,6 +1,6 @@
 """One function for each state of a batch. Each may be called any number of times.
 
-A step looks at the batch and the world, does at most one thing that takes effect, and returns what to write.
+A step reads the batch and the endpoint, does at most one thing that takes effect, and returns what to write.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import BATCHES, Batch
 from orchestrator.store.evaluations import Asked, RecordedAnswer
 
-# --- The last step of a batch: its answers are recorded as if each had been asked for alone -------------------
+# --- The last step of a batch: its answers are recorded like single answers -----------------------------------
 
 
 AT_ONCE = 500
@@ -56,7 +56,7 @@ _OK = 200
 
 @dataclass(frozen=True)
 class AnswerLine:
-    """A line of an output or error file: a completion, or why there is none."""
+    """A line of an output or error file: a completion, or the reason why there is none."""
 
     custom_id: str
     completion: Mapping[str, Any] | None
@@ -64,12 +64,12 @@ class AnswerLine:
 
 
 async def collecting(batch: Batch, context: Context) -> Outcome:
-    """Record every answer, and why the other questions have none. The files are read anew each time: an answer that
-    is recorded already stays as it is."""
+    """Record every answer, and why the other questions have none. The files are read again each time; recorded
+    answers stay as they are."""
     await look_for_surplus(batch, context)
     with context.database.read() as connection:
         expected = {custom_id(asked): asked for asked in store.questions_of(connection, batch.id)}
-    errors = dict.fromkeys(expected.values(), f"its batch is {batch.remote_status}, without an answer to it")
+    errors = dict.fromkeys(expected.values(), f"its batch is {batch.remote_status} and has no answer to it")
     answered = 0
     for kind in ("output_file_id", "error_file_id"):
         file_id = (batch.remote_batch or {}).get(kind)
@@ -78,21 +78,21 @@ async def collecting(batch: Batch, context: Context) -> Outcome:
             await _download(context, str(file_id), path)
             for lines in _batched(read_answers(path)):
                 answered += _record(batch, context, lines, expected, errors)
-                await asyncio.sleep(0)  # leases are to be kept
+                await asyncio.sleep(0)  # lets the leases be renewed
             path.unlink()
     context.errors |= errors
     return _ending(batch, answered, len(expected))
 
 
 def read_answers(path: Path) -> Iterator[AnswerLine]:
-    """The lines of an output or error file that say which question they are about."""
+    """The lines of an output or error file that name their question."""
     with path.open("rb") as source:
         for text in source:
             try:
                 line = read_object(text)
                 yield _answer_line(line)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue  # its question stays without an answer, and is reported as such
+                continue  # its question is reported as unanswered
 
 
 def _answer_line(line: Mapping[str, Any]) -> AnswerLine:
@@ -123,7 +123,7 @@ def _record(
     expected: Mapping[str, Asked],
     errors: dict[Asked, str],
 ) -> int:
-    """Record these answers, and take what they settle out of `errors`; returns how many there were."""
+    """Record these answers and remove their questions from `errors`; returns the number of answers."""
     found = []
     for line in lines:
         asked = expected.get(line.custom_id)
@@ -159,11 +159,11 @@ def _ending(batch: Batch, answered: int, questions: int) -> Move:
 
 _SLOWEST_POLL = 60.0
 _POLLS_BY_AGE = 60
-"""A batch is looked at again after this part of its age: one that has taken an hour may take a minute more."""
+"""A batch is polled again after this fraction of its age: after an hour, once a minute."""
 
 
 async def uploading(batch: Batch, context: Context) -> Outcome:
-    """Bring the file up; when it is there, commit the intent to create."""
+    """Upload the file; when it is uploaded, commit the intent to create."""
     if batch.requested_action == CANCEL:
         return Move(State.CANCELLED, "cancelled before it was sent")
     try:
@@ -180,11 +180,11 @@ async def uploading(batch: Batch, context: Context) -> Outcome:
         "creation_attempts": batch.creation_attempts + 1,
         "creation_open": True,
     }
-    return Move(State.CREATING, "its file is there; asking for the batch", intent)
+    return Move(State.CREATING, "file uploaded; creating the batch", intent)
 
 
 async def creating(batch: Batch, context: Context) -> Outcome:
-    """Send the paid request only right after this process committed its intent; anything else is looked for."""
+    """Send the paid request only right after this process committed its intent; otherwise look for the batch."""
     intent = (batch.id, batch.version)
     if batch.creation_open and intent in context.fresh_intents:
         context.fresh_intents.discard(intent)
@@ -210,21 +210,21 @@ async def _create(batch: Batch, context: Context) -> Outcome:
         made = await _request(batch, context)
     except OutcomeUnknown as error:
         context.last_words[batch.id] = error.facts["problem"]
-        context.begin_search(search_for(batch))  # a request that was given up late can still land
+        context.begin_search(search_for(batch))  # a request that timed out may still arrive
         return Wait(context.now(), f"create unconfirmed ({error.facts['problem']}), looking for the batch")
     except EndpointBusy as error:
         return _busy(batch, error, context)
     except RequestRefused as error:
         context.last_words[batch.id] = error.facts["problem"]
         context.refusals[search_for(batch)] = error
-        reason = f"{context.config.name} refuses the batch ({error.facts['problem']}); looking once"
+        reason = f"{context.config.name} refused the batch ({error.facts['problem']}); looking once"
         return Wait(context.now(), reason)
     except EndpointError:
         _close_attempt(batch, context)
         raise
     if owner := _other_owner(batch, made, context):
         reason = (
-            f"{context.config.name} answered the create with batch {made.id}, which is that of batch {owner}; "
+            f"{context.config.name} answered the create with batch {made.id}, which belongs to batch {owner}; "
             f"{way_out(batch, context)}"
         )
         return Move(State.UNKNOWN, reason)
@@ -239,7 +239,7 @@ def _other_owner(batch: Batch, made: RemoteBatch, context: Context) -> str | Non
 
 
 def _busy(batch: Batch, error: EndpointBusy, context: Context) -> Wait:
-    """No create request goes out before the time that the endpoint names; without one the pauses grow."""
+    """No create request is sent before the time that the endpoint names; without one, the pauses grow."""
     context.last_words[batch.id] = error.facts["problem"]
     told = error.facts["retry_after"]
     if told is None:
@@ -248,7 +248,7 @@ def _busy(batch: Batch, error: EndpointBusy, context: Context) -> Wait:
         told = min(LONGEST_PAUSE_SECONDS, max(1.0, context.config.poll_seconds) * 2 ** min(turn, 16))
     not_before = context.now() + told
     reason = f"{context.config.name} is at a limit ({error.facts['message']})"
-    # Where an earlier attempt's outcome is unknown, its batch is still to be looked for.
+    # If an earlier attempt's outcome is unknown, its batch must still be looked for.
     changes = {"creation_open": batch.creation_attempts > 1}
     return replace(wait_until(not_before, reason, context, changes), until=not_before)
 
@@ -265,8 +265,8 @@ async def _request(batch: Batch, context: Context) -> RemoteBatch:
 
 
 def _close_attempt(batch: Batch, context: Context) -> None:
-    """The request created nothing, as far as its answer can be believed (it never left, or the key or the account
-    was refused); an earlier one whose outcome is unknown stays open."""
+    """The request created nothing, by its answer (it was never sent, or the key or the account was refused); an
+    earlier one with an unknown outcome stays open."""
     changes = {"creation_open": batch.creation_attempts > 1}
     with context.database.write(durable=True) as connection:
         BATCHES.note(connection, batch, context.owner, context.now(), changes)
@@ -275,7 +275,7 @@ def _close_attempt(batch: Batch, context: Context) -> None:
 
 
 async def waiting(batch: Batch, context: Context) -> Outcome:
-    """Look how far the endpoint is; tell it first what the user wishes."""
+    """Send the user's request to the endpoint, then poll the batch."""
     assert batch.remote_id is not None
     crash_point("before-batch-poll")
     remote = await _wished(batch, context) or await context.endpoint.batches.get(batch.remote_id)
@@ -296,7 +296,7 @@ async def waiting(batch: Batch, context: Context) -> Outcome:
 
 
 async def _wished(batch: Batch, context: Context) -> RemoteBatch | None:
-    """Cancel it, where that is wished and has not been asked for yet; None where there is nothing to ask."""
+    """Cancel it if the user requested that and the endpoint was not asked yet; None if there is nothing to ask."""
     if batch.requested_action != CANCEL or batch.remote_status == "cancelling":
         return None
     assert batch.remote_id is not None
@@ -308,7 +308,7 @@ async def _wished(batch: Batch, context: Context) -> RemoteBatch | None:
 
 
 async def unknown(batch: Batch, context: Context) -> Outcome:
-    """Look again, now and then, at what could not be told. Only the user ends this for good."""
+    """Look again, from time to time, for a batch with an unknown outcome. Only the user ends this."""
     if context.was_looked_for(batch) and batch.requested_action != CANCEL:
         return _given_up_or_unknown(batch, context)
     context.begin_search(("unknown", batch.id))
@@ -329,7 +329,7 @@ async def unknown(batch: Batch, context: Context) -> Outcome:
 
 def _given_up_or_unknown(batch: Batch, context: Context) -> Outcome:
     if batch.requested_action == CANCEL:
-        reason = "given up by the user, while nobody knows what became of it"
+        reason = "given up by the user; its outcome is unknown"
         return Move(State.CANCELLED, reason, {"creation_open": False})
     return Wait(context.now() + context.config.settling_seconds, batch.reason, blocked=True)
 

@@ -1,4 +1,4 @@
-"""From the unanswered questions of a plan to recorded batches: nothing is sent yet."""
+"""Records batches for the unanswered questions of a plan. Nothing is sent yet."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from orchestrator.store import batches as store, evaluations
 from orchestrator.store.batches import Batch
 
 _ABANDONED_SECONDS = 86_400.0
-"""An input file that is so old and was recorded by nobody is one that a killed process left."""
+"""An unrecorded input file older than this was left by a killed process."""
 
 
 def record_batches(ledger: Ledger, plan: Plan, waiting: Waiting = silent) -> list[str]:
-    """Record batches for every question of the plan that has no answer and is under way nowhere, one for each model
-    or more; returns their ids and those of the batches that hold the plan's other unanswered questions.
+    """Record batches for every question of the plan that has no answer and is not under way, one or more per model;
+    returns their ids and those of the batches with the plan's other unanswered questions.
 
-    Files are written first and rows afterwards, in one transaction that looks again at what other processes have
-    put under way meanwhile. Where one of them is asking these models it is waited for. Raises OutputUnwritable.
+    Files are written first, then rows, in one transaction that checks again what other processes have put under
+    way. If another process is asking these models, this waits for it. Raises OutputUnwritable.
     """
     with hold_locks(ledger, asking_lock_names(plan), waiting):
         return _recorded(
@@ -37,7 +37,7 @@ def record_batches(ledger: Ledger, plan: Plan, waiting: Waiting = silent) -> lis
 
 
 def record_questions(ledger: Ledger, endpoint: str, questions: Sequence[Question]) -> list[str]:
-    """The same for questions that are given, where they have no answer yet and one process asks them at a time."""
+    """The same for the given unanswered questions, which only one process asks at a time."""
 
     def left() -> Iterator[tuple[Question, str | None]]:
         for some in batches(iter(questions), BATCH):
@@ -51,7 +51,7 @@ def record_questions(ledger: Ledger, endpoint: str, questions: Sequence[Question
 
 
 Left = Callable[[], Iterable[tuple[Question, str | None]]]
-"""The questions without an answer, each with the batch in which it waits for one, if it does."""
+"""The unanswered questions, each with the batch in which it waits, if any."""
 
 
 def _recorded(ledger: Ledger, endpoint: str, left: Left) -> list[str]:
@@ -73,7 +73,7 @@ def _recorded(ledger: Ledger, endpoint: str, left: Left) -> list[str]:
 
 
 def _fresh(left: Iterable[tuple[Question, str | None]], others: set[str]) -> Iterator[Question]:
-    """What no batch holds; the batches that hold the rest are put into `others`."""
+    """The questions in no batch; the batches of the others are added to `others`."""
     for question, batch_id in left:
         if batch_id is None:
             yield question
@@ -82,7 +82,7 @@ def _fresh(left: Iterable[tuple[Question, str | None]], others: set[str]) -> Ite
 
 
 def _is_taken(connection: Connection, endpoint: str, file: InputFile) -> bool:
-    """Whether another process has put one of these questions into a batch since they were looked for."""
+    """Whether another process has put one of these questions into a batch since they were listed."""
     return any(store.under_way(connection, endpoint, some) for some in batches(iter(file.asked), BATCH))
 
 
@@ -106,7 +106,7 @@ def _record(connection: Connection, endpoint: str, files: Iterable[InputFile]) -
 
 
 def _tidy(ledger: Ledger) -> None:
-    """Delete the input files of batches that are over, and old ones that no batch was recorded for."""
+    """Delete the input files of ended batches, and old files without a recorded batch."""
     files = {path: path.name.partition(".")[0] for path in (ledger.workspace.home / FOLDER).glob("*")}
     with ledger.database.read() as connection:
         recorded = {batch.id: batch for batch in store.by_ids(connection, set(files.values()))}

@@ -1,4 +1,4 @@
-"""Logs of real requests, with what people said of the answers, made into cases and further training examples."""
+"""Turns logs of real requests with feedback into evaluation cases and training examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log read twice: first to see which requests belong together, then to write each where it goes."""
+"""Reads a log twice: first to group similar requests, then to write each into its file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from orchestrator.evaluation.logs.examples import Judged, Kind, LogReader
 from orchestrator.evaluation.subjects import Subject
 
 CASE_SHARE = 0.3
-"""How much of a log becomes cases where it is divided."""
+"""The share of a divided log that becomes cases."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files to write; one that is None is not written, and then everything goes into the other."""
+    """The files to write. If one is None, everything goes into the other."""
 
     cases: Path | None
     training: Path | None
@@ -45,21 +45,21 @@ class Outputs:
 
 @dataclass(frozen=True)
 class LogConversion:
-    """What became of a log."""
+    """The result of converting a log."""
 
     source: Path
     requests: int
     """Lines that are not blank, or values of a JSON array."""
     written: Mapping[Purpose, tuple[Path, Mapping[Kind, int]]]
-    """The files, and how many requests of each kind went into them."""
+    """The files, and the number of requests of each kind in them."""
     left_out: tuple[BadRow, ...]
-    """The first 1,000 that went nowhere, in the order of the log."""
+    """The first 1,000 rows that were not used, in log order."""
     left_out_count: int
     warnings: tuple[Finding, ...]
-    """Keys of services and addresses of people in the requests that can be used; lines are the log's."""
+    """Service keys and personal addresses in the usable requests; lines are the log's."""
 
     def count(self, purpose: Purpose) -> int:
-        """How many examples a file got."""
+        """The number of examples in a file."""
         return sum(self.written[purpose][1].values()) if purpose in self.written else 0
 
 
@@ -73,11 +73,11 @@ def convert_log(
 ) -> LogConversion:
     """Write the judged requests of a log as cases and as training examples; both files, or none.
 
-    A request with a correction expects that; one whose answer was rated good expects this answer; others are left
-    out and named. Requests that are equal or nearly so go into the same file, about `case_share` of them into the
-    cases, and none stands in a file of `known` or, on the other side, nearly so. The same seed and log give the
-    same files. Raises NothingInLog where no request can be used, LogOutputTaken, OutputUnwritable,
-    DataFileNotFound, DataFileUnreadable and DataFileEmpty.
+    The expected answer is the correction, or else the answer if it was rated good; other requests are left out and
+    listed. Equal and nearly equal requests go into the same file, about `case_share` of them into the cases. None
+    repeats a request of a `known` file, or is nearly equal to one in a known file of the other purpose. The same
+    seed and log give the same files. Raises NothingInLog if no request can be used, LogOutputTaken,
+    OutputUnwritable, DataFileNotFound, DataFileUnreadable and DataFileEmpty.
     """
     for path in outputs.paths.values():
         if path.exists():
@@ -103,7 +103,7 @@ class _Reading:
     requests: int = 0
     survey: Profile = field(default_factory=lambda: Profile("evaluation"))
     answers: list[str] = field(default_factory=list)
-    """For each usable request, its kind and what the right answer calls: each of these is divided alike."""
+    """For each usable request, its kind and the tools of the right answer; each combination is divided alike."""
     left_out: list[BadRow] = field(default_factory=list)
     left_out_count: int = 0
 
@@ -115,7 +115,7 @@ class _Reading:
     def divided(
         self, written: frozenset[Purpose], known: KnownFiles, case_share: float, seed: int
     ) -> dict[int, Purpose]:
-        """Where each line goes; those that go nowhere are noted."""
+        """The file of each line; lines that are left out are noted."""
         prompts = self.survey.prompts
         found = divide(prompts, self.answers, written, known, case_share, seed)
         for index, problem in found.problems.items():
@@ -141,11 +141,11 @@ def _read(source: Path) -> _Reading:
 
 
 def _judged(source: Path) -> Iterator[tuple[int, Judged | NotConvertible]]:
-    """Each line of the log with what it gives, or with why it gives nothing; in a JSON array, each place."""
+    """Each line of the log, or item of a JSON array, with its example, or the reason why it has none."""
     reader = LogReader()
     with opened(source) as found:
         if found.container not in ("JSONL", "JSON"):
-            raise DataFileUnreadable(path=source, problem=f"it is {found.container}, and logs are JSON")
+            raise DataFileUnreadable(path=source, problem=f"it is {found.container}, but a log must be JSON")
         for place, row in enumerate(found.rows(ColumnNames(), Changes()), 1):
             number = row.line if found.container == "JSONL" else place
             try:
@@ -176,7 +176,7 @@ def _write(
 
 
 def _named(judged: Judged, names: set[Any]) -> Judged:
-    """With an id of its own: logs give the id of a conversation to each of its requests."""
+    """With a unique id: logs give the id of a conversation to each of its requests."""
     name = judged.row.get("id")
     unique = name if name is not None and name not in names else f"log-{judged.line}"
     names.add(unique)
@@ -193,13 +193,13 @@ def _sensitive(survey: Profile) -> tuple[Finding, ...]:
 
 
 Cluster = Sequence[int]
-"""Indexes of requests that are equal or nearly so."""
-_NEARLY = "holds nearly the same request"
+"""Indexes of equal or nearly equal requests."""
+_NEARLY = "has nearly the same request"
 
 
 @dataclass
 class Division:
-    """The requests of a log by their index: where each goes, or why it goes nowhere."""
+    """The requests of a log by index: the file of each, or the reason why it is left out."""
 
     parts: dict[int, Purpose] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
@@ -224,8 +224,8 @@ def divide(
     case_share: float,
     seed: int,
 ) -> Division:
-    """Divide requests into the files that are `written`, clusters whole, about `case_share` of each of `answers`
-    into the cases; those that a known file holds nearly go into the file of its purpose.
+    """Divide requests into the `written` files: whole clusters, and about `case_share` of each of `answers` into
+    the cases. Requests nearly equal to one in a known file go into the file of that purpose.
     """
     near = alike(known, prompts)
     found = Division(problems={**dict(_doubles(prompts)), **near.problems})
@@ -249,7 +249,7 @@ def divide(
 
 
 def _doubles(prompts: Prompts) -> Iterator[tuple[int, str]]:
-    """What comes again, with why it is left out: of equal requests the first stays, unless they contradict."""
+    """Repeated requests, with why they are left out: of equal requests the first stays, unless they contradict."""
     first: dict[tuple[int, int], int] = {}
     contradicted: dict[int, int] = {}
     for index, key in enumerate(zip(prompts.prompts, prompts.instructions, strict=True)):
@@ -257,21 +257,21 @@ def _doubles(prompts: Prompts) -> Iterator[tuple[int, str]]:
         if place == index:
             continue
         if prompts.answers[place] == prompts.answers[index]:
-            yield index, f"it is line {prompts.lines[place]} again"
+            yield index, f"it repeats line {prompts.lines[place]}"
         else:
             contradicted.setdefault(place, index)
-            yield index, f"line {prompts.lines[place]} has the same request with another right answer"
+            yield index, f"line {prompts.lines[place]} has the same request with a different right answer"
     for place, index in contradicted.items():
-        yield place, f"line {prompts.lines[index]} has the same request with another right answer"
+        yield place, f"line {prompts.lines[index]} has the same request with a different right answer"
 
 
 def _side(cluster: Cluster, near: Alike, written: Collection[Purpose]) -> tuple[Purpose | None, str | None]:
-    """Where paraphrases must go because of known files, None for anywhere; and why they can go nowhere."""
+    """The file that known files require for paraphrases, None for any; and why they must be left out."""
     sides = {side for index in cluster for side in near.sides.get(index, ())}
     if "validation" in sides:
         return None, f"the validation file {_NEARLY}"
     if len(sides) > 1:
-        return None, f"each of the training and the evaluation file {_NEARLY}"
+        return None, f"each of the training and evaluation files {_NEARLY}"
     side = next(iter(sides), None)
     if side is not None and side not in written:
         return None, f"the {side} file {_NEARLY}"
@@ -279,7 +279,7 @@ def _side(cluster: Cluster, near: Alike, written: Collection[Purpose]) -> tuple[
 
 
 def _assign(free: Sequence[Cluster], answers: Sequence[str], case_share: float, seed: int, found: Division) -> None:
-    """Divide what may go anywhere, numbered anew: the share is one of these."""
+    """Divide the clusters that may go into either file; `case_share` is the share of these."""
     indexes = [index for cluster in free for index in cluster]
     place = {index: number for number, index in enumerate(indexes)}
     clusters = [[place[index] for index in cluster] for cluster in free]
@@ -290,8 +290,8 @@ def _assign(free: Sequence[Cluster], answers: Sequence[str], case_share: float, 
 
 
 def _keep_apart(clusters: Sequence[Cluster], prompts: Prompts, near: Alike, found: Division) -> None:
-    """Take cases back that are nearly training examples: between two files words of a template count as well, so
-    more is near than within one. Each round leaves fewer cases."""
+    """Move cases that are nearly training examples. Between two files the words of a template count too, so more
+    requests are near than within one. Each round leaves fewer cases."""
     while True:
         training, cases = found.of("training"), found.of("evaluation")
         leaks = leaks_between(prompts.taken(training), prompts.taken(cases))
@@ -305,7 +305,7 @@ def _keep_apart(clusters: Sequence[Cluster], prompts: Prompts, near: Alike, foun
             return
         for cluster in touched:
             if any("evaluation" in near.sides.get(index, ()) for index in cluster):
-                found.leave_out(cluster, f"each of the training and the evaluation file {_NEARLY}")
+                found.leave_out(cluster, f"each of the training and evaluation files {_NEARLY}")
             else:
                 found.put(cluster, "training")
 
@@ -314,11 +314,11 @@ def _keep_apart(clusters: Sequence[Cluster], prompts: Prompts, near: Alike, foun
 
 
 KnownFiles = Mapping[Path, Purpose]
-"""Files that exist, and what they are for."""
+"""Existing files and their purposes."""
 
 
 def known_files(subject: Subject) -> KnownFiles:
-    """The data files of what is evaluated: those of its job file, and those its runs were trained on."""
+    """The data files of the subject: those of its job file, and those its runs were trained on."""
     found: dict[Path, Purpose] = {}
     if job := subject.job:
         found |= {path: "training" for path in [job.training_path] if path}
@@ -333,18 +333,18 @@ def known_files(subject: Subject) -> KnownFiles:
 
 
 def _shown(path: Path) -> Path:
-    """Relative to the current folder where it lies inside."""
+    """Relative to the current folder if it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 @dataclass
 class Alike:
-    """What the known files hold of the requests of a log, by their index."""
+    """The requests of a log that the known files have too, by index."""
 
     problems: dict[int, str] = field(default_factory=dict)
-    """Why a request is not written at all."""
+    """Why a request is not written."""
     sides: dict[int, set[Purpose]] = field(default_factory=dict)
-    """The files that hold nearly the same request: it may go nowhere else."""
+    """The files that have nearly the same request: it may go into no other file."""
 
 
 def alike(known: KnownFiles, log: Prompts) -> Alike:
@@ -359,8 +359,8 @@ def alike(known: KnownFiles, log: Prompts) -> Alike:
             if not leak.exact:
                 found.sides.setdefault(index, set()).add(purpose)
             elif answers[leak.other_line] == log.answers[index]:
-                found.problems.setdefault(index, f"it stands in {path} already, on line {leak.other_line}")
+                found.problems.setdefault(index, f"it is already in {path}, on line {leak.other_line}")
             else:
-                text = f"line {leak.other_line} of {path} answers the same request otherwise: correct it there"
+                text = f"line {leak.other_line} of {path} answers the same request differently: correct it there"
                 found.problems[index] = text
     return found

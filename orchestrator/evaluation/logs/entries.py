@@ -1,4 +1,4 @@
-"""One line of a log as a request and its answer, in whatever frame the two were written down."""
+"""Reads one line of a log, in any of the known layouts, as a request and its answer."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Entry:
     """A logged request."""
 
     request: Mapping[str, Any]
-    """`messages` up to the answer, `tools` and the like, in the words of the API."""
+    """`messages` up to the answer, `tools` and other request fields, named as in the API."""
     answer: Message | None
-    """What the model said; None where the log does not have it."""
+    """The model's answer; None if the log does not have it."""
     row: Mapping[str, Any]
     """The whole line."""
 
 
 def read_entry(row: Any) -> Entry:
-    """What is asked and answered on a line: a request with its response beside it, or messages that end with the
-    answer. Raises NotConvertible."""
+    """The request and answer on a line: a request with a separate response, or messages that end with the answer.
+    Raises NotConvertible."""
     if not isinstance(row, dict):
         raise NotConvertible(f"it is {named_type(row)}", "Write one JSON object for each request.")
     request = _request(row)
@@ -42,13 +42,13 @@ def read_entry(row: Any) -> Entry:
     if answer is None and messages and _role(messages[-1]) == "assistant":
         *messages, answer = messages
     if not messages or _role(messages[-1]) == "assistant":
-        raise NotConvertible("nothing is asked in it", "Write the messages up to the answer.")
+        raise NotConvertible("it has no message to answer", "Write the messages up to the answer.")
     return Entry({**request, "messages": messages}, plain_message(answer) if answer else None, row)
 
 
 def message_in(value: Any) -> Message | None:
-    """The assistant's message in an answer as APIs and logs have it: a completion, its choices, a message, or the
-    text alone; None where there is none."""
+    """The assistant's message in an answer as APIs and logs write it: a completion, its choices, a message, or just
+    the text; None if there is none."""
     value = unwrapped(value)
     if isinstance(value, str):
         return {"role": "assistant", "content": value}
@@ -65,7 +65,7 @@ def message_in(value: Any) -> Message | None:
 
 
 def plain_message(message: Message) -> Message:
-    """The message without what responses say besides: indexes, annotations, keys that hold nothing."""
+    """The message without the extra fields of responses: indexes, annotations, empty keys."""
     kept = {key: message[key] for key in _MESSAGE_KEYS if key in message}
     for key in ("tool_calls", "function_call", "name", "weight"):
         if not kept.get(key) and kept.get(key) != 0:
@@ -76,12 +76,12 @@ def plain_message(message: Message) -> Message:
 
 
 def unwrapped(value: Any) -> Any:
-    """The value that stands in a text of JSON, and in the `body` of an exchange over HTTP."""
+    """The value inside a JSON text, or in the `body` of an HTTP exchange."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             value = parse_json(value)
         except NotJson:
-            return value  # a text that only begins like JSON
+            return value  # only begins like JSON
     return unwrapped(value["body"]) if isinstance(value, dict) and value.get("body") is not None else value
 
 
@@ -96,8 +96,8 @@ def _request(row: Mapping[str, Any]) -> Mapping[str, Any]:
             beside = {key: row[key] for key in MESSAGE_KEYS if key in row}
             return {**beside, **found, "messages": [_checked(message) for message in found["messages"]]}
     keys = ", ".join(shown(key, 24) for key in list(row)[:8]) or "none"
-    advice = 'Write "messages", or a "request" that has them, beside its "response".'
-    raise NotConvertible(f"no request is found in it; its keys: {keys}", advice)
+    advice = 'Write "messages", or a "request" with messages and its "response".'
+    raise NotConvertible(f"it has no request; its keys: {keys}", advice)
 
 
 def _candidates(row: Mapping[str, Any]) -> Iterator[Any]:
@@ -135,12 +135,12 @@ BAD = frozenset({"bad", "down", "thumbs_down", "negative", "incorrect", "wrong",
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was said of an answer."""
+    """The feedback on an answer."""
 
     is_good: bool | None
-    """None where nobody rated it."""
+    """None if it was not rated."""
     correction: Message | None
-    """The answer that it should have been."""
+    """The right answer instead."""
 
 
 def read_judgement(row: Mapping[str, Any]) -> Judgement:
@@ -173,13 +173,13 @@ def _corrections(row: Mapping[str, Any]) -> Iterator[Any]:
 def _rating(value: Any) -> bool:
     found = _rating_in(value)
     if found is None:
-        advice = 'Write "good" or "bad", and numbers other than 1, 0 and -1 as one of them.'
+        advice = 'Write "good" or "bad"; of numbers only 1, 0 and -1 are ratings.'
         raise NotConvertible(f"the rating is {shown(value)}", advice)
     return found
 
 
 def _rating_in(value: Any) -> bool | None:
-    """None for a text that is no rating: a comment."""
+    """None for a text that is not a rating but a comment."""
     said = str(value).strip().lower().replace(" ", "_")
     return (said in GOOD) if said in GOOD | BAD else None
 
@@ -200,5 +200,5 @@ def _message(correction: Any) -> Message:
     found = None if isinstance(correction, list) else message_in(correction)
     if found is None:
         advice = "Write an assistant message, a call with name and arguments, a list of calls, or a text."
-        raise NotConvertible(f"the correction is {named_type(correction)} that holds no answer", advice)
+        raise NotConvertible(f"the correction is {named_type(correction)} without an answer", advice)
     return plain_message(found)

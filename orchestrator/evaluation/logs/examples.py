@@ -1,4 +1,4 @@
-"""From a judged entry of a log to a case and to a training example."""
+"""Turns a judged log entry into a case and a training example."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from orchestrator.evaluation.scoring.rules import InvalidCase
 from orchestrator.evaluation.scoring.tools import Toolsets
 
 Kind = Literal["corrected", "confirmed"]
-UNJUDGED = "nobody said whether the answer is right"
-BAD = "the answer was rated bad, and nobody said what would be right"
+UNJUDGED = "the answer has no rating"
+BAD = "the answer was rated bad and has no correction"
 
 _TRAINED_KEYS = ("messages", "tools", "parallel_tool_calls")
 _IDS = ("id", "custom_id", "request_id")
@@ -34,11 +34,11 @@ class Judged:
     line: int
     kind: Kind
     row: Mapping[str, Any]
-    """In the training format, with the keys of a case."""
+    """In the training format, plus the keys of a case."""
 
     @property
     def case(self) -> Mapping[str, Any]:
-        """The line of an evaluation file. Its slice tells whether the model had been right."""
+        """The line of an evaluation file. Its slice says whether the model was right."""
         slices = [*_listed(self.row.get("slice")), *_listed(self.row.get("slices"))]
         kept = {key: value for key, value in self.row.items() if key not in ("slice", "slices")}
         return {**kept, "slices": list(dict.fromkeys([*slices, self.kind]))}
@@ -53,21 +53,21 @@ class Judged:
 
 
 class LogReader:
-    """Reads the lines of one log; tool definitions that come again are looked at once."""
+    """Reads the lines of one log; repeated tool definitions are checked once."""
 
     def __init__(self) -> None:
         self._reader = Reader()
         self._toolsets = Toolsets()
 
     def read(self, line: int, row: Any) -> Judged:
-        """The request on a line with its right answer. Raises NotConvertible, which says why there is none."""
+        """The request on a line with its right answer. Raises NotConvertible with the reason if there is none."""
         entry = read_entry(row)
         judgement = read_judgement(entry.row)
         if judgement.correction is None and judgement.is_good is not True:
             raise NotConvertible(BAD if judgement.is_good is False else UNJUDGED, 'Add a "correction".')
         answer = judgement.correction or entry.answer
         if answer is None:
-            raise NotConvertible("it was rated, but its answer is not there", 'Add a "response".')
+            raise NotConvertible("it was rated but has no answer", 'Add a "response".')
         found = Judged(line, "confirmed", _example(entry, answer))
         self._require_sound(found)
         return (
@@ -77,7 +77,7 @@ class LogReader:
         )
 
     def _require_sound(self, judged: Judged) -> None:
-        """Whatever training and evaluation ask of a line holds for this one."""
+        """Check the requirements of training and evaluation."""
         sound = row_of_line(judged.line, _line(judged.training), self._reader)
         if sound.problem is not None:
             raise NotConvertible(sound.problem, "Correct this line.")
@@ -91,7 +91,7 @@ class LogReader:
 
 
 def _example(entry: Entry, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Request and answer in the format of training files, with tools in place of functions."""
+    """Request and answer in the training format, with tools in place of functions."""
     request = {key: value for key, value in entry.request.items() if key in ("messages", *MESSAGE_KEYS)}
     row = {key: value for key, value in request.items() if value is not None}
     row["messages"] = [*entry.request["messages"], answer]
@@ -105,7 +105,7 @@ def _example(entry: Entry, answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _repeats(entry: Entry, right: Mapping[str, Any]) -> bool:
-    """Whether the model had said the same, however it was written."""
+    """Whether the model's answer was the same, written in any way."""
     if entry.answer is None:
         return False
     try:
@@ -119,7 +119,7 @@ def _line(row: Mapping[str, Any]) -> bytes:
     try:
         return json_line(row)
     except ValueError as error:
-        raise NotConvertible(f"it can't be written as JSON: {error}", "Take that value out.") from None
+        raise NotConvertible(f"it can't be written as JSON: {error}", "Remove that value.") from None
 
 
 def _listed(value: Any) -> list[Any]:

@@ -22,19 +22,19 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Where arguments differ from the expected ones. A side is ABSENT where it gives no value there."""
+    """The first place where arguments differ from the expected ones. A side without a value is ABSENT."""
 
     mistake: Mistake
     path: Path
     expected: Any
     found: Any
     rule: str = ""
-    """What the schema says against the value, for SCHEMA_VIOLATION."""
+    """The schema rule that the value breaks, for SCHEMA_VIOLATION."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How arguments compare with the expected ones at one level; right where `mismatch` is None."""
+    """The comparison of arguments with the expected ones at one level; right if `mismatch` is None."""
 
     mismatch: Mismatch | None
     counts: ArgumentCounts
@@ -43,10 +43,10 @@ class Match:
 def compare_arguments(
     expected: Mapping[str, Any], found: Mapping[str, Any], tool: Tool | None, rules: RuleNode | None, valid: bool
 ) -> Match:
-    """Compare all arguments at the typed level, so that each is counted, and tell the first that is wrong.
+    """Compare all arguments at the typed level, so that each is counted, and find the first wrong one.
 
-    Missing arguments come first, then those too many, then values in the order of the expected ones, then what only
-    the schema has against the call. Without a `tool` there is no schema; `valid` says whether it allows `found`.
+    Missing arguments come first, then extra ones, then wrong values in the order expected, then other schema
+    violations. Without a `tool` there is no schema; `valid` says whether the schema allows `found`.
     """
     right = wanted = given = 0
     first: Mismatch | None = None
@@ -64,7 +64,7 @@ def compare_arguments(
 def accepts_leniently(
     expected: Mapping[str, Any], found: Mapping[str, Any], tool: Tool | None, rules: RuleNode | None, valid: bool
 ) -> bool:
-    """True where the arguments are right at the lenient level. The schema is asked only where a rule says so."""
+    """True if the arguments are right at the lenient level. Only a SchemaValid rule checks the schema."""
     judged = _judged(expected, found, tool.schema if tool else EMPTY_SCHEMA, rules, True)
     if any(mismatch is not None for _, mismatch in judged):
         return False
@@ -80,7 +80,7 @@ def _judged(
     rules: RuleNode | None,
     lenient: bool,
 ) -> Iterator[tuple[str, Mismatch | None]]:
-    """Each name of two objects that matters, with what is wrong about it; what may as well be absent is passed."""
+    """Each relevant name of two objects, with what is wrong with it; names that may be absent are skipped."""
     for name, value in expected.items():
         inner, node = property_schema(schema, name), rules.below(name) if rules else None
         if name in found:
@@ -162,7 +162,7 @@ def _rank(mismatch: Mismatch) -> int:
 def _with_schema(
     first: Mismatch | None, found: Mapping[str, Any], tool: Tool, rules: RuleNode | None, valid: bool
 ) -> Mismatch | None:
-    """The mismatch in the words of the schema; where there is none, what the schema has against the call."""
+    """The mismatch in the schema's terms; without a mismatch, the first schema violation."""
     if first is None:
         return None if valid else _first_violation(found, tool, rules)
     if first.mistake is Mistake.EXTRA_ARGUMENT and first.path[0] in tool.hallucinated(found):

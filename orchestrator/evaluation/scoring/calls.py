@@ -1,4 +1,4 @@
-"""Which answered call stands for which expected one."""
+"""Pairs answered calls with expected ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from orchestrator.evaluation.scoring.tools import Tool, Toolset
 from orchestrator.evaluation.scoring.verdicts import NO_ARGUMENTS, ArgumentCounts, Difference, Mistake
 
 MOST_CALLS = 128
-"""Answered calls that are looked at. A request may declare as many tools, and no answer needs more calls."""
+"""Answered calls that are scored. A request may declare this many tools; no answer needs more calls."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """One pair for each expected call, in their order."""
+    """One pair for each expected call, in order."""
 
     pairs: tuple[Pair, ...]
     unpaired: ArgumentCounts
-    """The arguments of attempts that no expected call was paired with."""
+    """The arguments of attempts without an expected call."""
 
     @property
     def arguments(self) -> ArgumentCounts:
@@ -36,8 +36,8 @@ class Pairing:
 
 
 def pair_calls(expected: Calls, attempts: Sequence[Attempt]) -> Pairing:
-    """Pair expected calls with attempts at the typed level: by place where order counts, else as many right ones as
-    possible, then calls of the same tool, then any."""
+    """Pair expected calls with attempts at the typed level: by position if order matters, else as many right pairs
+    as possible, then calls of the same tool, then any."""
     calls = expected.calls
     if len(calls) == len(attempts) == 1:
         return Pairing((_pair(calls[0], attempts[0]),), NO_ARGUMENTS)
@@ -54,7 +54,7 @@ def pair_calls(expected: Calls, attempts: Sequence[Attempt]) -> Pairing:
 
 
 def all_met_leniently(expected: Calls, attempts: Sequence[Attempt]) -> bool:
-    """True where the attempts are the expected calls at the lenient level, one for each and none over."""
+    """True if the attempts match the expected calls one to one at the lenient level."""
     if len(expected.calls) != len(attempts):
         return False
 
@@ -86,7 +86,7 @@ def _pair(call: ExpectedCall, attempt: Attempt | None) -> Pair:
 def _matching(
     calls: Sequence[ExpectedCall], attempts: Sequence[Attempt], fits: Callable[[ExpectedCall, Attempt], bool]
 ) -> list[int | None]:
-    """For each call the index of an attempt that fits, so that as many as possible have one; None for the others.
+    """For each call the index of a fitting attempt, for as many calls as possible; None for the others.
 
     A maximum bipartite matching by augmenting paths (H. W. Kuhn, "The Hungarian method for the assignment problem",
     Naval Research Logistics Quarterly 2 (1955), 83-97).
@@ -113,7 +113,7 @@ def _augment(number: int, fitting: Sequence[Sequence[int]], owner: dict[int, int
 def _fill(
     chosen: list[int | None], calls: Sequence[ExpectedCall], attempts: Sequence[Attempt], *, alike: bool
 ) -> None:
-    """Give each call without an attempt the first one left, where `alike` only one of the same tool."""
+    """Give each call without an attempt the first one left; with `alike`, only one of the same tool."""
     for number, call in enumerate(calls):
         if chosen[number] is None:
             left = (index for index in range(len(attempts)) if index not in chosen)
@@ -129,11 +129,11 @@ LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One answered call. `arguments` is None, and `problem` says why, where its text is no JSON object."""
+    """One answered call. If its text is not a JSON object, `arguments` is None and `problem` says why."""
 
     name: str
     tool: Tool | None
-    """None where the request declares no such tool."""
+    """None if the request declares no such tool."""
     arguments: dict[str, Any] | None
     canonical: bytes
     problem: str
@@ -145,18 +145,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An expected call and the attempt that it was paired with; None where none was left."""
+    """An expected call and its attempt; None if no attempt was left."""
 
     attempt: Attempt | None
     mismatch: Mismatch | None
-    """Where the arguments differ; None where they don't, or there are none to compare."""
+    """Where the arguments differ; None if they don't, or if there are none to compare."""
     mistake: Mistake | None
-    """None where the attempt is right."""
+    """None if the attempt is right."""
     counts: ArgumentCounts
 
 
 def attempt_of(call: AnsweredCall, tools: Toolset) -> Attempt:
-    """Read an answered call. Whatever the model wrote, this raises nothing."""
+    """Read an answered call. Raises nothing, whatever the model wrote."""
     tool = tools.get(call.name)
     hallucinated = tool is None and bool(tools.tools)
     arguments, text, problem = _read(call.arguments)
@@ -179,7 +179,7 @@ def _read(written: str) -> tuple[dict[str, Any] | None, bytes, str]:
 
 
 def describe(expected: ExpectedCall, pair: Pair, where: str) -> Difference | None:
-    """The difference between an expected call and its pair, in words; None where there is none."""
+    """The difference between an expected call and its pair, in words; None if there is none."""
     if pair.mistake is None:
         return None
     attempt = pair.attempt

@@ -19,13 +19,13 @@ class ExpectedCall:
     name: str
     arguments: Mapping[str, Any]
     rules: RuleNode | None
-    """How else its arguments may be right."""
+    """Match rules for its arguments."""
     canonical: bytes = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Calls:
-    """One call or several; where not `ordered`, in any order."""
+    """One or more calls; in any order unless `ordered`."""
 
     calls: tuple[ExpectedCall, ...]
     ordered: bool = False
@@ -37,20 +37,20 @@ class Calls:
 
     @cached_property
     def argument_count(self) -> int:
-        """Arguments of all calls."""
+        """The number of arguments of all calls."""
         return sum(len(call.arguments) for call in self.calls)
 
 
 @dataclass(frozen=True)
 class Text:
-    """An answer without a call, that contains each of these texts, whatever their case."""
+    """An answer without a call that contains each of these texts, ignoring case."""
 
     must_contain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """The request can't be met: a call of `tool`, with any arguments that it allows; None stands for plain text."""
+    """The request can't be met: a call of `tool`, with any valid arguments; None means plain text."""
 
     tool: str | None
 
@@ -60,7 +60,7 @@ Expected = Calls | Text | Rejection
 
 @dataclass(frozen=True)
 class Rejections:
-    """The ways in which the cases of a file expect requests to be rejected."""
+    """The ways to reject a request that the cases of a file expect."""
 
     tools: frozenset[str] = frozenset()
     in_text: bool = False
@@ -68,17 +68,17 @@ class Rejections:
 
 @dataclass(frozen=True)
 class ExpectationOptions:
-    """What the keys of a case, and the whole file's settings, say about how its answers are meant."""
+    """How to read a case's answers, by its keys and the file's settings."""
 
     expect: str | None = None
     ordered: bool = False
     must_contain: tuple[str, ...] = ()
     rejection_tools: frozenset[str] = frozenset()
     rules: RuleNode | tuple[RuleNode | None, ...] | None = None
-    """For all calls, or for each in its place."""
+    """For all calls, or one for each call in order."""
 
     def rules_of(self, count: int) -> Sequence[RuleNode | None]:
-        """The rules of each of `count` expected calls. Raises InvalidCase where they are for another number."""
+        """The rules of each of `count` expected calls. Raises InvalidCase if the numbers differ."""
         if not isinstance(self.rules, tuple):
             return [self.rules] * count
         if len(self.rules) != count:
@@ -87,7 +87,7 @@ class ExpectationOptions:
 
 
 def expected_of(message: Mapping[str, Any], options: ExpectationOptions) -> Expected:
-    """What an assistant message says as an expected answer. Raises InvalidCase."""
+    """An assistant message as an expected answer. Raises InvalidCase."""
     functions = _functions(message)
     calls = [
         _call(function, rules) for function, rules in zip(functions, options.rules_of(len(functions)), strict=True)

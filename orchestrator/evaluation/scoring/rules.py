@@ -1,8 +1,8 @@
-"""Match rules: in which other ways than by equality an argument is right.
+"""Match rules: ways other than equality in which an argument is right.
 
-A rule is a word, `"casefold"`, or an object with one of the keys in RULES, such as `{"tolerance": 0.5}`; an object
-may also hold `"optional": true`, and then the argument may be left out. The key of a rule is the argument's name,
-with dots into objects and `*` for each item of a list: `"route.*.altitude"`.
+A rule is a word, `"casefold"`, or an object with one of the keys in RULES, such as `{"tolerance": 0.5}`. With
+`"optional": true` in the object, the argument may be left out. The key of a rule is the argument's name, with dots
+into objects and `*` for each item of a list: `"route.*.altitude"`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from orchestrator.dataset.findings import shown
 
 LONGEST_PATTERN = 1000
 DEEPEST_KEY = 64
-"""Parts of a rule's key."""
+"""The most parts of a rule's key."""
 LONGEST_SEARCHED = 100_000
-"""Characters of an argument in which a pattern is looked for; a longer one does not match."""
+"""The most characters of an argument that a pattern is matched against; a longer argument does not match."""
 
 
 class Rule(Protocol):
-    """Judges a value that was answered. `expected` is ABSENT where the expected call does not give the argument."""
+    """Judges an answered value. `expected` is ABSENT if the expected call does not give the argument."""
 
     def accepts(self, expected: Any, found: Any, lenient: bool) -> bool: ...
 
     @property
     def needs_expected(self) -> bool:
-        """True where the rule says nothing without an expected value."""
+        """True if the rule needs an expected value."""
         ...
 
     @property
     def excuses_schema(self) -> bool:
-        """True where the value may break the schema too."""
+        """True if the value may break the schema."""
         ...
 
 
 @dataclass(frozen=True)
 class Exact:
-    """The same JSON value at every level: for codes in which case and punctuation matter."""
+    """The same JSON value at every level, for codes where case and punctuation matter."""
 
     needs_expected = True
     excuses_schema = False
@@ -52,7 +52,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class CaseFold:
-    """The same text, whatever its case (Unicode case folding)."""
+    """The same text, ignoring case (Unicode case folding)."""
 
     needs_expected = True
     excuses_schema = False
@@ -65,7 +65,7 @@ class CaseFold:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """A number that is off by at most `absolute`, or by at most `relative` times the expected one."""
+    """A number within `absolute`, or within `relative` times the expected number."""
 
     absolute: float = 0.0
     relative: float = 0.0
@@ -123,7 +123,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class SchemaValid:
-    """Any value that the tool's schema allows. Scoring asks the schema about each call anyway."""
+    """Any value that the tool's schema allows. Scoring checks each call against the schema anyway."""
 
     needs_expected = False
     excuses_schema = False
@@ -152,11 +152,11 @@ class RuleNode:
     inner: dict[str, RuleNode] = field(default_factory=dict)
 
     def below(self, part: str | int) -> RuleNode | None:
-        """The rules one key, or one index, further in; None where there are none."""
+        """The rules one key or index deeper; None if there are none."""
         return self.inner.get("*" if isinstance(part, int) else part)
 
     def rule_at(self, path: Sequence[str | int]) -> Rule | None:
-        """The rule that judges the value at `path`, which may be one for a value around it."""
+        """The rule for the value at `path`, which may be the rule of an enclosing value."""
         node: RuleNode | None = self
         for part in path:
             node = node.below(part) if node else None
@@ -173,12 +173,12 @@ class RuleNode:
 
 
 def parse_rules(written: Mapping[str, Any]) -> RuleNode | None:
-    """The rules of a case's `match`, as a tree; None where it is empty. Raises InvalidCase, with the key."""
+    """The rules of a case's `match` as a tree; None if it is empty. Raises InvalidCase, with the key."""
     root = RuleNode()
     for key, value in written.items():
         node = root
         if key.count(".") >= DEEPEST_KEY:
-            raise InvalidCase(f'key "match.{shown(key)[1:-1]}": it leads further in than {DEEPEST_KEY} levels')
+            raise InvalidCase(f'key "match.{shown(key)[1:-1]}": it is more than {DEEPEST_KEY} levels deep')
         for part in key.split("."):
             node = node.inner.setdefault(part, RuleNode())
         try:
@@ -202,7 +202,7 @@ def _parse_rule(written: Any) -> tuple[Rule | None, bool]:
     if rest.keys() <= {"tolerance", "relative_tolerance"} and rest:
         return _tolerance(rest), optional
     if len(rest) != 1:
-        raise InvalidCase(f'an object holds one rule, and perhaps "optional"; choose one of {_known()}')
+        raise InvalidCase(f'an object has one rule and may have "optional"; choose one of {_known()}')
     ((key, value),) = rest.items()
     if key not in RULES:
         raise InvalidCase(f"there is no rule {shown(key)}; choose one of {_known()}")
@@ -233,7 +233,7 @@ def _one_of(written: Any) -> Rule:
 def _tolerance(written: Mapping[str, Any]) -> Rule:
     for key, value in written.items():
         if not _is_number(value) or value < 0:
-            raise InvalidCase(f'"{key}" must be a number from 0; found {shown(value)}')
+            raise InvalidCase(f'"{key}" must be a number of at least 0; found {shown(value)}')
     return Tolerance(float(written.get("tolerance", 0.0)), float(written.get("relative_tolerance", 0.0)))
 
 
@@ -264,8 +264,8 @@ def _is_number(value: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a text matches from end to end. Python's own `re` can be made to take years by a short pattern; the
-    engine inside pydantic, Rust's regex, takes time linear in the text and refuses what it could not."""
+    """Whether a text matches from end to end. With Python's `re` a short pattern can take years; pydantic's engine,
+    Rust's regex, takes time linear in the text and refuses other patterns."""
     from pydantic_core import SchemaError, SchemaValidator, core_schema
 
     schema = core_schema.str_schema(pattern=rf"\A(?:{pattern})\z", regex_engine="rust-regex", strict=True)
@@ -281,7 +281,7 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 
 
 class InvalidCase(Exception):
-    """The line is no case; `problem` names the key and says why."""
+    """The line is not a valid case; `problem` names the key and says why."""
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
@@ -292,7 +292,7 @@ class InvalidCase(Exception):
 
 
 class _Absent:
-    """Stands where there is no value, not even null."""
+    """No value, not even null."""
 
     def __repr__(self) -> str:
         return "nothing"
@@ -300,15 +300,15 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 
-# What the Berkeley Function-Calling Leaderboard takes out of strings before it compares them, and the quote that it
-# replaces: standardize_string in eval_checker/ast_eval/ast_checker.py of bfcl-eval 2026.3.23.
+# The characters that the Berkeley Function-Calling Leaderboard removes from strings before comparing them, and the
+# quote that it replaces: standardize_string in eval_checker/ast_eval/ast_checker.py of bfcl-eval 2026.3.23.
 _STANDARD = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 
 
 def same(expected: Any, found: Any, lenient: bool) -> bool:
-    """True where two JSON values mean the same: 5 and 5.0, but not 5, "5" and true; objects in any order of keys.
+    """True if two JSON values mean the same: 5 and 5.0, but not 5, "5" and true; objects in any key order.
 
-    Where `lenient`, strings are the same without case, blanks and the punctuation that BFCL leaves out.
+    If `lenient`, strings are compared without case, blanks and the punctuation that BFCL ignores.
     """
     if isinstance(expected, str):
         return isinstance(found, str) and (
@@ -328,15 +328,15 @@ def same(expected: Any, found: Any, lenient: bool) -> bool:
 
 
 def strictly_same(expected: Any, found: Any) -> bool:
-    """True where two JSON values are written alike, but for white space and the order of keys: 5 is not 5.0."""
+    """True if two JSON values are written the same, except for white space and key order: 5 is not 5.0."""
     return canonical(expected) == canonical(found)
 
 
 def canonical(value: Any) -> bytes:
-    """The JSON text of a parsed value, without blanks and with sorted keys. ABSENT has one of its own."""
+    """The JSON text of a parsed value, without blanks and with sorted keys; ABSENT has a separate text."""
     return b"" if value is ABSENT else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def standardised(text: str) -> str:
-    """The text as BFCL compares it: small letters, no blanks, none of `,./-_*^`, and one kind of quote."""
+    """The text as BFCL compares it: lower case, no blanks, none of `,./-_*^`, and one kind of quote."""
     return text.translate(_STANDARD).lower()

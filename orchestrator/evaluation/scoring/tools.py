@@ -1,4 +1,4 @@
-"""The tools that a case declares, as scoring needs them."""
+"""The tools that a case declares, for scoring."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 EMPTY_SCHEMA: Mapping[str, Any] = {}
 MOST_PROBLEMS = 20
-"""Of one call; more is never shown."""
+"""Per call; more are never shown."""
 
 
 @dataclass(frozen=True)
 class SchemaProblem:
-    """One way in which arguments break the schema of their tool."""
+    """One violation of a tool's schema by the arguments."""
 
     path: tuple[str | int, ...]
-    """The keys and indexes that lead from the arguments to the place; () is the arguments themselves."""
+    """The keys and indexes from the arguments to the place; () is the arguments themselves."""
     is_type: bool
-    """The JSON type itself is wrong."""
+    """The JSON type is wrong."""
     message: str
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One declared function. `schema` holds its parameters, {} where it declares none."""
+    """One declared function. `schema` has its parameters; {} if it declares none."""
 
     name: str
     schema: Mapping[str, Any]
@@ -45,17 +45,17 @@ class Tool:
         return frozenset(properties if isinstance(properties, Mapping) else ())
 
     def allows(self, arguments: Mapping[str, Any]) -> bool:
-        """True where the arguments keep to the schema."""
+        """True if the arguments match the schema."""
         return self._validator.is_valid(arguments)
 
     def problems(self, arguments: Mapping[str, Any]) -> Iterator[SchemaProblem]:
-        """The ways in which the arguments break the schema, at most MOST_PROBLEMS."""
+        """The schema violations, at most MOST_PROBLEMS."""
         for error in islice(self._validator.iter_errors(arguments), MOST_PROBLEMS):
             is_type = type(error.kind).__name__ == "Type"
             yield SchemaProblem(tuple(error.instance_path), is_type, str(error.message))
 
     def hallucinated(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Arguments that the tool does not declare; none where it declares no parameters, or leaves them open."""
+        """Arguments that the tool does not declare; empty if it declares no parameters, or allows further ones."""
         if not self.names or arguments.keys() <= self.names:
             return []
         if self.schema.get("additionalProperties", False) is not False or "patternProperties" in self.schema:
@@ -77,12 +77,12 @@ class Toolset:
         return name in self.tools
 
     def get(self, name: str) -> Tool | None:
-        """The tool of this name; None where the request declares none."""
+        """The tool of this name; None if the request does not declare it."""
         return self.tools.get(name)
 
 
 class Toolsets:
-    """Toolsets by what declares them. Most lines of a file declare the same tools; a few sets are remembered."""
+    """Toolsets by their declarations. Most lines of a file declare the same tools; a few sets are cached."""
 
     _REMEMBERED = 16
 
@@ -107,20 +107,20 @@ def _tools(row: Mapping[str, Any]) -> Iterator[Tool]:
 
 
 def property_schema(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What an object's schema says about one of its properties; {} where it says nothing."""
+    """The schema of an object's property; {} if it has none."""
     properties = schema.get("properties")
     inner = properties.get(name) if isinstance(properties, Mapping) else None
     return inner if isinstance(inner, Mapping) else EMPTY_SCHEMA
 
 
 def is_required(schema: Mapping[str, Any], name: str) -> bool:
-    """True where an object's schema requires the property."""
+    """True if an object's schema requires the property."""
     required: Sequence[Any] | Any = schema.get("required")
     return isinstance(required, list) and name in required
 
 
 def means_absent(schema: Mapping[str, Any], value: Any) -> bool:
-    """True where giving an optional property this value says no more than leaving it out: its default, or null."""
+    """True if this value of an optional property means the same as leaving it out: its default, or null."""
     if value is None:
         kinds = schema.get("type")
         return kinds == "null" or (isinstance(kinds, list) and "null" in kinds)

@@ -1,4 +1,4 @@
-"""What scoring says about one answer."""
+"""The result of scoring one answer."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ Expectation = Literal["call", "text", "rejection"]
 
 
 class Level(StrEnum):
-    """How strictly an answer is compared, strictest first: what is right at one level is right at the next."""
+    """How strictly an answer is compared, strictest first: an answer right at one level is right at the next."""
 
     EXACT = "exact"
-    """The same JSON values: 5 is not 5.0, every argument is given, no match rule helps."""
+    """The same JSON values: 5 is not 5.0, every argument is given, no match rule applies."""
     TYPED = "typed"
-    """The same values as the schema types them, or as the case's match rules allow. The headline figure."""
+    """The same values by the schema's types, or values that the match rules allow. The headline metric."""
     LENIENT = "lenient"
-    """As the Berkeley Function-Calling Leaderboard compares: typed, but strings without case and punctuation."""
+    """As in the Berkeley Function-Calling Leaderboard: typed, but strings ignore case and punctuation."""
 
 
 class Mistake(StrEnum):
     """The first way in which an answer differs from what is expected."""
 
     API_ERROR = "api_error"
-    """There is no answer: the request failed. It is counted apart, and never as wrong."""
+    """There is no answer: the request failed. It is counted separately, never as wrong."""
     REFUSAL = "refusal"
     """The model refused, by the refusal field or a content filter."""
     DID_NOT_CALL = "did_not_call"
     CALLED_NEEDLESSLY = "called_needlessly"
-    """It called a tool where the request asks for none, or for a rejection."""
+    """It called a tool, but the case expects a text or a rejection."""
     WRONG_NUMBER_OF_CALLS = "wrong_number_of_calls"
     WRONG_TOOL = "wrong_tool"
     INVALID_JSON = "invalid_json"
-    """The arguments are no JSON object."""
+    """The arguments are not a JSON object."""
     MISSING_ARGUMENT = "missing_argument"
     EXTRA_ARGUMENT = "extra_argument"
-    """An argument that the tool has, but that is not expected here."""
+    """An argument that the tool declares but the case does not expect."""
     HALLUCINATED_ARGUMENT = "hallucinated_argument"
-    """An argument that the tool does not have."""
+    """An argument that the tool does not declare."""
     WRONG_TYPE = "wrong_type"
     SCHEMA_VIOLATION = "schema_violation"
     """A value that the tool's schema does not allow, such as one outside an enum."""
     WRONG_VALUE = "wrong_value"
     WRONG_TEXT = "wrong_text"
-    """The text lacks what it must contain."""
+    """The text lacks a required text."""
 
 
 class Decision(StrEnum):
-    """What the model decided to do, whatever the arguments. Rejecting is not acting."""
+    """What the model decided to do, regardless of arguments. Rejecting is not acting."""
 
     RIGHT_TOOL = "right_tool"
     WRONG_TOOL = "wrong_tool"
     DID_NOT_ACT = "did_not_act"
-    """It should have called a tool, and answered in text, refused or rejected."""
+    """It should have called a tool, but answered in text, refused or rejected."""
     ACTED_NEEDLESSLY = "acted_needlessly"
-    """It should have answered in text or rejected, and called a tool."""
+    """It should have answered in text or rejected, but called a tool."""
     RIGHTLY_DID_NOT_ACT = "rightly_did_not_act"
 
 
@@ -65,7 +65,7 @@ class Difference:
 
     mistake: Mistake
     place: str = ""
-    """Such as `call 2, argument location.lat`; "" where the whole answer is meant."""
+    """Such as `call 2, argument location.lat`; "" for the whole answer."""
     expected: str = ""
     found: str = ""
 
@@ -79,7 +79,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentCounts:
-    """Arguments of expected calls: those expected, those answered, and those of both that are right (typed)."""
+    """Counts of arguments: expected, answered, and right at the typed level."""
 
     right: int = 0
     expected: int = 0
@@ -93,13 +93,13 @@ class ArgumentCounts:
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """What is to be said of an answer's calls, whatever was expected."""
+    """Counts of an answer's calls, regardless of what was expected."""
 
     calls: int = 0
     declared: int = 0
     """Calls of tools that the request declares."""
     valid: int = 0
-    """Those of them whose arguments the schema allows."""
+    """Of these, calls whose arguments the schema allows."""
     hallucinated: int = 0
     """Calls of tools that the request does not declare, though it declares some."""
     hallucinated_arguments: int = 0
@@ -118,15 +118,15 @@ class Verdict:
     """The case's id."""
     expects: Expectation
     decision: Decision | None
-    """None for an API error."""
+    """None for API errors."""
     level: Level | None
-    """The strictest level at which the answer is right; None where it is wrong at each, or an API error."""
+    """The strictest level at which the answer is right; None if it is wrong at each, or an API error."""
     difference: Difference | None
-    """What is wrong at the typed level; None where nothing is."""
+    """The first difference at the typed level; None if there is none."""
     rejected: bool = False
-    """The answer rejects the request, in whatever way: by a tool, by text where text rejects, or by refusing."""
+    """The answer rejects the request in any way: by a tool, by text if text rejects, or by refusing."""
     expected_tools: tuple[str, ...] = ()
-    """Names in the order of the expected calls; of the accepted answer that is nearest to what was answered."""
+    """Names in the order of the expected calls, from the accepted answer nearest to the model's."""
     called_tools: tuple[str, ...] = ()
     calls: CallCounts = NO_CALLS
     arguments: ArgumentCounts = NO_ARGUMENTS
@@ -136,7 +136,7 @@ class Verdict:
         return self.decision is None
 
     def right(self, level: Level = Level.TYPED) -> bool:
-        """True where the answer is right at this level."""
+        """True if the answer is right at this level."""
         return self.level is not None and _STRICTNESS[self.level] <= _STRICTNESS[level]
 
 

@@ -241,8 +241,8 @@ async def test_output_that_is_not_ours_or_broken_is_left_alone(
     assert said == {
         place_of[1]: "no reason given (HTTP 500)",
         place_of[2]: "batch_expired",
-        place_of[3]: "its batch is completed, without an answer to it",
-        place_of[4]: "the answer is no chat completion: busy",
+        place_of[3]: "its batch is completed and has no answer to it",
+        place_of[4]: "the answer is not a chat completion: busy",
     }
     assert place.recorded()[0].reason == "1 of 5 answered"
     assert make_plan().missing == 4

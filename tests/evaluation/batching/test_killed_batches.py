@@ -112,7 +112,7 @@ async def test_of_two_that_were_made_for_one_the_later_is_cancelled(place: Place
     await driving
     left = {each.status: each.id for each in place.batches("gpt-x")}
     assert left.keys() == {"cancelling", "validating"}
-    assert "holds a second one for it" in notes.warnings[0]
+    assert "has a second batch for it" in notes.warnings[0]
     assert [batch.remote_id for batch in place.recorded()] == [left["validating"]]
 
 

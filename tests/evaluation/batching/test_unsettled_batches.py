@@ -58,7 +58,7 @@ async def test_a_batch_that_the_endpoint_stops_showing_is_not_lost(place: Place,
     await place.drive(ids)
     [batch] = place.recorded()
     assert batch.state == "unknown"
-    assert batch.reason.startswith("local does not show it any more: not today (HTTP 404")
+    assert batch.reason.startswith("local no longer shows it: not today (HTTP 404")
     assert f"ftorch cancel {ids[0]} gives it up" in batch.reason
     assert make_plan().missing == 0  # its questions are not asked and paid again
     with pytest.raises(BatchUnsettled, match=r"The outcome of batch \w+ is unknown"):
@@ -204,9 +204,7 @@ async def test_requests_without_an_outcome_are_few(place: Place, make_plan: Make
     await place.drive(record_batches(place.ledger, make_plan()))
     [batch] = place.recorded()
     assert batch.state == "unknown"
-    assert batch.reason.startswith(
-        "asked for the batch 3 times, and no batch found in 1.2 s of looking (local said:"
-    )
+    assert batch.reason.startswith("create sent 3 times, and no batch found in 1.2 s (local said:")
     assert place.wire.counts[CREATE] == 3
 
 
@@ -272,5 +270,5 @@ async def test_the_batch_of_another_is_not_taken(place: Place, make_plan: MakePl
     await place.drive(record_batches(place.ledger, make_plan()))
     [batch] = place.recorded()
     assert batch.state == "unknown"
-    assert f"answered the create with batch {other.id}, which is that of batch" in batch.reason
+    assert f"answered the create with batch {other.id}, which belongs to batch" in batch.reason
     assert place.wire.counts[CREATE] == 2

@@ -90,11 +90,11 @@ def test_what_known_files_hold_is_not_written_again_and_never_on_the_other_side(
     known: KnownFiles = {training: "training", cases: "evaluation", validation: "validation"}
     done = convert(write_log(tmp_path / "log.jsonl", log), known)
     reasons = {row.line: row.problem for row in done.left_out}
-    assert f"it stands in {training} already, on line 1" in reasons[1]
-    assert f"it stands in {cases} already, on line 1" in reasons[3]
-    assert f"line 2 of {training} answers the same request otherwise" in reasons[5]
-    assert f"it stands in {validation} already" in reasons[7]
-    assert reasons[8] == "the validation file holds nearly the same request"
+    assert f"it is already in {training}, on line 1" in reasons[1]
+    assert f"it is already in {cases}, on line 1" in reasons[3]
+    assert f"line 2 of {training} answers the same request differently" in reasons[5]
+    assert f"it is already in {validation}, on line" in reasons[7]
+    assert reasons[8] == "the validation file has nearly the same request"
     assert log[1]["request"]["messages"][0]["content"] in {
         row["messages"][0]["content"] for row in rows_of(tmp_path / "training.jsonl")
     }, "the paraphrase of a training example is one too"
@@ -117,10 +117,10 @@ def test_what_is_left_out_is_named_by_line(tmp_path: Path) -> None:
     assert (done.requests, done.left_out_count, done.count("training")) == (6, 5, 1)
     assert [row.line for row in done.left_out] == [2, 3, 4, 5, 6]
     problems = [row.problem for row in done.left_out]
-    assert problems[0] == "it is line 1 again"
+    assert problems[0] == "it repeats line 1"
     assert problems[1].startswith("the answer was rated bad")
-    assert problems[2] == "line 5 has the same request with another right answer"
-    assert problems[3] == "line 4 has the same request with another right answer"
+    assert problems[2] == "line 5 has the same request with a different right answer"
+    assert problems[3] == "line 4 has the same request with a different right answer"
     assert problems[4].startswith("it is not valid JSON")
 
 
@@ -147,7 +147,7 @@ def test_addresses_and_keys_are_warned_of(tmp_path: Path) -> None:
 
 def test_nothing_is_replaced_and_nothing_usable_writes_nothing(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", [{"request": asked("the hall")}])
-    with pytest.raises(NothingInLog, match="line 1: nobody said whether the answer is right"):
+    with pytest.raises(NothingInLog, match="line 1: the answer has no rating"):
         convert(log)
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
     (tmp_path / "cases.jsonl").write_text("mine")
@@ -155,5 +155,5 @@ def test_nothing_is_replaced_and_nothing_usable_writes_nothing(tmp_path: Path) -
         convert(log)
     (tmp_path / "log.csv").write_text("prompt,answer\n1,2\n")
     (tmp_path / "cases.jsonl").unlink()
-    with pytest.raises(DataFileUnreadable, match="it is CSV, and logs are JSON"):
+    with pytest.raises(DataFileUnreadable, match="it is CSV, but a log must be JSON"):
         convert(tmp_path / "log.csv")

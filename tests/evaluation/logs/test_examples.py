@@ -107,15 +107,15 @@ REFUSED = [
     (exchange(SAID, "roof"), UNJUDGED),
     (exchange(SAID, "roof", feedback="the wrong room"), UNJUDGED),
     (exchange(SAID, "roof", rating=3), "the rating is 3"),
-    (exchange(SAID, "roof", correction=7), "the correction is a number that holds no answer"),
+    (exchange(SAID, "roof", correction=7), "the correction is a number without an answer"),
     (
         exchange(SAID, "roof", correction={"name": "light_rom", "arguments": {}}),
         'the function "light_rom" is called',
     ),
     (exchange(SAID, "roof", correction={"name": "light_room", "arguments": {"room": 1}}), "room"),
-    ({"request": asked(SAID), "rating": "good"}, "its answer is not there"),
-    ({"prompt": SAID, "rating": "good"}, 'no request is found in it; its keys: "prompt", "rating"'),
-    ({"messages": [], "rating": "good"}, "nothing is asked in it"),
+    ({"request": asked(SAID), "rating": "good"}, "it was rated but has no answer"),
+    ({"prompt": SAID, "rating": "good"}, 'it has no request; its keys: "prompt", "rating"'),
+    ({"messages": [], "rating": "good"}, "it has no message to answer"),
     ([SAID], "it is an array"),
 ]
 
