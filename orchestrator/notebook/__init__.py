@@ -1,4 +1,4 @@
-"""What a notebook or a script imports: the functions of the package, with progress and values for notebooks.
+"""The package's functions for notebooks and scripts, with progress and values that a notebook can show.
 
 `orchestrator` loads this when one of its names is first used.
 """
@@ -64,8 +64,8 @@ __all__ = [
 def plan(
     job_file: str | Path, *, endpoint: str | None = None, announce: Announce | None = None
 ) -> Plan | SweepPlan:
-    """What submitting the job file would do and cost, and in `trained_before` the recorded runs that were given the
-    same content; nothing is recorded or sent.
+    """What submitting the job file would do and cost, with recorded runs of the same content in `trained_before`;
+    nothing is recorded or sent.
 
     `announce` is called with each data file before it is checked. Raises JobFileNotFound, InvalidJobFile,
     InvalidData, UnknownEndpoint, EndpointNotUsable, DatabaseError, and SweepNameTaken.
@@ -87,17 +87,17 @@ def submit(
     allow_outside: bool = False,
     listener: Listener | None = None,
 ) -> Run | Sweep:
-    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result. Of a job
+    """Submit a job file, follow it to its end, and return the run; `run.fine_tuned_model` is the result. For a job
     file with `[sweep]` it returns the sweep, as `sweep` does.
 
-    The same submission is found again, unless `again`. Where training costs, and the same content was trained under
-    another name, TrainedBefore is raised unless `again`. With `follow=False` the run is only
-    recorded, and `resume` begins it. The model is deployed and evaluated afterwards where the job file says so.
-    Files outside the job file's folder and project are used with `allow_outside` only, and else FilesOutside is
-    raised. Nobody is asked about cost: look at `plan(job_file).cost` first.
+    The same submission is found again, unless `again`. If training costs money and the same content was trained
+    under another name, TrainedBefore is raised unless `again`. With `follow=False` the run is only recorded, and
+    `resume` starts it. The model is deployed and evaluated afterwards if the job file says so. Files outside the
+    job file's folder and project need `allow_outside`; otherwise FilesOutside is raised. There is no question about
+    cost: look at `plan(job_file).cost` first.
 
-    Raises what `plan` and `evaluate` raise, EndpointError where the endpoint can't go on (the run stays),
-    DatabaseError, and KeyboardInterrupt where you stop it: nothing is lost, and `resume` goes on.
+    Raises the errors of `plan` and `evaluate`, EndpointError if the endpoint fails (the run stays recorded),
+    DatabaseError, and KeyboardInterrupt if you stop it: nothing is lost, and `resume` continues.
     """
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
@@ -116,13 +116,13 @@ def sweep(
     allow_outside: bool = False,
     listener: Listener | None = None,
 ) -> Sweep:
-    """Submit a job file with `[sweep]`, follow all its trials to their ends, and return what they came to:
+    """Submit a job file with `[sweep]`, follow all its trials to their ends, and return the sweep:
     `found.ranking.best` is the best trial, and `found.best_model` its model id.
 
-    Trials that were submitted before are found again. Where trials cost, and the same content was trained by other
-    runs, TrainedBefore is raised unless `again`. With `follow=False` they are only recorded,
-    and `resume` begins them. Nobody is asked about cost: look at `plan(job_file).cost_usd` first. Raises
-    JobFileHasNoSweep, SweepNameTaken, and what `submit` raises.
+    Trials that were submitted before are found again. If trials cost money and other runs trained the same content,
+    TrainedBefore is raised unless `again`. With `follow=False` they are only recorded, and `resume` starts them.
+    There is no question about cost: look at `plan(job_file).cost_usd` first. Raises JobFileHasNoSweep,
+    SweepNameTaken, and the errors of `submit`.
     """
     until = Until.ENDED if follow else Until.RECORDED
     with Notebook(listener).raising() as host:
@@ -133,11 +133,11 @@ def sweep(
 
 
 def resume(key: str | None = None, *, listener: Listener | None = None) -> list[Run]:
-    """Carry on from wherever the last process died: all runs, sweeps, deployments, evaluations and batches, or
-    those of a name, or of the run of an id.
+    """Continue where the last process stopped: all runs, sweeps, deployments, evaluations and batches, or those of
+    a name or a run id.
 
-    Returns the runs as they are then. One failure keeps nothing after it from being done; the first error is raised
-    at the end. Raises NoSuchRun, EndpointError where an endpoint can't go on, and what `submit` raises.
+    Returns the runs in their final state. A failure does not stop the other work; the first error is raised at the
+    end. Raises NoSuchRun, EndpointError if an endpoint fails, and the errors of `submit`.
     """
     with Notebook(listener).raising() as host, open_ledger() as ledger:
         found = resuming.resume(ledger, host, key)
@@ -155,11 +155,11 @@ def evaluate(
     batch: bool = False,
     allow_outside: bool = False,
 ) -> Results:
-    """Ask models the cases of a file and return their metrics; what was answered before is not asked again.
+    """Ask models the cases of a file and return their metrics; recorded answers are not asked again.
 
-    `targets` are a job file, ids or names of runs, or models. What is not given is what the job file says. It asks
-    at once, also where the endpoint charges; with `batch` through the endpoint's Batch API, which may take a day.
-    Raises what `plan_evaluation`, `ask_plan` and `answers_to_batches` raise.
+    `targets` are a job file, ids or names of runs, or models. Options that are not given come from the job file. It
+    asks at once, even if the endpoint charges; `batch` uses the endpoint's Batch API, which may take a day. Raises
+    the errors of `plan_evaluation`, `ask_plan` and `answers_to_batches`.
     """
     names = [str(target) for target in targets]
     options = EvaluationOptions(
@@ -187,12 +187,12 @@ def generate(
     replace: bool = False,
     **settings: Any,
 ) -> Generated:
-    """Make training data from function definitions, and return what was written.
+    """Generate training data from function definitions, and return the outcome.
 
     `source` is a file of tool definitions, an OpenAPI document, Python functions ("FILE.py", "module:function"), a
-    training file, or a job file with `[generate]`. The keys of that table are the `settings`. It asks the teacher
-    at once; `offline` asks nobody. `replace` replaces files of these names. Where the budget is reached, `waits` of
-    the result says so. Raises what `spec_for`, `plan_generation` and `drive` raise.
+    training file, or a job file with `[generate]`. `settings` are the keys of that table. It asks the teacher at
+    once; `offline` asks no model. `replace` replaces existing files. If the budget is reached, the result's `waits`
+    says so. Raises the errors of `spec_for`, `plan_generation` and `drive`.
     """
     path = Path(output) if output is not None else None
     spec = spec_for(Request(str(source), path, settings, offline, batch, append, replace))
@@ -213,9 +213,9 @@ def deploy(
     capacity: int | None = None,
     listener: DeploymentListener | None = None,
 ) -> Deployment:
-    """Make a run's model, a job file's newest one, or a model by its name answer; returns the deployment then.
+    """Deploy a run's model, a job file's newest one, or a model by name; returns the deployment once it answers.
 
-    Nobody is asked about cost, and hosting is charged by the hour until `undeploy`. What is deployed already is
+    There is no question about cost, and hosting is charged by the hour until `undeploy`. An existing deployment is
     found again. Raises DeploymentDiffers, DeploymentFailed, DeploymentNotReady, EndpointError.
     """
     with Notebook(deployments=listener).raising() as host:
@@ -225,8 +225,9 @@ def deploy(
 def undeploy(
     key: str, *, endpoint: str | None = None, listener: DeploymentListener | None = None
 ) -> list[Deployment]:
-    """Remove a deployment by its name, or those of a run; returns them as they ended. What was made elsewhere goes
-    only by its exact name. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and EndpointError."""
+    """Remove a deployment by name, or those of a run; returns them in their final state. A deployment created
+    outside ftorch needs its exact name. Raises NoSuchDeployment, AmbiguousDeployment, DeploymentInUse and
+    EndpointError."""
     with Notebook(deployments=listener).raising() as host:
         return deploying.undeploy(key, host, endpoint)
 
@@ -238,24 +239,24 @@ def status(key: str | None = None) -> list[Run]:
 
 
 def models() -> list[Model]:
-    """The model ids that succeeded runs yielded, newest first."""
+    """The models of succeeded runs, newest first."""
     with open_ledger() as ledger:
         return ledger.models()
 
 
 def cancel(key: str) -> Run | Batch | Generation:
-    """Cancel a run, on the endpoint too, or a batch of questions, and return it. Raises ActionRefused where it is
-    over."""
+    """Cancel a run, on the endpoint too, or a batch of questions, and return it. Raises ActionRefused if it has
+    finished."""
     return _carry_out(key, RequestedAction.CANCEL)
 
 
 def pause(key: str) -> Run | Batch | Generation:
-    """Pause a run's job on the endpoint. Raises ActionRefused where that can't be done."""
+    """Pause a run's job on the endpoint. Raises ActionRefused if it can't be paused."""
     return _carry_out(key, RequestedAction.PAUSE)
 
 
 def unpause(key: str) -> Run | Batch | Generation:
-    """Let a paused job go on. Raises ActionRefused where it is not paused."""
+    """Continue a paused job. Raises ActionRefused if it is not paused."""
     return _carry_out(key, RequestedAction.UNPAUSE)
 
 

@@ -1,7 +1,7 @@
-"""The notebook as a host: it asks nobody, shows progress below the cell, and stops when the cell is interrupted.
+"""The notebook as a host: asks no questions, shows progress below the cell, and stops when the cell is interrupted.
 
-In Jupyter runs are one table that changes in place; anywhere else there is a line for each change, on stderr, or
-the command's own display where that is a terminal.
+In Jupyter, runs are one table that is updated in place. Elsewhere, stderr gets the command's display if it is a
+terminal, else a line for each change.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from orchestrator.sweeps.overview import Overview
 
 T = TypeVar("T")
 _REDRAW_SECONDS = 0.5
-"""The table of runs is drawn again at most this often."""
+"""The table of runs is redrawn at most this often."""
 _WIDE = 10_000
 
 
 class Notebook(Host):
-    """`listener` and `deployments` hear of runs and of deployments in place of what is shown."""
+    """`listener` and `deployments` replace the display of runs and of deployments."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class Notebook(Host):
 
     @contextmanager
     def raising(self) -> Iterator[Notebook]:
-        """At its end the first error is raised that kept nothing after it from being done."""
+        """At the end, raise the first error that did not stop the other work."""
         yield self
         if self.error is not None:
             raise self.error
 
     def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """In a thread: a notebook has a running loop, and its thread is the one that can be interrupted."""
+        """Run in a thread: a notebook's own thread has a running loop and takes the interrupts."""
         loop, stop, is_stopped = asyncio.new_event_loop(), asyncio.Event(), False
 
         def run() -> T:
@@ -113,7 +113,7 @@ class Notebook(Host):
     def generating(self) -> AbstractContextManager[GenerationListener]:
         return generation_progress(stderr())
 
-    # --- results: what the functions return needs no showing -------------------------------------------------
+    # --- results: values that the functions return are not printed -------------------------------------------
 
     def say(self, text: str) -> None:
         print(printable(text), file=sys.stderr)
@@ -135,15 +135,15 @@ class Notebook(Host):
 
 
 class _Handle(Protocol):
-    """What IPython gives for something displayed that is to change."""
+    """IPython's handle for updating a displayed object."""
 
     def update(self, shown: object) -> None: ...
 
 
 class LiveTable(NullListener):
-    """The runs that are followed, as one table below the cell, which changes in place.
+    """The followed runs as one table below the cell, updated in place.
 
-    `display` shows it for the first time, and returns what updates it.
+    `display` shows it the first time, and returns the handle that updates it.
     """
 
     def __init__(self, ledger: Ledger, runs: Sequence[Run], display: Callable[[object], _Handle]) -> None:
@@ -166,7 +166,7 @@ class LiveTable(NullListener):
             self._draw()
 
     def sending(self, path: Path, sent: int | None, size: int) -> None:
-        """The run's state says that it is uploading."""
+        """Shows nothing: the run's state says that it is uploading."""
 
     def warned(self, text: str) -> None:
         print(f"Warning: {printable(text)}", file=sys.stderr)
@@ -181,7 +181,7 @@ class LiveTable(NullListener):
 
 
 def _jupyter_display() -> Callable[[object], _Handle] | None:
-    """Where a Jupyter kernel runs this, what displays an object below the cell; IPython is never loaded for it."""
+    """In a Jupyter kernel, the function that displays an object below the cell; never imports IPython for it."""
     ipython, display = sys.modules.get("IPython"), sys.modules.get("IPython.display")
     if ipython is None or display is None or not hasattr(ipython.get_ipython(), "kernel"):
         return None

@@ -1,4 +1,4 @@
-"""The values that a notebook gets: those of the package with a short `repr`, a table, and rows for a data frame."""
+"""The package's values for notebooks, with a short `repr`, a table, and rows for a data frame."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _WIDE = 10_000
 
 
 class _Shown:
-    """What a cell ends with is shown as a table; all texts in it are escaped."""
+    """A value that a cell shows as a table; all texts in it are escaped."""
 
     @classmethod
     def of(cls: type[Shown], value: Any) -> Shown:
-        """The same value, as a notebook shows it."""
+        """The same value as a notebook value."""
         return cls(**{each.name: getattr(value, each.name) for each in fields(value)})
 
     def tables(self) -> list[Table]:
-        """What `_repr_html_` shows, one below the other."""
+        """The tables that `_repr_html_` shows, one below the other."""
         return []
 
     def _repr_html_(self) -> str:
@@ -53,7 +53,7 @@ class _Shown:
 
 
 class Run(RecordedRun, _Shown):
-    """A run as it is recorded: `state`, `fine_tuned_model`, `cost_usd` and the other columns of the ledger."""
+    """A recorded run: `state`, `fine_tuned_model`, `cost_usd` and the other columns of the ledger."""
 
     def __repr__(self) -> str:
         model = f", {self.fine_tuned_model}" if self.fine_tuned_model else ""
@@ -68,7 +68,7 @@ class Run(RecordedRun, _Shown):
 
 
 class Sweep(sweeps.Overview, _Shown):
-    """A sweep as it stands: `ranking`, `best_model`, `trials`, `effects` and `suggestions`."""
+    """The current state of a sweep: `ranking`, `best_model`, `trials`, `effects` and `suggestions`."""
 
     def __repr__(self) -> str:
         best = f", best {self.best_model}" if self.best_model else ""
@@ -86,16 +86,16 @@ class Sweep(sweeps.Overview, _Shown):
 
 @dataclass(frozen=True, repr=False)
 class Plan(runs.Plan, _Shown):
-    """What submitting a job file would do and cost: `cost`, `training`, `validation`, `notices`, and in
-    `trained_before` the runs that were given the same content."""
+    """What submitting a job file would do and cost: `cost`, `training`, `validation`, `notices`, and
+    `trained_before`, the runs of the same content."""
 
     trained_before: tuple[Earlier, ...] = ()
     over_budget: str | None = None
-    """Why the budget would hold its run back."""
+    """Why the budget would stop its run from starting."""
 
     @classmethod
     def with_outlook(cls, plan: runs.Plan, outlook: Outlook) -> Plan:
-        """The plan, with what the records say of it."""
+        """The plan, completed from the records."""
         return replace(cls.of(plan), trained_before=outlook.earlier, over_budget=outlook.held)
 
     def __repr__(self) -> str:
@@ -114,13 +114,13 @@ class Plan(runs.Plan, _Shown):
 @dataclass(frozen=True, repr=False)
 class SweepPlan(sweep_plans.SweepPlan, _Shown):
     """What submitting a job file with `[sweep]` would do and cost: `trials`, `cost_usd`, and `trained_before`, the
-    trials whose content other runs were given, each with such a run."""
+    trials whose content other runs trained, each with such a run."""
 
     trained_before: tuple[tuple[PlannedTrial, Earlier], ...] = ()
 
     @classmethod
     def with_changes(cls, plan: sweep_plans.SweepPlan, changes: Changes) -> SweepPlan:
-        """The plan, with what the records say of its trials."""
+        """The plan, completed from the records of its trials."""
         return replace(cls.of(plan), trained_before=changes.earlier)
 
     def __repr__(self) -> str:
@@ -134,7 +134,7 @@ class SweepPlan(sweep_plans.SweepPlan, _Shown):
         return [table, *_before_table([(planned.name, each) for planned, each in self.trained_before])]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """A row for each trial that is known now, with each parameter in a column."""
+        """A row for each trial known so far, with each parameter in a column."""
         return [_flat(trial) for trial in sweep_plan_object(self)["trials"]]
 
 
@@ -146,7 +146,7 @@ class Results(evaluation.Results, _Shown):
         return f"<Results of {self.evaluation.name}, {plural(self.cases, 'case')}: {found}>"
 
     def _repr_html_(self) -> str:
-        """The verdict and its table; everything else can be unfolded."""
+        """The verdict and its table; all other tables can be unfolded."""
         first, *others = [table.to_html() for table in self.tables()]
         notes = [REHEARSAL] if self.evaluation.endpoint_type == "local" else []
         said = "".join(f"<p>{escape(printable(line))}</p>" for line in (*verdict_lines(self), *notes))
@@ -165,7 +165,7 @@ class Results(evaluation.Results, _Shown):
 
 
 class Generated(generation.Outcome, _Shown):
-    """What a generation of training data came to: `examples`, `drops`, and its files in `spec.outputs`."""
+    """The outcome of generating training data: `examples`, `drops`, and its files in `spec.outputs`."""
 
     def __repr__(self) -> str:
         waits = f", {self.waits}" if self.waits else ""
@@ -187,7 +187,7 @@ def _before(earlier: Earlier) -> str:
 
 
 def _before_table(found: Sequence[tuple[str, Earlier]]) -> list[Table]:
-    """Runs of the same content, each after what it is to the plan; no table where there are none."""
+    """Runs of the same content, each with its relation to the plan; no table if there are none."""
     rows = [row(subject, printable(each.sentence)) for subject, each in found]
     return [Table([Column("what"), Column("was")], rows, title="Trained before")] if rows else []
 
