@@ -1,4 +1,4 @@
-"""One model against another, metric by metric, and what that proves."""
+"""One model compared with another, metric by metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.reports.text import print_wrapped, printable
 
 
 def print_comparisons(title: str, first: str, comparisons: Sequence[MetricComparison], console: Console) -> None:
-    """What was compared and how, the table, and what to know of it."""
+    """Print the title, the method, the table and its notes."""
     console.print(printable(title), style="bold", soft_wrap=True)
     print_wrapped(method(comparisons), console, indent="", hanging="")
     console.print(comparisons_table(first, comparisons))
@@ -27,14 +27,14 @@ def print_comparisons(title: str, first: str, comparisons: Sequence[MetricCompar
 
 
 def method(comparisons: Sequence[MetricComparison]) -> str:
-    """How the numbers of these comparisons are made."""
+    """The statistical methods of these comparisons."""
     several = max((each.of for each in comparisons), default=1)
-    holm = f"; p after Holm, for {several} comparisons" if several > 1 else ""
-    return f"exact McNemar test, paired bootstrap 95 % interval in points{holm}"
+    holm = f"; p Holm-adjusted for {several} comparisons" if several > 1 else ""
+    return f"exact McNemar test, paired bootstrap 95 % CI in points{holm}"
 
 
 def too_few(comparisons: Sequence[MetricComparison]) -> str:
-    """Why some of these comparisons could not come to anything; "" where all could."""
+    """Why some of these comparisons could not be established; "" if all could."""
     fewest = fewest_changes()
     comparisons = [each for each in comparisons if METRICS[each.measure].in_tables]
     if not any(0 < _changed(each) < fewest and not each.is_established for each in comparisons):
@@ -43,10 +43,10 @@ def too_few(comparisons: Sequence[MetricComparison]) -> str:
 
 
 def comparisons_table(first: str, comparisons: Sequence[MetricComparison], *, is_short: bool = False) -> Table:
-    """A row for each measure; of several models or variants a row each, under the name of the measure.
+    """A row for each metric; with several models or variants, a row for each under the name of the metric.
 
-    `first` heads the column of the model that the others are compared with. `is_short` has shares in place of
-    counts, and no p-values.
+    `first` heads the column of the model that the others are compared with. With `is_short`, the table has shares
+    instead of counts, and no p-values.
     """
     comparisons = [each for each in comparisons if METRICS[each.measure].in_tables]
     several = len({(each.label, each.variant) for each in comparisons}) > 1
@@ -54,7 +54,7 @@ def comparisons_table(first: str, comparisons: Sequence[MetricComparison], *, is
     second = "second" if first == "first" else printable(labels.pop()) if len(labels) == 1 else "model"
     difference = "difference, 95 % CI" if is_short else "difference"
     columns = [
-        Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may break: no figure is cut off
+        Column("", "model" if several else "measure", Fit.FOLD, least_width=12),  # may wrap: no number is cut off
         *(Column(heading, fit=Fit.LINE, is_number=is_short) for heading in (first, second)),
         Column(difference, "difference", Fit.LINE),
         *([] if is_short else [Column("p", fit=Fit.LINE)]),
@@ -94,7 +94,7 @@ def comparison_object(each: MetricComparison) -> dict[str, Any]:
 
 
 def verdict(each: MetricComparison) -> Cell:
-    """Better, worse, or that nothing is known."""
+    """Better, worse, no difference, or not established."""
     if not each.has_changes:
         return Cell("no difference")
     if not each.is_established:
@@ -103,12 +103,12 @@ def verdict(each: MetricComparison) -> Cell:
 
 
 def p_shown_short(p_value: float) -> str:
-    """A p-value where there is little room: `0.013`, `<0.0001`."""
+    """A p-value in short: `0.013`, `<0.0001`."""
     return p_shown(p_value).replace("below ", "<")
 
 
 def _compared(each: MetricComparison, among: Sequence[MetricComparison]) -> str:
-    """The label and the variant, as far as they tell these comparisons apart."""
+    """The label and the variant, where they differ between these comparisons."""
     labels, variants = {each.label for each in among}, {each.variant for each in among}
     parts = [*([each.label] if len(labels) > 1 else []), *([each.variant] if len(variants) > 1 else [])]
     return printable(" ".join(parts))
@@ -143,7 +143,7 @@ def _changed(each: MetricComparison) -> int:
 
 
 def share(found: Proportion) -> str:
-    """`22 of 27, 81 % (63-92)`: the interval in per cent too."""
+    """`22 of 27, 81 % (63-92)`, with the interval in per cent."""
     if found.interval is None:
         return "–"
     low, high = found.interval.low * 100, found.interval.high * 100
@@ -151,14 +151,14 @@ def share(found: Proportion) -> str:
 
 
 def share_cell(found: Proportion, *, has_interval: bool = True) -> Number:
-    """As `share` says it, or only as `22 of 27`; the share, 0..1, for programs."""
+    """In the form of `share`, or only `22 of 27`; programs get the share, 0..1."""
     plain = f"{found.successes} of {found.count}" if found.count else "–"
     value = found.interval.value if found.interval else None
     return Number(share(found) if has_interval else plain, value=value)
 
 
 def share_object(found: Proportion) -> dict[str, Any]:
-    """A share with its 95 % interval; None where nothing was counted."""
+    """A share with its 95 % CI; None if nothing was counted."""
     interval = found.interval
     return {
         "count": found.successes,

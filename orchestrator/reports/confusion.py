@@ -1,4 +1,4 @@
-"""Which tools were called in place of which."""
+"""Which tools were called instead of the expected ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_SHOWN = 40
 
 
 def confusion_table(results: Results) -> Table:
-    """A row for each pair of tools that was mixed up, the most frequent first; a column for each model."""
+    """A row for each pair of confused tools, the most frequent first; a column for each model."""
     several = len(results.evaluation.settings["variants"]) > 1
     labels = (f"{series.label} {series.variant}" if several else series.label for series in results.series)
     columns = [
@@ -24,7 +24,7 @@ def confusion_table(results: Results) -> Table:
     ordered = sorted(mixed, key=lambda pair: -max(each.get(pair, 0) for each in counted))
     rows = [pair_row(pair, [each.get(pair, 0) for each in counted]) for pair in ordered[:MOST_SHOWN]]
     left = len(ordered) - MOST_SHOWN
-    notes = [f"… and {left:,} pairs more, which are rarer (--json has them)"] if left > 0 else []
+    notes = [f"… and {left:,} rarer pairs (--json has them)"] if left > 0 else []
     return Table(columns, rows, "Tools mixed up", notes)
 
 

@@ -28,7 +28,7 @@ def run_ending(run: Run) -> str:
 
 
 def sweep_ending(found: Overview) -> Iterator[str]:
-    """What a sweep still waits for, or why it has no result; nothing if it has a best model."""
+    """The trials that a sweep still waits for, or the reason it has no result; empty if it has a best model."""
     waiting = [record for record in found.trials if record.result.state is TrialState.ACTIVE]
     for record in waiting[:1]:
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
@@ -41,7 +41,7 @@ def sweep_ending(found: Overview) -> Iterator[str]:
 
 
 def deployment_ending(settled: Deployment, config: EndpointConfig) -> str | None:
-    """How to call it and what it costs, that it is being created, or why it failed; None if it was removed."""
+    """How to call it and what it costs, that it is being created, or the reason it failed; None if removed."""
     if settled.state == "deployed":
         return answering_line(settled, config)
     if settled.state == "failed":

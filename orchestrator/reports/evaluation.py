@@ -1,4 +1,4 @@
-"""What `evaluate` prints of its results: the verdict first, the details on request."""
+"""The results that `evaluate` prints: the verdict first, the details on request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from orchestrator.reports.text import money, plural, print_wrapped, printable, s
 from orchestrator.reports.verdict import headline, verdict_lines
 from orchestrator.store.evaluations import Evaluation
 
-REHEARSAL = "Rehearsal: a tiny local model answered; the numbers say nothing about others."
+REHEARSAL = "Rehearsal: a tiny local model answered; the numbers say nothing about other models."
 LEVELS = "exact: same JSON; typed: same by schema; lenient: ignores case and punctuation"
-F1 = "F1: right arguments, balanced over those expected and those given; 1.00 is best"
-_BY_TOOL = "By expected tool: answers right"
+F1 = "F1: harmonic mean of argument precision and recall; 1.00 is best"
+_BY_TOOL = "By expected tool: right answers"
 _TOOLS_SHOWN = 30
 _COLUMNS_SHOWN = 6
 _SIDE_BY_SIDE = 3
@@ -28,9 +28,9 @@ _MISTAKES_SHOWN = 6
 
 
 def print_results(results: Results, console: Console, *, details: bool = False, more: str = "--details") -> None:
-    """The verdict and the table that supports it; with `details` every other table.
+    """Print the verdict and its table; with `details`, every other table too.
 
-    `more` is what shows the details.
+    `more` is the option or key that shows the details.
     """
     _print_verdict(results, console)
     table = supporting_table(results)
@@ -48,8 +48,8 @@ def print_results(results: Results, console: Console, *, details: bool = False, 
 
 
 def supporting_table(results: Results) -> Table:
-    """The one table that the verdict stands on: each metric against the base; of several models or variants the
-    headline metric alone; without a base the metrics of each model."""
+    """The table behind the verdict: each metric against the base; only the headline metric if there are several
+    models or variants; without a base, the metrics of each model."""
     found = _supporting(results)
     if not found:
         return accuracy_table(results)
@@ -76,13 +76,13 @@ def _print_details(results: Results, console: Console) -> None:
 
 
 def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
-    """For the endpoint we ship: that its numbers are a rehearsal's."""
+    """For the shipped `local` endpoint, say that its numbers are a rehearsal's."""
     if evaluation.endpoint_type == "local":
         print_wrapped(REHEARSAL, console, indent="", hanging="")
 
 
 def accuracy_table(results: Results) -> Table:
-    """A row for each model in a variant: how often it is right, by each measure."""
+    """A row for each model in a variant: its value of each metric."""
     measures = [each for name, each in METRICS.items() if each.in_tables and name != "schema_validity"]
     rows = [
         row(*_who(results, series), *(share_cell(measure.of(series.all)) for measure in measures))
@@ -93,7 +93,7 @@ def accuracy_table(results: Results) -> Table:
 
 
 def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]:
-    """The further tables; `is_wide` where there is room for every tool."""
+    """The further tables; with `is_wide` there is room for every tool."""
     yield _decisions(results)
     yield _calls(results)
     yield _tokens(results)
@@ -106,18 +106,18 @@ def result_tables(results: Results, *, is_wide: bool = False) -> Iterator[Table]
 
 
 def _print_verdict(results: Results, console: Console) -> None:
-    """What was found, and what to know before it is believed."""
+    """The verdict, and warnings about it."""
     for line in verdict_lines(results):
         print_wrapped(line, console, indent="", hanging="  ", style="bold")
     print_rehearsal(results.evaluation, console)
     if errors := sum(series.all.api_errors for series in results.series):
-        text = f"{plural(errors, 'question')} got no answer and are in no figure; the same command asks them again."
+        text = f"{plural(errors, 'question')} got no answer and are in no metric; the same command asks them again."
         first = f" The first: {printable(results.why_unanswered)}" if results.why_unanswered else ""
         print_wrapped(f"{text}{first}", console, indent="", hanging="", style="yellow")
 
 
 def _print_subject(results: Results, console: Console) -> None:
-    """Which models, on which cases."""
+    """Print which models were asked which cases."""
     found = results.evaluation
     labels = {series.model: series.label for series in results.series if series.label != series.model}
     width = max(map(len, labels.values()), default=0)
@@ -134,7 +134,7 @@ _DECISIONS = {
     Decision.WRONG_TOOL: "wrong tool",
     Decision.DID_NOT_ACT: "missed calls",
     Decision.ACTED_NEEDLESSLY: "unnecessary calls",
-    Decision.RIGHTLY_DID_NOT_ACT: "rightly no call",
+    Decision.RIGHTLY_DID_NOT_ACT: "right, no call",
 }
 
 
@@ -157,7 +157,7 @@ def _calls(results: Results) -> Table:
         rows.append(row(*_who(results, series), *shares, f1, *made))
     levels = (f"right, {level}" for level in Level)
     columns = _columns(results, *levels, "F1", "unknown tool", "unknown argument", "schema valid")
-    return Table(columns, rows, "How the calls are made", [LEVELS, F1])
+    return Table(columns, rows, "Tool calls", [LEVELS, F1])
 
 
 def _tokens(results: Results) -> Table:
@@ -189,7 +189,7 @@ def _slices(results: Results) -> Table:
         row(*_who(results, series), *(_of_group(series.slices.get(name)) for name in names))
         for series in (results.series if names else ())
     ]
-    return Table(_columns(results, *map(printable, names)), rows, "By slice: answers right")
+    return Table(_columns(results, *map(printable, names)), rows, "By slice: right answers")
 
 
 def _of_group(found: Metrics | None) -> Number:
@@ -197,13 +197,13 @@ def _of_group(found: Metrics | None) -> Number:
 
 
 def _tools(results: Results) -> Table:
-    """The tools that fare worst first: a row each, or with many models a column each."""
+    """The worst tools first: a row for each, or with many models a column for each."""
     is_narrow = len(results.series) <= _SIDE_BY_SIDE
     return (_by_row if is_narrow else _by_column)(results, _worst_first(results))
 
 
 def _worst_first(results: Results) -> list[str]:
-    """The tools by the shares of the last model; with many models, of all."""
+    """The tools ordered by the last model's share of right answers; with many models, by all."""
     judges = results.series[-1:] if len(results.series) <= _SIDE_BY_SIDE else results.series
     return sorted(results.series[-1].tools, key=lambda name: sum(_value(each.tools.get(name)) for each in judges))
 
@@ -234,7 +234,7 @@ def _of_tool(series: Series, name: str) -> Number:
 
 
 def _left_out(left: int) -> list[str]:
-    return [f"… and {left} tools more, which fare no worse (--json has them)"] if left > 0 else []
+    return [f"… and {left} more tools, none worse (--json has them)"] if left > 0 else []
 
 
 def _value(found: Metrics | None) -> float:
@@ -266,6 +266,6 @@ def _who(results: Results, series: Series) -> list[str]:
 
 
 def _columns(results: Results, *numbers: str) -> list[Column]:
-    """Those that say who, then columns of numbers under these headings."""
+    """Columns for model and variant, then columns of numbers under these headings."""
     who = [Column("", "model", Fit.LINE), *([Column("variant", fit=Fit.LINE)] if _has_variants(results) else [])]
     return [*who, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]

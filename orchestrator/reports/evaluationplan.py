@@ -1,4 +1,4 @@
-"""What `evaluate` prints before it asks."""
+"""The plan that `evaluate` prints before it asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.reports.text import count, money, plural, printable
 
 
 def print_evaluation_plan(plan: Plan, console: Console) -> None:
-    """Whom, what and how often is asked, how much of it is answered already, and what the rest may cost."""
+    """Print the models, cases and questions, how many are already answered, and what the rest may cost."""
     console.print(f"Evaluation: {printable(plan.subject.name)} on {plan.config.name}", style="bold")
     console.print(facts(_facts(plan)))
     for warning in plan.warnings:
@@ -49,7 +49,7 @@ def _questions(plan: Plan) -> str:
 
 
 def _batched(plan: Plan) -> str:
-    """How they are asked, and what is under way already."""
+    """Whether they are asked in a batch, and how many are under way."""
     how = " in a batch" if plan.in_batches and plan.missing else ""
     waiting = sum(plan.under_way.values())
     return f"{how}, {count(waiting)} under way in {', '.join(sorted(plan.under_way))}" if waiting else how

@@ -1,4 +1,4 @@
-"""The figures of an evaluation for programs: `--json`, `--csv` and data frames.
+"""The metrics of an evaluation for programs: `--json`, `--csv` and data frames.
 
 Shares are between 0 and 1, times in seconds.
 """
@@ -25,7 +25,7 @@ from orchestrator.reports.wronganswers import wrong_answers_objects
 def results_object(
     results: Results, ownership: Ownership | None = None, wrong: Sequence[WrongAnswers] | None = None
 ) -> dict[str, Any]:
-    """What `evaluate --json` prints."""
+    """The object that `evaluate --json` prints."""
     found = results.evaluation
     return {
         "evaluation": found.id,
@@ -56,7 +56,7 @@ def results_csv(results: Results, ownership: Ownership | None = None) -> str:
 
 
 def series_object(series: Series) -> dict[str, Any]:
-    """One model in one variant: all its figures."""
+    """All metrics of one model in one variant."""
     return {
         "model": series.model,
         "label": series.label,
@@ -69,7 +69,7 @@ def series_object(series: Series) -> dict[str, Any]:
 
 
 def figures_object(found: Metrics) -> dict[str, Any]:
-    """All figures of one group of answers."""
+    """All metrics of one group of answers."""
     return {
         "answers": found.answers,
         "api_errors": found.api_errors,

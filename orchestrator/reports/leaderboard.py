@@ -22,7 +22,7 @@ _COLUMNS: tuple[ScoreName, ...] = ("call_accuracy", "rejection_recall", "over_re
 
 
 def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -> None:
-    """One file's models, the best first by `metric`, each by its newest evaluation."""
+    """Print one file's models by `metric`, the best first, each with its newest evaluation."""
     cases = f": {plural(board.cases, 'case')}" if board.cases else ""
     title = METRICS[metric].title if metric in METRICS else "argument F1"
     head = f"{shown_path(board.file_path)}{cases}, ranked by {title} (sha256 {board.file_sha256[:8]})"
@@ -32,14 +32,14 @@ def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -
         console.print(places_table(board, metric, console.width))
     _print_others(board, console)
     for model in board.removed:
-        text = printable(f"Removed: {model}. To bring it back: ftorch leaderboard --restore {model}")
+        text = printable(f"Removed: {model}. To restore it: ftorch leaderboard --restore {model}")
         console.print(text, style="dim", soft_wrap=True)
     console.print()
 
 
 def places_table(board: Leaderboard, metric: ScoreName, width: int | None = None) -> Table:
-    """A row for each model, by its rank. Of the figures as many are shown as fit beside the models' names in
-    `width` columns of a terminal; all of them without one."""
+    """A row for each model, by rank. With `width`, only the columns that fit a terminal of this many characters
+    are shown."""
     columns = _columns(board, metric)
     if width is not None and len(_fitting(columns, width)) < _TELLING:
         columns = _columns(board, metric, variant_below=True)
@@ -53,12 +53,12 @@ _Shown = tuple[Column, list[Cell]]
 _ALWAYS = 3
 """Rank, model and metric."""
 _TELLING = 5
-"""With the p-value and the prompt tokens."""
+"""Also the p-value and the prompt tokens."""
 _GAP = 2
 
 
 def _columns(board: Leaderboard, metric: ScoreName, *, variant_below: bool = False) -> list[_Shown]:
-    """All columns, the most telling first; variants on a line of their own where there is little room."""
+    """All columns, the most important first; with `variant_below`, variants are on a separate line."""
     places = board.places
     others = [name for name in _COLUMNS if name != metric]
     names = [Cell(_named(place.series, "\n  " if variant_below else "")) for place in places]
@@ -76,7 +76,7 @@ def _columns(board: Leaderboard, metric: ScoreName, *, variant_below: bool = Fal
 
 
 def _fitting(columns: Sequence[_Shown], width: int) -> list[_Shown]:
-    """As many of the columns, from the left, as a terminal of this width has room for."""
+    """The columns, from the left, that fit a terminal of this width."""
     kept = list(columns[:_ALWAYS])
     left = width - sum(map(_width, kept)) - _GAP * (len(kept) - 1)
     for each in columns[_ALWAYS:]:
@@ -104,7 +104,7 @@ def _number(heading: str, key: str) -> Column:
 
 
 def _named(series: Series, between: str) -> str:
-    """As `compare` takes it."""
+    """In the form that `compare` takes."""
     model = printable(series.model)
     return model if series.variant == "full" else f"{model}{between}@{series.variant}"
 
@@ -183,7 +183,7 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
 
 
 def _print_others(board: Leaderboard, console: Console) -> None:
-    """What was asked the same and can't be ranked among these."""
+    """Print the models that were asked the same file but can't be ranked with these."""
     if not board.scored_otherwise:
         return
     text = printable(f"Ranked: {board.conditions}. Scored by other rules, so not ranked:")
@@ -191,4 +191,4 @@ def _print_others(board: Leaderboard, console: Console) -> None:
     for other in board.scored_otherwise:
         variants = ", ".join(other.variants)
         console.print(printable(f"–  {other.model} ({variants}): {other.conditions}"), soft_wrap=True)
-        console.print(printable(f"   to rank it, without asking: {other.command}"), soft_wrap=True)
+        console.print(printable(f"   to rank it without asking again: {other.command}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The cost of ownership as tables: what a request costs and what is fixed, then a month by requests a day."""
+"""The cost of ownership as tables: cost per request and fixed costs, then a month by requests per day."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from orchestrator.reports.comparison import share_cell
 from orchestrator.reports.table import Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import money, plural, print_wrapped, printable
 
-_PARTS = "What a request costs, and what is paid without any"
-_MONTHS = f"US dollars a month of {DAYS_A_MONTH} days, by requests a day"
+_PARTS = "Cost of requests, and fixed cost"
+_MONTHS = f"US dollars per {DAYS_A_MONTH}-day month, by requests per day"
 
 
 def print_ownership(ownership: Ownership, console: Console) -> None:
-    """What base and tuned models cost, and from how many requests a day on a tuned one is cheaper."""
+    """Print the cost of base and tuned models, and the requests per day from which a tuned one is cheaper."""
     console.print()
     console.print("Cost of ownership", style="bold")
     for sentence in basis(ownership):
@@ -35,29 +35,28 @@ def print_ownership(ownership: Ownership, console: Console) -> None:
 
 
 def basis(ownership: Ownership) -> Iterator[str]:
-    """What is assumed, in sentences."""
+    """The assumptions, in sentences."""
     days = plural(ownership.terms.life_days, "day")
     yield (
-        f"Tokens as measured here, list prices of {printable(ownership.priced_as)}, training spread over {days} "
-        "of use."
+        f"Tokens as measured, list prices of {printable(ownership.priced_as)}, training spread over {days} of use."
     )
     if ownership.stands_in:
         yield (
-            "These are not the prices of the endpoint that answered: tokens are its own, prices are borrowed. Read "
-            "the table as a rehearsal."
+            "The tokens were measured on another endpoint than the one these prices are from. Read the table as a "
+            "rehearsal."
         )
 
 
 def parts_table(ownership: Ownership) -> Table:
-    """A row for each model in a variant: how often it is right, its tokens, and the parts of its price."""
+    """A row for each model in a variant: its accuracy, its tokens, and the parts of its cost."""
     metric = METRICS.get(ownership.metric)  # type: ignore[call-overload]
     quality = metric.title if metric else "argument F1"
-    columns = _columns(quality, "prompt", "answer", "1,000 calls", "training", "hosting a month")
+    columns = _columns(quality, "prompt", "answer", "1,000 calls", "training", "hosting per month")
     return Table(columns, [_parts(ownership, option) for option in ownership.options], _PARTS)
 
 
 def months_table(ownership: Ownership) -> Table:
-    """A row for each model in a variant: a month at each number of requests a day, and where it becomes cheaper."""
+    """A row for each model in a variant: the monthly cost by requests per day, and where it becomes cheaper."""
     requests = ownership.terms.requests_per_day
     cheaper = Column("cheaper than the base", fit=Fit.LINE, is_number=True)
     rows = [row(*_who(base), *_months(ownership, base, requests), "") for base in ownership.bases]
@@ -68,10 +67,10 @@ def months_table(ownership: Ownership) -> Table:
 
 
 def notes(ownership: Ownership) -> Iterator[str]:
-    """What to know of the figures: where training costs and prices come from, and what may make them wrong."""
+    """Notes on the figures: the sources of training costs and prices, and what may make them wrong."""
     for owned in ownership.owned:
         if owned.break_even.cheaper is Cheaper.UNKNOWN:
-            yield f"{named(owned.option)}: unknown is not nothing. {_what_is_unknown(owned)}"
+            yield f"{named(owned.option)}: the cost is incomplete. {_what_is_unknown(owned)}"
     yield from _trainings(ownership)
     yield from ownership.notes
 
@@ -82,15 +81,15 @@ def named(option: Option) -> str:
 
 
 def amount(usd: float | None) -> str:
-    """Without cents where they say nothing."""
+    """Without cents from $100."""
     return f"${usd:,.0f}" if usd is not None and usd >= 100 else money(usd)
 
 
 def turning_point(found: BreakEven) -> str:
-    """`from 1,235 a day`, or the word."""
+    """`from 1,235 per day`, or the word."""
     if found.requests_per_day is None:
         return found.cheaper
-    return f"from {math.floor(found.requests_per_day) + 1:,} a day"
+    return f"from {math.floor(found.requests_per_day) + 1:,} per day"
 
 
 # --- cells -------------------------------------------------------------------------------------------------
@@ -169,14 +168,14 @@ def _what_is_unknown(owned: Owned) -> str:
         *(["its training cost"] if owned.option.training and owned.option.training.usd is None else []),
         *(["the price of hosting it"] if owned.option.hosting_per_day is None else []),
     ]
-    return f"Not known: {', '.join(missing)}."
+    return f"Unknown: {', '.join(missing)}."
 
 
-# --- The cost of ownership for programs: an object, or the cells that it adds to a row ------------------------
+# --- The cost of ownership for programs: an object, or further cells of a row ---------------------------------
 
 
 def ownership_object(ownership: Ownership) -> dict[str, Any]:
-    """What stands under `cost_of_ownership`; US dollars, None where they are unknown."""
+    """The value of `cost_of_ownership`; US dollars, None if unknown."""
     return {
         "priced_as": ownership.priced_as,
         "prices_are_borrowed": ownership.stands_in,
@@ -189,7 +188,7 @@ def ownership_object(ownership: Ownership) -> dict[str, Any]:
 
 
 def ownership_cells(ownership: Ownership, series: Series) -> dict[str, Any]:
-    """The same for one series as columns of a row; empty cells where the series is not compared."""
+    """The same for one series as columns of a row; empty cells if the series is not compared."""
     requests = ownership.terms.requests_per_day
     names = [f"usd_per_month_at_{number}" for number in requests]
     cells: dict[str, Any] = dict.fromkeys((*names, "cheaper_than_base", "break_even_requests_per_day"))

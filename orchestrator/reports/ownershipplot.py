@@ -1,4 +1,4 @@
-"""The cost of ownership as a drawing: a month in US dollars over requests a day, both in powers of ten."""
+"""The cost of ownership as a plot: US dollars per month over requests per day, both on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Told apart by people who see few colours too: M. Okabe and K. Ito, "Color Universal Design", 2008."""
+"""Distinguishable with colour blindness: M. Okabe and K. Ito, "Color Universal Design", 2008."""
 _DASHES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _INK = "#5a6472"
-"""Of axes and words, and of nothing else, so that a page can put its own colour in its place."""
+"""The colour of axes and text only, so that a page can replace it."""
 _POINTS = 60
 _SHORT = 1.5
-"""An axis of fewer powers of ten has more numbers on it."""
+"""An axis with fewer powers of ten gets more labels."""
 
 
 def is_installed() -> bool:
-    """Whether matplotlib is there to draw with."""
+    """Whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
@@ -42,7 +42,7 @@ def require_matplotlib() -> None:
 
 
 def save_plot(ownership: Ownership, path: Path) -> None:
-    """Draw into an SVG or PNG file, by the ending of its name; a file of that name is replaced.
+    """Save the plot as SVG or PNG, by the file's extension; an existing file is replaced.
 
     Raises MatplotlibMissing and OutputUnwritable.
     """
@@ -52,7 +52,7 @@ def save_plot(ownership: Ownership, path: Path) -> None:
 
 
 def inline_svg(ownership: Ownership) -> str:
-    """The drawing as an SVG element in the text colour of the page around it. Raises MatplotlibMissing."""
+    """The plot as an SVG element in the text colour of the surrounding page. Raises MatplotlibMissing."""
     text = _written(ownership, "svg", on_white=False).decode()
     return text[text.index("<svg") :].replace(_INK, "currentColor")
 
@@ -63,10 +63,10 @@ def _written(ownership: Ownership, kind: str, *, on_white: bool) -> bytes:
 
     stream = io.BytesIO()
     with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcParams["svg.fonttype"] = "none"  # words stay words: found by a search, and read out
-        matplotlib.rcParams["svg.hashsalt"] = "ftorch"  # the same drawing has the same bytes
-        matplotlib.rcParams["text.parse_math"] = False  # a dollar sign in a model's name begins no formula
-        warnings.simplefilter("ignore")  # of letters that the font lacks: a box stands for them
+        matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: searchable, and readable by screen readers
+        matplotlib.rcParams["svg.hashsalt"] = "ftorch"  # the same plot has the same bytes
+        matplotlib.rcParams["text.parse_math"] = False  # a dollar sign in a model's name starts no formula
+        warnings.simplefilter("ignore")  # about missing glyphs: they are drawn as boxes
         metadata = {"Date": None} if kind == "svg" else {}
         figure = _figure(ownership)
         figure.savefig(stream, format=kind, dpi=160, transparent=not on_white, metadata=metadata)
@@ -80,8 +80,8 @@ def _figure(ownership: Ownership) -> Figure:
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("requests a day")
-    axes.set_ylabel("US dollars a month")
+    axes.set_xlabel("requests per day")
+    axes.set_ylabel("US dollars per month")
     days = plural(ownership.terms.life_days, "day")
     axes.set_title(f"Prices of {ownership.priced_as}, training spread over {days}", color=_INK, fontsize="medium")
     for number, option in enumerate(ownership.options):
@@ -98,7 +98,7 @@ def _draw(axes: Axes, ownership: Ownership, option: Option, number: int, *, is_b
         axes.plot(
             [x for x, _ in known],
             [usd for _, usd in known],
-            label=f" {named(option)}",  # a name that begins with an underscore would be left out
+            label=f" {named(option)}",  # matplotlib leaves out labels that start with an underscore
             color=_COLOURS[number % len(_COLOURS)],
             linestyle="-" if is_base else _DASHES[number % len(_DASHES)],
             linewidth=2.5 if is_base else 1.8,
@@ -132,7 +132,7 @@ def _finish(axes: Axes) -> None:
 
 
 def _range(ownership: Ownership) -> tuple[float, float]:
-    """Requests a day: those that were named, and what is needed to see the turning points, within reason."""
+    """The range of requests per day: the requested ones, extended within limits to show the break-even points."""
     named_ones = ownership.terms.requests_per_day
     low, high = min(named_ones), max(named_ones)
     turns = [each.break_even.requests_per_day for each in ownership.owned]

@@ -1,4 +1,4 @@
-"""A sweep as it stands, for `sweep show`, and in short for the end of `submit`."""
+"""The state of a sweep, for `sweep show`, and in short for the end of `submit`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _SHOWN_TRIALS = 5
 def print_overview(
     overview: Overview, config: EndpointConfig | None, console: Console, *, show_all: bool = False
 ) -> None:
-    """Everything about a sweep: ranking, effects, what is not ranked, and what to try next; the
-    beginning of long lists, unless `show_all`. `config` is its endpoint; None if that is no longer configured."""
+    """Print everything about a sweep: ranking, effects, unranked trials, and what to try next. Long lists are cut
+    unless `show_all`. `config` is its endpoint; None if that is no longer configured."""
     _print_heading(overview, console)
     print_ranking(overview.ranking, overview.settings, console, None if show_all else SHOWN_POINTS)
     _print_best(overview, console)
@@ -52,7 +52,7 @@ def print_overview(
 
 
 def print_outcome(overview: Overview, console: Console) -> None:
-    """How a sweep that was followed ended: its best points, and where to see the rest."""
+    """Print how a followed sweep ended: its best points, and the command that shows the rest."""
     console.print(f"sweep {printable(overview.sweep.name)}: {standing(overview)}", style="bold")
     print_ranking(overview.ranking, overview.settings, console, _SHOWN_AT_THE_END, title="")
     console.print(f"  details: ftorch sweep show {printable(overview.sweep.name)}", style="dim")
@@ -67,7 +67,7 @@ def standing(overview: Overview) -> str:
 
 
 def overview_object(overview: Overview) -> dict[str, Any]:
-    """What `sweep show --json` prints."""
+    """The object that `sweep show --json` prints."""
     sweep, settings, ranking = overview.sweep, overview.settings, overview.ranking
     return {
         "sweep": sweep.id,
@@ -92,7 +92,7 @@ def overview_object(overview: Overview) -> dict[str, Any]:
 
 
 def best_object(best: TrialResult) -> dict[str, Any]:
-    """What `sweep best --json` prints."""
+    """The object that `sweep best --json` prints."""
     score = best.score
     return {
         "model": score.model if score else None,
@@ -109,7 +109,7 @@ def best_object(best: TrialResult) -> dict[str, Any]:
 
 
 def _state(record: TrialRecord) -> str:
-    """The state of its run, or "pruned"."""
+    """The state of the trial's run, or "pruned"."""
     return "pruned" if record.result.state is TrialState.PRUNED else record.run.state
 
 
@@ -130,18 +130,18 @@ def _print_heading(overview: Overview, console: Console) -> None:
 
 
 def _cost(overview: Overview) -> str:
-    """From the trained tokens where they are known; estimated for trials that are running or were removed."""
+    """From the trained tokens if known; estimated for trials that are running or were removed."""
     runs = [record.run for record in (*overview.trials, *overview.removed)]
     paid = sum(run.cost_usd for run in runs if run.cost_usd is not None)
     open_runs = [run for run in runs if run.cost_usd is None and not run.is_over]
     expected = [run.estimated_cost_usd for run in open_runs]
     limit = overview.job.limits.max_cost_usd
-    held = f"; held to {money(limit)} (max_cost_usd)" if limit is not None else ""
+    held = f"; limited to {money(limit)} (max_cost_usd)" if limit is not None else ""
     if not open_runs:
         return f"{money(paid)}{held}"
     known = [usd for usd in expected if usd is not None]
     rest = money(sum(known)) if len(known) == len(expected) else "an unknown amount"
-    return f"{money(paid)}, and about {rest} for {plural(len(open_runs), 'trial')} not over{held}"
+    return f"{money(paid)}, and about {rest} for {plural(len(open_runs), 'unfinished trial')}{held}"
 
 
 def _print_best(overview: Overview, console: Console) -> None:

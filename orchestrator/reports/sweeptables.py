@@ -1,4 +1,4 @@
-"""Sweeps and their trials, a line each, as `status` shows them. Loads no job file."""
+"""Sweeps and their trials, one line each, for `status`. Loads no job file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> 
 
 
 def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
-    """Without its age where `now` is None."""
+    """Without its age if `now` is None."""
     sweep, counts = standing.sweep, standing.counts
     over, expected = trials_over(counts), trials_expected(sweep, counts)
     return row(
@@ -51,7 +51,7 @@ def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
 
 
 def sweeps_summary(total: int, shown: int) -> str:
-    """How to see more of a sweep, and the rest of them."""
+    """How to see more of a sweep, and the other sweeps."""
     rest = f"; the newest {shown} of {total:,} are shown, --all shows every one" if shown < total else ""
     return f"ftorch status NAME shows the trials of a sweep, ftorch sweep show NAME its ranking{rest}"
 
@@ -72,7 +72,7 @@ def sweep_object(standing: SweepStanding) -> dict[str, object]:
     }
 
 
-# --- What is said of a sweep in every report ------------------------------------------------------------------
+# --- Shared by all reports on sweeps --------------------------------------------------------------------------
 
 
 def bar(done: float, total: float) -> ProgressBar:
@@ -80,7 +80,7 @@ def bar(done: float, total: float) -> ProgressBar:
 
 
 def states(counts: Mapping[str, int], expected: int) -> str:
-    """`2 running, 4 succeeded, 3 pending`; trials that are still to be drawn count as such."""
+    """`2 running, 4 succeeded, 3 not drawn yet`."""
     known = [f"{counts[state]:,} {state}" for state in _ORDER if counts.get(state)]
     undrawn = expected - sum(counts.values())
     return ", ".join([*known, *([f"{undrawn:,} not drawn yet"] if undrawn else [])])
@@ -91,7 +91,7 @@ def trials_over(counts: Mapping[str, int]) -> int:
 
 
 def trials_expected(sweep: RecordedSweep, counts: Mapping[str, int]) -> int:
-    """How many trials there will be in all: tpe draws them as it goes, the other strategies all at once."""
+    """The total number of trials: tpe draws them one after another, the other strategies all at once."""
     known = sum(counts.values())
     return known if sweep.stopped_at is not None else max(known, sweep.trials)
 
@@ -100,7 +100,7 @@ def trials_expected(sweep: RecordedSweep, counts: Mapping[str, int]) -> int:
 
 
 _WIDE = 120
-"""From this many characters on there is room for model ids."""
+"""From this width there is room for model ids."""
 _SHOWN_REASONS = 5
 TrialRun = tuple[RecordedTrial, Run]
 
@@ -110,8 +110,8 @@ def trials_table(
 ) -> RenderableType:
     """One line for each trial: its parameters, its state, and its model id or the reason it waits.
 
-    Narrow terminals get the reasons below the table, each once. Of more than `limit` trials (None: no limit) those
-    at work come before those that are over.
+    On narrow terminals the reasons are below the table, each once. At most `limit` trials are shown (None: all),
+    running ones before finished ones.
     """
     shown = _worth_seeing(trials, limit)
     is_wide = width >= _WIDE
@@ -128,7 +128,7 @@ def trials_table(
 
 
 def _trial_row(trial: RecordedTrial, run: Run, metric: Metric | None, now: float | None) -> Row:
-    """Without its model or reason where `now` is None."""
+    """Without its model or reason if `now` is None."""
     return row(
         Number(str(trial.number), value=trial.number),
         printable(short(trial.parameters, trial.repeat)),

@@ -1,4 +1,4 @@
-"""What `compare` prints: one model against another, regressions first."""
+"""The comparison that `compare` prints: one model against another, regressions first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN_CASES = 20
 
 
 def print_model_comparison(comparison: ModelComparison, console: Console) -> None:
-    """The verdict, the measures, the cases that changed, and the tools that were mixed up."""
+    """Print the verdict, the metrics, the changed cases, and the tools that were mixed up."""
     if comparison.metrics:
         print_wrapped(f"{found_line(_headline(comparison), 'first')}.", console, indent="", style="bold")
     print_rehearsal(comparison.second.evaluation, console)
@@ -39,7 +39,7 @@ def print_model_comparison(comparison: ModelComparison, console: Console) -> Non
 
 
 def _headline(comparison: ModelComparison) -> MetricComparison:
-    """Call accuracy, or else the first metric that both were measured by."""
+    """Call accuracy, or else the first metric that both models have."""
     usual = (each for each in comparison.metrics if each.measure == "call_accuracy")
     return next(usual, comparison.metrics[0])
 
@@ -57,7 +57,7 @@ def _files(comparison: ModelComparison) -> Iterator[str]:
 
 
 def model_comparison_object(comparison: ModelComparison) -> dict[str, Any]:
-    """What `compare --json` prints."""
+    """The object that `compare --json` prints."""
     return {
         "first": _side(comparison.first),
         "second": _side(comparison.second),

@@ -1,4 +1,4 @@
-"""What `evaluate --show-wrong` prints."""
+"""The wrong answers that `evaluate --show-wrong` prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.reports.text import printable
 
 
 def print_wrong_answers(found: Sequence[WrongAnswers], console: Console) -> None:
-    """Each wrong answer as four lines: request, expected, got and reason."""
+    """Print each wrong answer as four lines: request, expected, got and reason."""
     several = len({each.series.variant for each in found}) > 1
     for wrong in found:
         variant = f" ({wrong.series.variant})" if several else ""

@@ -102,7 +102,7 @@ def test_months_and_turning_points_follow_from_tokens_and_prices(row: tuple[str,
     for requests, shown in zip((100, 1000, 10_000), months, strict=True):
         # Tokens are shown as whole numbers, so the last digits may differ.
         assert float(shown) == pytest.approx(DAYS_A_MONTH * (fixed + requests * own), rel=0.02)
-    turn = re.search(rf"^{label} +{variant} .* from (\d+) a day$", PAGE, flags=re.MULTILINE)
+    turn = re.search(rf"^{label} +{variant} .* from (\d+) per day$", PAGE, flags=re.MULTILINE)
     found = turning_point(row, price, fixed).requests_per_day
     assert found == (pytest.approx(int(turn[1]), rel=0.1) if turn else None)
 
@@ -120,5 +120,5 @@ def test_hosting_on_azure_costs_and_earns_what_the_page_says() -> None:
     assert f"{DAYS_A_MONTH * per_day:,.0f} USD per {DAYS_A_MONTH} days" in PAGE
     [row] = [row for row in ROWS if row[1] == "no-descriptions"]
     found = turning_point(row, price, per_day + TRAINING / LIFE_DAYS).requests_per_day
-    [shown] = re.findall(r"about ([\d,]+) requests a day", PAGE)
+    [shown] = re.findall(r"about ([\d,]+) requests per day", PAGE)
     assert found == pytest.approx(int(shown.replace(",", "")), rel=0.02)

@@ -25,7 +25,7 @@ def test_a_wait_is_a_line_once_and_says_until_when(monkeypatch: pytest.MonkeyPat
     shown = io.StringIO()
     polled = batch(state="waiting", remote_status="in_progress", reason="in_progress on the endpoint")
     with batch_progress(Console(file=shown, width=200)) as listener:
-        listener.changed(batch(reason="its file is there; asking for the batch"))
+        listener.changed(batch(reason="file uploaded; creating the batch"))
         listener.changed(batch())
         listener.changed(batch())
         listener.changed(batch(reason="another reason, at once"))
@@ -34,7 +34,7 @@ def test_a_wait_is_a_line_once_and_says_until_when(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
         listener.changed(replace(polled, reason="waiting for host: it is away"))
     assert shown.getvalue().splitlines() == [
-        "batch b1: 5 questions, creating: its file is there; asking for the batch",
+        "batch b1: 5 questions, creating: file uploaded; creating the batch",
         f"batch b1: {LIMIT}",
         "batch b1: 5 questions, waiting: in_progress on the endpoint",
         "batch b1: waiting for host: it is away",

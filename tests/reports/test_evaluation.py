@@ -81,7 +81,7 @@ def test_of_many_models_those_tools_come_first_that_fare_worst_with_all(
         console = screen(120)
         print_results(results_of(ledger, evaluation), console, details=True)
     lines = lines_of(console)
-    heading = lines[lines.index("By expected tool: answers right") + 1]
+    heading = lines[lines.index("By expected tool: right answers") + 1]
     assert heading.split() == ["land", "climb"]
 
 
@@ -99,7 +99,7 @@ def test_narrow_screens_break_headings_and_cut_nothing_off(home: Path, screen: S
         console = screen(80)
         print_results(results_of(ledger, evaluation), console, details=True)
     lines = lines_of(console)
-    table = lines[lines.index("By expected tool: answers right") :]
+    table = lines[lines.index("By expected tool: right answers") :]
     assert not any("…" in line for line in table[: table.index("")])
 
 

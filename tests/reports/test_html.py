@@ -95,7 +95,7 @@ def test_the_page_says_what_came_out_and_how_it_was_measured(ledger: Ledger) -> 
         "3 of 10, 30% (11-60)",
         "▲",
         "Cost of ownership",
-        "US dollars a month of 30 days, by requests a day",
+        "US dollars per 30-day month, by requests per day",
         "Tools mixed up",
         "Broken: 1 answer right with the base only",
         "Fixed: 7 answers right with this model only",
@@ -151,7 +151,7 @@ def test_without_matplotlib_the_page_has_all_but_the_drawing(
     page = Page(written(ledger, Terms((100,), 365, training_usd=3.0)))
     assert page.tags["svg"] == 0
     assert "pip install 'matplotlib>=" in page.text
-    assert "US dollars a month of 30 days" in page.text
+    assert "US dollars per 30-day month" in page.text
 
 
 def test_a_page_takes_the_place_of_the_one_before(ledger: Ledger, tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ def test_the_tables_fit_a_terminal_of_eighty_columns(
     lines = lines_of(console)
     assert not any("…" in line for line in lines)
     assert max(len(line) for line in lines if "http" not in line) <= 80
-    [row] = [line for line in lines if line.startswith("tuned  no-tools") and " a day" in line]
+    [row] = [line for line in lines if line.startswith("tuned  no-tools") and " per day" in line]
     # 30 dollars over 300 days; 264 against 432 millionths of a dollar a request.
-    assert row.split(maxsplit=6)[2:] == ["$3.79", "$10.92", "$82.20", "$795", "from 596 a day"]
+    assert row.split(maxsplit=6)[2:] == ["$3.79", "$10.92", "$82.20", "$795", "from 596 per day"]
     assert any(line.startswith("tuned  full") and line.endswith("never") for line in lines)
 
 
@@ -67,7 +67,7 @@ def test_unknown_is_a_word_and_its_reason_is_told(ledger: Ledger, screen: Screen
     console = screen(100)
     print_ownership(ownership, console)
     text = "\n".join(lines_of(console))
-    assert "unknown is not nothing. Not known: its training cost." in " ".join(text.split())
+    assert "the cost is incomplete. Unknown: its training cost." in " ".join(text.split())
     assert "$0.00" not in text
 
 
@@ -99,7 +99,7 @@ def test_the_drawing_names_every_model_and_has_the_text_colour_of_its_page(evalu
     svg = inline_svg(evaluated[1])
     assert svg.startswith("<svg")
     assert "currentColor" in svg
-    for name in ("base full", "tuned no-tools", "requests a day", "US dollars a month"):
+    for name in ("base full", "tuned no-tools", "requests per day", "US dollars per month"):
         assert name in svg
     assert svg == inline_svg(evaluated[1])
 

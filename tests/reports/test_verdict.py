@@ -121,10 +121,10 @@ def test_everything_else_comes_with_details_and_is_explained(
     details = (
         "Metrics, with 95 % CI",
         "Decisions",
-        "How the calls are made",
+        "Tool calls",
         "Tokens and time",
-        "By slice: answers right",
-        "By expected tool: answers right",
+        "By slice: right answers",
+        "By expected tool: right answers",
         "First error in each wrong answer",
         "Tools mixed up",
         "tuned against base, case by case",
