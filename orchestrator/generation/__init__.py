@@ -1,5 +1,5 @@
-"""Making training data from function definitions: every call they allow, in words that people use.
+"""Make training data from function definitions: every call they allow, in words that people use.
 
-The answer of each example is settled in code before anybody writes its words. A teacher model writes the words;
-every row is checked against its answer, and each row that is dropped is counted with its reason.
+Code decides the answer of each example first. A teacher model then writes the request. Every row is checked
+against its answer, and each dropped row is counted by reason.
 """

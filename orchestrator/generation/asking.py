@@ -1,4 +1,4 @@
-"""Asking what a generation has open: each request is recorded before it is sent, and each answer as it comes.
+"""Send a generation's open questions. Each is recorded before it is sent, and each answer when it arrives.
 
 A killed process leaves requests that may or may not have been sent. They are sent again with the same
 idempotency key, and count twice against the budget.
@@ -28,11 +28,11 @@ from orchestrator.store.evaluations import Asked, RecordedAnswer
 from orchestrator.store.generations import GENERATIONS, Generation, Intent
 
 FAILURES = 2
-"""A request that was refused or failed this often is given up."""
+"""A request is given up after it was refused or failed this often."""
 WORDS_TOKENS = 90
-"""Tokens assumed of the words for one example: a request of 15 to 40, its evidence, and the JSON around them."""
+"""Tokens assumed for one written example: a request of 15 to 40, its evidence, and the JSON around them."""
 CALL_TOKENS = 60
-"""Tokens assumed of a call, as in evaluations."""
+"""Tokens assumed for a call, as in evaluations."""
 _FLUSH_SECONDS = 0.2
 _FIRST = 4
 _MOST_REFUSED = 8
@@ -41,7 +41,7 @@ _BATCH = 50
 
 @dataclass
 class Budget:
-    """What the requests of a generation may cost, in US dollars; `most` None is no limit."""
+    """What the requests of a generation may cost, in US dollars; no limit if `most` is None."""
 
     most: float | None
     spent: float
@@ -61,11 +61,11 @@ class Asker:
     total: int
     examples: int
     reserve: float = 0.0
-    """US dollars that the budget must have left for each example whose words are asked for: its round trip."""
+    """US dollars to keep for the round trip of each example that the teacher is asked to write."""
     reserved: float = 0.0
-    """US dollars that are set aside already."""
+    """US dollars already set aside."""
     is_short: bool = False
-    """The budget did not allow all of them."""
+    """The budget did not cover all questions."""
     done: int = 0
     _held: list[RecordedAnswer] = field(default_factory=list)
     _costs: dict[Asked, float] = field(default_factory=dict)
@@ -76,12 +76,12 @@ class Asker:
     _refused: set[Asked] = field(default_factory=set)
     _refused_in_a_row: int = 0
     _unsent: set[Asked] = field(default_factory=set)
-    """Requests whose intent is written, and that were not sent."""
+    """Requests recorded as intended and not sent."""
 
     async def ask(self, questions: Sequence[Question]) -> None:
-        """Ask them as far as the budget allows. Raises LostLease, and what concerns every question."""
+        """Ask them as far as the budget allows. Raises LostLease, and any error that affects every question."""
         self._show()
-        # With a budget the first few answers tell what the others cost, before many are under way.
+        # With a budget, the first few answers set the estimate for the rest before many are sent.
         first = len(questions) if self.generation.max_cost_usd is None else _FIRST
         for some in (questions[:first], questions[first:]):
             if some and not self.is_short and not self.context.stop.is_set():
@@ -98,7 +98,7 @@ class Asker:
             )
 
     def _intended(self, questions: Sequence[Question]) -> Iterator[Question]:
-        """The questions, each after its intent was written. As many as are asked at once are written together."""
+        """The questions, each after its intent was recorded, in batches as large as are sent at once."""
         size = max(1, min(self.concurrency, _BATCH))
         for start in range(0, len(questions), size):
             yield from self._intend(questions[start : start + size])
@@ -152,7 +152,7 @@ class Asker:
         return completion
 
     def _note_refusal(self, asked: Asked, error: RequestRefused) -> None:
-        """A refusal costs nothing; where all are refused, the cause is common. Raises TeacherRefuses."""
+        """A refusal costs nothing. If all requests are refused, they share a cause. Raises TeacherRefuses."""
         self._refused.add(asked)
         self._refused_in_a_row += 1
         if self._refused_in_a_row >= max(_MOST_REFUSED, 2 * self.concurrency):
@@ -177,7 +177,7 @@ class Asker:
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
-        """Whatever happens inside, what was answered is recorded at the end."""
+        """Record all answers at the end, even after an error."""
         try:
             yield
         finally:
@@ -213,7 +213,7 @@ class Asker:
 
 
 def estimate(question: Question, config: EndpointConfig, *, batch: bool = False) -> float | None:
-    """What a question may cost in US dollars, by the table of prices; None where there is no price."""
+    """What a question may cost in US dollars, from the price table; None without a price."""
     request = question.request
     tokens = count_messages(request["messages"], request.get("tools"), question.model)
     return calls_cost(
@@ -222,21 +222,21 @@ def estimate(question: Question, config: EndpointConfig, *, batch: bool = False)
 
 
 def answer_tokens(request: Mapping[str, Any]) -> int:
-    """The tokens that an answer is assumed to have."""
+    """The assumed tokens of an answer."""
     if "tools" in request:
         return CALL_TOKENS
     return WORDS_TOKENS * items_of(request)
 
 
 def items_of(request: Mapping[str, Any]) -> int:
-    """How many examples a request asks words for: none in a round trip."""
+    """How many examples a request asks the teacher to write: none in a round trip."""
     return 0 if "tools" in request else str(request["messages"][-1]["content"]).count('"number":')
 
 
 def cost_of(
     model: str, completion: Mapping[str, Any], config: EndpointConfig, *, batch: bool = False
 ) -> float | None:
-    """What an answer cost, by its tokens; None where there is no price or no count."""
+    """What an answer cost, from its tokens; None without a price or a count."""
     answer = read_answer(completion)
     if answer.prompt_tokens is None or answer.completion_tokens is None:
         return None

@@ -1,4 +1,4 @@
-"""From the wrong answers of an evaluation to a generation of examples like its cases."""
+"""A generation of examples like the cases that a model got wrong in an evaluation."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FULL = "full"
 
 
 def failures_spec(ledger: Ledger, spec: Spec, key: str, model: str | None) -> Spec:
-    """The same spec, for examples like the cases that `model` (else the tuned model) got wrong in an evaluation.
+    """The spec for examples like the cases that `model` (by default the tuned model) got wrong in an evaluation.
 
-    `key` is the evaluation's id or the name of its job; of several the newest. The evaluation file is among those
-    that new requests are screened against. Raises NoSuchEvaluation, EvaluationFileChanged and NoFailures.
+    `key` is the evaluation's id or the name of its job, which means the newest. New requests are also compared with
+    the evaluation file. Raises NoSuchEvaluation, EvaluationFileChanged and NoFailures.
     """
     evaluation = _evaluation(ledger, key)
     path = Path(evaluation.file_path)
@@ -61,7 +61,7 @@ def _evaluation(ledger: Ledger, key: str) -> Evaluation:
 
 
 def _asked(evaluation: Evaluation, model: str | None) -> tuple[str, str]:
-    """The model and variant whose answers count."""
+    """The model and variant whose answers are used."""
     models: Sequence[Mapping[str, Any]] = evaluation.settings["models"]
     by_label = {each["label"]: each["model"] for each in models}
     chosen = by_label.get(model, model) if model else by_label.get(TUNED, models[-1]["model"])
@@ -70,7 +70,7 @@ def _asked(evaluation: Evaluation, model: str | None) -> tuple[str, str]:
 
 
 def _failure(case: Case, scored: ScoredAnswer, rejection_tool: str | None) -> Failure | None:
-    """None for a case that expects words: there is nothing to make of it."""
+    """None for a case that expects text: it gives no call to vary."""
     expected = case.accepted[0]
     if isinstance(expected, Calls):
         calls = tuple({"name": call.name, "arguments": dict(call.arguments)} for call in expected.calls)

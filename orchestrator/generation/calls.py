@@ -1,4 +1,4 @@
-"""What a generation makes: forms of calls, targets with a settled answer, and the words written for them."""
+"""What a generation makes: forms of calls, targets with a fixed answer, and the requests written for them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Function:
-    """A function that a model may call, as its definition in the current (`tools`) form describes it."""
+    """A function that a model may call, from its definition in the `tools` format."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
-    """JSON Schema of its arguments: an object, `{"type": "object", "properties": {}}` where it takes none."""
+    """JSON Schema of its arguments: an object, `{"type": "object", "properties": {}}` if it takes none."""
     definition: Mapping[str, Any]
-    """The whole entry of `tools`, `{"type": "function", "function": {…}}`, as it is written into the examples."""
+    """The whole entry of `tools`, `{"type": "function", "function": {…}}`, as written into the examples."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way to call one function: which choice is made for each of its parameters, and no values yet."""
+    """One way to call one function: a choice for each of its parameters, without values."""
 
     function: str
     choices: tuple[tuple[str, str], ...]
@@ -61,11 +61,11 @@ class Style(StrEnum):
     UNITS = "units"
     """With a value in another unit, or a number in words."""
     DISTRACTORS = "distractors"
-    """With other facts that no argument takes up."""
+    """With extra facts that no argument uses."""
 
 
 class Kind(StrEnum):
-    """What the right answer to a request is."""
+    """The right answer to a request."""
 
     CALL = "call"
     """The calls of the target."""
@@ -79,51 +79,51 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """One example that is to be made. Its answer is settled; its words are not."""
+    """One example to make. Its answer is fixed; its request is not written yet."""
 
     id: str
     """The cell's id and a number: "3f…-0"."""
     kind: Kind
     style: Style
     calls: tuple[Call, ...]
-    """The right calls. For MISSING and REJECT the one call that the request comes close to."""
+    """The right calls. For MISSING and REJECT, the call that the request comes close to."""
     cell: str
     lacking: str = ""
     """MISSING: JSON Pointer of the required value that the request must not give."""
     language: str = "en"
-    """ISO 639-1 code of the language that the request is to be written in."""
+    """ISO 639-1 code of the request's language."""
     then: tuple[Call, ...] = ()
     """TURNS: the calls of the second request."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """Words that were written for a target, by a teacher, a template or a person."""
+    """A request written for a target by a teacher, a template or a person."""
 
     target: Target
     text: str
-    """The request (of TURNS, the first)."""
+    """The request; for TURNS, the first."""
     evidence: Mapping[str, str] = field(default_factory=dict)
-    """By JSON Pointer, headed by the call's number ("/0/mode"): the words of `text` that give the value, as the
-    teacher told them. Empty for templates."""
+    """By JSON Pointer that starts with the call's number ("/0/mode"): the words of `text` that give the value,
+    according to the teacher. Empty for templates."""
     answer: str = ""
-    """MISSING and REJECT: the assistant's words, where it answers in words. TURNS: those after the first result."""
+    """MISSING and REJECT: the assistant's text, if it answers in text. TURNS: its text after the first result."""
     then: str = ""
-    """TURNS: the second request. Evidence for its calls is numbered on from those of the first."""
+    """TURNS: the second request. Its calls continue the numbering of the first."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Why words were not taken."""
+    """Why a request was dropped."""
 
     target: str
     """The target's id."""
     reason: str
-    """A code, as "no-evidence": what drops are counted by."""
+    """A code such as "no-evidence". Drops are counted by it."""
     detail: str
     """One sentence for the user."""
     text: str = ""
-    """The words that were dropped."""
+    """The dropped request."""
 
 
 Functions = Sequence[Function]

@@ -1,4 +1,4 @@
-"""The loop over generations of one endpoint, and recording one."""
+"""Record a generation, and drive the generations of one endpoint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GenerationLoop(Loop[Generation, Context]):
     steps = STEPS
 
     async def run(self, stop: asyncio.Event) -> None:
-        """As every loop does; what waits is looked at now, as the user is here."""
+        """Run the loop. Waiting generations are checked at once, because the user just asked."""
         self.worker.stop = stop
         with self.worker.database.write() as connection:
             GENERATIONS.hasten(connection, table.c.id.in_(self.left))
@@ -70,10 +70,10 @@ async def drive(
 
 
 def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = False) -> Generation:
-    """Record a generation, or find the same one that was begun or is done.
+    """Record a generation, or return the same one if it was started or is done.
 
-    Another one that is to write the same file is ended where `replace_other`. Raises GenerationUnderWay otherwise,
-    and where another process is at work on it.
+    With `replace_other`, another generation that writes the same file is ended. Raises GenerationUnderWay without
+    it, and if another process is working on that one.
     """
     path, fingerprint = str(spec.outputs.training), spec.fingerprint
     with ledger.database.write() as connection:
@@ -92,7 +92,7 @@ def _known(connection: Connection, path: str, fingerprint: str) -> Generation | 
     newest = store.newest_of(connection, path)
     if newest is None or newest.fingerprint != fingerprint:
         return None
-    is_gone = newest.state == State.DONE and not Path(path).exists()  # it is written again from the same answers
+    is_gone = newest.state == State.DONE and not Path(path).exists()  # written again from the same answers
     return None if is_gone or newest.state in (State.CANCELLED, State.FAILED) else newest
 
 
@@ -115,12 +115,12 @@ def _new(spec: Spec, fingerprint: str, targets: int) -> Generation:
 
 
 def cancel(connection: Connection, generation: Generation) -> bool:
-    """Cancel a generation; False where another process works on it, which is asked to end it."""
+    """Cancel a generation; False if another process works on it, which is then asked to end it."""
     return _end(connection, generation) or not store.request_action(connection, generation.id, CANCEL)
 
 
 def _end(connection: Connection, other: Generation) -> bool:
-    """Cancel a generation that nobody works on; returns whether that was so."""
+    """Cancel a generation that no process works on; returns whether it was cancelled."""
     owner, now = new_owner(random.SystemRandom()), time.time()
     gone = [name for name in GENERATIONS.owners(connection) if is_abandoned(name)]
     GENERATIONS.claim(connection, owner, now + LEASE_SECONDS, now, ids=[other.id], abandoned=gone)
@@ -133,8 +133,8 @@ def _end(connection: Connection, other: Generation) -> bool:
 
 
 def _as_given_now(connection: Connection, known: Generation, spec: Spec) -> Generation:
-    """The same generation with the budget that the user gives now, and the leave to replace files. It needs no
-    lease: both count from the next look on."""
+    """The same generation with the user's current budget and permission to replace files. This needs no lease:
+    both take effect at the next step."""
     outputs = {**known.spec["outputs"], "replace": spec.outputs.replace}
     document, usd = {**known.spec, "outputs": outputs}, spec.settings.max_cost_usd
     changes = update(table).where(table.c.id == known.id)

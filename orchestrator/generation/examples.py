@@ -1,4 +1,4 @@
-"""From words to rows: the training example of a target, and the same as an evaluation case."""
+"""Turn a target with its request into a training example or an evaluation case."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SLICES = {Kind.REJECT: "nearly-possible", Kind.MISSING: "value-missing", Kind.T
 class Writer:
     """Makes rows in the training format; `functions` are declared in each.
 
-    Where `is_marked`, the request's `name` says that its words are a template's.
+    If `is_marked`, the request's `name` says that it comes from a template.
     """
 
     def __init__(self, functions: Sequence[Function], settings: Generate, *, is_marked: bool = False) -> None:
@@ -27,7 +27,7 @@ class Writer:
         self._settings = settings
 
     def row(self, written: Written) -> bytes:
-        """The training example as a line of JSON: nothing but the training format."""
+        """The training example as a line of JSON, with no keys beyond the training format."""
         return b"{" + self._members(written)
 
     def case(self, written: Written) -> bytes:
@@ -38,7 +38,7 @@ class Writer:
         return json_text(head)[:-1] + b"," + self._members(written)
 
     def _members(self, written: Written) -> bytes:
-        """The definitions, which are the same in each row, are written out once."""
+        """The definitions are the same in each row, so they are serialised once."""
         messages = json_text([*self.request(written), *self._answer(written)])
         target = written.target
         several = len(target.calls) > 1 or len(target.then) > 1

@@ -1,6 +1,6 @@
 """Targets like the cases that a model got wrong: the same functions and the same choices, with other values.
 
-The cases themselves are never made again: their requests are among those that new ones are screened against.
+The cases themselves are not repeated: new requests are compared with theirs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Failure:
 
     case: str
     calls: tuple[Mapping[str, Any], ...]
-    """The expected calls as {"name", "arguments"}; for an expected rejection the function called instead."""
+    """The expected calls as {"name", "arguments"}; for an expected rejection, the function called instead."""
     is_rejection: bool = False
 
 
 def targets_like(
     failures: Sequence[Failure], cells: Cells, functions: Mapping[str, Function], settings: Generate
 ) -> list[Target]:
-    """For each failure, `per_call` targets. Failures whose functions are not among `functions` are left out."""
+    """`per_call` targets for each failure. Failures of functions not in `functions` are left out."""
     found = []
     for number, failure in enumerate(failures):
         if not failure.calls or not all(len(cells.of(call["name"])) for call in failure.calls):
@@ -47,7 +47,7 @@ def targets_like(
 
 
 def _nearest(call: Mapping[str, Any], cells: Cells, functions: Mapping[str, Function], settings: Generate) -> Cell:
-    """The cell of the function whose calls are most like this one."""
+    """The function's cell whose calls are most like this one."""
     return max(
         cells.of(call["name"]),
         key=lambda cell: _likeness(values_of(cell, functions, settings.seed, 0)[0], call["arguments"]),
@@ -55,7 +55,7 @@ def _nearest(call: Mapping[str, Any], cells: Cells, functions: Mapping[str, Func
 
 
 def _likeness(call: Call, arguments: Mapping[str, Any]) -> int:
-    """How many parameters are given in both or in neither, and how many have the same value."""
+    """The number of parameters given in both or neither, and the number with the same value."""
     one, other = dict(_leaves(call.arguments)), dict(_leaves(arguments))
     same = sum(1 for path, value in one.items() if path in other and other[path] == value)
     return 2 * same - len(one.keys() ^ other.keys())

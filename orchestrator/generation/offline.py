@@ -1,8 +1,8 @@
-"""Template words: every call with its values, and nobody asked.
+"""Requests from templates: every call with its values, without a model.
 
-Requests in such words are alike, so a model that is trained on them learns little. Each row is marked: its
-request's `name` is "template", which `data check` warns of. The words are made from the answer, so they are not
-checked against it. Equal requests are dropped, and requests that other files have.
+Such requests are alike, so a model trained on them learns little. Each row is marked: its request's `name` is
+"template", and `data check` warns about it. The request is made from the answer, so it is not checked against
+it. Equal requests are dropped, and so are requests in other files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN_EVERY = 2_000
 
 
 def write_offline(spec: Spec, listener: Listener | None = None) -> Summary:
-    """Write the examples of a spec in template words. Raises OutputExists and OutputUnwritable."""
+    """Write the examples of a spec with template requests. Raises OutputExists and OutputUnwritable."""
     listener = listener or NullListener()
     screen, functions, seed = Screen(spec.screened_against), spec.by_name, spec.settings.seed
     made, drops = list[Made](), list[Drop]()
@@ -33,19 +33,19 @@ def write_offline(spec: Spec, listener: Listener | None = None) -> Summary:
         else:
             made.append(Made(written, TEMPLATE))
         if number % _SHOWN_EVERY == 0:
-            listener.progressed(Progress("template words", number, spec.count, len(made), Spent(0, 0, 0.0)))
+            listener.progressed(Progress("template requests", number, spec.count, len(made), Spent(0, 0, 0.0)))
     return write_outputs(spec, made, drops, spec.count - len(made), None)
 
 
 def _repeated(written: Written, seen: dict[int, Target]) -> list[Drop]:
-    """A drop where these words were made before, for the same answer or another; `seen` has the target by the
-    words' hash."""
+    """A drop if the same request was made before, for the same answer or another; `seen` has the target by the
+    request's hash."""
     target = written.target
     first = seen.setdefault(digest(f"{written.text}\n{written.then}".encode()), target)
     if first is target:
         return []
     reason = "near-duplicate" if _answer(first) == _answer(target) else "contradiction"
-    return [Drop(target.id, reason, "the same words were made before", written.text)]
+    return [Drop(target.id, reason, "the same request was made before", written.text)]
 
 
 def _answer(target: Target) -> bytes:

@@ -1,4 +1,4 @@
-"""What a generation came to."""
+"""The outcome of a generation."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from orchestrator.store.generations import Spent
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a generation came to, so far or in the end."""
+    """The outcome of a generation, so far or at the end."""
 
     spec: Spec
     examples: int
-    """New examples that are written."""
+    """New examples written."""
     targets: int
     report: CheckReport | None
-    """What the check found in the training file; None where none is written yet."""
+    """The check of the training file; None before one is written."""
     drops: Mapping[str, int]
-    """Words that were dropped, by reason."""
+    """Dropped requests by reason."""
     spent: Spent | None = None
-    """None for offline words."""
+    """None for template requests."""
     id: str = ""
     waits: str = ""
     """What it waits for; "" once it has finished."""
 
     @property
     def unmade(self) -> int:
-        """Targets without words."""
+        """Targets without a request."""
         return self.targets - self.examples if self.report else 0

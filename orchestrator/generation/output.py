@@ -1,4 +1,4 @@
-"""Writing what was made: training, validation and evaluation rows, and where each line comes from."""
+"""Write the training, validation and evaluation rows, and the provenance of each line."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from orchestrator.generation.words import PROMPTS
 from orchestrator.store.generations import Spent
 
 _HEAD = b'{"generation":'
-"""What the line on a whole generation begins with."""
+"""The start of the line about a whole generation."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """An example with what is known of its words."""
+    """An example and the origin of its request."""
 
     written: Written
     words: str
-    """Who wrote them: the teacher's model, or TEMPLATE."""
+    """The writer: the teacher's model, or TEMPLATE."""
     attempt: int = 1
     request_sha256: str = ""
 
@@ -47,11 +47,11 @@ class Summary:
     """New lines by part: "training", "validation", "evaluation"."""
     kinds: Mapping[str, int]
     drops: Mapping[str, int]
-    """Words that were dropped, by reason."""
+    """Dropped requests by reason."""
     unmade: int
-    """Targets without words."""
+    """Targets without a request."""
     sha256: str
-    """Of the training file."""
+    """The check of the training file."""
 
 
 def write_outputs(
@@ -65,8 +65,8 @@ def write_outputs(
 ) -> Summary:
     """Write all files, or none. The same examples give the same bytes.
 
-    A file that this generation wrote before is replaced: `written_sha256` is that of its training file. Raises
-    OutputExists, OutputUnwritable, and AppendedFileChanged where rows are appended to a file that has changed.
+    A file that this generation wrote before is replaced; `written_sha256` is the hash of its training file. Raises
+    OutputExists, OutputUnwritable, and AppendedFileChanged if rows are appended to a file that has changed.
     """
     outputs = spec.outputs
     parts = _parts(made, spec)
@@ -78,7 +78,7 @@ def write_outputs(
     replace = outputs.replace or outputs.append_bytes is not None or is_ours
     dropped = Counter(drop.reason for drop in drops)
     earlier = _earlier(spec) if outputs.append_bytes is not None else b""
-    # Provenance comes first: a process that is killed in between leaves a file that it knows again.
+    # Provenance comes first, so after a kill in between the generation recognises its file.
     with _appended(outputs) as kept, new_files([outputs.provenance, *wanted.values()], replace=replace) as streams:
         targets = dict(zip(wanted, streams[1:], strict=True))
         first = _keep(kept, targets["training"], outputs)
@@ -96,7 +96,7 @@ def _writer(spec: Spec, made: Sequence[Made]) -> Writer:
 
 
 def is_own(spec: Spec, written_sha256: str | None) -> bool:
-    """Whether the files that are there were written by this generation, and not changed since."""
+    """Whether the existing files were written by this generation and have not changed since."""
     outputs = spec.outputs
     noted = head_of(outputs.provenance, spec)
     hashes = noted.get("sha256", {})
@@ -111,13 +111,14 @@ def is_own(spec: Spec, written_sha256: str | None) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file of any kind, an empty one too."""
+    """The SHA-256 of any file, including an empty one."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _require_unchanged(outputs: Outputs, is_ours: bool) -> None:
-    """What is there is what the rows are appended to, or what this generation wrote. Raises AppendedFileChanged."""
+    """Check that the existing file is the one to append to, or was written by this generation. Raises
+    AppendedFileChanged."""
     path = outputs.training
     is_there = path.exists() and (is_ours or sha256_of(path) == outputs.append_sha256)
     if not is_there:
@@ -125,7 +126,7 @@ def _require_unchanged(outputs: Outputs, is_ours: bool) -> None:
 
 
 def _earlier(spec: Spec) -> bytes:
-    """The lines of the provenance file that are about the rows which were there before."""
+    """The provenance lines of the earlier rows."""
     kept: list[bytes] = []
     try:
         with spec.outputs.provenance.open("rb") as source:
@@ -147,7 +148,7 @@ def _is_head_of(line: bytes, spec: Spec) -> bool:
 
 
 def head_of(provenance: Path, spec: Spec) -> Mapping[str, Any]:
-    """What the provenance file says of this generation; {} where it says nothing."""
+    """This generation's entry in the provenance file; {} without one."""
     try:
         with provenance.open("rb") as source:
             heads = [line for line in source if line.startswith(_HEAD) and _is_head_of(line, spec)]
@@ -159,7 +160,7 @@ def head_of(provenance: Path, spec: Spec) -> Mapping[str, Any]:
 
 @dataclass
 class _Kept:
-    """The rows that were there before."""
+    """The earlier rows."""
 
     lines: int
     digest: Any
@@ -172,7 +173,7 @@ def _appended(outputs: Outputs) -> AbstractContextManager[BinaryIO | None]:
 
 
 def _keep(source: BinaryIO | None, target: BinaryIO, outputs: Outputs) -> _Kept:
-    """Copy the rows that were there before."""
+    """Copy the earlier rows."""
     digest, lines, left, last = hashlib.sha256(), 0, outputs.append_bytes or 0, b"\n"
     while source is not None and left:
         block = source.read(min(left, 1 << 20))
@@ -193,7 +194,7 @@ def _keep(source: BinaryIO | None, target: BinaryIO, outputs: Outputs) -> _Kept:
 
 
 def _parts(made: Sequence[Made], spec: Spec) -> list[str]:
-    """The part of each example: all of a cell are in the same, and each function keeps examples to train on."""
+    """The part of each example: a cell stays in one part, and each function keeps training examples."""
     shares = {"evaluation": spec.settings.evaluation, "validation": spec.settings.validation}
     if not any(shares.values()):
         return ["training"] * len(made)
@@ -205,7 +206,7 @@ def _parts(made: Sequence[Made], spec: Spec) -> list[str]:
 
 
 def _answer(written: Written) -> str:
-    """What the examples are held in balance by."""
+    """The key by which parts are balanced."""
     target = written.target
     names = " + ".join(sorted(call.name for call in target.calls))
     return names if target.kind == Kind.CALL else target.kind.value
@@ -261,7 +262,7 @@ def _dropped(drop: Drop) -> dict[str, Any]:
 def _head(
     spec: Spec, lines: Mapping[str, int], drops: Mapping[str, int], unmade: int, spent: Spent | None
 ) -> dict[str, Any]:
-    """The first line of the provenance file: what holds for all lines."""
+    """The first line of the provenance file: facts about all lines."""
     settings = spec.settings.model_dump(exclude={"max_cost_usd", "max_concurrency"})
     return {
         "generation": spec.fingerprint[:16],

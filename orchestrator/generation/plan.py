@@ -1,4 +1,4 @@
-"""What a generation is going to make, and what that may cost: settled before the teacher is asked anything."""
+"""What a generation will make and may cost, decided before the teacher is asked anything."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from orchestrator.generation.words import request_for
 from orchestrator.spelling import did_you_mean
 
 _SAMPLED_GROUPS = 200
-"""Requests that are counted exactly; where there are more, these are taken for all."""
+"""Requests counted exactly; with more, the rest are extrapolated from these."""
 
 
 @dataclass(frozen=True)
 class Expense:
-    """What one purpose of the requests comes to; `usd` None is unknown."""
+    """The requests and cost of one purpose; `usd` is None if unknown."""
 
     requests: int
     input_tokens: int
@@ -49,26 +49,26 @@ class Expense:
 
 @dataclass(frozen=True)
 class Plan:
-    """A generation that can be carried out."""
+    """A generation that can be run."""
 
     spec: Spec
     counts: Counts
     words: Expense | None
-    """Of asking every request for words once; None for offline words."""
+    """Asking the teacher for every request once; None for template requests."""
     checks: Expense | None
-    """Of one round trip of each; None where there is none."""
+    """One round trip of each request; None without round trips."""
     notes: tuple[str, ...]
 
     @property
     def usd(self) -> float | None:
-        """If every request passes at the first attempt; None where it is unknown."""
+        """The cost if every request passes at the first attempt; None if unknown."""
         parts = [each for each in (self.words, self.checks) if each]
         known = [each.usd for each in parts if each.usd is not None]
         return sum(known) if len(known) == len(parts) else None
 
 
 def plan_generation(spec: Spec, config: EndpointConfig | None) -> Plan:
-    """Count what the spec comes to, on the teacher's endpoint; None for offline words.
+    """Plan the spec on the teacher's endpoint, or without one for template requests.
 
     Raises NothingToGenerate, NoSuchFunction for a rejection tool that is not among the functions, DataFileNotFound,
     NoTeacher, TeacherIsRehearsal, and BudgetWithoutPrice.
@@ -108,7 +108,7 @@ def _require_sense(spec: Spec, config: EndpointConfig | None) -> None:
 
 
 def _require_no_arguments(spec: Spec, tool: str) -> None:
-    """A rejection is a call without arguments. Raises RejectionToolNeedsArguments."""
+    """Check that the rejection tool needs no arguments. Raises RejectionToolNeedsArguments."""
     problem = next(iter(parameters_of(spec.by_name[tool].schema).validator.iter_errors({})), None)
     if problem is not None:
         raise RejectionToolNeedsArguments(origin=spec.origin, name=tool, problem=problem.message)
@@ -121,7 +121,7 @@ def _counted(targets: Sequence[Target]) -> Counts:
 
 
 def _expenses(spec: Spec, counts: Counts, config: EndpointConfig) -> tuple[Expense, Expense | None]:
-    """Counted on a sample of the requests, spread evenly over all of them."""
+    """Estimated from an evenly spread sample of the requests."""
     groups = list(_sample(spec, counts))
     examples = sum(map(len, groups))
     scale = counts.all / examples
@@ -164,8 +164,8 @@ def _notes(spec: Spec, counts: Counts) -> Iterator[str]:
             yield doubt
     yield from spec.cells.notes
     if counts.reject and settings.rejection_tool is None:
-        yield "requests are rejected in words; --rejection-tool NAME takes a function of yours for it"
+        yield "requests are rejected in text; to reject by calling a function: --rejection-tool NAME"
     if "language" in settings.styles and not settings.languages:
         yield 'the style "language" needs --languages'
     if not spec.settings.against and not spec.failures:
-        yield "no file to keep apart from: --against FILE drops requests that an evaluation file has"
+        yield "requests are not compared with an evaluation file; to drop those it has: --against FILE"

@@ -1,4 +1,4 @@
-"""From a command line or a job file to the spec of a generation."""
+"""Build the spec of a generation from a command line or a job file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOB_FILE = ".toml"
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for; `settings` overrule those of a job file."""
+    """The user's request; `settings` override those of a job file."""
 
     source: str
     """A job file with `[generate]`, or anything that `read_functions` takes."""
@@ -86,7 +86,7 @@ def _of_job_file(request: Request) -> tuple[dict[str, Any], Outputs, str]:
 
 
 def _with_companions(outputs: Outputs, settings: Generate) -> Outputs:
-    """The files of the shares beside the training file, where no job file names them."""
+    """The default validation and evaluation files, beside the training file."""
     validation = outputs.validation or (_named(outputs.training, "validation") if settings.validation else None)
     evaluation = outputs.evaluation or (_named(outputs.training, "evaluation") if settings.evaluation else None)
     return replace(outputs, validation=validation, evaluation=evaluation)
@@ -107,7 +107,7 @@ def _appending(outputs: Outputs, request: Request) -> Outputs:
 
 
 def _count_lines(path: Path) -> int:
-    """The lines of a file; the last one counts with and without its end."""
+    """The lines of a file; the last one may lack its line end."""
     lines, last = 0, b"\n"
     with path.open("rb") as source:
         while block := source.read(1 << 20):

@@ -1,4 +1,4 @@
-"""What a generation is to make: everything that its examples follow from, but for the answers."""
+"""The spec of a generation: everything that determines its examples, except the teacher's answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestrator.jobfile.generate import Generate
 
 _PATHS = ("training", "validation", "evaluation")
 _NO_IDENTITY = ("max_cost_usd", "max_concurrency", "endpoint", "tools")
-"""Settings that change nothing of what is made."""
+"""Settings that do not change the examples."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Outputs:
     validation: Path | None = None
     evaluation: Path | None = None
     replace: bool = False
-    """Files of these names are replaced."""
+    """Replace existing files."""
     append_bytes: int | None = None
-    """The size of the training file that the new rows are appended to; None: it is a new file."""
+    """The size of the training file that rows are appended to; None for a new file."""
     append_sha256: str = ""
-    """Of those bytes."""
+    """SHA-256 of those bytes."""
     append_lines: int = 0
-    """How many lines they are."""
+    """Number of lines in those bytes."""
 
     @property
     def provenance(self) -> Path:
-        """Beside the training file: where each of its lines comes from."""
+        """The file beside the training file that gives the origin of each line."""
         return self.training.with_name(f"{self.training.name.removesuffix('.jsonl')}.provenance.jsonl")
 
     @property
@@ -57,13 +57,13 @@ class Spec:
     functions: tuple[Function, ...]
     outputs: Outputs
     origin: str
-    """Where the functions were read."""
+    """The source of the functions."""
     endpoint: str
-    """Of the teacher; "" for offline words."""
+    """The teacher's endpoint; "" for template requests."""
     batch: bool = False
-    """Questions go through the endpoint's Batch API."""
+    """Send questions through the endpoint's Batch API."""
     failures: tuple[Failure, ...] = ()
-    """Where not empty: only examples like these failed cases are made."""
+    """If not empty, make only examples like these failed cases."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Function]:
@@ -71,7 +71,7 @@ class Spec:
 
     @cached_property
     def cells(self) -> Cells:
-        """Every cell of the functions that the examples call."""
+        """Every cell of the functions called in the examples."""
         settings = self.settings
         asked = [each for each in self.functions if each.name != settings.rejection_tool]
         return enumerate_cells(asked, most_full=settings.full_up_to, seed=settings.seed, parallel=settings.parallel)
@@ -84,33 +84,33 @@ class Spec:
 
     @property
     def count(self) -> int:
-        """How many targets there are."""
+        """The number of targets."""
         return self.targets.counts.all if isinstance(self.targets, Targets) else len(self.targets)
 
     @property
     def screened_against(self) -> list[Against]:
-        """The files whose requests must not be made again: those of the settings, and the rows to append to."""
+        """Files whose requests must not be repeated: those of the settings, and the file to append to."""
         own = Against(self.outputs.training, self.outputs.append_lines)
         return [*(Against(Path(path)) for path in self.settings.against), *([own] if own.lines else [])]
 
     @cached_property
     def tools_sha256(self) -> str:
-        """Of the functions' definitions as JSON with sorted keys."""
+        """SHA-256 of the functions' definitions as JSON with sorted keys."""
         return hashlib.sha256(canonical([each.definition for each in self.functions])).hexdigest()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that makes two generations the same, in hex."""
+        """SHA-256 in hex of everything that makes two generations the same."""
         document = self.document()
         kept = {key: value for key, value in document["settings"].items() if key not in _NO_IDENTITY}
         outputs = {key: value for key, value in document["outputs"].items() if key in _PATHS}
-        outputs["appends"] = self.outputs.append_bytes is not None  # not to what: the file grows by the new rows
+        outputs["appends"] = self.outputs.append_bytes is not None  # not the size: the file grows by the new rows
         return hashlib.sha256(
             canonical({**document, "settings": kept, "outputs": outputs, "origin": ""})
         ).hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """The same as JSON: what is recorded."""
+        """The spec as JSON, as recorded."""
         outputs = {
             key: str(value) if isinstance(value, Path) else value for key, value in asdict(self.outputs).items()
         }
@@ -127,7 +127,7 @@ class Spec:
 
 
 def spec_of(document: Mapping[str, Any]) -> Spec:
-    """The spec that was recorded as this document."""
+    """The spec from its recorded JSON."""
     outputs: Mapping[str, Any] = document["outputs"]
     paths: dict[str, Any] = {key: Path(value) for key, value in outputs.items() if key in _PATHS and value}
     rest = {key: value for key, value in outputs.items() if key not in _PATHS}
@@ -143,7 +143,7 @@ def spec_of(document: Mapping[str, Any]) -> Spec:
 
 
 def function_of(definition: Mapping[str, Any]) -> Function:
-    """The function of an entry of `tools`, which was checked before."""
+    """The function in a `tools` entry that was checked before."""
     inner = definition["function"]
     schema = inner.get("parameters") or {"type": "object", "properties": {}}
     return Function(inner["name"], inner.get("description") or "", schema, definition)

@@ -1,8 +1,8 @@
-"""What a generation still has to ask, and what it has made: derived again from the recorded answers each time.
+"""What a generation has made and still has to ask, derived from the recorded answers each time.
 
-Words are asked for and checked in rounds, at most `attempts` of them: words for every target that has none, then
-the round trip of every request that passed the checks which need no model. Each stage is complete before the next
-begins, so the outcome depends on the answers alone, not on the order in which they came.
+There are at most `attempts` rounds. Each asks for a request for every target without one, then makes the round
+trip of every request that passed the checks without a model. Each stage is complete before the next begins, so
+the outcome depends on the answers, not on the order in which they arrive.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _FULL: Variant = "full"
 _AT_ONCE = 50
 
 Answers = Callable[[Sequence[Asked]], Mapping[Asked, RecordedAnswer]]
-"""Looks up what is recorded."""
+"""Looks up recorded answers."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """Words that passed every check, and where they came from."""
+    """A request that passed every check, and its origin."""
 
     written: Written
     attempt: int
-    """Counted from 1."""
+    """Starts at 1."""
     request_sha256: str
-    """Of the request to the teacher."""
+    """Hash of the request to the teacher."""
 
 
 @dataclass
@@ -46,21 +46,21 @@ class Standing:
     """How far a generation is."""
 
     open: list[Question] = field(default_factory=list)
-    """What is to be asked next; nothing where it is done."""
+    """Questions to ask next; empty when done."""
     stage: str = "done"
     """What the open questions are for."""
     unchecked: int = 0
-    """Examples of this attempt whose words are there, and whose round trip is still to be paid."""
+    """Written examples of this attempt whose round trip is still to be paid."""
     examples: list[Example] = field(default_factory=list)
     """In the order of the targets."""
     drops: list[Drop] = field(default_factory=list)
     unmade: int = 0
-    """Targets that got no words within the attempts. Drops say why."""
+    """Targets that got no request within the attempts. Drops give the reasons."""
 
 
 @dataclass
 class Making:
-    """A generation at work. `failed` holds the requests that are given up, with the reason."""
+    """A generation in progress. `failed` holds the requests that were given up, with the reason."""
 
     targets: Sequence[Target]
     functions: Mapping[str, Function]
@@ -69,10 +69,10 @@ class Making:
     failed: Mapping[Asked, str]
     new_screen: Callable[[], Screen]
     words_ended: bool = False
-    """No more words are asked for: what is there is checked, and that is all."""
+    """Ask for no more requests; only check the existing ones."""
 
     def standing(self) -> Standing:
-        """Go through all stages as far as answers are there."""
+        """Go through the stages as far as answers are recorded."""
         standing = Standing()
         found: dict[str, Example] = {}
         screen, synonyms = self.new_screen(), Synonyms()
@@ -99,7 +99,7 @@ class Making:
     def _words(
         self, left: Sequence[Target], faults: dict[str, list[Drop]], attempt: int, standing: Standing
     ) -> list[Example]:
-        """What the teacher wrote in this attempt; what was not asked yet is put into `standing.open`."""
+        """What the teacher wrote in this attempt; unasked questions go to `standing.open`."""
         found: list[Example] = []
         asked = ((group, self._words_question(group, faults, attempt)) for group in grouped(left))
         for some in batches(asked, _AT_ONCE):
@@ -114,7 +114,7 @@ class Making:
                     _note(faults, [Drop(each.id, "teacher-error", problem) for each in group])
                 elif not self.words_ended:
                     standing.open.append(question)
-                    standing.stage = "words" if attempt == 1 else f"words, attempt {attempt}"
+                    standing.stage = "requests" if attempt == 1 else f"requests, attempt {attempt}"
         return found
 
     def _words_question(self, group: Sequence[Target], faults: Mapping[str, list[Drop]], attempt: int) -> Question:
@@ -137,7 +137,7 @@ class Making:
         return True
 
     def _unanswered(self, written: Written) -> list[Drop]:
-        """A drop where the assistant is to answer in words and the teacher wrote none."""
+        """A drop if the assistant should answer in text and the teacher wrote none."""
         kind, settings = written.target.kind, self.settings
         in_words = (kind == Kind.REJECT and not settings.rejection_tool) or (
             kind == Kind.MISSING and settings.when_missing == "ask"
@@ -149,7 +149,7 @@ class Making:
     def _verified(
         self, passed: Sequence[Example], faults: dict[str, list[Drop]], standing: Standing
     ) -> Iterator[Example]:
-        """Those that pass the round trip; what was not asked yet is put into `standing.open`."""
+        """The examples that pass the round trip; new questions go to `standing.open`."""
         if not self.settings.verify:
             yield from passed
             return
@@ -195,7 +195,7 @@ class Making:
 
 
 def grouped(targets: Iterable[Target]) -> Iterator[list[Target]]:
-    """The targets that one request asks for: those of a cell."""
+    """The targets that share one request to the teacher: those of a cell."""
     for _, group in groupby(targets, key=lambda target: target.cell):
         yield list(group)
 

@@ -19,19 +19,19 @@ from orchestrator.store.leased import Leases, Transition
 
 class State(StrEnum):
     ASKING = "asking"
-    """The teacher is asked for words, and the verifier for the round trip."""
+    """The teacher writes requests, and the verifier makes the round trip."""
     WRITING = "writing"
-    """Everything is answered; the files are being written."""
+    """Every question is answered; the files are being written."""
     DONE = "done"
-    """Over: the files are there."""
+    """Final: the files are written."""
     FAILED = "failed"
-    """Over: no request passed its checks, and nothing was written."""
+    """Final: no request passed its checks, and nothing was written."""
     CANCELLED = "cancelled"
-    """Over as the user requested, or replaced by another generation of the same file."""
+    """Final: cancelled by the user, or replaced by another generation of the same file."""
 
 
 STOPPED = "stopped"
-"""What the reason of a generation begins with that the user stopped."""
+"""The start of the reason of a generation that the user stopped."""
 CANCEL = "cancel"
 """The one action that a user may request of a generation."""
 
@@ -52,9 +52,9 @@ class Progress:
     """How far a generation is."""
 
     stage: str
-    """What is asked now: "words", "words, attempt 2", "round trip"."""
+    """The current stage: "requests", "requests, attempt 2", "round trip"."""
     asked: int
-    """Questions of this stage that are answered, or given up."""
+    """Questions of this stage that were answered or given up."""
     of: int
     examples: int
     """Examples that have passed every check so far."""
@@ -62,12 +62,12 @@ class Progress:
 
 
 class Listener(Protocol):
-    """Who wants to see what becomes of generations."""
+    """Receives the progress of generations."""
 
     def progressed(self, progress: Progress) -> None: ...
 
     def changed(self, generation: Generation) -> None:
-        """It has moved, or waits for something else."""
+        """The generation changed its state or what it waits for."""
 
     def warned(self, text: str) -> None: ...
 
@@ -95,9 +95,9 @@ class Context(Worker[Generation]):
     endpoint: Endpoint
     listener: Listener = field(default_factory=NullListener)
     batches: BatchListener | None = None
-    """Who hears of the batches that the questions are put into."""
+    """Receives the progress of the batches that hold the questions."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set where the user stops the work: nothing more is asked then."""
+    """Set when the user stops the work; no more questions are sent."""
 
     def moved(self, item: Generation, line: Transition) -> None:
         self.listener.changed(item)

@@ -38,9 +38,9 @@ _BLOCKED_SECONDS = 3600.0
 
 
 async def asking(generation: Generation, context: Context) -> Outcome:
-    """Ask what the next stage has open."""
+    """Ask the open questions of the next stage."""
     if generation.requested_action == CANCEL:
-        return Move(State.CANCELLED, "cancelled by the user; what was answered is kept")
+        return Move(State.CANCELLED, "cancelled by the user; the answers are kept")
     spec = spec_of(generation.spec)
     standing = await asyncio.to_thread(standing_of, generation, spec, context.database)
     examples = {"examples": len(standing.examples)}
@@ -74,7 +74,7 @@ async def writing(generation: Generation, context: Context) -> Outcome:
 
 
 def standing_of(generation: Generation, spec: Spec, database: Database, *, words_ended: bool = False) -> Standing:
-    """How far the generation is, by what is recorded; see `Making` for `words_ended`."""
+    """How far the generation is, from its records; see `Making` for `words_ended`."""
     endpoint = generation.endpoint
 
     def answers(asked: Sequence[Asked]) -> Mapping[Asked, RecordedAnswer]:
@@ -97,7 +97,7 @@ def standing_of(generation: Generation, spec: Spec, database: Database, *, words
 
 
 async def _at_once(generation: Generation, spec: Spec, standing: Standing, context: Context) -> bool:
-    """Ask the open questions; returns whether the budget did not allow all of them."""
+    """Ask the open questions; returns whether the budget did not cover all of them."""
     asker = Asker(
         generation,
         context,
@@ -113,7 +113,7 @@ async def _at_once(generation: Generation, spec: Spec, standing: Standing, conte
 
 
 async def _in_batches(generation: Generation, spec: Spec, standing: Standing, context: Context) -> bool:
-    """Have the open questions answered through the Batch API; returns the same."""
+    """Ask the open questions through the Batch API; returns the same."""
     allowed = _intended(generation, spec, standing, context)
     ids = record_questions(context.ledger, context.config.name, allowed)
     errors = await drive(context.ledger, context.config, ids, listener=context.batches, stop=context.stop)
@@ -122,7 +122,7 @@ async def _in_batches(generation: Generation, spec: Spec, standing: Standing, co
 
 
 def _intended(generation: Generation, spec: Spec, standing: Standing, context: Context) -> list[Question]:
-    """The questions that the budget allows, each with its intent; those of before count once."""
+    """The questions that the budget allows, each recorded as intended; earlier ones count once."""
     with context.database.write(durable=True) as connection:
         GENERATIONS.note(connection, generation, context.owner, context.now(), {})  # raises LostLease
         spent = store.spent(connection, generation.id)
@@ -146,7 +146,7 @@ def _intended(generation: Generation, spec: Spec, standing: Standing, context: C
 def _settle(
     generation: Generation, asked: Sequence[Question], errors: Mapping[Asked, str], context: Context
 ) -> None:
-    """Record what the answers of batches cost, and why there is none."""
+    """Record the cost of batch answers, and the reason of each missing one."""
     ours = {asked_as(question) for question in asked}
     for some in batches(iter(asked), 50):
         keys = [asked_as(question) for question in some]
@@ -162,9 +162,9 @@ def _settle(
 
 
 async def _out_of_budget(generation: Generation, spec: Spec, context: Context) -> Outcome:
-    """Check what there is, write it, and wait for the user."""
+    """Check and write the finished examples, and wait for the user."""
     standing = await asyncio.to_thread(standing_of, generation, spec, context.database, words_ended=True)
-    if standing.open:  # their cost was set aside when the words were asked for
+    if standing.open:  # their cost was set aside when the requests were asked for
         await (_in_batches if spec.batch else _at_once)(generation, spec, standing, context)
         standing = await asyncio.to_thread(standing_of, generation, spec, context.database, words_ended=True)
     changes: dict[str, object] = {"examples": len(standing.examples)}
@@ -190,13 +190,13 @@ def _write(generation: Generation, spec: Spec, standing: Standing, context: Cont
 
 
 def _reserved(standing: Standing, spec: Spec, config: EndpointConfig) -> float:
-    """US dollars for the round trips of words that are there already."""
-    is_words = standing.stage.startswith("words")
+    """US dollars for the round trips of the written requests."""
+    is_words = standing.stage.startswith("requests")
     return standing.unchecked * reserve_of(spec, config) if is_words else 0.0
 
 
 def reserve_of(spec: Spec, config: EndpointConfig) -> float:
-    """US dollars to set aside for the round trip of one example, when its words are asked for."""
+    """US dollars to set aside for the round trip of one example when its request is asked for."""
     if not spec.settings.verify:
         return 0.0
     verifier = str(spec.settings.verifier or spec.settings.model)

@@ -1,4 +1,4 @@
-"""From the cells of what the functions allow to the targets of a generation: which answer, and in which style."""
+"""Turn the cells of functions into the targets of a generation, each with an answer and a style."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STYLES_OF_REFUSALS = (Style.DIRECT, Style.INDIRECT, Style.POLITE, Style.TERSE)
 
 @dataclass(frozen=True)
 class Counts:
-    """How many targets there are of each kind."""
+    """The number of targets of each kind."""
 
     calls: int
     parallel: int
-    """Of the calls, those with several calls at once."""
+    """Targets with several calls at once; included in `calls`."""
     reject: int
     missing: int
     turns: int
@@ -34,7 +34,7 @@ class Counts:
 
 
 class Targets:
-    """All targets of a generation, in a fixed order: made each time they are read, from the seed alone."""
+    """All targets of a generation in a fixed order, computed from the seed each time they are read."""
 
     def __init__(self, cells: Cells, functions: Sequence[Function], settings: Generate) -> None:
         self._cells = cells
@@ -74,14 +74,14 @@ class Targets:
                 number += 1
 
     def _per_cell(self, function: str, *others: str) -> int:
-        """How many requests each call of a function gets, and each parallel call of several."""
+        """The number of requests for each call of a function, or each parallel call of several."""
         settings = self._settings
         if others:
             return settings.per_call
         return max(settings.per_call, -(-settings.per_function // len(self._cells.of(function))))
 
     def _refusals(self) -> Iterator[Target]:
-        """Nearly possible requests, for each function in turn."""
+        """Requests that are nearly possible, for each function in turn."""
         for number, call in enumerate(self._some_calls(self.counts.reject, "reject")):
             cell = _cell("reject", call.name, number)
             style = _STYLES_OF_REFUSALS[number % len(_STYLES_OF_REFUSALS)]
@@ -100,7 +100,7 @@ class Targets:
     def _conversations(self) -> Iterator[Target]:
         firsts = self._some_calls(self.counts.turns, "turns")
         seconds = self._some_calls(self.counts.turns + 1, "turns then")
-        next(seconds, None)  # so that the two are of different functions, where there are several
+        next(seconds, None)  # so that the two call different functions if there are several
         for number, (first, second) in enumerate(zip(firsts, seconds, strict=False)):
             cell = _cell("turns", f"{first.name} {second.name}", number)
             style = (Style.DIRECT, Style.INDIRECT, Style.TERSE)[number % 3]
@@ -112,7 +112,7 @@ class Targets:
             yield self._call_of(function, f"{purpose} {number}")
 
     def _call_of(self, function: Function, purpose: str) -> Call:
-        """One of the function's calls, drawn by the seed and the purpose."""
+        """A call of the function, drawn from the seed and the purpose."""
         cells = self._cells.of(function.name)
         drawn = int.from_bytes(sha256(f"{self._settings.seed} {purpose} {function.name}".encode()).digest()[:8])
         return values_of(cells[drawn % len(cells)], self._functions, self._settings.seed, drawn % 1_000_003)[0]
@@ -125,13 +125,13 @@ class Targets:
 
 
 def _styles(settings: Generate) -> list[Style]:
-    """The styles in turn; "language" only where there is another language to write in."""
+    """The styles in turn; "language" only if another language is given."""
     named = [Style(name) for name in settings.styles if name != "language" or settings.languages]
     return named or [Style.DIRECT]
 
 
 def _required(function: Function) -> list[str]:
-    """The required parameters whose value a request has to give: several are possible, and there is no default."""
+    """The required parameters that a request has to give: several values are possible, and there is no default."""
     properties: Mapping[str, Mapping[str, object]] = function.schema.get("properties") or {}
     return [
         name

@@ -1,7 +1,7 @@
-"""Words without a teacher: patterns filled with what the definitions say, in English.
+"""Requests without a teacher: English patterns filled from the definitions.
 
-They name every value, but nobody talks like this. A model that is trained on them learns the calls and next to
-nothing of how people ask for them, so the caller marks these rows.
+They name every value, but people don't talk like this. A model trained on them learns the calls and little about
+how people ask for them, so the caller marks these rows.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _FACTS = (
     "My phone is nearly empty.",
 )
 _PLAIN = ("{P}{v}.", "Please {p}{v}.", "Can you {p}{v}?", "{P}{v}, please.", "Could you {p}{v}?", "{P}{v}")
-"""For requests that lack a value: no word that may be a value."""
+"""For requests that lack a value: no word here can be read as a value."""
 _JOINTS = ("; then ", ", and then ", ". After that, ", ". Also ")
 _DONE = ("Done.", "That is done.", "All set.", "It's done.")
 _REFUSALS = ("Sorry, I can't do that.", "I'm not able to do that.", "That isn't something I can do.")
@@ -92,7 +92,7 @@ _SWITCH = {"on", "off"}
 
 
 class _Frame(NamedTuple):
-    """A pattern in parts: the words before the phrase, those between it and the values, those behind them."""
+    """A pattern in parts: the words before the phrase, between it and the values, and after them."""
 
     start: str
     phrase: str
@@ -111,9 +111,9 @@ _PARTED_REFUSED = _PARTED[Style.DIRECT] + _PARTED[Style.POLITE]
 
 
 def template_words(target: Target, functions: Mapping[str, Function], seed: int) -> Written:
-    """Words for a target, made of names, descriptions and values: the same for the same target and seed.
+    """The request of a target, made of names, descriptions and values; the same for the same target and seed.
 
-    They pass `evidence.unproven`. They are English whatever the target's language is.
+    It passes `evidence.unproven`. It is English even if the target's language is not.
     """
     picks = _Picks(seed, target.id)
     if target.kind == Kind.REJECT:
@@ -129,7 +129,7 @@ def template_words(target: Target, functions: Mapping[str, Function], seed: int)
 
 
 class _Picks:
-    """Choices drawn from a hash of the seed and the target: as good as chance, and the same in any process."""
+    """Pseudorandom choices from a hash of the seed and the target, the same in any process."""
 
     __slots__ = ("_state",)
 
@@ -137,7 +137,7 @@ class _Picks:
         self._state = int.from_bytes(blake2b(f"{seed} {target}".encode(), digest_size=8).digest())
 
     def below(self, count: int) -> int:
-        # Knuth's MMIX generator, of which the high bits are good.
+        # Knuth's MMIX generator; its high bits are the good ones.
         self._state = (self._state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
         return (self._state >> 33) % count
 
@@ -146,7 +146,7 @@ class _Picks:
 
 
 def _all(calls: Sequence[Call], functions: Mapping[str, Function], style: Style, picks: _Picks) -> str:
-    """One sentence for a call, joined for several."""
+    """One sentence per call, joined."""
     text = _sentence(calls[0], functions[calls[0].name], style, picks)
     for call in calls[1:]:
         joint = picks.of(_JOINTS)
@@ -174,11 +174,11 @@ def _sentence(call: Call, function: Function, style: Style, picks: _Picks, lacki
     return f"{text} {picks.of(_FACTS)}" if style == Style.DISTRACTORS else text
 
 
-# --- Values as they are said -------------------------------------------------------------------------------------
+# --- Values in words ---------------------------------------------------------------------------------------------
 
 
 def _values(call: Call, speech: _Speech, picks: _Picks, lacking: str, *, in_units: bool) -> str:
-    """What is said of the arguments behind the phrase: ", altitude 30 metres, without sound"."""
+    """The arguments after the phrase: ", altitude 30 metres, without sound"."""
     parts: list[str] = []
     for key, value in call.arguments.items():
         if not lacking or f"/{_escaped(key)}" != lacking:
@@ -198,7 +198,7 @@ _ENDS = (" and ", ", ")
 def _say(
     parts: list[str], speech: _Speech, path: Path, value: Any, picks: _Picks, lacking: str, in_units: bool
 ) -> None:
-    """Add what is said of one argument, or of each part of an object or an array."""
+    """Add the words for one argument, or for each part of an object or an array."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not lacking or "/" + "/".join(map(_escaped, (*path, key))) != lacking:
@@ -231,7 +231,7 @@ def _item(told: _Told, value: Any, picks: _Picks, in_units: bool) -> str:
 
 
 def _in_other_words(told: _Told, value: float, picks: _Picks) -> str:
-    """The number in words, or the amount in another unit where it converts back to the value."""
+    """The number in words, or the amount in another unit if it converts back to the value."""
     unit = told.parameter.units[0] if len(told.parameter.units) == 1 else None
     other = other_unit(unit) if unit else None
     if unit and other and 0.01 <= value < 1e6 and picks.below(2):
@@ -242,7 +242,7 @@ def _in_other_words(told: _Told, value: float, picks: _Picks) -> str:
 
 
 def _rounded(value: float, unit: Unit, other: Unit) -> str:
-    """Enough digits that the value is found again, in fixed notation."""
+    """Enough digits to recover the value, in fixed notation."""
     amount = convert(value, unit, other)
     return (
         f"{amount:.1f}"
@@ -254,7 +254,7 @@ def _rounded(value: float, unit: Unit, other: Unit) -> str:
 
 
 def _short(call: Call, speech: _Speech, values: str) -> tuple[str, str]:
-    """Phrase and values where the phrase may hold both: `set the drone speed to 20 kilometres per hour`."""
+    """Phrase and values, combined if possible: `set the drone speed to 20 kilometres per hour`."""
     (key, value), phrases = *call.arguments.items(), speech.phrases
     said = values.partition(f"{spaced(key)} ")[2]
     if not isinstance(value, int | float | str) or isinstance(value, bool) or not said or not phrases.object:
@@ -267,39 +267,39 @@ def _short(call: Call, speech: _Speech, values: str) -> tuple[str, str]:
     return phrases.name, values
 
 
-# --- Functions as they are spoken of -----------------------------------------------------------------------------
+# --- Functions in words ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Phrases:
-    """What a function is called in a request."""
+    """The phrases for a function in a request."""
 
     name: str
     """Its name as a phrase: "set the drone speed"."""
     verbal: tuple[str, ...]
-    """That, and its description where it can be said after "please"."""
+    """That, and its description if it can follow "please"."""
     noun: str
     """Its name without articles: "drone speed"."""
     verb: str
     object: str
-    """ "the drone speed"; "" where the name begins with no verb."""
+    """ "the drone speed"; "" if the name does not begin with a verb."""
     words: frozenset[str]
 
 
 @dataclass(frozen=True)
 class _Told:
-    """How a parameter is spoken of."""
+    """The words for a parameter."""
 
     parameter: Parameter
     label: str
     true: str
     false: str
     unit: str
-    """With a space before it; "" where its definition names none or several."""
+    """The unit after a space; "" if the definition names none or several."""
 
 
 class _Speech:
-    """How a function and its parameters are spoken of, worked out once."""
+    """The words for a function and its parameters, computed once."""
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -358,7 +358,7 @@ _MOST_WORDS = 14
 
 
 def _imperative(description: str) -> str:
-    """The first sentence of a description as something to ask for; "" where it is none."""
+    """The first sentence of a description if it is an imperative, else ""."""
     first = re.split(r"(?<=[a-z])[.;:]\s|[.;:]$|\n", description.strip())[0].strip()
     words = first.split()
     if not 2 <= len(words) <= _MOST_WORDS or not first.isprintable() or "{" in first:
@@ -380,11 +380,11 @@ def _misspelt(phrase: str, picks: _Picks) -> str:
     return phrase[:at] + phrase[at + 1] + phrase[at] + phrase[at + 2 :]
 
 
-# --- Questions back, and what can't be done ----------------------------------------------------------------------
+# --- Questions back, and impossible requests ---------------------------------------------------------------------
 
 
 def _question(function: Function, lacking: str) -> str:
-    """What the assistant asks where a value is lacking, in the words of the definition."""
+    """The assistant's question about a missing value, in the words of the definition."""
     path = tuple(part.replace("~1", "/").replace("~0", "~") for part in lacking.split("/")[1:])
     parameter = parameter_of(function, path)
     label = spaced(path[-1]) if path else "value"
@@ -397,7 +397,7 @@ def _question(function: Function, lacking: str) -> str:
 
 
 def _nearly(call: Call, functions: Mapping[str, Function], picks: _Picks) -> str:
-    """A request close to a function that none can carry out: a value that its enum lacks, or another object."""
+    """A request close to a function that no function can fulfil: a value outside its enum, or another object."""
     function = functions[call.name]
     phrases = _speech_of(function).phrases
     wrong = [*_wrong_values(call, function, functions)]
@@ -417,7 +417,7 @@ def _nearly(call: Call, functions: Mapping[str, Function], picks: _Picks) -> str
 
 
 def _wrong_values(call: Call, function: Function, functions: Mapping[str, Function]) -> Iterator[tuple[str, str]]:
-    """Values that other functions take and this one does not, and numbers beyond a range."""
+    """Values that other functions take and this one does not, and numbers out of range."""
     for key, value in call.arguments.items():
         parameter = parameter_of(function, (key,))
         label = spaced(key)

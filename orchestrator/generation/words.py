@@ -1,4 +1,4 @@
-"""Asking a teacher for words, and reading what it wrote."""
+"""Ask a teacher for requests, and read what it wrote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.generation.calls import Call, Drop, Function, Kind, Target, Wr
 from orchestrator.jobfile.generate import Generate
 
 PROMPTS = "words-1"
-"""The version of the prompts: the name of their file under `prompts/`. What a teacher wrote is kept with it."""
+"""The version of the prompts: the name of their file under `prompts/`. Recorded with each answer."""
 
 _STRING = {"type": "string"}
 _EVIDENCE = {
@@ -41,7 +41,7 @@ _SCHEMA = {
     "required": ["requests"],
     "additionalProperties": False,
 }
-"""Keeps to the subset of JSON Schema that structured outputs take: every property required, none additional
+"""Uses the subset of JSON Schema that structured outputs accept: every property required, none additional
 (OpenAI, "Structured model outputs", supported schemas)."""
 _MOST_FAULTS = 3
 
@@ -52,9 +52,9 @@ def request_for(
     settings: Generate,
     faults: Mapping[str, Sequence[Drop]] | None = None,
 ) -> dict[str, Any]:
-    """The body of a chat completion request that asks for words for these targets.
+    """The body of a chat completion request that asks a teacher to write these targets.
 
-    `faults` holds, by the target's id, why earlier words for it were dropped.
+    `faults` holds the drops of earlier requests by the target's id.
     """
     names = dict.fromkeys(call.name for target in targets for call in (*target.calls, *target.then))
     asked = {
@@ -84,7 +84,7 @@ def request_for(
 
 
 def read_words(completion: Mapping[str, Any], targets: Sequence[Target]) -> tuple[list[Written], list[Drop]]:
-    """What a teacher wrote for these targets, and why it wrote nothing for the others."""
+    """The requests that a teacher wrote for these targets, and a drop for each other target."""
     answer = read_answer(completion)
     if answer.refused:
         return [], _all(
@@ -92,9 +92,7 @@ def read_words(completion: Mapping[str, Any], targets: Sequence[Target]) -> tupl
         )
     entries = _entries(answer.text)
     if entries is None:
-        said = (
-            "The teacher answered prose, or JSON of another form" if answer.text else "The teacher answered nothing"
-        )
+        said = "The teacher's answer is not the requested JSON" if answer.text else "The teacher's answer is empty"
         return [], _all(targets, "teacher-not-json", f"{said}.", answer.text)
     written, drops = [], []
     for number, target in enumerate(targets):
@@ -129,7 +127,7 @@ def _call(call: Call) -> dict[str, Any]:
 
 
 def _entries(text: str) -> dict[int, Mapping[str, Any]] | None:
-    """The entries of an answer by their number; None where it is no such answer."""
+    """The entries of an answer by number; None if it has another form."""
     for candidate in _objects(text):
         try:
             value = parse_json(candidate)
@@ -148,7 +146,7 @@ def _entries(text: str) -> dict[int, Mapping[str, Any]] | None:
 
 
 def _objects(text: str) -> Iterator[str]:
-    """The parts of an answer that may be the JSON: all of it, what a code fence holds, what the braces hold."""
+    """The parts of an answer that may be the JSON: all of it, a code fence, or the text in braces."""
     yield text
     if "```" in text:
         yield text.split("```")[1].removeprefix("json")

@@ -38,7 +38,7 @@ def print_generation_plan(plan: Plan, console: Console) -> None:
 
 
 def functions_table(plan: Plan) -> Table:
-    """A row for each function: its calls of all that it allows, and how they were chosen."""
+    """A row for each function: its calls, how many it allows, and how they were chosen."""
     rows = [
         row(printable(each.function), count_cell(each.cells), _of(each.full), "all" if each.is_full else "by pairs")
         for each in plan.spec.cells.coverage.functions
@@ -72,7 +72,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
 
 
 def print_outcome(outcome: Outcome, console: Console, errors: Console) -> None:
-    """What was written and found. What the generation waits for goes to `errors`."""
+    """What was written and found. The reason for waiting goes to `errors`."""
     spec, report = outcome.spec, outcome.report
     if report is not None:
         console.print(f"Wrote {_shown(spec.outputs.training)}: {plural(report.examples, 'example')}")
@@ -123,11 +123,11 @@ def _facts(plan: Plan) -> Iterator[tuple[str, Cell | str]]:
     yield "examples", _examples(plan)
     if not spec.failures:
         covered = (f"{name} {a:,} of {b:,}" for name, (a, b) in spec.cells.coverage.shares.items() if b)
-        yield "coverage", "; ".join(covered)
+        yield "coverage", "; ".join(covered) or "no optional parameters or enums"
     if plan.words is None:
-        yield "words", "from templates, each row marked; no request is sent"
+        yield "teacher", "none: requests come from templates, and each row is marked"
     else:
-        yield "words", f"{printable(str(spec.settings.model))} on {spec.endpoint}: {_expense(plan.words)}"
+        yield "teacher", f"{printable(str(spec.settings.model))} on {spec.endpoint}: {_expense(plan.words)}"
         if plan.checks is None:
             yield "round trip", "none"
         else:
@@ -156,7 +156,7 @@ def _cost(plan: Plan) -> str:
     if plan.usd is None:
         return "unknown: no price of this model"
     most = f"; at most {money(settings.max_cost_usd)}" if settings.max_cost_usd else ""
-    return f"{money(plan.usd)} if no words are dropped{' (Batch API)' if plan.spec.batch else ''}{most}"
+    return f"{money(plan.usd)} if no request is dropped{' (Batch API)' if plan.spec.batch else ''}{most}"
 
 
 def _of(full: int) -> Cell:
@@ -175,14 +175,14 @@ def _expense_object(expense: Expense | None) -> dict[str, Any] | None:
 
 
 def drops_table(outcome: Outcome) -> Table | None:
-    """Words that were dropped, by reason; None where none were."""
+    """Dropped requests by reason; None without drops."""
     if not outcome.drops:
         return None
     ordered = sorted(outcome.drops.items(), key=lambda entry: -entry[1])[:_SHOWN_REASONS]
     rows = [row(reason, count_cell(number)) for reason, number in ordered]
     if outcome.unmade:
-        rows.append(row("targets left without words", count_cell(outcome.unmade)))
-    return Table(number_columns("DROPPED WORDS", "TIMES"), rows)
+        rows.append(row("examples left without a request", count_cell(outcome.unmade)))
+    return Table(number_columns("DROPPED REQUESTS", "TIMES"), rows)
 
 
 def _next(outcome: Outcome) -> str:
@@ -232,7 +232,7 @@ class _Lines:
         now = monotonic()
         if progress.stage != self._stage:
             self._stage, self._start, self._told = progress.stage, now, now
-            self._console.print(f"{progress.stage}: {plural(progress.of, 'question')}")
+            self._console.print(f"{progress.stage}: {count(progress.of)} to do")
         elif now - self._told >= _LINE_SECONDS and progress.asked:
             self._told = now
             left = (now - self._start) / progress.asked * (progress.of - progress.asked)

@@ -141,7 +141,7 @@ def test_words_that_a_verifier_understands_otherwise_are_dropped(project: Projec
     assert done.code == 1
     assert json.loads(done.out)["dropped"]["round-trip"] >= CALLS - 2
     assert "no request passed its checks; round-trip" in done.err
-    assert "The verifier understood elsewhere({})" in done.err
+    assert "The verifier answered elsewhere({})" in done.err
     assert not (project.root / "train.jsonl").exists()
 
 

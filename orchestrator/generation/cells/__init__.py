@@ -1,1 +1,1 @@
-"""Every call that functions allow: choices from JSON Schema, cells, and values."""
+"""The calls that functions allow: choices from JSON Schema, cells, and values."""

@@ -1,4 +1,4 @@
-"""Every cell that functions allow: the full product of each function's choices where it is small, else pairs."""
+"""Every cell of functions: the full product of a function's choices if it is small, else all pairs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from orchestrator.generation.cells.reading import choices_of
 from orchestrator.generation.cells.values import first_problem
 
 MOST_FULL = 64
-"""A function with at most this many forms has all of them; another has a pairwise covering array."""
+"""A function with at most this many forms gets all of them; a larger one gets a pairwise covering array."""
 
 _ALWAYS_TRIED = 256
 _TRIED_AT_LEAST = 16
 _THREE = 0.25
-"""The share of parallel cells with three calls, once every pair of functions has its cell."""
+"""The share of parallel cells with three calls, after every pair of functions has a cell."""
 _TRIES = 50
 _MOST_IN_VAIN = 2000
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The factors of one function that vary, as the columns of a space."""
+    """The varying factors of one function, as the columns of a space."""
 
     function: str
     factors: tuple[Factor, ...]
@@ -44,13 +44,13 @@ class Columns:
         return [[(factor.pointer, choice.label) for choice in factor.choices] for factor in self.factors]
 
     def form(self, row: Row) -> Form:
-        """The form with the choices of this row."""
+        """The form of this row."""
         chosen = zip(self._labels, row, strict=True)
         return Form(self.function, tuple([labels[choice] for labels, choice in chosen if choice >= 0]))
 
 
 class CellsOf(Sequence[Cell]):
-    """The cells of one function; those of a full product are made when they are read."""
+    """The cells of one function; a full product is made as it is read."""
 
     def __init__(self, columns: Columns, rows: Sequence[Row] | None) -> None:
         self.columns = columns
@@ -87,21 +87,21 @@ class Enumerated:
     choices: Choices
     cells: CellsOf
     is_full: bool
-    """Whether every form that the schema allows has its cell."""
+    """Whether every form that the schema allows has a cell."""
     full: int
-    """The forms in the full product of all choices; fewer where some were tried and break the schema."""
+    """The forms in the full product of all choices, without those that were tried and break the schema."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Every cell, function by function and then the parallel ones; the same each time it is read."""
+    """Every cell: function by function, then the parallel ones. The same each time it is read."""
 
     enumerated: tuple[Enumerated, ...]
     parallel: tuple[Cell, ...]
     pairs: tuple[tuple[str, str], ...]
-    """The pairs of functions that parallel calls can be made of; none where there are no parallel cells."""
+    """The pairs of functions that can be called in parallel; none without parallel cells."""
     findings: tuple[Note, ...]
-    """What is bounded, not supported or left out."""
+    """Everything bounded, unsupported or left out."""
 
     def __len__(self) -> int:
         return sum(len(each.cells) for each in self.enumerated) + len(self.parallel)
@@ -112,7 +112,7 @@ class Cells:
         yield from self.parallel
 
     def of(self, function: str) -> Sequence[Cell]:
-        """The cells with one call, of this function; none where no call of it can be made."""
+        """The single-call cells of this function; none if no call of it is possible."""
         return self._by_name.get(function, ())
 
     @cached_property
@@ -126,7 +126,7 @@ class Cells:
 
     @cached_property
     def coverage(self) -> Coverage:
-        """What the cells contain of what the functions allow, counted cell by cell."""
+        """The share of the allowed choices that the cells contain, counted cell by cell."""
         functions = tuple(_coverage(each) for each in self.enumerated)
         met = {pair for cell in self.parallel for pair in _pairs_in(cell)}
         return Coverage(functions, (sum(pair in met for pair in self.pairs), len(self.pairs)), len(self.parallel))
@@ -135,11 +135,11 @@ class Cells:
 def enumerate_cells(
     functions: Sequence[Function], *, most_full: int = MOST_FULL, seed: int = 0, parallel: int = 0
 ) -> Cells:
-    """The cells of `functions`: for each all forms where it has at most `most_full`, else a pairwise covering
-    array; and `parallel` cells with two or three calls, each pair of functions first.
+    """The cells of `functions`: all forms of a function with at most `most_full`, else a pairwise covering array;
+    then `parallel` cells with two or three calls, beginning with each pair of functions.
 
-    Equal arguments give equal cells in any process. Raises FunctionNotEnumerable where a schema is invalid, or
-    where no function can be called.
+    Equal arguments give equal cells in any process. Raises FunctionNotEnumerable if a schema is invalid or no
+    function can be called.
     """
     enumerated = tuple(_enumerated(function, most_full, seed) for function in functions)
     findings = tuple(note for _, notes in enumerated for note in notes)
@@ -159,7 +159,7 @@ def cell_of(forms: tuple[Form, ...]) -> Cell:
 
 
 def columns_of(choices: Choices) -> Columns:
-    """The factors that vary, parents first, in the order of the schema."""
+    """The varying factors, parents first, in the order of the schema."""
     factors: list[Factor] = []
     columns: list[Column] = []
 
@@ -177,7 +177,7 @@ def columns_of(choices: Choices) -> Columns:
 
 
 def _inner(factor: Factor) -> list[tuple[Factor, frozenset[int]]]:
-    """The factors under it, each with the numbers of the choices that bring it."""
+    """The factors under it, each with the numbers of the choices that add it."""
     found: dict[int, tuple[Factor, set[int]]] = {}
     for number, choice in enumerate(factor.choices):
         for inner in choice.factors:
@@ -201,7 +201,7 @@ def _enumerated(function: Function, most_full: int, seed: int) -> tuple[Enumerat
     rows = covering_rows(columns.space, f"{seed} {function.name}", is_valid)
     if len(rows) >= MOST_ROWS or columns.space.offsets[-1] > MOST_BITS:
         problem = (
-            f"its choices are too many for every pair of them; {len(rows)} cells have each choice at least once"
+            f"there are too many choices to cover every pair; {len(rows)} cells cover each choice at least once"
         )
         notes = (*notes, Unsupported(function.name, "", "enum", problem))
     is_full = len(rows) == choices.size
@@ -209,7 +209,7 @@ def _enumerated(function: Function, most_full: int, seed: int) -> tuple[Enumerat
 
 
 class _Trial:
-    """Tries forms: whether a valid call of each is found."""
+    """Tries to find a valid call of each form."""
 
     def __init__(self, columns: Columns, choices: Choices) -> None:
         self.columns = columns
@@ -218,14 +218,14 @@ class _Trial:
         self.failed: list[str] = []
 
     def is_needed(self) -> bool:
-        """Whether each form is to be tried: where its schema says so, and where one of the first breaks it."""
+        """Whether to try each form: if the schema requires it, or if one of the first forms breaks it."""
         if self.choices.needs_trial or self.columns.space.size <= _ALWAYS_TRIED:
             return True
         first = islice(self.columns.space.rows(), _TRIED_AT_LEAST)
         return any(first_problem(self.columns.form(row), self.choices) for row in first)
 
     def valid_rows(self) -> list[Row]:
-        """All rows that hold; none where none of the first holds."""
+        """All valid rows; none if none of the first is valid."""
         rows: list[Row] = []
         for row in self.columns.space.rows():
             if self.holds(row):

@@ -1,4 +1,4 @@
-"""Chance from a text: the same in any process and any version of Python, and cheap to begin.
+"""Pseudorandom draws from a text: the same in any process and Python version, and cheap to seed.
 
 `random.Random` takes longer to seed than a whole call takes to make.
 """
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 _BITS = 256
 _SPENT = 1 << 96
-"""Below this, what is left of a digest is too small to draw from without bias."""
+"""Below this, the rest of a digest is too small to draw from without bias."""
 
 
 class Chance:
-    """Draws from the SHA-256 of a seed, and of the seed with a counter once that is spent."""
+    """Draws from the SHA-256 of a seed, then of the seed with a counter."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
@@ -25,7 +25,7 @@ class Chance:
         self._left = int.from_bytes(hashlib.sha256(seed).digest(), "big")
 
     def below(self, count: int) -> int:
-        """A whole number from 0 to below `count`."""
+        """A whole number from 0 up to, but not including, `count`."""
         if self._left < _SPENT or count > 1 << 64:
             self._refill(count)
         self._left, drawn = divmod(self._left, count)
@@ -36,7 +36,7 @@ class Chance:
         return low + self.below(high - low + 1)
 
     def random(self) -> float:
-        """A number from 0 to below 1."""
+        """A number from 0 up to, but not including, 1."""
         return self.below(1 << 32) / (1 << 32)
 
     def choice(self, values: Sequence[T]) -> T:
@@ -44,11 +44,11 @@ class Chance:
         return values[self.below(len(values))]
 
     def choices(self, values: Sequence[T], count: int) -> list[T]:
-        """Values, some perhaps several times."""
+        """Values, possibly repeated."""
         return [self.choice(values) for _ in range(count)]
 
     def sample(self, values: Sequence[T], count: int) -> list[T]:
-        """Different ones of the values, in any order."""
+        """Distinct values in any order."""
         left = list(values)
         return [left.pop(self.below(len(left))) for _ in range(min(count, len(left)))]
 

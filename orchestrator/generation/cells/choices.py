@@ -1,8 +1,8 @@
-"""What a function's schema leaves open: its factors, each with labelled choices, and the values behind them.
+"""The choices that a function's schema leaves open: its factors, each with labelled choices and their values.
 
-A factor is a parameter, or a part of one, at a JSON Pointer within the arguments. Choosing one of its choices may
-bring further factors: those of an object that is present, of an array's first item, of a `oneOf` branch.
-What can't be made, or is bounded, is a note with its place.
+A factor is a parameter, or a part of one, at a JSON Pointer within the arguments. A choice may add further
+factors: those of a present object, an array's first item or a `oneOf` branch. Everything bounded or not made is
+noted with its place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from orchestrator.generation.cells.patterns import Maker
 
 
 class Aspect(StrEnum):
-    """What a choice is counted as in the coverage."""
+    """The kind under which the coverage counts a choice."""
 
     ENUM = "enum"
     """A value of an `enum`."""
@@ -46,9 +46,9 @@ class Numbers:
     step: int
     scale: int
     grain: int
-    """What people round to, in units of `n`."""
+    """The step that people round to, in units of `n`."""
     place: str = ""
-    """"latitude" or "longitude", where the number comes from a list of places."""
+    """"latitude" or "longitude" if the number comes from a list of places."""
     said: tuple[Any, ...] = ()
     """The schema's own examples and default."""
 
@@ -70,7 +70,7 @@ class Items:
 
     prefix: tuple[Factor, ...]
     item: Factor | None
-    """What each item after the prefix is; the factor itself is the first of them."""
+    """The value of each item after the prefix; the factor itself is the first of them."""
     low: int
     high: int
     unique: bool
@@ -82,9 +82,9 @@ class Members:
 
     members: tuple[tuple[str, Factor], ...]
     others: Factor | None = None
-    """What members without a declared name are, where some are made."""
+    """The value of members without a declared name, if any are made."""
     count: int = 0
-    """How many of those are made, at most."""
+    """The most of those to make."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Choice:
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
-        """What is to be chosen further on, once this is."""
+        """The factors that this choice adds."""
         if isinstance(self.content, Members):
             return tuple(factor for _, factor in self.content.members)
         if isinstance(self.content, Items):
@@ -114,13 +114,13 @@ class Choice:
 
     @cached_property
     def size(self) -> int:
-        """In how many ways the factors under it can be chosen."""
+        """The number of ways to choose the factors under it."""
         return math.prod(factor.size for factor in self.factors)
 
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """A parameter, or a part of one. It varies where it has two or more choices."""
+    """A parameter, or a part of one. It varies if it has two or more choices."""
 
     pointer: str
     choices: tuple[Choice, ...]
@@ -131,7 +131,7 @@ class Factor:
 
     @cached_property
     def only(self) -> Choice | None:
-        """Its choice, where it has no other."""
+        """Its only choice, if it has just one."""
         return self.choices[0] if len(self.choices) == 1 else None
 
     @cached_property
@@ -140,33 +140,33 @@ class Factor:
 
     @cached_property
     def size(self) -> int:
-        """In how many ways it can be chosen, with all that follows."""
+        """The number of ways to choose it and everything under it."""
         return sum(choice.size for choice in self.choices)
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """A recursive `$ref`, or nesting, that is followed no further."""
+    """A recursive `$ref`, or nesting, that is cut off."""
 
     function: str
     pointer: str
     depth: int
-    """How many levels of it are made."""
+    """The number of levels made."""
 
     @property
     def message(self) -> str:
-        return f"{self.function}{_at(self.pointer)}: the nesting is followed {self.depth} levels deep, no further"
+        return f"{self.function}{_at(self.pointer)}: nested values are made {self.depth} levels deep at most"
 
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A part of a schema that is not, or not wholly, made."""
+    """A part of a schema that is not made, or not fully."""
 
     function: str
     pointer: str
     keyword: str
     problem: str
-    """What is not made, in one clause."""
+    """The part that is not made, in one clause."""
 
     @property
     def message(self) -> str:
@@ -175,13 +175,13 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Combinations of choices that the schema forbids, or that no valid value was found for."""
+    """Combinations of choices that the schema forbids, or for which no valid value was found."""
 
     function: str
     forms: int
     of: int
     problem: str
-    """What the first of them breaks."""
+    """The rule that the first of them breaks."""
 
     @property
     def message(self) -> str:
@@ -194,14 +194,14 @@ Note = Bounded | Unsupported | LeftOut
 
 @dataclass(frozen=True)
 class Choices:
-    """All that a function's schema leaves open."""
+    """All choices of a function's schema."""
 
     function: str
     root: Factor | None
-    """The arguments as a whole; None where no call is possible, and the notes say why."""
+    """The arguments as a whole; None if no call is possible. The notes give the reason."""
     notes: tuple[Note, ...]
     needs_trial: bool
-    """Whether combinations of choices may break the schema, so that each has to be tried."""
+    """Whether combinations of choices may break the schema, so each has to be tried."""
     parameters: Parameters
     """The schema itself, to check calls against."""
 

@@ -1,4 +1,4 @@
-"""What cells contain of what the functions allow: counted in the cells, not taken from how they were made."""
+"""The share of the allowed choices that cells contain, counted in the cells themselves."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ Share = tuple[int, int]
 
 @dataclass(frozen=True)
 class FunctionCoverage:
-    """What the cells of one function contain."""
+    """The coverage of one function."""
 
     function: str
     cells: int
     full: int
     """The forms in the full product of all choices, without those that were tried and break the schema."""
     is_full: bool
-    """Whether every form that the schema allows has its cell."""
+    """Whether every form that the schema allows has a cell."""
     enum_values: Share
     optional: Share
-    """Optional parameters, each absent and each present."""
+    """Optional parameters, each counted absent and present."""
     booleans: Share
     boundaries: Share
     branches: Share
-    """Of `oneOf` and `anyOf`, of several types, and null."""
+    """Branches of `oneOf` and `anyOf`, several types, and null."""
     pairs: Share
-    """Pairs of choices of two factors. Some of `of` may break the schema where each form had to be tried."""
+    """Pairs of choices of two factors. Some of `of` may break the schema if each form had to be tried."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What all cells contain."""
+    """The coverage of all cells."""
 
     functions: tuple[FunctionCoverage, ...]
     function_pairs: Share
-    """Pairs of functions that are called at once; (0, 0) without parallel cells."""
+    """Pairs of functions called in parallel; (0, 0) without parallel cells."""
     parallel: int
     """Cells with several calls."""
 
@@ -52,7 +52,7 @@ class Coverage:
 
     @property
     def shares(self) -> Mapping[str, Share]:
-        """The shares over all functions, by name, in the order to show them."""
+        """The shares over all functions by name, in display order."""
         return {
             "enum values": self._sum(lambda each: each.enum_values),
             "optional present/absent": self._sum(lambda each: each.optional),
@@ -78,7 +78,7 @@ def coverage_of(
     is_full: bool,
     full: int,
 ) -> FunctionCoverage:
-    """The coverage of one function by rows over the factors that vary."""
+    """The coverage of one function by rows over its varying factors."""
     cells, used, pairs = _counted(space, rows)
     chosen = {
         (id(factor), number): bool(used >> offset + number & 1)
@@ -109,7 +109,7 @@ Found = tuple[Factor, Choice, bool]
 
 
 def _reached(factor: Factor, chosen: Mapping[tuple[int, int], bool], above: bool) -> Iterator[Found]:
-    """Each choice of the factor and of those under it, once, with whether a cell contains it."""
+    """Each choice of the factor and of those under it once, and whether a cell contains it."""
     under: dict[int, tuple[Factor, bool]] = {}
     for number, choice in enumerate(factor.choices):
         is_in = chosen.get((id(factor), number), above)

@@ -1,11 +1,11 @@
-"""Rows of choices: all of them in order, or few that contain every pair of choices (a pairwise covering array).
+"""Rows of choices: all of them in order, or a few that contain every pair (a pairwise covering array).
 
 The greedy algorithm is that of AETG (Cohen, Dalal, Fredman, Patton: "The AETG System", IEEE TSE 23(7), 1997), with
-pairs as bits: each row starts from a pair that is still open, and each further column takes the choice that closes
-most open pairs. Columns may exist only under some choices of another.
+pairs as bits: each row starts from an open pair, and each further column takes the choice that closes the most
+open pairs. A column may exist only under some choices of another.
 
-The libraries were measured and not taken. For 40 columns of 10 choices allpairspy 2.5 takes 58 s (265 rows), and
-covertable 3.2 more than 120 s.
+Libraries were too slow: for 40 columns of 10 choices, allpairspy 2.5 takes 58 s (265 rows) and covertable 3.2
+more than 120 s.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from itertools import accumulate, combinations
 from random import Random
 
 Row = tuple[int, ...]
-"""By column, the number of the choice; -1 where the column does not exist in this row."""
+"""By column, the number of the choice; -1 if the column does not exist in this row."""
 
 MOST_BITS = 6000
-"""Choices of all columns together; above, each choice comes at least once and pairs are left to chance."""
+"""Choices of all columns together; above this, each choice appears at least once and pairs are left to chance."""
 MOST_ROWS = 10_000
 _CANDIDATES = 8
 _COMPLETIONS = 20
 _MOST_MISSES = 50
-"""Pairs without a valid row before any has one: then no row is valid, most likely."""
+"""After this many pairs without a valid row, most likely no row is valid."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Choices; one is made in each call where the column exists."""
+    """The number of choices; each call in which the column exists makes one."""
 
     size: int
     parent: int = -1
-    """The column, before this one, that decides whether it exists; -1 where it always does."""
+    """The earlier column that decides whether this one exists; -1 if it always does."""
     under: frozenset[int] = frozenset()
     """The parent's choices under which it exists."""
 
@@ -45,7 +45,7 @@ class Space:
     """All rows over the columns."""
 
     columns: tuple[Column, ...]
-    """Depth first: what depends on a column follows it directly."""
+    """Depth first: a column's dependents follow it directly."""
 
     def rows(self) -> Iterator[Row]:
         """Every row, in order."""
@@ -67,17 +67,17 @@ class Space:
         return math.prod(self._sizes[place] for place in self.children[-1])
 
     def row_at(self, index: int) -> Row:
-        """The row that `rows` yields after `index` others."""
+        """The row at `index` in the order of `rows`."""
         row = [-1] * len(self.columns)
         self._decode(row, self.children[-1], index)
         return tuple(row)
 
     def any_row(self, random: Random) -> Row:
-        """A row by chance."""
+        """A random row."""
         return self.completed({}, random)
 
     def completed(self, fixed: dict[int, int], random: Random) -> Row:
-        """A row by chance with these choices, each column of which must exist under the others."""
+        """A random row with these choices; each of their columns must exist under the others."""
         wanted = {**self.needed(fixed), **{place: frozenset((choice,)) for place, choice in fixed.items()}}
         row: list[int] = []
         for place, column in enumerate(self.columns):
@@ -112,7 +112,7 @@ class Space:
 
     @cached_property
     def children(self) -> dict[int, list[int]]:
-        """By column, the columns that it decides about; by -1, those that always exist."""
+        """By column, the columns that depend on it; by -1, those that always exist."""
         children: dict[int, list[int]] = {place: [] for place in range(-1, len(self.columns))}
         for place, column in enumerate(self.columns):
             children[column.parent].append(place)
@@ -120,7 +120,7 @@ class Space:
 
     @cached_property
     def _sizes(self) -> list[int]:
-        """By column, in how many ways it and what is under it can be chosen."""
+        """By column, the number of ways to choose it and the columns under it."""
         sizes = [0] * len(self.columns)
         for place in reversed(range(len(self.columns))):
             for choice in range(self.columns[place].size):
@@ -133,7 +133,7 @@ class Space:
             row[place] = 0 if self.exists(row, place) else -1
 
     def needed(self, fixed: dict[int, int]) -> dict[int, frozenset[int]]:
-        """What the columns above must be so that these exist."""
+        """The choices of the columns above under which these exist."""
         needed: dict[int, frozenset[int]] = {}
         for place in fixed:
             for above, under in self.chains[place]:
@@ -156,7 +156,7 @@ class Space:
 
     @cached_property
     def pairs(self) -> int:
-        """How many pairs of choices of two columns can be in one row."""
+        """The number of pairs of choices of two columns that can be in one row."""
         return sum(self._together(one, other) for one, other in combinations(range(len(self.columns)), 2))
 
     def _together(self, one: int, other: int) -> int:
@@ -191,7 +191,7 @@ class Space:
         return partners
 
     def _excluded(self) -> list[int]:
-        """By bit, the bits that it excludes: other choices of its column, and columns that it leaves out."""
+        """By bit, the bits that it excludes: other choices of its column, and columns that do not exist with it."""
         excluded = []
         for column, offset in zip(self.columns, self.offsets, strict=False):
             own = ((1 << column.size) - 1) << offset
@@ -206,10 +206,10 @@ class Space:
 
 
 def covering_rows(space: Space, seed: int | str, is_valid: Callable[[Row], bool] | None = None) -> list[Row]:
-    """Rows that contain every pair of choices that a valid row contains; the same for the same seed in any process.
+    """Rows that cover every pair of choices found in a valid row; the same for the same seed in any process.
 
-    Where the choices are too many (MOST_BITS, MOST_ROWS), or a pair is in no valid row that was found, pairs are
-    missing: count them.
+    Pairs are missing if there are too many choices (MOST_BITS, MOST_ROWS) or no valid row was found for them, so
+    count them.
     """
     random = Random(f"covering {seed}")
     if space.offsets[-1] > MOST_BITS:

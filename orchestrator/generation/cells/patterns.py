@@ -1,7 +1,7 @@
-"""Text for a `pattern`: the plain part of ECMA-262's regular expressions, the dialect of JSON Schema.
+"""Text for a `pattern`, in the basic part of ECMA-262's regular expressions, the dialect of JSON Schema.
 
-The libraries that do this were looked at and fit less: exrex is under the AGPL; rstr draws from a set whose order
-differs between processes, repeats `+` up to 100 times, and ignores what it can't make.
+The libraries for this fit less: exrex is under the AGPL; rstr draws from a set whose order differs between
+processes, repeats `+` up to 100 times, and ignores parts it can't make.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CLASSES = {
 }
 _CONTROL = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 _MORE = 4
-"""How often more than it must an open repetition repeats: people say short codes."""
+"""The most extra repeats of an open repetition: people use short codes."""
 _MOST_REPEATS = 200
 _MOST_NESTING = 50
 
@@ -30,11 +30,11 @@ Maker = Callable[[Chance], str]
 
 
 class UnsupportedPattern(Exception):
-    """The pattern uses what is not generated; the message says what."""
+    """The pattern uses an unsupported feature, named by the message."""
 
 
 def maker_of(pattern: str) -> Maker:
-    """A function from chance to a text that fits `pattern`. Raises UnsupportedPattern."""
+    """A function that draws a text matching `pattern`. Raises UnsupportedPattern."""
     reader = _Reader(pattern)
     maker = reader.alternatives(0)
     if reader.rest:
@@ -98,7 +98,7 @@ class _Reader:
         inner, self.at = self.rest[:end], self.at + end + 1
         low, comma, high = inner.partition(",")
         if end < 0 or not (low.isascii() and low.isdigit()) or (high and not (high.isascii() and high.isdigit())):
-            raise UnsupportedPattern("a brace that is no repetition")
+            raise UnsupportedPattern("a brace that is not a repetition")
         least = int(low) if len(low) < 5 else _MOST_REPEATS + 1
         if least > _MOST_REPEATS:
             raise UnsupportedPattern(f"more than {_MOST_REPEATS} repetitions")
@@ -116,14 +116,14 @@ class _Reader:
         if char == ".":
             return _any_of(_LETTERS_DIGITS)
         if char in "^*+?{":
-            raise UnsupportedPattern(f"{char!r} in this place")
+            raise UnsupportedPattern(f"{char!r} at this position")
         return lambda _: char
 
     def group(self, depth: int) -> Maker:
         if self.taken("?") and not self.taken(":"):
             name, end = self.rest.partition(">")[:2]
             if not end or name[:1] != "<" or name[1:2] in "=!":
-                raise UnsupportedPattern("looking ahead or behind")
+                raise UnsupportedPattern("lookahead or lookbehind")
             self.at += len(name) + 1
         maker = self.alternatives(depth + 1)
         if not self.taken(")"):
@@ -141,7 +141,7 @@ class _Reader:
             try:
                 return chr(int(digits, 16))
             except ValueError:
-                raise UnsupportedPattern("this form of escape") from None
+                raise UnsupportedPattern("this kind of escape") from None
         if char.isalnum():
             raise UnsupportedPattern(f"\\{char}")
         return char
@@ -159,7 +159,7 @@ class _Reader:
         if negated:
             members = "".join(char for char in _LETTERS_DIGITS + " -" if char not in members)
         if not members:
-            raise UnsupportedPattern("a class without members that people write")
+            raise UnsupportedPattern("a class without printable characters")
         return members
 
     def member(self) -> str:
@@ -169,7 +169,7 @@ class _Reader:
 
 def _range(first: str, last: str) -> str:
     if len(last) != 1 or ord(last) < ord(first):
-        raise UnsupportedPattern("a range that is none")
+        raise UnsupportedPattern("a range in reverse order")
     return "".join(map(chr, range(ord(first), min(ord(last), ord(first) + 255) + 1)))
 
 

@@ -1,8 +1,8 @@
-"""Values that people would say, by what a parameter is called: names, places, addresses, words; ranges of numbers.
+"""Plausible values from a parameter's name: names, places, addresses, words, and ranges of numbers.
 
-Names, companies, streets, countries and places come from Faker, drawn once into small pools with a fixed seed: one
-draw takes it up to a millisecond. Its sentences and products mean nothing, so those are written here. Another
-version of Faker may give other names.
+Names, companies, streets, countries and places come from Faker, drawn once into small pools with a fixed seed,
+since one draw takes up to a millisecond. Faker's sentences and products mean nothing, so those are written here.
+Another version of Faker may give other names.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _DAYS = 730
 
 
 class Span(NamedTuple):
-    """The numbers that people say of something."""
+    """A plausible range of numbers."""
 
     low: int
     high: int
     decimals: int = 0
     place: str = ""
-    """"latitude" or "longitude", where the number comes from a list of places."""
+    """"latitude" or "longitude" if the number comes from a list of places."""
 
 
 def kind_of(name: str, description: str, form: str = "") -> str:
-    """What a text is: a key for `text_of`. A known `format` decides, then the name, then the description."""
+    """The kind of a text, a key for `text_of`: from a known `format`, else the name, else the description."""
     if form in _FORMATS:
         return _FORMATS[form]
     words = _words(name)
@@ -53,12 +53,12 @@ def kind_of(name: str, description: str, form: str = "") -> str:
 
 
 def is_known_format(form: str) -> bool:
-    """Whether texts of this `format` are made."""
+    """Whether this `format` is supported."""
     return form in _FORMATS
 
 
 def span_of(name: str, description: str, *, integer: bool) -> Span:
-    """The range of a number that has none, by its name and description; 1 to 100 where they tell nothing."""
+    """A range for a number without one, from its name and description; 1 to 100 if they don't help."""
     words = _words(name)
     for wanted, span in _SPANS:
         if any(_is_in(phrase, words) for phrase in wanted):
@@ -125,7 +125,7 @@ def _faker() -> Faker:
 
 @lru_cache(maxsize=4096)
 def _words(text: str) -> tuple[str, ...]:
-    """The words of a name or a description, in small letters: `homeCity` and `home_city` are home, city."""
+    """The words of a name or a description in lower case: `homeCity` and `home_city` are home, city."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text[:400])
     return tuple(re.findall(r"[a-z0-9]+", apart.lower()))
 
@@ -339,7 +339,7 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
     "hashtag": ("#travel", "#music", "#news", "#garden", "#food"),
     "unit": ("km", "miles", "kg", "pounds", "litres", "hours", "minutes", "metres"),
 }
-# The first that fits decides, so narrower kinds come first.
+# The first match decides, so narrower kinds come first.
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("email", ("email", "mail", "emails", "cc", "bcc")),
     ("url", ("url", "uri", "link", "website", "webpage", "href", "homepage")),

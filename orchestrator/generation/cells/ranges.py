@@ -1,4 +1,4 @@
-"""Ranges of numbers: their ends, and what people would say between them."""
+"""Ranges of numbers: their ends, and plausible values between them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LARGEST = 1 << 63
 def numbers(
     keywords: Mapping[str, Any], name: str, *, integer: bool, said: tuple[Any, ...] = ()
 ) -> tuple[Choice, ...]:
-    """The choices for a number: "min" and "max" where the schema gives them, and "any" between.
+    """The choices for a number: "min" and "max" if the schema gives them, and "any" between.
 
-    Raises Impossible where no number fits."""
+    Raises Impossible if no number fits."""
     low, above = _limit(keywords, "minimum", "exclusiveMinimum", max)
     high, below = _limit(keywords, "maximum", "exclusiveMaximum", min)
     span = span_of(name, str(keywords.get("description", "")), integer=integer)
@@ -32,7 +32,7 @@ def numbers(
     if lowest > highest and (low is None or high is None):  # a wide step, and a range of our own
         lowest, highest = (lowest, lowest) if low is not None else (highest, highest)
     if lowest > highest:
-        raise Impossible("minimum", "no number lies between the limits")
+        raise Impossible("minimum", "no number is between the limits")
     return _choices(
         Numbers(lowest, highest, unit, scale, _grain(lowest, highest, scale, span, integer), span.place, said),
         low,
@@ -58,7 +58,7 @@ def _choices(all_of_them: Numbers, low: Fraction | None, high: Fraction | None) 
 
 
 def as_number(n: int, scale: int) -> int | float:
-    """`n / scale`, whole where it is whole and fits into 64 bits, as JSON is read and written here."""
+    """`n / scale`, as an int if it is whole and fits into 64 bits."""
     whole, rest = divmod(n, scale)
     return whole if not rest and -_LARGEST <= whole < _LARGEST else n / scale
 
@@ -68,7 +68,7 @@ def _exact(value: float) -> Fraction:
 
 
 def _limit(keywords: Mapping[str, Any], with_it: str, without: str, tighter: Any) -> tuple[Fraction | None, bool]:
-    """The limit, and whether it is itself left out."""
+    """The limit, and whether it is exclusive."""
     inclusive, exclusive = keywords.get(with_it), keywords.get(without)
     if exclusive is True:  # as draft 4 writes it
         return (None, False) if inclusive is None else (_exact(inclusive), True)
@@ -80,7 +80,7 @@ def _limit(keywords: Mapping[str, Any], with_it: str, without: str, tighter: Any
 
 
 def _scale(low: Fraction | None, high: Fraction | None, step: Fraction | None, span: Span, integer: bool) -> int:
-    """How many parts one is cut into, so that the limits and the step are whole numbers of them."""
+    """The scale at which the limits and the step are whole numbers."""
     if integer and step is None:
         return 1
     decimals = max((_decimals(number) for number in (low, high, step) if number is not None), default=0)
@@ -97,7 +97,7 @@ def _decimals(number: Fraction) -> int:
 
 
 def _ends(low: Fraction | None, high: Fraction | None, span: Span) -> tuple[Fraction, Fraction]:
-    """From where to where: the schema's limits, else what people say."""
+    """The range: the schema's limits, else plausible ones."""
     usual = Fraction(span.high - span.low)
     if low is None and high is None:
         return Fraction(span.low), Fraction(span.high)
@@ -115,7 +115,7 @@ def _unit(step: Fraction | None, scale: int, integer: bool) -> int:
 
 
 def _grain(lowest: int, highest: int, scale: int, span: Span, integer: bool) -> int:
-    """Three digits of the range are said, and no more decimals than people say."""
+    """Three digits of the range, and no more decimals than people say."""
     digits: int = 10 ** max(0, len(str(highest - lowest)) - 3)
     return max(1, digits, scale if integer else scale // int(10**span.decimals) if span.decimals else 1)
 

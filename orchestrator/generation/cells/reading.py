@@ -1,4 +1,4 @@
-"""From a function's schema to its choices."""
+"""Read the choices of a function's schema."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from orchestrator.generation.cells.resolving import (
 )
 
 MOST_FACTORS = 500
-"""Of one function; more are left out and reported."""
+"""Of one function; the rest are left out and reported."""
 MOST_LEVELS = 24
 """Of nesting."""
 MOST_ITEMS = 10
-"""An array longer than this is not said in one request, so its upper end is no choice."""
+"""An array longer than this does not fit in one request, so its maximum length is not a choice."""
 MOST_CHARACTERS = 60
-"""A text longer than this is not said in one request, so its upper end is no choice."""
+"""A text longer than this does not fit in one request, so its maximum length is not a choice."""
 LONGEST_LABEL = 120
 
 _MOST_REQUIRED_ITEMS = 100
@@ -60,7 +60,7 @@ _ONLY_CHECKED = {
     **dict.fromkeys(("additionalItems", "$dynamicRef", "$recursiveRef"), True),
     **dict.fromkeys(("minProperties", "maxProperties", "dependentRequired"), False),
 }
-"""Keywords that choices are not derived from: each form is tried against them. True: noted."""
+"""Keywords that give no choices: each form is checked against them. True: noted."""
 _SPEAKS_OF_TYPE = {
     **dict.fromkeys(("properties", "required", "additionalProperties", "minProperties"), "object"),
     **dict.fromkeys(("items", "prefixItems", "minItems", "maxItems", "uniqueItems"), "array"),
@@ -70,12 +70,12 @@ _SPEAKS_OF_TYPE = {
 
 
 def choices_of(function: Function) -> Choices:
-    """What the function's schema leaves open. Raises FunctionNotEnumerable where it is no valid schema."""
+    """The choices of the function's schema. Raises FunctionNotEnumerable if the schema is invalid."""
     try:
         text = orjson.dumps(function.schema)
     except (TypeError, ValueError) as error:
         raise FunctionNotEnumerable(
-            name=function.name, problem=f"its parameters are no JSON: {error}", fix="Correct its definition"
+            name=function.name, problem=f"its parameters are not JSON: {error}", fix="Correct its definition"
         ) from None
     return _remembered(function.name, text)
 
@@ -86,13 +86,13 @@ def _remembered(name: str, text: bytes) -> Choices:
     try:
         parameters = parameters_of(schema)
     except InvalidSchema as error:
-        problem, fix = f"its parameters are no valid JSON Schema: {error.problem}", "Correct its definition"
+        problem, fix = f"its parameters are not a valid JSON Schema: {error.problem}", "Correct its definition"
         raise FunctionNotEnumerable(name=name, problem=problem, fix=fix) from None
     return _Reader(name, schema).choices(parameters)
 
 
 class _Reader:
-    """Reads one schema; notes what it does not make."""
+    """Reads one schema, and notes the parts that it does not make."""
 
     def __init__(self, function: str, root: Mapping[str, Any]) -> None:
         self.function = function
@@ -113,7 +113,7 @@ class _Reader:
         self.notes[Unsupported(self.function, pointer, keyword, problem)] = None
 
     def at(self, schema: Any, pointer: str, trail: tuple[str, ...], name: str) -> tuple[Choice, ...]:
-        """The choices for the value at `pointer`; none where no value can be made, which is then noted."""
+        """The choices for the value at `pointer`; none, with a note, if no value can be made."""
         self.factors += 1
         levels = pointer.count("/")
         if levels > MOST_LEVELS or self.factors > MOST_FACTORS:
@@ -148,13 +148,13 @@ class _Reader:
         for keyword in (*(word for word in value.keywords if word in _ONLY_CHECKED), *sorted(value.loose)):
             self.needs_trial = True
             if _ONLY_CHECKED.get(keyword, True) and keyword != "additionalProperties":
-                self.note(pointer, keyword, "no choices are derived from it; each call is checked against it")
+                self.note(pointer, keyword, "it gives no choices; each call is checked against it")
 
     def type_of(self, keywords: Mapping[str, Any], pointer: str) -> str:
         for keyword in keywords:
             if keyword in _SPEAKS_OF_TYPE:
                 return _SPEAKS_OF_TYPE[keyword]
-        self.note(pointer, "type", "it has none, so texts are made")
+        self.note(pointer, "type", "it is missing, so strings are made")
         return "string"
 
     def typed(self, kind: str, value: Flat, pointer: str, name: str) -> tuple[Choice, ...]:
@@ -176,11 +176,11 @@ class _Reader:
         values = list({as_json(one): one for one in value.keywords["enum"]}.values())
         fitting = self.fitting(value, values, pointer, "enum")
         if any(len(as_json(one)) > LONGEST_LABEL for one in fitting):
-            self.note(pointer, "enum", "some values are longer than people say; they are made all the same")
+            self.note(pointer, "enum", "some values are longer than people would say; they are used anyway")
         return tuple(Choice(label_of(one), Fixed(one), frozenset((Aspect.ENUM,))) for one in fitting)
 
     def fitting(self, value: Flat, values: Sequence[Any], pointer: str, keyword: str) -> list[Any]:
-        """Those of `values` that the other keywords allow; the others are noted."""
+        """The `values` that the other keywords allow; the others are noted."""
         valid = self.validator(value)
         fitting = [one for one in values if valid is None or valid(one)]
         if len(fitting) < len(values):
@@ -206,7 +206,7 @@ class _Reader:
         try:
             return jsonschema_rs.Draft202012Validator(schema, offline=True).is_valid
         except ValueError:
-            self.needs_trial = True  # a reference that only leads somewhere in the whole schema
+            self.needs_trial = True  # a reference that resolves only within the whole schema
             return None
 
     # --- Branches ---
@@ -238,12 +238,12 @@ class _Reader:
         low, high = keywords.get("minLength", 0), keywords.get("maxLength")
         said = self.said(value, pointer)
         if (high is not None and low > high) or low > _MOST_REQUIRED_CHARACTERS:
-            raise Impossible("minLength", f"no text of {low} or more characters is made")
+            raise Impossible("minLength", f"texts of {low} or more characters are not made")
         if "pattern" in keywords:
             return self.by_pattern(value, pointer, said)
         form = keywords.get("format", "")
         if form and not plausible.is_known_format(form):
-            self.note(pointer, "format", f"{form} is not known; texts are made by the parameter's name")
+            self.note(pointer, "format", f"{form} is unknown; texts are made from the parameter's name")
         kind = plausible.kind_of(name, _description(keywords), form)
         if form and plausible.is_known_format(form):
             if "minLength" in keywords or "maxLength" in keywords:
@@ -269,7 +269,7 @@ class _Reader:
             ends.append(Choice("max", Words(kind, high, high), boundary))
         elif high is not None and high > MOST_CHARACTERS:
             self.note(
-                pointer, "maxLength", f"a text of {high} characters is not said, so its upper end is left out"
+                pointer, "maxLength", f"{high} characters are too long for a request, so this length is left out"
             )
         inner_low, inner_high = low + (low > 0 and bool(ends)), most - any(end.label == "max" for end in ends)
         if inner_low <= inner_high and not (ends and inner_high < 1):
@@ -285,7 +285,7 @@ class _Reader:
             drawn = [maker(Chance(b"pattern %d" % number)) for number in range(40)]
             if valid is None or any(map(valid, drawn)):
                 return (Choice("any", Words("pattern", 0, _MOST_REQUIRED_CHARACTERS, maker, said)),)
-            problem = "no text that was made for it fits the rest of the schema"
+            problem = "no text made for it fits the rest of the schema"
         except patterns.UnsupportedPattern as error:
             problem = f"texts for {label_of(pattern)} can't be made: {error}"
         if said:
@@ -299,9 +299,9 @@ class _Reader:
         keywords = value.keywords
         low, high, unique = keywords.get("minItems", 0), keywords.get("maxItems"), bool(keywords.get("uniqueItems"))
         if (high is not None and low > high) or low > _MOST_REQUIRED_ITEMS:
-            raise Impossible("minItems", f"no array of {low} or more items is made")
+            raise Impossible("minItems", f"arrays of {low} or more items are not made")
         prefix, rest = keywords.get("prefixItems", ()), keywords.get("items", True)
-        if isinstance(rest, list):  # as drafts before 2020-12 write a prefix
+        if isinstance(rest, list):  # a prefix, in drafts before 2020-12
             prefix, rest = rest, keywords.get("additionalItems", True)
         first = self.prefix(prefix[:high], pointer, value.trail, name)
         complete = len(first) == len(prefix[:high])
@@ -314,7 +314,7 @@ class _Reader:
         return self.sizes(first, item, low, high, unique, pointer)
 
     def prefix(self, parts: Sequence[Any], pointer: str, trail: tuple[str, ...], name: str) -> tuple[Factor, ...]:
-        """The factors of the first items, up to one that can't be made."""
+        """The factors of the first items, up to the first that can't be made."""
         factors: list[Factor] = []
         for number, part in enumerate(parts):
             factor = self.item(part, f"{pointer}/{number}", trail, name)
@@ -345,9 +345,7 @@ class _Reader:
         if high is not None and most > low and most <= MOST_ITEMS:
             sizes["max"] = (most, most)
         elif high is not None and most > MOST_ITEMS:
-            self.note(
-                pointer, "maxItems", f"{high} items are not said in one request, so the upper end is left out"
-            )
+            self.note(pointer, "maxItems", f"{high} items are too many for a request, so this length is left out")
         inner = (low + 1, most - ("max" in sizes))
         if inner[0] <= inner[1]:
             usual = max(inner[0], min(inner[1], len(prefix) or 1))
@@ -375,14 +373,14 @@ class _Reader:
             inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
             choices = self.at(schema, inner, value.trail, name)
             if name in required and not choices:
-                raise Impossible("required", f"no value can be made for {name}, which is required")
+                raise Impossible("required", f"no value can be made for the required {name}")
             if name not in required:
                 choices = (Choice("absent", Absent()), *_present(choices))
             members.append((name, Factor(inner, choices)))
         if not members and isinstance(others, dict) and others:
             return self.open_object(others, value, pointer)
         if not members and others is not False and pointer and not properties:
-            self.note(pointer, "properties", "it names none, so only the empty object is made")
+            self.note(pointer, "properties", "it is missing, so only the empty object is made")
         return (Choice("present", Members(tuple(members))),)
 
     def open_object(self, others: dict[str, Any], value: Flat, pointer: str) -> tuple[Choice, ...]:
@@ -399,7 +397,7 @@ class _Reader:
 
 
 def label_of(value: Any) -> str:
-    """A value as JSON text; a long one is shortened, with a hash that tells it from others."""
+    """A value as JSON text; a long one is shortened and gets a hash to keep it unique."""
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     if len(text) <= LONGEST_LABEL:
         return text
@@ -415,7 +413,7 @@ def _listed(keywords: Mapping[str, Any], *names: str) -> list[Any]:
 
 
 def _present(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
-    """The choices of an optional parameter that is given: a single one is called "present"."""
+    """The choices of a given optional parameter; a single one is called "present"."""
     if len(choices) != 1 or Aspect.ENUM in choices[0].aspects:
         return choices
     return (Choice("present", choices[0].content, choices[0].aspects),)
@@ -457,7 +455,7 @@ def _differ(one: Any, other: Any) -> bool:
 
 
 def _tags(schema: dict[str, Any], name: str) -> set[str]:
-    """The values that the schema allows for a member, where it lists them."""
+    """The values that the schema allows for a member, if it lists them."""
     member = schema.get("properties", {}).get(name)
     if not isinstance(member, dict):
         return set()

@@ -1,4 +1,4 @@
-"""A schema without its `$ref` and `allOf`: what holds for one value, in one piece.
+"""A schema without `$ref` and `allOf`: the constraints of one value in one piece.
 
 Only references into the same definition are followed (`#/$defs/…`, `#/definitions/…`, `#`), each at most
 MOST_DEPTH times on the way to one value. Nothing is ever fetched.
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import orjson
 
 MOST_DEPTH = 2
-"""How often one `$ref` is followed on the way to one value: a tree gets branches, and they get leaves."""
+"""How often one `$ref` is followed on the way to one value: enough for a tree with branches and leaves."""
 
 _FIRST_OF_BOTH = ("title", "description", "format", "default", "examples", "$comment")
 _LARGER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
@@ -28,7 +28,7 @@ class TooDeep(Exception):
 
 
 class Impossible(Exception):
-    """No value fits; `keyword` says which part of the schema rules it out, `problem` how."""
+    """No value fits; `keyword` names the part of the schema that rules it out, `problem` the reason."""
 
     def __init__(self, keyword: str, problem: str) -> None:
         self.keyword = keyword
@@ -45,15 +45,15 @@ class Union(NamedTuple):
 
 @dataclass(frozen=True)
 class Flat:
-    """What holds for one value."""
+    """The constraints of one value."""
 
     keywords: Mapping[str, Any]
-    """Neither `$ref` nor `allOf`, `anyOf` or `oneOf` among them."""
+    """Without `$ref`, `allOf`, `anyOf` and `oneOf`."""
     unions: tuple[Union, ...] = ()
     trail: tuple[str, ...] = ()
-    """The references that were followed to get here, from the root."""
+    """The references followed from the root."""
     loose: frozenset[str] = frozenset()
-    """Keywords that were not merged exactly: a value may keep to `keywords` and still break the schema."""
+    """Keywords that were not merged exactly: a value may fit `keywords` and still break the schema."""
 
 
 class Resolver:
@@ -64,7 +64,7 @@ class Resolver:
         self._recursive: dict[str, bool] = {}
 
     def flat(self, schema: Any, trail: tuple[str, ...] = ()) -> Flat:
-        """`schema`, a part of the root that `trail` led to. Raises TooDeep and Impossible."""
+        """`schema`, the part of the root at the end of `trail`. Raises TooDeep and Impossible."""
         if schema is True:
             return Flat({}, trail=trail)
         if schema is False:
@@ -84,7 +84,7 @@ class Resolver:
         return self.flat(target, (*trail, reference) if self._is_recursive(reference) else trail)
 
     def _is_recursive(self, reference: str) -> bool:
-        """Whether what it refers to contains it again."""
+        """Whether its target contains it again."""
         if reference not in self._recursive:
             self._recursive[reference] = reference in self._reached_from(reference)
         return self._recursive[reference]
@@ -118,20 +118,20 @@ def _references(schema: Any) -> set[str]:
 
 def _target(root: Any, reference: str) -> Any:
     if not reference.startswith("#"):
-        raise Impossible("$ref", f"the reference {reference} leads out of the definition")
+        raise Impossible("$ref", f"the reference {reference} points outside the definition")
     if reference != "#" and not reference.startswith("#/"):
-        raise Impossible("$ref", f"the reference {reference} is no JSON Pointer")
+        raise Impossible("$ref", f"the reference {reference} is not a JSON Pointer")
     try:
         for part in unquote(reference[1:]).split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             root = root[int(key)] if isinstance(root, list) else root[key]
     except (KeyError, IndexError, ValueError, TypeError):
-        raise Impossible("$ref", f"the reference {reference} leads to no place in it") from None
+        raise Impossible("$ref", f"the reference {reference} points to nothing in it") from None
     return root
 
 
 def _both(one: Flat, other: Flat) -> Flat:
-    """What holds where both hold."""
+    """The constraints of both."""
     merged, loose = dict(one.keywords), set(one.loose | other.loose)
     for name, value in other.keywords.items():
         if name not in merged:
@@ -139,12 +139,12 @@ def _both(one: Flat, other: Flat) -> Flat:
         elif merged[name] != value or type(merged[name]) is not type(value):
             merged[name] = _merged(name, merged[name], value, loose)
     if _closes(one, other) or _closes(other, one):
-        loose.add("additionalProperties")  # it knows only the properties beside it
+        loose.add("additionalProperties")  # it sees only the properties beside it
     return Flat(merged, one.unions + other.unions, max(one.trail, other.trail, key=len), frozenset(loose))
 
 
 def _closes(one: Flat, other: Flat) -> bool:
-    """Whether one forbids properties that the other declares."""
+    """Whether either forbids properties that the other declares."""
     others = one.keywords.get("additionalProperties", True)
     declared = other.keywords.get("properties", {}).keys() - one.keywords.get("properties", {}).keys()
     return others is not True and bool(declared)

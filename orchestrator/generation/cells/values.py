@@ -1,4 +1,4 @@
-"""From a form to a call: the values that its choices leave free, drawn by seed."""
+"""Turn a form into a call: draw the values that its choices leave open, from the seed."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from orchestrator.generation.cells.resolving import as_json
 _TRIES = 12
 _TRIAL = "trial"
 _SAID = 0.4
-"""How often the schema's own examples are taken, where it has some."""
+"""How often the schema's own examples are used, if it has any."""
 
 
 def call_of(form: Form, function: Function, seed: int | str) -> Call:
-    """The call that `form` describes, its free values drawn by `seed`: the same in any process, with the same
-    version of Faker. It is valid against the function's schema.
+    """The call that `form` describes, with its open values drawn from `seed`: the same in any process with the
+    same version of Faker, and valid against the function's schema.
 
-    Raises FunctionNotEnumerable where the schema is none, CellOutdated where the form belongs to another
-    definition, and NoValidCall where no values are found that fit.
+    Raises FunctionNotEnumerable if the schema is invalid, CellOutdated if the form belongs to another definition,
+    and NoValidCall if no fitting values are found.
     """
     choices = choices_of(function)
     arguments = _first_valid(form, choices, seed)
-    if arguments is None:  # what served when the cell was tried serves always
+    if arguments is None:  # the values found when the cell was tried always work
         arguments = _first_valid(form, choices, _TRIAL)
     if arguments is None:
         raise NoValidCall(name=function.name, tries=_TRIES, problem=first_problem(form, choices))
@@ -51,12 +51,12 @@ def call_of(form: Form, function: Function, seed: int | str) -> Call:
 
 
 def values_of(cell: Cell, functions: Mapping[str, Function], seed: int, number: int) -> tuple[Call, ...]:
-    """The calls of a cell; another `number` draws other values. Two calls of one function differ in their arguments
-    where they can. Raises as `call_of` does."""
+    """The calls of a cell; another `number` draws other values. Two calls of one function have different arguments
+    if possible. Raises as `call_of` does."""
     calls: list[Call] = []
     for place, form in enumerate(cell.forms):
         if form.function not in functions:
-            raise CellOutdated(name=form.function, problem="there is no such function any more")
+            raise CellOutdated(name=form.function, problem="the function no longer exists")
         function = functions[form.function]
         call = call_of(form, function, f"{seed} {number} {cell.id} {place}")
         for again in range(_TRIES):
@@ -68,7 +68,7 @@ def values_of(cell: Cell, functions: Mapping[str, Function], seed: int, number: 
 
 
 def first_problem(form: Form, choices: Choices) -> str:
-    """What keeps the form from being called; "" where a call is found. One sentence."""
+    """One sentence on why the form has no valid call; "" if one is found."""
     if _first_valid(form, choices, _TRIAL) is not None:
         return ""
     return next(iter(choices.parameters.problems(_drawn(form, choices, _TRIAL, 0))), "it breaks its schema")
@@ -85,7 +85,7 @@ def _first_valid(form: Form, choices: Choices, seed: int | str) -> dict[str, Any
 
 def _drawn(form: Form, choices: Choices, seed: int | str, attempt: int) -> dict[str, Any]:
     if choices.root is None:
-        raise CellOutdated(name=form.function, problem="no call of it is possible any more")
+        raise CellOutdated(name=form.function, problem="no call of it is possible now")
     text = orjson.dumps((str(seed), attempt, form.function, form.choices))
     try:
         found: dict[str, Any] = _Draw(Chance(text), dict(form.choices)).value(choices.root)
@@ -103,7 +103,7 @@ class _Draw:
         self.towns: dict[str, tuple[str, float, float]] = {}
 
     def value(self, factor: Factor) -> Any:
-        """The value that is chosen for the factor; its free parts by chance."""
+        """The value chosen for the factor; its open parts are drawn."""
         choice = factor.only or factor.by_label[self.chosen[factor.pointer]]
         return _MAKE[type(choice.content)](self, choice.content, factor.pointer, self.value)
 
@@ -209,7 +209,7 @@ def _fitting(kind: str, low: int, high: int) -> tuple[str, ...]:
 
 
 def _of_length(low: int, high: int, random: Chance) -> str:
-    """Words of `low` to `high` characters in all."""
+    """Words of `low` to `high` characters in total."""
     words = [random.choice(plausible.pool_of("word"))]
     while sum(map(len, words)) + len(words) - 1 < low:
         words.append(random.choice(plausible.pool_of("word")))

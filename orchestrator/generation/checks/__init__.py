@@ -1,1 +1,1 @@
-"""What holds a request against its answer, and against all others."""
+"""Checks of a request against its answer and against all other requests."""

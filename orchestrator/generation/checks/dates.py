@@ -42,7 +42,7 @@ _SECONDS = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "se
 
 
 def days_in(plain: str) -> set[Day]:
-    """The days that a folded text with digits names in full; `5/6/2026` is read both ways."""
+    """The full dates in a folded text with digits; `5/6/2026` is read both ways."""
     return set(_days_in(plain))
 
 
@@ -88,19 +88,19 @@ def _readings(hour: int, minute: int, half: str | None) -> Iterator[Time]:
 
 
 def day_of(value: str) -> Day | None:
-    """The day of an ISO 8601 date or date-time; None where it is none."""
+    """The day of an ISO 8601 date or date-time; None for anything else."""
     match = re.match(r"(\d{4})-(\d{2})-(\d{2})(?=$|[Tt ])", value)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def time_of(value: str) -> Time | None:
-    """The time of an ISO 8601 time or date-time, without its seconds; None where it is none."""
+    """The time of an ISO 8601 time or date-time, without seconds; None for anything else."""
     match = re.search(r"(?:^|[Tt ])(\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:\d{2})?$", value)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def seconds_of(value: str) -> int | None:
-    """The length of an ISO 8601 duration without months and years; None where it is none."""
+    """The length of an ISO 8601 duration without months and years; None for anything else."""
     match = _DURATION.fullmatch(value)
     if match is None or not any(match.groupdict().values()):
         return None

@@ -1,15 +1,15 @@
-"""Whether a request gives every value of its answer. What can't be derived from the words must not be trained on.
+"""Whether a request gives every value of its answer. A value that can't be derived must not be trained on.
 
 What counts as given, by type:
-- Numbers: digits in any common format, number words, and amounts in another unit where the definition names the
-  parameter's own; rounding to the last digit of either is allowed. The sign must fit.
-- Strings: literally, up to case, accents and punctuation; ISO dates, times and durations in their common spellings.
-- Values of an enum: their words up to plural and verb endings, words with which the description explains one value
-  alone, words of `parameters.MEANING`, a further argument that the definition ties to the value, or words that the
-  teacher told.
-- True: the words of the parameter's name without a negation before them, or an affirmation. False: a negation.
-  Either: words that the teacher told.
-- Nothing is needed for defaults, constants, nulls, and what is empty.
+- Numbers: digits in any common format, number words, and amounts in another unit if the definition names a unit;
+  rounding to the last digit of either is allowed. The sign must match.
+  - Strings: literally, up to case, accents and punctuation; ISO dates, times and durations in common spellings.
+  - Values of an enum: their words up to plural and verb endings, words that the description uses for it,
+  words of `parameters.MEANING`, another argument that the definition ties to the value, or words reported by the
+  teacher.
+  - True: the words of the parameter's name without a negation before them, or an affirmation. False: a negation.
+  Either: words reported by the teacher.
+  - Defaults, constants, nulls and empty values need no words.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ _SECONDS = Unit("time", 1.0)
 
 
 def unproven(written: Written, functions: Mapping[str, Function]) -> list[Drop]:
-    """A drop for each value that the request does not give, or must not give; [] where all is well.
+    """A drop for each value that the request lacks, or gives and must not; [] without one.
 
-    The reasons: "evidence-not-in-text", "no-evidence", and for MISSING "value-given". Nothing is asked of a REJECT.
-    The second request of TURNS may refer to what was said before it.
+    The reasons: "evidence-not-in-text", "no-evidence", and for MISSING "value-given". A REJECT is not checked. The
+    second request of TURNS may refer to earlier messages.
     """
     target = written.target
     if target.kind == Kind.REJECT:
@@ -88,7 +88,7 @@ def unproven(written: Written, functions: Mapping[str, Function]) -> list[Drop]:
 
 
 def _untold(written: Written, first: _Request, second: _Request) -> Iterator[Drop]:
-    """Words that the teacher says are in the request, and are not."""
+    """Words that the teacher reports and the request does not contain."""
     for pointer, words in written.evidence.items():
         number = pointer.split("/")[1] if pointer.startswith("/") else ""
         request = first if number.isdecimal() and int(number) < len(written.target.calls) else second
@@ -98,14 +98,14 @@ def _untold(written: Written, first: _Request, second: _Request) -> Iterator[Dro
 
 
 def _told(written: Written, number: int) -> Mapping[str, str]:
-    """What the teacher told of one call, by pointer within its arguments."""
+    """The words that the teacher reported for one call, by pointer within its arguments."""
     start = f"/{number}/"
     told = {key[len(start) - 1 :]: words for key, words in written.evidence.items() if key.startswith(start)}
     return {pointer: words for pointer, words in told.items() if words.strip()}
 
 
 class _Request:
-    """A request, taken apart once for all values."""
+    """A request, parsed once for all values."""
 
     def __init__(self, text: str, language: str, style: Style) -> None:
         self.text, self.language, self.style = text, language, style
@@ -148,12 +148,12 @@ class _Check:
     lacking: str
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Reason and sentence for each value that is not as it must be."""
+        """Reason and sentence for each wrong value."""
         leaves = list(self._leaves("", (), self.call.arguments))
         for pointer, parameter, value in leaves:
             if self.lacking and (pointer + "/").startswith(self.lacking + "/"):
                 if self._is_given_away(parameter, value, leaves):
-                    yield "value-given", f"the request must not say the value {shown(value)} of {pointer}"
+                    yield "value-given", f"the request must not give the value {shown(value)} of {pointer}"
             elif not self._is_proven(pointer, parameter, value):
                 yield (
                     "no-evidence",
@@ -161,7 +161,7 @@ class _Check:
                 )
 
     def _leaves(self, pointer: str, path: Path, value: Any) -> Iterator[tuple[str, Parameter, Any]]:
-        """The values that need words, with their places."""
+        """The values that need words, with their pointers."""
         if value is None or value == "":
             return
         parameter = parameter_of(self.function, path) if path else None
@@ -194,7 +194,7 @@ class _Check:
         return _is_text_in(str(value), parameter, self.request)
 
     def _told_of(self, pointer: str) -> str | None:
-        """What the teacher said about the value or about what holds it."""
+        """The words that the teacher reported for the value or its container."""
         while pointer:
             if pointer in self.told:
                 return self.told[pointer]
@@ -202,7 +202,7 @@ class _Check:
         return None
 
     def _is_told(self, parameter: Parameter, value: Any, told: str) -> bool:
-        """Told words count, unless they are the very name of another value."""
+        """Reported words count, unless they are the name of another value."""
         words = tuple(tokens(told))
         if isinstance(value, bool):
             return words != (("false",) if value else ("true",))
@@ -211,7 +211,7 @@ class _Check:
         )
 
     def _is_meant(self, parameter: Parameter, value: str) -> bool:
-        """Whether other words or another argument give a value of an enum, and no other value is named."""
+        """Whether other words or another argument give an enum value and no other value is named."""
         found = self.request.stems
         meant = MEANING.get(value.lower(), frozenset()) if self.request.language == "en" else frozenset()
         if parameter.hints.get(value, frozenset()) & found or (
@@ -222,8 +222,8 @@ class _Check:
         return self._is_implied(parameter, value)
 
     def _is_about(self, parameter: Parameter) -> bool:
-        """Whether a request that says "on" or "stop" says of what: by a word of the function's or the parameter's
-        names or descriptions, or by the function's whole name."""
+        """Whether a request with "on" or "stop" names its object: by a word of the function's or the parameter's
+        name or description, or by the function's whole name."""
         if not parameter.subject or self.request.style == Style.TYPO:
             return True
         if set(words_of(self.function.name)) <= set(self.request.words):
@@ -231,7 +231,7 @@ class _Check:
         return not parameter.subject.isdisjoint(self.request.stems)
 
     def _is_implied(self, parameter: Parameter, value: str) -> bool:
-        """Whether a further argument is given that goes with this value alone: "only for video"."""
+        """Whether another argument is given that belongs to this value only: "only for video"."""
         words = words_of(value)
         return any(
             (*parameter.path[:-1], key) != parameter.path
@@ -246,17 +246,17 @@ class _Check:
         return [*inner] if isinstance(inner, Mapping) else []
 
     def _is_foreign_number(self, told: str | None) -> bool:
-        """In a language whose number words can't be read here, told words without digits are believed."""
+        """In a language without readable number words, reported words without digits are accepted."""
         readable = self.request.language in LANGUAGES_WITH_NUMBER_WORDS
         return told is not None and not readable and not any(map(str.isdecimal, told))
 
     def _is_given_away(
         self, parameter: Parameter, value: Any, leaves: Sequence[tuple[str, Parameter, Any]]
     ) -> bool:
-        """Whether a request that must lack a value gives it, or another one for the same parameter."""
+        """Whether a request that must lack a value gives it, or another value of the parameter."""
         others = [other for _, each, other in leaves if each is not parameter]
         if isinstance(value, bool):
-            return False  # its words are those of the parameter's name, which a question may need
+            return False  # its words are in the parameter's name, which a question may need
         if isinstance(value, int | float) and not parameter.values:
             return self._gives_amount(parameter, value, [each for each in others if isinstance(each, int | float)])
         known = {*words_of(self.function.name), *parameter.words}
@@ -279,11 +279,11 @@ class _Check:
 
 
 _MEANINGLESS = 2
-"""Letters of a value so short that the word is as often a preposition: "on"."""
+"""Letters of a value that is as often a preposition: "on"."""
 
 
 def _names(value: str, request: _Request, *, exact: bool = False) -> bool:
-    """Whether the words of an enum's value are in the request; but for `exact`, in another form or order."""
+    """Whether the words of an enum value are in the request; unless `exact`, in any form or order."""
     words = words_of(value)
     if not words or is_unspaced(value):
         return folded(value) in request.plain
@@ -302,7 +302,7 @@ def _is_near(word: str, request: _Request) -> bool:
 
 
 def _affirms(parameter: Parameter, value: bool, request: _Request) -> bool:
-    """Whether a request says yes or no to a parameter, by its name, or by such words alone."""
+    """Whether a request says yes or no to a parameter, by its name or by such words alone."""
     if not value:
         return not _NEGATIONS.isdisjoint(request.words)
     if not _AFFIRMATIONS.isdisjoint(request.words):
@@ -319,7 +319,7 @@ def _is_number_in(value: float, parameter: Parameter, request: _Request) -> bool
 
 
 def _sign_fits(value: float, quantity: Quantity, parameter: Parameter, request: _Request) -> bool:
-    """The sign is said by a minus, by the side of the world, or by words such as those of the description."""
+    """The sign comes from a minus, a point of the compass, or words such as those of the description."""
     if value == 0:
         return True
     side = quantity.side if is_on_a_side(quantity, parameter.units) else 0
@@ -350,20 +350,20 @@ _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[Tt ])")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 
 
-# --- Told synonyms -----------------------------------------------------------------------------------------------
+# --- Reported synonyms -------------------------------------------------------------------------------------------
 
 
 class Synonyms:
-    """Words that teachers told for values, over all examples in their order.
+    """Words that teachers reported for values, over all examples in order.
 
-    The same words can't mean two values of one parameter, so whichever value they were told for first keeps them.
+    The same words can't mean two values of one parameter, so the first value keeps them.
     """
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str, str], bytes] = {}
 
     def conflicts(self, written: Written) -> list[Drop]:
-        """A drop, "ambiguous-synonym", for each value whose told words were told for another one before."""
+        """A drop, "ambiguous-synonym", for each value whose words were reported for another value before."""
         target = written.target
         return [
             Drop(target.id, "ambiguous-synonym", _conflict(key, value, before), written.text)
@@ -372,18 +372,18 @@ class Synonyms:
         ]
 
     def add(self, written: Written) -> None:
-        """Take up what was told with an example that is kept."""
+        """Add the reported words of an example that is kept."""
         for key, value in _told_values(written):
             self._values.setdefault(key, value)
 
 
 def _conflict(key: tuple[str, str, str], value: bytes, before: bytes) -> str:
     place = f"{key[0]}{key[1]}"
-    return f"the words {shown(key[2])} were told for {before.decode()} of {place} before, not {value.decode()}"
+    return f"the words {shown(key[2])} were used for {before.decode()} of {place} before, not {value.decode()}"
 
 
 def _told_values(written: Written) -> Iterator[tuple[tuple[str, str, str], bytes]]:
-    """Function, parameter and words, with the value that they were told for; numbers are read, not told."""
+    """Function, parameter and words, with the value that they were reported for; numbers are read instead."""
     calls = (*written.target.calls, *written.target.then)
     for pointer, words in written.evidence.items():
         _, number, *path = pointer.split("/") if pointer.startswith("/") else ("", "")

@@ -1,8 +1,8 @@
-"""In which language a short request is written: by its script, and by words that hardly any other language has.
+"""The language of a short request: by its script, and by words that few other languages have.
 
-Detectors of the package index were tried on the 329 requests of `jobs/drone`: py3langid takes numpy, and seconds to
-load, CLD3 mistakes a fifth of such short English texts, and CLD2 takes single Spanish and Italian ones for English.
-A request that shows no evidence passes here.
+Published detectors were tried on the 329 requests of `jobs/drone`: py3langid needs numpy and seconds to load, CLD3
+misreads a fifth of such short English texts, and CLD2 takes some Spanish and Italian ones for English. A request
+without evidence passes.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ _WORDS: dict[str, frozenset[str]] = {
 
 
 def other_language(text: str, language: str) -> str | None:
-    """The language or script that a request is clearly written in, if it is not `language`; else None.
+    """The language or script of a request that is clearly not in `language`; else None.
 
-    A language whose words are not listed here is told from others by script alone.
+    A language without listed words is recognised by its script only.
     """
     letters = text.lower()
     if letters.isascii():
@@ -90,7 +90,7 @@ def other_language(text: str, language: str) -> str | None:
     if script and script not in expected:
         return next((code for code, scripts in _SCRIPTS_OF.items() if scripts[0] == script), script)
     if script == "han" and language == "ja":
-        return None  # a short Japanese request may hold no kana
+        return None  # a short Japanese request may have no kana
     if script != "latin" or language not in _WORDS:
         return None
     return _by_words(folded(text), language, is_accented=language == "en" and not letters.isascii())
@@ -105,10 +105,10 @@ def _script(letters: str) -> str | None:
 
 
 def _by_words(plain: str, language: str, *, is_accented: bool) -> str | None:
-    """A language other than `language`: the request has at least two of its marker words, and three times as many
-    as of `language`.
+    """A language other than `language` with at least two marker words in the request, and three times as many as
+    `language`.
 
-    For English, a letter that is not English counts as such a word.
+    For English, a non-English letter counts as such a word.
     """
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", plain)
     own = sum(word in _WORDS[language] for word in words)

@@ -1,6 +1,6 @@
 """Numbers in requests: digits in any common format, number words, fractions, and units that convert.
 
-Number words are read by text2num (https://text2num.readthedocs.io) in the languages that it knows.
+Number words are read by text2num (https://text2num.readthedocs.io) in the languages it supports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LANGUAGES_WITH_NUMBER_WORDS = frozenset({"en", "fr", "es", "pt", "de", "it", "nl
 """Languages of text2num. In others only digits are read."""
 
 _MOST_DEVIATION = 0.05
-"""A value that was rounded after conversion may differ from the exact one by this share."""
+"""A value rounded after conversion may differ from the exact one by this share."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Quantity:
     """A number in a request."""
 
     readings: tuple[float, ...]
-    """Without sign: `1,500` is 1500 or 1.5."""
+    """The possible values without sign: `1,500` is 1500 or 1.5."""
     sign: int
-    """-1 behind a minus, 1 behind a plus, else 0."""
+    """-1 after a minus, 1 after a plus, else 0."""
     side: int
     """-1 before south or west, 1 before north or east, else 0."""
     units: tuple[Unit, ...]
-    """What it is counted in; several where a letter means several, none where no unit follows."""
+    """Its unit; several if a letter is ambiguous, none if no unit follows."""
     place: float
     """The value of its last digit: 1 of `30`, 0.01 of `2.25`."""
     before: str
@@ -122,7 +122,7 @@ _BY_WORD: dict[str, Unit] = {
     for word in words.split()
 } | {"celsius": _CELSIUS, "°c": _CELSIUS, "fahrenheit": _FAHRENHEIT, "°f": _FAHRENHEIT, "kelvin": _KELVIN}
 _DEGREES = _BY_WORD["°"]
-# Letters that stand for a unit behind a number only, and too often for something else in a description.
+# Letters that mean a unit only after a number, and too often something else in a description.
 _LETTERS = frozenset(word for word in _BY_WORD if len(word) == 1 and word.isalpha()) | {"min", "mes", "mi", "grad"}
 _SIDES = dict.fromkeys(word_set("n north nord norte noord e east est este ost oost oeste_"), 1) | dict.fromkeys(
     word_set("s south sud sur sul zuid w west ouest oeste ovest"), -1
@@ -296,7 +296,7 @@ def _sums(found: list[Quantity]) -> Iterator[Quantity]:
 
 
 def units_named(words: list[str], description: str) -> tuple[Unit, ...]:
-    """The units that a parameter counts in, by the words of its name and its description; () where none is named.
+    """The units of a parameter, from the words of its name and description; () if none is named.
 
     A unit in the name decides (`distance_km`), then "in metres" in the description, then the units that it names.
     """
@@ -318,7 +318,7 @@ def units_named(words: list[str], description: str) -> tuple[Unit, ...]:
 
 
 def is_given(value: float, quantity: Quantity, units: tuple[Unit, ...]) -> bool:
-    """Whether the number, without signs, is the value: the same, or the same in another unit after rounding."""
+    """Whether the number, without signs, is the value, also in another unit after rounding."""
     wanted = abs(value)
     for reading in quantity.readings:
         if not quantity.units or not units or is_on_a_side(quantity, units):
@@ -338,7 +338,7 @@ def is_given(value: float, quantity: Quantity, units: tuple[Unit, ...]) -> bool:
 
 
 def is_on_a_side(quantity: Quantity, units: tuple[Unit, ...]) -> bool:
-    """Whether the letter behind a number means south, say, and not seconds, for a parameter in these units."""
+    """Whether the letter after a number means south, say, rather than seconds, for a parameter in these units."""
     return quantity.side != 0 and {each.dimension for each in units} <= {"angle"}
 
 
@@ -367,7 +367,7 @@ def _place_of(value: float) -> float:
 
 
 def other_unit(unit: Unit) -> Unit | None:
-    """A common unit of the same dimension to say a value in, for templates; None where there is none."""
+    """A common unit of the same dimension for templates; None without one."""
     return _OTHER.get(unit.said)
 
 

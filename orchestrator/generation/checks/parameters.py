@@ -1,4 +1,4 @@
-"""What a function's definition says about a parameter: its unit, its default, and other words for its values."""
+"""A function's parameters as its definition describes them: unit, default, and other words for values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.generation.checks.numbers import Unit, units_named
 from orchestrator.generation.checks.spoken import STOPWORDS, stem, stems, tokens, word_set, words_of
 
 Path = tuple[str, ...]
-"""The keys that lead to a value within the arguments; any index of an array is "*"."""
+"""The keys on the way to a value within the arguments; any index of an array is "*"."""
 
 _MOST_BRANCHES = 64
 _SEGMENTS = (re.compile(r"[,;:.]|\bor\b|\band\b"), re.compile(r"[,;:.]|\bor\b"))
@@ -30,33 +30,33 @@ class Parameter:
 
     path: Path
     words: tuple[str, ...]
-    """Of its name."""
+    """Words of its name."""
     description: str
     kind: str
     """The JSON Schema format of a string, else ""."""
     units: tuple[Unit, ...]
     free: frozenset[bytes]
-    """Values, as canonical JSON, that need no words: its default, and what it is fixed to."""
+    """Values, as canonical JSON, that need no words: its default and constants."""
     values: tuple[Any, ...]
-    """The values of its enum; () where it has none."""
+    """The values of its enum; () without one."""
     hints: Mapping[str, frozenset[str]]
-    """By value of an enum, the stems of words that the description explains it with, and no other value."""
+    """By enum value, the stems of words that the description uses for it and no other value."""
     negative: frozenset[str]
     """Stems of words for values below zero: "negative looks down"."""
     positive: frozenset[str]
     condition: frozenset[str]
-    """Words of a condition in the description, as of "only for video"."""
+    """Words of a condition in the description, such as "only for video"."""
     subject: frozenset[str]
-    """Stems of what the function and the parameter are about, by their names and descriptions."""
+    """Stems of the subject of the function and the parameter, from their names and descriptions."""
 
 
 def parameter_of(function: Function, path: Path) -> Parameter:
-    """The parameter at a place in the arguments; what the schema doesn't describe has no words but its name."""
+    """The parameter at a path in the arguments; without a schema it has only the words of its name."""
     return _compiled(_Same(function), path)
 
 
 class _Same:
-    """A function as the key of a cache: equal to itself alone, since a schema can't be hashed."""
+    """A function as the key of a cache: equal only to itself, since a schema can't be hashed."""
 
     __slots__ = ("function",)
 
@@ -102,7 +102,7 @@ def _compiled(same: _Same, path: Path) -> Parameter:
 
 
 def _flat(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The schema, what it refers to, and all its branches; each once."""
+    """The schema, its references and all its branches, each once."""
     left, seen = [schema], set[int]()
     while left and len(seen) < _MOST_BRANCHES:
         schema = left.pop()
@@ -159,10 +159,10 @@ def _values(schemas: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
 
 
 def _hints(values: Sequence[str], description: str) -> Mapping[str, frozenset[str]]:
-    """Words that explain one value alone.
+    """Words that explain one value only.
 
-    As in "right below (current), at the base (home_base)", or "on saves energy, off gives full power", or in a list
-    of as many explanations as there are values, in their order.
+    For example "right below (current), at the base (home_base)", "on saves energy, off gives full power", or a list
+    with one explanation per value, in the order of the values.
     """
     found: dict[str, set[str]] = {value: set() for value in values}
     for sentence in _SENTENCES.split(description):
@@ -183,7 +183,7 @@ def _hints(values: Sequence[str], description: str) -> Mapping[str, frozenset[st
 
 
 def _value_in(segment: Sequence[str], values: Sequence[str]) -> str | None:
-    """The value that a part of a description explains: the one it begins or ends with."""
+    """The value that a part of a description explains: the value it begins or ends with."""
     for value in values:
         words = list(words_of(value))
         if words and words in (list(segment[: len(words)]), list(segment[-len(words) :])):
@@ -192,7 +192,7 @@ def _value_in(segment: Sequence[str], values: Sequence[str]) -> str | None:
 
 
 def _sign_words(description: str) -> dict[str, frozenset[str]]:
-    """Words behind "negative" and "positive", up to the end of the clause."""
+    """Words after "negative" and "positive", up to the end of the clause."""
     found: dict[str, set[str]] = {"negative": set(), "positive": set()}
     for clause in re.split(r"[,;:.()]", description.lower()):
         if match := _NEGATIVE.search(clause):
@@ -248,10 +248,10 @@ MEANING: Mapping[str, frozenset[str]] = {
         "low": "lower lowest minimum",
     }.items()
 }
-"""English only, for values that interfaces share. What is particular to a function comes from its description, or
-the teacher tells it."""
+"""English only, for values that many interfaces share. Words of a particular function come from its description
+or the teacher."""
 SWITCHES = frozenset({"on", "off", "enabled", "disabled", "true", "false"})
-"""Values whose words say nothing of what is switched."""
+"""Values whose words don't name the thing that is switched."""
 _NO_SUBJECT = stems(
     word_set(
         "set get update change make let turn switch mode status state control configure go give take back thing "

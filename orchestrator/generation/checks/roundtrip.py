@@ -1,4 +1,4 @@
-"""The round trip: a model gets the request and the tools alone, and must return the calls it was written for."""
+"""The round trip: a model sees only the request and the tools, and must return the calls of its answer."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from orchestrator.jobfile.generate import Generate
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the verifier: the body of a chat completion request, and the calls that must come back."""
+    """One question to the verifier: the body of a chat completion request, and the expected calls."""
 
     request: Mapping[str, Any]
     expected: tuple[Call, ...]
 
 
 class RoundTrip:
-    """Asks whether a request says what its answer says."""
+    """Checks that a request leads to its answer."""
 
     def __init__(self, functions: Sequence[Function], settings: Generate) -> None:
         self._writer = Writer(functions, settings)
@@ -41,23 +41,23 @@ class RoundTrip:
         return found
 
     def fault(self, written: Written, check: Check, completion: Mapping[str, Any]) -> Drop | None:
-        """Why the request fails the round trip by this answer; None where it passes."""
+        """The drop of a request that fails the round trip with this answer; None if it passes."""
         answer = read_answer(completion)
         agrees = _meets(check.expected, answer, self._toolset)
         kind = written.target.kind
         if kind in (Kind.REJECT, Kind.MISSING):
             called = [call for call in answer.calls if call.name != self._settings.rejection_tool]
             if kind == Kind.MISSING and not agrees:
-                return None  # a model that makes a value up does not show that the request gives it
+                return None  # a model that invents a value does not prove that the request gives it
             if not called:
                 return None
-            detail = f"It can be done: the verifier called {_said(answer)}."
+            detail = f"A function fits: the verifier called {_said(answer)}."
             return Drop(
                 written.target.id, "possible" if kind == Kind.REJECT else "value-given", detail, written.text
             )
         if agrees:
             return None
-        detail = f"The verifier understood {_said(answer)}, not {_shown(check.expected)}."
+        detail = f"The verifier answered {_said(answer)}, not {_shown(check.expected)}."
         return Drop(written.target.id, "round-trip", detail, written.text)
 
     def _body(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class RoundTrip:
 
 
 def _meets(expected: Sequence[Call], answer: Answer, tools: Toolset) -> bool:
-    """Whether the answer holds exactly these calls, in any order, with arguments of equal values and types."""
+    """Whether the answer has exactly these calls, in any order, with arguments of equal values and types."""
     if len(answer.calls) != len(expected):
         return False
     calls = tuple(ExpectedCall(call.name, call.arguments, None, canonical(call.arguments)) for call in expected)

@@ -1,4 +1,4 @@
-"""What must not come into a training file: repetitions, leaks, secrets, code, and words in another language."""
+"""Keep repetitions, leaks, secrets, code and other languages out of a training file."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from orchestrator.generation.checks.languages import other_language
 from orchestrator.generation.checks.spoken import STOPWORDS, folded, tokens, word_set
 
 LONGEST = 2000
-"""Characters of a request. A person who types or says one needs fewer."""
+"""The most characters of a request. People type or say fewer."""
 
 _COMPARED_WITH = 64
-# Words that change nothing in what a request asks for.
+# Words that do not change the meaning of a request.
 _COURTESIES = word_set(
     "please the a an now just kindly could would can you will hey hi hello thanks thank then so ok okay"
 )
@@ -42,32 +42,32 @@ _JSON = re.compile(r'[{\[]\s*"[^"]*"\s*[:,\]}]|"\s*:\s*[\["{\d]|</?tool_call|```
 
 @dataclass(frozen=True)
 class Against:
-    """A file whose requests must not be made again: all of them, or those of its first `lines`."""
+    """A file whose requests must not be repeated: all of them, or those of its first `lines`."""
 
     path: Path
     lines: int | None = None
 
 
 class Screen:
-    """Compares each request with all that were added before and with those of other files.
+    """Compares each request with those added before and those of other files.
 
-    Of a request 150 to 400 bytes are kept, whatever its length. Requests with the same answer are compared as
-    `Prompts.near_pairs` does it.
+    It keeps 150 to 400 bytes per request, independent of its length. Requests with the same answer are compared as
+    in `Prompts.near_pairs`.
     """
 
     def __init__(self, against: Sequence[str | Path | Against] = ()) -> None:
-        """Read the requests of the files `against`, which are in the training format, whatever they are for.
+        """Read the requests of the files `against`, which are in the training format.
 
-        Rows in which a check finds an error are passed over. Raises DataFileNotFound, DataFileUnreadable.
+        Rows with errors are skipped. Raises DataFileNotFound, DataFileUnreadable.
         """
         self._known = _Alike()
         self._sentences: dict[int, int] = {}
-        """By hash of what a request asks for, the hash of its answer."""
+        """By the hash of a request's meaning, the hash of its answer."""
         files = [each if isinstance(each, Against) else Against(Path(each)) for each in against]
         self._leaks = [_requests_of(each.path.absolute(), each.lines) for each in files]
 
     def faults(self, written: Written) -> list[Drop]:
-        """A drop for each reason that speaks against the request; [] where there is none. Nothing is kept of it.
+        """A drop for each reason against the request; [] without one. The request is not added.
 
         The reasons: "empty", "too-long", "names-function", "secret", "language", "leak", "near-duplicate",
         "contradiction".
@@ -75,13 +75,13 @@ class Screen:
         return [Drop(written.target.id, reason, detail, written.text) for reason, detail in self._faults(written)]
 
     def add(self, written: Written) -> None:
-        """Take up a request that is kept, so that later ones are compared with it."""
+        """Add a request that is kept, so that later ones are compared with it."""
         text, answer = _asked(written), _answer(written.target)
         self._sentences.setdefault(_sentence(text), answer)
         self._known.add(answer, sketch(text))
 
     def leaks(self, written: Written) -> list[Drop]:
-        """A drop where one of the files has this request, or nearly this one."""
+        """A drop if one of the files has this request or a near-duplicate."""
         text, target = _asked(written), written.target
         found = self._leak(sketch(text), _sentence(text), target) if self._leaks else ""
         return [Drop(target.id, "leak", found, text)] if found else []
@@ -89,14 +89,14 @@ class Screen:
     def _leak(self, words: list[int], sentence: int, target: Target) -> str:
         for requests in self._leaks:
             if (line := requests.line_like(words, sentence, target)) is not None:
-                return f"the request is nearly that of {requests.path}:{line}"
+                return f"the request nearly repeats {requests.path}:{line}"
         return ""
 
     def _faults(self, written: Written) -> Iterator[tuple[str, str]]:
         target = written.target
         texts = [written.text, written.then] if target.then else [written.text]
         if not all(re.search(r"\w", text) for text in texts):
-            yield "empty", "the request holds no words"
+            yield "empty", "the request has no words"
             return
         if (longest := max(map(len, texts))) > LONGEST:
             yield "too-long", f"the request has {longest:,} characters, more than {LONGEST:,}"
@@ -112,16 +112,16 @@ class Screen:
             return
         before = self._sentences.get(sentence)
         if before is not None and before != answer:
-            yield "contradiction", "nearly the same request was given another answer before"
+            yield "contradiction", "a nearly equal request has another answer"
         elif before is not None or self._known.holds(answer, words):
-            yield "near-duplicate", "a request with nearly the same words has the same answer"
+            yield "near-duplicate", "a nearly equal request has the same answer"
 
 
 def _form_faults(text: str, target: Target) -> Iterator[tuple[str, str]]:
     if (found := _code_in(text, target)) is not None:
         yield "names-function", f"people don't write {found} in a request"
     if may_hold_secret(text.encode("utf-8", "replace")) and (secret := _secret_in(text, target)) is not None:
-        yield "secret", f"the request holds {secret}"
+        yield "secret", f"the request contains {secret}"
     if (other := other_language(text, target.language)) is not None:
         yield "language", f"the request is written in {other}, not in {target.language}"
 
@@ -131,7 +131,7 @@ def _asked(written: Written) -> str:
 
 
 def _answer(target: Target) -> int:
-    """The hash of what is answered: one for all refusals, and one for each value that may be asked for."""
+    """The hash of the answer: one for all refusals, and one for each value that may be asked for."""
     if target.kind == Kind.REJECT:
         return 0
     if target.kind == Kind.MISSING:
@@ -140,15 +140,15 @@ def _answer(target: Target) -> int:
 
 
 def _calls(calls: Sequence[Call]) -> list[list[object]]:
-    """Calls at once are the same in any order."""
+    """Parallel calls are equal in any order."""
     found: list[list[object]] = [[call.name, call.arguments] for call in calls]
     return found if len(found) < 2 else sorted(found, key=canonical)
 
 
 def _sentence(text: str) -> int:
-    """The hash of a request's words in their order, but for courtesies and articles, and with its signs.
+    """The hash of a request's words in order, with signs, without courtesies and articles.
 
-    Requests with different answers are compared by it: "to 50 metres" and "to 60 metres" share nearly all words.
+    It compares requests with different answers: "to 50 metres" and "to 60 metres" share nearly all words.
     """
     plain = folded(text)
     words = [word for word in tokens(plain) if word not in _COURTESIES]
@@ -158,7 +158,7 @@ def _sentence(text: str) -> int:
 
 @lru_cache(1 << 12)
 def _pattern_of(name: str) -> re.Pattern[str]:
-    """A function's name as code: with its underscores, capitals or parenthesis."""
+    """A function's name as code: with underscores, capitals or a parenthesis."""
     escaped = re.escape(name)
     is_code = "_" in name or "." in name or re.search("[a-z][A-Z]", name)
     return re.compile(rf"(?<![\w]){escaped}(?![\w])" if is_code else rf"(?<![\w]){escaped}\(")
@@ -174,7 +174,7 @@ def _code_in(text: str, target: Target) -> str | None:
 
 
 def _secret_in(text: str, target: Target) -> str | None:
-    """A key, or an address that is no value of the answer."""
+    """A key, or an address that is not a value of the answer."""
     seen = Sensitive()
     seen.add(1, [text])
     if seen.keys:
@@ -187,20 +187,20 @@ def _secret_in(text: str, target: Target) -> str | None:
     return f"the address {rest.addresses.start}" if rest.addresses.places.count else None
 
 
-# --- Sets of words that are nearly the same ----------------------------------------------------------------------
+# --- Nearly equal sets of words ----------------------------------------------------------------------------------
 
 _SMALL = 64
 
 
 class _Alike:
-    """Sketches by answer. Few with one answer are compared one by one; of many, those that share two rare words."""
+    """Sketches by answer. A few are compared one by one; many only if they share two rare words."""
 
     def __init__(self) -> None:
         self._words = array("I")
         self._ends = array("I", [0])
         self._by_answer: dict[int, array[int]] = {}
         self._by_key: dict[int, array[int]] = {}
-        """For the answers of more than 64 requests: by hash of the answer and two words, who has them."""
+        """For answers of more than 64 requests: the requests by hash of the answer and two words."""
 
     def add(self, answer: int, words: Sequence[int]) -> None:
         index = len(self._ends) - 1
@@ -215,11 +215,11 @@ class _Alike:
             self._add_keys(answer, index)
 
     def holds(self, answer: int, words: Sequence[int]) -> bool:
-        """Whether one with the same answer has nearly these words."""
+        """Whether a request with the same answer has nearly these words."""
         return next(self.near(answer, words), None) is not None
 
     def near(self, answer: int, words: Sequence[int]) -> Iterator[int]:
-        """The numbers of those with the same answer and nearly these words, by the order of adding."""
+        """The numbers of the requests with the same answer and nearly these words, in the order of adding."""
         group = self._by_answer.get(answer, ())
         candidates: Sequence[int] = group
         if len(group) > _SMALL:
@@ -233,7 +233,7 @@ class _Alike:
     def _is_near(self, index: int, words: Sequence[int], own: frozenset[int]) -> bool:
         start, end = self._ends[index], self._ends[index + 1]
         most, least = max(len(words), end - start), min(len(words), end - start)
-        # Sketches of fewer hashes hold every word, so that counting those in common rules most of them out.
+        # Sketches of fewer hashes hold every word, so counting common words rules most of them out.
         is_far = most < SKETCH_WORDS and (
             least < NEAR * most or len(own.intersection(self._words[start:end])) < NEAR * most
         )
@@ -251,7 +251,7 @@ _FREQUENT = frozenset(word for each in STOPWORDS | _COURTESIES for word in sketc
 
 
 def _keys(answer: int, words: Sequence[int]) -> Iterator[int]:
-    """What near-duplicates have in common: all words, or two of the rarest; frequent ones come last."""
+    """Keys that near-duplicates share: all words, or two of the rarest; frequent ones come last."""
     yield hash((answer, *words))
     ordered = sorted(words, key=lambda word: (word in _FREQUENT, word))
     for pair in combinations(ordered[: rarest(len(ordered), 2)], 2):
@@ -262,10 +262,10 @@ def _keys(answer: int, words: Sequence[int]) -> Iterator[int]:
 
 
 class _Requests:
-    """The requests of a file: the same words, or nearly the same with the same answer, are a leak."""
+    """The requests of a file. Equal words, or nearly equal words with the same answer, are a leak."""
 
     def __init__(self, path: Path, prompts: Prompts, sentences: dict[int, int], last: int | None) -> None:
-        """Those of the lines up to `last`; None for all."""
+        """The requests of the lines up to `last`; None for all."""
         self.path = path
         self._prompts = prompts
         self._sentences = sentences
@@ -282,14 +282,14 @@ class _Requests:
         """The line of a request that this one repeats, or None."""
         if (line := self._sentences.get(sentence)) is not None:
             return line
-        # What is said to a refusal or a missing value depends on settings, so there any answer counts.
+        # The answer to a refusal or a missing value depends on settings, so any answer counts.
         known, answer = (self._answers, _as_recorded(target)) if target.kind == Kind.CALL else (self._all, 0)
         found = next(known.near(answer, words), None)
         return None if found is None else self._prompts.lines[found]
 
 
 def _as_recorded(target: Target) -> int:
-    """The hash of the target's answer as `Prompts` keeps it."""
+    """The hash of the target's answer, as in `Prompts`."""
     calls = [
         {"function": {"name": call.name, "arguments": json_text(call.arguments).decode()}} for call in target.calls
     ]
@@ -306,7 +306,7 @@ def _requests_of(path: Path, lines: int | None) -> _Requests:
 
 @lru_cache(32)
 def _read(path: Path, _version: tuple[int, int], lines: int | None) -> _Requests:
-    """A generation makes several screens against the same files."""
+    """Cached, since a generation makes several screens against the same files."""
     prompts = check_file(path, method=None, purpose="evaluation", count_tokens=False).survey.prompts
     kept = {line for line in prompts.lines if lines is None or line <= lines}
     return _Requests(path, prompts, _sentences_of(path, kept), lines)

@@ -1,4 +1,4 @@
-"""Names, values and requests as words: what is compared when a value is looked for in a request."""
+"""Names, values and requests as words, to find a value in a request."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _POSSESSIVE = re.compile(r"'s\b|'(?=\s|$)")
 _ENDINGS = ("wards", "ward", "ations", "ation", "ings", "ing", "ies", "ied", "es", "ed", "ly", "s", "y", "e")
 _SHORTEST_STEM = 3
 _PREFIX = 5
-"""A word of the request that begins with the stem of a value counts as the value where the stem is this long."""
+"""A word that begins with the stem of a value counts as the value if the stem has this many letters."""
 _LONGER_BY = 5
-# Scripts that are written without spaces between words: a value is found inside a run of letters there.
+# Scripts without spaces between words: a value may be inside a run of letters.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff]"
 )
 
 
 def word_set(words: str) -> frozenset[str]:
-    """The words of a text with spaces between them."""
+    """The words of a text, joined by spaces."""
     return frozenset(words.split())
 
 

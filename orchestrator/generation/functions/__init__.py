@@ -1,1 +1,1 @@
-"""From files, Python and OpenAPI documents to the functions that a model may call."""
+"""Read the functions that a model may call from files, Python and OpenAPI documents."""

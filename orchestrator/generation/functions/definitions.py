@@ -1,4 +1,4 @@
-"""From tool definitions in any form that APIs take to functions that calls can be made for."""
+"""Turn tool definitions of any API into functions that calls can be made for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_CHOICES = 1000
 
 MOST_CHARACTERS = 15_000
 MANY_CHOICES = 250
-"""By the same page, the strings of one enum with more than 250 values have at most 15,000 characters together."""
+"""From the same page: the strings of one enum with more than 250 values have at most 15,000 characters in total."""
 
 DEEPEST = 100
 """Levels of a definition. Services stop at 10 levels of objects; JSON libraries at about 250 of anything."""
@@ -30,22 +30,22 @@ LONGEST_NAME = 64
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _OTHER_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]+")
 _SAID_HERE = ("FT302", "FT303", "FT305")
-"""Codes of the dataset's checks whose words are about the rows of a file."""
+"""Codes of data checks whose messages are about rows of a file."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A definition as its source has it. `place` tells people where: "/tools/3", "line 7", "GET /pets"."""
+    """A definition as its source has it. `place` is for people: "/tools/3", "line 7", "GET /pets"."""
 
     place: str
     value: Any
 
 
 def functions_of(entries: Sequence[Entry], origin: str) -> tuple[tuple[Function, ...], tuple[str, ...]]:
-    """The functions that the entries define, in their order, and what there is to know about them.
+    """The functions that the entries define, in order, and notes about them.
 
-    Entries are tools, bare definitions, or those of the Responses API, Anthropic, MCP, Gemini and Bedrock.
-    Raises InvalidFunctions with all that is wrong in them, and ToolsUnusable where there are none or too many.
+    Entries are tools, bare definitions, or those of the Responses API, Anthropic, MCP, Gemini and Bedrock. Raises
+    InvalidFunctions with all problems, and ToolsUnusable for none or too many.
     """
     problems: list[str] = []
     changes = Changes()
@@ -59,18 +59,18 @@ def functions_of(entries: Sequence[Entry], origin: str) -> tuple[tuple[Function,
     if problems:
         raise InvalidFunctions(origin, [f"{origin}: {problem}" for problem in problems])
     check_number(len(placed), origin)
-    said = [f"{listed(others)}: left out, as no function"] if others else []
+    said = [f"{listed(others)}: left out, not a function"] if others else []
     said += [change.what for change in changes.tally()]
     return tuple(_function(tool) for _, tool in placed), (*said, *notes)
 
 
 def sound_name(text: str) -> str:
-    """The nearest name to `text` that services accept; "" where none of its characters fits."""
+    """The nearest name to `text` that services accept; "" if none of its characters is allowed."""
     return _OTHER_CHARACTERS.sub("_", text).strip("_")[:LONGEST_NAME]
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """The names for a sentence, only the first of many."""
+    """The names for a sentence; of many, only the first."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return printable(", ".join(names[:most])) + more
 
@@ -78,18 +78,18 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def check_number(count: int, origin: str) -> None:
     """Check that there are functions, and no more than a request takes. Raises ToolsUnusable."""
     if not count:
-        raise ToolsUnusable(source=origin, problem="no function is defined there", fix="Define one at least")
+        raise ToolsUnusable(source=origin, problem="it defines no function", fix="Define at least one")
     if count > MOST_TOOLS:
         problem = f"it defines {count:,} functions, and a request takes at most {MOST_TOOLS} tools"
-        raise ToolsUnusable(source=origin, problem=problem, fix="Keep those that the model is to learn")
+        raise ToolsUnusable(source=origin, problem=problem, fix="Keep those that the model should learn")
 
 
-# --- One form for all --------------------------------------------------------------------------------------------
+# --- One form ----------------------------------------------------------------------------------------------------
 
 
 def _tools(entry: Entry, changes: Changes, problems: list[str]) -> list[dict[str, Any]]:
     if _is_too_deep(entry.value):
-        problems.append(f"{entry.place}: it is nested more than {DEEPEST} levels deep. Write it flatter.")
+        problems.append(f"{entry.place}: it is nested more than {DEEPEST} levels deep. Reduce the nesting.")
         return []
     try:
         return as_tools([_without_custom(entry.value)], changes, what="definitions framed as tools")
@@ -99,7 +99,7 @@ def _tools(entry: Entry, changes: Changes, problems: list[str]) -> list[dict[str
 
 
 def _without_custom(value: Any) -> Any:
-    """Anthropic's own type of a tool with a schema; OpenAI gives the name to tools that take any text."""
+    """Anthropic's type of a tool with a schema; in OpenAI's API the name means a tool that takes any text."""
     if isinstance(value, dict) and value.get("type") == "custom" and "input_schema" in value:
         return {key: each for key, each in value.items() if key != "type"}
     return value
@@ -110,7 +110,7 @@ def _is_function(tool: Mapping[str, Any]) -> bool:
 
 
 def _completed(tool: dict[str, Any], changes: Changes) -> dict[str, Any]:
-    """The tool with what services insist on, where it changes no meaning."""
+    """The tool with the keys that services require, if the meaning stays the same."""
     if "type" not in tool:
         changes.note('"type": "function" added to tools')
         tool = {"type": "function", **tool}
@@ -130,7 +130,7 @@ def _function(tool: Mapping[str, Any]) -> Function:
     return Function(definition["name"], definition.get("description") or "", schema, tool)
 
 
-# --- What is wrong with them -------------------------------------------------------------------------------------
+# --- Problems ----------------------------------------------------------------------------------------------------
 
 
 Placed = Sequence[tuple[str, Mapping[str, Any]]]
@@ -151,7 +151,7 @@ def _wrong_names(placed: Placed) -> Iterator[str]:
     for place, tool in placed:
         name = _name_of(tool)
         if name is None:
-            yield f'{place}: the function has no name. Give it a key "name".'
+            yield f'{place}: the function has no name. Add the key "name".'
         elif not isinstance(name, str):
             yield f"{place}: the function's name is {named_type(name)}. Write a string."
         elif not _NAME.fullmatch(name):
@@ -166,7 +166,7 @@ def _wrong_names(placed: Placed) -> Iterator[str]:
 
 
 def _checked(placed: Placed) -> tuple[list[str], list[str]]:
-    """What the checks of training data say of these tools: what to know, and what is wrong."""
+    """The findings of the data checks for these tools: notes and problems."""
     notes = Notes(keep_all=True)
     check_declarations({"tools": [tool for _, tool in placed]}, (), notes)
     wrong = [_said(each, placed) for each in notes.findings if each.code not in _SAID_HERE]
@@ -194,15 +194,15 @@ def _too_many_choices(tool: Mapping[str, Any]) -> Iterator[str]:
             len(choices) > MANY_CHOICES
             and sum(len(each) for each in choices if isinstance(each, str)) > MOST_CHARACTERS
         ):
-            rule = f"of more than {MANY_CHOICES} together at most {MOST_CHARACTERS:,} characters"
-            yield f"at {path}: an enum of {len(choices):,} values, and services accept {rule}. {_FEWER}"
+            rule = f"at most {MOST_CHARACTERS:,} characters in more than {MANY_CHOICES} values"
+            yield f"at {path}: an enum of {len(choices):,} values, but services accept {rule}. {_FEWER}"
         if total > MOST_CHOICES:
             rule = f"services accept {MOST_CHOICES:,} in a function"
             yield f"at {path}: with this enum there are {total:,} enum values, and {rule}. {_FEWER}"
             return
 
 
-_FEWER = "Keep the most used ones, or write a plain string and its form in the description."
+_FEWER = "Keep the most used ones, or use a plain string and describe its form."
 _LITERALS = ("enum", "const", "default", "examples", "example")
 
 

@@ -1,4 +1,4 @@
-"""A file that may define functions: JSON, YAML or JSON Lines by what it holds, or a clear word on what it is."""
+"""A file that may define functions: JSON, YAML or JSON Lines by content, or an error that says what it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACCEPTED = (
 )
 
 LARGEST = 64 << 20
-"""Bytes of a document; JSON Lines may have any size, for they are read line by line."""
+"""The most bytes of a document. JSON Lines may have any size: they are read line by line."""
 
 _WHITESPACE = b" \t\r\n"
 _LINES = (".jsonl", ".ndjson")
@@ -35,19 +35,19 @@ _BINARY = {
 _TOML = re.compile(r"\[{1,2}[\w.\"' -]+\]{1,2}\s*(#.*)?|[\w.\"'-]+\s*=.*")
 
 _YAML = re.compile(r"-( |$)|---|%|[&!?{\[]|[\w\"'$./-]+\s*:( |$)")
-"""How the first line of a list or a mapping begins."""
+"""The start of a list or a mapping."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds. JSON Lines are not read further; `value` is then that of the first line."""
+    """The content of a file. Of JSON Lines only the first line is read, as `value`."""
 
     form: Literal["json", "yaml", "lines"]
     value: Any
 
 
 def read_document(path: Path) -> Document:
-    """The document in the file. Raises ToolsUnusable, which says what the file looks like or where it is wrong."""
+    """The document in the file. Raises ToolsUnusable with the file's apparent type or the place of the error."""
     data = _bytes_of(path)
     if not data.strip(_WHITESPACE):
         raise unusable(path, "it is empty", ACCEPTED)
@@ -60,7 +60,7 @@ def read_document(path: Path) -> Document:
             return Document("json", _json(path, data))
     except NotJson as error:
         if error.cause == "depth":
-            raise unusable(path, error.problem, "Write it flatter") from None
+            raise unusable(path, error.problem, "Reduce the nesting") from None
         if not isinstance(lines.value, dict) and path.suffix.lower() not in _LINES:
             return Document("yaml", _other_text(path, data, error))
     if is_long and not isinstance(lines.value, dict):
@@ -74,7 +74,7 @@ def unusable(path: object, problem: str, fix: str) -> ToolsUnusable:
 
 
 def looks_like(value: Any) -> str:
-    """What a JSON value that defines no functions seems to be."""
+    """The apparent type of a JSON value that defines no functions."""
     if isinstance(value, list):
         if any(isinstance(each, dict) and _EXAMPLE & each.keys() for each in value[:1]):
             return "a JSON array of examples"
@@ -121,12 +121,12 @@ def _refuse_binary(path: Path, data: bytes) -> None:
 
 
 def _json(path: Path, data: bytes) -> Any:
-    """Raises NotJson, and ToolsUnusable for JSON that says a thing twice."""
+    """Raises NotJson, and ToolsUnusable for a repeated key."""
     value = parse_json(data)
     try:
         require_single_keys(data, value)
     except RepeatedKey as error:
-        raise unusable(path, f"an object gives the key {shown(error.key)} twice", "Keep one of them") from None
+        raise unusable(path, f"an object has the key {shown(error.key)} twice", "Keep one of them") from None
     return value
 
 
@@ -137,7 +137,7 @@ def _json_or_none(text: bytes) -> Any:
         return None
 
 
-# --- Text that is no JSON ----------------------------------------------------------------------------------------
+# --- Text that is not JSON ---------------------------------------------------------------------------------------
 
 
 def _other_text(path: Path, data: bytes, why_not_json: NotJson) -> Any:
@@ -145,17 +145,17 @@ def _other_text(path: Path, data: bytes, why_not_json: NotJson) -> Any:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        problem = f"byte {error.start + 1} is not valid UTF-8, so it is binary or in another encoding"
+        problem = f"byte {error.start + 1} is not valid UTF-8; the file is binary or in another encoding"
         raise unusable(path, problem, "Save it as UTF-8") from None
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
-        raise unusable(path, "it holds nothing but comments", ACCEPTED)
+        raise unusable(path, "it has only comments", ACCEPTED)
     if lines[0].startswith("<"):
         raise unusable(path, "it looks like a web page or XML", ACCEPTED)
     if _TOML.fullmatch(lines[0]):
         raise unusable(path, "it looks like TOML, such as a job file", ACCEPTED)
     if lines[0].startswith(("{", "[")) and path.suffix.lower() not in (".yaml", ".yml"):
-        raise _not_json(path, text, why_not_json)  # YAML takes much of what is a slip in JSON
+        raise _not_json(path, text, why_not_json)  # YAML accepts many mistakes in JSON
     try:
         value = parse_yaml(text)
     except NotYaml as error:
@@ -167,18 +167,18 @@ def _other_text(path: Path, data: bytes, why_not_json: NotJson) -> Any:
 
 def _not_json(path: Path, text: str, error: NotJson) -> ToolsUnusable:
     where = "" if error.position is None else f"line {text.count(chr(10), 0, error.position) + 1}: "
-    return unusable(path, f"{where}it is no valid JSON: {error.problem}", "Correct it there")
+    return unusable(path, f"{where}it is not valid JSON: {error.problem}", "Correct that line")
 
 
 def _not_yaml(path: Path, lines: list[str], error: NotYaml) -> ToolsUnusable:
     if not _YAML.match(lines[0]):
         return unusable(path, f"it looks like {_table_or_text(lines)}", ACCEPTED)
     where = f"line {error.line}: " if error.line else ""
-    return unusable(path, f"{where}it is no valid YAML: {error.problem}", "Correct it there")
+    return unusable(path, f"{where}it is not valid YAML: {error.problem}", "Correct that line")
 
 
 def _table_or_text(lines: list[str]) -> str:
-    """A table has more than one column in its first line, and as many in the second."""
+    """A table has several columns in its first line, and the same number in the second."""
     plain = [re.sub(r'"(?:[^"]|"")*"', "", line) for line in lines[:2]]
     is_table = any(len({line.count(mark) for line in plain}) == 1 and mark in plain[0] for mark in ",;\t|")
     return "a CSV table" if is_table else "plain text"

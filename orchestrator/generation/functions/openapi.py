@@ -23,7 +23,7 @@ _TRANSPORT = ("accept", "content-type", "authorization")
 _FORM = "application/x-www-form-urlencoded"
 _MERGED = frozenset(("type", "properties", "required", "additionalProperties", "title", "description", "examples"))
 _MERGED |= {"default", "deprecated", "$comment"}
-"""Keywords of a body that still say the same, or are not needed, where other properties join its own."""
+"""Keywords of a body that keep their meaning, or are not needed, when other properties are added."""
 _ABOUT_PARAMETER = (
     *("name", "in", "description", "required", "deprecated", "example", "examples"),
     *("allowEmptyValue", "allowReserved", "collectionFormat", "style", "explode"),
@@ -31,26 +31,26 @@ _ABOUT_PARAMETER = (
 
 
 def is_openapi(value: Any) -> bool:
-    """Whether a document says that it is one of OpenAPI or Swagger."""
+    """Whether a document declares itself as OpenAPI or Swagger."""
     return isinstance(value, dict) and bool(value.keys() & {"openapi", "swagger"})
 
 
 def tools_of(document: Mapping[str, Any], origin: str) -> tuple[list[Entry], list[str]]:
-    """A tool for each operation, in the order of the document, and what there is to know about them.
+    """A tool for each operation, in the order of the document, and notes about them.
 
     Raises ToolsUnusable for a document of another version or without operations, and InvalidFunctions for
-    operations that can't be read: references to other files or to nothing, and what breaks OpenAPI's own rules.
+    operations that can't be read: references to other files or to nothing, and violations of OpenAPI's rules.
     """
     version = str(document.get("openapi", document.get("swagger")))
     if version[:3] not in _VERSIONS:
-        problem = f"it is of OpenAPI version {shown(version)}"
-        raise ToolsUnusable(source=origin, problem=problem, fix=f"Give one of {', '.join(_VERSIONS)}")
+        problem = f"its OpenAPI version is {shown(version)}"
+        raise ToolsUnusable(source=origin, problem=problem, fix=f"Use one of {', '.join(_VERSIONS)}")
     try:
         operations, secrets = list(_operations(document)), _secrets(document)
     except Unusable as error:
         raise ToolsUnusable(source=origin, problem=error.problem, fix=error.fix) from None
     if not operations:
-        fix = 'Describe one at least under "paths"; webhooks are called by the service, not by a model'
+        fix = 'Describe at least one under "paths"; webhooks are called by the service, not by a model'
         raise ToolsUnusable(source=origin, problem="it is an OpenAPI document without operations", fix=fix)
     check_number(len(operations), origin)
     notes, problems, entries = _Notes(), [], []
@@ -109,7 +109,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
 
 
 def _secrets(document: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Place and name of the parameters that carry a key, which no model is to give."""
+    """Place and name of the parameters that carry a key, which a model must not give."""
     components = _object(document.get("components") or {}, '"components"')
     schemes = components.get("securitySchemes") or document.get("securityDefinitions") or {}
     found = [target_of(document, each) for each in _object(schemes, "the security schemes").values()]
@@ -131,7 +131,7 @@ def _array(value: Any, what: str) -> list[Any]:
 
 @dataclass
 class _Tool:
-    """One operation on its way to a tool."""
+    """One operation, to be turned into a tool."""
 
     operation: _Operation
     document: Mapping[str, Any]
@@ -144,10 +144,10 @@ class _Tool:
         try:
             return {**definition, "parameters": self._parameters(Schemas(self.document))}
         except TooManyReferences:
-            self._note("references kept as $defs, for there are very many")
+            self._note("references kept as $defs: there are too many to inline")
             return {**definition, "parameters": self._parameters(Schemas(self.document, keep_all=True))}
         except RecursionError:
-            raise Unusable("its schemas are nested too deeply", "Write them flatter") from None
+            raise Unusable("its schemas are nested too deeply", "Reduce the nesting") from None
 
     def _note(self, what: str) -> None:
         self.notes.add(what, self.operation.place)
@@ -155,11 +155,11 @@ class _Tool:
     def _name(self) -> str:
         given = self.operation.value.get("operationId")
         if not isinstance(given, str) or not given:
-            self._note("named after method and path, having no operationId")
+            self._note("named after method and path, since it has no operationId")
             return sound_name(f"{self.operation.method}_{self.operation.path.strip('/')}")
         name = sound_name(given)
         if not name:
-            raise Unusable(f"no character of the operationId {shown(given)} fits a function's name", "Rename it")
+            raise Unusable(f"the operationId {shown(given)} has no character for a function's name", "Rename it")
         if name != given:
             self._note(f"the operationId {shown(given)} became the name {name}")
         return name
@@ -183,7 +183,7 @@ class _Tool:
         for where, parameter in self._given():
             name = parameter["name"]
             if name in properties:
-                self._note(f"two parameters are called {shown(name)}; that of the {where} became {where}_{name}")
+                self._note(f"two parameters are called {shown(name)}; the one in the {where} became {where}_{name}")
                 name = f"{where}_{name}"
             properties[name] = _described(schemas.written(self._schema(parameter)), parameter)
             if where == "path" or parameter.get("required") is True:
@@ -194,13 +194,13 @@ class _Tool:
         return {"type": "object", "properties": properties, **({"required": required} if required else {}), **more}
 
     def _given(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The parameters that a call gives, each with where it goes."""
+        """The parameters that a call gives, each with its location."""
         for where, parameter in self._all():
             name = parameter["name"]
             if where == "cookie":
                 self._note(f"the cookie {shown(name)} left out")
             elif (where, name.lower()) in self.secrets or (where == "header" and name.lower() in _TRANSPORT):
-                self._note(f"the {where} {shown(name)} left out, as it carries a key or a media type")
+                self._note(f"the {where} {shown(name)} left out: it carries a key or a media type")
             elif where in ("path", "query", "header"):
                 yield where, parameter
             elif where not in ("body", "formData"):
@@ -232,7 +232,7 @@ class _Tool:
     # --- The body ------------------------------------------------------------------------------------------------
 
     def _add_body(self, schemas: Schemas, properties: Schema, required: list[str]) -> Schema:
-        """Takes the body in; returns what it says about the whole object."""
+        """Adds the body; returns its keywords for the whole object."""
         schema, is_required = self._body()
         if schema is None:
             return {}
@@ -244,14 +244,14 @@ class _Tool:
             return {"additionalProperties": False} if body.get("additionalProperties") is False else {}
         name = next(name for name in ("body", "request_body", "body_of_request") if name not in properties)
         if inner is not None:
-            self._note(f"the body has names of the parameters too, and is the argument {name}")
+            self._note(f"the body shares names with the parameters, so it became the argument {name}")
         properties[name] = body
         if is_required:
             required.append(name)
         return {}
 
     def _body(self) -> tuple[Any, bool]:
-        """The schema of the body, None where there is none that a call could give; and whether it is required."""
+        """The schema of the body, None without one that a call could give; and whether it is required."""
         if "requestBody" not in self.operation.value:
             return self._body_of_swagger()
         body = _object(target_of(self.document, self.operation.value["requestBody"]), "the requestBody")
@@ -260,7 +260,7 @@ class _Tool:
             if _is_json(kind) or _is_form(kind):
                 return _object(content[kind], kind).get("schema", {}), body.get("required") is True
         if content:
-            self._note(f"the body left out, for it is {listed(list(content), 2)} and not JSON")
+            self._note(f"the body left out: it is {listed(list(content), 2)}, not JSON")
         return None, False
 
     def _body_of_swagger(self) -> tuple[Any, bool]:
@@ -278,7 +278,7 @@ class _Tool:
 
 
 def _properties_to_merge(body: Any) -> Schema | None:
-    """The properties of a body that says no more than these; None for any other."""
+    """The properties of a body that has nothing else; None for any other."""
     if not isinstance(body, dict) or body.get("type", "object") != "object" or not body.keys() <= _MERGED:
         return None
     properties = body.get("properties")
@@ -296,7 +296,7 @@ def _is_form(kind: str) -> bool:
 
 
 def _described(schema: Any, parameter: Mapping[str, Any]) -> Any:
-    """The schema with what only the parameter says: its description, and its examples."""
+    """The schema with the parameter's description and examples."""
     if not isinstance(schema, dict):
         return schema
     said: Schema = {}

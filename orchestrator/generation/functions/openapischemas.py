@@ -1,4 +1,4 @@
-"""Schemas of an OpenAPI document as JSON Schema without references, but for those that contain themselves."""
+"""Schemas of an OpenAPI document as JSON Schema without references, except to schemas that contain themselves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Schema = dict[str, Any]
 
 MOST_INLINED = 500
 DEEPEST_INLINED = 16
-"""References of one operation that are written out, and levels of them; of an operation with more all are kept."""
+"""The most references of one operation that are inlined, and their levels; with more, all are kept."""
 
 MOST_KEPT = 100
-"""Schemas under the `$defs` of one operation: about as many as a request has room for."""
+"""The most schemas under the `$defs` of one operation: about as many as fit in a request."""
 
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -34,11 +34,11 @@ _JOINABLE = frozenset(
         *("items", "minItems", "maxItems", "uniqueItems", "anyOf", "oneOf", *_WORDS),
     )
 )
-"""Keywords that mean the same in one schema as in two that both apply."""
+"""Keywords with the same meaning in one schema as in two that both apply."""
 
 
 class Unusable(Exception):
-    """A part of the document can't be used; `fix` says what to do."""
+    """A part of the document can't be used; `fix` gives the next step."""
 
     def __init__(self, problem: str, fix: str) -> None:
         self.problem = problem
@@ -47,15 +47,15 @@ class Unusable(Exception):
 
 
 class TooManyReferences(Exception):
-    """Written out, the references would come to more schemas than MOST_INLINED, or deeper ones."""
+    """Inlined, the references would give more schemas than MOST_INLINED, or deeper ones."""
 
 
 def target_of(document: Mapping[str, Any], node: Any) -> Any:
-    """What `node` refers to, where it is a reference to a place in the document, else `node`. Raises Unusable."""
+    """The target of `node` if it is a reference within the document, else `node`. Raises Unusable."""
     seen: list[str] = []
     while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
         if reference in seen:
-            raise Unusable(f"the reference {shown(reference)} leads back to itself", "Define what it names")
+            raise Unusable(f"the reference {shown(reference)} points back to itself", "Define its target")
         seen.append(reference)
         node = _at(document, reference)
     return node
@@ -64,7 +64,7 @@ def target_of(document: Mapping[str, Any], node: Any) -> Any:
 def _at(document: Mapping[str, Any], reference: str) -> Any:
     if reference != "#" and not reference.startswith("#/"):
         fix = "Bundle the document into one file first; tools such as redocly bundle do it"
-        raise Unusable(f"the reference {shown(reference)} leads out of the document, and nothing is fetched", fix)
+        raise Unusable(f"the reference {shown(reference)} points outside the document, and nothing is fetched", fix)
     value: Any = document
     for token in reference.split("/")[1:]:
         key = unquote(token).replace("~1", "/").replace("~0", "~")
@@ -73,12 +73,12 @@ def _at(document: Mapping[str, Any], reference: str) -> Any:
         elif isinstance(value, dict) and key in value:
             value = value[key]
         else:
-            raise Unusable(f"there is nothing at {shown(reference)}, which a reference names", "Define it there")
+            raise Unusable(f"a reference names {shown(reference)}, which does not exist", "Define it there")
     return value
 
 
 class Schemas:
-    """Writes the schemas of one operation. With `keep_all` every reference stays one."""
+    """Writes the schemas of one operation. With `keep_all` every reference is kept."""
 
     def __init__(self, document: Mapping[str, Any], *, keep_all: bool = False) -> None:
         self._document = document
@@ -88,7 +88,7 @@ class Schemas:
         """Names under `$defs`, by reference."""
 
     def written(self, schema: Any, above: tuple[str, ...] = ()) -> Any:
-        """The schema as JSON Schema; `above` are the references that it is inside of.
+        """The schema as JSON Schema; `above` are the references that contain it.
 
         Raises Unusable, and TooManyReferences.
         """
@@ -102,7 +102,7 @@ class Schemas:
         return _with_null(plain) if True in (schema.get("nullable"), schema.get("x-nullable")) else plain
 
     def definitions(self) -> Schema:
-        """What the references that were kept refer to, for `$defs`. Raises Unusable where they are too many."""
+        """The targets of the kept references, for `$defs`. Raises Unusable if there are too many."""
         found: Schema = {}
         while left := [reference for reference, name in self._names.items() if name not in found]:
             for reference in left:
@@ -150,7 +150,7 @@ class Schemas:
             found = self.written(_at(self._document, reference), (*above, reference))
         if not isinstance(found, dict):
             return {"allOf": [found], **beside} if beside or found is False else {}
-        if beside.keys() <= set(_WORDS):  # they say it better than the type
+        if beside.keys() <= set(_WORDS):  # these fit better than the type's own
             return {**found, **beside}
         return _flat({**beside, "allOf": [found, *beside.get("allOf", ())]})
 
@@ -161,13 +161,13 @@ class Schemas:
             free = (name for name in chain([last], (f"{last}-{number}" for number in count(2))))
             self._names[reference] = next(name for name in free if name not in self._names.values())
             if len(self._names) > MOST_KEPT:
-                problem = f"its schemas refer to more than {MOST_KEPT} others, and a request has no room for them"
-                raise Unusable(problem, "Describe it by a smaller schema, or leave it out")
+                problem = f"its schemas refer to more than {MOST_KEPT} others, too many for a request"
+                raise Unusable(problem, "Use a smaller schema, or leave it out")
         return self._names[reference]
 
 
 def _as_json_schema(schema: Schema) -> Schema:
-    """The words of OpenAPI 3.0 that JSON Schema has others for."""
+    """Keywords of OpenAPI 3.0 that have another name in JSON Schema."""
     found = dict(schema)
     if isinstance(found.get("examples"), dict):
         found["examples"] = list(found["examples"].values())
@@ -194,7 +194,7 @@ def _with_null(schema: Schema) -> Schema:
 
 
 def _flat(schema: Schema) -> Schema:
-    """The schema with the parts of its `allOf` joined, where that says the same."""
+    """The schema with the parts of its `allOf` merged, if the meaning stays the same."""
     parts = schema.get("allOf")
     if not isinstance(parts, list) or not parts:
         return schema
@@ -208,7 +208,7 @@ def _flat(schema: Schema) -> Schema:
 
 
 def _joined(one: Schema, other: Schema) -> Schema | None:
-    """One schema for what fits both; None where it takes two. Words of `one` go before those of `other`."""
+    """One schema for values that fit both; None if it takes two. Keywords of `one` override those of `other`."""
     if one.keys() <= set(_WORDS) or other.keys() <= set(_WORDS):
         return {**other, **one}
     if not {*one, *other} <= _JOINABLE:

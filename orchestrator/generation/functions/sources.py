@@ -1,4 +1,4 @@
-"""Reading functions from what users have: tool definitions, an OpenAPI document, Python, or a training file."""
+"""Read functions from tool definitions, an OpenAPI document, Python, or a training file."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*)?")
 _DOCUMENTS = frozenset((".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".csv", ".txt", ".parquet"))
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
 _INNER = ("toolConfig", "result")
-"""Around a list of tools: Bedrock's request, and the answer of an MCP server to tools/list."""
+"""Keys around a list of tools: in Bedrock's request, and in an MCP server's answer to tools/list."""
 _SCHEMAS = ("parameters", "input_schema", "inputSchema")
 _ROWS = ("messages", "preferred_output")
 
 
 @dataclass(frozen=True)
 class Source:
-    """The functions of one source, and where they came from."""
+    """The functions of one source, and their origin."""
 
     functions: tuple[Function, ...]
     kind: SourceKind
     origin: str
     """As the user named it."""
     sha256: str
-    """Of the definitions, as JSON with sorted keys: equal for equal definitions, in whichever form they came."""
+    """Hash of the definitions as JSON with sorted keys: the same for equal definitions in any form."""
     notes: tuple[str, ...]
-    """What was changed or left out on the way, and what services refuse of it: one sentence each."""
+    """Changes, omissions, and parts that services refuse: one sentence each."""
 
 
 def read_functions(source: str | Path) -> Source:
     """The functions of `source`: a file, FILE.py, a module, or either with :function.
 
     A file holds tool definitions as JSON or YAML in any API's form, an OpenAPI document or Swagger, or the examples
-    of a training file. What it holds tells which, not its name. Python is run, as `python FILE.py` would.
+    of a training file. Its content decides which, not its name. Python is run, as with `python FILE.py`.
 
-    Raises ToolsUnusable where nothing can be read as functions, with what is accepted; InvalidFunctions with each
-    function that can't be used, its place and a fix; FunctionUnusable for a Python function that can't be a tool;
+    Raises ToolsUnusable, with the accepted forms, if there are no functions to read; InvalidFunctions with each
+    unusable function, its place and a fix; FunctionUnusable for a Python function that can't be a tool;
     LineUnreadable for a line of a training file.
     """
     text, path = str(source), Path(source)
     if "://" in text:
-        raise unusable(text, "it is an address, and nothing is fetched", "Download the file, and name it here")
+        raise unusable(text, "it is an address, and nothing is fetched", "Download the file and name it instead")
     if _is_python(text, path):
         return _source("python", text, _of_python(text))
     document = read_document(path)
@@ -111,7 +111,7 @@ def _of_python(source: str) -> list[Entry]:
 
 
 def _entries(value: Any, pointer: str) -> list[Entry] | None:
-    """The definitions in a document, each with its JSON Pointer; None where it seems to hold none."""
+    """The definitions in a document, each with its JSON Pointer; None without any."""
     if isinstance(value, list):
         if value and not any(_is_definition(each) or _holds_list(each) for each in value):
             return None
@@ -160,7 +160,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
             except NotJson as error:
                 raise LineUnreadable(path=path, line=number, problem=error.problem) from None
             except RepeatedKey as error:
-                problem = f"an object gives the key {shown(error.key)} twice"
+                problem = f"an object has the key {shown(error.key)} twice"
                 raise LineUnreadable(path=path, line=number, problem=problem) from None
             if line is None:
                 problem = f"it is longer than {LONGEST_LINE_BYTES >> 20} MiB"
@@ -189,7 +189,7 @@ def _of_rows(rows: Iterator[tuple[int, Any]], origin: str) -> list[Entry]:
     if problems:
         raise InvalidFunctions(origin, [f"{origin}: {problem}" for problem in problems])
     if not found:
-        fix = 'Give a file whose examples have "tools"; other formats become that by ftorch data convert IN -o OUT'
+        fix = 'Use a file whose examples have "tools"; to convert other formats: ftorch data convert IN -o OUT'
         raise unusable(origin, "its examples declare no functions", fix)
     return list(found.values())
 

@@ -1,7 +1,7 @@
-"""YAML read as JSON values, by the rules of YAML 1.2: `on` is a text, and `12:30` is no number.
+"""Read YAML as JSON values by the rules of YAML 1.2: `on` is a string, and `12:30` is not a number.
 
-PyYAML splits the text into events, and values are made of them here, in a loop. Its own constructors follow YAML
-1.1, turn dates into objects, accept a repeated key, and crash the process on a text that is nested deeply.
+PyYAML splits the text into events, and a loop here turns them into values. PyYAML's constructors follow YAML 1.1,
+turn dates into objects, accept a repeated key, and crash the process on deeply nested text.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DEEPEST = 100
-"""Levels of lists and mappings; real documents have a few dozen at most."""
+"""The most levels of lists and mappings; real documents have a few dozen."""
 
 MOST_VALUES = 1_000_000
-"""With each alias counted as the values it repeats: ten lines of aliases can name billions."""
+"""Each alias counts as the values it repeats: ten lines of aliases can give billions."""
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset((None, "!", f"{_TAG}str"))
@@ -34,7 +34,7 @@ _MERGE = "<<"
 
 
 class NotYaml(Exception):
-    """The text is no YAML, or says what JSON can't. `line` counts from 1, and is None where no line is to blame."""
+    """The text is not YAML, or has no JSON form. `line` starts at 1, and is None without a line to name."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         self.problem = problem
@@ -43,7 +43,7 @@ class NotYaml(Exception):
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of the only document of a YAML text; None where it holds none. Raises NotYaml, and nothing else."""
+    """The value of the only document of a YAML text; None if it is empty. Raises only NotYaml."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -59,19 +59,19 @@ def parse_yaml(text: str) -> Any:
 def _problem(error: Any, mark: Any, text: str) -> str:
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and "\t" in re.split(r"[^\s-]", lines[mark.line], maxsplit=1)[0]:
-        return "the line begins with a tab; YAML is indented by spaces"
+        return "the line begins with a tab; indent YAML with spaces"
     return ", ".join(filter(None, (error.context, error.problem)))
 
 
 @dataclass
 class _Open:
-    """A list or a mapping that has not ended."""
+    """An open list or mapping."""
 
     value: Any
     anchor: str | None
     line: int
     before: int
-    """Values that were counted when it began."""
+    """The number of values before it."""
     key: str | None = None
     merged: list[Any] = field(default_factory=list)
 
@@ -97,7 +97,7 @@ class _Reading:
             elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
                 self._end()
             elif isinstance(event, yaml.DocumentStartEvent) and self._documents:
-                raise NotYaml("a second document begins; give each a file", line)
+                raise NotYaml("a second document begins; put each into its own file", line)
         return self._documents[0] if self._documents else None
 
     def _add_scalar(self, event: Any, line: int) -> None:
@@ -112,7 +112,7 @@ class _Reading:
 
     def _add_alias(self, anchor: str, line: int) -> None:
         if anchor not in self._anchors:
-            raise NotYaml(f"*{anchor} names nothing before it", line)
+            raise NotYaml(f"*{anchor} has no anchor before it", line)
         value, size = self._anchors[anchor]
         if self._takes_key():
             self._take_key(value, False, line)
@@ -121,14 +121,14 @@ class _Reading:
 
     def _begin(self, value: Any, event: Any, line: int) -> None:
         if self._takes_key():
-            raise NotYaml("a key is a list or a mapping; JSON has texts only", line)
+            raise NotYaml("a key is a list or a mapping; JSON keys are strings", line)
         if len(self._open) == DEEPEST:
             raise NotYaml(f"it is nested more than {DEEPEST} levels deep", line)
         self._open.append(_Open(value, event.anchor, line, self._count))
 
     def _end(self) -> None:
         ended = self._open.pop()
-        for each in ended.merged:  # what the mapping says itself is stronger
+        for each in ended.merged:  # the mapping's own keys win
             ended.value = {**each, **ended.value}
         if ended.anchor:
             self._anchors[ended.anchor] = (ended.value, self._count - ended.before + 1)
@@ -140,9 +140,9 @@ class _Reading:
     def _take_key(self, key: Any, plain: bool, line: int) -> None:
         holder = self._open[-1]
         if not isinstance(key, str):
-            raise NotYaml("a key is no text", line)
+            raise NotYaml("a key is not a string", line)
         if key in holder.value:
-            raise NotYaml(f'the key "{key}" is given twice', line)
+            raise NotYaml(f'the key "{key}" appears twice', line)
         holder.key = key
         if key == _MERGE and plain:
             return
@@ -151,7 +151,7 @@ class _Reading:
     def _add(self, value: Any, size: int, line: int) -> None:
         self._count += size
         if self._count > MOST_VALUES:
-            raise NotYaml(f"it holds more than {MOST_VALUES:,} values, those of its aliases among them", line)
+            raise NotYaml(f"it has more than {MOST_VALUES:,} values, including those of its aliases", line)
         if not self._open:
             self._documents.append(value)
             return
@@ -169,7 +169,7 @@ class _Reading:
 def _mappings(value: Any, line: int) -> list[Any]:
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(each, dict) for each in found):
-        raise NotYaml('"<<" merges what is no mapping', line)
+        raise NotYaml('"<<" merges something that is not a mapping', line)
     return found
 
 

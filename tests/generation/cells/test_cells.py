@@ -320,7 +320,7 @@ def test_choices_too_many_for_every_pair_come_once_each_and_it_is_said():
     cells = enumerate_cells([function({"a": many, "b": many}, "ab")])
     assert cells.coverage.shares["enum values"] == (8000, 8000)
     assert len(cells) <= 8000
-    assert "too many for every pair" in cells.notes[0]
+    assert "too many choices to cover every pair" in cells.notes[0]
 
 
 def test_a_schema_that_nothing_fits_ends_soon_with_the_reason():

@@ -193,7 +193,7 @@ def test_a_form_of_another_definition_is_refused():
     one = function({"mode": {"enum": ["on", "off"]}}, ["mode"])
     with pytest.raises(CellOutdated, match="blink"):
         call_of(Form("f", (("/mode", '"blink"'),)), one, 0)
-    with pytest.raises(CellOutdated, match="no such function"):
+    with pytest.raises(CellOutdated, match="no longer exists"):
         values_of(Cell("0", (Form("g", ()),)), {"f": one}, 0, 0)
 
 

@@ -92,10 +92,10 @@ def test_a_body_with_a_name_of_the_parameters_goes_under_body() -> None:
 def test_what_was_left_out_or_renamed_is_noted() -> None:
     notes = read_functions(SHOP).notes
     assert 'GET /orders/{order}: the cookie "session" left out' in notes
-    assert 'GET /orders/{order}: the header "X-Shop-Key" left out, as it carries a key or a media type' in notes
+    assert 'GET /orders/{order}: the header "X-Shop-Key" left out: it carries a key or a media type' in notes
     assert any('the header "authorization" left out' in note for note in notes)
     assert 'GET /orders/{order}: the operationId "orders.read" became the name orders_read' in notes
-    assert "POST /orders: named after method and path, having no operationId" in notes
+    assert "POST /orders: named after method and path, since it has no operationId" in notes
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_types_that_all_refer_to_each_other_are_kept_up_to_a_limit(types: int, f
     if fits:
         source = read(document, "api.json")
         assert len(source.functions[0].schema["$defs"]) == types
-        assert "POST /: references kept as $defs, for there are very many" in source.notes
+        assert "POST /: references kept as $defs: there are too many to inline" in source.notes
     else:
         assert "refer to more than 100 others" in refusal(document, "api.json", InvalidFunctions)
     assert time.monotonic() - start < 3
@@ -266,15 +266,15 @@ REF = {"get": {"operationId": "x", "parameters": [{"$ref": "other.yaml#/A"}]}}
     [
         (openapi({}), ToolsUnusable, "an OpenAPI document without operations"),
         (openapi({"/": {"summary": "x"}}), ToolsUnusable, "an OpenAPI document without operations"),
-        ({"openapi": "4.0", "paths": {}}, ToolsUnusable, 'of OpenAPI version "4.0"'),
+        ({"openapi": "4.0", "paths": {}}, ToolsUnusable, 'its OpenAPI version is "4.0"'),
         ({"openapi": "3.1.0", "paths": []}, ToolsUnusable, '"paths" must be an object'),
         (openapi({"/": {"get": []}}), ToolsUnusable, "GET / must be an object"),
         (openapi({f"/{number}": {"get": {}} for number in range(129)}), ToolsUnusable, "129 functions"),
-        (openapi({"/": REF}), InvalidFunctions, 'GET /: the reference "other.yaml#/A" leads out of the document'),
+        (openapi({"/": REF}), InvalidFunctions, 'GET /: the reference "other.yaml#/A" points outside the document'),
         (
             openapi({"/": {"post": body({"$ref": "#/components/schemas/No"})}}),
             InvalidFunctions,
-            "there is nothing at",
+            "a reference names",
         ),
         (openapi({"/": {"post": body({"$ref": "#/x"})}}, x={"$ref": "#/x"}), InvalidFunctions, "back to itself"),
         (openapi({"/": {"post": body("string")}}), InvalidFunctions, "POST /: a schema is a string"),
@@ -284,7 +284,7 @@ REF = {"get": {"operationId": "x", "parameters": [{"$ref": "other.yaml#/A"}]}}
             InvalidFunctions,
             'the parameter "a" is in "Query"',
         ),
-        (openapi({"/": {"get": {"operationId": "…"}}}), InvalidFunctions, "no character of the operationId"),
+        (openapi({"/": {"get": {"operationId": "…"}}}), InvalidFunctions, "has no character for a function's name"),
         (
             openapi({"/a": {"get": {"operationId": "list pets"}}, "/b": {"get": {"operationId": "list.pets"}}}),
             InvalidFunctions,
@@ -331,7 +331,7 @@ def test_any_schemas_become_a_sound_schema_or_an_error(outer: Any, first: Any, s
         (function,) = read_functions("api.json").functions
     except InvalidFunctions as error:
         said = str(error)
-        assert "leads back to itself" in said or "references multiply" in said
+        assert "points back to itself" in said or "references multiply" in said
         return
     assert "nullable" not in json.dumps(function.schema)
     parameters_of(function.schema)

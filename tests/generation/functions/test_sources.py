@@ -124,7 +124,7 @@ def test_what_services_refuse_though_it_is_sound_is_noted() -> None:
 def test_a_tool_that_is_no_function_is_left_out_and_noted() -> None:
     source = read({"tools": [{"type": "web_search"}, TOOL]})
     assert [function.name for function in source.functions] == ["climb"]
-    assert source.notes == ('/tools/0 ("web_search"): left out, as no function',)
+    assert source.notes == ('/tools/0 ("web_search"): left out, not a function',)
 
 
 # --- Wrong definitions -------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_a_tool_that_is_no_function_is_left_out_and_noted() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (tool(name=...), 'tools.json: /0: the function has no name. Give it a key "name".'),
+        (tool(name=...), 'tools.json: /0: the function has no name. Add the key "name".'),
         ({"parameters": SCHEMA}, 'a function definition has no name. Give it a key "name".'),
         (tool(name=7), "the function's name is a number"),
         (tool(name="climb to"), 'the name is "climb to", but services accept'),
@@ -173,7 +173,7 @@ def test_two_functions_of_one_name_are_refused_naming_both_places() -> None:
 
 @pytest.mark.parametrize("empty", [[], {"tools": []}, {"functions": []}, {"tools": [{"type": "web_search"}]}])
 def test_definitions_without_a_function_are_refused(empty: Any) -> None:
-    assert "no function is defined there" in refusal(empty)
+    assert "it defines no function" in refusal(empty)
 
 
 def test_more_functions_than_a_request_takes_are_refused() -> None:
@@ -221,7 +221,7 @@ def test_a_definition_nested_too_deeply_is_refused(levels: int) -> None:
     [
         (b"", "it is empty"),
         (b"\xef\xbb\xbf \n", "it is empty"),
-        (b"# nothing\n", "nothing but comments"),
+        (b"# nothing\n", "only comments"),
         (b"a,b\n1,2\n", "looks like a CSV table"),
         (b'prompt,answer\n"a, b","{""x"": 1}"\n', "looks like a CSV table"),
         (b'model = "m"\n[data]\ntraining = "x"\n', "looks like TOML, such as a job file"),
@@ -240,12 +240,12 @@ def test_a_definition_nested_too_deeply_is_refused(levels: int) -> None:
         (b'[{"messages": []}]', "it looks like a JSON array of examples. Write one example on each line"),
         (b'{"type": "object", "properties": {}}', "a JSON Schema without the name of a function"),
         (b'{"cells": [], "nbformat": 4}', "it looks like a notebook"),
-        (b'{"name": "a", "name": "b", "parameters": {}}', 'gives the key "name" twice'),
-        (b'[\n {"name": "a"},\n {"name": b"}\n]', "line 3: it is no valid JSON"),
-        (b"- name: a\n  description: 'x\n", "it is no valid YAML"),
-        (b"- name: a\n- name: b\n name: c\n", "line 3: it is no valid YAML"),
-        (b"tools:\n\t- name: a\n", "line 2: it is no valid YAML: the line begins with a tab"),
-        (b"tools: []\ntools: []\n", 'line 2: it is no valid YAML: the key "tools" is given twice'),
+        (b'{"name": "a", "name": "b", "parameters": {}}', 'has the key "name" twice'),
+        (b'[\n {"name": "a"},\n {"name": b"}\n]', "line 3: it is not valid JSON"),
+        (b"- name: a\n  description: 'x\n", "it is not valid YAML"),
+        (b"- name: a\n- name: b\n name: c\n", "line 3: it is not valid YAML"),
+        (b"tools:\n\t- name: a\n", "line 2: it is not valid YAML: the line begins with a tab"),
+        (b"tools: []\ntools: []\n", 'line 2: it is not valid YAML: the key "tools" appears twice'),
     ],
 )
 def test_a_file_of_another_kind_is_refused_with_what_it_looks_like(content: bytes, said: str) -> None:

@@ -42,7 +42,7 @@ BILLIONS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         ("[" * 200_000, "nested more than 100 levels|maximum nesting depth"),  # PyYAML has a limit since 6.0.4
         (BILLIONS, "more than 1,000,000 values"),
-        ("a: &a [*a]", r"\*a names nothing before it"),
+        ("a: &a [*a]", r"\*a has no anchor before it"),
         ("a: !python/object:os.system x", "the tag !python"),
         ("? [1]\n: 2", "a key is a list"),
         ("a: .nan", "no number"),
