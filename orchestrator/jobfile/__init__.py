@@ -1,4 +1,4 @@
-"""The job file: TOML in, a typed and validated `JobFile` out. Its format is explained in jobs/README.md."""
+"""The job file: TOML in, a typed and validated `JobFile` out. jobs/README.md explains the format."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""A data file that lies behind an address, for endpoints that fetch it by themselves.
+"""A data file at an address, for endpoints that fetch it.
 
-A job file may come from a stranger. Its address is text until the endpoint is asked to fetch it: ftorch itself
-never asks the address's host, and the values of variables are filled in for that one request, where the user's
-configuration lists them.
+A job file may come from a stranger. ftorch never contacts the address's host. The values of variables are filled
+in only for the request to the endpoint, and only if the user's configuration lists the variables.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 _SCHEMES = ("https://", "http://")
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _SECRETS = ("sig", "signature", "x-amz-signature", "token")
-"""Parts of a query that let whoever reads them in, such as `sig` of Azure's shared access signatures."""
+"""Parts of a query that grant access to any reader, such as `sig` in Azure's shared access signatures."""
 
 
 def is_address(path: str) -> bool:
-    """Whether a data file lies behind an address, and not on this machine."""
+    """Whether a data file is at an address rather than on this machine."""
     return path.startswith(_SCHEMES)
 
 
 @dataclass(frozen=True)
 class Address:
-    """As it is written: `${NAME}` stands for the value of an environment variable, which is never stored."""
+    """As written: `${NAME}` is an environment variable, whose value is never stored."""
 
     text: str
 
@@ -40,12 +39,12 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The file's name, without what follows it."""
+        """The file's name, without the query."""
         return PurePosixPath(urlsplit(self.text).path).name or "data"
 
     @property
     def host(self) -> str:
-        """The host's name or number, as it is written."""
+        """The host's name or number, as written."""
         return urlsplit(self.text).hostname or ""
 
     @property
@@ -60,12 +59,12 @@ class Address:
 
     @property
     def whole(self) -> str:
-        """With the values of its variables; call it where none is missing and all are listed in the configuration.
-        It may hold a secret."""
+        """With the values of its variables; call it only if none is missing and the configuration lists them all.
+        It may contain a secret."""
         return _VARIABLE.sub(lambda found: os.environ[found[1]].strip().lstrip("?"), self.text)
 
     def hidden_in(self, text: str) -> str:
-        """The text with `${NAME}` for the values of its variables: a host may quote what it was asked to fetch."""
+        """The text with `${NAME}` in place of the variables' values: a host may quote the address in an error."""
         for name in _VARIABLE.findall(self.text):
             for spelling in _spellings(os.environ.get(name, "").strip().lstrip("?")):
                 text = text.replace(spelling, f"${{{name}}}")
@@ -73,38 +72,38 @@ class Address:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with it as it stands in a job file; None where nothing is."""
+        """The problem with it in a job file; None without one."""
         try:
             address, host = urlsplit(self.text), self.host
         except ValueError:
-            return "is no whole address"
+            return "is not a complete address"
         if not host or not _HOST.fullmatch(host) or _ODD.search(self.text):
-            return "is no whole address; a variable may stand behind the host's name only"
+            return "is not a complete address; a variable may only follow the host's name"
         if "@" in address.netloc:
-            return "holds a user name or password; an endpoint would not send them"
+            return "contains a user name or password, which an endpoint would not send"
         if {key.lower() for key in parse_qs(address.query, keep_blank_values=True)} & set(_SECRETS):
             return (
-                "holds a secret, and job files are read by many: put what follows the ? into an environment "
-                'variable, and write "?${NAME}" here'
+                "contains a secret, and others can read job files: put the text after the ? into an environment "
+                'variable, and write "?${NAME}" instead'
             )
         return None
 
     def unlisted(self, listed: Collection[str]) -> list[str]:
-        """The variables that it names and that are not `listed`."""
+        """Its variables that are not `listed`."""
         return [name for name in dict.fromkeys(self.variables) if name not in listed]
 
     @property
     def doubt(self) -> str | None:
-        """Why it may lead where a stranger's address must not, as far as its text shows; None where it doesn't."""
+        """The risk of a stranger's address, as far as its text shows; None without one."""
         if not self.text.startswith("https://"):
-            return "is not encrypted on its way"
+            return "is not encrypted"
         found = _number(self.host)
         if _is_this_machine(self.host) or (found is not None and _is_private(found)):
-            return f"leads to a private address ({self.host})"
+            return f"points to a private address ({self.host})"
         return None
 
 
-# --- Where a host's name leads -----------------------------------------------------------------------------------
+# --- Resolving a host's name -------------------------------------------------------------------------------------
 
 
 _HOST = re.compile(r"[^\s%$\\{}<>\"'`|^]+")
@@ -114,8 +113,8 @@ _WITH_IPV4_AT_THE_END = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 
 
 def private_address_of(host: str) -> str | None:
-    """The first private address that the name leads to from here; None where there is none, or the name is not
-    known here. This asks the machine's name server."""
+    """The first private address that the name resolves to; None without one, or if the name is unknown. This asks
+    the machine's name server."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -136,7 +135,7 @@ def _plain(host: str) -> str:
 
 
 def _number(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host gives as a number, also as one decimal, octal or hexadecimal number or in fewer than
+    """The address of a host given as a number, including one decimal, octal or hexadecimal number or fewer than
     four parts, as the C library reads them."""
     text = _plain(host).partition("%")[0]
     with suppress(ValueError):
@@ -154,14 +153,14 @@ def _is_private(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
+    """The IPv4 address that an IPv6 address maps to."""
     if any(address in network for network in _WITH_IPV4_AT_THE_END):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
 def _spellings(value: str) -> list[str]:
-    """A variable's value as a host may quote it, the longest first: whole or its secret alone, decoded or not."""
+    """A variable's value in the forms a host may quote, longest first: whole or only its secret, decoded or not."""
     query = parse_qs(value)
     secrets = [secret for key, held in query.items() if key.lower() in _SECRETS for secret in held]
     found = {value, unquote(value), *secrets, *(quote(secret, safe="") for secret in secrets)}
@@ -169,5 +168,5 @@ def _spellings(value: str) -> list[str]:
 
 
 def place_of(text: str, folder: Path = Path()) -> Path | Address:
-    """What a job file's or a record's text names: an address, or a path, meant from `folder`."""
+    """The file that a job file's or a record's text names: an address, or a path relative to `folder`."""
     return Address(text) if text.startswith(_SCHEMES) else folder / text

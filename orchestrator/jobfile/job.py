@@ -1,4 +1,4 @@
-"""The whole of a job file, validated."""
+"""A validated job file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_ENDPOINT_NAME = 64
 
 
 class JobFile(Table):
-    """What a user asks for. Paths are resolved by `training_path` and its like."""
+    """The user's request. `training_path` and similar properties resolve its paths."""
 
     name: str = Field(pattern=NAME_PATTERN)
     endpoint: str = Field(default="local", min_length=1, max_length=MAX_ENDPOINT_NAME)
@@ -55,12 +55,12 @@ class JobFile(Table):
 
     @property
     def source(self) -> Path:
-        """Where the job file lies."""
+        """The job file's folder."""
         return self._source
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The file's content as it was read: what `job_from_document` makes the same job file of."""
+        """The file's content as read; `job_from_document` makes the same job file from it."""
         return self._document
 
     @property
@@ -79,13 +79,13 @@ class JobFile(Table):
 
     @property
     def training_path(self) -> Path | None:
-        """None where the file lies behind an address."""
+        """None if the file is at an address."""
         place = self.training_place
         return place if isinstance(place, Path) else None
 
     @property
     def validation_path(self) -> Path | None:
-        """None where there is no such file, or it lies behind an address."""
+        """None without such a file, or if it is at an address."""
         place = self.validation_place
         return place if isinstance(place, Path) else None
 

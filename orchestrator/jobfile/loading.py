@@ -1,4 +1,4 @@
-"""Reading a job file, and looking at it as a whole."""
+"""Read a job file, and check it as a whole."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CASES = ("evaluation", "file")
 
 
 def load_job_to_generate(path: Path) -> JobFile:
-    """Read, parse and validate a job file with a `[generate]` table, whose data files need not be there yet.
+    """Read, parse and validate a job file with a `[generate]` table, whose data files need not exist yet.
 
-    Raises what `load_job_file` raises, and InvalidJobFile where there is no such table.
+    Raises what `load_job_file` raises, and InvalidJobFile without such a table.
     """
     return _load(path, _to_generate)
 
@@ -39,10 +39,10 @@ def load_job_to_evaluate(path: Path, overrides: Sequence[Override] = ()) -> JobF
 
 
 def load_job_file(path: Path, overrides: Sequence[Override] = ()) -> JobFile:
-    """Read, parse and validate a job file, with the settings that the command line replaces.
+    """Read, parse and validate a job file, with the settings that the command line overrides.
 
     Raises JobFileNotFound, JobFileIsData, JobFileIsFolder, JobFileNotToml, TomlSyntaxError, TomlUnreadable, or
-    InvalidJobFile, whose `problems` name file, line, key, what was found and what is allowed, all of them at once.
+    InvalidJobFile, whose `problems` name the file, line, key, found and allowed value of every problem.
     """
     return _load(path, _all_missing, overrides)
 
@@ -73,7 +73,7 @@ def _read(path: Path) -> TomlSource:
 
 
 def require_valid(source: TomlSource) -> None:
-    """Raises InvalidJobFile where the content of a job file that is still to be written is wrong."""
+    """Check the content of a job file before it is written. Raises InvalidJobFile."""
     try:
         job_from_document(source.data, source.path)
     except ValidationError as error:
@@ -82,9 +82,9 @@ def require_valid(source: TomlSource) -> None:
 
 
 def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
-    """The job file of content that was read before, from `path`; its files may be gone or changed since.
+    """The job file of content read earlier from `path`; its files may be gone or changed since.
 
-    Raises pydantic's ValidationError where the content is none of a job file.
+    Raises pydantic's ValidationError if the content is not a job file's.
     """
     job = JobFile.model_validate(_with_method_type(document))
     job._source, job._document = path, document
@@ -101,8 +101,8 @@ def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
     if job.sweep is None or deployment is None or not deployment.auto:
         return []
     finding = (
-        "azure.deployment.auto goes with a single run, since every trial would be hosted; set it to false, and "
-        f"when the sweep is done: ftorch deploy $(ftorch sweep best {job.name})"
+        "azure.deployment.auto is for single runs; in a sweep it would host every trial. Set it to false, and "
+        f"when the sweep has finished, run: ftorch deploy $(ftorch sweep best {job.name})"
     )
     return [problem(source, ("azure", "deployment"), finding)]
 
@@ -114,13 +114,13 @@ def _all_missing(source: TomlSource) -> list[Problem]:
 def _to_generate(source: TomlSource) -> list[Problem]:
     if isinstance(source.data.get("generate"), dict):
         return []
-    return [problem(source, (), "there is no [generate] table that says what data is made of")]
+    return [problem(source, (), "there is no [generate] table with the settings of the data to make")]
 
 
 def _missing_files(source: TomlSource, named: Sequence[tuple[str, str]]) -> list[Problem]:
-    """What the file system says about the files under these keys; of values of a wrong type, pydantic tells."""
+    """Problems of the files under these keys; pydantic reports values of a wrong type."""
     problems = []
-    make_it = f"; make it: ftorch data generate {source.path}" if "generate" in source.data else ""
+    make_it = f"; to make it: ftorch data generate {source.path}" if "generate" in source.data else ""
     for key in named:
         place = _named_place(source, *key)
         if isinstance(place, Address) and place.problem:
@@ -140,7 +140,7 @@ def _missing_validation(source: TomlSource) -> list[Problem]:
 
 
 def _named_place(source: TomlSource, table: str, key: str) -> Path | Address | None:
-    """Only data may lie behind an address; what is evaluated is read here."""
+    """Only data may be at an address; evaluation files are read on this machine."""
     found = source.data.get(table)
     name = found.get(key) if isinstance(found, dict) else None
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Files that are given as a job file and are none: data, YAML, JSON, a folder."""
+"""Files given as a job file that are something else: data, YAML, JSON, a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _YAML_LINE = re.compile(r"^([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?$")
 
 
 def no_job_file(path: Path) -> JobFileNotFound:
-    """That there is no such file, with the nearest job file there is."""
+    """The error for a missing file, with the nearest job file."""
     try:
         names = [name for name in os.listdir(path.parent) if name.endswith(".toml")]
     except (OSError, ValueError):
@@ -31,7 +31,7 @@ def no_job_file(path: Path) -> JobFileNotFound:
 
 
 def no_job(path: Path) -> UsageError | None:
-    """What a file that is no TOML is instead, with the next step; None where that is not known."""
+    """The error for a file that is not TOML, with its type and the next step; None if its type is unknown."""
     if path.is_dir():
         jobs = sorted(each.name for each in path.glob("*.toml") if each.name != "ftorch.toml")
         more = ", …" if len(jobs) > _SHOWN else ""
@@ -45,9 +45,7 @@ def no_job(path: Path) -> UsageError | None:
     if path.suffix.lower() in _DATA_SUFFIXES or _is_example(head):
         return JobFileIsData(path=path, command=f"ftorch init {quote(str(path))}")
     if head.startswith("{"):
-        return JobFileNotToml(
-            path=path, format="JSON", advice='Write each key on a line of its own: name = "drone"'
-        )
+        return JobFileNotToml(path=path, format="JSON", advice='Write each key on a separate line: name = "drone"')
     if path.suffix.lower() in _YAML_SUFFIXES or head.startswith("---"):
         return JobFileNotToml(path=path, format="YAML", advice=_translated(head))
     return None

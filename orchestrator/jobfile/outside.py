@@ -1,7 +1,7 @@
 """Files that a job file names outside its own folder and its project.
 
-A job file may come from a stranger, and what it names is read and sent to an endpoint. Data of one's own often lies
-elsewhere, so that is no error: it is said, and needs a yes.
+A job file may come from a stranger, and the files it names are read and sent to an endpoint. Users often keep data
+elsewhere, so this is not an error, but it needs a yes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestrator.jobfile.job import JobFile
 
 @dataclass(frozen=True)
 class OutsideFile:
-    """A file, by the job file's key, and where it lies once links are followed."""
+    """A file, by the job file's key, and its path with links resolved."""
 
     key: str
     path: Path
@@ -24,7 +24,7 @@ class OutsideFile:
 
 
 def files_outside(job: JobFile, root: Path, *, only_evaluation: bool = False) -> list[OutsideFile]:
-    """The files of the job that lie neither below the job file's folder nor below `root`, the project's."""
+    """The files of the job that are below neither the job file's folder nor the project's `root`."""
     named = {"evaluation.file": job.evaluation_path}
     if not only_evaluation:
         named = {"data.training_file": job.training_path, "data.validation_file": job.validation_path} | named
@@ -34,7 +34,7 @@ def files_outside(job: JobFile, root: Path, *, only_evaluation: bool = False) ->
 
 
 def _folders(job_file: Path, root: Path) -> list[Path]:
-    """Where a job file's own data lies. A home folder, or one around it, is no project."""
+    """The folders of a job file's data. A home folder, or a folder that contains it, is not a project."""
     folder, root = job_file.absolute().parent.resolve(), root.resolve()
     is_project = folder.is_relative_to(root) and not Path.home().resolve().is_relative_to(root)
     return [folder, root] if is_project else [folder]

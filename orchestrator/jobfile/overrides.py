@@ -1,4 +1,4 @@
-"""Settings of a job file that the command line replaces: `--set method.n_epochs=5`, `--model M`."""
+"""Settings of a job file that the command line overrides: `--set method.n_epochs=5`, `--model M`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.tomlsource import KeyPath, TomlSource, split_key
 
 @dataclass(frozen=True)
 class Override:
-    """One setting, and the option that names it as it was typed."""
+    """One setting, and its option as typed."""
 
     key: KeyPath
     value: Any
@@ -25,9 +25,9 @@ class Override:
 
 
 def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tuple[Override, ...]:
-    """The settings `KEY=VALUE`, and the model where one is given; of two for the same key the later holds.
+    """The settings `KEY=VALUE`, and the model if given; the last one for a key wins.
 
-    A value is TOML; what is no TOML, or a date, is text. Raises OverrideUnreadable where there is no key.
+    A value is TOML; anything else, or a date, is text. Raises OverrideUnreadable without a key.
     """
     found = [_override(setting) for setting in settings]
     if model is not None:
@@ -36,7 +36,7 @@ def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tupl
 
 
 def with_overrides(source: TomlSource, overrides: Sequence[Override]) -> TomlSource:
-    """The file's content with these settings, whose place is their option."""
+    """The file's content with these settings, whose place in errors is their option."""
     data: Mapping[str, Any] = source.data
     for override in overrides:
         data = _with(data, override.key, override.value)

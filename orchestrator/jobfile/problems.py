@@ -1,4 +1,4 @@
-"""What is wrong with a job file, as sentences that name file, line, key, finding, and what is allowed."""
+"""Problems of a job file, as sentences that name file, line, key, finding and allowed values."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from orchestrator.tomlsource import KeyPath, TomlSource
 
 @dataclass(frozen=True)
 class Problem:
-    """One sentence, and the line it is about."""
+    """One sentence, and its line."""
 
     line: int
     sentence: str
 
 
 def problem(source: TomlSource, key: KeyPath, finding: str) -> Problem:
-    """A problem at a key: `finding` goes on after the place."""
+    """A problem at a key; `finding` follows the place."""
     return Problem(source.line(*key), f"{source.place(*key)}: {finding}")
 
 
@@ -61,7 +61,7 @@ def in_file_order(problems: Iterable[Problem]) -> list[str]:
 
 
 def absence(path: Path) -> str:
-    """That there is no such file, with the nearest name there is, or with how to write a path with backslashes."""
+    """The text for a missing file, with the nearest name, or the way to write backslashes."""
     if _ESCAPED.search(str(path)):
         return _with_escapes(path)
     try:
@@ -82,7 +82,7 @@ _ESCAPED = re.compile("[\b\t\n\f\r]")
 
 
 def _with_escapes(path: Path) -> str:
-    """A path of Windows in double quotes: TOML made other characters of its backslashes."""
+    """A Windows path in double quotes, whose backslashes TOML turned into other characters."""
     typed = _ESCAPED.sub(lambda found: _ESCAPES[found[0]][0], str(path))
     found = [_ESCAPES[each] for each in dict.fromkeys(_ESCAPED.findall(str(path)))]
     means = " and ".join(f"{escape} means {character}" for escape, character in found)
@@ -90,7 +90,7 @@ def _with_escapes(path: Path) -> str:
 
 
 def explain(source: TomlSource, details: ErrorDetails) -> Problem:
-    """The problem behind one of pydantic's errors."""
+    """The problem of one of pydantic's errors."""
     key = _key(details)
     if details["type"] == "extra_forbidden":
         if home := _home_of(key):
@@ -115,7 +115,7 @@ _UNIONS: Mapping[KeyPath, tuple[str, Mapping[str, type[Table]]]] = {
     ("method",): ("type", METHODS),
     ("sweep", "stop"): ("rule", STOPS),
 }
-"""Tables of several kinds: the key that tells them apart, and the kinds."""
+"""Tables of several kinds: the key that selects the kind, and the kinds."""
 _TABLES: Mapping[KeyPath, type[Table]] = {
     ("data",): Data,
     ("limits",): Limits,
@@ -136,11 +136,11 @@ _ONE_HOME = ("data", "limits", "evaluation", "poll", "sweep")
 
 
 def _home_of(key: KeyPath) -> str | None:
-    """Where a key belongs that stands in the wrong table; None where it is in none."""
+    """The right place of a key in the wrong table; None without one."""
     name, table = key[-1], key[:-1]
     kinds = [kind for kind, method in METHODS.items() if name in method.model_fields]
     if table == ("method",) and kinds:
-        return f"it goes with method.type {', '.join(kinds)}"
+        return f"it is for method.type {', '.join(kinds)}"
     if name in _TOP and table:
         return "put it at the top, above the first [table]"
     if kinds and name != "type":
@@ -154,7 +154,7 @@ def _in_table(table: KeyPath) -> str:
 
 
 def _key(details: ErrorDetails) -> KeyPath:
-    """The key in the file: pydantic marks a key itself, and the arm of a union, with a part of its own."""
+    """The key in the file: pydantic adds a part for a key itself and for the arm of a union."""
     key = tuple(str(part) for part in details["loc"] if isinstance(part, str))
     if key[:1] == ("metadata",):
         return key[:2]
@@ -166,7 +166,7 @@ def _key(details: ErrorDetails) -> KeyPath:
 
 
 def _name(location: tuple[int | str, ...], key: KeyPath) -> str:
-    """How a user writes it: `sweep.space.n_epochs`, and for one of a list `sweep.points #2: n_epochs`."""
+    """The key as users write it: `sweep.space.n_epochs`, or in a list `sweep.points #2: n_epochs`."""
     number = next((part for part in location if isinstance(part, int)), None)
     if number is None or key[:1] == ("metadata",):
         return ".".join(key)
@@ -181,7 +181,7 @@ def _unknown_tag(source: TomlSource, table: KeyPath, found: Mapping[str, Any]) -
 
 
 def _known_keys(data: Mapping[str, Any], unknown: KeyPath) -> list[str]:
-    """What could have been meant in the place of an unknown key; in the place of an unknown table, tables only."""
+    """Candidates for an unknown key; for an unknown table, only tables."""
     table = unknown[:-1]
     if table in _UNIONS:
         tag, kinds = _UNIONS[table]
@@ -196,7 +196,7 @@ def _known_keys(data: Mapping[str, Any], unknown: KeyPath) -> list[str]:
 
 
 _EXPECTATIONS: Mapping[str, str] = {
-    "string_type": "must be a text in quotes",
+    "string_type": "must be text in quotes",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
@@ -258,7 +258,7 @@ Finding = tuple[KeyPath, str]
 
 
 def sweep_problems(job: JobFile, source: TomlSource) -> list[Problem]:
-    """The problems of a job file whose keys are each valid; none where it has no `[sweep]`."""
+    """The problems of a `[sweep]` whose keys are each valid; none without one."""
     sweep = job.sweep
     if sweep is None:
         return []
@@ -277,14 +277,14 @@ def _what_to_try(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     axes = sweep.space.axes
     if sweep.strategy == "recommended":
         if axes:
-            yield ("space",), 'sweep.space goes with grid, random or tpe; "recommended" chooses its own points'
+            yield ("space",), 'sweep.space is for grid, random and tpe; "recommended" chooses its own points'
         if job.method.type == "reinforcement":
             yield (
                 ("strategy",),
-                'sweep.strategy "recommended" knows supervised and dpo only; give a space or points',
+                'sweep.strategy "recommended" is only for supervised and dpo; give a space or points',
             )
     elif not axes and (sweep.strategy != "grid" or not sweep.points):
-        yield ("space",), "sweep.space is empty; give it a parameter, such as: n_epochs = [1, 2, 3]"
+        yield ("space",), "sweep.space is empty; add a parameter, such as: n_epochs = [1, 2, 3]"
     if sweep.strategy == "grid":
         yield from _uncountable(axes)
 
@@ -295,7 +295,7 @@ def _uncountable(axes: Mapping[str, Axis]) -> Iterator[Finding]:
             advice = "list its values" if axis.log else "give it a step, or list its values"
             yield (
                 ("space", name),
-                f'sweep.space.{name} is a range that a grid can\'t walk; {advice}, or use "random"',
+                f'sweep.space.{name} is a continuous range, which a grid can\'t use; {advice}, or use "random"',
             )
 
 
@@ -309,7 +309,7 @@ def _parameters(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     for key, shown, name in used:
         if name not in known:
             fitting = ", ".join(kind for kind, method in METHODS.items() if name in method.model_fields)
-            yield key, f'{shown} goes with method.type {fitting}, not "{job.method.type}"'
+            yield key, f'{shown} is for method.type {fitting}, not "{job.method.type}"'
     yield from _doubles(sweep.points)
 
 
@@ -327,10 +327,13 @@ def _how_many(sweep: Sweep) -> Iterator[Finding]:
     is_finite = bool(sizes) and None not in sizes
     if sweep.strategy in ("grid", "recommended"):
         if sweep.trials is not None:
-            yield ("trials",), f'sweep.trials goes with random and tpe; "{sweep.strategy}" has as many as it has'
+            yield ("trials",), f'sweep.trials is for random and tpe; "{sweep.strategy}" has a fixed number'
         drawn = counted if is_finite and sweep.strategy == "grid" else 0
     elif sweep.trials is None:
-        yield ("strategy",), f'sweep.trials is missing: how many combinations shall "{sweep.strategy}" try?'
+        yield (
+            ("strategy",),
+            f'sweep.trials is missing; set the number of combinations for "{sweep.strategy}" to try',
+        )
         drawn = 0
     else:
         drawn = sweep.trials
@@ -341,7 +344,7 @@ def _how_many(sweep: Sweep) -> Iterator[Finding]:
     if total > MAX_TRIALS:
         key = "space" if sweep.strategy == "grid" else "trials"
         advice = 'use strategy = "random" with trials = …' if sweep.strategy == "grid" else "lower trials or seeds"
-        yield (key,), f"sweep: these are {_count(total)} trials, at most {MAX_TRIALS:,} are allowed; {advice}"
+        yield (key,), f"sweep: it has {_count(total)} trials, but at most {MAX_TRIALS:,} are allowed; {advice}"
 
 
 def _count(number: int) -> str:
@@ -353,14 +356,14 @@ def _repeats(sweep: Sweep) -> Iterator[Finding]:
     if sweep.seeds > 1 and named:
         yield (
             ("seeds",),
-            "sweep.seeds repeats each point with seeds of its own, so no point may name a seed as well",
+            "sweep.seeds sets the seeds of every point, so no point may set a seed",
         )
 
 
 def _judging(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     best = DIRECTIONS[sweep.metric]
     if sweep.direction not in (None, best):
-        yield ("direction",), f'sweep.direction must be "{best}" for {sweep.metric}, or be left out'
+        yield ("direction",), f'sweep.direction must be "{best}" for {sweep.metric}; or leave it out'
     if not _is_validated(job, sweep) and (sweep.stop is not None or not sweep.by_evaluation):
         needs = f'sweep.metric "{sweep.metric}"' if sweep.stop is None else f'sweep.stop.rule "{sweep.stop.rule}"'
         key = ("metric",) if sweep.stop is None else ("stop", "rule")
@@ -371,8 +374,8 @@ def _judging(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     if isinstance(sweep.stop, Median) and trials is not None and trials <= sweep.stop.startup_trials:
         yield (
             ("stop", "startup_trials"),
-            f"sweep.stop can never judge: it waits until {sweep.stop.startup_trials} trials have finished "
-            f"(startup_trials), and there are {trials} in all",
+            f"sweep.stop has no effect: it waits until {sweep.stop.startup_trials} trials have finished "
+            f"(startup_trials), and there are only {trials}",
         )
 
 
@@ -382,24 +385,24 @@ def _by_evaluation(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     elif TUNED not in job.evaluation.models:
         yield (
             ("metric",),
-            'sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
+            'sweep.metric "evaluation" needs answers from the trials; add "tuned" to evaluation.models',
         )
     elif job.evaluation.metric in ("over_rejection", "missed_calls", "unnecessary_calls"):
         yield (
             ("metric",),
             f'sweep.metric "evaluation" can\'t rank by {job.evaluation.metric}: a model that always or never calls '
-            'would win; set evaluation.metric to another one, such as "accuracy"',
+            'would win; set evaluation.metric to another metric, such as "accuracy"',
         )
     if sweep.strategy == "tpe":
         yield (
             ("strategy",),
-            'sweep.strategy "tpe" chooses by what came of the trials before, and "evaluation" is measured when all '
-            'are over; use "random", or metric = "valid_loss"',
+            'sweep.strategy "tpe" needs results of earlier trials, but "evaluation" is measured after all have '
+            'finished; use "random", or metric = "valid_loss"',
         )
     if sweep.checkpoint == "best" and "checkpoint" in sweep.model_fields_set:
         yield (
             ("checkpoint",),
-            'sweep.checkpoint "best" goes with valid_loss and valid_accuracy; by evaluation a trial counts as its '
+            'sweep.checkpoint "best" is for valid_loss and valid_accuracy; with "evaluation" a trial counts as its '
             "final model",
         )
 
@@ -411,7 +414,7 @@ def _is_validated(job: JobFile, sweep: Sweep) -> bool:
 
 
 def _known_trials(sweep: Sweep) -> int | None:
-    """How many trials there will be; None where that is not said here, or is told as a problem elsewhere."""
+    """The number of trials; None if it is not given, or reported as a problem elsewhere."""
     if sweep.strategy == "recommended":
         return None
     sizes = [axis.size for axis in sweep.space.axes.values()]

@@ -1,4 +1,4 @@
-"""A job file's `[sweep]`: which combinations are tried, how they are judged, and when a losing one is stopped."""
+"""A job file's `[sweep]`: which combinations to try, how to rank them, and when to stop a losing one."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from orchestrator.jobfile.tables import (
 
 
 Value = int | float | str
-"""What a parameter of a trial may be: a number, "auto", or a name."""
+"""The value of a trial's parameter: a number, "auto", or a name."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """An axis with these values and no others."""
+    """An axis with exactly these values."""
 
     values: tuple[Value, ...]
 
@@ -45,7 +45,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Range:
-    """An axis from `low` to `high`, both included; on a logarithmic scale where `log`, in steps where `step`."""
+    """An axis from `low` to `high`, both included; logarithmic with `log`, in steps with `step`."""
 
     low: float
     high: float
@@ -55,7 +55,7 @@ class Range:
 
     @property
     def size(self) -> int | None:
-        """How many values there are; None for real numbers without a step."""
+        """The number of values; None for real numbers without a step."""
         step = self.step or (1 if self.whole else None)
         return None if step is None else floor((self.high - self.low) / step + 1e-9) + 1
 
@@ -75,7 +75,7 @@ def _error(text: str, **facts: Any) -> PydanticCustomError:
 
 
 def _axis(check: Callable[[Any], Value], value: Any) -> Axis:
-    """A validator: a list of values, each as `check` wants it, or where they are numbers a table of a range."""
+    """A validator: a list of values that pass `check`, or for numbers a range as a table."""
     if isinstance(value, list):
         return _choices(check, value)
     if isinstance(value, dict) and isinstance(check, Number):
@@ -93,9 +93,9 @@ def _choices(check: Callable[[Any], Value], values: list[Any]) -> Choices:
         try:
             found = check(value)
         except PydanticCustomError as error:
-            raise _error("must hold allowed values only: each {rule}", rule=error.message()) from error
+            raise _error("must contain only allowed values: each {rule}", rule=error.message()) from error
         if found in checked:
-            raise _error("must hold each value once")
+            raise _error("must not repeat a value")
         checked.append(found)
     return Choices(tuple(checked))
 
@@ -105,18 +105,18 @@ _RANGE_KEYS = tuple(field.name for field in fields(Range) if field.name != "whol
 
 def _range(check: Number, table: Mapping[str, Any]) -> Range:
     if unknown := sorted(set(table) - set(_RANGE_KEYS)):
-        named = " and no ".join(unknown)
-        raise _error("must have the keys low, high, log and step only, and no {unknown}", unknown=named)
+        named = " or ".join(unknown)
+        raise _error("must have only the keys low, high, log and step, and no {unknown}", unknown=named)
     if missing := [key for key in ("low", "high") if key not in table]:
         raise _error("must have both low and high; {missing} is missing", missing=missing[0])
     log, step = table.get("log", False), table.get("step")
     if not isinstance(log, bool):
         raise _error("must have log = true or false")
     if log and _is_number(table["low"]) and table["low"] <= 0:
-        raise _error("must have a low above 0, since log is true")
+        raise _error("needs low above 0, since log is true")
     low, high = (_end(check, key, table[key]) for key in ("low", "high"))
     if low >= high:
-        raise _error("must have a low below its high")
+        raise _error("needs low below high")
     if step is not None:
         _check_step(check, step, high - low, log)
     return Range(low, high, log, None if step is None else check.kind(step), check.kind is int)
@@ -124,19 +124,19 @@ def _range(check: Number, table: Mapping[str, Any]) -> Range:
 
 def _end(check: Number, key: str, value: Any) -> float:
     if value == "auto":
-        raise _error("must have numbers as low and high")
+        raise _error("needs numbers as low and high")
     try:
         return float(check(value)) if check.kind is float else int(check(value))
     except PydanticCustomError as error:
-        raise _error("must have as {key} {rule}", key=key, rule=check.rule) from error
+        raise _error("needs {key} to be {rule}", key=key, rule=check.rule) from error
 
 
 def _check_step(check: Number, step: Any, width: float, log: bool) -> None:
     if log:
-        raise _error("must not have both log and step: the one multiplies, the other adds")
+        raise _error("can't have both log and step: log multiplies, step adds")
     if not _is_number(step) or not 0 < step <= width or (check.kind is int and not isinstance(step, int)):
         kind = "a whole number" if check.kind is int else "a number"
-        raise _error("must have as step {kind} above 0 that fits between low and high", kind=kind)
+        raise _error("needs step to be {kind} above 0 that fits between low and high", kind=kind)
 
 
 def _is_number(value: Any) -> bool:
@@ -167,7 +167,7 @@ def _of(check: Callable[[Any], Value]) -> PlainValidator:
 
 
 class Space(Table):
-    """The axes of a sweep. A parameter that is not among them is what the rest of the job file says."""
+    """The axes of a sweep. Other parameters keep their value in the rest of the job file."""
 
     n_epochs: Annotated[Axis | None, _of(EPOCHS)] = None
     batch_size: Annotated[Axis | None, _of(BATCH_SIZE)] = None
@@ -184,12 +184,12 @@ class Space(Table):
 
     @property
     def axes(self) -> dict[str, Axis]:
-        """The axes that are given, by parameter, always in the same order."""
+        """The given axes by parameter, in a fixed order."""
         return {name: axis for name in Space.model_fields if (axis := getattr(self, name)) is not None}
 
 
 class Point(Table):
-    """One combination picked by hand: any of the parameters that a space may have."""
+    """One combination chosen by hand, of any parameters that a space may have."""
 
     n_epochs: Annotated[Value | None, PlainValidator(EPOCHS)] = None
     batch_size: Annotated[Value | None, PlainValidator(BATCH_SIZE)] = None
@@ -206,7 +206,7 @@ class Point(Table):
 
     @property
     def parameters(self) -> dict[str, Value]:
-        """The parameters that are given, always in the same order."""
+        """The given parameters, in a fixed order."""
         return {name: value for name in Point.model_fields if (value := getattr(self, name)) is not None}
 
 
@@ -224,16 +224,16 @@ DIRECTIONS: Mapping[MetricName, Direction] = {
     "valid_accuracy": "maximize",
     "evaluation": "maximize",
 }
-"""Which way each metric is better."""
+"""The better direction of each metric."""
 
 
 class _Stop(Table):
     interval_steps: int | None = Field(default=None, ge=1)
-    """How many steps lie between two looks at a trial; each look takes the mean of the loss since the last one."""
+    """Steps between two checks of a trial; each check takes the mean loss since the last one."""
 
 
 class Median(_Stop):
-    """Stop what is worse than the median of the finished trials at the same step."""
+    """Stop a trial that is worse than the median of the finished trials at the same step."""
 
     rule: Literal["median"]
     startup_trials: int = Field(default=4, ge=1)
@@ -241,16 +241,16 @@ class Median(_Stop):
 
 
 class Asha(_Stop):
-    """Asynchronous successive halving: only the best one of `reduction_factor` goes on at each rung."""
+    """Asynchronous successive halving: at each rung only the best of `reduction_factor` trials continues."""
 
     rule: Literal["asha"]
     reduction_factor: int = Field(default=3, ge=2)
     warmup_steps: int | None = Field(default=None, ge=1)
-    """The first rung; without it, the first look."""
+    """The first rung; by default, the first check."""
 
 
 class Patience(_Stop):
-    """Stop what has been worse than its best, by more than `min_delta`, for `patience` looks."""
+    """Stop a trial that was worse than its best by more than `min_delta` for `patience` checks."""
 
     rule: Literal["patience"]
     patience: int = Field(default=3, ge=1)
@@ -262,33 +262,33 @@ STOPS: Mapping[str, type[_Stop]] = {"median": Median, "asha": Asha, "patience": 
 
 
 class Sweep(Table):
-    """Many runs from one job file. What it does not vary is what the rest of the job file says."""
+    """Many runs from one job file. Other settings come from the rest of the job file."""
 
     strategy: Strategy = "grid"
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
-    """How many combinations random and tpe draw, besides the `points`."""
+    """The combinations that random and tpe draw, in addition to the `points`."""
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    """Of the drawing; the training has its own."""
+    """The seed of the drawing; training has a separate one."""
     seeds: int = Field(default=1, ge=1, le=100)
-    """How often each combination is trained, each time with another training seed."""
+    """The runs of each combination, each with another training seed."""
     metric: MetricName = "valid_loss"
-    """What trials are ranked by; "evaluation" is the metric of `[evaluation]`, measured when all are over."""
+    """The ranking metric; "evaluation" is the metric of `[evaluation]`, measured when all trials have finished."""
     checkpoint: Literal["best", "final"] = "best"
-    """Whether a trial counts as its best checkpoint or as its final model."""
+    """Rank a trial by its best checkpoint or by its final model."""
     direction: Direction | None = None
     max_active: int | None = Field(default=None, ge=1)
     max_retries: int = Field(default=1, ge=0, le=10)
-    """How often a trial that failed by the endpoint's fault is tried again."""
+    """Retries of a trial that failed because of the endpoint."""
     points: list[Point] = Field(default=[])
     space: Space = Space()
     stop: Stop | None = None
 
     @property
     def goal(self) -> Direction:
-        """Which way is better."""
+        """The better direction."""
         return self.direction or DIRECTIONS[self.metric]
 
     @property
     def by_evaluation(self) -> bool:
-        """Whether trials are ranked by what they answer, not by what was measured while they trained."""
+        """Whether trials are ranked by their answers rather than by training metrics."""
         return self.metric == "evaluation"

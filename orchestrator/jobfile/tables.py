@@ -16,7 +16,7 @@ Sku = Literal["Standard", "GlobalStandard", "DeveloperTier"]
 """How Azure hosts a deployment."""
 RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run", "ftorch_content"})
 _KEPT_FREE = 2
-"""Pairs for ftorch's own marks; what the content is goes in where there is room for it."""
+"""Pairs reserved for ftorch's marks; the content's kind is added if there is room."""
 
 
 class Table(BaseModel):
@@ -29,7 +29,7 @@ class Data(Table):
     training_file: str = Field(min_length=1)
     validation_file: str | None = Field(default=None, min_length=1)
     allow_leak: bool = False
-    """Train although half of a validation or evaluation file, or more, is in training."""
+    """Train even if half or more of a validation or evaluation file is in training."""
 
 
 class Limits(Table):
@@ -37,18 +37,18 @@ class Limits(Table):
 
 
 class Deployment(Table):
-    """How a run's model is deployed on Azure. Hosting is charged from then on, by the hour."""
+    """How to deploy a run's model on Azure. Hosting is then charged by the hour."""
 
     auto: bool = True
-    """Deploy by itself when the run has succeeded; false: only `ftorch deploy` does, on these terms."""
+    """Deploy automatically when the run has succeeded; false: only `ftorch deploy` deploys, with these settings."""
     name: str | None = Field(default=None, min_length=2, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     sku: Sku | None = None
     capacity: int | None = Field(default=None, ge=1, le=MOST_CAPACITY)
-    """Thousands of tokens a minute."""
+    """Thousands of tokens per minute."""
 
 
 class Azure(Table):
-    """What only Azure's endpoints take; for others the table stands there without effect, so a job file moves."""
+    """Settings for Azure endpoints; others ignore the table, so a job file works on any endpoint."""
 
     training_type: Literal["Standard", "GlobalStandard", "DeveloperTier"] | None = None
     deployment: Deployment | None = None
@@ -60,7 +60,7 @@ class Poll(Table):
 
 def _check_metadata_key(key: str) -> str:
     if key in RESERVED_METADATA_KEYS:
-        raise PydanticCustomError("metadata", "this key is ftorch's own; choose another")
+        raise PydanticCustomError("metadata", "this key is reserved for ftorch; choose another")
     if len(key) > MAX_METADATA_KEY:
         facts = {"found": len(key), "most": MAX_METADATA_KEY}
         raise PydanticCustomError("metadata", "this key has {found} characters, at most {most} are allowed", facts)
@@ -68,7 +68,7 @@ def _check_metadata_key(key: str) -> str:
 
 
 def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """Two of the pairs that the API takes are kept free for ftorch's own marker."""
+    """Two of the pairs that the API takes are reserved for ftorch's marker."""
     room = MAX_METADATA_PAIRS - _KEPT_FREE
     if len(metadata) > room:
         facts = {"found": len(metadata), "room": room}
@@ -88,7 +88,7 @@ MOST_SAMPLES = 100
 MOST_AT_ONCE = 500
 
 BASE, TUNED, CHECKPOINTS = "base", "tuned", "checkpoints"
-"""Words for models that a job file can't know by name; everything else in `models` is a model's own name."""
+"""Words for models whose names a job file can't know; everything else in `models` is a model name."""
 
 Variant = Literal["full", "no-descriptions", "no-parameters", "no-tools"]
 ScoreName = Literal[
@@ -115,35 +115,35 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Gate(Table):
-    """What the tuned model must reach; else the command ends with exit code 3."""
+    """The value that the tuned model must reach; otherwise the command exits with status 3."""
 
     metric: ScoreName = "call_accuracy"
     min: float | None = Field(default=None, ge=0, le=1)
-    """The least share, from 0 to 1; of over_rejection, which is better low, the most."""
+    """The minimum share, from 0 to 1; for over_rejection, where lower is better, the maximum."""
     no_regression: bool = False
-    """The tuned model must not be worse than the base by an established difference."""
+    """The tuned model must not be significantly worse than the base."""
 
 
 class Evaluation(Table):
-    """How a job's models are measured. `file` is relative to the job file."""
+    """How to measure a job's models. `file` is relative to the job file."""
 
     file: str = Field(min_length=1)
     models: Annotated[list[Name], AfterValidator(_check_single)] = Field(default=[BASE, TUNED], min_length=1)
     variants: Annotated[list[Variant], AfterValidator(_check_single), Field(min_length=1)] | None = None
-    """How the tools are defined; without it, as the file defines them."""
+    """The form of the tool definitions; by default as in the file."""
     samples: int = Field(default=1, ge=1, le=MOST_SAMPLES)
-    """How often each question is asked."""
+    """The number of times to ask each question."""
     temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
     max_concurrency: int = Field(default=16, ge=1, le=MOST_AT_ONCE)
-    """How many questions are under way at a time."""
+    """The number of questions to ask at the same time."""
     rejection_tools: Annotated[list[Name], AfterValidator(_check_single)] = Field(default=[])
-    """Tools whose call means that a request is rejected."""
+    """Tools whose call rejects a request."""
     metric: ScoreName = "call_accuracy"
-    """What a sweep ranks by where it ranks by evaluation."""
+    """The metric of a sweep that ranks by evaluation."""
     auto: bool = False
-    """Evaluate by itself when a run has succeeded."""
+    """Evaluate automatically when a run has succeeded."""
     allow_leak: bool = False
-    """Evaluate although cases stand in the training file."""
+    """Evaluate even if cases are in the training file."""
     gate: Gate | None = None
 
 
@@ -155,7 +155,7 @@ MAX_SEED = 2_147_483_647
 
 @dataclass(frozen=True)
 class Number:
-    """A validator for a number, or `"auto"`: one clear sentence instead of one error for each arm of a union."""
+    """A validator for a number or `"auto"`: one clear sentence instead of an error for each arm of a union."""
 
     kind: type[int] | type[float]
     rule: str
@@ -176,7 +176,7 @@ def _whole(low: int, high: int, *, may_be_auto: bool = True) -> Number:
     return Number(int, f"a whole number from {low} to {high}", lambda value: low <= value <= high, may_be_auto)
 
 
-# The ranges are those of CreateFineTuningJobRequest and FineTune*Hyperparameters in OpenAI's API description 2.3.0.
+# Ranges from CreateFineTuningJobRequest and FineTune*Hyperparameters in OpenAI's API description 2.3.0.
 EPOCHS = _whole(1, 50)
 BATCH_SIZE = _whole(1, 256)
 RATE_MULTIPLIER = Number(float, "a number above 0", lambda value: 0 < value <= sys.float_info.max)

@@ -1,4 +1,4 @@
-"""A new job file's text: each key with a comment that says what it is for, and beside it what to change next."""
+"""The text of a new job file: each key with a comment on its use and what to change next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _WIDEST = 46
-"""The column at which comments begin, at most; behind a longer setting the comment follows at once."""
+"""The column at which comments begin; after a longer setting the comment follows directly."""
 _LEARNS: Mapping[str, str] = {
     "supervised": "learn to give the assistant's answers",
     "dpo": "learn to prefer one answer to another",
@@ -18,7 +18,7 @@ _LEARNS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a new job file says. Paths are relative to it."""
+    """The settings of a new job file. Paths are relative to it."""
 
     name: str
     endpoint: str
@@ -29,18 +29,18 @@ class NewJob:
     validation_file: str | None
     evaluation_file: str | None
     max_cost_usd: int | None
-    """None where training costs nothing, or nobody knows what."""
+    """None if training costs nothing or an unknown amount."""
     rejection_tools: tuple[str, ...] = ()
     reference: str | None = None
-    """Reinforcement: the key of a row that holds the right answer."""
+    """Reinforcement: the key of a row with the right answer."""
 
 
 Line = tuple[str, str]
-"""A setting, and the comment behind it."""
+"""A setting and its comment."""
 
 
 def job_text(job: NewJob, file_name: str) -> str:
-    """The job file as TOML with comments; `file_name` is its own name, for the commands in them."""
+    """The job file as TOML with comments; `file_name` is its name for the commands in them."""
     parts = [_top(job), _data(job), _method(job), _limits(job), _evaluation(job, file_name)]
     lines = [line for part in parts if part for line in (("", ""), *part)]
     width = max(len(setting) for setting, _ in lines if len(setting) < _WIDEST)
@@ -51,16 +51,16 @@ def job_text(job: NewJob, file_name: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text as a basic string of TOML, which has JSON's escapes, and one more to write."""
+    """The text as a TOML basic string: JSON's escapes and one more."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _top(job: NewJob) -> list[Line]:
     return [
-        (f"name = {quoted(job.name)}", "what ftorch status calls the run"),
+        (f"name = {quoted(job.name)}", "the run's name in ftorch status"),
         (f"endpoint = {quoted(job.endpoint)}", "where it trains; ftorch endpoints lists the names"),
         (f"model = {quoted(job.model)}", "the base model"),
-        (f"suffix = {quoted(job.suffix)}", "becomes part of the tuned model's name"),
+        (f"suffix = {quoted(job.suffix)}", "part of the tuned model's name"),
     ]
 
 
@@ -93,7 +93,7 @@ def _grader(reference: str | None) -> Iterable[Line]:
     yield 'operation = "eq"', ""
     yield 'input = "{{sample.output_text}}"', "what the model answered"
     answer = f"{{{{item.{reference or 'answer'}}}}}"
-    comment = "the row's right answer" if reference else "name the key of your rows that holds the right answer"
+    comment = "the row's right answer" if reference else "the key of your rows with the right answer"
     yield f"reference = {quoted(answer)}", comment
 
 
@@ -118,4 +118,4 @@ def _evaluation(job: NewJob, file_name: str) -> Iterator[Line]:
         yield f"{off}rejection_tools = [{names}]", "a call of these rejects the request"
     else:
         yield '# rejection_tools = ["reject"]', "tools whose call rejects a request"
-    yield '# gate = { metric = "call_accuracy", min = 0.9 }', "not reached: exit status 3"
+    yield '# gate = { metric = "call_accuracy", min = 0.9 }', "exit status 3 if not reached"

@@ -66,7 +66,7 @@ def test_the_later_of_two_settings_holds_and_the_file_stays(project: Project) ->
         ),
         (
             ["--set", "suffix=12"],
-            "--set suffix=12: suffix must be a text in quotes, not 12; write --set 'suffix=\"12\"'",
+            "--set suffix=12: suffix must be text in quotes, not 12; write --set 'suffix=\"12\"'",
         ),
         (["--model", "two words"], "--model two words: model must be a model name without spaces"),
         (

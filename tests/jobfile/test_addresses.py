@@ -32,18 +32,18 @@ def test_an_address_is_taken_as_it_stands_and_a_path_from_its_folder(tmp_path):
     [
         (
             f"{PLAIN}?sv=2024-01-01&sig=abc%3D",
-            "holds a secret, and job files are read by many: put what follows the ?",
+            "contains a secret, and others can read job files: put the text after the ?",
         ),
-        (f"{PLAIN}?sig", "holds a secret"),
-        ("https://me:pw@host/a.jsonl", "holds a user name or password"),
-        ("https:///a.jsonl", "is no whole address"),
+        (f"{PLAIN}?sig", "contains a secret"),
+        ("https://me:pw@host/a.jsonl", "contains a user name or password"),
+        ("https:///a.jsonl", "is not a complete address"),
         (
             "https://${SECRET}.evil.example/a.jsonl",
-            "is no whole address; a variable may stand behind the host's name",
+            "is not a complete address; a variable may only follow the host's name",
         ),
-        ("https://host%2eevil/a.jsonl", "is no whole address"),
-        ("https://[::1/a.jsonl", "is no whole address"),
-        ("https://host /a.jsonl", "is no whole address"),
+        ("https://host%2eevil/a.jsonl", "is not a complete address"),
+        ("https://[::1/a.jsonl", "is not a complete address"),
+        ("https://host /a.jsonl", "is not a complete address"),
     ],
 )
 def test_an_address_that_does_not_belong_in_a_job_file_is_refused_with_the_way_out(text, problem, tmp_path):
@@ -93,7 +93,7 @@ def test_the_name_is_the_files_own():
     ],
 )
 def test_an_address_that_leads_into_a_private_network_is_doubted_however_it_is_spelled(host):
-    assert "leads to a private address" in (Address(f"https://{host}/a.jsonl").doubt or "")
+    assert "points to a private address" in (Address(f"https://{host}/a.jsonl").doubt or "")
 
 
 def test_a_public_address_is_not_doubted_and_http_is():
@@ -101,7 +101,7 @@ def test_a_public_address_is_not_doubted_and_http_is():
     assert Address("https://8.8.8.8/a.jsonl").doubt is None
     assert Address("https://[2606:4700::1111]/a.jsonl").doubt is None
     assert Address("https://10.example.com/a.jsonl").doubt is None
-    assert Address("http://acme.blob.core.windows.net/a.jsonl").doubt == "is not encrypted on its way"
+    assert Address("http://acme.blob.core.windows.net/a.jsonl").doubt == "is not encrypted"
 
 
 def test_a_name_is_followed_to_the_addresses_that_it_leads_to(monkeypatch):

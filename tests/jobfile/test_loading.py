@@ -178,7 +178,7 @@ LINES = [
     ),
     ('name = ""', "name must be 1 to 64 letters"),
     (f'name = "{"x" * 65}"', "name must be 1 to 64 letters"),
-    ("name = 3", "name must be a text in quotes, not 3$"),
+    ("name = 3", "name must be text in quotes, not 3$"),
     ('endpoint = ""', 'endpoint must not be empty, not ""'),
     (f'endpoint = "{"e" * 65}"', "endpoint must have at most 64 characters"),
     ('model = "two words"', 'model must be a model name without spaces, not "two words"'),
@@ -194,8 +194,8 @@ LINES = [
     ("method = 3", "method must be a table, not 3"),
     ("method.type = 3", "method.type must be one of supervised, dpo, reinforcement, not 3"),
     ('method.type = "sft"', 'method.type must be one of supervised, dpo, reinforcement, not "sft"'),
-    ("method.reasoning_effort = 3", 'unknown key "reasoning_effort" in .method.; it goes with method.type reinf'),
-    ("method.beta = 3", 'unknown key "beta" in .method.; it goes with method.type dpo$'),
+    ("method.reasoning_effort = 3", 'unknown key "reasoning_effort" in .method.; it is for method.type reinf'),
+    ("method.beta = 3", 'unknown key "beta" in .method.; it is for method.type dpo$'),
     ("n_epochs = 3", r'unknown key "n_epochs"; put it under \[method\] \(method.n_epochs\)$'),
     ("max_cost_usd = 3", r'unknown key "max_cost_usd"; put it under \[limits\] \(limits.max_cost_usd\)$'),
     ("data.n_epochs = 3", r'unknown key "n_epochs" in \[data\]; put it under \[method\]'),
@@ -203,7 +203,7 @@ LINES = [
     ("method.max_cost_usd = 3", r'unknown key "max_cost_usd" in \[method\]; put it under \[limits\]'),
     ("method.n_epoch = 3", 'unknown key "n_epoch" in .method.; did you mean "n_epochs"'),
     ("metadata = 3", "metadata must be a table, not 3"),
-    ("metadata.team = 3", "metadata.team must be a text in quotes, not 3"),
+    ("metadata.team = 3", "metadata.team must be text in quotes, not 3"),
     ("limits = []", r"limits must be a table, not \[\]"),
     ("limits.max_cost_usd = 0", "limits.max_cost_usd must be above 0, not 0"),
     ("limits.max_cost_usd = inf", "limits.max_cost_usd must be a finite number, not inf"),
@@ -213,7 +213,7 @@ LINES = [
     ("poll.seconds = 3601", "poll.seconds must be at most 3600, not 3601"),
     ("poll.second = 3", 'unknown key "second" in .poll.; did you mean "seconds"'),
     ("data.validation = 3", 'unknown key "validation" in .data.; did you mean "validation_file"'),
-    ("data.validation_file = 3", "data.validation_file must be a text in quotes, not 3"),
+    ("data.validation_file = 3", "data.validation_file must be text in quotes, not 3"),
     ('data.validation_file = ""', "data.validation_file must not be empty"),
     ('modle = "x"', 'unknown key "modle"; did you mean "model"'),
     ("zzz = 1", 'unknown key "zzz"; known here: endpoint, model, name, seed, suffix'),
@@ -278,7 +278,7 @@ def test_metadata_has_the_limits_of_the_api(tmp_path: Path) -> None:
     assert long.startswith('7: metadata.long must have at most 512 characters, not "vvv')
     assert len(long) < 140
     assert key == f"8: metadata.{'k' * 65}: this key has 65 characters, at most 64 are allowed"
-    assert own == "9: metadata.ftorch_run: this key is ftorch's own; choose another"
+    assert own == "9: metadata.ftorch_run: this key is reserved for ftorch; choose another"
 
 
 def test_a_missing_data_file_is_told_with_the_nearest_there_is(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_backslashes_that_became_other_characters_are_explained(tmp_path: Path, 
         ("data.csv", "a,b\n1,2\n", "is a data file, not a job file. Write a job file for it: ftorch init "),
         ("rows.txt", '{"messages": []}\n' * 30_000, "is a data file, not a job file."),
         ("rows.json", '[{"messages": [', "is a data file, not a job file."),
-        ("job.json", '{"name": "x"}', "is JSON, and a job file is TOML. Write each key on a line of its own: "),
+        ("job.json", '{"name": "x"}', "is JSON, and a job file is TOML. Write each key on a separate line: "),
         (
             "job.yaml",
             "# a job\nname: drone\n",

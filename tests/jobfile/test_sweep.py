@@ -126,38 +126,37 @@ AXES = [
     ("n_epochs = []", "must not be empty, not []"),
     (
         "n_epochs = [1, 60]",
-        'must hold allowed values only: each must be "auto" or a whole number from 1 to 50, not [1, 60]',
+        'must contain only allowed values: each must be "auto" or a whole number from 1 to 50, not [1, 60]',
     ),
-    ("n_epochs = [1, 1]", "must hold each value once, not [1, 1]"),
+    ("n_epochs = [1, 1]", "must not repeat a value, not [1, 1]"),
     ("n_epochs = { low = 1 }", "must have both low and high; high is missing, not { low = 1 }"),
-    ("n_epochs = { low = 3, high = 3 }", "must have a low below its high, not { low = 3, high = 3 }"),
+    ("n_epochs = { low = 3, high = 3 }", "needs low below high, not { low = 3, high = 3 }"),
     (
         "n_epochs = { low = 1, high = 51 }",
-        "must have as high a whole number from 1 to 50, not { low = 1, high = 51 }",
+        "needs high to be a whole number from 1 to 50, not { low = 1, high = 51 }",
     ),
     (
         "n_epochs = { low = 1.5, high = 3 }",
-        "must have as low a whole number from 1 to 50, not { low = 1.5, high = 3 }",
+        "needs low to be a whole number from 1 to 50, not { low = 1.5, high = 3 }",
     ),
-    ("n_epochs = { low = 1, high = 3, step = 0.5 }", "must have as step a whole number above 0 that fits between"),
-    ("n_epochs = { low = 1, high = 3, step = 3 }", "must have as step a whole number above 0 that fits between"),
-    ("n_epochs = { low = 1, high = 3, by = 1 }", "must have the keys low, high, log and step only, and no by"),
+    ("n_epochs = { low = 1, high = 3, step = 0.5 }", "needs step to be a whole number above 0 that fits between"),
+    ("n_epochs = { low = 1, high = 3, step = 3 }", "needs step to be a whole number above 0 that fits between"),
+    ("n_epochs = { low = 1, high = 3, by = 1 }", "must have only the keys low, high, log and step, and no by"),
     (
         "n_epochs = { min = 1, max = 3, log = true }",
-        "must have the keys low, high, log and step only, and no max and no min, "
-        "not { min = 1, max = 3, log = true }",
+        "must have only the keys low, high, log and step, and no max or min, not { min = 1, max = 3, log = true }",
     ),
     ("n_epochs = { low = 1, high = 3, log = 1 }", "must have log = true or false"),
-    ('learning_rate_multiplier = { low = "auto", high = 1 }', "must have numbers as low and high"),
-    ("learning_rate_multiplier = { low = 0, high = 1, log = true }", "must have a low above 0, since log is true"),
-    ("learning_rate_multiplier = { low = 0, high = 1 }", "must have as low a number above 0"),
+    ('learning_rate_multiplier = { low = "auto", high = 1 }', "needs numbers as low and high"),
+    ("learning_rate_multiplier = { low = 0, high = 1, log = true }", "needs low above 0, since log is true"),
+    ("learning_rate_multiplier = { low = 0, high = 1 }", "needs low to be a number above 0"),
     (
         "learning_rate_multiplier = { low = 0.1, high = 1, log = true, step = 0.1 }",
-        "must not have both log and step",
+        "can't have both log and step",
     ),
     ("model = { low = 1, high = 2 }", "must be a list of values, not { low = 1, high = 2 }"),
-    ('model = ["two words"]', "must hold allowed values only: each must be a name in quotes, without spaces"),
-    ('seed = ["auto"]', "must hold allowed values only: each must be a whole number from 0 to 2147483647"),
+    ('model = ["two words"]', "must contain only allowed values: each must be a name in quotes, without spaces"),
+    ('seed = ["auto"]', "must contain only allowed values: each must be a whole number from 0 to 2147483647"),
 ]
 
 
@@ -168,35 +167,38 @@ def test_an_axis_that_can_not_be_is_told_with_its_place(tmp_path: Path, axis: st
 
 
 SWEEPS = [
-    ("[sweep]\n", "1: sweep.space is empty; give it a parameter, such as: n_epochs = [1, 2, 3]"),
+    ("[sweep]\n", "1: sweep.space is empty; add a parameter, such as: n_epochs = [1, 2, 3]"),
     ('[sweep]\nstrategy = "tpe"\ntrials = 3\npoints = [{}]\n', "1: sweep.space is empty; "),
     (
         '[sweep]\nstrategy = "all"\n',
         "2: sweep.strategy must be 'grid', 'random', 'tpe' or 'recommended', not \"all\"",
     ),
     (f"[sweep]\nseeds = 0\n{SPACE}", "2: sweep.seeds must be at least 1, not 0"),
-    (f"[sweep]\ntrials = 3\n{SPACE}", '2: sweep.trials goes with random and tpe; "grid" has as many as it has'),
-    (f'[sweep]\nstrategy = "tpe"\n{SPACE}', '2: sweep.trials is missing: how many combinations shall "tpe" try?'),
+    (f"[sweep]\ntrials = 3\n{SPACE}", '2: sweep.trials is for random and tpe; "grid" has a fixed number'),
+    (
+        f'[sweep]\nstrategy = "tpe"\n{SPACE}',
+        '2: sweep.trials is missing; set the number of combinations for "tpe" to try',
+    ),
     (
         f'[sweep]\nstrategy = "random"\ntrials = 3\n{SPACE}',
         "3: sweep.trials is 3, but the space has only 2 combinations; lower it, or use ranges",
     ),
     (
         f'[sweep]\nstrategy = "recommended"\n{SPACE}',
-        '3: sweep.space goes with grid, random or tpe; "recommended" chooses its own points',
+        '3: sweep.space is for grid, random and tpe; "recommended" chooses its own points',
     ),
     (
         "[sweep.space]\nlearning_rate_multiplier = { low = 0.1, high = 1 }\n",
-        "2: sweep.space.learning_rate_multiplier is a range that a grid can't walk; give it a step,",
+        "2: sweep.space.learning_rate_multiplier is a continuous range, which a grid can't use; give it a step,",
     ),
     (
         "[sweep.space]\nbatch_size = { low = 1, high = 64, log = true }\n",
-        "2: sweep.space.batch_size is a range that a grid can't walk; list its values, or",
+        "2: sweep.space.batch_size is a continuous range, which a grid can't use; list its values, or",
     ),
-    ("[sweep.space]\nbeta = [0.1]\n", '2: sweep.space.beta goes with method.type dpo, not "supervised"'),
+    ("[sweep.space]\nbeta = [0.1]\n", '2: sweep.space.beta is for method.type dpo, not "supervised"'),
     (
         "[sweep]\npoints = [{ beta = 0.1 }]\n",
-        '2: sweep.points #1: beta goes with method.type dpo, not "supervised"',
+        '2: sweep.points #1: beta is for method.type dpo, not "supervised"',
     ),
     (
         "[sweep]\npoints = [{ n_epochs = 0 }]\n",
@@ -214,15 +216,15 @@ SWEEPS = [
     ("[sweep.space]\nn_epoch = [1]\n", '2: unknown key "n_epoch" in [sweep.space]; did you mean "n_epochs"?'),
     (
         "[sweep.space]\nn_epochs = { low = 1, high = 50 }\nbatch_size = { low = 1, high = 256 }\n",
-        '1: sweep: these are 12,800 trials, at most 10,000 are allowed; use strategy = "random" with trials = …',
+        '1: sweep: it has 12,800 trials, but at most 10,000 are allowed; use strategy = "random" with trials = …',
     ),
     (
         f"[sweep]\nseeds = 2\n{SPACE}seed = [1, 2]\n",
-        "2: sweep.seeds repeats each point with seeds of its own",
+        "2: sweep.seeds sets the seeds of every point",
     ),
     (
         f'[sweep]\ndirection = "maximize"\n{SPACE}',
-        '2: sweep.direction must be "minimize" for valid_loss, or be left out',
+        '2: sweep.direction must be "minimize" for valid_loss; or leave it out',
     ),
     (
         f'[sweep]\nmetric = "loss"\n{SPACE}',
@@ -243,7 +245,7 @@ SWEEPS = [
     ),
     (
         f'{SPACE}[sweep.stop]\nrule = "median"\n',
-        "3: sweep.stop can never judge: it waits until 4 trials have finished (startup_trials), and",
+        "3: sweep.stop has no effect: it waits until 4 trials have finished (startup_trials), and",
     ),
     (
         '[sweep.space]\ntraining_file = ["train.jsonl", "shrt.jsonl"]\n',
@@ -279,18 +281,18 @@ BY_EVALUATION = [
     (
         "",
         'models = ["base"]',
-        '2: sweep.metric "evaluation" needs the trials to be asked; add "tuned" to evaluation.models',
+        '2: sweep.metric "evaluation" needs answers from the trials; add "tuned" to evaluation.models',
     ),
     ("", 'metric = "over_rejection"', '2: sweep.metric "evaluation" can\'t rank by over_rejection'),
     (
         'checkpoint = "best"',
         'metric = "accuracy"',
-        '3: sweep.checkpoint "best" goes with valid_loss and valid_accuracy',
+        '3: sweep.checkpoint "best" is for valid_loss and valid_accuracy',
     ),
     (
         'strategy = "tpe"\ntrials = 2',
         'metric = "accuracy"',
-        '3: sweep.strategy "tpe" chooses by what came of the trials',
+        '3: sweep.strategy "tpe" needs results of earlier trials',
     ),
     ('direction = "minimize"', 'metric = "accuracy"', '3: sweep.direction must be "maximize" for evaluation'),
 ]
@@ -333,4 +335,4 @@ def test_reinforcement_has_axes_of_its_own_and_no_recommended_sweep(tmp_path: Pa
     assert sweep is not None
     assert len(sweep.space.axes) == 2
     found = problems(tmp_path, f'[sweep]\nstrategy = "recommended"\n{method}')
-    assert found == ['2: sweep.strategy "recommended" knows supervised and dpo only; give a space or points']
+    assert found == ['2: sweep.strategy "recommended" is only for supervised and dpo; give a space or points']
