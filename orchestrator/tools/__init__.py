@@ -1,1 +1,1 @@
-"""Plain Python functions as tools: their definitions, and how a model's calls are executed."""
+"""Python functions as tools: their definitions, and the execution of a model's calls."""

@@ -1,6 +1,6 @@
-"""A model's call: checked against its definition, executed, and its result given back as text.
+"""A model's call: checked against its definition, executed, and its result returned as text.
 
-Only functions that the user named are executed, and only with arguments that keep to their schema.
+Only functions that the user named are executed, and only with arguments that fit their schema.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from orchestrator.tools.functions import Tool
 from orchestrator.tools.results import result_text
 
 Wait = Callable[[Awaitable[Any]], Any]
-"""How an asynchronous function is brought to its end from plain code."""
+"""Runs an asynchronous function to completion from synchronous code."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as the model wrote it: `arguments` should be a JSON object, and may be anything."""
+    """A call as the model wrote it: `arguments` should be a JSON object but may be anything."""
 
     id: str
     name: str
@@ -34,18 +34,18 @@ class Call:
 
 @dataclass(frozen=True)
 class ReadyCall:
-    """A call that may be executed: the function is known, and the arguments keep to its schema."""
+    """A call that may be executed: the function is known, and the arguments fit its schema."""
 
     call: Call
     tool: Tool
     arguments: Mapping[str, Any]
-    """As JSON values, for showing."""
+    """As JSON values, for display."""
     bound: BoundArguments | None
-    """As the function takes them; None where there is only a definition."""
+    """As the function takes them; None if there is only a definition."""
 
     @property
     def written(self) -> str:
-        """As a person reads it: `get_price(ticker="MSFT")`."""
+        """In function-call notation: `get_price(ticker="MSFT")`."""
         return written(self.tool.name, self.arguments)
 
 
@@ -55,7 +55,7 @@ def written(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 class CallRefused(Exception):
-    """The call breaks its definition; the message says how, to people and to the model."""
+    """The call breaks its definition; the message is for people and the model."""
 
 
 def ready(call: Call, tools: Iterable[Tool]) -> ReadyCall:
@@ -76,10 +76,10 @@ def ready(call: Call, tools: Iterable[Tool]) -> ReadyCall:
 
 
 def execute(call: ReadyCall, wait: Wait) -> str:
-    """Call the function, and return what it gives back as text: a text as it is, anything else as JSON.
+    """Call the function and return its result as text: a string unchanged, anything else as JSON.
 
-    Only for a tool with a function. Raises what the function raises, and TypeError where its result can't be
-    written as JSON.
+    Only for a tool with a function. Raises what the function raises, and TypeError if its result can't be written
+    as JSON.
     """
     assert call.tool.function is not None
     assert call.bound is not None
@@ -88,7 +88,7 @@ def execute(call: ReadyCall, wait: Wait) -> str:
 
 
 def error_text(problem: str) -> str:
-    """What the model gets for a call without a result."""
+    """The text that the model gets for a call without a result."""
     return _json({"error": problem})
 
 
@@ -105,7 +105,7 @@ def _tool(name: str, tools: Mapping[str, Tool]) -> Tool:
 
 
 def arguments_of(text: str) -> Mapping[str, Any]:
-    """The arguments of a call. Raises CallRefused where they are not a JSON object."""
+    """The arguments of a call. Raises CallRefused if they are not a JSON object."""
     try:
         arguments = parse_json(text)
     except NotJson as error:
@@ -116,12 +116,12 @@ def arguments_of(text: str) -> Mapping[str, Any]:
 
 
 def _bound(tool: Tool, given: Mapping[str, Any]) -> BoundArguments:
-    """The arguments as the types of the function's hints: dates, enums and models are made of their JSON here."""
+    """The arguments as the types of the function's hints, such as dates, enums and models."""
     bound = tool.signature.bind_partial()
     for name in tool.signature.parameters:
         if name in given:
             bound.arguments[name] = _value(tool, name, given[name])
-    # What a parameter before it has by default must stand there too, where both are given by position.
+    # An omitted positional parameter before a given one needs its default value.
     bound.apply_defaults()
     return bound
 

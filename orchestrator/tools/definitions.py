@@ -1,4 +1,4 @@
-"""Tools that are defined and have no function: their calls can be checked and shown, not executed."""
+"""Tools with a definition only: their calls can be checked and shown, not executed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from orchestrator.tools.functions import Tool
 ENDINGS = (".json", ".jsonl")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FORMS = (
-    "Give a JSON array of tools, as ftorch data tools prints it, an object with such an array under "
+    "Use a JSON array of tools, as printed by ftorch data tools, an object with such an array under "
     '"tools", or a JSONL training file'
 )
 
 
 def read_definitions(path: Path) -> tuple[Tool, ...]:
-    """The tools in a JSON file, or those that the rows of a JSONL file declare. Raises ToolsUnusable."""
+    """The tools in a JSON file, or declared in the rows of a JSONL file. Raises ToolsUnusable."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def read_definitions(path: Path) -> tuple[Tool, ...]:
 
 
 def defined_tools(functions: Iterable[Mapping[str, Any]], source: object) -> tuple[Tool, ...]:
-    """The tools of these function definitions, which need distinct names. Raises ToolsUnusable."""
+    """The tools of these function definitions, whose names must differ. Raises ToolsUnusable."""
     tools: dict[str, Tool] = {}
     for function in functions:
         tool = _tool(function, source)
@@ -74,7 +74,7 @@ def _tool(function: Mapping[str, Any], source: object) -> Tool:
 
 
 def _of_value(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The function definitions in a list of tools, one tool, or an object that holds either."""
+    """The function definitions in a list of tools, one tool, or an object that contains either."""
     if isinstance(value, dict):
         inner = value.get("input")
         holder = inner if isinstance(inner, dict) else value
@@ -95,7 +95,7 @@ def _of_rows(content: bytes) -> Iterator[Mapping[str, Any]]:
 
 
 def _once(functions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Each function as it is first defined: the rows of a training file repeat their tools."""
+    """The first definition of each function: the rows of a training file repeat their tools."""
     found: dict[str, Mapping[str, Any]] = {}
     for each in functions:
         found.setdefault(str(each.get("name")), each)

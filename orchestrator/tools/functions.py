@@ -1,4 +1,4 @@
-"""From a Python function to a tool: its signature becomes the definition that a model gets."""
+"""Turn a Python function into a tool: its signature becomes the definition that a model gets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestrator.dataset.checking.schemas import InvalidSchema, Parameters, par
 from orchestrator.errors import FunctionUnusable
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""By OpenAI's reference of function definitions."""
+"""From OpenAI's reference of function definitions."""
 _GATHERING: Mapping[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 
 
@@ -33,30 +33,30 @@ class Tool:
 
     name: str
     function: Callable[..., Any] | None
-    """None where there is only a definition: its calls are shown and not executed."""
+    """None if there is only a definition: its calls are shown, not executed."""
     definition: Mapping[str, Any]
-    """As it stands under `tools` in a request and in training data, in the variant full."""
+    """The entry under `tools` in a request and in training data, in the variant full."""
     parameters: Parameters
-    """The schema that the arguments of a call must keep to."""
+    """The schema that the arguments of a call must fit."""
     signature: Signature
     types: Mapping[str, TypeAdapter[Any]]
-    """What makes the value of each parameter out of JSON."""
+    """Converts JSON into the value of each parameter."""
 
     def may_be_null(self, name: str) -> bool:
-        """Whether None is the default, so that null means leaving the argument out."""
+        """Whether the default is None, so that null means no argument."""
         return name in self.types and self.signature.parameters[name].default is None
 
 
 def tool_of(function: Callable[..., Any]) -> Tool:
     """The tool of a function with type hints.
 
-    Each parameter needs a hint that pydantic knows; `Annotated[int, Field(description=…, ge=1)]` says more, and
-    so does the docstring. A parameter with a default is optional. Raises FunctionUnusable.
+    Each parameter needs a hint that pydantic knows; `Annotated[int, Field(description=…, ge=1)]` and the docstring
+    add to it. A parameter with a default is optional. Raises FunctionUnusable.
     """
     name = getattr(function, "__name__", type(function).__name__)
     trouble = partial(FunctionUnusable, place=place_of(function), name=name)
     if not _NAME.fullmatch(name):
-        raise trouble(problem="its name does not fit", fix="Names have 1 to 64 letters (a-z), digits, _ or -")
+        raise trouble(problem="its name is not allowed", fix="Use 1 to 64 letters (a-z), digits, _ or -")
     signature = _signature(function, trouble)
     types = _types(function, signature.parameters.values(), trouble)
     schema = _schema(function, signature, types, trouble)
@@ -72,7 +72,7 @@ def tool_of(function: Callable[..., Any]) -> Tool:
 
 
 def place_of(function: Callable[..., Any]) -> str:
-    """File and line of a function; its module where it was not written in Python."""
+    """File and line of a function; its module if it was not written in Python."""
     inner = inspect.unwrap(function)
     code = getattr(inner, "__code__", None)
     if code is None:
@@ -110,7 +110,7 @@ def _types(
     found = {}
     for parameter in parameters:
         if parameter.name not in hints:
-            fix = f"Write {parameter.name}: str, or what it takes"
+            fix = f"Write {parameter.name}: str, or another type"
             raise trouble(problem=f"the parameter {parameter.name} has no type hint", fix=fix)
         found[parameter.name] = _type(parameter.name, hints[parameter.name], trouble)
     return found
@@ -156,14 +156,14 @@ def _property(schema: Schema, default: Any, description: str) -> Schema:
 
 @dataclass(frozen=True)
 class Description:
-    """`text` is what the function does, "" where nothing is said; `parameters` has those that are described."""
+    """`text` describes the function, or is ""; `parameters` has the described ones."""
 
     text: str
     parameters: Mapping[str, str]
 
 
 def description_of(function: Callable[..., Any]) -> Description:
-    """The description of a function, without what its docstring says about results and errors."""
+    """The description of a function, without its docstring's sections on results and errors."""
     docstring = inspect.getdoc(function) or ""
     if not docstring:
         return Description("", {})
@@ -180,7 +180,7 @@ def description_of(function: Callable[..., Any]) -> Description:
 
 
 def _first_line_joined(text: str) -> str:
-    """The first paragraph on one line, as definitions are written by hand; further ones as they stand."""
+    """The first paragraph on one line, as in handwritten definitions; the others unchanged."""
     first, *others = text.strip().split("\n\n", maxsplit=1)
     return "\n\n".join([_joined(first), *others])
 
@@ -198,15 +198,15 @@ _DEFS = "#/$defs/"
 _LITERALS = ("enum", "const", "default", "examples", "required")
 _SCHEMA_MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
 _LEFT_OUT = ("title", "discriminator")
-"""Pydantic makes titles of names, which says nothing new; the other one only speaks about references."""
+"""Pydantic makes titles from names, which add nothing; the other keyword is only about references."""
 
 
 class _Recursive(Exception):
-    """A type contains itself, so it can't be written without references."""
+    """A type contains itself, so its schema needs references."""
 
 
 def plain_schemas(adapters: Mapping[str, TypeAdapter[Any]]) -> tuple[dict[str, Schema], Schema]:
-    """The schema of each type, and the definitions that they refer to: none, but for types that contain themselves.
+    """The schema of each type, and the definitions they refer to, which only types that contain themselves have.
 
     Raises PydanticInvalidForJsonSchema for a type without a JSON form.
     """
@@ -221,7 +221,7 @@ def plain_schemas(adapters: Mapping[str, TypeAdapter[Any]]) -> tuple[dict[str, S
 
 
 def without_null(schema: Schema) -> Schema:
-    """The schema of an optional argument that is better left out than sent as null."""
+    """The schema of an optional argument, which should be left out rather than sent as null."""
     choices = schema.get("anyOf")
     if not isinstance(choices, list) or {"type": "null"} not in choices:
         return schema
@@ -231,7 +231,7 @@ def without_null(schema: Schema) -> Schema:
 
 
 def _plain(schema: Any, definitions: Mapping[str, Any] | None, above: tuple[str, ...]) -> Any:
-    """The schema with its references resolved, where `definitions` are given; `above` are those that contain it."""
+    """The schema with its references resolved if `definitions` are given; `above` are those that contain it."""
     if isinstance(schema, list):
         return [_plain(entry, definitions, above) for entry in schema]
     if not isinstance(schema, dict):
@@ -253,5 +253,5 @@ def _resolved(schema: Schema, definitions: Mapping[str, Any], above: tuple[str, 
     name = schema.pop("$ref").removeprefix(_DEFS)
     if name in above:
         raise _Recursive
-    # What stands beside a reference, such as the parameter's own description, says it better than the type.
+    # Keywords beside a reference, such as the parameter's description, override the type's.
     return {**_plain(definitions[name], definitions, (*above, name)), **schema}

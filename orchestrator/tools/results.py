@@ -1,6 +1,6 @@
-"""What a function returned, as the JSON text that a model gets: valid, and of bounded size.
+"""A function's result as the JSON text that a model gets: valid, and of bounded size.
 
-Values of numpy and pandas are recognised by the modules that are loaded; neither is imported here.
+Values of numpy and pandas are recognised only if those modules are loaded; neither is imported here.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 LONGEST_RESULT = 100_000
-"""Characters of a result that a model gets; a table returned by mistake would fill its context and cost money."""
+"""Characters of a result that a model gets, so that a table returned by mistake can't fill its context."""
 MOST_ROWS = 100
-"""Rows of a data frame, a series or an array; of longer ones the first and the last half of this."""
+"""Rows of a data frame, a series or an array; longer ones keep the first and the last half of this number."""
 _MOST_DRAWN = 100_000
 """Elements taken from an iterator, which may never end."""
 _CUTS = (1000, 100, 10)
-"""Elements that lists and objects keep where the whole would be too long."""
+"""Elements that lists and objects keep if the whole is too long."""
 
 
 def result_text(value: Any) -> str:
-    """A text as it is, anything else as JSON, cut to LONGEST_RESULT characters.
+    """A string unchanged, anything else as JSON, cut to LONGEST_RESULT characters.
 
     Not-a-number, NaT and NA become null. Raises TypeError for a value that has no JSON form.
     """
@@ -55,7 +55,7 @@ def result_text(value: Any) -> str:
 
 
 class _NoJson(Exception):
-    """The type that has no JSON form."""
+    """The type without a JSON form."""
 
 
 def _json(value: Any) -> str:
@@ -78,11 +78,11 @@ def _valid(text: str) -> str:
 def _cut_text(text: str) -> str:
     if len(text) <= LONGEST_RESULT:
         return text
-    return f"{text[:LONGEST_RESULT]} … (cut here: {len(text):,} characters in all)"
+    return f"{text[:LONGEST_RESULT]} … (cut: {len(text):,} characters in total)"
 
 
 def _cut(value: Any, most: int) -> Any:
-    """The value with at most so many elements in each list and object, and how many more there were."""
+    """The value with at most `most` elements in each list and object, and the number left out."""
     more = f"… {len(value) - most:,} more" if isinstance(value, list | dict) and len(value) > most else ""
     if isinstance(value, list):
         return [_cut(each, most) for each in value[:most]] + ([more] if more else [])
@@ -96,7 +96,7 @@ def _cut(value: Any, most: int) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value in the types that JSON has. Raises _NoJson."""
+    """The value in JSON's types. Raises _NoJson."""
     for module, convert in _LIBRARIES.items():
         library = sys.modules.get(module)
         if library is not None and (found := convert(library, value)) is not _NOT_ITS_OWN:
@@ -182,7 +182,7 @@ def _(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 @_python.register(Set)
 def _(value: Iterable[Any]) -> list[Any]:
-    """Sorted where it can be: the order of a set changes from one process to the next."""
+    """Sorted if possible: the order of a set differs between processes."""
     found = [_plain(each) for each in value]
     try:
         return sorted(found)
@@ -211,7 +211,7 @@ def _(value: Iterator[Any]) -> list[Any]:
 
 
 def _key(name: Any) -> str:
-    """A key of a dict, or the name of a column: several levels are joined."""
+    """A key of a dict, or the name of a column with its levels joined."""
     if isinstance(name, tuple):
         return "/".join(part for each in name if (part := _key(each)))
     plain = _plain(name)
@@ -237,7 +237,7 @@ def _numpy(numpy: Any, value: Any) -> Any:
         found = value.astype("timedelta64[us]").item() if numpy.datetime_data(value)[0] not in "YM" else str(value)
         return _python(found)
     if isinstance(value, numpy.floating):
-        return _python(float(str(value)))  # with the digits of its own precision: 0.1, not 0.10000000149
+        return _python(float(str(value)))  # with the digits of its precision: 0.1, not 0.10000000149
     found = value.item()
     return str(found) if isinstance(found, complex | numpy.generic) else _plain(found)
 
@@ -270,7 +270,7 @@ _LIBRARIES: Mapping[str, Callable[[Any, Any], Any]] = {"pandas": _pandas, "numpy
 
 
 def _series(pandas: Any, value: Any) -> Any:
-    """A list where the index only counts, an object where its names are unique, else a row for each value."""
+    """A list if the index only counts, an object if its names are unique, else a row for each value."""
     if not _is_counting(pandas, value.index) and not value.index.is_unique:
         return _frame(pandas, value.to_frame(name="value" if value.name is None else value.name))
 
@@ -284,7 +284,7 @@ def _series(pandas: Any, value: Any) -> Any:
 
 
 def _frame(pandas: Any, value: Any) -> Any:
-    """An object for each row, which names the columns; the index is the first of them unless it only counts."""
+    """An object for each row, keyed by column; the index comes first unless it only counts."""
     levels = [] if _is_counting(pandas, value.index) else list(value.index.names)
     several = len(levels) > 1
     index_names = [
@@ -304,12 +304,12 @@ def _frame(pandas: Any, value: Any) -> Any:
 
 
 def _is_counting(pandas: Any, index: Any) -> bool:
-    """Whether an index is the one that pandas gives where there is none: 0, 1, 2 and so on."""
+    """Whether an index is pandas' default: 0, 1, 2 and so on."""
     return isinstance(index, pandas.RangeIndex) and (index.start, index.step, index.name) == (0, 1, None)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that come again with their number."""
+    """The names; repeated ones get a number."""
     found: list[str] = []
     for name in names:
         times = sum(each == name or each.startswith(f"{name} (") for each in found)
@@ -318,16 +318,16 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _ends(length: int, part: Callable[[int, int], list[Any]], what: str) -> tuple[list[Any], str]:
-    """All of it; of more than MOST_ROWS the beginning and the end, and a note that says so."""
+    """All rows; of more than MOST_ROWS the first and last ones, with a note."""
     if length <= MOST_ROWS:
         return part(0, length), ""
     half = MOST_ROWS // 2
-    note = f"{length:,} {what}: the first {half} and the last {half} are given"
+    note = f"{length:,} {what}: only the first {half} and the last {half} are included"
     return [*part(0, half), *part(length - half, length)], note
 
 
 def _moment(text: str) -> str:
-    """A time by numpy, without the zeros behind its seconds."""
+    """A numpy time without trailing zeros."""
     whole, point, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}{point}{fraction}" if fraction else whole

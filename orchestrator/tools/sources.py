@@ -1,4 +1,4 @@
-"""Finding the tools that are named: Python functions of a file or a module, or definitions in a JSON file."""
+"""Find tools by name: Python functions of a file or a module, or definitions in a JSON file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _FILE = ".py"
 
 
 def load_tools(sources: Iterable[str | Callable[..., Any]]) -> list[Tool]:
-    """The tools of FILE.py or package.module, either with :function, of FILE.json, and of functions themselves.
+    """The tools of FILE.py or package.module, either with :function, of FILE.json, or of function objects.
 
     A file or a module gives its public functions, or those in its `__all__`; its code runs, as with
-    `python FILE.py`. A JSON file gives definitions, see `read_definitions`. Raises ToolsUnusable,
-    FunctionUnusable.
+    `python FILE.py`. For a JSON file see `read_definitions`. Raises ToolsUnusable and FunctionUnusable.
     """
     tools: dict[str, Tool] = {}
     for source in sources:
@@ -86,7 +85,7 @@ def _module(source: str, place: str) -> ModuleType:
         raise ToolsUnusable(
             source=source,
             problem=str(error),
-            fix="Give FILE.py, package.module:function, or FILE.json with definitions",
+            fix="Use FILE.py, package.module:function, or FILE.json with definitions",
         ) from None
     except (Exception, SystemExit) as error:  # importing runs code that may do anything
         raise ToolsUnusable(source=source, problem=_raised(error), fix="Fix the error and try again") from error
@@ -99,14 +98,14 @@ class _NotThere(Exception):
 def _run_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise _NotThere(f"there is no file {path}")
-    # As `python FILE.py` does, so that the file may import its neighbours.
+    # As with `python FILE.py`, so that the file can import its neighbours.
     _search_first(path.resolve().parent)
     name = f"tools_of_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise _NotThere(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
+    sys.modules[name] = module  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 
@@ -129,7 +128,7 @@ def _search_first(folder: Path) -> None:
 
 
 def _raised(error: BaseException) -> str:
-    """What went wrong while a module was imported, and where in it."""
+    """The error that an import raised, and its line in the module."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     own = [frame for frame in frames if frame.filename != __file__]
     if isinstance(error, SyntaxError):

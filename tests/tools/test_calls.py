@@ -159,6 +159,6 @@ def test_a_result_that_is_no_json_is_an_error_of_the_function(result: Any) -> No
 
 def test_a_result_by_far_too_long_is_cut_and_says_so() -> None:
     text = run("x" * (LONGEST_RESULT + 1))
-    assert text.endswith("… (cut here: 100,001 characters in all)")
+    assert text.endswith("… (cut: 100,001 characters in total)")
     assert len(text) < LONGEST_RESULT + 100
     assert run("x" * LONGEST_RESULT) == "x" * LONGEST_RESULT

@@ -193,7 +193,7 @@ def größe(x: int) -> None: ...
         (unknown_hint, "its type hints can't be read: name 'Nowhere' is not defined"),
         (no_json, "the parameter done takes Event, which has no JSON form"),
         (field_as_default, "the default of x is a Field. Write x: Annotated"),
-        (größe, "its name does not fit"),
+        (größe, "its name is not allowed"),
     ],
 )
 def test_a_function_that_can_not_be_a_tool_is_named_with_its_place(function: Any, problem: str) -> None:

@@ -105,7 +105,7 @@ def test_values_of_numpy(value: Any, expected: Any) -> None:
 def test_a_long_array_keeps_its_ends_and_its_length() -> None:
     found = of(np.arange(1000))
     assert (len(found["values"]), found["values"][0], found["values"][-1]) == (MOST_ROWS, 0, 999)
-    assert found["note"] == "1,000 elements: the first 50 and the last 50 are given"
+    assert found["note"] == "1,000 elements: only the first 50 and the last 50 are included"
     assert len(result_text(np.ones((1000, 1000, 10)))) <= LONGEST_RESULT
 
 
@@ -141,7 +141,7 @@ def test_names_of_a_data_frame_are_texts_and_distinct() -> None:
 def test_a_long_data_frame_is_cut_with_the_number_of_its_rows() -> None:
     pd = pytest.importorskip("pandas")
     found = of(pd.DataFrame({"price": range(5000)}))
-    assert found["note"] == "5,000 rows: the first 50 and the last 50 are given"
+    assert found["note"] == "5,000 rows: only the first 50 and the last 50 are included"
     assert [found["rows"][0], found["rows"][-1]] == [{"price": 0}, {"price": 4999}]
     series = of(pd.Series(range(300), index=[f"d{number}" for number in range(300)]))
     assert (len(series["values"]), series["values"]["d299"]) == (MOST_ROWS, 299)

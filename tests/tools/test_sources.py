@@ -70,7 +70,7 @@ def test_two_functions_of_one_name_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("gone.py", "there is no file gone.py. Give FILE.py, package.module:function, or FILE.json"),
+        ("gone.py", "there is no file gone.py. Use FILE.py, package.module:function, or FILE.json"),
         ("gone.module:f", "there is no module gone"),
         ("drone.py:climp", "there is no function climp. The nearest name is climb."),
         ("drone.py:Place", "Place is not a function"),
