@@ -1,1 +1,1 @@
-"""Talking to a model that calls Python functions: its calls are checked, allowed, executed and answered."""
+"""Chat with a model that calls Python functions: its calls are checked, allowed, executed and answered."""

@@ -1,4 +1,4 @@
-"""Prompts put to a base model and a tuned one, side by side; what they answer is shown and not scored."""
+"""Ask a base and a tuned model the same prompts, side by side; answers are shown, not scored."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from orchestrator.tools.calls import Call, CallRefused, arguments_of, ready, wri
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of whom, settled before anything is sent."""
+    """The prompts and models, fixed before anything is sent."""
 
     targets: tuple[Target, ...]
-    """The base model before the tuned one; all on one endpoint."""
+    """The base model first, then the tuned one; all on one endpoint."""
     terms: Terms
     prompts: Prompts
     home: Path
@@ -37,12 +37,12 @@ class Plan:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the models are called in a report: base and tuned, else their names."""
+        """The models' names in a report: base and tuned, else their own names."""
         return tuple(BASE if each.is_base else TUNED if each.run else each.model for each in self.targets)
 
     @property
     def questions(self) -> list[Question]:
-        """Prompt by prompt, each model in turn."""
+        """Questions by prompt, then by model."""
         system = [] if self.terms.system is None else [dict(self.terms.system)]
         return [
             Question(
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def price(self) -> Price | None:
-        """What the requests may cost; None where the endpoint charges nothing."""
+        """The estimated cost of the requests; None if the endpoint charges nothing."""
         config = self.targets[0].config
         if not capabilities_of(config).charges:
             return None
@@ -78,9 +78,9 @@ class ShownCall:
 
     name: str
     arguments: Mapping[str, Any] | str
-    """The text that the model wrote, where it is not a JSON object."""
+    """The text that the model wrote, if it is not a JSON object."""
     problem: str
-    """How the call breaks its definition; "" where it is valid."""
+    """The way in which the call breaks its definition; "" if it is valid."""
 
     @property
     def written(self) -> str:
@@ -97,10 +97,10 @@ class Shown:
     label: str
     model: str
     answer: Answer | None
-    """None where there is none."""
+    """None without text."""
     calls: tuple[ShownCall, ...]
     error: str
-    """Why there is no answer; "" where there is one."""
+    """The reason for a missing answer, else ""."""
 
     @property
     def kind(self) -> str:
@@ -119,16 +119,16 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Whether the models' calls differ, or one calls and another does not. Words of texts are not compared."""
+        """Whether the models' calls differ, or only one makes a call. Texts are not compared."""
         first, *others = [(each.kind, sorted(call.written for call in each.calls)) for each in self.answers]
         return any(each != first for each in others)
 
 
 async def ask_plan(plan: Plan, listener: Listener | None, stop: asyncio.Event) -> list[Row]:
-    """Ask everything; rows are complete unless `stop` was set. Raises NoAnswer where all requests must fail."""
+    """Ask everything; rows are complete unless `stop` was set. Raises NoAnswer if every request would fail."""
     replies: dict[tuple[int, str], Reply] = {}
     called = {each.model: each.deployment or each.model for each in plan.targets}
-    salt = token_hex(8)  # asked again, a prompt is a new request
+    salt = token_hex(8)  # a repeated prompt is a new request
 
     def record(reply: Reply) -> None:
         replies[reply.question.sample, reply.question.model] = reply

@@ -1,4 +1,4 @@
-"""The connection of a chat: one event loop for all its requests, and what to do when there is no answer."""
+"""The connection of a chat: one event loop for all its requests, and advice if there is no answer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Connection:
             raise no_answer(self.target, error) from error
 
     def wait(self, found: Awaitable[Any]) -> Any:
-        """Run what an asynchronous function returned to its end."""
+        """Run a coroutine to its end."""
 
         async def finish() -> Any:
             return await found
@@ -54,7 +54,7 @@ class Connection:
         return self.runner.run(finish())
 
     async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        # Opened for each request: no connection lasts while a person thinks for an hour.
+        # Opened for each request: no connection stays open while a person thinks for an hour.
         once = token_hex(16)
         request = {**request, "model": self.target.deployment or request["model"]}
         async with open_endpoint(self.target.config, self.home) as endpoint:
@@ -69,7 +69,7 @@ def open_connection(target: Target, home: Path) -> Iterator[Connection]:
 
 
 def no_answer(target: Target, error: EndpointError) -> NoAnswer:
-    """The error for the user, with what to do next."""
+    """The error for the user, with the next step."""
     problem = error.facts.get("problem", str(error))
     return NoAnswer(endpoint=target.config.name, problem=problem, advice=_advice(target, error))
 
@@ -77,13 +77,13 @@ def no_answer(target: Target, error: EndpointError) -> NoAnswer:
 def _advice(target: Target, error: EndpointError) -> str:
     if isinstance(error, SignInFailed):
         return f" To sign in, {error.facts['remedy']}."
-    if type(error) is KeyRefused:  # its subclasses say what to do
+    if type(error) is KeyRefused:  # its subclasses give the next step
         return f" Set a valid key in {error.facts['api_key_env']}."
     if isinstance(error, EndpointUnreachable | EndpointBusy):
         return " Try again later."
     is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
     if is_unknown and capabilities_of(target.config).needs_deployment:
-        return f" A model answers there once it is deployed: ftorch deploy {target.model}"
+        return f" A model answers there only after it is deployed: ftorch deploy {target.model}"
     if is_unknown and target.is_new:
-        return " A new model can take a few minutes to appear: try again later."
+        return " A new model can take a few minutes to appear. Try again later."
     return ""

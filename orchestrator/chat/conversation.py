@@ -1,4 +1,4 @@
-"""The exchange between user, model and functions. It knows neither the network nor the terminal."""
+"""The exchange between user, model and functions, independent of network and terminal."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REJECTED = "The request was rejected."
 
 
 class Fate(StrEnum):
-    """What became of a call."""
+    """The outcome of a call."""
 
     EXECUTED = "executed"
-    """The function gave a result."""
+    """The function returned a result."""
     RAISED = "raised"
     """The function raised an exception; the model gets its message."""
     STOPPED = "stopped"
@@ -33,43 +33,43 @@ class Fate(StrEnum):
     DECLINED = "declined"
     """The user did not allow it, so nothing was executed."""
     REFUSED = "refused"
-    """It is invalid: an unknown tool, no valid JSON, or arguments that break the schema."""
+    """The call is invalid: an unknown tool, invalid JSON, or arguments that break the schema."""
     REJECTION = "rejection"
-    """It is the model's way to reject the request, and nothing is to be executed."""
+    """The call rejects the request; nothing is executed."""
     GIVEN = "given"
     """The tool has no function; the user gave the result."""
     SHOWN = "shown"
-    """The tool has no function, and no result was given."""
+    """The tool has no function, and the user gave no result."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A call, and what became of it."""
+    """A call and its outcome."""
 
     call: Call
     fate: Fate
     text: str
-    """What the model gets."""
+    """The text that the model gets."""
     arguments: Mapping[str, Any] | None = None
-    """The checked arguments; None where they could not be checked."""
+    """The checked arguments; None if they could not be checked."""
     problem: str = ""
-    """In a sentence, where there is no result."""
+    """One sentence, if there is no result."""
     seconds: float = 0.0
     traceback: str = ""
-    """Of a function that raised."""
+    """The traceback of a function that raised."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """How a request ended."""
+    """The end of a request."""
 
     text: str
-    """The model's last words; "" where it rejected by a call."""
+    """The model's last text; "" if it rejected by a call."""
     outcomes: tuple[Outcome, ...]
     refused: bool = False
     cut: bool = False
     open_calls: int = 0
-    """How many calls of the last answer got no result, as their tools have no functions."""
+    """The number of calls in the last answer without a result, because their tools have no functions."""
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -81,28 +81,28 @@ class Reply:
 
     @property
     def calls(self) -> tuple[Outcome, ...]:
-        """The calls that the reply ends with, as their tools have no functions."""
+        """The calls at the end of the reply whose tools have no functions."""
         return self.outcomes[-self.open_calls :] if self.open_calls else ()
 
 
 class Host(Protocol):
-    """Decides what is executed, and sees what happens."""
+    """Decides which calls are executed, and is notified of events."""
 
     def said(self, text: str) -> None:
-        """The model wrote this along with its calls."""
+        """Called with the text that the model wrote along with its calls."""
 
     def allows(self, calls: list[ReadyCall]) -> Iterable[bool]:
-        """Whether each of these calls of one answer may be executed. Each value is taken just before its call; an
-        error that is raised at once prevents them all."""
+        """Whether each of these calls of one answer may be executed. Each value is read just before its call; an
+        error raised at once prevents them all."""
 
     def result_of(self, call: ReadyCall) -> str | None:
-        """The result of a call whose tool has no function; None to give none."""
+        """The result of a call whose tool has no function; None for no result."""
 
     def saw(self, outcome: Outcome) -> None:
-        """A call is done with."""
+        """Called after each call."""
 
     def stops_functions(self) -> bool:
-        """Whether Ctrl-C ends the function that runs, and not the whole chat."""
+        """Whether Ctrl-C ends only the running function, not the whole chat."""
 
 
 @dataclass
@@ -117,10 +117,10 @@ class Conversation:
     _requests: int = 0
 
     def say(self, request: str) -> Reply:
-        """Send a request to the model, carry out its calls, and return its answer.
+        """Send a request to the model, execute its calls, and return its answer.
 
-        After an error, `messages` are as before unless something was executed. Raises StillCalling
-        after `terms.rounds` rounds of calls, and what `ask` and the host raise.
+        After an error, `messages` are unchanged unless something was executed. Raises StillCalling after
+        `terms.rounds` rounds of calls, and what `ask` and the host raise.
         """
         if not self.messages and self.terms.system is not None:
             self.messages.append(dict(self.terms.system))
@@ -146,7 +146,7 @@ class Conversation:
         )
 
     def _rounds(self, outcomes: list[Outcome]) -> Iterable[Answer]:
-        """The model's answers, up to the one that needs no further one."""
+        """The model's answers, up to the last one of this turn."""
         for number in range(self.terms.rounds + 1):
             answer = self._answer()
             yield answer
@@ -163,7 +163,7 @@ class Conversation:
                 return
 
     def _open_calls(self, made: Sequence[Outcome]) -> int:
-        """How many calls an answer ends the turn with: all, where none was executed or got a result."""
+        """The number of calls that end the turn: all, if none was executed or got a result."""
         fates = {outcome.fate for outcome in made}
         ends = bool(fates) and fates <= {Fate.SHOWN, Fate.REFUSED}
         return len(made) if ends and (Fate.SHOWN in fates or not self.terms.executes) else 0

@@ -1,4 +1,4 @@
-"""Prompts to try a model with: plain lines, JSONL, or one text."""
+"""Prompts for a model: plain lines, JSONL, or one text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _FILES = (".txt", ".jsonl", ".json", ".csv", ".md")
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is asked, and where it comes from."""
+    """A prompt and its origin."""
 
     texts: tuple[str, ...]
     source: str
-    """The file, "-" for standard input, "" for a text that was given itself."""
+    """The file, "-" for standard input, "" for text given on the command line."""
 
 
 def given_prompts(text: str) -> Prompts:
-    """The prompts in the file of this name, else the text as the one prompt. Raises PromptsUnusable."""
+    """The prompts in the file of this name, else the text as a single prompt. Raises PromptsUnusable."""
     path = Path(text)
     if _is_file(path):
         try:
@@ -38,7 +38,7 @@ def given_prompts(text: str) -> Prompts:
 
 
 def prompts_in(content: bytes, source: str) -> Prompts:
-    """One prompt from each line that is not blank: of a JSON object its "prompt", or its last user message.
+    """One prompt per line that is not blank: for a JSON object, its "prompt" or its last user message.
 
     A file is JSONL if its name says so or its first line is a JSON object. Raises PromptsUnusable.
     """
@@ -58,7 +58,7 @@ def prompts_in(content: bytes, source: str) -> Prompts:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a prompt may be longer than a name can be
+    except (OSError, ValueError):  # a prompt may be longer than a file name can be
         return False
 
 

@@ -1,4 +1,4 @@
-"""Which model is spoken to, and where it comes from."""
+"""The model to talk to, and its origin."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Target:
     model: str
     config: EndpointConfig
     run: Run | None
-    """The run that trained it, where one is recorded; for a base model the run that starts from it."""
+    """The recorded run that trained it, if any; for a base model the run that starts from it."""
     rejection_tools: frozenset[str]
-    """Those of the job file's `[evaluation]`: their call rejects a request."""
+    """Rejection tools from the job file's `[evaluation]`."""
     deployment: str | None = None
-    """The name it is asked by, where its endpoint needs a deployment and one is recorded."""
+    """Its deployment's name, if its endpoint needs a deployment and one is recorded."""
     job: JobFile | None = None
-    """The job file, where nothing was trained from it yet."""
+    """The job file, if nothing was trained from it yet."""
     is_base: bool = False
 
     @property
     def is_new(self) -> bool:
-        """True where its endpoint may not know it yet."""
+        """True if its endpoint may not know it yet."""
         finished = self.run.finished_at if self.run and not self.is_base else None
         return finished is not None and time.time() - finished < NEW_MODEL_SECONDS
 
@@ -53,7 +53,7 @@ class Target:
 
 
 def find_target(ledger: Ledger, target: str, endpoint: str | None = None) -> Target:
-    """The model that a job file, a run's id or name, or a model's own name stands for, as an evaluation finds it.
+    """The model of a job file, a run's id or name, or a model name, as in an evaluation.
 
     Raises what `find_subject` raises, NoTunedModel, SeveralModels for a sweep, UnknownEndpoint.
     """
@@ -63,10 +63,10 @@ def find_target(ledger: Ledger, target: str, endpoint: str | None = None) -> Tar
 def find_pair(
     ledger: Ledger, target: str, endpoint: str | None = None, *, base: bool | None = None
 ) -> tuple[Target, ...]:
-    """The base model and the tuned one, as far as there are both; `base` False leaves the base out.
+    """The base and the tuned model, if they exist; `base` False leaves the base out.
 
-    A job file without a tuned model gives its base model alone, and a model that ftorch did not train gives itself.
-    Raises what `find_target` raises, and BaseUnknown where `base` is True and no base model is known.
+    A job file without a tuned model gives only its base model; a model that ftorch did not train gives only itself.
+    Raises what `find_target` raises, and BaseUnknown if `base` is True and no base model is known.
     """
     subject = _subject(ledger, target, endpoint)
     if base and not subject.base_models:
@@ -110,7 +110,7 @@ def _target(ledger: Ledger, subject: Subject, model: str) -> Target:
 
 @contextmanager
 def _trained_first() -> Iterator[None]:
-    """Without the advice that is for evaluations only."""
+    """The error without the advice for evaluations."""
     try:
         yield
     except NoTunedModel as error:
@@ -120,7 +120,7 @@ def _trained_first() -> Iterator[None]:
 
 
 def _deployment(ledger: Ledger, config: EndpointConfig, model: str) -> str | None:
-    """The name of the model's deployment, which counts as used from now on."""
+    """The name of the model's deployment, which is marked as used now."""
     if not capabilities_of(config).needs_deployment:
         return None
     with ledger.database.write() as connection:

@@ -1,4 +1,4 @@
-"""The terms of a chat: what goes with each request, and where that differs from training."""
+"""The terms of a chat: the parts of each request, and their differences from training."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from orchestrator.spelling import did_you_mean
 from orchestrator.tools.functions import Tool
 
 ROUNDS = 5
-"""How often the model may call before it has to answer."""
+"""Rounds of calls before the model has to answer."""
 
 
 @dataclass(frozen=True)
 class ChatOptions:
-    """What the user asked for; None means as in training."""
+    """The user's options; None means as in training."""
 
     variant: Variant | None = None
     system: str | None = None
     """"" for no system message."""
     rejection_tools: frozenset[str] | None = None
-    """None: those of the job file."""
+    """None: the job file's."""
     temperature: float | None = None
     """None: the endpoint's default."""
     rounds: int = ROUNDS
     drop: Cut | None = None
-    """What to leave out of the definitions, in place of a variant."""
+    """Parts to leave out of the definitions, instead of a variant."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds for a whole chat."""
+    """The terms of a whole chat."""
 
     endpoint: str
     tools: tuple[Tool, ...]
     variant: Variant
     """The form in which the definitions are sent."""
     system: Mapping[str, Any] | None
-    """The message that the chat begins with."""
+    """The first message of the chat."""
     fields: Mapping[str, Any]
-    """What each request carries in addition to the messages."""
+    """Keys of each request in addition to the messages."""
     rejection_tools: frozenset[str]
     rounds: int
     notes: tuple[str, ...]
-    """Where the chat differs from training: there a model is not at its best."""
+    """Differences from training, which may make the model worse."""
     tools_from: str = ""
-    """The training file whose definitions are used; "" where tools were given, or there are none."""
+    """The training file whose definitions are used; "" if tools were given, or there are none."""
 
     @property
     def executes(self) -> bool:
@@ -62,10 +62,10 @@ class Terms:
 
 
 def agree(target: Target, tools: Sequence[Tool], options: ChatOptions) -> Terms:
-    """The terms for a model: as in training, where that is known and `options` say nothing else.
+    """The terms for a model: as in training if known, unless `options` say otherwise.
 
-    Without `tools`, the definitions of the training file are used. Raises NoSuchTool where `options.drop` names a
-    tool that is not there.
+    Without `tools`, the definitions of the training file are used. Raises NoSuchTool if `options.drop` names a
+    missing tool.
     """
     training = _training(target)
     is_own = not tools and training is not None and bool(training.tools)
@@ -168,7 +168,7 @@ def _unread(place: object, has_tools: bool) -> Iterator[str]:
 
 
 def _differences(training: TrainedWith, fields: Mapping[str, Any]) -> Iterator[str]:
-    """Functions whose definition differs from every definition of them in training."""
+    """Functions whose definition differs from all their definitions in training."""
     for function in declared_functions(fields):
         trained = training.definitions.functions.get(str(function.get("name")), {})
         if trained and json.dumps(function, sort_keys=True) not in trained:

@@ -1,4 +1,4 @@
-"""What a model was trained with: definitions, system message and settings that its examples share."""
+"""The definitions, system message and settings that a model's training examples share."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from orchestrator.tools.definitions import defined_tools
 from orchestrator.tools.functions import Tool
 
 MOST_EXAMPLES = 1000
-"""Only the first examples are read: a chat should not begin with minutes of reading."""
+"""Only this many examples are read, so that a chat starts quickly."""
 
 _SYSTEM_ROLES = ("system", "developer")
 
 
 @dataclass(frozen=True)
 class TrainedWith:
-    """What the examples of a training file have in common."""
+    """The common parts of a training file's examples."""
 
     path: Path
     definitions: Definitions
     tools: tuple[Tool, ...]
-    """Each function as it is first defined."""
+    """The first definition of each function."""
     system: Mapping[str, Any] | None
-    """The message that all of them begin with; None where they begin differently, or with none."""
+    """The message that all examples begin with; None if they begin differently, or without one."""
     parallel_tool_calls: bool | None
-    """What all of them say about several calls in one answer; None where they differ or do not say."""
+    """Their common `parallel_tool_calls`; None if it differs or is missing."""
 
     @property
     def variant(self) -> Variant:
@@ -42,7 +42,7 @@ class TrainedWith:
 
 
 def trained_with(path: Path, sha256: str | None) -> TrainedWith | None:
-    """What a model was, or is to be, trained with; None if the file was moved, or has changed from this hash."""
+    """The common parts of a training file; None if it was moved, or no longer has this hash."""
     try:
         if sha256 is not None and inspect_file(path).sha256 != sha256:
             return None
@@ -61,7 +61,7 @@ def trained_with(path: Path, sha256: str | None) -> TrainedWith | None:
 
 
 def _tools(functions: list[Mapping[str, Any]], path: Path) -> tuple[Tool, ...]:
-    """None where a definition can't be used: training checks warn of such files, and may be overruled."""
+    """None if a definition can't be used: training checks report such files but may be overruled."""
     try:
         return defined_tools(functions, path) if functions else ()
     except ToolsUnusable:
@@ -80,7 +80,7 @@ def _examples(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _holder(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Where messages and tools stand: in a preference row, under "input"."""
+    """The object with messages and tools: in a preference row, the one under "input"."""
     source = row.get("input")
     return source if isinstance(source, Mapping) else row
 
