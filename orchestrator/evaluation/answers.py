@@ -29,11 +29,11 @@ class Answer:
     refused: bool = False
     """The model refused, or a content filter stopped the answer."""
     api_error: str = ""
-    """Why there is no answer; "" where there is one."""
+    """Why there is no answer; "" if there is one."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
-    """Prompt tokens read from the endpoint's cache; None where it does not report them."""
+    """Prompt tokens read from the endpoint's cache; None if it does not report them."""
     seconds: float | None = None
     """From the request to the complete answer, without retries."""
 
@@ -58,7 +58,7 @@ def read_answer(completion: Mapping[str, Any], seconds: float | None = None) -> 
 
 
 def problem_of(completion: Mapping[str, Any]) -> str:
-    """Why a successful response holds no answer, as some gateways send; "" where it holds one."""
+    """Why a successful response has no answer, as from some gateways; "" if it has one."""
     if _choice(completion) is not None:
         return ""
     error = completion.get("error")

@@ -27,7 +27,7 @@ _MOST_DOUBLINGS = 16
 
 @dataclass(frozen=True)
 class Question:
-    """One case for one model in one variant. `sample` counts from 0 where a case is asked several times."""
+    """One case for one model in one variant. `sample` counts from 0 if a case is asked several times."""
 
     case: str
     model: str
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: a chat completion as JSON, or the error that every attempt returned."""
+    """The reply: a chat completion as JSON, or the error that every attempt returned."""
 
     question: Question
     completion: Mapping[str, Any] | None
@@ -64,7 +64,7 @@ class Patience:
     """How often a question is retried, and how long it may wait for a busy endpoint, in seconds."""
 
     attempts: int = 4
-    """In total, where the endpoint is not reached or fails. Busy responses do not count."""
+    """In total, if the endpoint is not reached or fails. Busy responses do not count."""
     base: float = 0.5
     """The first pause; each one after it is twice as long, ± 50 %."""
     longest: float = 60.0
@@ -241,7 +241,7 @@ def questions(cases: Iterable[Case], grid: Grid) -> Iterator[tuple[Case, Questio
 def chosen_variants(path: Path, requested: Sequence[Variant] | None) -> Sequence[Variant]:
     """The requested variants; without a request, the evaluation file's own.
 
-    Raises VariantNotThere where the file's definitions are shorter than a requested variant's, DataFileNotFound or
+    Raises VariantNotThere if the file's definitions are shorter than a requested variant's, DataFileNotFound or
     DataFileUnreadable.
     """
     found = variant_of_file(path)

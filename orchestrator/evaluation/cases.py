@@ -2,7 +2,7 @@
 
 Further keys of a line, all optional:
 
-    id            the case's name; "line-N" where it has none
+    id            the case's name; "line-N" if it has none
     slice/slices  one name, or a list of names, of groups with separate metrics
     cluster       cases with the same value are paraphrases of one request and count as one
     expect        "call", "text" or "rejection", if the last message alone is ambiguous

@@ -107,7 +107,7 @@ class EvaluationOptions:
 def plan_evaluation(ledger: Ledger, targets: Sequence[str], options: EvaluationOptions) -> Plan:
     """Find the models, check the cases, compare them with the training file, and count the unanswered questions.
 
-    Raises what `find_subject`, `check_cases` and `chosen_variants` raise, NoEvaluationFile, CasesInTraining,
+    Raises the errors of `find_subject`, `check_cases` and `chosen_variants`, NoEvaluationFile, CasesInTraining,
     UnknownEndpoint, NoBatches.
     """
     return plan_subject(ledger, find_subject(ledger, targets, options.endpoint, options.overrides), options)

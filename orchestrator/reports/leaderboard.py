@@ -1,4 +1,4 @@
-"""What `leaderboard` prints."""
+"""The tables that `leaderboard` prints."""
 
 from __future__ import annotations
 

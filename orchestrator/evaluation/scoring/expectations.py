@@ -106,7 +106,7 @@ def expected_of(message: Mapping[str, Any], options: ExpectationOptions) -> Expe
     if calls:
         return Calls(tuple(calls), options.ordered)
     if message.get("content") is None and message.get("refusal") is None:
-        raise InvalidCase("there is no expected answer: the last message neither calls a tool nor says anything")
+        raise InvalidCase("there is no expected answer: the last message has neither a tool call nor a text")
     return Text(options.must_contain)
 
 
