@@ -44,7 +44,7 @@ _GROUPS = {
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
     },
 }
-"""By heading and name, in the order of use: the module, and the first sentence of the command's help, so that
+"""By heading and name, in the order of use: the module and the first sentence of the command's help, so that
 listing the commands imports none of them."""
 _ALIASES = {
     "deploy": (f"{_CLI}.deploy", "create"),
@@ -61,7 +61,7 @@ _ALIASES = {
     "endpoint": (f"{_CLI}.endpoints", "endpoints"),
     "deployment": (f"{_CLI}.deploy", "deployments"),
 }
-"""Names that help does not list: those of earlier versions, and words whose meaning is certain."""
+"""Names that help does not list: names of earlier versions, and unambiguous words."""
 _MEANT = {
     "run": ("submit JOBFILE", "show RUN", "runs"),
     "start": ("submit JOBFILE", "unpause RUN"),
@@ -81,7 +81,7 @@ _MEANT = {
     "extend": ("sweep extend NAME",),
     "config": ("where", "endpoints"),
 }
-"""Words that are no commands, and the commands that each may mean."""
+"""Words that are not commands, and the commands that each may mean."""
 
 
 @click.group(

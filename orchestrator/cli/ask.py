@@ -1,4 +1,4 @@
-"""`ask`: prompts to a base model and the tuned one, with their calls side by side."""
+"""`ask`: prompts to a base and a tuned model, with their calls side by side."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="MODEL|RUN|JOBFILE", shell_complete=complete_run)
 @click.argument("prompts", metavar="PROMPTS")
 @model_options
-@click.option(
-    "--base/--no-base", default=None, help="Ask the base model too.  [default: if ftorch knows which it is]"
-)
+@click.option("--base/--no-base", default=None, help="Ask the base model too.  [default: if ftorch knows it]")
 @click.option("--yes", is_flag=True, help="Do not ask before requests that cost money.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def ask(target: str, prompts: str, asked: ModelOptions, base: bool | None, yes: bool, as_json: bool) -> None:
@@ -33,8 +31,8 @@ def ask(target: str, prompts: str, asked: ModelOptions, base: bool | None, yes: 
     cat prompts.txt | ftorch ask drone -
 
     PROMPTS is a text file with one prompt per line, a JSONL file, - for standard input, or one prompt in quotes. A
-    JSONL line has a "prompt", or "messages", of which the last user message is the prompt. Calls are checked
-    against their definitions and not executed. Nothing is recorded or scored: see ftorch evaluate for that.
+    JSONL line has a "prompt" or "messages"; the last user message is then the prompt. Calls are checked against
+    their definitions and not executed. Nothing is recorded or scored: see ftorch evaluate for that.
     """
     from orchestrator.api.ask import ask_prompts, plan_prompts
     from orchestrator.cli.terminal import terminal

@@ -1,4 +1,4 @@
-"""`chat`: a model and the functions that it calls, in a conversation or for one request."""
+"""`chat`: talk to a model that calls functions, in a conversation or with one request."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def chat(
 ) -> None:
     """Chat with a model and see its function calls.
 
-    With Python functions in --tools, each call is checked, shown, and executed after you agree. With definitions
-    alone, those of the training file or of FILE.json, calls are shown and not executed; you can type a result.
+    With Python functions in --tools, each call is checked, shown, and executed after you agree. With only the
+    definitions of the training file or of FILE.json, calls are shown and not executed; you can type a result.
 
-    On a terminal this is a conversation. With --ask, or with text piped in, it is one request, and stdout has the
-    answer alone.
+    On a terminal this is a conversation. With --ask, or with text piped in, it is one request, and only the answer
+    goes to stdout.
     """
     request = _one_request(request_text)
     if request is None and as_json:
-        raise click.UsageError("--json is for one request: give it with --ask")
+        raise click.UsageError("--json is for one request: use it with --ask")
     from orchestrator.api.chat import prepare
     from orchestrator.reports.chat import print_partner
 
@@ -70,7 +70,7 @@ def chat(
 
 
 def _one_request(given: str | None) -> str | None:
-    """The request that was given or piped in; None on a terminal."""
+    """The request from --ask or standard input; None on a terminal."""
     if given is None and sys.stdin.isatty():
         return None
     try:
@@ -79,7 +79,7 @@ def _one_request(given: str | None) -> str | None:
     except UnicodeError:
         raise click.UsageError("the request is not valid UTF-8") from None
     if not request.strip():
-        raise click.UsageError("the request is empty: give it with --ask, or pipe it in")
+        raise click.UsageError("the request is empty; give it with --ask, or pipe it in")
     return request
 
 
@@ -102,7 +102,7 @@ def _show(chat: Chat, request: str, reply: Reply, *, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-# --- Talking at a terminal: reading requests, asking before calls are executed, and what Ctrl-C ends ----------
+# --- At a terminal: reading requests, asking before calls are executed, and Ctrl-C ----------------------------
 
 
 def answer_once(chat: Chat, request: str, yes_to: Collection[str], *, with_traceback: bool) -> Reply:
@@ -143,7 +143,7 @@ class Terminal:
     def __init__(self, yes_to: set[str], console: Console, *, is_conversation: bool, with_traceback: bool) -> None:
         self._yes_to = yes_to
         self._console = console
-        # Without a terminal to show the question, nobody has said yes.
+        # Without a terminal to ask at, the answer is not yes.
         self._can_ask = sys.stdin.isatty() and sys.stderr.isatty()
         self._is_conversation = is_conversation
         self._with_traceback = with_traceback
@@ -194,14 +194,14 @@ class Terminal:
 
 
 def _forget_what_was_typed() -> None:
-    """A line typed before a call was shown must not answer the question about it."""
+    """Discard input typed before a call was shown, so that it can't answer the question about it."""
     import termios
 
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _with_sign(ask: Ask) -> Ask:
-    """Ask with a spinner on the terminal: the first answer may take seconds."""
+    """Ask with a spinner on the terminal, since the first answer may take seconds."""
 
     def shown(request: Mapping[str, Any]) -> Mapping[str, Any]:
         console = stderr()
@@ -214,13 +214,13 @@ def _with_sign(ask: Ask) -> Ask:
 
 
 def _said(conversation: Conversation, request: str) -> Reply:
-    with redirect_stdout(sys.stderr):  # what a function prints is not an answer
+    with redirect_stdout(sys.stderr):  # output of a function is not the answer
         return conversation.say(request)
 
 
 def _requests() -> Iterator[str]:
-    """What the user types, line by line, until Ctrl-D."""
-    import readline  # noqa: F401 - gives `input` its line editing and history
+    """The user's input, line by line, until Ctrl-D."""
+    import readline  # noqa: F401 - gives `input` line editing and history
 
     while True:
         try:
@@ -248,9 +248,9 @@ def _typed() -> str:
 
 
 def _ended_before_the_prompt() -> bool:
-    """Whether Ctrl-D was typed while no request was being read. The line editor would take it for another key.
+    """Whether Ctrl-D was typed while no request was being read. The line editor would read it as another key.
 
-    The terminal then reports something to read, of no characters; reading removes it.
+    The terminal then reports input of zero characters; reading removes it.
     """
     import array
     import fcntl
@@ -267,7 +267,7 @@ def _ended_before_the_prompt() -> bool:
 
 
 def _show_reply(reply: Reply, console: Console) -> None:
-    """Calls without a result were shown before their results were asked for."""
+    """Calls without a result were already shown when their results were asked for."""
     if not reply.calls and (text := answer_text(reply)):
         click.echo(text)
     for doubt in doubts(reply):

@@ -1,4 +1,4 @@
-"""`compare` and `leaderboard`: what was evaluated, side by side."""
+"""`compare` and `leaderboard`: evaluated models side by side."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ SCORES = (
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="Compare on this file, not on the newest that both models were asked.",
+    help="Compare on this file.  [default: the newest that both models were asked]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as a JSON object.")
 def compare(first: str, second: str, file: Path | None, as_json: bool) -> None:
     """Compare two models case by case, from recorded answers.
 
     Shows the cases that the second model broke and fixed, and the tools it mixed up. Nothing is asked; ftorch
-    evaluate does that. A run's id or name means its model.
+    evaluate asks models. A run's id or name means its model.
 
-    To name the tool definitions, put what was dropped behind an @: drone@descriptions,parameters or
+    To choose the tool definitions, add the dropped parts after an @: drone@descriptions,parameters or
     drone@no-parameters. Without @, a tuned model is compared as it was trained, any other with the fullest
     definitions that it was asked with.
     """
@@ -77,8 +77,8 @@ def leaderboard(
 ) -> None:
     """Rank the models that were asked the same cases.
 
-    NAME shows only the models of that job or run. Equal values share a rank; of those the model with fewer prompt
-    tokens comes first. A file that was changed counts as another file, since its results can't be compared.
+    NAME shows only the models of that job or run. Models with equal values share a rank; the one with fewer prompt
+    tokens comes first. A changed file counts as another file, since its results can't be compared.
     """
     if remove or restore:
         _change(remove, restore, yes)
@@ -115,7 +115,7 @@ def _change(remove: str | None, restore: str | None, yes: bool) -> None:
     from orchestrator.ledger import open_ledger
 
     if remove and restore:
-        raise click.UsageError("--remove and --restore exclude each other")
+        raise click.UsageError("--remove and --restore can't be combined")
     with terminal(yes=yes) as host, open_ledger() as ledger:
         if remove:
             api.remove(ledger, remove, host)

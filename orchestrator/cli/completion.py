@@ -1,6 +1,6 @@
-"""What the shell completes after Tab: run ids, names of sweeps and endpoints. It never fails and never writes.
+"""Shell completion of run ids and names of sweeps and endpoints. It never fails and never writes.
 
-`ftorch completion` prints the script that a shell needs for it.
+`ftorch completion` prints the script for a shell.
 """
 
 from __future__ import annotations

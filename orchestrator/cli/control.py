@@ -1,4 +1,4 @@
-"""`cancel`, `pause` and `unpause`: requested first, in the database, and then carried out."""
+"""`cancel`, `pause` and `unpause`: the request is recorded first, then carried out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cancel(run: str, yes: bool) -> None:
 
     At a terminal it first shows what it will cancel and what is lost, and asks. The name of a sweep cancels its
     unfinished trials, as ftorch sweep stop does. If several unfinished runs have the name, none is cancelled: give
-    an id. The id of a batch of questions, or of a data generation, cancels that; answers received by then are kept.
+    an id. The id of an evaluation batch or a data generation cancels that; answers received by then are kept.
 
     Exits with status 0 only if the run is known to be cancelled.
     """
@@ -47,7 +47,7 @@ def cancel(run: str, yes: bool) -> None:
 
 
 def _ask_before_cancelling(found: Cancellation) -> None:
-    """Without a terminal only a cancel needs a yes that costs something, or may hit another's job."""
+    """Without a terminal, only a cancel that costs money or may affect another user's job needs a yes."""
     from orchestrator.reports.cancellation import cancellation_lines, concerns
 
     subject = found.subject

@@ -1,4 +1,4 @@
-"""`--drop`: how short the tool definitions are that a model gets. The same words everywhere, and four presets."""
+"""`--drop`: the parts to leave out of tool definitions. The same words everywhere, and four presets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 
 PRESETS = ("full", "no-descriptions", "no-parameters", "no-tools")
-"""The same as `dataset.variants.Variant`, which would load more than help needs."""
+"""The same as `dataset.variants.Variant`, which loads more than help needs."""
 DROPS = "descriptions, parameters, tools or tool:NAME"
 _WORDS = ("descriptions", "parameters", "tools", "tool")
 
 
 def parse_cut(text: str) -> Cut:
-    """What `--drop` leaves out: words with commas between them, or one preset. Raises click.BadParameter."""
+    """The parts that `--drop` leaves out: words separated by commas, or one preset. Raises click.BadParameter."""
     from orchestrator.dataset.shorten import CUTS, cut_of
 
     words = [word.strip() for word in text.split(",") if word.strip()]
@@ -37,7 +37,7 @@ def parse_cut(text: str) -> Cut:
 
 
 def parse_variant(text: str) -> Variant:
-    """The variant of a request with what `--drop` leaves out. Raises click.BadParameter where there is none."""
+    """The variant of a request without these parts. Raises click.BadParameter if there is none."""
     from orchestrator.dataset.shorten import CUTS
 
     cut = parse_cut(text)
@@ -53,14 +53,14 @@ def parse_variant(text: str) -> Variant:
 
 
 def parse_subject(text: str) -> str:
-    """`MODEL@WHAT`, with what `--drop` takes behind the @, as `MODEL@VARIANT`. Raises click.BadParameter."""
+    """`MODEL@WHAT`, with a value of `--drop` after the @, as `MODEL@VARIANT`. Raises click.BadParameter."""
     model, at, dropped = text.rpartition("@")
     is_dropped = at and all(word.strip().partition(":")[0] in _WORDS for word in dropped.split(","))
     return f"{model}@{parse_variant(dropped)}" if is_dropped else text
 
 
 def variant_options(command: Command) -> Command:
-    """Add `--drop` and `--variant`, given to the command as `variant`; None where neither is given."""
+    """Add `--drop` and `--variant`, passed to the command as `variant`; None if neither is given."""
 
     @click.option(
         "--drop",
@@ -73,7 +73,7 @@ def variant_options(command: Command) -> Command:
     @wraps(command)
     def with_variant(*args: Any, dropped: Variant | None, preset: Variant | None, **others: Any) -> None:
         if dropped is not None and preset is not None:
-            raise click.UsageError("--drop and --variant say the same: give one of them")
+            raise click.UsageError("--drop and --variant mean the same: give one of them")
         command(*args, variant=dropped or preset, **others)
 
     return with_variant

@@ -1,4 +1,4 @@
-"""`deployments list`, `create` and `remove`: what makes a fine-tuned model answer on Azure, and what that costs."""
+"""`deployments list`, `create` and `remove`: deployments of fine-tuned models on Azure, and their cost."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def deployments() -> None:
 def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool, as_json: bool) -> None:
     """List deployments, their cost, and when Azure removes them.
 
-    The accounts are asked, so deployments that were created outside ftorch are listed too; --idle leaves them out,
-    so --remove never removes them.
+    The list comes from the Azure accounts, so it includes deployments that were created outside ftorch; --idle
+    leaves those out, so --remove never removes them.
     """
     remove = remove or undeploy
     if remove and idle is None:
@@ -71,7 +71,7 @@ def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool
 @deployments.command()
 @click.argument("target", metavar="RUN|MODEL|JOBFILE", shell_complete=complete_run)
 @click.option(
-    "--checkpoint", type=click.IntRange(1), metavar="STEP", help="Deploy the run's checkpoint of this step instead."
+    "--checkpoint", type=click.IntRange(1), metavar="STEP", help="Deploy the run's checkpoint at this step instead."
 )
 @click.option("--name", help="Call the deployment this.  [default: named after the run]")
 @click.option(
@@ -83,9 +83,7 @@ def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool
     metavar="N",
     help="Allow this many thousand tokens per minute.  [default: 50]",
 )
-@click.option(
-    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Name the endpoint that has the model."
-)
+@click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="The model's endpoint.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the model answers.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything that costs money.")
 def create(
@@ -118,10 +116,10 @@ def create(
 )
 @click.option("--yes", is_flag=True, help="Do not ask before removing what was created outside ftorch.")
 def remove(keys: tuple[str, ...], endpoint: str | None, yes: bool) -> None:
-    """Remove deployments by their names, or those of a run.
+    """Remove deployments by name, or those of a run.
 
-    The models stay, and can be deployed again. A deployment that was created outside ftorch is removed only by its
-    exact name, and after a question.
+    The models stay and can be deployed again. A deployment that was created outside ftorch is removed only by its
+    exact name, after a question.
     """
     with terminal(yes=yes) as host:
         for key in keys:
@@ -144,5 +142,5 @@ def _remove_idle(ledger: Ledger, idle: Sequence[Standing], host: Terminal, yes: 
     if not yes:
         if not sys.stdin.isatty():
             raise NotConfirmed("There is no terminal to ask at. Check the list above, then add --yes.")
-        ask(f"Remove {names}? ftorch knows only its own requests; somebody else may be using them.")
+        ask(f"Remove {names}? ftorch sees only its own requests; someone else may be using them.")
     api.remove(ledger, [each.recorded for each in idle if each.recorded is not None], host)

@@ -1,4 +1,4 @@
-"""`endpoints doctor`: where an endpoint and the records disagree."""
+"""`endpoints doctor`: find differences between an endpoint and the records."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("endpoint", default="local", shell_complete=complete_endpoint)
-@click.option("--fix", is_flag=True, help="Offer a fix for each finding and apply it only after a yes.")
+@click.option("--fix", is_flag=True, help="Offer a fix for each finding and apply it after a yes.")
 def doctor(endpoint: str, fix: bool) -> None:
     """Compare the records with the jobs and files of an endpoint.
 
-    Reports jobs and files that no run has recorded, runs whose job is gone, and duplicates. Exits with status 1 if
+    Reports jobs and files without a recorded run, runs whose job is gone, and duplicates. Exits with status 1 if
     anything is left to fix.
     """
     from orchestrator.engine.worker import run_blocking
@@ -47,7 +47,7 @@ def doctor(endpoint: str, fix: bool) -> None:
 
 
 def _fix(ledger: Ledger, config: EndpointConfig, finding: Finding) -> bool:
-    """Ask, and do it only after a yes; returns whether it was done."""
+    """Ask, and apply the fix after a yes; returns whether it was applied."""
     from orchestrator.engine.worker import run_blocking
     from orchestrator.reports.text import printable
     from orchestrator.runs.doctor import mend

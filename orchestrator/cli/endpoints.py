@@ -1,4 +1,4 @@
-"""`endpoints`: which there are, which can be used, and whether one answers."""
+"""`endpoints`: list them, check that one answers, and trust a project's own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from orchestrator.errors import NotConfirmed
 def endpoints() -> None:
     """List endpoints, check them, and trust a project's own.
 
-    To add one, write a table [endpoints.NAME] into ftorch.toml. Hosts and keys that a project's own ftorch.toml
-    names are used only after `ftorch endpoints trust`. `ftorch endpoints` alone is `ftorch endpoints list`.
+    To add one, write a table [endpoints.NAME] in ftorch.toml. Hosts and keys in a project's ftorch.toml are used
+    only after `ftorch endpoints trust`. `ftorch endpoints` alone is `ftorch endpoints list`.
     """
 
 
@@ -59,10 +59,9 @@ def check(name: str) -> None:
 def trust(yes: bool) -> None:
     """Trust this project's hosts, keys and records.
 
-    A folder from somebody else could send your keys anywhere. The hosts and key variables that its ftorch.toml
-    names, and the runs in its .ftorch, are therefore used only after you trust them. You are asked again when the
-    file names another host, variable or account; other settings may change. FTORCH_TRUST=1 trusts everything, for
-    CI.
+    A folder from someone else could send your keys anywhere. The hosts and key variables in its ftorch.toml, and
+    the runs in its .ftorch, are therefore used only after you trust them. You are asked again when the file names
+    another host, variable or account; other settings may change. FTORCH_TRUST=1 trusts everything, for CI.
     """
     from orchestrator import trust as allowed
     from orchestrator.cli.terminal import ask
@@ -74,7 +73,7 @@ def trust(yes: bool) -> None:
     is_new = bool(workspace.reach) and not allowed.allows(workspace.project_file, workspace.reach)
     finding = None if allowed.everything_is_allowed() else allowed.state_finding(workspace.home)
     if not is_new and finding is None:
-        click.echo("Nothing to trust: everything in this project is in use already.", err=True)
+        click.echo("Nothing to trust: everything in this project is already in use.", err=True)
         return
     if is_new:
         click.echo(f"{workspace.project_file} names:", err=True)
@@ -83,7 +82,7 @@ def trust(yes: bool) -> None:
         click.echo(f"The state directory {workspace.home} {finding}.", err=True)
     if not yes:
         if not sys.stdin.isatty():
-            raise NotConfirmed("There is no terminal to ask at. Check what is named above, then add --yes.")
+            raise NotConfirmed("There is no terminal to ask at. Check the list above, then add --yes.")
         ask("Trust it?")
     if is_new:
         allowed.allow(workspace.project_file, workspace.reach)

@@ -1,4 +1,4 @@
-"""`evaluate`: how well models call tools."""
+"""`evaluate`: measure how well models call tools."""
 
 from __future__ import annotations
 
@@ -52,18 +52,20 @@ _SECTIONS = {
 
 @click.command(cls=SectionedCommand, sections=_SECTIONS)
 @click.argument("targets", nargs=-1, metavar="JOBFILE|RUN|MODEL...")
-@click.option("--file", type=click.Path(path_type=Path), help="Ask the cases of this file, not the job file's.")
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="Ask the cases of this file instead of the job file's."
+)
 @click.option(
     "--models",
     type=parse_names,
     metavar="NAME,…",
-    help="Ask only these: base, tuned, checkpoints, or models by their ids.",
+    help="Ask only these: base, tuned, checkpoints, or model ids.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(1, 100),
     metavar="N",
-    help="Ask each question N times.  [default: the job file's, else 1]",
+    help="Ask each question N times.  [default: from the job file, else 1]",
 )
 @click.option(
     "--rejection-tool",
@@ -76,13 +78,13 @@ _SECTIONS = {
     "--endpoint",
     metavar="NAME",
     shell_complete=complete_endpoint,
-    help="Ask at this endpoint, which has the models.",
+    help="The models' endpoint.",
 )
 @set_option
 @click.option("--rescore", is_flag=True, help="Score the recorded answers again by the current rules; ask nothing.")
 @click.option("--allow-leak", is_flag=True, help="Ask even if some cases are in the training file too.")
 @click.option("--batch", is_flag=True, help="Ask through the Batch API: cheaper, answered within a day.")
-@click.option("--twice", is_flag=True, help="Ask now what already waits in a batch, and pay for both.")
+@click.option("--twice", is_flag=True, help="Ask questions now that already wait in a batch, and pay for both.")
 @click.option("--keep", is_flag=True, help="Azure: keep the deployments that this evaluation creates.")
 @click.option("--dry-run", is_flag=True, help="Check the cases and print the plan; ask nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
@@ -125,8 +127,8 @@ def evaluate(
     Every answer is recorded, so nothing is asked or paid for twice: after Ctrl-C or a crash the same command
     continues. With --batch you can leave: the same command, or ftorch resume, records the answers later.
 
-    With --from-log, cases and further training examples are first made from a log of requests; without a JOBFILE,
-    RUN or MODEL, nothing is asked then.
+    --from-log first makes cases and training examples from a log of requests. Without a JOBFILE, RUN or MODEL,
+    nothing is asked then.
 
     Exits with status 3 if the job file's gate is not met.
     """
@@ -164,12 +166,12 @@ def _require_sense(targets: tuple[str, ...], log: Log | None, batch: bool, twice
         raise click.UsageError("name what to evaluate: a job file, a run or a model")
     if batch and twice:
         raise click.UsageError(
-            "--batch and --twice can't be combined: a batch leaves out what is already waiting for an answer"
+            "--batch and --twice can't be combined: a batch leaves out questions that already wait for an answer"
         )
 
 
 def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:
-    """What can't be priced or drawn is said before anything is asked."""
+    """Check that the cost can be priced and plotted before anything is asked."""
     if terms:
         require_prices(plan, terms)
     if output.plot:
@@ -179,7 +181,7 @@ def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:
 
 
 def _show_results(ledger: Ledger, plan: Plan, results: Results, terms: Terms | None, output: Output) -> None:
-    """Print the results and, by `terms`, the cost of ownership: tables, JSON or CSV; write what `output` names."""
+    """Print the results and, with `terms`, the cost of ownership as tables, JSON or CSV; write the output files."""
     ownership = ownership_of(ledger, results, terms) if terms else None
     wrong = wrong_answers(ledger, plan, results, output.show_wrong) if output.show_wrong else None
     if output.as_json:
@@ -210,5 +212,5 @@ def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, 
 
 
 def _place(targets: tuple[str, ...]) -> Path | None:
-    """A job file brings its project along."""
+    """A job file determines its project."""
     return Path(targets[0]).parent if targets[0].endswith(".toml") else None

@@ -1,4 +1,4 @@
-"""The options of `evaluate` that belong together, each group as one value."""
+"""Groups of options of `evaluate`, each passed as one value."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _USUAL_LIFE = 365
 _PAGES, _PLOTS = (".html", ".htm"), (".svg", ".png")
 
 
-# Types of options are plain functions: `click.ParamType[...]` can be written only from Click 8.4 on.
+# Option types are plain functions: `click.ParamType[...]` needs Click 8.4.
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Names with commas between them, each once. Raises click.BadParameter where there is none."""
+    """Distinct names separated by commas. Raises click.BadParameter without any."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise click.BadParameter("give at least one name")
@@ -35,7 +35,7 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 def variants_options(command: Command) -> Command:
-    """Add `--drop` and `--variants`, given to the command as `variants`; None where neither is given."""
+    """Add `--drop` and `--variants`, passed to the command as `variants`; None if neither is given."""
 
     @click.option(
         "--drop",
@@ -57,14 +57,14 @@ def variants_options(command: Command) -> Command:
         *args: Any, dropped: tuple[Variant, ...], presets: tuple[str, ...] | None, **others: Any
     ) -> None:
         if dropped and presets:
-            raise click.UsageError("--drop and --variants say the same: give one of them")
+            raise click.UsageError("--drop and --variants mean the same: give one of them")
         command(*args, variants=tuple(dict.fromkeys(dropped)) or presets, **others)
 
     return with_variants
 
 
 def _parse_presets(text: str) -> tuple[str, ...]:
-    """Names of presets with commas between them. Raises click.BadParameter for another name."""
+    """Names of presets separated by commas. Raises click.BadParameter for another name."""
     names = parse_names(text)
     for name in names:
         if name not in PRESETS:
@@ -73,16 +73,16 @@ def _parse_presets(text: str) -> tuple[str, ...]:
 
 
 def _parse_counts(text: str) -> tuple[int, ...]:
-    """Whole numbers from 1 with commas between them, in their order."""
+    """Whole numbers from 1 separated by commas, in order."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    # Python reads 1_000 and digits of other scripts too, which nobody means here.
+    # Python also reads 1_000 and digits of other scripts, which are mistakes here.
     if not parts or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
         raise click.BadParameter(f'"{text}" is not a list of whole numbers from 1, such as 100,1000,10000')
     return tuple(sorted({int(part) for part in parts}))
 
 
 def _parse_price_as(text: str) -> tuple[str, str | None]:
-    """An endpoint type, and a tier behind a colon."""
+    """An endpoint type, and a tier after a colon."""
     kind, _, tier = text.partition(":")
     if kind not in ("openai", "azure", "compatible"):
         raise click.BadParameter(f'"{kind}" is not one of openai, azure, compatible')
@@ -102,7 +102,7 @@ def _parse_usd(text: str) -> float:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the results go beside the terminal, or instead of its tables."""
+    """Where the results go in addition to, or instead of, the terminal's tables."""
 
     as_json: bool = False
     as_csv: bool = False
@@ -110,11 +110,11 @@ class Output:
     plot: Path | None = None
     details: bool = False
     show_wrong: int = 0
-    """How many wrong answers of each tuned model."""
+    """Number of wrong answers to list for each tuned model."""
 
 
 def output_options(command: Command) -> Command:
-    """Add what says where results go, given to the command as `output`."""
+    """Add the output options, passed to the command as `output`."""
 
     @click.option("--details", is_flag=True, help="Print every table: slices, tools, tokens, cost, first errors.")
     @click.option(
@@ -153,7 +153,7 @@ def output_options(command: Command) -> Command:
 
 
 def ownership_options(command: Command) -> Command:
-    """Add what the cost of ownership is computed from, given to the command as `terms`; None where nobody asks."""
+    """Add the options for the cost of ownership, passed to the command as `terms`; None if none is given."""
 
     @click.option(
         "--requests-per-day",
@@ -205,7 +205,7 @@ def _terms(
 
 
 def _check_ending(option: str, path: Path | None, endings: tuple[str, ...]) -> None:
-    """What a slip of the keys names instead, such as a data file, must not be replaced by a report."""
+    """Refuse other endings, so that a report can't replace a data file after a typing mistake."""
     if path is not None and path.suffix.lower() not in endings:
         raise click.UsageError(f'{option} needs a name that ends in {" or ".join(endings)}, not "{path}"')
 
@@ -215,7 +215,7 @@ def _check_ending(option: str, path: Path | None, endings: tuple[str, ...]) -> N
 
 @dataclass(frozen=True)
 class Log:
-    """A log to be read, and what is to be made of it."""
+    """A log to read, and the files to make from it."""
 
     path: Path
     cases: Path | None
@@ -224,7 +224,7 @@ class Log:
 
 
 def log_options(command: Command) -> Command:
-    """Add what reads a log, given to the command as `log`; None where nobody asks."""
+    """Add the options that read a log, passed to the command as `log`; None if none is given."""
 
     @click.option(
         "--from-log",
@@ -270,9 +270,9 @@ def log_options(command: Command) -> Command:
 
 
 def take_log(log: Log, targets: Sequence[str], endpoint: str | None, *, as_json: bool) -> Path | None:
-    """Write what the log gives, and say what became of it; returns the file of cases, None where none was written.
+    """Write the files made from the log, and print a summary; returns the file of cases, None if none was written.
 
-    Where models are to be asked afterwards, `targets` name them; their data files are left alone and compared with.
+    `targets` name the models to ask afterwards; their data files are kept, and compared with the log.
     """
     from orchestrator.evaluation.logs import Outputs, convert_log
     from orchestrator.evaluation.logs.conversion import CASE_SHARE
@@ -308,7 +308,7 @@ def _file() -> click.Path:
 
 
 def _log(path: Path, cases: Path | None, training: Path | None, case_share: float | None) -> Log:
-    """Where neither output is named, both stand beside the log."""
+    """Without named outputs, both files go beside the log."""
     if cases is None and training is None:
         cases, training = (path.with_name(f"{path.stem}.{part}.jsonl") for part in ("cases", "training"))
     return Log(path, cases, training, case_share)

@@ -1,4 +1,4 @@
-"""Groups of commands: in the order of use, with a default command, and a hint at a wrong name."""
+"""Groups of commands: in the order of use, with a default command, and a hint for a wrong name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.spelling import did_you_mean
 class OrderedGroup(click.Group):
     """A group that lists its commands in the order in which they were added.
 
-    `default` names the command that runs where none is named: `ftorch models --json`.
+    `default` names the command that runs without a name: `ftorch models --json`.
     """
 
     def __init__(self, *arguments: Any, default: str = "", **settings: Any) -> None:
@@ -48,5 +48,5 @@ class OrderedGroup(click.Group):
         return command is not None and not command.hidden
 
     def meant_by(self, ctx: click.Context, name: str) -> str:
-        """What a wrong name may mean; "" where no command is like it."""
+        """The likely meaning of a wrong name; "" if no command is similar."""
         return did_you_mean(name, self.list_commands(ctx), f"Did you mean `{ctx.command_path} {{}}`?")

@@ -1,4 +1,4 @@
-"""`init`: a first job file for one's own data."""
+"""`init`: a first job file for the user's data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orchestrator.cli.output import noted_model, print_json
     "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where to train.  [default: local]"
 )
 @click.option("--model", metavar="MODEL", callback=noted_model, help="The base model.")
-@click.option("--name", metavar="NAME", help="The name of the job, and of what it trains.")
+@click.option("--name", metavar="NAME", help="The name of the job and its model.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object.")
 def init(

@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they are called, so that `--help` and `--version` load Click alone."""
+"""Commands whose modules are imported when they are called, so that `--help` and `--version` load only Click."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from orchestrator.errors import FtorchError, Stopped
 
 
 class LazyGroup(OrderedGroup):
-    """A group of commands by name: the module each is in, and its help in one sentence.
+    """A group of commands by name, each with its module and its help in one sentence.
 
-    `aliases` are other names, which help does not list, each with the module and the name of the command there.
-    `meant` has words that are no commands, each with the commands that it may mean. An FtorchError is printed as
-    one clear message, without a traceback.
+    `aliases` are other names, which help does not list, each with the module and name of its command. `meant` has
+    words that are not commands, each with the commands that it may mean. An FtorchError is printed as one clear
+    message, without a traceback.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LazyGroup(OrderedGroup):
         self._meant = meant
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.lazy)  # in the order of use, not of the alphabet
+        return list(self.lazy)  # in the order of use, not alphabetical
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self.lazy:

@@ -1,4 +1,4 @@
-"""The options of `ask` and `chat` that say what goes with each request, as one value."""
+"""The options of `ask` and `chat` for the parts of each request, as one value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DROPS = "descriptions, parameters, tools or tool:NAME"
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What the user asked for; None means as in training."""
+    """The user's options; None means as in training."""
 
     sources: tuple[str, ...]
     endpoint: str | None
@@ -35,14 +35,14 @@ class ModelOptions:
     temperature: float | None
 
     def load_tools(self) -> list[Tool]:
-        """The tools that were named; none stands for those of training."""
+        """The named tools; none means those of training."""
         from orchestrator.tools.sources import load_tools
 
-        with redirect_stdout(sys.stderr):  # what a file prints is not an answer
+        with redirect_stdout(sys.stderr):  # output of a file is not an answer
             return load_tools(self.sources)
 
     def chat_options(self, **others: Any) -> ChatOptions:
-        """The same for a chat."""
+        """The options for a chat."""
         from orchestrator.chat.terms import ChatOptions
 
         given = {"variant": self.variant, "system": self.system, "temperature": self.temperature, "drop": self.drop}
@@ -50,7 +50,7 @@ class ModelOptions:
 
 
 def model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add those options, given to the command as `asked`."""
+    """Add those options, passed to the command as `asked`."""
 
     @click.option(
         "--tools",
@@ -93,7 +93,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def parse_drop(text: str) -> Cut:
-    """What to leave out of tool definitions. Raises click.BadParameter."""
+    """The parts to leave out of tool definitions. Raises click.BadParameter."""
     from orchestrator.dataset.shorten import cut_of
 
     words = [word.strip() for word in text.split(",") if word.strip()]

@@ -1,4 +1,4 @@
-"""What every command prints in the same way: JSON, and errors."""
+"""Output that is the same for every command: JSON and errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import click
 from orchestrator.errors import FtorchError
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, and signals like it."""
+"""The exit status after Ctrl-C and similar signals."""
 _FLAT = json.JSONEncoder(separators=(",\n    ", ": "))
 _AT_ONCE = 200
-"""How many elements of a list are printed at once."""
+"""Elements of a list that are printed at once."""
 
 
 def print_json(value: Any) -> None:
@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
 
 
 def print_json_list(values: Iterable[Mapping[str, Any]]) -> None:
-    """As `print_json` of a list of objects, some at a time: there may be very many."""
+    """Like `print_json` for a list of objects, in chunks, since there may be very many."""
     opening = "["
     remaining = iter(values)
     while texts := [_element(value) for value in islice(remaining, _AT_ONCE)]:
@@ -34,15 +34,15 @@ def print_json_list(values: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _element(value: Mapping[str, Any]) -> str:
-    """As `json.dumps` with an indent writes an object inside a list. A flat one can be written in C, which takes a
-    tenth of the time."""
+    """Like `json.dumps` with an indent for an object inside a list. A flat one is written in C, which takes a tenth
+    of the time."""
     if not value or any(isinstance(member, dict | list) for member in value.values()):
         return indent(json.dumps(value, indent=2), "  ")
     return "  {\n    " + _FLAT.encode(value)[1:-1] + "\n  }"
 
 
 def noted_model(_ctx: click.Context, _param: click.Parameter, model: str | None) -> str | None:
-    """For options that name a base model: say on stderr where the name is nearly that of a known one."""
+    """For options that name a base model: print a hint on stderr if the name nearly matches a known one."""
     from orchestrator.dataset.basemodels import doubt_about
 
     if model and (doubt := doubt_about(model)):
@@ -53,7 +53,7 @@ def noted_model(_ctx: click.Context, _param: click.Parameter, model: str | None)
 def say_error(error: FtorchError) -> None:
     """Print an error as one clear message, without a traceback.
 
-    A message may quote an endpoint or a file: no control character of theirs reaches the terminal.
+    A message may quote an endpoint or a file: its control characters never reach the terminal.
     """
     text = "".join(character for character in str(error) if character.isprintable() or character == "\n")
     click.echo(f"Error: {text}", err=True)

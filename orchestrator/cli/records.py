@@ -1,4 +1,4 @@
-"""`show`, `logs` and `models`: what is recorded about runs."""
+"""`show`, `logs` and `models`: the records of runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from orchestrator.store.records import Model
 @click.argument("run", shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
 def show(run: str, as_json: bool) -> None:
-    """Show everything that is recorded about a run.
+    """Show everything recorded about a run.
 
-    That is its history, hyperparameters, files, losses and cost, and how to call its model.
+    Includes its history, hyperparameters, files, losses and cost, and how to call its model.
     """
     with open_ledger() as ledger:
         details = ledger.details(run)
@@ -85,9 +85,9 @@ def list_models(as_json: bool) -> None:
 @click.argument("key", metavar="RUN|MODEL", shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print the model, its run, endpoint and base model as JSON.")
 def get_model(key: str, as_json: bool) -> None:
-    """Print the model id of a run, alone on stdout.
+    """Print only the model id of a run on stdout.
 
-    Of several runs with one name it is the newest run's model.
+    If several runs have the name, it is the newest run's model.
     """
     with open_ledger() as ledger:
         found = model_of(ledger, key)
@@ -98,7 +98,7 @@ def get_model(key: str, as_json: bool) -> None:
 
 
 def model_of(ledger: Ledger, key: str) -> Model:
-    """The recorded model of that id, or that of the run. Raises NoSuchRun, AmbiguousRun, SeveralModels and
+    """The recorded model with that id, or the run's model. Raises NoSuchRun, AmbiguousRun, SeveralModels and
     NoModelYet."""
     known = ledger.models()
     named = next((each for each in known if each.model == key), None)

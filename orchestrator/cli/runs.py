@@ -1,4 +1,4 @@
-"""`runs`: keeping the records of runs. `runs adopt` records jobs that were created outside ftorch."""
+"""`runs`: `runs adopt` records jobs that were created outside ftorch."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ runs.add_command(
     default="local",
     show_default=True,
     shell_complete=complete_endpoint,
-    help="Name the endpoint that has the jobs.",
+    help="The jobs' endpoint.",
 )
 def adopt(job_ids: tuple[str, ...], adopt_all: bool, endpoint: str) -> None:
     """Record jobs that were created outside ftorch.
 
-    A JOB is the id that the endpoint gave it, such as ftjob-abc123. Its events, metrics, checkpoints and model id
-    are recorded too. Recording a job twice changes nothing.
+    JOB is the endpoint's id of the job, such as ftjob-abc123. Its events, metrics, checkpoints and model id are
+    recorded too. Recording a job twice changes nothing.
     """
     if bool(job_ids) == adopt_all:
         raise click.UsageError("give one or more job ids, or --all")

@@ -9,9 +9,9 @@ import click
 
 
 class SectionedCommand(click.Command):
-    """A command whose help lists its options under headings: `sections` has the options' names by heading.
+    """A command whose help lists options under headings: `sections` has the options' names by heading.
 
-    What no section names comes last, under Options.
+    Other options come last, under Options.
     """
 
     def __init__(self, *arguments: Any, sections: Mapping[str, Sequence[str]], **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""`serve`: the endpoint we ship, over HTTP."""
+"""`serve`: the local endpoint over HTTP."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from orchestrator.cli.output import INTERRUPTED
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Listen on this address; on any but the default, clients need a key.",
+    help="Listen on this address; on any other than the default, clients need a key.",
 )
 @click.option(
     "--allow-host",
     "hosts",
     metavar="NAME",
     multiple=True,
-    help="Answer to this host name too, such as a proxy's (repeatable).",
+    help="Also answer to this host name, such as a proxy's (repeatable).",
 )
 @click.option(
     "--store",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep files and jobs in this folder.  [default: local's]",
+    help="Keep files and jobs in this folder.  [default: as the endpoint local]",
 )
 @click.option(
     "--at-once",
@@ -63,8 +63,8 @@ def serve(
 
     Clients see the same files, jobs and models as the endpoint `local` of this project. Ctrl-C stops the server.
 
-    With --azure it also speaks the dialects of Azure OpenAI, with deployments and sign-in, so that you can
-    rehearse what is meant for Azure. Requests from web pages, and those that name another host, are refused.
+    With --azure it also offers the Azure OpenAI APIs, with deployments and sign-in, so that you can rehearse work
+    for Azure. Requests from web pages, and requests that name another host, are refused.
     """
     from orchestrator.config import find_workspace
     from orchestrator.endpoints import LOCAL_STORE

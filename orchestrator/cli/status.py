@@ -30,7 +30,7 @@ _ONE_SCREEN = 20
 def status(run: str | None, watch: bool, show_all: bool, verbose: bool, as_json: bool) -> None:
     """Show the state of all runs and sweeps, newest first.
 
-    A sweep is one line; its name shows its trials. The id or name of a run shows only that run.
+    A sweep takes one line; give its name to see its trials. Give the id or name of a run to see only that run.
     """
     from orchestrator.ledger import open_ledger
 
@@ -65,7 +65,7 @@ def _status(ledger: Ledger, key: str | None, show_all: bool, width: int) -> Rend
 
 
 def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
-    """A line for each sweep, then one for each run that belongs to none."""
+    """A line for each sweep, then one for each run outside sweeps."""
     from rich.console import Group
 
     from orchestrator.reports.runs import summary
@@ -90,7 +90,7 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
 
 
 def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, width: int) -> RenderableType:
-    """Each of these sweeps with its trials."""
+    """These sweeps with their trials."""
     from rich.console import Group
 
     from orchestrator.reports.sweeptables import sweeps_table, trials_table
@@ -124,7 +124,7 @@ def _watch_status(ledger: Ledger, key: str | None, show_all: bool) -> None:
 
 
 def _warn_of_hosting(ledger: Ledger) -> None:
-    """One line on stderr where hosting is charged and ftorch has not used it for a day; by the records alone."""
+    """One line on stderr if hosting is charged and ftorch has not used it for a day, from the records only."""
     if not ledger.has_deployments():
         return
     from orchestrator.deployments.account import recorded_standings

@@ -1,4 +1,4 @@
-"""`submit` and `resume`: the two commands that drive runs to their end."""
+"""`submit` and `resume`: drive runs to their end."""
 
 from __future__ import annotations
 
@@ -58,11 +58,10 @@ def submit(
     hyperparameters, seed) was trained under another name, it is trained and paid for again only after a yes at a
     terminal, or with --again; --yes is not enough. Training on local is free, so nothing is asked.
 
-    With --set KEY=VALUE a setting of the job file is replaced for this run, which is recorded with it. KEY is as in
-    the job file, with dots: method.n_epochs. VALUE is TOML, or text without quotes; paths are relative to the job
-    file.
+    --set KEY=VALUE replaces a setting of the job file for this run and is recorded with it. KEY is the job file's,
+    with dots: method.n_epochs. VALUE is TOML, or text without quotes; paths are relative to the job file.
 
-    Files outside the job file's folder and its project are used only after a yes at a terminal, or with
+    Files outside the job file's folder and project are used only after a yes at a terminal, or with
     --allow-outside; --yes is not enough.
 
     The cost is estimated from a dated table of prices; to use your own table, set `prices` for the endpoint in
@@ -116,7 +115,7 @@ def _rehearse_sweep(
 
 @click.command()
 @click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--now", is_flag=True, help="Check everything that waits now; settling windows stay as they are.")
+@click.option("--now", is_flag=True, help="Check everything that waits now; settling windows do not change.")
 @click.option("--again", is_flag=True, help="Send the create request of a RUN whose job is unknown again.")
 @click.option(
     "--same-account", is_flag=True, help="Confirm that runs on hold belong to the account of the current key."
@@ -124,7 +123,7 @@ def _rehearse_sweep(
 def resume(run: str | None, now: bool, again: bool, same_account: bool) -> None:
     """Continue everything that is unfinished, after any crash.
 
-    With the id of a run, or with a name, only that is continued. Paused jobs stay paused: see ftorch unpause.
+    With a run's id or a name, only that is continued. Paused jobs stay paused: see ftorch unpause.
     """
     if again and run is None:
         raise click.UsageError("--again needs the id of a run; to see which are unknown: ftorch status")

@@ -1,4 +1,4 @@
-"""`sweep list`, `show`, `best`, `extend` and `stop`: the results of a sweep, and more or fewer trials."""
+"""`sweep list`, `show`, `best`, `extend` and `stop`: the results of a sweep, and its number of trials."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def show(name: str, endpoint: str | None, show_all: bool, as_json: bool) -> None
 @_endpoint
 @click.option("--json", "as_json", is_flag=True, help="Print the best trial as a JSON object.")
 def best(name: str, endpoint: str | None, as_json: bool) -> None:
-    """Print the model id of the best trial, alone on stdout.
+    """Print only the model id of the best trial on stdout.
 
-    If a checkpoint of that trial is better than its final model, it is the checkpoint's. While trials are running,
-    it is the best so far.
+    This is a checkpoint's id if the checkpoint is better than the trial's final model. While trials are running, it
+    is the best so far.
     """
     with open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
@@ -92,7 +92,7 @@ def best(name: str, endpoint: str | None, as_json: bool) -> None:
 
 
 def _best_model(found: Overview) -> str:
-    """Raises NoBestTrial, which says what to do instead."""
+    """Raises NoBestTrial, with the next step."""
     if found.best_model:
         return found.best_model
     advice = f"To see why: ftorch sweep show {found.sweep.name}" if found.is_over else "To continue: ftorch resume"
@@ -109,16 +109,16 @@ def _best_model(found: Overview) -> str:
     type=click.IntRange(min=1),
     metavar="N",
     required=True,
-    help="Extend the sweep to this many trials in all.",
+    help="Extend the sweep to this many trials in total.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
 @click.option("--again", is_flag=True, help="Train combinations again that other runs have trained.")
 def extend(name: str, endpoint: str | None, trials: int, yes: bool, again: bool) -> None:
     """Add trials to a random or tpe sweep and follow them.
 
-    Drawing continues where it ended. The job file stays as it is: write the new number into it as well.
+    Drawing continues where it ended. The job file does not change: write the new number into it too.
     """
-    from orchestrator.api import submit, sweeps  # what drives runs loads much that the other commands do not need
+    from orchestrator.api import submit, sweeps  # driving runs loads modules that the other commands do not need
 
     with terminal(yes=yes) as host, open_ledger() as ledger:
         planned = sweeps.extended(ledger, name, trials, host, endpoint)
@@ -133,8 +133,8 @@ def extend(name: str, endpoint: str | None, trials: int, yes: bool, again: bool)
 def stop(name: str, endpoint: str | None, yes: bool) -> None:
     """Cancel all unfinished trials, on the endpoint too.
 
-    No further trial is started. What the trials have trained so far is lost there and may be charged. Finished
-    trials and their ranking stay. Submitting the job file again continues the sweep.
+    No further trial is started. The training of cancelled trials is lost and may be charged. Finished trials and
+    their ranking stay. Submitting the job file again continues the sweep.
     """
     with terminal() as host, open_ledger() as ledger:
         found = overview(ledger, name, endpoint)
@@ -147,7 +147,7 @@ def stop(name: str, endpoint: str | None, yes: bool) -> None:
 
 
 def stop_sweep(ledger: Ledger, recorded: RecordedSweep, host: Host) -> None:
-    """Cancel its unfinished trials, and fail where one is not known to be cancelled."""
+    """Cancel its unfinished trials, and fail if one is not known to be cancelled."""
     from orchestrator.api import sweeps
 
     stopped = sweeps.stop(ledger, recorded.name, host, recorded.endpoint)

@@ -44,9 +44,9 @@ T = TypeVar("T")
 
 @contextmanager
 def terminal(*, yes: bool = False, listener: Listener | None = None) -> Iterator[Terminal]:
-    """The host of one command, which exits with the code of what failed first, where anything did.
+    """The host of one command. If anything failed, the command exits with the status of the first failure.
 
-    Model ids are the last lines of stdout, after the evaluations of their runs, and also where those were stopped.
+    Model ids are the last lines of stdout, after the evaluations of their runs, even if those were stopped.
     """
     host = Terminal(yes=yes, listener=listener)
     try:
@@ -58,17 +58,17 @@ def terminal(*, yes: bool = False, listener: Listener | None = None) -> Iterator
 
 
 class Terminal(Host):
-    """`yes` answers every question, and `listener` hears of runs in place of the display."""
+    """`yes` answers every question; `listener` receives the progress of runs instead of the display."""
 
     def __init__(self, *, yes: bool = False, listener: Listener | None = None) -> None:
         super().__init__()
         self._yes = yes
         self._listener = listener
         self._models: list[str] = []
-        """Ids to be printed when the work has ended."""
+        """Ids to print at the end."""
 
     def confirm(self, question: str, refusal: FtorchError | None = None) -> None:
-        """Raises `refusal`, or NotConfirmed, where there is nobody to ask, and what `ask` raises."""
+        """Raises `refusal` or NotConfirmed without a terminal to ask at, and what `ask` raises."""
         if self._yes:
             return
         if not sys.stdin.isatty():
@@ -76,7 +76,7 @@ class Terminal(Host):
         ask(question)
 
     def confirm_again(self, question: str, refusal: FtorchError) -> None:
-        """Also with `yes`: that was said before anybody could know."""
+        """Asks even with `yes`, which was given before this was known."""
         if not sys.stdin.isatty():
             raise refusal
         ask(question)
@@ -166,7 +166,7 @@ class Terminal(Host):
         print_generation_plan(plan, stderr())
 
     def show_generation(self, outcome: Outcome) -> None:
-        """On stderr: stdout has the model ids alone."""
+        """On stderr: stdout has only model ids."""
         from orchestrator.reports.generation import print_outcome
         from orchestrator.reports.text import stderr
 
@@ -179,7 +179,7 @@ class Terminal(Host):
         print_evaluation_plan(plan, stderr())
 
     def show_runs(self, ended: Sequence[Run]) -> None:
-        """What became of them on stderr; their model ids, alone, on stdout in the end."""
+        """The outcomes on stderr; only the model ids on stdout, at the end."""
         from orchestrator.reports.endings import run_ending
 
         for run in ended:
@@ -187,7 +187,7 @@ class Terminal(Host):
         self._models += [run.fine_tuned_model for run in ended if run.fine_tuned_model]
 
     def show_sweep(self, found: Overview) -> None:
-        """The ranking on stderr; the best model id, alone, on stdout in the end."""
+        """The ranking on stderr; only the best model id on stdout, at the end."""
         from orchestrator.reports.endings import sweep_ending
         from orchestrator.reports.sweepdetails import print_outcome
         from orchestrator.reports.text import stderr
@@ -199,7 +199,7 @@ class Terminal(Host):
             self._models.append(found.best_model)
 
     def print_models(self) -> None:
-        """The model ids of what was shown, a line each."""
+        """The model ids of the shown runs, one per line."""
         if not self._models:
             return
         from orchestrator.reports.text import printable
@@ -215,7 +215,7 @@ class Terminal(Host):
             click.echo(line, err=True)
 
     def show_results(self, results: Results) -> None:
-        """On stderr: stdout has the model ids alone."""
+        """On stderr: stdout has only model ids."""
         from orchestrator.reports.evaluation import print_results
         from orchestrator.reports.text import stderr
 
@@ -224,7 +224,7 @@ class Terminal(Host):
 
 
 def ask(question: str) -> None:
-    """Ask before anything is done. Raises click.Abort where the answer is no, and Stopped at Ctrl-C."""
+    """Ask before anything is done. Raises click.Abort if the answer is no, and Stopped at Ctrl-C."""
     if not confirmed(question):
         raise click.Abort
 
@@ -238,7 +238,7 @@ def confirmed(question: str) -> bool:
 
 
 def stop_at_signals() -> asyncio.Event:
-    """An event that Ctrl-C and its like set. A second Ctrl-C does not wait for the request under way."""
+    """An event set by Ctrl-C and similar signals. A second Ctrl-C does not wait for the current request."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_signal() -> None:

@@ -54,7 +54,7 @@ def _said(path: Path, variable: str) -> str:
 
 
 def _database(url: str) -> str:
-    """Where it is, without the password that an address may hold."""
+    """The database's place, without a password in its address."""
     address = urlsplit(url)
     if address.scheme.startswith("sqlite"):
         return _said(Path(unquote(address.path.removeprefix("/"))), "FTORCH_DATABASE_URL")

@@ -225,7 +225,7 @@ def test_the_evaluation_file_is_checked_with_the_others(project: Project) -> Non
     cases.write_text("".join(rows[:4]))
     leaked = project.ftorch("submit", "jobs/greet.toml")
     assert leaked.code == 1
-    assert "FT802: 4 of 4 example(s) are in" in leaked.err
+    assert "FT802: 4 of 4 example(s) also appear in" in leaked.err
     assert project.status() == []
     project.write_job(job + "allow_leak = true\n")
     assert project.ftorch("submit", "jobs/greet.toml").code == 0

@@ -1,4 +1,4 @@
-"""`ftorch data`: training files, before they cost money. Needs no project, no key and no database."""
+"""`ftorch data`: work on training files before they cost money. Needs no project, no key and no database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.cli.groups import OrderedGroup
 def data() -> None:
     """Make, check, convert, shorten, split and review data files.
 
-    All of it runs on this machine before training costs money; only generate and augment may ask a model.
+    Everything runs on this machine; only generate and augment may ask a model.
     """
 
 

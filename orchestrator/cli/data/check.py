@@ -1,4 +1,4 @@
-"""`data check`: what is wrong with training files, where, and how to put it right."""
+"""`data check`: problems of training files, with their places and fixes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _overrides(settings: tuple[str, ...]) -> Sequence[Override]:
     return overrides_of(settings)
 
 
-# --- `data diff`: what changed between two training files -----------------------------------------------------
+# --- `data diff`: changes between two training files ----------------------------------------------------------
 
 
 _FILE = click.Path(path_type=Path)
@@ -146,7 +146,7 @@ def diff(
     ctx.exit(0 if found.is_empty else 1)
 
 
-# --- `data explain`: what a code of `data check` means --------------------------------------------------------
+# --- `data explain`: the meaning of a code of `data check` ----------------------------------------------------
 
 
 def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -165,7 +165,7 @@ def _complete_code(_ctx: click.Context, _param: click.Parameter, incomplete: str
 def explain(code: str, as_json: bool) -> None:
     """Explain the code of a finding, and how to fix it.
 
-    Shows what it means, a wrong and a right example. The start of a code, such as FT3, lists all codes that begin
+    Shows its meaning and a wrong and a right example. The start of a code, such as FT3, lists all codes that begin
     with it; without CODE all are listed.
     """
     from orchestrator.dataset.checking.examples import explain as explained
@@ -186,7 +186,7 @@ def explain(code: str, as_json: bool) -> None:
 
 
 def _find(code: str) -> list[Rule]:
-    """The kinds whose codes begin so. Raises NoSuchKind where there are none."""
+    """The kinds whose codes begin with these letters. Raises NoSuchKind if there are none."""
     from orchestrator.dataset.rules import RULES
     from orchestrator.errors import NoSuchKind
     from orchestrator.spelling import did_you_mean
@@ -198,7 +198,7 @@ def _find(code: str) -> list[Rule]:
     raise NoSuchKind(code=code, advice=advice)
 
 
-# --- `data stats`: what training files hold, in figures -------------------------------------------------------
+# --- `data stats`: training files in numbers ------------------------------------------------------------------
 
 
 @click.command()
@@ -210,9 +210,9 @@ def _find(code: str) -> list[Rule]:
 def stats(files: tuple[Path, ...], model: str | None, method: Method | None, show_all: bool, as_json: bool) -> None:
     """Count messages, tokens and calls in training files.
 
-    For each function: GIVEN shows how often an argument was given, out of how often it could have been; a ? marks
-    optional ones. VALUES counts the different values, and ENUM the values of an enum that appear in calls. Lines
-    with errors are left out.
+    For each function: GIVEN shows how often an argument was given, out of the calls that could give it; a ? marks
+    optional arguments. VALUES counts distinct values, and ENUM the enum values that appear in calls. Lines with
+    errors are left out.
     """
     from orchestrator.dataset.stats import statistics_of
     from orchestrator.reports.datasets import print_statistics, statistics_object

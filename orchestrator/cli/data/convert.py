@@ -1,4 +1,4 @@
-"""`data convert`: files in other formats, written in the one that endpoints train on."""
+"""`data convert`: convert files to the format that endpoints train on."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ _CONTAINERS: Mapping[str, Container] = {"csv": "CSV", "parquet": "Parquet"}
 )
 @click.option("--drop-column", metavar="NAME", multiple=True, help="Leave this column or key out (repeatable).")
 @click.option("--system", metavar="TEXT", help="Add this system message to examples that have none.")
-@click.option("--answer-call", metavar="NAME[=JSON]", help="Answer rows that end with a request with this call.")
+@click.option(
+    "--answer-call", metavar="NAME[=JSON]", help="Add this call as the answer to rows that end with a request."
+)
 @click.option(
     "--answers",
     metavar="FILE",
@@ -82,9 +84,9 @@ def convert(source: Path, output: Path, force: bool, as_json: bool, **given: Any
     IN may be "-", standard input. Reads the formats that `ftorch data formats`
     lists, tables with a prompt and a call (CSV, Parquet, JSON), and JSON arrays
     or JSON over several lines. Corrects arguments that are objects or were
-    encoded twice, call ids, byte-order marks and line ends. Reports what it
-    changed and what it leaves out, then checks OUT as `ftorch data check` does,
-    except for the number of examples: exits with status 1 if there are errors.
+    encoded twice, call ids, byte-order marks and line ends. Reports changes and
+    omissions, then checks OUT as `ftorch data check` does, except for the number
+    of examples: exits with status 1 if there are errors.
 
     \b
     ftorch data convert old.jsonl -o train.jsonl
@@ -194,7 +196,7 @@ def _options(given: dict[str, Any]) -> Options:
     "--output",
     metavar="OUT",
     required=True,
-    help="Write to this file; for several FILEs, or a name that ends with /, to a folder.",
+    help="Write to this file. For several FILEs, or a name that ends with /, to a folder.",
 )
 @click.option("--model", metavar="MODEL", callback=noted_model, help="Count tokens as this model does.")
 @of_method
@@ -225,8 +227,8 @@ def shorten(
     the first two) and no-tools are accepted too. To compare wordings, write one file for each with --tools or
     --system, and train on each.
 
-    A model must be used with the definitions it was trained on: shorten training, validation and evaluation files
-    together, and send the same definitions when you call the model.
+    Use a model with the definitions it was trained on: shorten training, validation and evaluation files together,
+    and send the same definitions when you call the model.
     """
     from orchestrator.dataset.shorten import shorten_files
 
@@ -251,7 +253,7 @@ def _cut(drop: Cut | None, tools: Path | None, system: str | None) -> Cut:
     from orchestrator.dataset.shorten import Cut
 
     if drop is None and tools is None and system is None:
-        raise click.UsageError(f"say what to change: --drop {DROPS}; --tools; --system")
+        raise click.UsageError(f"name a change: --drop {DROPS}; --tools; --system")
     definitions = {tool["function"]["name"]: tool["function"] for tool in read_tools(tools)} if tools else {}
     return replace(drop or Cut(), definitions=definitions, system=system)
 
@@ -321,8 +323,8 @@ def split(
 ) -> None:
     """Split a file into training, validation and evaluation files.
 
-    Each function is called in the same share of examples in every file, as nearly as whole examples allow. Examples
-    with equal or nearly equal prompts stay in one file, so that a model is not evaluated on what it was trained on.
+    Each function is called in about the same share of examples in every file. Examples with equal or nearly equal
+    prompts stay in one file, so that a model is not evaluated on its training data.
     Lines are copied as they are. A share of 0 leaves a file out.
     """
     if not 0 < validation + evaluation < 1:
@@ -361,7 +363,7 @@ _WITH_TOOLS = ("full", "no-descriptions", "no-parameters")
 def tools(sources: tuple[str, ...], drop: Cut | None, variant: Variant | None, model: str | None) -> None:
     """Print the tool definitions of Python functions as JSON.
 
-    It is the list under "tools" of a training example. A SOURCE is FILE.py or package.module, either one with
+    This is the list under "tools" of a training example. A SOURCE is FILE.py or package.module, either one with
     :function. ftorch chat sends the same definitions, so a model is used with those it was trained on. The number
     of tokens that they add to each request is shown on stderr.
     """
@@ -372,17 +374,17 @@ def tools(sources: tuple[str, ...], drop: Cut | None, variant: Variant | None, m
     from orchestrator.tools.sources import load_tools
 
     if drop and variant:
-        raise click.UsageError("--drop and --variant say the same: give one of them")
+        raise click.UsageError("--drop and --variant mean the same: give one of them")
     cut = drop or CUTS[variant or "full"]
     if cut.tools:
         raise click.UsageError("--drop tools leaves no definitions to print")
-    with redirect_stdout(sys.stderr):  # what a file prints is no definition
+    with redirect_stdout(sys.stderr):  # output of a file is not a definition
         found = load_tools(sources)
     _require_known(cut.names, [tool.name for tool in found])
     definitions = shortened({"tools": [tool.definition for tool in found]}, cut).get("tools", [])
     print_json(definitions)
     tokens = count_messages([], definitions, model) - count_messages([], [], model)
-    click.echo(f"{plural(len(definitions), 'tool')}, about {plural(tokens, 'token')} of each request", err=True)
+    click.echo(f"{plural(len(definitions), 'tool')}, about {plural(tokens, 'token')} in each request", err=True)
 
 
 def _require_known(dropped: Iterable[str], known: Sequence[str]) -> None:

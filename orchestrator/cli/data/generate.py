@@ -38,15 +38,15 @@ _SETTINGS = (
 def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            click.option("--model", metavar="NAME", help="Let this model, the teacher, write the requests."),
+            click.option("--model", metavar="NAME", help="Let this model (the teacher) write the requests."),
             click.option(
                 "--endpoint",
                 metavar="NAME",
                 shell_complete=complete_endpoint,
-                help="Name the endpoint that has the teacher.",
+                help="The teacher's endpoint.",
             ),
             click.option(
-                "--verifier", metavar="NAME", help="Let this model answer each request as a check, not the teacher."
+                "--verifier", metavar="NAME", help="Check each request with this model.  [default: the teacher]"
             ),
             click.option("--no-verify", is_flag=True, help="Skip the check in which a model answers each request."),
             click.option(
@@ -59,13 +59,13 @@ def _teacher_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--batch", is_flag=True, help="Ask through the Batch API: half the price, answered within a day."
             ),
             click.option(
-                "--offline", is_flag=True, help="Ask no model: take the words from templates, and mark each row."
+                "--offline", is_flag=True, help="Ask no model: write requests from templates, and mark each row."
             ),
             click.option(
                 "--attempts",
                 type=click.IntRange(1, 10),
                 metavar="N",
-                help="Ask this often for requests that fail a check.",
+                help="Try this many times to get a request that passes its checks.",
             ),
             click.option(
                 "--temperature", type=click.FloatRange(0, 2), metavar="T", help="Set the teacher's temperature."
@@ -89,7 +89,7 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--seed", type=click.IntRange(0), metavar="N", help="Draw values and styles with this seed."
+                "--seed", type=click.IntRange(0), metavar="N", help="Draw values and styles from this seed."
             ),
             click.option(
                 "--against",
@@ -134,7 +134,7 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--reject",
     type=click.IntRange(0),
     metavar="N",
-    help="Write this many requests to refuse.  [default: 15 % of the others]",
+    help="Write this many requests to reject.  [default: 15 % of the others]",
 )
 @click.option(
     "--missing", type=click.IntRange(0), metavar="N", help="Write this many requests that lack a required value."
@@ -155,7 +155,7 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--styles", type=parse_names, metavar="NAME,…", help=f"Write in these styles: {', '.join(_STYLES)}.")
 @click.option("--language", metavar="CODE", help="Write the requests in this language, such as en or de.")
 @click.option(
-    "--languages", type=parse_names, metavar="CODE,…", help="Use these languages for the style called language."
+    "--languages", type=parse_names, metavar="CODE,…", help='Use these languages for the style "language".'
 )
 @click.option("--system", metavar="TEXT", help="Give every example this system message.")
 @click.option("--rejection-tool", metavar="NAME", help="Reject requests by calling this function.")
@@ -177,17 +177,17 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_teacher_options
 @_output_options
 def generate(source: str, output: Path | None, **given: Any) -> None:
-    """Make training data from function definitions alone.
+    """Make training data from function definitions.
 
     \b
     TOOLS is a JSON or YAML file of tool definitions, an OpenAPI document, Python
-    functions (FILE.py, package.module:function), or a training file, whose own
-    tools are used. A JOBFILE names them under [generate].
+    functions (FILE.py, package.module:function), or a training file with tools.
+    A JOBFILE names them under [generate].
 
     \b
-    The plan comes first: every call that the functions allow, and the cost of the
-    words. Values come from code. The teacher writes the requests; each is checked
-    against its answer, and answered by a model that sees the request alone. After
+    First the plan shows the calls that the functions allow, and the cost. Values
+    come from code. The teacher writes the requests. Each is checked against its
+    answer, then sent to a model that sees only the request and the tools. After
     Ctrl-C or a crash, the same command or ftorch resume continues: no answer is
     paid for twice.
 
@@ -220,7 +220,7 @@ def generate(source: str, output: Path | None, **given: Any) -> None:
     "--of",
     "failed_model",
     metavar="MODEL",
-    help="Read the wrong answers of this model.  [default: the tuned model]",
+    help="Use the wrong answers of this model.  [default: the tuned model]",
 )
 @click.option(
     "--per-case",
@@ -236,9 +236,9 @@ def augment(file: Path, output: Path, evaluation_id: str, failed_model: str | No
 
     \b
     The cases themselves are never used. FILE is the training file: its tools are
-    used, and its requests are not made again. Each failed case gives examples of
-    the same function and the same kind of arguments, with other values. Words come
-    as in `data generate`.
+    used, and its requests are not repeated. Each failed case gives examples of
+    the same function and the same kind of arguments, with other values. Requests
+    are written as in `data generate`.
 
     \b
     ftorch data augment train.jsonl --from-failures drone -o more.jsonl --offline
@@ -281,7 +281,7 @@ def _run(make_spec: Callable[[], Spec], given: dict[str, Any]) -> None:
 
 
 def _sheet(spec: Spec) -> Path:
-    """Beside the draft, for those who write better words, or drop rows."""
+    """The sheet beside the draft, to rewrite requests or drop rows."""
     return spec.outputs.training.with_name(f"{spec.outputs.training.stem}-sheet.csv")
 
 
@@ -303,7 +303,7 @@ def _write_sheet(spec: Spec, force: bool) -> None:
 
 
 def _spec(source: str, output: Path | None, given: dict[str, Any]) -> Spec:
-    """The spec of the command line, with what a job file says otherwise."""
+    """The spec of the command line, completed from the job file."""
     from orchestrator.generation.requests import Request, spec_for
 
     settings = {name: given[name] for name in _SETTINGS if given.get(name) not in (None, ())}

@@ -1,4 +1,4 @@
-"""`data review`: a person decides on the rows of a training file, one at a time or by a sheet."""
+"""`data review`: a person decides on the rows of a training file, one at a time or in a sheet."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def review(
 ) -> None:
     """Accept, edit, drop or flag the rows of a file.
 
-    Rows are shown one at a time. Each decision is saved at once beside FILE (train.jsonl has train.review.jsonl);
-    run the command again to continue where you stopped. FILE itself is never changed. A row keeps its decision
-    when it moves to another line, and equal rows share one.
+    Rows are shown one at a time. Each decision is saved at once beside FILE (in train.review.jsonl for
+    train.jsonl); run the command again to continue where you stopped. FILE is never changed. A row keeps its
+    decision when it moves to another line, and equal rows share one.
 
-    PATTERN is a regular expression, or simply the name of a function; upper and lower case are the same.
+    PATTERN is a regular expression, such as the name of a function; case is ignored.
 
     \b
     ftorch data review train.jsonl                   decide with one key per row
@@ -105,11 +105,11 @@ def _opened(file: Path) -> Review:
 
     opened = open_review(file)
     for problem in opened.problems[:5]:
-        _note(f"{problem}; the other decisions count")
+        _note(f"{problem}; the other decisions are used")
     if len(opened.problems) > 5:
         _note(f"… and {len(opened.problems) - 5:,} more")
     if others := opened.others():
-        _note(f"{others:,} of the decisions kept are on rows that {file} does not hold")
+        _note(f"{others:,} saved decisions are about rows that are not in {file}")
     return opened
 
 
@@ -120,14 +120,14 @@ def _note(text: str) -> None:
 
 
 def _to_decide(opened: Review, rows: list[RowPlace], selection: Selection) -> list[RowPlace]:
-    """Those of the selected rows that are shown first: all where the user asked for decided ones."""
+    """The selected rows to show: all if the user asked for decided ones, else the undecided ones."""
     if selection.revisits:
         return rows
     return [row for row in rows if opened.decision(row).verdict is None]
 
 
 def _ask(opened: Review, rows: list[RowPlace], selection: Selection, *, has_output: bool) -> None:
-    """Show the rows, and take decisions. Raises NobodyReviews where nobody answers, and Stopped at Ctrl-C."""
+    """Show the rows and read decisions. Raises NobodyReviews without answers, and Stopped at Ctrl-C."""
     from orchestrator.cli.data.reviewing import Reviewer, keys_of_user
     from orchestrator.errors import NobodyReviews, Stopped
     from orchestrator.reports.review import counts_text
@@ -151,7 +151,7 @@ def _ask(opened: Review, rows: list[RowPlace], selection: Selection, *, has_outp
 def _write(
     opened: Review, output: Path | None, accepted_only: bool, force: bool, *, is_asked: bool
 ) -> WrittenReview | None:
-    """Write the result where it was asked for, or is now. At a terminal an unfinished one only after a yes."""
+    """Write the result if requested. At a terminal, an unfinished one needs a yes."""
     from orchestrator.dataset.review import reviewed_file, write_reviewed
 
     counts = opened.counts()
@@ -205,8 +205,8 @@ def _apply(opened: Review, sheet: Path) -> None:
 
 
 def write_sheet(opened: Review, rows: Sequence[RowPlace], sheet: Path, force: bool) -> None:
-    """Write a sheet on which a person decides on these rows, "-" to print it. Raises OutputExists unless `force`,
-    and OutputUnwritable."""
+    """Write a sheet for decisions on these rows, "-" to print it. Raises OutputExists unless `force`, and
+    OutputUnwritable."""
     from orchestrator.dataset.files import BYTE_ORDER_MARK, new_files
     from orchestrator.reports.review import sheet_csv, sheet_markdown
     from orchestrator.reports.text import plural
@@ -219,7 +219,7 @@ def write_sheet(opened: Review, rows: Sequence[RowPlace], sheet: Path, force: bo
         raise click.UsageError("--sheet takes a name that ends with .csv or .md, or - to print it")
     with new_files([sheet], replace=force) as [stream]:
         if sheet.suffix.lower() == ".csv":
-            stream.write(BYTE_ORDER_MARK + sheet_csv(opened, rows).encode())  # by which Excel knows UTF-8
+            stream.write(BYTE_ORDER_MARK + sheet_csv(opened, rows).encode())  # so that Excel reads UTF-8
         else:
             stream.writelines(f"{line}\n".encode() for line in sheet_markdown(opened, rows))
     click.echo(f"Wrote {click.format_filename(sheet)}: {plural(len(rows), 'row')}", err=True)

@@ -1,4 +1,4 @@
-"""The loop of `data review`: show a row, read a key, record what was decided."""
+"""The loop of `data review`: show a row, read a key, record the decision."""
 
 from __future__ import annotations
 
@@ -47,32 +47,32 @@ _ACTIONS: Mapping[str, str] = {
 
 
 class Step(Enum):
-    """What comes after an answer."""
+    """The step after an answer."""
 
     NEXT = auto()
     BACK = auto()
     SHOW = auto()
-    """The same row once more."""
+    """Show the same row again."""
     ASK = auto()
-    """Another answer to the row that is shown."""
+    """Read another answer for the shown row."""
     QUIT = auto()
 
 
 class Keys(Protocol):
-    """Where answers come from."""
+    """The source of answers."""
 
     def are_there(self) -> bool:
-        """Whether there will be any."""
+        """Whether there is any answer to read."""
 
     def read(self) -> str | None:
-        """The next key, or the first word of a line; None where none will come. Raises KeyboardInterrupt."""
+        """The next key, or the first word of a line; None at the end. Raises KeyboardInterrupt."""
 
     def note(self) -> str | None:
-        """A note on the row: a line of text, or what follows the word. None where the user wants none after all."""
+        """A note on the row: a line of text, or the rest of the line. None if the user cancels it."""
 
 
 def keys_of_user() -> Keys:
-    """Single keys of a terminal; lines of anything else."""
+    """Single keys from a terminal, lines from anything else."""
     return _TerminalKeys() if sys.stdin.isatty() else _PipedKeys()
 
 
@@ -101,25 +101,25 @@ class _TerminalKeys:
 
 
 class _PipedKeys:
-    """One answer a line: a key or its word, and behind flag a note."""
+    """One answer per line: a key or its word; after flag, a note."""
 
     def __init__(self) -> None:
         self._lines = _lines_of_input()
-        self._first = next(self._lines, None)  # no more: who pipes may wait for each row before the next line
+        self._first = next(self._lines, None)  # only one: the sender may wait for each row before the next line
         self._rest = ""
 
     def are_there(self) -> bool:
         return self._first is not None
 
     def read(self) -> str | None:
-        """Raises UsageError at a word that is no answer: what follows it might be meant for other rows."""
+        """Raises UsageError for an unknown word: later lines might be meant for other rows."""
         found, self._first = self._first or next(self._lines, None), None
         if found is None:
             return None
         number, line = found
         word, _, self._rest = line.partition(" ")
         if word.lower() not in _ACTIONS:
-            problem = f'line {number} of the input, "{printable(word)}", is none of {", ".join(_NAMES)}'
+            problem = f'line {number} of the input, "{printable(word)}", is not one of {", ".join(_NAMES)}'
             raise click.UsageError(f"{problem}; the decisions before it are kept")
         click.echo(f"> {printable(line)}", err=True)
         return word.lower()
@@ -136,7 +136,7 @@ def _lines_of_input() -> Iterator[tuple[int, str]]:
 
 
 class Reviewer:
-    """Shows rows of a review and records what is decided on them."""
+    """Shows rows of a review and records the decisions."""
 
     def __init__(self, review: Review, rows: Sequence[RowPlace], keys: Keys, console: Console) -> None:
         self._review = review
@@ -144,7 +144,7 @@ class Reviewer:
         self._keys = keys
         self._console = console
         self._system: list[str] | None = None
-        """The instructions of the row shown last."""
+        """The instructions of the last shown row."""
         self._answers: Mapping[str, Callable[[RowPlace], Step]] = {
             "accept": lambda row: self._judge(row, Verdict.ACCEPT),
             "drop": lambda row: self._judge(row, Verdict.DROP),
@@ -158,8 +158,7 @@ class Reviewer:
         }
 
     def walk(self, *, revisits: bool) -> None:
-        """Go through the rows, those with a decision only if `revisits`; `back` reaches every row. Ends behind the
-        last one."""
+        """Go through the rows, decided ones only if `revisits`; `back` reaches every row."""
         index = self._following(-1, revisits)
         while index < len(self._rows):
             step = self._decide(index)
@@ -176,13 +175,13 @@ class Reviewer:
         return next(open_rows, len(self._rows))
 
     def _decide(self, index: int) -> Step:
-        """Show a row, and take answers until one leads away from it, or changes it."""
+        """Show a row, and read answers until one moves on or changes it."""
         row = self._rows[index]
         self._show(row, f"{index + 1:,} of {len(self._rows):,}   {self._review.path}:{row.line}")
         while (answer := self._keys.read()) is not None:
             action = _ACTIONS.get(answer)
             if action is None:
-                click.echo("Press one of the keys in brackets; ? says what they do.", err=True)
+                click.echo("Press one of the keys in brackets; ? explains them.", err=True)
                 continue
             step = self._answers[action](row)
             if step is not Step.ASK:
@@ -251,7 +250,7 @@ class Reviewer:
         return Step.NEXT
 
     def _refused(self, decision: Decision, text: str, problems: list[str], made: Edited | None = None) -> Step:
-        """Keep the text as a draft, with what is wrong with it on top, and say so."""
+        """Keep the text as a draft with its problem on top, and print a message."""
         self._review.decide([replace(decision, draft=commented(problems, without_comments(text)))])
         if made is None:
             click.echo(f"Error: {printable(problems[0])}", err=True)
@@ -264,14 +263,14 @@ class Reviewer:
 def _explained(path: Path, row: RowPlace) -> list[str]:
     return [
         f"{path}, line {row.line}. Save to keep your changes; leave the text as it is to keep the row.",
-        "Arguments are objects here, and tool definitions are left out: both are put right in the row.",
+        "Arguments are shown as objects, and tool definitions are left out; both are restored when you save.",
     ]
 
 
 def edited_text(offered: str) -> str:
-    """The text after the user edited it. Raises click.ClickException where there is no editor, or it failed.
+    """The text after the user edited it. Raises click.ClickException without an editor, or if it failed.
 
-    What an editor saved before it failed is left in a file that the message names.
+    Text that an editor saved before it failed stays in a file named by the message.
     """
     with _file_of(offered) as path:
         try:
@@ -284,7 +283,7 @@ def edited_text(offered: str) -> str:
             problem = error.message
         if path.read_bytes() != offered.encode():
             kept = path.rename(path.with_suffix(".kept.jsonc"))
-            problem = f"{problem} (what it saved is in {kept})"
+            problem = f"{problem} (the saved text is in {kept})"
         raise click.ClickException(problem)
 
 
@@ -302,7 +301,7 @@ def _file_of(text: str) -> Iterator[Path]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C is the editor's while it is open. A handler, unlike ignoring, is not handed down to the editor."""
+    """Leave Ctrl-C to the open editor. A handler, unlike an ignored signal, is not inherited by the editor."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield

@@ -27,7 +27,7 @@ def test_bad_lines_are_named_on_stderr_with_exit_code_1_and_left_out_on_request(
     (project.root / "old.jsonl").write_text(f'{json.dumps(LEGACY)}\n{{"\\u001b[31m": 1}}\n')
     refused = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl")
     assert refused.code == 1
-    assert "old.jsonl:2: its keys are those of no known format" in refused.err
+    assert "old.jsonl:2: its keys match no known format" in refused.err
     assert not (project.root / "new.jsonl").exists()
     done = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--skip-bad", "--json")
     assert done.code == 0
@@ -108,7 +108,7 @@ def test_the_hint_for_refused_names_and_an_option_that_did_nothing_are_said(proj
     (project.root / "old.jsonl").write_text(json.dumps(row) + "\n")
     done = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--drop-column", "nosuch")
     assert "convert again with --rename-functions --force" in done.err
-    assert "Warning: --drop-column nosuch left nothing out" in done.err
+    assert "Warning: --drop-column nosuch removed nothing" in done.err
     again = project.ftorch("data", "convert", "old.jsonl", "-o", "new.jsonl", "--rename-functions", "--force")
     assert again.code == 0, again.err
 

@@ -260,7 +260,7 @@ def test_lines_of_a_pipe_decide_and_the_result_follows(rows: Project) -> None:
 def test_a_word_that_is_no_answer_ends_it_before_it_counts_for_another_row(rows: Project) -> None:
     code, _, err = piped(rows, "a\nacept\nd\n", FILE)
     assert code == 2
-    assert 'line 2 of the input, "acept", is none of accept, edit,' in err
+    assert 'line 2 of the input, "acept", is not one of accept, edit,' in err
     assert decided(rows) == ["accept", None, None, None, None, None]
 
 
@@ -301,7 +301,7 @@ def test_with_nobody_there_it_says_what_to_do(rows: Project) -> None:
         ("sed -i s/hall/shed/ $1", "The edited row is kept", True),
         (":", "Nothing was changed", False),
         ("exit 3", "Editing failed", False),
-        ("sed -i s/hall/shed/ $1; exit 3", "what it saved is in", False),
+        ("sed -i s/hall/shed/ $1; exit 3", "the saved text is in", False),
         ("printf '\\377' > $1", "the editor can't be used", False),
         ("printf '// x\\n{\\n\\n' > $1", "Error: line 2: it ends too early", False),
     ],
