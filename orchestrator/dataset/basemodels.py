@@ -140,7 +140,7 @@ def meant_instead(model: str) -> str | None:
 def doubt_about(model: str) -> str | None:
     """A sentence about a name that is close to a known model's; None for any other."""
     near = meant_instead(model)
-    return f'no model "{model}" is known here; did you mean "{near}"?' if near else None
+    return f'the model "{model}" is unknown; did you mean "{near}"?' if near else None
 
 
 def _digits(name: str) -> str:

@@ -222,7 +222,7 @@ def without_content(finding: Finding) -> Finding:
     """The finding without anything that the file holds: for files that nobody meant to show."""
     reason = finding.reason
     if finding.code not in _PLAIN_REASONS:
-        reason = f"{RULES[finding.code].title}; nothing is shown of a file that holds no training data"
+        reason = f"{RULES[finding.code].title}; its content is not shown, since the file has no training data"
     return replace(finding, reason=reason, pointer="", excerpt="")
 
 

@@ -72,7 +72,7 @@ class _NotANumber(ValueError):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NotANumber(f"{name} is no JSON value")
+    raise _NotANumber(f"{name} is not a JSON value")
 
 
 _LONGEST_SHOWN_NUMBER = 20
@@ -133,6 +133,6 @@ def _problem(error: json.JSONDecodeError) -> str:
     if text[error.pos] == "\0":
         return f"there is a NUL byte at column {error.colno}"
     if error.msg == "Extra data":
-        return f"something follows the value at column {error.colno}"
+        return f"extra text follows the value at column {error.colno}"
     said = error.msg.removesuffix(" at")  # as in "Unterminated string starting at"
     return f"{said[0].lower()}{said[1:]} at column {error.colno}"

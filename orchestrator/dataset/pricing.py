@@ -134,20 +134,20 @@ def _training_note(endpoint_type: str, model: str, method: Method, tokens: int |
     if method == "reinforcement":
         rate = price.training_per_hour if price else None
         by_the_hour = f"{rate:.2f} USD, {_read_at(price)}" if price and rate is not None else "at an unknown price"
-        return f"reinforcement is charged by the hour ({by_the_hour}), and how long it takes is not known before"
+        return f"reinforcement is charged by the hour ({by_the_hour}), and its duration is unknown before training"
     if price is None or price.training is None:
         unknown = f"the price of training {base_model(model)} on {endpoint_type} is unknown"
-        return f"{unknown}; name a table of your own as `prices` of the endpoint"
+        return f"{unknown}; to use your own table, set `prices` of the endpoint"
     if tokens is None:
         return "the tokens are not counted, so the cost is unknown"
     twice = ", the prompt counted with each of its two answers" if method == "dpo" else ""
-    return f"{price.training:.2f} USD for 1M tokens{twice}, {_read_at(price)}"
+    return f"{price.training:.2f} USD per 1M tokens{twice}, {_read_at(price)}"
 
 
 def _hosting_note(price: Price | None) -> str:
     if price is None or not price.hosting_per_hour:
         return ""
-    return f"; a standard deployment costs {price.hosting_per_hour:.2f} USD an hour, used or not"
+    return f"; a standard deployment costs {price.hosting_per_hour:.2f} USD per hour, used or not"
 
 
 def _read_at(price: Price) -> str:
@@ -260,7 +260,7 @@ class _Row:
     def price(self) -> Price:
         for key in self.values:
             if key not in (*_WORDS, *_AMOUNTS):
-                raise self._error(f'has the key "{key}", which is none of {", ".join((*_WORDS, *_AMOUNTS))}')
+                raise self._error(f'has the key "{key}", which is not one of {", ".join((*_WORDS, *_AMOUNTS))}')
         if not any(key in self.values for key in _AMOUNTS):
             raise self._error("has no price")
         tuned, tuned_batch, base, base_batch = (self._rates(prefix) for prefix in _RATES)

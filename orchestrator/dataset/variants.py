@@ -128,7 +128,7 @@ def _defined_otherwise(name: str, text: str, training: Definitions, other: Defin
         f"the function {name} is defined differently at {place}: {training.name} line {trained_line}, "
         f"{other.name} line {other.functions[name][text]}"
     )
-    return Disagreement(reason, "Give both files the same definition; a model is used best with those it learned")
+    return Disagreement(reason, "Use the same definition in both files; a model works best with those it learned")
 
 
 def first_difference(one: Any, other: Any) -> str:

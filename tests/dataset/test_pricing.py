@@ -22,7 +22,7 @@ def test_the_cost_is_tokens_times_epochs_times_price() -> None:
     estimate = training_cost("openai", "gpt-4.1-mini-2025-04-14", 200_000, 3, 150)
     assert estimate.usd == pytest.approx(3.0)
     assert (estimate.epochs, estimate.epochs_assumed) == (3, False)
-    assert "5.00 USD for 1M tokens, seen 2026-08 at https://" in estimate.note
+    assert "5.00 USD per 1M tokens, seen 2026-08 at https://" in estimate.note
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_fine_tuned_model_is_priced_as_its_base(model: str) -> None:
 def test_an_unknown_price_is_unknown_and_never_zero(endpoint_type: str, model: str) -> None:
     estimate = training_cost(endpoint_type, model, 1000, 1, 10)
     assert estimate.usd is None
-    assert "unknown; name a table of your own" in estimate.note
+    assert "unknown; to use your own table" in estimate.note
     assert trained_tokens_cost(endpoint_type, model, 1000) is None
 
 
@@ -64,7 +64,7 @@ def test_uncounted_tokens_leave_the_cost_unknown() -> None:
 def test_each_tier_of_azure_has_its_own_price_and_says_what_hosting_adds(tier: str | None) -> None:
     estimate = training_cost("azure", "gpt-4.1-nano", 1_000_000, 2, 100, tier=tier)
     assert estimate.usd == {None: 3.30, "Standard": 3.30, "globalStandard": 3.00, "developerTier": 1.50}[tier]
-    assert ("1.70 USD an hour, used or not" in estimate.note) is (tier != "developerTier")
+    assert ("1.70 USD per hour, used or not" in estimate.note) is (tier != "developerTier")
 
 
 def test_preferences_are_charged_by_the_token_and_say_how_they_are_counted() -> None:

@@ -317,7 +317,7 @@ def test_an_edit_that_breaks_the_schema_has_the_finding_of_the_check() -> None:
     [
         ('{\n "messages": [\n}', "line 3: "),
         ('// a comment\n{\n "messages": [\n}', "line 4: "),
-        ("[1]", "no JSON object"),
+        ("[1]", "not a JSON object"),
         ('{"messages": [], "messages": []}', '"messages" twice'),
     ],
 )
@@ -552,7 +552,7 @@ def test_rows_that_the_file_no_longer_holds_are_told_and_the_others_count(tmp_pa
     ("old", "new", "problem"),
     [
         ("decision", "verdict", "line 1: there is no column decision"),
-        ("drop", "dorp", 'line 3: the decision "dorp" is none of accept, drop and flag'),
+        ("drop", "dorp", 'line 3: the decision "dorp" is not accept, drop or flag'),
         ("drop", "edit", "line 3: a sheet can't edit"),
         ("drop,", "drop,no, not this", "line 3: it has more cells than line 1"),
         ("To floor 1", '"To floor 1', "line 3: "),

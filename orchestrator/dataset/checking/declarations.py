@@ -38,7 +38,7 @@ _UNREADABLE = ""
 _FLAT = (
     'this definition is flat, as the Responses API takes it; put name, description and parameters under "function"'
 )
-_NO_ARGUMENTS = f'Write "{{}}" where the function takes no arguments{OR_CONVERT}'
+_NO_ARGUMENTS = f'Write "{{}}" if the function takes no arguments{OR_CONVERT}'
 _NOTHING: Declared = MappingProxyType({})
 
 
@@ -336,7 +336,7 @@ def _parsed_arguments(arguments: Any, where: Pointer, notes: Notes) -> dict[str,
             return value
         _note_no_object(value, where, notes)
     except NotJson as error:
-        advice = 'Correct it; where the function takes no arguments, write "{}".'
+        advice = 'Correct it; if the function takes no arguments, write "{}".'
         notes.add("FT315", where, problem=error.problem, advice=advice if arguments.strip() else _NO_ARGUMENTS)
     except RepeatedKey as error:
         note_repeated_key(error, notes, where)

@@ -75,9 +75,9 @@ def _problem_inside(url: str) -> str | None:
         return "a data URI must be of type image/jpeg, png or webp and in base64: data:image/png;base64,…"
     size = (len(url) - start.end()) * 3 // 4
     if size == 0:
-        return "the data URI is empty behind base64,"
+        return "the data URI is empty after base64,"
     if _BASE64.fullmatch(url, start.end()) is None:
-        return "the data URI holds characters that are not base64"
+        return "the data URI contains characters that are not base64"
     if size > LARGEST_IMAGE_BYTES:
         return f"the image has about {size:,} bytes, but may have {LARGEST_IMAGE_BYTES:,}"
     return None
@@ -93,13 +93,13 @@ def _problem_at(url: str) -> str | None:
     except ValueError:
         return "the address of an image is malformed"
     if not host:
-        return "the address of an image names no host"
+        return "the address of an image has no host"
     if re.search(r"\s", host):
-        return f"the address of an image names the host {shown(host)}, and a host's name holds no blanks"
+        return f"the address of an image has the host {shown(host)}, which contains blanks"
     if re.search(r"\s", url):
         return "the address of an image must not hold blanks; write them as %20"
     if _is_private(host):
-        return f"a service can't fetch an image from {shown(host)}, which is reachable from your network only"
+        return f"a service can't fetch an image from {shown(host)}, which is reachable only from your network"
     if other := _OTHER_FORMATS.search(parts.path):
         return f"an image must be JPEG, PNG or WEBP; the address ends with {other.group().lower()}"
     return None

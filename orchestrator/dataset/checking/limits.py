@@ -44,7 +44,7 @@ _LARGE = ("openai", "azure")
 _REFUSED: Mapping[str, str] = {
     "FT333": "definitions whose schema is incomplete",
     "FT334": 'definitions with "strict": true whose schema is not strict',
-    "FT335": "definitions with too long a description",
+    "FT335": "definitions with a description that is too long",
 }
 
 
@@ -71,7 +71,7 @@ def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
     images = report.survey.answers.with_images
     if endpoint == "openai" and report.method == "dpo" and images.count:
         notes.at(images.first[0])
-        problem = f"preference data with images, of which {images.count:,} example(s) hold some: {images}"
+        problem = f"preference data with images, found in {images.count:,} example(s): {images}"
         notes.add("FT703", endpoint=endpoint, problem=problem, advice="Leave the images out, or train supervised.")
 
 
@@ -80,7 +80,7 @@ def _note_untrained(model: str | None, endpoint: str, report: CheckReport, notes
     images = report.survey.answers.with_images
     if endpoint == "local" and images.count:
         notes.at(images.first[0])
-        other = f"on images, which {images.count:,} example(s) hold: {images}"
+        other = f"on images, found in {images.count:,} example(s): {images}"
         notes.add("FT704", endpoint=endpoint, what="on text only", other=other, advice="Leave the images out")
     subjects: list[Subject] = [report.method]
     if images.count and report.method != "dpo":

@@ -111,7 +111,7 @@ _known: Remembered[bytes, Parameters | InvalidSchema] = Remembered(_REMEMBERED_S
 def _read(schema: dict[str, Any], text: bytes) -> Parameters | InvalidSchema:
     if b"$" in text and is_too_much(schema):
         return InvalidSchema(
-            "its references multiply so that checking a call may never end; write it out, or flatter"
+            "its references multiply, so checking a call may never end; inline them, or reduce the nesting"
         )
     try:
         # Compiling takes several times as long, and most functions are never called on most lines. It alone sees
@@ -147,7 +147,7 @@ def _invalid(error: Exception) -> InvalidSchema:
     path = tuple(getattr(error, "instance_path", ()))
     if path and path[-1] == "type":
         found = shown(getattr(error, "instance", None))
-        problem = f"{found} is no type; the types are {', '.join(_TYPE_NAMES)}"
+        problem = f"{found} is not a type; the types are {', '.join(_TYPE_NAMES)}"
     return InvalidSchema(f"{problem} (at {'.'.join(map(str, path))})" if path else problem, path)
 
 
@@ -218,4 +218,4 @@ def _listed(values: Sequence[Any]) -> str:
 def _each(values: Sequence[Any], most: int = 10) -> Iterator[str]:
     yield from map(shown, values[:most])
     if len(values) > most:
-        yield f"… ({len(values)} in all)"
+        yield f"… ({len(values)} in total)"

@@ -159,7 +159,7 @@ def system_text(value: Any, key: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise NotConvertible(
-            f"{shown(key, 40)} is {named_type(value)}, and not text",
+            f"{shown(key, 40)} is {named_type(value)}, not text",
             f"Write text there, or leave it out with --drop-column {key}.",
         )
     return value
@@ -253,7 +253,7 @@ def _undecided(column: str, held: str) -> NotConvertible:
         f"or leave it out with --drop-column {name}.",
     )
     advice = ", ".join(ways)
-    return NotConvertible(f"the column {shown(column, 40)} holds {held}, and nothing says what it is for", advice)
+    return NotConvertible(f"the column {shown(column, 40)} holds {held}, and its purpose is unclear", advice)
 
 
 def _meaning(column: str, value: Any) -> str | None:

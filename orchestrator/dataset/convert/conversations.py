@@ -124,7 +124,7 @@ def _message(turn: Any, changes: Changes) -> tuple[Message, bool]:
     role = _ROLES.get(speaker) if isinstance(speaker, str) else None
     if role is None:
         known = ", ".join(_ROLES)
-        raise NotConvertible(f"a turn is from {shown(speaker)}, and not from one of {known}", 'Correct its "from".')
+        raise NotConvertible(f"a turn is from {shown(speaker)}, not from one of {known}", 'Correct its "from".')
     kept = {key: turn[key] for key in _MESSAGE_KEYS if turn.get(key) is not None}
     for key in sorted(turn.keys() - _TURN_KEYS - kept.keys(), key=str):
         if key in IMAGE_KEYS or key in ("reasoning_content", "thinking"):
@@ -158,7 +158,7 @@ def with_weight(message: Any, changes: Changes) -> Any:
 def _weight(value: Any, key: str, changes: Changes) -> int:
     """The weight of an answer that another trainer's key says is trained on, or is not."""
     if value not in (0, 1):
-        advice = "Write 0 or 1: services know no weight between."
+        advice = "Write 0 or 1: services accept no other weight."
         raise NotConvertible(f"a turn has the {key} {shown(value)}", advice)
     changes.note(f"{key} of turns written as weight")
     return int(value)
@@ -205,7 +205,7 @@ def example_of_chatml(row: Mapping[str, Any], changes: Changes) -> dict[str, Any
     turns = _CHATML_TURN.findall(text) if isinstance(text, str) else []
     if not turns or _CHATML_TURN.sub("", text).replace("<|endoftext|>", "").strip():
         raise NotConvertible(
-            "its text is no ChatML as a whole", "Write each turn between <|im_start|> and <|im_end|>."
+            "its text is not entirely ChatML", "Write each turn between <|im_start|> and <|im_end|>."
         )
     changes.note("ChatML text written as messages")
     roles = {"human": "user", "gpt": "assistant"}

@@ -235,9 +235,9 @@ class _Converting:
         columns = self.options.columns
         for name in columns.drop:
             if name not in self.changes.dropped:
-                yield f"--drop-column {name} left nothing out: no example has such a key to spare"
+                yield f"--drop-column {name} removed nothing: no example has an unused key of that name"
         if columns.answer_call is not None and ANSWERS_ADDED not in [change.what for change in tally]:
-            yield "--answer-call answered nothing: every example holds an answer"
+            yield "--answer-call added nothing: every example has an answer"
 
 
 def _said_of(name: object, lines: list[int], problem: str, advice: str) -> str:

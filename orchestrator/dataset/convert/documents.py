@@ -160,7 +160,7 @@ class _Window:
         else:
             place = self.line + self._text.count("\n", self._at, error.pos)
             problem = f"it is not valid JSON at line {place}: {error.msg[0].lower()}{error.msg[1:]}"
-        return NotConvertible(f"{problem}; what follows was not read", "Correct it there.")
+        return NotConvertible(f"{problem}; the rest was not read", "Correct it there.")
 
     def _pass(self, characters: int) -> None:
         self.line += self._text.count("\n", self._at, self._at + characters)

@@ -90,7 +90,7 @@ def _container(head: bytes, path: Path) -> Container:
     if text.startswith(b"{"):
         return "JSON" if _goes_over_lines(text) else "JSONL"
     if b"\0" in text:
-        raise DataFileUnreadable(path=path, problem="it holds NUL bytes, so it is no text")
+        raise DataFileUnreadable(path=path, problem="it contains NUL bytes, so it is not text")
     return "CSV"
 
 

@@ -115,21 +115,19 @@ def _with_images(messages: list[Any], keys: Mapping[str, Any], changes: Changes)
     addresses = keys[key] if isinstance(keys[key], list) else [keys[key]]
     marks = sum(_marks(message) for message in messages)
     if key not in ("images", "image") or len(found) > 1:
-        problem = f"{' and '.join(map(shown, found))}: services train on images alone, under one key"
+        problem = f"{' and '.join(map(shown, found))}: services train only on images, under one key"
         options = " ".join(f"--drop-column {each}" for each in found)
         raise NotConvertible(problem, f"Leave them out with {options}.")
     or_drop = f", or leave them out with --drop-column {key}."
     local = next((each for each in addresses if not _is_address(each)), None)
     if local is not None:
         is_path = isinstance(local, str) and "://" not in local
-        kind = (
-            "a path on this machine, which no service can fetch" if is_path else "which is no address of an image"
-        )
+        kind = "a path on this machine, which no service can fetch" if is_path else "which is not an image address"
         problem = f"the key {shown(key)} holds {shown(local)}, {kind}"
         advice = "Write an http(s) address there, or the image as data:image/png;base64,…"
         raise NotConvertible(problem, advice + or_drop)
     if marks != len(addresses):
-        problem = f"the key {shown(key)} holds {len(addresses)} image(s), and {marks} <image> mark(s) show where"
+        problem = f"the key {shown(key)} holds {len(addresses)} image(s), but there are {marks} <image> mark(s)"
         raise NotConvertible(problem, f"Put <image> into the user messages where each belongs{or_drop}")
     changes.note(f"{key} put where <image> marks their places")
     remaining = iter(addresses)
@@ -169,5 +167,5 @@ def _undecided(key: str, value: Any) -> NotConvertible:
     )
     held = "text" if isinstance(value, str) else named_type(value)
     return NotConvertible(
-        f"the key {shown(key)} holds {held} beside the messages, and nothing says what it is for", advice
+        f"the key {shown(key)} holds {held} beside the messages, and its purpose is unclear", advice
     )

@@ -37,7 +37,7 @@ def example_of_preference(row: Mapping[str, Any], names: ColumnNames, changes: C
     keys = preference_keys(row)
     if keys is None:
         advice = 'Write both as text or messages, as in {"prompt": …, "chosen": …, "rejected": …}.'
-        raise NotConvertible("it has no preferred and other answer", advice)
+        raise NotConvertible("it lacks the preferred or the other answer", advice)
     chosen, rejected = (_answers(row[key], key, changes) for key in keys)
     asked = next((key for key in _ASKED if row.get(key) and key not in (*keys, *names.drop)), None)
     told = asked == "messages" and row["messages"] == row[keys[0]]  # UltraFeedback says the chosen one twice
@@ -102,7 +102,7 @@ def _behind(answer: list[Any], prompt: list[Any]) -> list[Any]:
     if answer[: len(prompt)] == prompt:
         return answer[len(prompt) :]
     if any(message.get("role") in ("user", "system") for message in answer):
-        raise NotConvertible("an answer repeats another conversation than the prompt", "Keep one of them.")
+        raise NotConvertible("an answer repeats a conversation other than the prompt", "Keep one of them.")
     return answer
 
 

@@ -64,7 +64,7 @@ def shape_of(row: Mapping[str, Any], names: ColumnNames) -> Shape:
         return "columns"
     keys = ", ".join(shown(key, 24) for key in list(row)[:8]) or "none"
     advice = 'Write "messages", or name the columns with --prompt-column and --call-column.'
-    raise NotConvertible(f"its keys are those of no known format: {keys}", advice)
+    raise NotConvertible(f"its keys match no known format: {keys}", advice)
 
 
 def _told_by_its_key(row: Mapping[str, Any]) -> Shape | None:
@@ -103,7 +103,7 @@ def modern_example(
         row = example_of_envelope(row, changes)
         shape = shape_of(row, names)
         if shape == "envelope":
-            raise NotConvertible("an object stands around an object around it", "Write its inner object.")
+            raise NotConvertible("it is nested in two objects", "Write its inner object.")
     if shape == "dpo":
         return _modern_preference(row, renumber, changes)
     if shape == "preference":

@@ -101,7 +101,7 @@ def parquet_rows(stream: BinaryIO, path: object, names: ColumnNames) -> Iterator
                 number += 1
                 yield Row(number, _without_fillers(value))
     except ArrowException as error:
-        problem = f"it is not a sound Parquet file ({str(error).splitlines()[0]})"
+        problem = f"it is not a valid Parquet file ({str(error).splitlines()[0]})"
         raise DataFileUnreadable(path=path, problem=problem) from None
 
 
@@ -257,7 +257,9 @@ def _asked(row: Mapping[str, Any], prompt: Any, found: ColumnNames, changes: Cha
     if context is not None:
         last = messages[-1]
         if not isinstance(context, str) or not isinstance(last.get("content"), str):
-            problem = f"the column {shown(found.context, 40)} can't be put under the prompt: one of them is no text"
+            problem = (
+                f"the column {shown(found.context, 40)} can't be put under the prompt: one of them is not text"
+            )
             raise NotConvertible(
                 problem, f"Write text in both, or leave it out with --drop-column {found.context}."
             )
@@ -283,7 +285,7 @@ def _history(value: Any, changes: Changes) -> list[Any]:
 
 
 def _no_history() -> list[Any]:
-    problem = 'the column "history" holds neither pairs of request and answer nor messages'
+    problem = 'the column "history" has neither pairs of request and answer nor messages'
     raise NotConvertible(problem, 'Write [["request", "answer"], …], or leave it out with --drop-column history.')
 
 
@@ -308,7 +310,7 @@ def _replies(answer: Any, calls: list[Any], found: ColumnNames, changes: Changes
     if not calls:
         return messages_of(answer, "assistant", found.answer or "answer", changes)
     if answer is not None and not isinstance(answer, str):
-        raise NotConvertible("there are a call and an answer that is no text", "Keep one of them.")
+        raise NotConvertible("there are both a call and an answer that is not text", "Keep one of them.")
     return [{"role": "assistant", "content": answer, "tool_calls": calls}]
 
 

@@ -335,7 +335,7 @@ def _told_apart(one: str, other: str, usual: Instructions, rarer: Instructions) 
     if at < _SHOWN // 2 or _is_hashed(one) or _is_hashed(other):
         return _described(usual), _described(rarer)
     if one.split() == other.split():
-        word = f"the same but for white space at character {at + 1}"
+        word = f"the same except for white space at character {at + 1}"
         return _described(usual), word
     start = at - _BEFORE_DIFFERENCE
     return f"…{shown(one[start:], _SHOWN)}", f"…{shown(other[start:], _SHOWN)}"

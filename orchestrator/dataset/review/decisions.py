@@ -141,11 +141,11 @@ def _read(line: bytes) -> Decision:
         raise ValueError(error.problem) from None
     sha256 = _text(found.get("sha256")) if isinstance(found, dict) else ""
     if not sha256:
-        raise ValueError("it holds no decision")
+        raise ValueError("it has no decision")
     row = found.get("row")
     verdict = _verdict(found.get("decision"))
     if not _is_example(row, is_needed=verdict is Verdict.EDIT):
-        raise ValueError('its "row" is no example')
+        raise ValueError('its "row" is not an example')
     line_number = found.get("line")
     return Decision(
         sha256=sha256,
@@ -167,7 +167,7 @@ def _verdict(word: Any) -> Verdict | None:
     try:
         return Verdict(word)
     except ValueError:
-        raise ValueError(f'its "decision" is none of {", ".join(Verdict)} and {_NONE}') from None
+        raise ValueError(f'its "decision" is not one of {", ".join(Verdict)} and {_NONE}') from None
 
 
 def _text(value: Any) -> str:

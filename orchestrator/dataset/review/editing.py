@@ -111,11 +111,11 @@ def _parsed(text: str) -> dict[str, Any]:
         place = above + 1 + document.count("\n", 0, error.position or 0)
         raise NotAnExample(f"line {place}: {error.problem}") from None
     except RepeatedKey as error:
-        raise NotAnExample(f'an object gives the key "{error.key}" twice') from None
+        raise NotAnExample(f'an object has the key "{error.key}" twice') from None
     except UnicodeError:
-        raise NotAnExample("it holds half of a surrogate pair") from None
+        raise NotAnExample("it contains half of a surrogate pair") from None
     if not isinstance(value, dict):
-        raise NotAnExample("it is no JSON object")
+        raise NotAnExample("it is not a JSON object")
     return value
 
 

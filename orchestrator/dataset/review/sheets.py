@@ -67,11 +67,11 @@ def read_sheet(path: Path) -> list[SheetLine]:
                 f"{path}, line {place}: it has more cells than line 1; put quotes around a text with commas"
             )
         elif word not in _WORDS:
-            problems.append(f'{path}, line {place}: the decision "{word}" is none of accept, drop and flag')
+            problems.append(f'{path}, line {place}: the decision "{word}" is not accept, drop or flag')
         elif not (verdict := _WORDS[word]):
             continue
         elif not (sha256 := given.get("sha256", "").strip().lower()):
-            problems.append(f"{path}, line {place}: there is a decision and no sha256, which says on which row")
+            problems.append(f"{path}, line {place}: the decision has no sha256 to identify its row")
         else:
             note = _unquoted(given.get("note", "").strip())
             found.append(SheetLine(place, given.get("line", "?").strip() or "?", sha256, verdict, note))
@@ -96,7 +96,7 @@ def apply_sheet(review: Review, path: Path) -> tuple[int, list[SheetLine]]:
         known = review.decision(row)
         if each.verdict is Verdict.EDIT and known.row is None:
             problems.append(
-                f"{path}, line {each.place}: a sheet can't edit; write flag, and what to change as the note"
+                f"{path}, line {each.place}: a sheet can't edit rows; write flag, and the change as the note"
             )
         taken.append(known.judged(Verdict.ACCEPT if each.verdict is Verdict.EDIT else each.verdict, each.note))
     if problems:

@@ -1,8 +1,7 @@
 """Every kind of finding in one table: its code, what it says, and how to fix it.
 
 FT1 is the file and its lines, FT2 messages, FT3 tools and calls, FT4 the methods other than supervised, FT5 size,
-FT6 what only the file as a whole shows, FT7 what one endpoint refuses, FT8 what shows between
-files. A code is never reused.
+FT6 the file as a whole, FT7 refusals of one endpoint, FT8 several files compared. A code is never reused.
 """
 
 from __future__ import annotations

@@ -23,17 +23,17 @@ FILE: tuple[Rule, ...] = (
         "FT100",
         "unreadable file",
         "the file can't be read: {problem}",
-        "Give a regular file that you may read; of a directory, the files in it.",
+        "Name a regular file that you may read; for a directory, name the files in it.",
     ),
     error(
         "FT101",
         "empty file",
-        "the file holds no example",
+        "the file has no example",
         "Write one JSON object on each line.",
         wrong="\n",
         right=_GOOD,
     ),
-    error("FT102", "not UTF-8", "{problem}", "Save the file as UTF-8 text."),
+    error("FT102", "not UTF-8", "{problem}, so the line can't be read", "Save the file as UTF-8 text."),
     error("FT103", "not JSON", "this is not valid JSON: {problem}", "{advice}", wrong=f"{_GOOD},", right=_GOOD),
     error(
         "FT104",
@@ -54,7 +54,7 @@ FILE: tuple[Rule, ...] = (
     error(
         "FT106",
         "too few examples",
-        "Training file has {count} example(s), but must have at least {least} examples",
+        "the training file has {count} example(s), but must have at least {least}",
         "Add examples; 100 or more are advised.",
         wrong=_GOOD,
         right="\n".join(asked(f"Climb to {metres} m.") for metres in range(10, 60, 5)),
@@ -78,7 +78,7 @@ FILE: tuple[Rule, ...] = (
         "FT110",
         "NUL character",
         "the text holds a NUL character, which services refuse",
-        "Take the character U+0000 out.",
+        "Remove the character U+0000.",
         wrong=asked("Climb\0."),
         right=asked("Climb."),
     ),
@@ -91,16 +91,16 @@ FILE: tuple[Rule, ...] = (
     error(
         "FT112",
         "key given twice",
-        "the key {key} stands twice in the same object, and all but one of its values will be lost",
-        "Keep the one that is meant.",
+        "the key {key} appears twice in one object, so only one of its values is used",
+        "Keep the right one.",
         wrong=_GOOD.replace('"content"', '"content": "Land.", "content"', 1),
         right=_GOOD,
     ),
     error(
         "FT113",
         "mixed formats",
-        "the file mixes {found}; an endpoint takes one format in a file",
-        "Split the file, one format in each part.",
+        "the file mixes {found}; an endpoint accepts one format per file",
+        "Split it into one file per format.",
         wrong=f"{_GOOD}\n{preference()}",
         right=f"{_GOOD}\n{_GOOD}",
     ),
@@ -144,7 +144,7 @@ ENDPOINTS: tuple[Rule, ...] = (
     warning(
         "FT704",
         "model not trained with this",
-        "{endpoint} trains {what}, and not {other}",
+        "{endpoint} trains {what}, not {other}",
         "{advice}, or choose another endpoint.",
     ),
 )
@@ -152,15 +152,15 @@ ENDPOINTS: tuple[Rule, ...] = (
 BETWEEN_FILES: tuple[Rule, ...] = (
     error(
         "FT801",
-        "other tool definitions than in training",
-        "{problem}",
-        "Give both files the same definitions; ftorch data shorten brings them to the same level.",
+        "tool definitions differ from training",
+        "the definitions must match those of training: {problem}",
+        "Use the same definitions in both files; ftorch data shorten shortens both alike.",
     ),
     error(
         "FT802",
         "mostly leaked",
-        "{count} of {of} example(s) are in {other} too, or nearly: {where}",
+        "{count} of {of} example(s) also appear in {other}, exactly or nearly: {where}",
         "Measure with other examples: ftorch data split takes some out of the training file. To measure with these "
-        "all the same, give --allow-leak.",
+        "anyway, give --allow-leak.",
     ),
 )

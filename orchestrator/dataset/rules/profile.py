@@ -1,4 +1,4 @@
-"""FT6: what only the file as a whole shows, and what appears in two files."""
+"""FT6: the file as a whole, and examples that appear in two files."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ SURVEY: tuple[Rule, ...] = (
         "FT601",
         "few examples",
         "the file has {count} usable example(s); {advised} or more are advised for training",
-        "Add examples, above all of requests that the model gets wrong today.",
+        "Add examples, especially of requests that the model gets wrong.",
     ),
     warning(
         "FT602",
         "repeated examples",
-        "{count} line(s) repeat an earlier example, answer and all: {where}",
+        "{count} line(s) repeat an earlier example, including its answer: {where}",
         "Keep one line of each, unless they should count more than others in training.",
         wrong=_lines(asked("Is it windy?"), asked("Is it windy?")),
         right=_lines(asked("Is it windy?"), asked("Is it raining?")),
@@ -72,7 +72,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT603",
         "near-duplicate prompts",
         "{count} line(s) nearly repeat an earlier prompt (four fifths of the words or more) and {same}: {where}",
-        "Keep one of each, or word them more differently: a model learns little from the others.",
+        "Keep one of each, or vary the wording: a model learns little from near-duplicates.",
         wrong=_lines(_say("Climb up to 50 metres now", CALL), _say("climb up, now, to 50 metres!", CALL)),
         right=_lines(_say("Climb up to 50 metres now", CALL), _say("Half a hundred metres up, go", CALL)),
     ),
@@ -88,7 +88,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT605",
         "several texts for one prompt",
         "{count} prompt(s) {differ}: {where}",
-        "Keep one answer of each where only one is right; several are well where any will do.",
+        "If only one answer is right, keep that one; several are fine if any will do.",
         wrong=_lines(_told("Is it windy?", "Yes."), _told("Is it windy?", "No.")),
         right=_lines(_told("Is it windy?", "Yes."), _told("Is it raining?", "No.")),
     ),
@@ -96,13 +96,13 @@ SURVEY: tuple[Rule, ...] = (
         "FT606",
         "leaked examples",
         "{count} of {of} example(s) also appear in {other}: {where}",
-        "Take them out of one of the files: measured on what it was trained on, a model looks better than it is.",
+        "Remove them from one of the files: on its training data a model looks better than it is.",
     ),
     warning(
         "FT607",
         "nearly leaked examples",
         "{count} of {of} example(s) nearly repeat a prompt of {other}, {same}: {where}",
-        "Take them out of one of the files; ftorch data split keeps such prompts together.",
+        "Remove them from one of the files; ftorch data split keeps such prompts together.",
     ),
     warning(
         "FT611",
@@ -126,7 +126,7 @@ SURVEY: tuple[Rule, ...] = (
     warning(
         "FT613",
         "enum values never shown",
-        "no call shows some values of {count} parameter(s): {where}",
+        "some values of {count} parameter(s) appear in no call: {where}",
         "Add an example for each value; ftorch data stats shows how often each argument is given.",
         wrong=_lines(*(_say(text, _ON, tools=_MODES) for text in ("Light on", "Let there be light"))),
         right=_lines(_say("Light on", _ON, tools=_MODES), _say("Light off", _OFF, tools=_MODES)),
@@ -135,7 +135,7 @@ SURVEY: tuple[Rule, ...] = (
         "FT614",
         "ways to call never shown",
         "{count} combination(s) of optional parameters are never shown: {where}",
-        "Add an example for each that is of use: what a model never saw left out, it will always give.",
+        "Add an example for each useful one: a model always gives a parameter that it never saw left out.",
         wrong=_lines(*(_say(text, _ON, tools=_OPTIONAL) for text in ("Light on", "Let there be light"))),
         right=_lines(_say("Light on", _ON, tools=_OPTIONAL), _say("Switch it", _ANY, tools=_OPTIONAL)),
     ),
@@ -157,9 +157,9 @@ SURVEY: tuple[Rule, ...] = (
     ),
     warning(
         "FT617",
-        "tools alike",
-        "{count} function(s) are told apart by nothing but their names: {where}",
-        "Say in each description when to call it and not the other, or keep one of them.",
+        "similar tools",
+        "{count} function(s) differ only in their names: {where}",
+        "Say in each description when to call this function and not the other, or keep one of them.",
         wrong=called(CALL, tools=[TOOL, tool(name="rise")]),
         right=called(CALL, tools=[TOOL, tool(name="rise", description="Climb to an altitude, then hover.")]),
     ),
@@ -203,26 +203,26 @@ SURVEY: tuple[Rule, ...] = (
     ),
     warning(
         "FT626",
-        "template words",
-        "{count} request(s) are in words from a template, as their name says: {where}",
-        "Have them written by a teacher (ftorch data generate --model NAME) or by people, then take the name out: "
-        "a model learns little from words that are all alike.",
+        "template requests",
+        "{count} request(s) come from a template, as their name says: {where}",
+        "Have them written by a teacher (ftorch data generate --model NAME) or by people, then remove the name: "
+        "a model learns little from requests that are all alike.",
         wrong=said({**USER, "name": "template"}, ANSWER),
         right=said(USER, ANSWER),
     ),
     warning(
         "FT631",
         "secret",
-        "what looks like {kind} ({start}…) is in the text: {where}",
-        "Revoke it, and put something invented in its place: a trained model can give it away.",
+        "the text contains what looks like {kind} ({start}…): {where}",
+        "Revoke it, and replace it with an invented one: a trained model can reveal it.",
         wrong=asked("My key is AKIAIOSFODNN7EXAMPLE"),
         right=asked("My key is in the safe"),
     ),
     warning(
         "FT632",
         "e-mail address",
-        "e-mail addresses ({start}) are in the text: {where}",
-        "Where they are real people's, put invented ones in their place, such as ann@example.com.",
+        "the text contains e-mail addresses ({start}): {where}",
+        "Replace addresses of real people with invented ones, such as ann@example.com.",
         wrong=asked("Write to ann@flyers.io"),
         right=asked("Write to ann@example.com"),
     ),

@@ -1,4 +1,4 @@
-"""What a kind of finding is."""
+"""A kind of finding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning"]
 
 CONVERT_COMMAND = "ftorch data convert IN -o OUT"
-"""What a fix names where `convert` makes the change; reports put in the names of the file that was checked."""
+"""The command in a fix that `convert` can make; reports insert the names of the checked file."""
 
 OR_CONVERT = f", or let ftorch do it: {CONVERT_COMMAND}"
 
@@ -25,18 +25,18 @@ class Rule:
     reason: str
     fix: str
     wrong: str = ""
-    """JSONL text, one or several lines, in which this kind is found; "" where no small text can show it."""
+    """JSONL text, one or several lines, in which this kind is found; "" if no small text can show it."""
     right: str = ""
-    """Nearly the same text, in which it is not."""
+    """Nearly the same text without the finding."""
 
 
 def error(code: str, title: str, reason: str, fix: str, *, wrong: str = "", right: str = "") -> Rule:
-    """A kind for which an endpoint refuses the file, or for which its figures would mean nothing."""
+    """A kind for which an endpoint refuses the file, or which makes its results meaningless."""
     return Rule(code, "error", title, reason, fix, wrong, right)
 
 
 def warning(code: str, title: str, reason: str, fix: str, *, wrong: str = "", right: str = "") -> Rule:
-    """A kind that an endpoint takes, but that makes a worse model, or a surprise."""
+    """A kind that an endpoint accepts, but that makes a worse model or a surprise."""
     return Rule(code, "warning", title, reason, fix, wrong, right)
 
 

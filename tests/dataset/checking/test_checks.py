@@ -36,7 +36,7 @@ from orchestrator.errors import DataFileNotFound, DataFileUnreadable
 def test_training_needs_ten_examples_and_other_files_do_not(tmp_path: Path) -> None:
     report = check_rows(tmp_path, *[EXAMPLE] * 9, purpose="training")
     assert [finding.message for finding in report.errors] == [
-        "Training file has 9 example(s), but must have at least 10 examples"
+        "the training file has 9 example(s), but must have at least 10"
     ]
     assert check_rows(tmp_path, *[EXAMPLE] * 10, purpose="training").ok
     assert check_rows(tmp_path, EXAMPLE, purpose="validation").ok

@@ -117,7 +117,7 @@ def test_images_are_named_where_the_local_endpoint_reads_text_only(tmp_path: Pat
         path = pictures(tmp_path / f"{purpose}.jsonl")
         [checked] = check_together([Source(path, purpose, model="tiny", limits=limits_of("local"))])
         [found] = [each for each in checked.report.findings if each.code == "FT704"]
-        assert found.reason.startswith("local trains on text only, and not on images, which ")
+        assert found.reason.startswith("local trains on text only, not on images, found in ")
 
 
 def test_a_job_files_findings_name_its_keys_and_no_options(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_file_of_which_half_is_in_training_measures_nothing(write: Write) -> N
     assert (training.report.ok, checked.report.ok) == (True, False)
     [finding] = checked.report.errors
     assert finding.code == "FT802"
-    assert finding.reason.startswith("2 of 4 example(s) are in ")
+    assert finding.reason.startswith("2 of 4 example(s) also appear in ")
     assert "line 3 is line 1 there" in finding.reason
     assert "FT606" not in codes(checked)
     _, allowed = check_together([write("train.jsonl"), replace(half, allow_leak=True)])

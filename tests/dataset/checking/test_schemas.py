@@ -59,7 +59,7 @@ def test_a_problem_names_the_argument_its_value_and_the_rule(
 @pytest.mark.parametrize(
     ("parameters", "problem", "path"),
     [
-        (schema(to={"type": "int"}), '"int" is no type; the types are array', ("properties", "to", "type")),
+        (schema(to={"type": "int"}), '"int" is not a type; the types are array', ("properties", "to", "type")),
         (schema(to={"enum": "on"}), '"on" is not of type "array"', ("properties", "to", "enum")),
         (schema(to={"required": True}), 'true is not of type "array"', ("properties", "to", "required")),
         (schema(to={"pattern": "("}), '"(" is not a "regex"', ("properties", "to", "pattern")),

@@ -244,7 +244,7 @@ def test_a_key_is_left_out_wherever_services_do_not_read_it(convert: Convert) ->
     done, [written] = convert([row], columns=ColumnNames(drop=drop))
     asked = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
     assert written == {"messages": [asked, {**GOOD, "name": "ada"}]}
-    assert done.unused == ("--drop-column nosuch left nothing out: no example has such a key to spare",)
+    assert done.unused == ("--drop-column nosuch removed nothing: no example has an unused key of that name",)
     assert 'key "timestamp" of messages left out' in [change.what for change in done.changes]
     _, [written] = convert([{**PREFERENCE, "id": 5}], columns=ColumnNames(drop=("id",)))
     assert written == PREFERENCE
@@ -254,7 +254,7 @@ def test_a_call_for_rows_without_answers_is_said_to_be_unused(convert: Convert) 
     row = {"question": "Up", "function": [TOOL["function"]], "answer": "climb(metres=5)"}
     done, [written] = convert([row], columns=ColumnNames(answer_call={"name": "land", "arguments": {}}))
     assert written["messages"][-1]["tool_calls"][0]["function"]["name"] == "climb"
-    assert done.unused == ("--answer-call answered nothing: every example holds an answer",)
+    assert done.unused == ("--answer-call added nothing: every example has an answer",)
 
 
 def test_ids_and_names_beside_turns_are_left_out_and_what_may_mean_something_is_kept(convert: Convert) -> None:

@@ -145,7 +145,7 @@ def test_bad_lines_are_named_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(RowsNotConverted) as refused:
         convert_file(source, target)
     said = str(refused.value)
-    assert f'{source}:2: its keys are those of no known format: "a"' in said
+    assert f'{source}:2: its keys match no known format: "a"' in said
     assert f'{source}:4: an object has the key "a" twice' in said
     assert f"{source}:5: it is an array" in said
     assert "--skip-bad" in said
@@ -185,9 +185,9 @@ def test_a_file_is_never_replaced_without_being_asked(tmp_path: Path) -> None:
         ('{"a": 1}'.encode("utf-16"), "UTF-16"),
         (b"PK\x03\x04", "CSV"),
         (b"prompt,call\n\xff,f\n", "UTF-8"),
-        (bytes(100), "no text"),
+        (bytes(100), "not text"),
         (b'"prompt"x,call\n', "its first line is not valid CSV"),
-        (b"PAR1 and no more", "not a sound Parquet file"),
+        (b"PAR1 and no more", "not a valid Parquet file"),
     ],
 )
 def test_other_kinds_of_files_are_told_by_name(convert: Convert, content: bytes, problem: str) -> None:

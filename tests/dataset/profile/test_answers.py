@@ -88,7 +88,7 @@ def test_long_system_prompts_are_shown_where_they_differ() -> None:
     assert "French." in found
     assert "German." in found
     blank = noted([*rows, says("q", "ok", system=f"{text}French. ")])["FT623"]
-    assert "the same but for white space at character 91" in blank
+    assert "the same except for white space at character 91" in blank
 
 
 # --- cut off -------------------------------------------------------------------------------------------------

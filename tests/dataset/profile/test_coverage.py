@@ -16,7 +16,7 @@ MODE = {"type": "string", "enum": ["on", "off", "dim"]}
 def test_unshown_values_are_named_by_function_and_parameter() -> None:
     light = tool(mode=dict(MODE, required=True), room={"type": "string", "enum": ["hall"], "required": True})
     found = shown([light], call("light", mode="on", room="hall"))
-    assert found["FT613"] == 'no call shows some values of 1 parameter(s): light.mode: "off" and "dim"'
+    assert found["FT613"] == 'some values of 1 parameter(s) appear in no call: light.mode: "off" and "dim"'
 
 
 def test_enums_inside_objects_and_arrays_are_held_to_the_same() -> None:
@@ -149,7 +149,7 @@ def test_functions_that_only_their_names_tell_apart_are_noted() -> None:
     same = tool("lamp_on", "Switch the light of the room on.", room=room())
     other = tool("light_off", "Switch the light of a room off.", room=room())
     found = shown([one, same, other], call("light_on", room="hall"))
-    assert found["FT617"] == "2 function(s) are told apart by nothing but their names: light_on and lamp_on"
+    assert found["FT617"] == "2 function(s) differ only in their names: light_on and lamp_on"
     assert "FT617" not in shown([one, other], call("light_on", room="hall"))
     assert "FT617" not in shown([one, tool("lamp_on", "Switch the light of a room on.")], call("light_on"))
     assert "FT617" not in shown([tool("a", ""), tool("b", "")], call("a"))

@@ -17,7 +17,7 @@ def test_repeated_examples_are_counted_once_with_their_lines() -> None:
     rows = [says("a", "1"), says("b", "2"), says("a", "1"), says("a", "1"), says("b", "2")]
     assert (
         noted(rows)["FT602"]
-        == "3 line(s) repeat an earlier example, answer and all: lines 1, 3 and 4; lines 2 and 5"
+        == "3 line(s) repeat an earlier example, including its answer: lines 1, 3 and 4; lines 2 and 5"
     )
 
 

@@ -23,7 +23,7 @@ KEYS = {
 @pytest.mark.parametrize(("kind", "key"), KEYS.items(), ids=KEYS)
 def test_each_kind_of_key_is_named_with_four_characters_of_it_and_no_more(kind: str, key: str) -> None:
     reason = noted([says("a", "b"), says(f"My key is:\n{key}.", "Thanks")])["FT631"]
-    assert reason == f"what looks like {kind} ({key[:4]}…) is in the text: line 2"
+    assert reason == f"the text contains what looks like {kind} ({key[:4]}…): line 2"
     assert key[4:12] not in reason
 
 
@@ -62,7 +62,7 @@ def test_keys_are_found_wherever_text_stands() -> None:
 
 def test_addresses_are_shown_by_their_first_letter_and_host() -> None:
     rows = [says("Write to bob@acme.io and eve@acme.io", "b"), says("a", "Sent to bob@acme.io.")]
-    assert noted(rows)["FT632"] == 'e-mail addresses ("b…@acme.io") are in the text: lines 1 and 2'
+    assert noted(rows)["FT632"] == 'the text contains e-mail addresses ("b…@acme.io"): lines 1 and 2'
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_tool_that_is_no_function_is_left_out_and_noted() -> None:
         (tool(parameters={"type": "string", "properties": {}}), "function climb at /parameters/type"),
         (
             tool(parameters={"type": "object", "properties": {"a/b": {"type": "foo"}}}),
-            "function climb at /parameters/properties/a~1b/type: the parameters are no valid JSON Schema",
+            "function climb at /parameters/properties/a~1b/type: the parameters are not a valid JSON Schema",
         ),
         (
             tool(parameters={"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}}),
