@@ -99,7 +99,7 @@ class Making:
     def _words(
         self, left: Sequence[Target], faults: dict[str, list[Drop]], attempt: int, standing: Standing
     ) -> list[Example]:
-        """What the teacher wrote in this attempt; unsent questions go to `standing.open`."""
+        """What the teacher wrote in this attempt; new questions go to `standing.open`."""
         found: list[Example] = []
         asked = ((group, self._words_question(group, faults, attempt)) for group in grouped(left))
         for some in batches(asked, _AT_ONCE):
