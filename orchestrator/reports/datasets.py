@@ -348,16 +348,17 @@ def _tokens(found: Statistics) -> str:
 
 def _coverage(found: Statistics, show_all: bool) -> Table:
     functions = found.functions if show_all else found.functions[:_FUNCTIONS_SHOWN]
-    rows = []
+    rows: list[tuple[Cell | str, ...]] = []
     for function in functions:
         remark = _remark(function, found)
-        rows.append(row(printable(function.name), count_cell(function.called), "", "", "", remark))
-        rows += [row(*_cells(argument)) for argument in function.arguments]
-    names = ("FUNCTION, ARGUMENTS", "CALLS", "GIVEN", "VALUES", "ENUM")
-    columns = [*number_columns(*names), Column("REMARKS", fit=Fit.FOLD, takes_rest=True)]
+        rows.append((printable(function.name), count_cell(function.called), "", "", "", remark))
+        rows += [_cells(argument) for argument in function.arguments]
+    columns = number_columns("FUNCTION, ARGUMENTS", "CALLS", "GIVEN", "VALUES", "ENUM")
+    if any(cells[-1] for cells in rows):
+        columns.append(Column("REMARKS", fit=Fit.FOLD, takes_rest=True))
     left = len(found.functions) - len(functions)
     notes = [f"… and {count(left)} functions more, called less often (--all)"] if left else []
-    return Table(columns, rows, notes=notes)
+    return Table(columns, [row(*cells[: len(columns)]) for cells in rows], notes=notes)
 
 
 def _remark(function: FunctionCoverage, found: Statistics) -> str:
