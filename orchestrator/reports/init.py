@@ -71,6 +71,8 @@ def _written(started: Started) -> Iterator[str]:
             yield f"Wrote {path}: {plural(split.examples(part), 'example')} for {part}"
     for purpose, path in started.beside.items():
         yield f"Found {path} for {purpose}"
+    if not (started.split or started.beside or started.checked.report.total("error")):
+        yield "Not divided: too few different examples to set some aside for validation and evaluation"
     yield f"Wrote {started.job_file}: {started.job.model} on {started.job.endpoint}"
     if started.ignored_in:
         yield f"Added .ftorch/ to {_near(started.ignored_in)}"

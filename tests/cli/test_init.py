@@ -380,3 +380,9 @@ def test_a_state_directory_elsewhere_is_not_ignored(project: Project) -> None:
     done = project.ftorch("init", "jobs/train.jsonl", FTORCH_HOME=str(project.root / "elsewhere"))
     assert done.code == 0, done.err
     assert not (project.root / ".gitignore").exists()
+
+
+def test_data_too_small_to_divide_is_said(project: Project) -> None:
+    write(project, "d.jsonl", rows(12, chat))
+    done = project.ftorch("init", "d.jsonl")
+    assert "Not divided: too few different examples" in done.out
