@@ -225,16 +225,15 @@ def _run_said(submitted: Submitted, may_cost: bool) -> str:
     if submitted.is_new:
         return f"run {run.id} submitted"
     paid = ", not paid again" if may_cost and run.job_id else ""
-    found = f"found again{paid}; to train it again, add --again"
-    return f"run {run.id} is this same submission ({run.state}): {found}"
+    return f"already submitted as run {run.id} ({run.state}){paid}; to train it again, add --again"
 
 
 def _sweep_said(submitted: SubmittedSweep) -> str:
     changes = submitted.changes
     counted = [
         (len(changes.new) + len(changes.renewed), "submitted"),
-        (changes.drawn, "to be drawn"),
-        (len(changes.found), "found again, not submitted again"),
+        (changes.drawn, "still to be drawn"),
+        (len(changes.found), "recorded already, not submitted again"),
     ]
-    parts = ", ".join(f"{number} {what}" for number, what in counted if number)
-    return f"sweep {submitted.sweep.name}, trials: {parts}"
+    parts = ", ".join(f"{number} trial{'s' if number > 1 else ''} {what}" for number, what in counted if number)
+    return f"sweep {submitted.sweep.name}: {parts}"

@@ -53,7 +53,7 @@ def print_overview(
 
 def print_outcome(overview: Overview, console: Console) -> None:
     """Print how a followed sweep ended: its best points, and the command that shows the rest."""
-    console.print(f"sweep {printable(overview.sweep.name)}: {standing(overview)}", style="bold")
+    console.print(f"sweep {printable(overview.sweep.name)}  {standing(overview)}", style="bold")
     print_ranking(overview.ranking, overview.settings, console, _SHOWN_AT_THE_END, title="")
     console.print(f"  details: ftorch sweep show {printable(overview.sweep.name)}", style="dim")
 

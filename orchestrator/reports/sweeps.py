@@ -174,7 +174,7 @@ def _held_back(plan: SweepPlan) -> str:
 def _print_changes(changes: Changes, console: Console) -> None:
     """What is already recorded of the trials; nothing for a new sweep."""
     parts = [
-        (changes.found, "found again, not submitted again"),
+        (changes.found, "recorded already, not submitted again"),
         (changes.renewed, "tried again, since they failed or were cancelled"),
         (changes.new, "new"),
         (changes.removed, "no longer in the job file; their results stay recorded"),

@@ -29,7 +29,7 @@ def sweeps_table(standings: Iterable[SweepStanding], now: float, width: int) -> 
     columns = [
         *(Column(title, fit=Fit.LINE) for title in ("SWEEP", "ENDPOINT")),
         Column("", "share_over", Fit.LINE),
-        Column("OVER", fit=Fit.LINE),
+        Column("DONE", fit=Fit.LINE),
         Column("TRIALS", fit=Fit.FOLD, takes_rest=True),
         *([Column("CREATED", fit=Fit.LINE)] if is_wide else []),
     ]
@@ -53,7 +53,7 @@ def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
 def sweeps_summary(total: int, shown: int) -> str:
     """How to see more of a sweep, and the other sweeps."""
     rest = f"; the newest {shown} of {total:,} are shown, --all shows every one" if shown < total else ""
-    return f"ftorch status NAME shows the trials of a sweep, ftorch sweep show NAME its ranking{rest}"
+    return f"ftorch status NAME lists the trials of a sweep, ftorch sweep show NAME ranks them{rest}"
 
 
 def sweep_object(standing: SweepStanding) -> dict[str, object]:

@@ -103,10 +103,10 @@ def test_nothing_says_not_paid_of_what_was_not_paid(project: Project, host: Paid
     project.write_job(CAP, **PAID)
     project.ftorch("submit", "jobs/greet.toml", "--yes")
     waiting = project.ftorch("submit", "jobs/greet.toml", "--yes")
-    assert "this same submission (pending): found again; to train it again, add --again" in waiting.err
+    assert "(pending); to train it again, add --again" in waiting.err
     project.write_job(**PAID)
     project.ftorch("submit", "jobs/greet.toml", "--yes")
-    assert "found again, not paid again" in project.ftorch("submit", "jobs/greet.toml").err
+    assert ", not paid again; to train it again" in project.ftorch("submit", "jobs/greet.toml").err
     assert len(host.jobs) == 1
 
 

@@ -98,7 +98,7 @@ def test_what_was_set_is_recorded_and_known_again(project: Project) -> None:
     shown = json.loads(project.ftorch("show", str(run_id), "--json").out)
     assert shown["hyperparameters"]["n_epochs"] == 2
     again = project.ftorch("submit", JOB, "--set", "method.n_epochs=2")
-    assert f"run {run_id} is this same submission" in again.err
+    assert f"already submitted as run {run_id}" in again.err
     assert plan(project)["same_run"] is None
     assert plan(project, "--set", "method.n_epochs=2", "--set", "name=other")["trained_before"] != []
 

@@ -30,7 +30,7 @@ def test_the_same_submission_is_found_and_not_trained_again(project: Project) ->
     first = project.ftorch("submit", "jobs/greet.toml")
     second = project.ftorch("submit", "jobs/greet.toml")
     assert second.out == first.out
-    assert "found again; to train it again, add --again" in second.err
+    assert "already submitted as run" in second.err
     assert "paid" not in second.err, "nothing is paid on the local endpoint"
     assert len(project.status()) == 1
 

@@ -68,7 +68,7 @@ def test_submit_shows_the_plan_then_the_ranking_and_prints_the_best_model_alone(
 ) -> None:
     _, done = submission
     assert "Plan: sweep grid on local" in done.err
-    assert "sweep grid: 4 trials: 4 succeeded" in done.err
+    assert "sweep grid  4 trials: 4 succeeded" in done.err
     assert done.err.index("all 4") < done.err.index("RUN")
     assert done.out == ftorch("sweep", "best", "grid").stdout
     assert done.out.startswith("ft:gpt-4.1-mini-2025-04-14:local:")
@@ -153,12 +153,12 @@ def test_a_random_sweep_is_extended_by_what_its_seed_draws_next(project: Project
     assert ftorch("submit", write_sweep(project, "drawn", space.format(2))).exit_code == 0
     done = ftorch("sweep", "extend", "drawn", "--trials", "3")
     assert done.exit_code == 0, done.stderr
-    assert "2 trials found again, not submitted again" in done.stderr
+    assert "2 trials recorded already, not submitted again" in done.stderr
     assert "Also write trials = 3 into" in done.stderr
     trials = json.loads(ftorch("sweep", "show", "drawn", "--json").stdout)["trials"]
     assert [trial["state"] for trial in trials] == ["succeeded"] * 3
     again = ftorch("submit", write_sweep(project, "drawn", space.format(3)))
-    assert "3 found again, not submitted again" in again.stderr
+    assert "3 trials recorded already, not submitted again" in again.stderr
 
 
 def test_ctrl_c_leaves_with_130_also_where_every_open_trial_was_drawn_meanwhile(

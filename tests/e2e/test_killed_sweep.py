@@ -96,7 +96,7 @@ def test_kills_at_random_moments_repeat_no_trial_and_lose_none(project, begin):
     found = json.loads(project.process("sweep", "show", "greet", "--json").out)
     assert len(found["ranking"]) == TRIALS
     again = project.process("submit", "jobs/greet.toml", "--yes")
-    assert (again.code, f"{TRIALS} found again, not submitted again" in again.err) == (0, True)
+    assert (again.code, f"{TRIALS} trials recorded already, not submitted again" in again.err) == (0, True)
     assert_each_trial_was_trained_once(project, TRIALS)
 
 
