@@ -94,5 +94,5 @@ def _stopped(ledger: Ledger, endpoint: str) -> Stopped:
     if capabilities_of(ledger.workspace.endpoint(endpoint)).outlives_us:
         goes_on = "the batch continues"
     else:
-        goes_on = "nothing is lost; the local endpoint pauses while no ftorch runs"
+        goes_on = "nothing is lost; the local endpoint pauses until ftorch runs again"
     return Stopped(f"detached; {goes_on}; the same command, or ftorch resume, records its answers")

@@ -51,7 +51,7 @@ def _one(workspace: Workspace, run: Run) -> str:
     if _outlives_us(workspace, run):
         return f"stopped; job {run.job_id} of run {run.id} continues; ftorch resume {run.id} follows it"
     return (
-        f"stopped; nothing is lost: job {run.job_id} of run {run.id} pauses while no ftorch runs; "
+        f"stopped; job {run.job_id} of run {run.id} pauses until ftorch runs again; "
         f"continue with: ftorch resume {run.id}"
     )
 
@@ -61,7 +61,7 @@ def _many(workspace: Workspace, run: Run) -> tuple[str, str]:
         return ("create request", "unconfirmed") if run.creation_open else ("run", "without a job yet")
     if run.state == "paused":
         return "job", "paused"
-    return "job", "under way" if _outlives_us(workspace, run) else "paused while no ftorch runs"
+    return "job", "under way" if _outlives_us(workspace, run) else "paused until ftorch runs again"
 
 
 def _outlives_us(workspace: Workspace, run: Run) -> bool:

@@ -52,16 +52,17 @@ def submit(
     """Train a model from a job file and print the model id.
 
     ftorch checks the data, shows the plan and its cost, creates the job and follows it. For a sweep, the model id
-    is that of the best trial. Ctrl-C stops following, never the job; ftorch resume continues.
+    is that of the best trial. Ctrl-C stops following, not the job, though one on local pauses until ftorch runs
+    again; ftorch resume continues.
 
     Submitting the same job file again finds the same run and follows it. If the same content (data, model, method,
-    hyperparameters, seed) was trained under another name, it is trained and paid for again only after a yes at a
+    hyperparameters, seed) was trained under another name, it is trained and paid for again only if you agree at a
     terminal, or with --again; --yes is not enough. Training on local is free, so nothing is asked.
 
     --set KEY=VALUE replaces a setting of the job file for this run and is recorded with it. KEY is the job file's,
     with dots: method.n_epochs. VALUE is TOML, or text without quotes; paths are relative to the job file.
 
-    Files outside the job file's folder and project are used only after a yes at a terminal, or with
+    Files outside the job file's folder and project are used only if you agree at a terminal, or with
     --allow-outside; --yes is not enough.
 
     The cost is estimated from a dated table of prices; to use your own table, set `prices` for the endpoint in
