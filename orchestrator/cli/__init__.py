@@ -22,7 +22,7 @@ _GROUPS = {
         "show": (f"{_CLI}.records", "Show everything that is recorded about a run."),
         "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
     },
-    "Judge": {
+    "Evaluate": {
         "evaluate": (f"{_CLI}.evaluate", "Measure how well models call tools, base against tuned."),
         "compare": (f"{_CLI}.compare", "Compare two models case by case, from recorded answers."),
         "leaderboard": (f"{_CLI}.compare", "Rank the models that were asked the same cases."),
@@ -32,7 +32,7 @@ _GROUPS = {
     "Data": {
         "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data files."),
     },
-    "Places": {
+    "Endpoints": {
         "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
         "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),

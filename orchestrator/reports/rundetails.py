@@ -79,7 +79,10 @@ def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
     rows = [
         ("model", run.fine_tuned_model),
         ("base model", run.model),
-        ("endpoint", f"{run.endpoint} ({run.endpoint_type})"),
+        (
+            "endpoint",
+            run.endpoint if run.endpoint == run.endpoint_type else f"{run.endpoint} ({run.endpoint_type})",
+        ),
         ("job", f"{run.job_id} ({run.remote_status})" if run.job_id else None),
         ("method", run.method["type"]),
         ("hyperparameters", _hyperparameters(run)),
