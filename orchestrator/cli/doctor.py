@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("endpoint", default="local", shell_complete=complete_endpoint)
-@click.option("--fix", is_flag=True, help="Offer a fix for each finding and apply it after a yes.")
+@click.option("--fix", is_flag=True, help="Offer a fix for each finding and apply it if you agree.")
 def doctor(endpoint: str, fix: bool) -> None:
     """Compare the records with the jobs and files of an endpoint.
 

@@ -17,7 +17,7 @@ from orchestrator.reports.text import money, plural, print_wrapped, printable, s
 from orchestrator.reports.verdict import headline, verdict_lines
 from orchestrator.store.evaluations import Evaluation
 
-REHEARSAL = "Rehearsal: a tiny local model answered; the numbers say nothing about other models."
+REHEARSAL = "Rehearsal: a tiny local model answered; this says nothing about other models."
 LEVELS = "exact: same JSON; typed: same by schema; lenient: ignores case and punctuation"
 F1 = "F1: harmonic mean of argument precision and recall; 1.00 is best"
 _BY_TOOL = "By expected tool: right answers"

@@ -66,7 +66,7 @@ def _columns(board: Leaderboard, metric: ScoreName, *, variant_below: bool = Fal
         (Column("", "rank", Fit.LINE, is_number=True), [_rank(place) for place in places]),
         (Column("model", fit=Fit.FOLD), names),
         _measured(metric, places) if metric in METRICS else _f1(places),
-        (_number("p to\n1st", "p_to_1st"), [_p_value(place) for place in places]),
+        (_number("p vs\n1st", "p_to_1st"), [_p_value(place) for place in places]),
         (_number("prompt\ntokens", "tokens"), [_tokens(place) for place in places]),
         *(_measured(name, places) for name in others if name in METRICS),
         *([_f1(places)] if metric in METRICS else []),

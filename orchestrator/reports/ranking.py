@@ -183,7 +183,7 @@ def _titles(lines: Sequence[_Line], is_wide: bool) -> tuple[list[str], list[str]
     """The columns before and after the parameters. Spread and step are shown where there is something to see."""
     before = ["SPREAD"] if any(line.point.spread is not None for line in lines) else []
     if any(line.interval for line in lines):
-        before += ["95 %", "P TO\n1ST"]
+        before += ["95 %", "P VS\n1ST"]
     if not is_wide:
         return before, ["COST"]
     return [*before, *(["STEP"] if any(line.is_earlier for line in lines) else [])], ["TOKENS", "COST", "TIME"]
@@ -196,7 +196,7 @@ def _facts(line: _Line, ranking: Ranking) -> dict[str, Cell]:
     seconds = "–" if point.seconds is None else duration(point.seconds)
     return {
         "95 %": Cell(_interval(line)),
-        "P TO\n1ST": Number("–" if p_value is None else p_shown(p_value), value=p_value),
+        "P VS\n1ST": Number("–" if p_value is None else p_shown(p_value), value=p_value),
         "SPREAD": Number(number(point.spread), value=point.spread),
         "STEP": Cell("–" if line.step is None else f"{line.step}/{line.best.final_step or '?'}"),
         "TOKENS": Number(tokens, value=point.trained_tokens, unit="tokens"),

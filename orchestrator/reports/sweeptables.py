@@ -53,7 +53,7 @@ def _sweep_row(standing: SweepStanding, now: float | None) -> Row:
 def sweeps_summary(total: int, shown: int) -> str:
     """How to see more of a sweep, and the other sweeps."""
     rest = f"; the newest {shown} of {total:,} are shown, --all shows every one" if shown < total else ""
-    return f"ftorch status NAME lists the trials of a sweep, ftorch sweep show NAME ranks them{rest}"
+    return f"trials: ftorch status NAME; ranking: ftorch sweep show NAME{rest}"
 
 
 def sweep_object(standing: SweepStanding) -> dict[str, object]:

@@ -69,7 +69,7 @@ def test_what_a_kill_left_unasked_is_asked_by_resume_and_ranks_the_trials(projec
     first, second = (point["p_to_first"] for point in found["ranking"])
     assert first is None
     assert 0 <= second <= 1
-    assert "P TO" in ftorch("sweep", "show", "greet").stdout
+    assert "P VS" in ftorch("sweep", "show", "greet").stdout
     assert "Nothing to resume" in ftorch("resume").stderr
 
 
