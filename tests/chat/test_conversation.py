@@ -266,7 +266,7 @@ def test_a_failed_request_leaves_no_trace_unless_something_was_executed(begin: B
 def test_an_answer_without_a_message_is_an_error(completion: dict[str, Any], begin: Begin) -> None:
     chat = begin(Model())
     chat.ask = lambda _: completion
-    with pytest.raises(NoAnswer, match="no chat completion"):
+    with pytest.raises(NoAnswer, match="not a chat completion"):
         chat.say("Hi")
     assert chat.messages == []
 
