@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -117,7 +118,8 @@ class RunLines:
         """The numbers of a run that trains or has trained; for any other run its reason."""
         took = duration(line.seconds(self._now))
         if line.last is None or line.state in ("failed", "cancelled", "pruned"):
-            reason = printable(line.run.reason.removeprefix(f"{line.state}: "))
+            said = re.sub(r"^job \S+ created: ", "", line.run.reason)  # the id would push the rest off the line
+            reason = printable(said.removeprefix(f"{line.state}: "))
             return Text(reason if line.run.is_over else f"{reason}  {took}", style="dim")
         return _numbers(line, line.last, took, line.seconds_left(self._now), room)
 

@@ -206,3 +206,14 @@ def test_without_a_terminal_a_trial_says_which_it_is_and_only_how_it_ended(
         lines.measured(run, [Metric(run.id, step, 400, 2 / step, None, 3 / step)])
     [line] = lines_of(console)
     assert "drone-sweep trial 1 (n_epochs 1, learning_rate_multiplier 0.125)  step 400/400: loss 0.005" in line
+
+
+def test_the_id_of_a_new_job_does_not_push_its_status_off_the_line(
+    ledger: Ledger, make_run: MakeRun, screen: Screen, lines_of: LinesOf
+) -> None:
+    console = screen(80, 24)
+    run = make_run()
+    display = Display(ledger, [run], console)
+    move(display, run, "queued", f"job ftjob-{'x' * 24} created: the endpoint says validating_files")
+    [line] = (each for each in seen(display, console, lines_of) if " queued " in each)
+    assert "the endpoint says validating_files" in line
