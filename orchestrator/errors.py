@@ -643,7 +643,7 @@ class NoBaseToCompare(UsageError):
 
 
 class NoBatches(UsageError):
-    """There is no known Batch API on {endpoint}. Leave out --batch to ask every question directly."""
+    """No Batch API on {endpoint} is known. Leave out --batch to ask every question directly."""
 
 
 class QuestionsUnderWay(UsageError):

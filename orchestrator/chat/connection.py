@@ -83,7 +83,7 @@ def _advice(target: Target, error: EndpointError) -> str:
         return " Try again later."
     is_unknown = isinstance(error, RequestRefused) and error.facts.get("status") == _NO_SUCH_MODEL
     if is_unknown and capabilities_of(target.config).needs_deployment:
-        return f" A model answers there only after it is deployed: ftorch deploy {target.model}"
+        return f" A model answers there only after it is deployed: ftorch deployments create {target.model}"
     if is_unknown and target.is_new:
         return " A new model can take a few minutes to appear. Try again later."
     return ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @model_options
 @click.option("--base/--no-base", default=None, help="Ask the base model too.  [default: if ftorch knows it]")
 @click.option("--yes", is_flag=True, help="Do not ask before requests that cost money.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answers as a JSON object.")
 def ask(target: str, prompts: str, asked: ModelOptions, base: bool | None, yes: bool, as_json: bool) -> None:
     """Show what the base and the tuned model call for your prompts.
 

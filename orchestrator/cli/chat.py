@@ -28,12 +28,22 @@ from orchestrator.tools.calls import ReadyCall
 @model_options
 @click.option("--yes-to", type=parse_names, metavar="NAME,…", help="Execute these functions without asking.")
 @click.option("--ask", "request_text", metavar="TEXT", help="Send one request instead of starting a chat.")
-@click.option("--rejection-tool", "rejections", multiple=True, metavar="TOOL", help="Its call rejects a request.")
 @click.option(
-    "--max-rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Rounds of calls per request."
+    "--rejection-tool",
+    "rejections",
+    multiple=True,
+    metavar="TOOL",
+    help="Count a call of this tool as a rejection (repeatable).",
+)
+@click.option(
+    "--max-rounds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Stop a request after this many rounds of calls.",
 )
 @click.option("--traceback", is_flag=True, help="Show the traceback of a function that raises.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object, for one request.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer to one request as a JSON object.")
 def chat(
     target: str,
     asked: ModelOptions,

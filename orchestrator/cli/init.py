@@ -20,15 +20,17 @@ from orchestrator.cli.output import noted_model, print_json
     type=click.Path(path_type=Path),
     default="job.toml",
     show_default=True,
-    help="The job file to write.",
+    help="Write this job file.",
 )
 @click.option(
-    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Where to train.  [default: local]"
+    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="Train on this endpoint.  [default: local]"
 )
-@click.option("--model", metavar="MODEL", callback=noted_model, help="The base model.")
-@click.option("--name", metavar="NAME", help="The name of the job and its model.")
+@click.option(
+    "--model", metavar="MODEL", callback=noted_model, help="Train this base model.  [default: chosen from the data]"
+)
+@click.option("--name", metavar="NAME", help="Name the job and its runs.  [default: from the data]")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 def init(
     data: Path,
     job_file: Path,
@@ -38,11 +40,11 @@ def init(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a job file for your data, and print the next commands. Nothing is sent.
+    """Write a job file for your data, and print the next commands.
 
-    DATA is JSONL. The method, the model and a name are chosen from the data. Data without errors is divided into
-    files for training, validation and evaluation, in a folder beside the job file; DATA stays as it is. Validation
-    and evaluation files beside DATA are used instead.
+    DATA is JSONL; nothing is sent. The method, the model and a name are chosen from it. If it has no errors and
+    enough examples, it is divided into files for training, validation and evaluation, in a folder beside the job
+    file; DATA stays as it is. Validation and evaluation files beside DATA are used instead.
     """
     from orchestrator.api.init import InitOptions, init as start
     from orchestrator.reports.init import print_started, started_object

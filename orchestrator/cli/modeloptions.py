@@ -57,18 +57,20 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         "sources",
         multiple=True,
         metavar="SOURCE",
-        help="FILE.json with definitions, or Python functions: FILE.py or package.module, either with :function.  "
-        "[default: the training file's definitions]",
+        help="Use FILE.json with definitions, or Python functions: FILE.py or package.module, either with "
+        ":function.  [default: the training file's definitions]",
     )
     @click.option(
         "--endpoint",
         metavar="NAME",
         shell_complete=complete_endpoint,
-        help="The endpoint of a model that ftorch did not train.",
+        help="Name the endpoint of a model that ftorch did not train.",
     )
     @click.option("--drop", type=parse_drop, metavar="WHAT,…", help=f"Leave out of the definitions: {DROPS}.")
     @click.option("--variant", type=click.Choice(VARIANTS), hidden=True, help="A preset in place of --drop.")
-    @click.option("--system", metavar="TEXT", help='The system message; "" for none.  [default: as in training]')
+    @click.option(
+        "--system", metavar="TEXT", help='Send this system message; "" for none.  [default: as in training]'
+    )
     @click.option(
         "--temperature",
         type=click.FloatRange(0, 2),

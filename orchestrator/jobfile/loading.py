@@ -102,7 +102,7 @@ def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
         return []
     finding = (
         "azure.deployment.auto is for single runs; in a sweep it would host every trial. Set it to false, and "
-        f"when the sweep has finished, run: ftorch deploy $(ftorch sweep best {job.name})"
+        f"when the sweep has finished, run: ftorch deployments create $(ftorch sweep best {job.name})"
     )
     return [problem(source, ("azure", "deployment"), finding)]
 

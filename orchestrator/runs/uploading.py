@@ -79,7 +79,7 @@ async def _not_importable(context: Context, address: Address) -> str | None:
         return None
     doubt = address.doubt
     if doubt is None and (found := await asyncio.to_thread(private_address_of, address.host)):
-        doubt = f"leads to a private address ({found})"
+        doubt = f"points to a private address ({found})"
     problem = doubtful_address(address, doubt, config)
     return f"{problem}, then resume" if problem else None
 

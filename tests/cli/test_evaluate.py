@@ -202,7 +202,7 @@ def test_cases_from_training_are_refused_unless_it_is_wished(inside: Project) ->
     assert "12 of 12 cases also appear in the training file" in refused.stderr
     allowed = ftorch("evaluate", "greet", "--file", "jobs/train.jsonl", "--allow-leak", "--dry-run")
     assert allowed.exit_code == 0
-    assert "right answers to them prove nothing" in allowed.stderr
+    assert "correct answers to them prove nothing" in allowed.stderr
 
 
 def test_names_that_are_probably_misspelt_are_noted_before_anything_is_asked(inside: Project) -> None:

@@ -273,7 +273,7 @@ def test_batches_answer_the_same_and_cost_half(project: Project, teacher: Teache
 def test_an_endpoint_without_batches_is_named(project: Project, teacher: Teacher) -> None:
     refused = make(project, "--batch")
     assert refused.code == 2
-    assert "no Batch API" in refused.err
+    assert "No Batch API" in refused.err
 
 
 def test_status_says_what_is_being_made(project: Project, teacher: Teacher) -> None:
@@ -281,7 +281,7 @@ def test_status_says_what_is_being_made(project: Project, teacher: Teacher) -> N
     assert make(project, "--max-concurrency", "1").code == 1
     said = " ".join(project.ftorch("status").out.split())
     assert "train.jsonl: 0 of 28 examples" in said
-    assert "ftorch resume goes on" in said
+    assert "ftorch resume continues" in said
 
 
 def test_a_job_file_names_what_its_data_is_made_of(project: Project, teacher: Teacher) -> None:

@@ -138,5 +138,5 @@ def test_a_taken_port_is_named(tmp_path):
 
 def test_without_uvicorn_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(ServerMissing, match=r"ftorch\[serve\]"):
+    with pytest.raises(ServerMissing, match=r"pip install .h11"):
         serve(tmp_path, "127.0.0.1", 0, Settings())

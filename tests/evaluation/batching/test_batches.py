@@ -324,7 +324,7 @@ async def test_two_processes_carry_a_batch_on_together(place: Place, make_plan: 
 def test_an_endpoint_without_batches_says_so(ledger: Ledger, make_plan: MakePlan, home: Path) -> None:
     cases = make_plan().cases.path
     (home / "ftorch.toml").write_text('[endpoints.host]\ntype = "compatible"\nbase_url = "https://host/v1"\n')
-    with open_ledger(home) as reopened, pytest.raises(NoBatches, match="no Batch API on host"):
+    with open_ledger(home) as reopened, pytest.raises(NoBatches, match="No Batch API on host is known"):
         plan_evaluation(reopened, ["gpt-x"], EvaluationOptions(cases, "host", in_batches=True))
 
 

@@ -23,13 +23,13 @@ def settings(monkeypatch):
 
 def test_azure_trains_one_job_at_a_time_unless_told_otherwise(home, settings):
     for options in ([], ["--azure"], ["--azure", "--at-once", "3"]):
-        assert ftorch("serve", *options).exit_code == 0
+        assert ftorch("serve", *options).exit_code == 130
     assert [each.max_training for each in settings] == [2, 1, 3]
     assert [each.azure is None for each in settings] == [True, False, False]
 
 
 def test_region_and_sign_in_reach_the_resource(home, settings):
-    assert ftorch("serve", "--azure", "--entra", "--region", "eastus2", "--host", "0.0.0.0").exit_code == 0
+    assert ftorch("serve", "--azure", "--entra", "--region", "eastus2", "--host", "0.0.0.0").exit_code == 130
     azure = settings[0].azure
     assert (azure.location, azure.signed_in_only, azure.imports_from_here) == ("eastus2", True, False)
 
@@ -38,7 +38,7 @@ def test_region_and_sign_in_reach_the_resource(home, settings):
 def test_what_only_a_resource_has_wants_one(home, option):
     done = ftorch("serve", *option)
     assert done.exit_code == 2
-    assert "add --azure" in done.output
+    assert "need --azure" in done.output
 
 
 def test_the_page_names_every_identity_limit_and_version():

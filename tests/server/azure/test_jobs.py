@@ -213,7 +213,7 @@ async def test_the_queue_is_full_for_a_while_and_the_resource_until_a_job_is_del
     app = resource(room=JobRoom(waiting=2, jobs=3))
     client = speak(app, "2025-04-01-preview")
     first, second = [await create(client) for _ in range(2)]
-    with pytest.raises(openai.RateLimitError, match="its queue takes 2") as full:
+    with pytest.raises(openai.RateLimitError, match="its queue has room for 2") as full:
         await create(client)
     assert full.value.response.headers["retry-after"] == "60"
     await client.fine_tuning.jobs.cancel(first.id)
