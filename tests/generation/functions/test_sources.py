@@ -149,9 +149,9 @@ def test_a_tool_that_is_no_function_is_left_out_and_noted() -> None:
         ),
         (
             tool(parameters={"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}}),
-            "no valid JSON Schema",
+            "not a valid JSON Schema",
         ),
-        (tool(parameters={"type": "object", "properties": {"a": {"pattern": "("}}}), "no valid JSON Schema"),
+        (tool(parameters={"type": "object", "properties": {"a": {"pattern": "("}}}), "not a valid JSON Schema"),
         ("climb", "a tool definition is a string"),
     ],
 )
