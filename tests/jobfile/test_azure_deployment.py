@@ -52,7 +52,7 @@ def test_a_wrong_line_is_named_with_what_is_allowed(tmp_path: Path, line: str, s
 
 def test_a_sweep_is_not_deployed_trial_by_trial(tmp_path: Path) -> None:
     sweep = "[sweep]\n[sweep.space]\nn_epochs = [1, 2]\n"
-    with pytest.raises(InvalidJobFile, match=r"ftorch deploy \$\(ftorch sweep best drone\)"):
+    with pytest.raises(InvalidJobFile, match=r"ftorch deployments create \$\(ftorch sweep best drone\)"):
         load(tmp_path, f"{sweep}[azure.deployment]")
     kept = load(tmp_path, f"{sweep}[azure.deployment]\nauto = false").azure.deployment
     assert kept is not None
