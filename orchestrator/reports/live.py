@@ -274,8 +274,8 @@ class Lines:
 
 def _measurement(metric: Metric) -> str:
     step = f"step {metric.step}/{metric.total_steps}" if metric.total_steps else f"step {metric.step}"
-    valid = loss(validation_loss(metric))
-    return f"{step}: loss {loss(metric.train_loss)}, validation loss {valid}"
+    valid = validation_loss(metric)
+    return f"{step}: loss {loss(metric.train_loss)}" + ("" if valid is None else f", validation loss {loss(valid)}")
 
 
 # --- Which trial of a sweep a run is ---------------------------------------------------------------------------
