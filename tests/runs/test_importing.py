@@ -97,7 +97,7 @@ async def test_a_name_that_leads_into_a_private_network_is_not_passed_on_unless_
 ):
     names["acme.blob.core.windows.net"] = "169.254.169.254"
     waiting = await step(by_address)
-    assert "leads to a private address (169.254.169.254); give a public https:// address, or set" in waiting.reason
+    assert "points to a private address (169.254.169.254); give a public https:// address, or set" in waiting.reason
     assert endpoint.calls == []
     allowing = make_world(owner=context.owner, config=replace(config, import_private=True))
     assert (await step(waiting, allowing)).state == State.CREATING
