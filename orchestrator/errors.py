@@ -818,6 +818,10 @@ class NoModelYet(FtorchError):
     """Run {run} has no model: it is {state} ({reason}). To see more: ftorch show {run}"""
 
 
+class SweepFinished(UsageError):
+    """The sweep {key} has finished, so nothing was changed. To see its trials: ftorch status {key}"""
+
+
 class ActionRefused(UsageError):
     """Run {run} can't be {requested_action}: {problem}."""
 

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     NoSuchRun,
     SeveralUnfinished,
     Stopped,
+    SweepFinished,
 )
 from orchestrator.ledger import Ledger
 from orchestrator.runs.marks import NO_MARK
@@ -76,7 +77,8 @@ def request_action(ledger: Ledger, key: str, requested: RequestedAction) -> Run:
 def subject_of(ledger: Ledger, key: str) -> Run | RecordedSweep:
     """The one unfinished run or sweep of that name; where there is none, the run that the ledger finds.
 
-    Raises SeveralUnfinished, so that a name never decides between two of them; NoSuchRun and AmbiguousRun.
+    Raises SeveralUnfinished, so that a name never decides between two of them; SweepFinished, NoSuchRun and
+    AmbiguousRun.
     """
     with ledger.database.read() as connection:
         named: list[Run | RecordedSweep] = [
@@ -89,6 +91,8 @@ def subject_of(ledger: Ledger, key: str) -> Run | RecordedSweep:
         ]
     if len(named) > 1:
         raise SeveralUnfinished(key=key, candidates=", ".join(map(_candidate, named)))
+    if not named and ledger.sweeps(key):
+        raise SweepFinished(key=key)
     return named[0] if named else ledger.run(key)
 
 

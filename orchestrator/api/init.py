@@ -81,11 +81,11 @@ def init(data: Path, job_file: Path, options: InitOptions) -> Started:
     OutputExists, OutputUnwritable, DataToConvert, NoGoodExample, MethodNotTrained, NoUsualModel, UnknownEndpoint,
     InvalidJobFile (of an option), NotADataFile, and the errors of unreadable data files.
     """
-    if job_file.exists() and not options.force:
-        raise OutputExists(path=job_file)
     if data.suffix == ".toml":
         raise NotADataFile(path=data)
     checked = _look_at(data, options.model)
+    if job_file.exists() and not options.force:
+        raise OutputExists(path=job_file)
     workspace = find_workspace(job_file.parent)
     config = _endpoint(workspace, data, checked.report.method, options.endpoint)
     draft = _draft(checked, job_file, config, options)

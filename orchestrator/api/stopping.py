@@ -48,7 +48,7 @@ def _one(workspace: Workspace, run: Run) -> str:
         return f"stopped; run {run.id} has no job yet; continue with: ftorch resume {run.id}"
     if run.state == "paused":
         return f"stopped; job {run.job_id} of run {run.id} is paused; {way_on(run)}"
-    if _outlives_us(workspace, run):
+    if outlives_us(workspace, run):
         return f"stopped; job {run.job_id} of run {run.id} continues; ftorch resume {run.id} follows it"
     return (
         f"stopped; job {run.job_id} of run {run.id} pauses until ftorch runs again; "
@@ -61,9 +61,10 @@ def _many(workspace: Workspace, run: Run) -> tuple[str, str]:
         return ("create request", "unconfirmed") if run.creation_open else ("run", "without a job yet")
     if run.state == "paused":
         return "job", "paused"
-    return "job", "under way" if _outlives_us(workspace, run) else "paused until ftorch runs again"
+    return "job", "under way" if outlives_us(workspace, run) else "paused until ftorch runs again"
 
 
-def _outlives_us(workspace: Workspace, run: Run) -> bool:
+def outlives_us(workspace: Workspace, run: Run) -> bool:
+    """Whether the run's job continues without this process."""
     config = workspace.endpoints.get(run.endpoint)
     return config is None or capabilities_of(config).outlives_us

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.api import followups, runs, sweeps
 from orchestrator.api.doubts import require_known_models, require_own_files
 from orchestrator.api.host import FAILED, WAITS, Host
-from orchestrator.api.stopping import before_anything
+from orchestrator.api.stopping import before_anything, outlives_us
 from orchestrator.config import find_workspace
 from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
@@ -190,7 +190,7 @@ def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:
         return
     run = runs.start(ledger, run, host) if until is Until.STARTED else runs.follow(ledger, [run], host)[0]
     if until is Until.STARTED and not run.is_over:
-        _say_detached(run, host)
+        _say_detached(ledger, run, host)
         return
     runs.conclude([run], host)
     followups.after(ledger, host, [run.id])
@@ -198,8 +198,10 @@ def _stay_with_run(ledger: Ledger, run: Run, host: Host, until: Until) -> None:
         host.failed(FAILED if run.is_over else WAITS)
 
 
-def _say_detached(run: Run, host: Host) -> None:
-    if run.job_id:
+def _say_detached(ledger: Ledger, run: Run, host: Host) -> None:
+    if run.job_id and not outlives_us(ledger.workspace, run):
+        host.say(f"run {run.id} pauses until ftorch runs again; continue with: ftorch resume {run.id}")
+    elif run.job_id:
         host.say(f"run {run.id} is {run.state}; ftorch resume follows it")
     else:
         host.say(f"run {run.id} has no job yet: {run.reason}; continue with: ftorch resume {run.id}")

@@ -101,7 +101,7 @@ def _cut(options: ChatOptions, tools: Sequence[Tool], training: TrainedWith | No
         known = [tool.name for tool in tools]
         for name in options.drop.names:
             if name not in known:
-                hint = did_you_mean(name, known, '; did you mean "{}"?')
+                hint = did_you_mean(name, known, ' (did you mean "{}"?)')
                 raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none")
         return options.drop
     return CUTS[options.variant or (training.variant if training else "full")]

@@ -214,7 +214,7 @@ def _require_declared(names: Collection[str], files: Collection[Definitions]) ->
     known = sorted({name for file in files for name in file.functions})
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            hint = did_you_mean(name, known, ' (did you mean "{}"?)')
             raise NoSuchTool(name=name, hint=hint, known=", ".join(known) or "none")
 
 

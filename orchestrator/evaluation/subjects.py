@@ -123,12 +123,16 @@ def of_sweep(ledger: Ledger, sweep: RecordedSweep, job: JobFile) -> Subject:
 
 
 def _runs_of_job(ledger: Ledger, name: str, endpoint: str) -> list[Run]:
+    return [run for run in _single_runs(ledger, name, endpoint) if run.fine_tuned_model][:1]
+
+
+def _single_runs(ledger: Ledger, name: str, endpoint: str) -> list[Run]:
+    """The runs of that name outside sweeps, newest first."""
     try:
         named = ledger.runs(name)
     except (NoSuchRun, AmbiguousRun):
         return []
-    own = (run for run in named if run.name == name and run.endpoint == endpoint and run.sweep_id is None)
-    return [run for run in own if run.fine_tuned_model][:1]
+    return [run for run in named if run.name == name and run.endpoint == endpoint and run.sweep_id is None]
 
 
 def _age(run: Run) -> tuple[float, str]:
@@ -169,17 +173,25 @@ def _worded(subject: Subject, words: Iterable[str], ledger: Ledger) -> Iterator[
         if word == BASE:
             yield from (Candidate(model, BASE) for model in subject.base_models)
         elif word in (TUNED, CHECKPOINTS):
-            _require_runs(subject)
+            _require_runs(subject, ledger)
             for run in subject.runs:
                 yield from _tuned(subject, run) if word == TUNED else _checkpoints(subject, run, ledger)
         else:
             yield Candidate(word, word)
 
 
-def _require_runs(subject: Subject) -> None:
-    if not subject.runs and not subject.models:
-        source = subject.job.source if subject.job else subject.name
-        raise NoTunedModel(what=source, endpoint=subject.endpoint, command=f"ftorch submit {source}")
+def _require_runs(subject: Subject, ledger: Ledger) -> None:
+    if subject.runs or subject.models:
+        return
+    source = subject.job.source if subject.job else subject.name
+    elsewhere = (
+        f" --endpoint {subject.endpoint}" if subject.job and subject.job.endpoint != subject.endpoint else ""
+    )
+    unfinished = next(
+        (run for run in _single_runs(ledger, subject.name, subject.endpoint) if not run.is_over), None
+    )
+    command = f"ftorch resume {unfinished.id}" if unfinished else f"ftorch submit {source}{elsewhere}"
+    raise NoTunedModel(what=source, endpoint=subject.endpoint, command=command)
 
 
 def _tuned(subject: Subject, run: Run) -> Iterator[Candidate]:

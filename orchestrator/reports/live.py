@@ -219,11 +219,14 @@ class Lines:
         self._quoted: dict[str, str] = {}
         """By run: the last text in brackets, mostly a host's own words."""
         self._steps: dict[str, int] = {}
+        self._early: dict[str, list[Metric]] = {}
+        """By run: what was measured before its job was seen running; printed after that line."""
         self._transfers = TransferLines(self._say_alone)
 
     def moved(self, run: Run, transition: Transition) -> None:
         self._reasons[run.id] = run.reason
         self._say(run, transition.at, f"{transition.to_state}: {self._once(run, transition.reason)}")
+        self.measured(run, self._early.pop(run.id, []))
 
     def noted(self, run: Run) -> None:
         is_waiting_trial = run.sweep_id is not None and run.state == "pending"
@@ -244,6 +247,9 @@ class Lines:
         return reason if is_new else f"{reason[: found.start()]}(as before){reason[found.end() :]}"
 
     def measured(self, run: Run, metrics: list[Metric]) -> None:
+        if run.state == "queued":
+            self._early.setdefault(run.id, []).extend(metrics)
+            return
         for metric in metrics:
             if metric.step == metric.total_steps or (run.sweep_id is None and self._is_due(run, metric)):
                 self._steps[run.id] = metric.step

@@ -82,6 +82,8 @@ def test_the_name_of_a_sweep_shows_and_cancels_its_unfinished_trials(project: Pr
     assert (refused.code, "is a sweep with 2 unfinished trials" in refused.err) == (2, True)
     done = project.ftorch("cancel", "greet", "--yes")
     assert (done.code, states(project)) == (0, ["cancelled", "cancelled"]), done.err
+    again = project.ftorch("cancel", "greet", "--yes")
+    assert (again.code, "The sweep greet has finished, so nothing was changed." in again.err) == (2, True)
 
 
 def test_a_finished_run_is_refused_without_a_question(project: Project, host: PaidHost) -> None:

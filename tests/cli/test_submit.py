@@ -53,7 +53,13 @@ def test_a_dry_run_records_nothing(project: Project) -> None:
 def test_detach_leaves_when_the_job_exists_and_resume_finishes_it(project: Project) -> None:
     left = project.ftorch("submit", "jobs/greet.toml", "--detach")
     assert left.code == 0, left.err
-    assert project.status()[0]["job_id"]
+    [run] = project.status()
+    assert run["job_id"]
+    assert f"run {run['run']} pauses until ftorch runs again; continue with: ftorch resume {run['run']}" in left.err
+    assert (
+        f"Train it first: ftorch resume {run['run']}."
+        in project.ftorch("evaluate", "jobs/greet.toml", "--file", "jobs/train.jsonl", "--allow-leak").err
+    )
     resumed = project.ftorch("resume")
     assert MODEL.search(left.out + resumed.out)
     assert project.status()[0]["state"] == "succeeded"

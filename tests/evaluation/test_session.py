@@ -200,8 +200,10 @@ def test_names_that_mean_nothing_are_said(ledger: Ledger, cases: Path, home: Pat
         plan_evaluation(ledger, ["gpt-x"], EvaluationOptions(endpoint="local"))
     job = home / "greet.toml"
     job.write_text(f'name = "greet"\nmodel = "gpt-x"\n[data]\ntraining_file = "{cases}"\n')
-    with pytest.raises(NoTunedModel, match=r"ftorch submit .*greet\.toml"):
+    with pytest.raises(NoTunedModel, match=r"ftorch submit .*greet\.toml\. Or"):
         plan_evaluation(ledger, [str(job)], EvaluationOptions(cases))
+    with pytest.raises(NoTunedModel, match=r"ftorch submit .*greet\.toml --endpoint openai\. Or"):
+        plan_evaluation(ledger, [str(job)], EvaluationOptions(cases, endpoint="openai"))
     assert plan_evaluation(ledger, [str(job)], EvaluationOptions(cases, models=("base",))).missing == 3
 
 

@@ -208,6 +208,22 @@ def test_without_a_terminal_a_trial_says_which_it_is_and_only_how_it_ended(
     assert "drone-sweep trial 1 (n_epochs 1, learning_rate_multiplier 0.125)  step 400/400: loss 0.005" in line
 
 
+def test_what_was_measured_before_a_job_was_seen_running_is_printed_after_that_line(
+    ledger: Ledger, make_run: MakeRun, screen: Screen, lines_of: LinesOf
+) -> None:
+    console = screen(200)
+    run = make_run(state="queued")
+    lines = Lines(console)
+    lines.measured(run, [Metric(run.id, 1, 400, 2.0, None, None)])
+    assert lines_of(console) == []
+    moved = replace(run, state="running", reason="the endpoint says running")
+    lines.moved(moved, Transition(run.id, 2, "queued", "running", moved.reason, 1500.0, None))
+    assert [line.partition(f"{run.name}  ")[2] for line in lines_of(console)] == [
+        "running: the endpoint says running",
+        "step 1/400: loss 2.000",
+    ]
+
+
 def test_the_id_of_a_new_job_does_not_push_its_status_off_the_line(
     ledger: Ledger, make_run: MakeRun, screen: Screen, lines_of: LinesOf
 ) -> None:

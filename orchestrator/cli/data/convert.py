@@ -393,5 +393,5 @@ def _require_known(dropped: Iterable[str], known: Sequence[str]) -> None:
 
     for name in dropped:
         if name not in known:
-            hint = did_you_mean(name, known, '; did you mean "{}"?')
+            hint = did_you_mean(name, known, ' (did you mean "{}"?)')
             raise NoSuchTool(name=name, hint=hint, known=", ".join(known))
