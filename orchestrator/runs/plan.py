@@ -227,7 +227,7 @@ def _key_notices(config: EndpointConfig) -> list[str]:
     if not missing:
         return []
     verb = "is" if len(missing) == 1 else "are"
-    return [f"{' and '.join(missing)} {verb} not set: the plan needs no key, submitting does"]
+    return [f"{' and '.join(missing)} {verb} not set: the plan needs no key, but submitting does"]
 
 
 def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[CheckedFile]:

@@ -80,7 +80,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
         "account": run.account or mark_for(context),
     }
     guard = limits.told_apart(run, context)
-    return Move(State.CREATING, "files are there; requesting the job", {**ids, **intent}, guard=guard)
+    return Move(State.CREATING, "files are ready; requesting the job", {**ids, **intent}, guard=guard)
 
 
 def _files(run: Run) -> list[tuple[str, Path | Address, str]]:

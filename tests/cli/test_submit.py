@@ -162,7 +162,7 @@ def test_a_plan_needs_no_key_and_says_that_submitting_does(
     (project.root / "ftorch.toml").write_text(table)
     data = {"training_file": 'training_file = "train.jsonl"\nvalidation_file = "train.jsonl"\nallow_leak = true'}
     project.write_job(sweep, **data)
-    told = f"{said}: the plan needs no key, submitting does"
+    told = f"{said}: the plan needs no key, but submitting does"
     planned = project.ftorch("submit", "jobs/greet.toml", "--endpoint", endpoint, "--dry-run")
     assert planned.code == 0, planned.err
     assert planned.err.count(told) == 1

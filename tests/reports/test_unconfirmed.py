@@ -52,7 +52,7 @@ def test_status_says_when_nobody_follows_a_run(make_run: Callable[..., Run]) -> 
 def test_status_says_that_a_create_is_unconfirmed_after_its_process_was_killed(
     make_run: Callable[..., Run],
 ) -> None:
-    killed = make_run(state="creating", reason="files are there; asking for the job", creation_open=True)
+    killed = make_run(state="creating", reason="files are ready; requesting the job", creation_open=True)
     text = shown(status_table([killed], {}, NOW, 200))
     assert "create unconfirmed" in text
     assert "run ftorch resume to look for the job" in text
