@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import IO, Any, cast
 
 from rich.console import Console
 
@@ -123,8 +125,22 @@ def stderr() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
+    file = None if stream.isatty() else cast("IO[str]", _Trimmed(stream))
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return Console(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Trimmed:
+    """A stream without the blanks that pad the last column of a table."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(re.sub(" +(?=\n)", "", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def wrapped(text: str, console: Console, *, indent: str = "", hanging: str = "    ") -> list[str]:

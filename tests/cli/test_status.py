@@ -110,3 +110,10 @@ def test_no_escape_sequence_from_a_job_file_reaches_the_terminal(trained: Projec
     done = trained.ftorch("submit", "jobs/escape.toml")
     assert done.code == 2
     assert "\x1b" not in done.err
+
+
+def test_a_table_in_a_pipe_has_no_blanks_at_the_ends_of_lines(project: Project) -> None:
+    assert project.ftorch("submit", "jobs/greet.toml").code == 0
+    for command in (["status"], ["show", "greet"], ["models"], ["submit", "jobs/greet.toml", "--dry-run"]):
+        lines = project.ftorch(*command).out.splitlines()
+        assert lines == [line.rstrip() for line in lines]
