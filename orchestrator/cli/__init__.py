@@ -19,7 +19,7 @@ _GROUPS = {
     },
     "Watch": {
         "status": (f"{_CLI}.status", "Show the state of all runs and sweeps, newest first."),
-        "show": (f"{_CLI}.records", "Show everything that is recorded about a run."),
+        "show": (f"{_CLI}.records", "Show everything recorded about a run."),
         "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
     },
     "Evaluate": {

@@ -81,5 +81,5 @@ def test_the_plan_tells_what_will_be_asked_before_anything_is_paid(project: Proj
     (project.root / "jobs" / "cases.jsonl").write_text((project.root / "jobs" / "train.jsonl").read_text())
     refused = ftorch("submit", "jobs/greet.toml")
     assert refused.exit_code == 1
-    assert "FT802: 12 of 12 example(s) are in" in refused.stderr
+    assert "FT802: 12 of 12 example(s) also appear in" in refused.stderr
     assert not (project.root / ".ftorch").exists(), "nothing was recorded"

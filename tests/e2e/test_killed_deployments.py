@@ -46,7 +46,7 @@ def test_a_killed_deploy_is_finished_and_made_once(project: Project, resource: A
     assert there() == ["mine"]
     again = ftorch(*deploy)
     assert (again.exit_code, again.stdout.strip()) == (0, "mine")
-    assert "found again" in again.stderr
+    assert "It already exists" in again.stderr
     assert ftorch("undeploy", "mine").exit_code == 0
 
 
