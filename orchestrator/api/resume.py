@@ -44,7 +44,7 @@ def resume(
         host.say(f"resuming {left.said}")
         for run in left.active:
             if stands_still(run, time.time()):
-                way = f"look at {run.endpoint}, or ftorch cancel {run.id}"
+                way = f"check {run.endpoint}, or run: ftorch cancel {run.id}"
                 host.say(f"run {run.id} has not changed for more than a day ({run.reason}): {way}")
         ledger.hasten([run for run in left.active if now or is_held(run)])
     carried_on = [

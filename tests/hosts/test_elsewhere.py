@@ -89,7 +89,7 @@ def test_what_could_not_be_looked_for_is_said_and_stops_nothing(host, openai_cus
     host.on(LIST, lambda asked: Answer(400, {}) if "metadata[ftorch_content]" in asked.query else None)
     done = openai_customer.submit()
     assert (done.code, host.creates) == (0, 1)
-    assert "recorded elsewhere were not looked for" in done.err
+    assert "did not look for jobs with the same content that were recorded elsewhere" in done.err
 
 
 def test_a_host_without_metadata_is_not_asked(host, customer):

@@ -78,7 +78,7 @@ def test_a_job_that_does_not_begin_for_days_is_pointed_at_by_show_and_resume(hos
     customer.follow("stuck")
     with closing(sqlite3.connect(customer.project.root / ".ftorch" / "ftorch.db")) as database, database:
         database.execute("UPDATE runs SET created_at = created_at - 259200, updated_at = updated_at - 259200")
-    way = f"look at hosted, or ftorch cancel {customer.run('stuck')['run']}"
+    way = f"check hosted, or run: ftorch cancel {customer.run('stuck')['run']}"
     shown = " ".join(customer.ftorch("show", "stuck").out.split())
     assert f"no change for 3 d 00:00: {way}" in shown
     assert "time 3 d 00:00" in shown
