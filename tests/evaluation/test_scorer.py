@@ -99,7 +99,7 @@ def test_what_is_right_at_one_level_is_right_at_the_next(expected: Any, found: A
         (call("fly", to="Rome"), Mistake.WRONG_TOOL, "expected book_table, found fly"),
         (calls(("book_table", '{"place": ')), Mistake.INVALID_JSON, "ends too early"),
         (calls(("book_table", "[1]")), Mistake.INVALID_JSON, "an array instead of an object"),
-        (call("book_table", guests=4), Mistake.MISSING_ARGUMENT, 'argument place: "Da Mario"'),
+        (call("book_table", guests=4), Mistake.MISSING_ARGUMENT, 'missing argument place: "Da Mario"'),
         (call("book_table", place="Da Mario", guests=4, seat="inside"), Mistake.EXTRA_ARGUMENT, "argument seat"),
         (call("book_table", place="Da Mario", guests=4, wine=1), Mistake.HALLUCINATED_ARGUMENT, "argument wine"),
         (call("book_table", place="Da Mario", guests="4"), Mistake.WRONG_TYPE, 'guests: expected 4, found "4"'),

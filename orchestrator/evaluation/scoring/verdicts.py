@@ -71,7 +71,10 @@ class Difference:
 
     def __str__(self) -> str:
         words = self.mistake.replace("_", " ")
-        place = f"{words} at {self.place}" if self.place else words
+        if self.place.startswith("argument ") and words.endswith("argument"):
+            place = f"{words.removesuffix('argument')}{self.place}"  # missing argument altitude
+        else:
+            place = f"{words} at {self.place}" if self.place else words
         if self.expected and self.found:
             return f"{place}: expected {self.expected}, found {self.found}"
         return f"{place}: {self.expected or self.found}" if self.expected or self.found else place
