@@ -105,8 +105,11 @@ def _print(boards: Sequence[Leaderboard], metric: ScoreName) -> None:
     from orchestrator.reports.leaderboard import print_leaderboard
     from orchestrator.reports.text import stdout
 
-    for board in boards:
-        print_leaderboard(board, metric, stdout())
+    console = stdout()
+    for number, board in enumerate(boards):
+        if number:
+            console.print()
+        print_leaderboard(board, metric, console)
 
 
 def _change(remove: str | None, restore: str | None, yes: bool) -> None:

@@ -34,7 +34,6 @@ def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -
     for model in board.removed:
         text = printable(f"Removed: {model}. To restore it: ftorch leaderboard --restore {model}")
         console.print(text, style="dim", soft_wrap=True)
-    console.print()
 
 
 def places_table(board: Leaderboard, metric: ScoreName, width: int | None = None) -> Table:

@@ -18,7 +18,18 @@ from orchestrator.ledger import RunDetails
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
-from orchestrator.reports.text import count, duration, iso, loss, moment, money, plural, printable, sparkline
+from orchestrator.reports.text import (
+    count,
+    duration,
+    iso,
+    loss,
+    moment,
+    money,
+    plural,
+    print_wrapped,
+    printable,
+    sparkline,
+)
 from orchestrator.runs.jobs import sent_suffix
 from orchestrator.store.records import Checkpoint, Metric
 from orchestrator.store.runs import Run, Transition
@@ -208,7 +219,7 @@ def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
     console.print(_grid(("", "", "first", "last", "lowest"), [each for each in rows if each]))
     if full:
         epochs = ", ".join(f"{loss(value)} (step {step})" for step, value in full)
-        console.print(f"  whole validation file: {epochs}")
+        print_wrapped(f"whole validation file: {epochs}", console, indent="  ")
 
 
 def _curve(name: str, values: Sequence[float | None], width: int) -> Row | None:

@@ -69,12 +69,12 @@ def _others(others: Sequence[MetricComparison], first: MetricComparison) -> str:
     ]
     if parts:
         return f"{'Also established' if first.is_established else 'Established'}: {'; '.join(parts)}."
-    if first.is_established:
+    if first.is_established or not first.has_changes:
         return "No other difference is established."
     changed = first.comparison.better + first.comparison.worse
     few = 0 < changed < fewest_changes()
     advice = f"Only {plural(changed, 'case')} changed, too few to tell: ask more cases." if few else ""
-    return f"No difference is established. {advice}".strip()
+    return f"Nor is any other difference. {advice}".strip()
 
 
 def _short(each: MetricComparison) -> str:

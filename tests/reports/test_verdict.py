@@ -63,14 +63,14 @@ def test_what_may_be_chance_is_not_established(ledger: Ledger) -> None:
     results = found(ledger, {(BASE, "full"): range(1, 11), (TUNED, "full"): range(1, 13)})
     first, second = verdict_lines(results)
     assert first.startswith("Not established: call accuracy tuned 60 %, base 50 % (+10, 95 % CI +0 to ")
-    assert second == "No difference is established. Only 2 cases changed, too few to tell: ask more cases."
+    assert second == "Nor is any other difference. Only 2 cases changed, too few to tell: ask more cases."
 
 
 def test_no_changed_case_is_no_difference(ledger: Ledger) -> None:
     results = found(ledger, {(BASE, "full"): range(1, 11), (TUNED, "full"): range(1, 11)})
     assert verdict_lines(results) == [
         "No difference: call accuracy 50 % with both, every case came out the same.",
-        "No difference is established.",
+        "No other difference is established.",
     ]
 
 
