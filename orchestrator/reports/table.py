@@ -62,8 +62,6 @@ class Column:
     takes_rest: bool = False
     """Takes the width that the other columns leave, where the table is wide."""
     least_width: int | None = None
-    width: int | None = None
-    """Exactly this many characters on a terminal; None: as its cells need."""
 
 
 @dataclass(frozen=True)
@@ -229,13 +227,12 @@ def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
     """The table in parts: a row whose last cell has a word wider than its column is followed by that cell."""
     from rich.padding import Padding
 
-    *others, last = table.columns
+    others = table.columns[:-1]
     widths = [max(len(each.heading), *_lengths(table, place), 1) for place, each in enumerate(others)]
     first = widths[0] + sum(table.gap)
     taken = sum(widths) + len(others) * sum(table.gap)
-    columns = [replace(each, width=wide) for each, wide in zip(others, widths, strict=True)]
-    part = replace(table, columns=[*columns, last], rows=[], notes=(), footer=None)
-    for each in table.rows:
+    part = replace(table, rows=[], notes=(), footer=None)
+    for each in (replace(each, cells=_padded(each.cells, table.columns, widths)) for each in table.rows):
         text = each.cells[-1].text if len(each.cells) == len(table.columns) else ""
         longest = max(map(len, text.split()), default=0)
         if longest <= width - taken:
@@ -246,6 +243,15 @@ def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
         yield Padding(below, (0, 0, 0, max(0, min(first, width - longest))))
         part = replace(part, rows=[], has_headings=False)
     yield _drawn(replace(part, notes=table.notes, footer=table.footer))
+
+
+def _padded(cells: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int]) -> list[Cell]:
+    """The cells before the last column as wide as their columns, so that all parts of a table line up."""
+    padded = [
+        replace(cell, text=cell.text.rjust(width) if column.is_number else cell.text.ljust(width - len(cell.note)))
+        for cell, column, width in zip(cells, columns, widths, strict=False)
+    ]
+    return [*padded, *cells[len(padded) :]]
 
 
 def _lengths(table: Table, place: int) -> Iterator[int]:
@@ -276,7 +282,6 @@ def _drawn(table: Table) -> RichTable:
             justify="right" if column.is_number else "left",
             ratio=1 if column.takes_rest else None,
             min_width=column.least_width,
-            width=column.width,
             **_FITS[column.fit],
         )
     for each in table.rows:

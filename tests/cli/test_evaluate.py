@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_the_model_id_comes_last_also_where_the_evaluation_is_shown_with_it(tmp_
     done = project.terminal("submit", "jobs/greet.toml")
     assert done.code == 0, done.out
     lines = done.out.splitlines()
-    assert lines[-1].startswith("ft:gpt-4.1-mini-2025-04-14:local:")
+    assert re.sub(r"\x1b\[[\d;]*m", "", lines[-1]).startswith("ft:gpt-4.1-mini-2025-04-14:local:")
     assert any("call accuracy" in line for line in lines[:-1])
 
 
