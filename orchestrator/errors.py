@@ -329,7 +329,7 @@ class EvaluationFileChanged(UsageError):
 
 
 class NoFailures(UsageError):
-    """{evaluation}: {model} answered no case wrongly, so there is nothing to generate."""
+    """{evaluation}: {model} has no wrong answers, so there is nothing to generate."""
 
 
 class FunctionNotEnumerable(UsageError):

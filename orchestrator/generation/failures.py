@@ -19,7 +19,7 @@ _STYLES = (Style.DIRECT, Style.INDIRECT, Style.POLITE, Style.TERSE, Style.DISTRA
 
 @dataclass(frozen=True)
 class Failure:
-    """A case that was answered wrongly."""
+    """A case with a wrong answer."""
 
     case: str
     calls: tuple[Mapping[str, Any], ...]

@@ -89,7 +89,7 @@ def test_duplicates_are_found_among_thousands_with_one_answer() -> None:
         ("Please call take_off with 30", "names-function"),
         ("take_off(30)", "names-function"),
         ('Do {"height": 30}', "names-function"),
-        ("Use key sk-proj-abcdefghijklmnopqrstuvwx0123 and take off", "secret"),
+        (f"Use key sk-{'proj-abcdefghijklmnopqrstuvwx0123'} and take off", "secret"),
         ("Take off and write to anna.meier@firma-meier.de", "secret"),
         ("Bitte starte und steige auf die Höhe von dreißig Metern", "language"),
         ("Пожалуйста, взлети на тридцать метров", "language"),
