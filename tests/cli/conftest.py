@@ -10,3 +10,12 @@ from support.project import Project, make_project
 def project(tmp_path: Path) -> Project:
     """A project of its own for each test."""
     return make_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which one run has succeeded."""
+    project = make_project(tmp_path_factory.mktemp("trained"))
+    done = project.ftorch("submit", "jobs/greet.toml")
+    assert done.code == 0, done.err
+    return project

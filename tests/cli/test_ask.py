@@ -6,17 +6,9 @@ import json
 import shutil
 
 import pytest
-from support.project import Project, make_project
+from support.project import Project
 
 PROMPT = "Switch on the light in the hall"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("trained"))
-    done = project.ftorch("submit", "jobs/greet.toml")
-    assert done.code == 0, done.err
-    return project
 
 
 def test_base_and_tuned_stand_below_each_prompt(trained: Project) -> None:

@@ -5,17 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from support.project import Project, make_project
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which one run has succeeded."""
-    project = make_project(tmp_path_factory.mktemp("trained"))
-    done = project.ftorch("submit", "jobs/greet.toml")
-    assert done.code == 0, done.err
-    return project
 
 
 def test_reading_commands_leave_no_state_behind(tmp_path: Path) -> None:
