@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +10,6 @@ if TYPE_CHECKING:
     from orchestrator.dataset.shorten import Cut
     from orchestrator.dataset.variants import Variant
 
-Command = Callable[..., None]
 
 PRESETS = ("full", "no-descriptions", "no-parameters", "no-tools")
 """The same as `dataset.variants.Variant`, which loads more than help needs."""
@@ -57,23 +54,3 @@ def parse_subject(text: str) -> str:
     model, at, dropped = text.rpartition("@")
     is_dropped = at and all(word.strip().partition(":")[0] in _WORDS for word in dropped.split(","))
     return f"{model}@{parse_variant(dropped)}" if is_dropped else text
-
-
-def variant_options(command: Command) -> Command:
-    """Add `--drop` and `--variant`, passed to the command as `variant`; None if neither is given."""
-
-    @click.option(
-        "--drop",
-        "dropped",
-        type=parse_variant,
-        metavar="WHAT,…",
-        help="Shorten the tool definitions: drop descriptions, parameters or tools.  [default: as in training]",
-    )
-    @click.option("--variant", "preset", type=click.Choice(PRESETS), help="The same as --drop, by a preset's name.")
-    @wraps(command)
-    def with_variant(*args: Any, dropped: Variant | None, preset: Variant | None, **others: Any) -> None:
-        if dropped is not None and preset is not None:
-            raise click.UsageError("--drop and --variant mean the same: give one of them")
-        command(*args, variant=dropped or preset, **others)
-
-    return with_variant

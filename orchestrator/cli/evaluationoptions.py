@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.definitions import PRESETS, Command, parse_variant
+from orchestrator.cli.definitions import PRESETS, parse_variant
 
 if TYPE_CHECKING:
     from orchestrator.dataset.variants import Variant
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.ownership import Terms
 
 
+Command = Callable[..., None]
 _USUAL_LIFE = 365
 _PAGES, _PLOTS = (".html", ".htm"), (".svg", ".png")
 

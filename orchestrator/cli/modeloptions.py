@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.definitions import DROPS, PRESETS, parse_cut
 
 if TYPE_CHECKING:
     from orchestrator.chat.terms import ChatOptions
     from orchestrator.dataset.shorten import Cut
     from orchestrator.dataset.variants import Variant
     from orchestrator.tools.functions import Tool
-
-VARIANTS = ("full", "no-descriptions", "no-parameters", "no-tools")
-DROPS = "descriptions, parameters, tools or tool:NAME"
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         shell_complete=complete_endpoint,
         help="Name the endpoint of a model that ftorch did not train.",
     )
-    @click.option("--drop", type=parse_drop, metavar="WHAT,…", help=f"Leave out of the definitions: {DROPS}.")
-    @click.option("--variant", type=click.Choice(VARIANTS), hidden=True, help="A preset in place of --drop.")
+    @click.option("--drop", type=parse_cut, metavar="WHAT,…", help=f"Leave out of the definitions: {DROPS}.")
+    @click.option("--variant", type=click.Choice(PRESETS), hidden=True, help="A preset in place of --drop.")
     @click.option(
         "--system", metavar="TEXT", help='Send this system message; "" for none.  [default: as in training]'
     )
@@ -92,16 +90,3 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         command(*args, asked=ModelOptions(sources, endpoint, drop, variant, system, temperature), **others)
 
     return with_options
-
-
-def parse_drop(text: str) -> Cut:
-    """The parts to leave out of tool definitions. Raises click.BadParameter."""
-    from orchestrator.dataset.shorten import cut_of
-
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    try:
-        if words:
-            return cut_of(words)
-    except ValueError as error:
-        raise click.BadParameter(f'it takes {DROPS}, not "{error}"') from None
-    raise click.BadParameter(f"it takes {DROPS}")

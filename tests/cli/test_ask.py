@@ -79,7 +79,11 @@ def test_a_moved_training_file_is_said_with_the_way_out(trained: Project) -> Non
     [
         (("nobody", "Hi"), 2, 'no run "nobody"'),
         (("greet", "gone.txt"), 2, "The prompts in gone.txt can't be used: there is no such file"),
-        (("greet", "Hi", "--drop", "names"), 2, 'tool:NAME, not "names"'),
+        (
+            ("greet", "Hi", "--drop", "names"),
+            2,
+            '"names" is not one of descriptions, parameters, tools or tool:NAME',
+        ),
         (("greet", "Hi", "--drop", "tools", "--variant", "full"), 2, "give either --drop or --variant"),
         (("greet", "Hi", "--drop", "tool:dark_room"), 2, 'no tool "dark_room"'),
         (("gpt-4.1", "Hi", "--endpoint", "local", "--base"), 2, "The base model of gpt-4.1 is not known"),
