@@ -13,7 +13,7 @@ from orchestrator.endpoints.clients import PlainClient
 from orchestrator.endpoints.interface import Capabilities
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
-from orchestrator.server.app import create_app
+from orchestrator.server.app import create_app, running
 from orchestrator.server.settings import Settings
 
 
@@ -25,7 +25,7 @@ async def open_local(
     app = create_app(store, settings=Settings(max_training=config.max_active))
     transport = httpx2.ASGITransport(app=app)
     async with (
-        app.state.scheduler.running(),
+        running(app),
         httpx2.AsyncClient(transport=transport, base_url="http://local/v1") as http,
         PlainClient(base_url="http://local/v1", api_key="local", http_client=http) as client,
     ):

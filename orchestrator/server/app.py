@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from orchestrator.errors import TrainerUnknown
 from orchestrator.server.apierror import ApiError
+from orchestrator.server.basemodels import BaseModels
 from orchestrator.server.batchwork import BatchRunner, BatchWork
 from orchestrator.server.completion import LoadedModels
 from orchestrator.server.context import Context
@@ -25,8 +27,9 @@ from orchestrator.server.scheduler import Scheduler
 from orchestrator.server.settings import PROFILES, Settings
 from orchestrator.server.store import Store
 from orchestrator.server.trainers import NAMES
+from orchestrator.server.trainers.interface import Machine
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["Settings", "create_app", "running"]
 
 DEFAULTS = Settings()
 
@@ -34,20 +37,23 @@ DEFAULTS = Settings()
 def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
     """The endpoint over the store in this folder, which is created if it is missing.
 
-    Jobs are trained and batches answered inside `app.state.scheduler.running()`; a server that runs the lifespan
-    does so itself. Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
+    Jobs are trained and batches answered inside `running(app)`; a server that runs the lifespan does so itself.
+    Raises TrainerUnknown, EndpointStoreUnusable, EndpointStoreNewer.
     """
     if settings.trainer not in NAMES:
         raise TrainerUnknown(trainer=settings.trainer, known=", ".join(NAMES))
     store = Store(store_dir)
     store.tidy(settings.now())
-    loaded = LoadedModels(store, settings.trainer)
-    scheduler = Scheduler(store, settings, BatchRunner(BatchWork(store, loaded, settings.now)))
+    machine = Machine(store.folder, settings.python, settings.serving, settings.vllm_url, settings.constrained)
+    base_models = BaseModels(store, settings.models, settings.trainer)
+    loaded = LoadedModels(store, base_models, machine)
+    scheduler = Scheduler(store, settings, machine, BatchRunner(BatchWork(store, loaded, settings.now)))
     context = Context(
         store=store,
         settings=settings,
         dialect=Dialect(PROFILES[settings.profile], settings.organization),
         scheduler=scheduler,
+        base_models=base_models,
         models=loaded,
     )
     app = Starlette(
@@ -58,17 +64,21 @@ def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
         ],
         middleware=[Middleware(ApiMiddleware, check=KeyCheck(settings.api_key, "/v1/"))],
         exception_handlers={ApiError: _refused, HTTPException: _unroutable},
-        lifespan=_lifespan,
+        lifespan=running,
     )
-    app.state.scheduler = scheduler
     app.state.context = context
     return app
 
 
 @asynccontextmanager
-async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    async with app.state.scheduler.running():
-        yield
+async def running(app: Starlette) -> AsyncIterator[None]:
+    """Train jobs and answer batches for the duration of the block."""
+    context: Context = app.state.context
+    try:
+        async with context.scheduler.running():
+            yield
+    finally:
+        await run_in_threadpool(context.models.close)
 
 
 def _azure(context: Context) -> list[BaseRoute]:

@@ -37,6 +37,9 @@ class ChatRequest:
     offer: Offer
     n: int
     max_tokens: int | None
+    temperature: float
+    top_p: float
+    seed: int | None
     stops: Sequence[str]
     stream: bool
     stream_usage: bool
@@ -64,6 +67,9 @@ def read(body: Mapping[str, Any]) -> ChatRequest:
         offer=asked.offer,
         n=asked.n,
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        temperature=asked.temperature or 0.0,
+        top_p=1.0 if asked.top_p is None else asked.top_p,
+        seed=asked.seed,
         stops=[stop for stop in asked.stop or () if stop],
         stream=asked.stream,
         stream_usage=asked.stream_options is not None and asked.stream_options.include_usage,
@@ -303,12 +309,14 @@ class ChatBody(Body):
     functions: Functions | None = None
     function_call: Annotated[str | Named | None, text_or(Named, "none", "auto")] = None
 
-    # Checked, but without effect: the answer is always the most probable one.
+    # Without a temperature the answer is the most probable one. `tiny` has no other.
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1), WHOLE] = None
+
+    # Checked, but without effect.
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1), WHOLE] = None
 
     # Accepted unchecked, and without effect.
     logit_bias: Any = None

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.tokens import count_messages, count_text
 from orchestrator.server import ids
-from orchestrator.server.apierror import not_found
+from orchestrator.server.apierror import ApiError
+from orchestrator.server.basemodels import BaseModels, unknown_model
 from orchestrator.server.chatrequest import ChatRequest
-from orchestrator.server.jobrequest import check_model_name
+from orchestrator.server.jobrequest import MAX_SEED
 from orchestrator.server.store import Store
 from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Answer, Model
+from orchestrator.server.trainers.interface import Answer, AnswerError, Base, Machine, Model, Question, Trainer
 
 FinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
@@ -35,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer: text, or calls (then `content` is None)."""
+    """One answer: text, or calls (then `content` is None, or the text before them)."""
 
     content: str | None
     calls: Sequence[Call]
@@ -57,29 +60,63 @@ class Completion:
 
 
 def complete(request: ChatRequest, loaded: Loaded, now: int) -> Completion:
-    """The model's answer, `n` times over: it is always the most probable one, so its choices are equal."""
+    """The model's answer with `n` choices; at temperature 0 they are equal. ApiError 500 if it can't answer."""
     offer = request.offer
-    answer = loaded.model.answer(request.messages, offer.functions, choice=offer.choice, parallel=offer.parallel)
-    first, tokens = _limited(_first_choice(request, answer), request.max_tokens, request.model)
+    answers = _answers(request, loaded.model)
+    chosen = [_limited(request, answer) for answer in answers]
+    counted = answers[0].prompt_tokens
+    if counted is None:
+        counted = count_messages(request.messages, offer.functions or None, request.model)
     return Completion(
         id=ids.completion_id(),
         created=now,
         model=request.model,
         fingerprint=loaded.fingerprint,
         legacy=offer.legacy,
-        choices=[_with_new_ids(first) for _ in range(request.n)],
-        prompt_tokens=count_messages(request.messages, offer.functions or None, request.model),
-        completion_tokens=tokens * request.n,
+        choices=[_with_new_ids(choice) for choice, _ in chosen],
+        prompt_tokens=counted,
+        completion_tokens=sum(tokens for _, tokens in chosen),
     )
 
 
-def _first_choice(request: ChatRequest, answer: Answer) -> Choice:
+def _answers(request: ChatRequest, model: Model) -> list[Answer]:
+    question = Question(
+        messages=request.messages,
+        tools=request.offer.functions,
+        choice=request.offer.choice,
+        parallel=request.offer.parallel,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
+        stops=request.stops,
+    )
+    try:
+        if request.temperature == 0:
+            return [model.answer(question)] * request.n
+        first = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
+        return [model.answer(replace(question, seed=(first + number) % MAX_SEED)) for number in range(request.n)]
+    except AnswerError as error:
+        raise ApiError(500, str(error), kind="server_error", code="model_unavailable") from error
+
+
+def _limited(request: ChatRequest, answer: Answer) -> tuple[Choice, int]:
+    """The answer as a choice, and its number of tokens. A model without a tokenizer leaves stops and the cut to
+    us."""
+    choice = _choice_of(request, answer)
+    if answer.completion_tokens is None:
+        ended = replace(choice, content=choice.content and _until_stop(choice.content, request.stops))
+        return _cut_to(ended, request.max_tokens, request.model)
+    return (replace(choice, finish_reason="length") if answer.is_cut else choice), answer.completion_tokens
+
+
+def _choice_of(request: ChatRequest, answer: Answer) -> Choice:
     calls = [Call("", call.name, _json(call.arguments)) for call in answer.calls]
     if not calls:
-        return Choice(_until_stop(answer.content or "", request.stops), (), "stop")
+        return Choice(answer.content or "", (), "stop")
     if request.offer.legacy:
-        return Choice(None, calls[:1], "function_call")
-    return Choice(None, calls, "tool_calls")
+        return Choice(answer.content, calls[:1], "function_call")
+    return Choice(answer.content, calls, "tool_calls")
 
 
 def _json(arguments: object) -> str:
@@ -91,7 +128,7 @@ def _until_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def _limited(choice: Choice, most: int | None, model: str) -> tuple[Choice, int]:
+def _cut_to(choice: Choice, most: int | None, model: str) -> tuple[Choice, int]:
     """The choice cut to this many tokens, and its number of tokens then."""
     left = most
     texts: list[str] = []
@@ -213,7 +250,8 @@ def _usage(completion: Completion) -> Json:
 
 def _deltas(choice: Choice, legacy: bool) -> Iterator[Json]:
     """The chunks of a choice: first the role, then text or calls word by word."""
-    yield {"role": "assistant", "content": None if choice.calls else "", "refusal": None}
+    has_text = bool(choice.content) or not choice.calls
+    yield {"role": "assistant", "content": "" if has_text else None, "refusal": None}
     for piece in WORD.findall(choice.content or ""):
         yield {"content": piece}
     for number, call in enumerate(choice.calls):
@@ -249,44 +287,66 @@ class Loaded:
     fingerprint: str
 
 
+Key = tuple[str, str | None, str | None]
+"""Trainer, weights and base folder of a model."""
+
+
 class LoadedModels:
     """Finds models by name and loads their weights once."""
 
-    def __init__(self, store: Store, base_trainer: str) -> None:
+    def __init__(self, store: Store, base_models: BaseModels, machine: Machine) -> None:
         self._store = store
-        self._base_trainer = base_trainer
-        self._loaded: OrderedDict[tuple[str, str | None], Loaded] = OrderedDict()
+        self._base_models = base_models
+        self._machine = machine
+        self._trainers: dict[str, Trainer] = {}
+        self._loaded: OrderedDict[Key, Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Loaded:
-        """The fine-tuned model of this name; any other name gets the untrained base model.
+        """The fine-tuned or base model of this name.
 
-        Raises ApiError 404 if there is no such fine-tuned model.
+        Raises ApiError 404 if there is no such fine-tuned model, 500 if it can't be loaded.
         """
         if not is_fine_tuned(name):
-            check_model_name(name)
-            return self._load(self._base_trainer, None)
+            origin = self._base_models.origin(name)
+            return self._load((origin.trainer, None, origin.folder), name)
         model = self._store.models.get(name)
         if model is None:
             raise unknown_model(name)
-        return self._load(model.trainer, model.blob)
+        return self._load((model.trainer, model.weights, model.base_folder), model.base)
 
-    def _load(self, trainer_name: str, blob: str | None) -> Loaded:
-        key = (trainer_name, blob)
+    def trainer(self, name: str) -> Trainer:
+        """The trainer of this name, which is the same one each time."""
+        if name not in self._trainers:
+            self._trainers[name] = trainer(name, self._machine)
+        return self._trainers[name]
+
+    def close(self) -> None:
+        """Forget all models and end the processes that answer for them."""
+        with self._lock:
+            self._loaded.clear()
+            trainers, self._trainers = self._trainers, {}
+        for each in trainers.values():
+            each.close()
+
+    def _load(self, key: Key, base: str) -> Loaded:
         with self._lock:
             if key not in self._loaded:
-                weights = None if blob is None else self._store.blobs.read(blob)
-                self._loaded[key] = Loaded(trainer(trainer_name).load(weights), _fingerprint(key))
+                self._loaded[key] = Loaded(self._model(key, base), _fingerprint(key))
             self._loaded.move_to_end(key)
             while len(self._loaded) > CAPACITY:
                 self._loaded.popitem(last=False)
             return self._loaded[key]
 
+    def _model(self, key: Key, base: str) -> Model:
+        trainer_name, weights, folder = key
+        path = None if weights is None else self._store.weights.path(weights)
+        try:
+            loaded = self.trainer(trainer_name).load(path, None if folder is None else Base(base, Path(folder)))
+        except AnswerError as error:
+            raise ApiError(500, str(error), kind="server_error", code="model_unavailable") from error
+        return loaded
 
-def unknown_model(name: str) -> Exception:
-    """The 404 for an unknown model."""
-    return not_found(f"The model '{name[:200]}' does not exist.", "model", "model_not_found")
 
-
-def _fingerprint(key: tuple[str, str | None]) -> str:
+def _fingerprint(key: Key) -> str:
     return "fp_" + hashlib.sha256(repr(key).encode()).hexdigest()[:10]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from orchestrator.server.basemodels import BaseModels
 from orchestrator.server.completion import LoadedModels
 from orchestrator.server.dialect import Dialect
 from orchestrator.server.scheduler import Scheduler
@@ -21,6 +22,7 @@ class Context:
     settings: Settings
     dialect: Dialect
     scheduler: Scheduler
+    base_models: BaseModels
     models: LoadedModels
 
     @property

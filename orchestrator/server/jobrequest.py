@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
@@ -21,6 +21,12 @@ MAX_EPOCHS = 50
 MAX_BATCH = 256
 MAX_BETA = 2
 MAX_LEARNING_RATE = 1e6
+MAX_RANK = 1024
+MAX_ALPHA = 1e4
+OPTIONS = (
+    *("learning_rate", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets"),
+    *("quantization", "gradient_checkpointing"),
+)
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 
@@ -40,6 +46,8 @@ class JobSpec:
     beta: Number | None
     metadata: Mapping[str, str] | None
     training_type: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The hyperparameters that only some trainers have."""
 
 
 def read(body: Mapping[str, Any]) -> JobSpec:
@@ -100,6 +108,20 @@ class Hyperparameters(Body):
     n_epochs: Annotated[int | None, Field(ge=1, le=MAX_EPOCHS), WHOLE, AUTO] = None
     batch_size: Annotated[int | None, Field(ge=1, le=MAX_BATCH), WHOLE, AUTO] = None
     learning_rate_multiplier: Annotated[float | None, Field(gt=0, le=MAX_LEARNING_RATE), AS_SENT, AUTO] = None
+
+    # Those of open-weights base models; OpenAI's API has none of them.
+    learning_rate: Annotated[float | None, Field(gt=0, le=MAX_LEARNING_RATE), AS_SENT, AUTO] = None
+    lora_rank: Annotated[int | None, Field(ge=1, le=MAX_RANK), WHOLE, AUTO] = None
+    lora_alpha: Annotated[float | None, Field(gt=0, le=MAX_ALPHA), AS_SENT, AUTO] = None
+    lora_dropout: Annotated[float | None, Field(ge=0, lt=1), AS_SENT, AUTO] = None
+    lora_targets: Annotated[str | list[Text] | None, AUTO] = None
+    quantization: Annotated[Literal["none", "nf4"] | None, AUTO] = None
+    gradient_checkpointing: Annotated[bool | None, AUTO] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of open-weights base models that were set."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +197,7 @@ class JobBody(Body):
             learning_rate_multiplier=numbers.learning_rate_multiplier or "auto",
             beta=(beta or "auto") if method == "dpo" else None,
             metadata=self.metadata,
+            options=numbers.options,
         )
 
     @property

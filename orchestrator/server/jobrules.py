@@ -8,7 +8,8 @@ from pathlib import Path
 
 from orchestrator.server.resultfile import result_file
 from orchestrator.server.store.jobs import Measured
-from orchestrator.server.store.records import Failure
+from orchestrator.server.store.records import Failure, Job
+from orchestrator.server.trainers.interface import Requested
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,17 @@ class JobRules:
     """The API's objection to an otherwise valid file."""
     most_tokens: int | None
     """The most tokens, times epochs, that one job may train on."""
+
+
+def requested_by(job: Job) -> Requested:
+    """The hyperparameters of the job, for its trainer."""
+    return Requested(
+        n_epochs=job.n_epochs if job.n_epochs == "auto" else int(job.n_epochs),
+        batch_size=job.batch_size if job.batch_size == "auto" else int(job.batch_size),
+        learning_rate_multiplier=job.learning_rate_multiplier,
+        beta=job.beta,
+        options=job.options,
+    )
 
 
 OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)

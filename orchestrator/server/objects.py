@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.server.settings import Profile
 from orchestrator.server.store.batches import Batch
+from orchestrator.server.store.jobs import BaseModel
 from orchestrator.server.store.records import (
     Checkpoint,
     Event,
@@ -132,9 +133,10 @@ def model_object(model: FineTunedModel, organization: str) -> Json:
     return {"id": model.name, "object": "model", "created": model.created_at, "owned_by": organization}
 
 
-def stand_in_object(name: str, created: int) -> Json:
-    """A base model that the local trainer replaces."""
-    return {"id": name, "object": "model", "created": created, "owned_by": "local-stand-in"}
+def base_object(base: BaseModel) -> Json:
+    """A base model: open weights on this machine, or a name whose place the local trainer takes."""
+    owner = "local-stand-in" if base.folder is None else "local"
+    return {"id": base.name, "object": "model", "created": base.since, "owned_by": owner}
 
 
 def deleted(object_id: str, kind: str) -> Json:
@@ -172,6 +174,7 @@ def _hyperparameters(job: Job, profile: Profile) -> Json:
         "n_epochs": job.n_epochs,
         "batch_size": job.batch_size,
         "learning_rate_multiplier": job.learning_rate_multiplier,
+        **job.options,
     }
     if profile.flat_hyperparameters:
         known = {name: None if number == "auto" else number for name, number in numbers.items()}

@@ -28,6 +28,7 @@ from orchestrator.server.settings import Settings
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import NoLongerRunningError
 from orchestrator.server.store.records import Failure, JobStatus
+from orchestrator.server.trainers.interface import Machine
 
 BUSY_SECONDS = 0.05
 """Between two looks while there is work."""
@@ -68,8 +69,9 @@ class Scheduler:
     """Keeps up to `settings.max_training` jobs of the store in training, and works on its batches, while
     `running`."""
 
-    def __init__(self, store: Store, settings: Settings, batches: BatchRunner) -> None:
+    def __init__(self, store: Store, settings: Settings, machine: Machine, batches: BatchRunner) -> None:
         self._store = store
+        self._machine = machine
         self._settings = settings
         self._batches = batches
         self._workers: dict[str, Worker] = {}
@@ -163,7 +165,7 @@ class Scheduler:
         """Start the worker and pass it the claim's locks."""
         inherited = [str(descriptor) for descriptor in claim.descriptors]
         folder, slots = self._store.folder.resolve(), self._settings.max_training
-        arguments = [str(folder), claim.job_id, str(slots), *inherited]
+        arguments = [str(folder), claim.job_id, str(slots), self._machine.as_argument(), *inherited]
         with open(folder / "worker.log", "ab", opener=_for_its_owner) as errors:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "orchestrator.server.worker", *arguments],

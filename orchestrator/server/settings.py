@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from orchestrator.server.store.jobs import JobRoom
@@ -58,7 +60,17 @@ class Settings:
     max_training: int = 2
     """Jobs trained at once, over all processes that share the store."""
     trainer: str = "tiny"
-    """The trainer of new jobs (a key of `trainers.NAMES`)."""
+    """The trainer of jobs whose base model is not in `models` (a key of `trainers.NAMES`)."""
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """The open-weights base models on this machine: names, and folders in Hugging Face's format."""
+    python: str = sys.executable
+    """The Python that trains and serves them."""
+    serving: Literal["transformers", "vllm"] = "transformers"
+    """What answers with them."""
+    vllm_url: str | None = None
+    """The vLLM server to use; None starts one."""
+    constrained: bool = True
+    """Whether their calls are decoded under the schemas of the offered tools."""
     api_key: str | None = None
     """The bearer key of every request. None accepts everybody; off loopback, `serve` then draws a key."""
     hosts: tuple[str, ...] = ()

@@ -19,27 +19,35 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.checking.checks import CheckReport, check_file
-from orchestrator.dataset.files import open_as_sent
-from orchestrator.dataset.jsontext import parse_json
-from orchestrator.dataset.lines import numbered_lines
 from orchestrator.server import ids, resultfile
-from orchestrator.server.jobrules import OPENAI, JobRules
+from orchestrator.server.jobrules import OPENAI, JobRules, requested_by
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import Measured, Metrics, NoLongerRunningError
 from orchestrator.server.store.records import ACTIVE, Checkpoint, Failure, File, Job, JobStatus
 from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Hyperparameters, Step, Trainer, Training
+from orchestrator.server.trainers.interface import (
+    Base,
+    Checked,
+    Hyperparameters,
+    Machine,
+    RowsRefusedError,
+    Step,
+    Trainer,
+    Training,
+    TrainingFailedError,
+)
+from orchestrator.server.trainers.rows import count_rows
 
 Task = Callable[[Job], None]
 
 
-def main(store_dir: str, job_id: str, slots: str, job_lock_fd: str, slot_fd: str = "") -> None:
-    """Work on the job as far as possible now.
+def main(store_dir: str, job_id: str, slots: str, machine: str, job_lock_fd: str, slot_fd: str = "") -> None:
+    """Work on the job as far as possible now. `machine` is a Machine as an argument.
 
     The lock of the job, and a training slot's if one was free, come as open descriptors from the parent: so no job
     is ever started twice, and no lock is free for a moment in between.
@@ -49,28 +57,28 @@ def main(store_dir: str, job_id: str, slots: str, job_lock_fd: str, slot_fd: str
     store = Store(Path(store_dir))
     lock = job_lock(store.locks, job_id, int(job_lock_fd))
     lock.sign()
-    work(store, job_id, int(slots), has_slot=bool(slot_fd))
+    work(store, job_id, int(slots), Machine.from_argument(machine), has_slot=bool(slot_fd))
     job = store.jobs.get(job_id)
     if job is not None and job.status not in ACTIVE:
         lock.discard()
 
 
-def work(store: Store, job_id: str, slots: int, *, has_slot: bool) -> None:
+def work(store: Store, job_id: str, slots: int, machine: Machine, *, has_slot: bool) -> None:
     """Take the job from its present state to the next state in which it has to wait, or to its end."""
     job = store.jobs.get(job_id)
     with contextlib.suppress(NoLongerRunningError):
         if job is not None and job.status is JobStatus.VALIDATING_FILES:
-            _failing_cleanly(store, job, lambda job: _validate(store, job))
+            _failing_cleanly(store, job, lambda job: _validate(store, job, machine))
             job = store.jobs.get(job_id)
         if job is None or job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
             return
         slot = None if has_slot else take_any(slot_locks(store.locks, slots))
         if has_slot or slot is not None:
-            _failing_cleanly(store, job, lambda job: train(store, job, time.time))
+            _failing_cleanly(store, job, lambda job: train(store, job, machine, time.time))
 
 
-def _validate(store: Store, job: Job) -> None:
-    valid = validate_files(store, job, time.time())
+def _validate(store: Store, job: Job, machine: Machine) -> None:
+    valid = validate_files(store, job, machine, time.time())
     store.progress.files_are_valid(job, valid.training_tokens, valid.notes, int(time.time()))
 
 
@@ -114,8 +122,9 @@ class Validated:
     notes: Sequence[str]
 
 
-def validate_files(store: Store, job: Job, now: float) -> Validated:
-    """Check the training file and the validation file, if there is one.
+def validate_files(store: Store, job: Job, machine: Machine, now: float) -> Validated:
+    """Check the training file and the validation file, if there is one: by the rules of the API, then as their
+    trainer reads them.
 
     Raises JobFailedError with the first invalid line.
     """
@@ -123,7 +132,19 @@ def validate_files(store: Store, job: Job, now: float) -> Validated:
     notes = _notes("Training file", report)
     if job.validation_file is not None:
         notes += _notes("Validation file", _check(store, job, "validation_file", now))
-    return Validated(report.tokens or 0, notes)
+    checked = _checked_by_trainer(store, job, machine, now)
+    return Validated(report.tokens or 0 if checked.tokens is None else checked.tokens, [*notes, *checked.notes])
+
+
+def _checked_by_trainer(store: Store, job: Job, machine: Machine, now: float) -> Checked:
+    school = trainer(job.trainer, machine)
+    training = _training(store, job, school, now)
+    try:
+        return school.check(training)
+    except RowsRefusedError as error:
+        raise JobFailedError(Failure(f"invalid_{error.role}", str(error), error.role)) from error
+    except TrainingFailedError as error:
+        raise JobFailedError(Failure("trainer_failed", str(error), None)) from error
 
 
 def file_blob(store: Store, job: Job, role: Role, now: float) -> str:
@@ -183,41 +204,44 @@ def rules_of(job: Job) -> JobRules:
 # --- Training one job from its files to its model ---------------------------------------------------------------
 
 
-def train(store: Store, job: Job, now: Callable[[], float]) -> None:
-    """Train the job, from its last checkpoint if it has one, and record its model.
+def train(store: Store, job: Job, machine: Machine, now: Callable[[], float]) -> None:
+    """Train the job, from where an earlier process left it, and record its model.
 
     Raises JobFailedError if it cannot succeed, NoLongerRunningError if it was paused or cancelled meanwhile.
     """
-    training_rows = _rows(store.blobs.path(file_blob(store, job, "training_file", now())))
-    validation_rows = _validation_rows(store, job, now())
-    school = trainer(job.trainer)
-    numbers = _resolved(school, job, len(training_rows))
-    _check_size(job, numbers)
-    checkpoint = store.progress.last_checkpoint(job)
-    training = Training(
-        training=training_rows,
-        validation=validation_rows,
-        hyperparameters=numbers,
-        seed=job.seed,
-        parent=_parent_weights(store, job),
-        resume=store.blobs.read(checkpoint.blob) if checkpoint else None,
-    )
-    store.progress.begin(job, asdict(numbers), _opening(job, checkpoint), int(now()))
+    school = trainer(job.trainer, machine)
+    training = _training(store, job, school, now())
+    _check_size(job, training.hyperparameters)
+    opening = _opening(job, store.progress.last_checkpoint(job))
+    store.progress.begin(job, asdict(training.hyperparameters), opening, int(now()))
     recorder = Recorder(store, job, now)
-    weights = school.train(training, recorder.step, recorder.checkpoint)
+    try:
+        weights = school.train(training, recorder)
+    except TrainingFailedError as error:
+        raise JobFailedError(Failure("trainer_failed", str(error), None)) from error
     recorder.flush()
-    _record_outcome(store, job, numbers, weights, int(now()))
+    _record_outcome(store, job, training.hyperparameters, weights, int(now()))
+    store.end_training(job.id)
 
 
-def _resolved(school: Trainer, job: Job, examples: int) -> Hyperparameters:
-    # A job that was started before has its numbers already; resolving them again gives the same.
-    return school.resolve(
-        examples,
-        n_epochs=job.n_epochs if job.n_epochs == "auto" else int(job.n_epochs),
-        batch_size=job.batch_size if job.batch_size == "auto" else int(job.batch_size),
-        learning_rate_multiplier=job.learning_rate_multiplier,
-        beta=job.beta,
+def _training(store: Store, job: Job, school: Trainer, now: float) -> Training:
+    files = {role: file_blob(store, job, role, now) for role in _roles(job)}
+    path = store.blobs.path(files["training_file"])
+    return Training(
+        training=path,
+        validation=store.blobs.path(files["validation_file"]) if job.validation_file is not None else None,
+        method=job.method,
+        # A job that was started before has its numbers already; resolving them again gives the same.
+        hyperparameters=school.resolve(count_rows(path), job.method, requested_by(job)),
+        seed=job.seed,
+        folder=store.training_folder(job.id),
+        base=Base(job.base, Path(job.base_folder)) if job.base_folder is not None else None,
+        parent=_parent_weights(store, job),
     )
+
+
+def _roles(job: Job) -> Sequence[Role]:
+    return ("training_file",) if job.validation_file is None else ("training_file", "validation_file")
 
 
 def _check_size(job: Job, numbers: Hyperparameters) -> None:
@@ -229,50 +253,37 @@ def _check_size(job: Job, numbers: Hyperparameters) -> None:
         raise JobFailedError(Failure("quotaExceeded", message, "training_file"))
 
 
-def _opening(job: Job, checkpoint: Checkpoint | None) -> str:
+def _opening(job: Job, checkpoint: int) -> str:
     if job.started_at is None:
         return "Fine-tuning job started"
     place = (
-        f"from the checkpoint at step {checkpoint.step}"
-        if checkpoint
-        else "from the start, as it has no checkpoint yet"
+        f"from the checkpoint at step {checkpoint}" if checkpoint else "from the start, as it has no checkpoint yet"
     )
     if job.status is JobStatus.RUNNING:
         return f"The process that trained this job ended before the job did; it continues {place}"
     return f"Fine-tuning job continues {place}"
 
 
-def _validation_rows(store: Store, job: Job, now: float) -> list[dict[str, Any]]:
-    if job.validation_file is None:
-        return []
-    return _rows(store.blobs.path(file_blob(store, job, "validation_file", now)))
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with open_as_sent(path) as stream:
-        return [parse_json(line.decode()) for _, line in numbered_lines(stream) if line is not None]
-
-
-def _parent_weights(store: Store, job: Job) -> bytes | None:
+def _parent_weights(store: Store, job: Job) -> Path | None:
     if not is_fine_tuned(job.model):
         return None
     parent = store.models.get(job.model)
     if parent is None:
         message = f"The model {job.model} was deleted before training could start from it."
         raise JobFailedError(Failure("model_not_found", message, "model"))
-    return store.blobs.read(parent.blob)
+    return store.weights.path(parent.weights)
 
 
-def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: bytes, now: int) -> None:
-    model_blob = store.blobs.put(weights)
+def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: Path, now: int) -> None:
+    model_weights = store.weights.take(weights)
     result = rules_of(job).result_file(store.progress.steps(job))
     result_blob = store.blobs.put(result)
     file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
     try:
         tokens = (job.training_tokens or 0) * numbers.n_epochs
-        store.progress.succeed(job, model_blob, file, tokens, now)
+        store.progress.succeed(job, model_weights, file, tokens, now)
     except BaseException:
-        store.blobs.delete(model_blob)
+        store.weights.delete(model_weights)
         store.blobs.delete(result_blob)
         raise
 
@@ -289,13 +300,14 @@ METRICS_EVENTS = 200
 
 
 class Recorder:
-    """Takes the steps and checkpoints of one training. NoLongerRunningError ends the training from inside."""
+    """Takes what one training reports. NoLongerRunningError ends the training from inside."""
 
     def __init__(self, store: Store, job: Job, now: Callable[[], float]) -> None:
         self._store = store
         self._job = job
         self._now = now
         self._told_until = store.progress.last_step(job)
+        self._saved_until = store.progress.last_checkpoint(job)
         self._began = self._written = time.monotonic()
         self._done = 0
         self._waiting: list[Step] = []
@@ -307,18 +319,36 @@ class Recorder:
         if time.monotonic() - self._written >= WRITE_SECONDS:
             self.flush()
 
-    def checkpoint(self, step: Step, weights: bytes) -> None:
-        """Write the steps so far, then the checkpoint: it is never recorded before the steps that led to it."""
+    def checkpoint(self, step: Step, weights: Path) -> None:
+        """Write the steps so far, then the checkpoint: it is never recorded before the steps that led to it.
+
+        One that was recorded before a crash stays as it was.
+        """
         self.flush()
+        if step.step > self._saved_until:
+            self._add_checkpoint(step, self._store.weights.take(weights))
+
+    def note(self, message: str) -> None:
+        """Write an event, after the steps so far."""
+        self.flush()
+        self._store.progress.note(self._job, message, int(self._now()))
+
+    def waiting(self) -> None:
+        """Write the collected steps; raises NoLongerRunningError if there are none and the job was stopped."""
+        if self._waiting:
+            self.flush()
+        else:
+            self._store.progress.demand_running(self._job)
+
+    def _add_checkpoint(self, step: Step, weights: str) -> None:
         job, number = self._job, step.step
-        blob = self._store.blobs.put(weights)
         name = f"{job.model_name}:ckpt-step-{number}"
         metrics = {"step": number, **_numbers(step)}
-        checkpoint = Checkpoint(ids.checkpoint_id(), job.id, int(self._now()), number, name, metrics, blob)
+        checkpoint = Checkpoint(ids.checkpoint_id(), job.id, int(self._now()), number, name, metrics, weights)
         try:
             self._store.progress.add_checkpoint(job, checkpoint)
         except BaseException:
-            self._store.blobs.delete(blob)
+            self._store.weights.delete(weights)
             raise
 
     def flush(self) -> None:

@@ -1,4 +1,6 @@
-"""Cross-validation of the tiny trainer on a training file: `python tests/quality/cross_validate.py [FILE]`.
+"""Cross-validation of the tiny trainer on a training file.
+
+    PYTHONPATH=tests python tests/quality/cross_validate.py [FILE]
 
 Each example is held out once; the model is trained on the other folds and asked what the example's user asked.
 It reads training examples alone, so whatever is chosen by its table has not seen an evaluation.
@@ -16,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Answer, Training
+from support.trainers import ask, loaded, tiny, train
+
+from orchestrator.server.trainers.interface import Answer, Requested
 from orchestrator.server.trainers.tiny.conversation import answer_of, functions_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,12 +88,12 @@ def _fold(task: tuple[Sequence[Row], tuple[int, int, int], argparse.Namespace]) 
     rows, (epochs, repeat, fold), options = task
     held_out = set(_folds(rows, options.folds, options.seed + repeat)[fold])
     taught = [row for i, row in enumerate(rows) if i not in held_out]
-    tiny = trainer("tiny")
     weights = None
     if epochs:
-        numbers = tiny.resolve(len(taught), epochs, "auto", options.rate)
-        weights = tiny.train(Training(taught, (), numbers, options.seed), lambda _: None, lambda *_: None)
-    model = tiny.load(weights)
+        requested = Requested(epochs, "auto", options.rate)
+        numbers = tiny().resolve(len(taught), "supervised", requested)
+        weights = train(taught, (), numbers, seed=options.seed).weights
+    model = loaded(weights)
     found = [_scored(model, rows[i], options.reject) for i in sorted(held_out)]
     return sum(found, start=Score())
 
@@ -110,7 +113,7 @@ def _folds(rows: Sequence[Row], count: int, seed: int) -> list[list[int]]:
 
 def _scored(model: Any, row: Row, reject: str) -> Score:
     wanted = _wanted(row)
-    given = model.answer(row["messages"][:-1], functions_of(row))
+    given = ask(model, row["messages"][:-1], functions_of(row))
     names, given_names = _names(wanted), _names(given)
     impossible = reject in names
     return Score(

@@ -1,6 +1,6 @@
 """How the tiny trainer does on jobs/drone's evaluation cases, which nothing was chosen by.
 
-    python tests/quality/evaluate_drone.py
+    PYTHONPATH=tests python tests/quality/evaluate_drone.py
 
 Trains on jobs/drone/train.jsonl with seeds 0 to 4 and prints, for the base model and after 1, 3 and 10 epochs, the
 median over the seeds (lowest to highest).
@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Model, Training
+from support.trainers import ask, loaded, tiny, train
+
+from orchestrator.server.trainers.interface import Model, Requested
 
 DRONE = Path(__file__).parents[2] / "jobs" / "drone"
 REJECT = "reject_request"
@@ -36,7 +37,7 @@ def main() -> None:
     impossible = [case for case in cases if expected(case)[0] == REJECT]
     print(f"{'':10}{f'of {len(possible)} possible':<56}of {len(impossible)} nearly possible")
     print(f"{'':10}" + "".join(f"{name:14}" for name in COLUMNS))
-    print_counts("base", [counts(trainer("tiny").load(None), possible, impossible)])
+    print_counts("base", [counts(loaded(), possible, impossible)])
     for epochs in EPOCHS:
         found = [counts(tuned(epochs, seed), possible, impossible) for seed in SEEDS]
         print_counts(f"{epochs} epoch{'s' if epochs > 1 else ''}", found)
@@ -47,10 +48,9 @@ def rows(name: str) -> list[Row]:
 
 
 def tuned(epochs: int, seed: int) -> Model:
-    tiny, training = trainer("tiny"), rows("train.jsonl")
-    numbers = tiny.resolve(len(training), n_epochs=epochs)
-    job = Training(training=training, validation=rows("validation.jsonl"), hyperparameters=numbers, seed=seed)
-    return tiny.load(tiny.train(job, lambda step: None, lambda step, weights: None))
+    training = rows("train.jsonl")
+    numbers = tiny().resolve(len(training), "supervised", Requested(n_epochs=epochs))
+    return loaded(train(training, rows("validation.jsonl"), numbers, seed=seed).weights)
 
 
 def counts(model: Model, possible: Sequence[Row], impossible: Sequence[Row]) -> list[int]:
@@ -76,7 +76,7 @@ def expected(case: Row) -> tuple[str | None, Any]:
 def answer(model: Model, case: Row) -> tuple[str | None, Any]:
     """The first call's name and arguments; (None, None) for a text."""
     tools = [tool["function"] for tool in case["tools"]]
-    said = model.answer(case["messages"][:-1], tools, parallel=False)
+    said = ask(model, case["messages"][:-1], tools, parallel=False)
     return (said.calls[0].name, dict(said.calls[0].arguments)) if said.calls else (None, None)
 
 

@@ -1,6 +1,6 @@
 """How the tiny trainer does on jobs/stock's evaluation cases, with full and with shortened definitions.
 
-    python tests/quality/evaluate_stock.py
+    PYTHONPATH=tests python tests/quality/evaluate_stock.py
 
 For each variant, trains on its train.jsonl with seeds 0 to 2 as jobs/stock.toml does (3 epochs) and prints, for the
 base model and after training, the median over the seeds (lowest to highest): whole calls right for companies that
@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Model, Training
+from support.trainers import ask, loaded, tiny, train
+
+from orchestrator.server.trainers.interface import Model, Requested
 
 STOCK = Path(__file__).parents[2] / "jobs" / "stock"
 VARIANTS = (".", "no-descriptions", "no-parameters")
@@ -33,7 +34,7 @@ def main() -> None:
     for variant in VARIANTS:
         cases = rows(variant, "evaluation.jsonl")
         name = "full" if variant == "." else variant
-        print_counts(f"{name}, base", [counts(trainer("tiny").load(None), cases)])
+        print_counts(f"{name}, base", [counts(loaded(), cases)])
         print_counts(f"{name}, tuned", [counts(tuned(variant, seed), cases) for seed in SEEDS])
 
 
@@ -42,10 +43,9 @@ def rows(variant: str, name: str) -> list[Row]:
 
 
 def tuned(variant: str, seed: int) -> Model:
-    tiny, training = trainer("tiny"), rows(variant, "train.jsonl")
-    numbers = tiny.resolve(len(training), n_epochs=EPOCHS)
-    job = Training(training=training, validation=[], hyperparameters=numbers, seed=seed)
-    return tiny.load(tiny.train(job, lambda step: None, lambda step, weights: None))
+    training = rows(variant, "train.jsonl")
+    numbers = tiny().resolve(len(training), "supervised", Requested(n_epochs=EPOCHS))
+    return loaded(train(training, (), numbers, seed=seed).weights)
 
 
 def counts(model: Model, cases: Sequence[Row]) -> list[int]:
@@ -65,7 +65,7 @@ def expected(case: Row) -> tuple[str, Any] | None:
 def answer(model: Model, case: Row) -> tuple[str, Any] | None:
     """The first call's name and arguments; None for a text."""
     tools = [tool["function"] for tool in case.get("tools", ())]
-    said = model.answer(case["messages"][:-1], tools, parallel=False)
+    said = ask(model, case["messages"][:-1], tools, parallel=False)
     return (said.calls[0].name, dict(said.calls[0].arguments)) if said.calls else None
 
 

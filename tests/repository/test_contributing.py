@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.rows import check, codes
+from support.trainers import HERE, ask, train
 
 from orchestrator import config, endpointtables
 from orchestrator.dataset import findings
@@ -17,7 +18,7 @@ from orchestrator.dataset.rules import RULES, Rule
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.runs import states, steps
 from orchestrator.server import trainers
-from orchestrator.server.trainers.interface import Hyperparameters, Model, Trainer, Training
+from orchestrator.server.trainers.interface import Hyperparameters, Model, Requested, Trainer
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -93,19 +94,18 @@ def test_the_endpoint_shown_is_one(monkeypatch: pytest.MonkeyPatch, home: Path) 
     assert config.find_workspace().endpoints["mine"].problem is None
 
 
-def test_the_trainer_shown_trains_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trainer_shown_trains_and_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(_block("python", "class Parrot"), names)
-    monkeypatch.setitem(trainers.NAMES, "parrot", names["Parrot"])
-    parrot: Trainer = trainers.trainer("parrot")
-    numbers = parrot.resolve(3)
+    monkeypatch.setitem(trainers.NAMES, "parrot", lambda _machine: names["Parrot"]())
+    parrot: Trainer = trainers.trainer("parrot", HERE)
+    numbers = parrot.resolve(3, "supervised", Requested())
     assert isinstance(numbers, Hyperparameters)
     said = [
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": text}]} for text in "xy"
     ]
-    kept: list[bytes] = []
-    weights = parrot.train(Training(said, [], numbers, seed=1), lambda _: None, lambda _, each: kept.append(each))
-    model: Model = parrot.load(weights)
-    assert kept == [weights]
-    assert model.answer([{"role": "user", "content": "a"}], []).content == "y"
-    assert parrot.load(None).answer([], []).content == ""
+    trained = train(said, (), numbers, folder=tmp_path, by=parrot)
+    model: Model = parrot.load(trained.weights, None)
+    assert len(trained.checkpoints) == 1
+    assert ask(model, [{"role": "user", "content": "a"}]).content == "y"
+    assert ask(parrot.load(None, None), []).content == ""

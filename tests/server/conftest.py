@@ -13,7 +13,7 @@ import openai
 import pytest
 from starlette.applications import Starlette
 
-from orchestrator.server.app import create_app
+from orchestrator.server.app import create_app, running
 
 BASE = "gpt-4.1-mini-2025-04-14"
 ENDED = ("succeeded", "failed", "cancelled")
@@ -90,7 +90,7 @@ async def client(app: Starlette) -> AsyncIterator[openai.AsyncOpenAI]:
 @pytest.fixture
 async def training(app: Starlette, client: openai.AsyncOpenAI) -> AsyncIterator[openai.AsyncOpenAI]:
     """The SDK, while jobs are being worked on."""
-    async with app.state.scheduler.running():
+    async with running(app):
         yield client
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import openai
 import pytest
 
-from orchestrator.server.app import Settings, create_app
+from orchestrator.server.app import Settings, create_app, running
 from orchestrator.server.store import Store
 from orchestrator.server.store.batches import LineAnswer
 
@@ -24,10 +24,10 @@ DAY = 24 * 3600
 HOST = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.server.app import create_app
+from orchestrator.server.app import create_app, running
 async def main():
     app = create_app(Path(sys.argv[1]))
-    async with app.state.scheduler.running():
+    async with running(app):
         await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -160,12 +160,12 @@ async def test_a_cancelled_batch_keeps_what_was_answered(tmp_path: Path, connect
     cancelling = await client.batches.cancel(batch.id)
     assert cancelling.status == "cancelling"
     assert (await client.batches.cancel(batch.id)).status == "cancelling"
-    async with app.state.scheduler.running():
+    async with running(app):
         done = await ended(client, batch.id)
     assert (done.status, done.error_file_id, done.cancelled_at is not None) == ("cancelled", None, True)
     assert [answer["custom_id"] for answer in await lines_of(client, done.output_file_id)] == ["q0"]
     over = await created(client, ["{"])
-    async with app.state.scheduler.running():
+    async with running(app):
         await ended(client, over.id)
     with pytest.raises(openai.BadRequestError, match="is failed and cannot be cancelled"):
         await client.batches.cancel(over.id)
@@ -179,7 +179,7 @@ async def test_an_expired_batch_has_its_answers_and_says_what_it_has_not(tmp_pat
         batch = await created(client, [line(number) for number in range(3)], output_expires_after=expiry)
         answered(app.state.context.store, batch.id, 1, ids=["q0"])
         time += DAY
-        async with app.state.scheduler.running():
+        async with running(app):
             done = await ended(client, batch.id)
         assert (done.status, done.expired_at) == ("expired", int(time))
         assert [answer["custom_id"] for answer in await lines_of(client, done.output_file_id)] == ["q0"]
@@ -196,7 +196,7 @@ async def test_an_expired_batch_has_its_answers_and_says_what_it_has_not(tmp_pat
 async def test_a_batch_whose_file_is_deleted_fails(app, client) -> None:
     batch = await created(client, [line(1)])
     await client.files.delete(batch.input_file_id)
-    async with app.state.scheduler.running():
+    async with running(app):
         done = await ended(client, batch.id)
     assert [error.code for error in done.errors.data] == ["file_not_found"]
 
@@ -224,7 +224,7 @@ async def test_a_killed_host_leaves_a_batch_that_the_next_goes_on_with(tmp_path:
         left = await client.batches.retrieve(batch.id)
         assert (left.status, 0 < left.request_counts.completed < 400) == ("in_progress", True)
         early = {answer["id"] for answer in stored(app.state.context.store, batch.id)}
-        async with app.state.scheduler.running():
+        async with running(app):
             done = await ended(client, batch.id)
         answers = await lines_of(client, done.output_file_id)
     assert [answer["custom_id"] for answer in answers] == [f"q{number}" for number in range(400)]
@@ -234,7 +234,7 @@ async def test_a_killed_host_leaves_a_batch_that_the_next_goes_on_with(tmp_path:
 
 async def test_two_hosts_of_one_store_answer_each_line_once(tmp_path: Path, connect) -> None:
     here, there = create_app(tmp_path), create_app(tmp_path)
-    async with connect(here) as client, here.state.scheduler.running(), there.state.scheduler.running():
+    async with connect(here) as client, running(here), running(there):
         batches = [await created(client, [line(number) for number in range(50)]) for _ in range(4)]
         for batch in batches:
             done = await ended(client, batch.id)

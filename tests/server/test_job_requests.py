@@ -5,6 +5,8 @@ from __future__ import annotations
 import openai
 import pytest
 
+from orchestrator.server.app import running
+
 
 def supervised(**numbers):
     return {"type": "supervised", "supervised": {"hyperparameters": numbers}}
@@ -120,6 +122,6 @@ async def test_a_bad_validation_file_fails_the_job(training, submit, reach):
 async def test_a_file_deleted_before_training_fails_the_job(app, client, submit, reach):
     job = await submit(client)
     await client.files.delete(job.training_file)
-    async with app.state.scheduler.running():
+    async with running(app):
         failed = await reach(client, job.id, "failed")
     assert failed.error.code == "file_not_found"

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.server.app import Settings, create_app
+from orchestrator.server.app import Settings, create_app, running
 
 HOST = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.server.app import Settings, create_app
+from orchestrator.server.app import Settings, create_app, running
 async def main():
     app = create_app(Path(sys.argv[1]))
-    async with app.state.scheduler.running():
+    async with running(app):
         await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -105,7 +105,7 @@ async def test_a_dead_host_leaves_no_trainer_and_the_next_host_finishes_the_job(
             host.wait()
         assert await _ended(worker, 1.0)
         assert (await client.fine_tuning.jobs.retrieve(job.id)).status == "running"
-        async with app.state.scheduler.running():
+        async with running(app):
             done = await reach(client, job.id, "succeeded")
         assert done.fine_tuned_model
 
@@ -113,7 +113,7 @@ async def test_a_dead_host_leaves_no_trainer_and_the_next_host_finishes_the_job(
 async def test_a_host_that_stops_in_order_leaves_no_trainer_either(tmp_path, connect, submit, reach, checkpointed):
     app = create_app(tmp_path)
     async with connect(app) as client:
-        async with app.state.scheduler.running():
+        async with running(app):
             job = await submit(client, count=60, epochs=50)
             await checkpointed(client, job.id)
             worker = _worker(tmp_path, job.id)
@@ -124,7 +124,7 @@ async def test_a_host_that_stops_in_order_leaves_no_trainer_either(tmp_path, con
 async def test_two_hosts_of_one_store_train_each_job_once(tmp_path, connect, submit, reach, messages):
     here, there = create_app(tmp_path), create_app(tmp_path)
     async with connect(here) as client, connect(there) as other:
-        async with here.state.scheduler.running(), there.state.scheduler.running():
+        async with running(here), running(there):
             jobs = [await submit(one, count=30, epochs=3) for one in (client, other, client, other)]
             for job in jobs:
                 await reach(other, job.id, "succeeded")
@@ -136,7 +136,7 @@ async def test_two_hosts_of_one_store_train_each_job_once(tmp_path, connect, sub
 
 async def test_a_trainer_that_always_dies_fails_its_job(app, client, submit, reach, monkeypatch):
     monkeypatch.setattr("orchestrator.server.scheduler.sys.executable", "/bin/false")
-    async with app.state.scheduler.running():
+    async with running(app):
         job = await submit(client)
         failed = await reach(client, job.id, "failed")
     assert failed.error.code == "server_error"
@@ -146,7 +146,7 @@ async def test_a_trainer_that_always_dies_fails_its_job(app, client, submit, rea
 @pytest.mark.parametrize("most", [1, 2])
 async def test_no_more_jobs_train_at_once_than_allowed(tmp_path, connect, submit, reach, most):
     app = create_app(tmp_path, settings=Settings(max_training=most))
-    async with connect(app) as client, app.state.scheduler.running():
+    async with connect(app) as client, running(app):
         jobs = [await submit(client, count=30, epochs=30) for _ in range(4)]
         seen = 0
         while True:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import openai
 import pytest
 
+from orchestrator.server.app import running
+
 
 async def test_fine_tuned_models_and_stand_ins_are_listed(training, submit, reach):
     done = await reach(training, (await submit(training)).id, "succeeded")
@@ -35,10 +37,10 @@ async def test_a_base_model_cannot_be_deleted(client):
 
 
 async def test_a_job_whose_parent_was_deleted_fails_and_says_so(app, client, submit, reach):
-    async with app.state.scheduler.running():
+    async with running(app):
         parent = await reach(client, (await submit(client)).id, "succeeded")
     job = await submit(client, model=parent.fine_tuned_model)
     await client.models.delete(parent.fine_tuned_model)
-    async with app.state.scheduler.running():
+    async with running(app):
         failed = await reach(client, job.id, "failed")
     assert (failed.error.code, failed.error.param) == ("model_not_found", "model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from orchestrator.server.app import create_app
+from orchestrator.server.app import create_app, running
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import NoLongerRunningError
 from orchestrator.server.store.records import File
@@ -44,7 +44,7 @@ async def test_a_job_paused_before_its_files_were_checked_has_them_checked_later
     job = await submit(client)
     await client.fine_tuning.jobs.pause(job.id)
     assert (await client.fine_tuning.jobs.resume(job.id)).status == "validating_files"
-    async with app.state.scheduler.running():
+    async with running(app):
         await reach(client, job.id, "succeeded")
 
 

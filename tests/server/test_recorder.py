@@ -49,18 +49,42 @@ def test_a_number_that_is_not_finite_is_left_out(running):
     assert store.progress.steps(job)[0].train_loss is None
 
 
-def test_the_trainer_of_a_cancelled_job_is_stopped_and_writes_nothing(running):
+def test_the_trainer_of_a_cancelled_job_is_stopped_and_writes_nothing(running, tmp_path):
     store, job = running
     store.jobs.cancel(job.id, 2)
     with pytest.raises(NoLongerRunningError):
         _report(store, job, [1])
     recorder = Recorder(store, job, lambda: 1000.0)
-    blobs = len(list((store.folder / "blobs").iterdir()))
+    (tmp_path / "weights").mkdir()
     with pytest.raises(NoLongerRunningError):
-        recorder.checkpoint(Step(1, 1, 1, 0.5, 1.0), b"weights")
+        recorder.checkpoint(Step(1, 1, 1, 0.5, 1.0), tmp_path / "weights")
+    for tell in (lambda: recorder.note("still here"), recorder.waiting):
+        with pytest.raises(NoLongerRunningError):
+            tell()
     assert store.progress.steps(job) == []
-    assert store.progress.last_checkpoint(job) is None
-    assert len(list((store.folder / "blobs").iterdir())) == blobs
+    assert store.progress.last_checkpoint(job) == 0
+    assert list((store.folder / "weights").iterdir()) == []
+
+
+def test_a_checkpoint_reported_again_after_a_crash_is_recorded_once(running, tmp_path):
+    store, job = running
+    for text in ("first", "second"):
+        weights = tmp_path / text
+        weights.mkdir()
+        (weights / "file").write_text(text)
+        Recorder(store, job, lambda: 1000.0).checkpoint(Step(5, 20, 1, 0.5, 1.0), weights)
+    (kept,) = store.jobs.checkpoints(job.id, after=None, limit=10)
+    assert (store.weights.path(kept.weights) / "file").read_text() == "first"
+    assert len(list((store.folder / "weights").iterdir())) == 1
+
+
+def test_a_note_is_an_event_after_the_steps_so_far(running):
+    store, job = running
+    recorder = Recorder(store, job, lambda: 1000.0)
+    recorder.step(Step(1, 20, 1, 0.5, 1.0))
+    recorder.note("the batch is split in two")
+    newest = store.jobs.events(job.id, after=None, limit=2, newest_first=True)
+    assert [event.message for event in newest] == ["the batch is split in two", "Step 1/20: training loss=0.50"]
 
 
 def test_the_end_is_estimated_from_the_measured_pace(running):

@@ -13,6 +13,8 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from openai.types.uploads import UploadPart
 
+from orchestrator.server.app import running
+
 
 def assert_exactly(kind, value, path=""):
     """The value is valid for the type, strictly, and has no field that the type does not declare."""
@@ -63,7 +65,7 @@ async def test_jobs_in_every_state_with_events_checkpoints_and_models_are_exact(
     made.append((await http.post("/fine_tuning/jobs", json={**body, "training_file": bad})).json())
     changed = [(await http.post(f"/fine_tuning/jobs/{made[1]['id']}/cancel")).json()]
     paused = (await http.post(f"/fine_tuning/jobs/{made[2]['id']}/pause")).json()
-    async with app.state.scheduler.running():
+    async with running(app):
         await reach(client, made[0]["id"], "succeeded")
         await reach(client, made[3]["id"], "failed")
     listed = (await http.get("/fine_tuning/jobs")).json()["data"]
@@ -107,7 +109,7 @@ async def test_batches_are_exact(http, app, tools):
         assert_exactly(FileObject, sent.json())
         wanted = {"input_file_id": sent.json()["id"], "endpoint": row["url"], "completion_window": "24h"}
         assert_exactly(Batch, (await http.post("/batches", json=wanted)).json())
-    async with app.state.scheduler.running():
+    async with running(app):
         statuses: set[str] = set()
         while not {"completed", "failed"} <= statuses:
             await asyncio.sleep(0.01)

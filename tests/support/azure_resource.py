@@ -18,6 +18,7 @@ from orchestrator.server import worker
 from orchestrator.server.app import Settings, create_app
 from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
+from support.trainers import HERE
 
 BASE = "gpt-4.1-mini-2025-04-14"
 SECRET = "simulated-resource-0123456789"
@@ -73,5 +74,5 @@ def _trained(store: Store) -> str:
     with TestClient(create_app(store.folder, settings=Settings(azure=AzureSettings()))) as http:
         body = {"model": BASE, "suffix": "drone", "hyperparameters": {"n_epochs": 1}, "training_file": file.id}
         job = http.post("/openai/v1/fine_tuning/jobs", json=body).json()
-    worker.work(store, job["id"], 1, has_slot=True)
+    worker.work(store, job["id"], 1, HERE, has_slot=True)
     return next(model.name for model in store.models.all() if ":ckpt-" not in model.name)

@@ -23,7 +23,7 @@ from orchestrator.engine import crashpoints
 from orchestrator.evaluation.batching.driving import BatchLoop, context_of
 from orchestrator.evaluation.batching.states import Context
 from orchestrator.ledger import Ledger
-from orchestrator.server.app import create_app
+from orchestrator.server.app import create_app, running
 from orchestrator.store import batches as store
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
@@ -206,7 +206,7 @@ async def place_with_batches(ledger: Ledger, folder: Path) -> AsyncIterator[Plac
     wire = Wire(app)
     config = replace(ledger.workspace.endpoint("local"), poll_seconds=0.02, settling_seconds=SETTLING)
     async with (
-        app.state.scheduler.running(),
+        running(app),
         httpx2.AsyncClient(transport=wire, base_url="http://local/v1") as http,
         AsyncOpenAI(base_url="http://local/v1", api_key="local", http_client=http) as client,
     ):

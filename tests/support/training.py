@@ -18,6 +18,7 @@ from orchestrator.server.locks import FileLock, job_lock
 from orchestrator.server.scheduler import Claim, Scheduler
 from orchestrator.server.store import Store
 from orchestrator.server.store.records import ACTIVE
+from support.trainers import HERE
 
 
 def train_in_threads(patch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ class ThreadedWorker:
         lock, *slot = self._held
         held = [job_lock(store.locks, self._job_id, lock), *(FileLock(self._folder, each) for each in slot)]
         try:
-            worker.work(store, self._job_id, self._slots, has_slot=bool(slot))
+            worker.work(store, self._job_id, self._slots, HERE, has_slot=bool(slot))
             job = store.jobs.get(self._job_id)
             if job is not None and job.status not in ACTIVE:
                 held[0].discard()

@@ -16,9 +16,10 @@ from starlette.routing import Route
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import jobrequest, objects, requests
 from orchestrator.server.apierror import ApiError, bad_request, not_found
-from orchestrator.server.completion import unknown_model
+from orchestrator.server.basemodels import unknown_model
 from orchestrator.server.context import Context, context
 from orchestrator.server.jobrequest import JobSpec
+from orchestrator.server.jobrules import requested_by
 from orchestrator.server.store.jobs import NoJobRoomError
 from orchestrator.server.store.records import Job, JobStatus
 
@@ -124,9 +125,10 @@ def _create(at: Context, spec: JobSpec) -> Job:
     if spec.validation_file is not None:
         _check_file(at, spec.validation_file, "validation_file")
     job = _new_job(at, spec)
+    _check_hyperparameters(at, job)
     messages = [
         f"Created fine-tuning job: {job.id}",
-        f"local: {job.trainer} trains in place of {job.base}; its metrics say nothing about the real model",
+        _said_of_trainer(job),
         f"Validating training file: {job.training_file}"
         + (f" and validation file: {job.validation_file}" if job.validation_file else ""),
     ]
@@ -135,6 +137,20 @@ def _create(at: Context, spec: JobSpec) -> Job:
     except NoJobRoomError as error:
         raise at.dialect.no_job_room(error) from error
     return job
+
+
+def _said_of_trainer(job: Job) -> str:
+    if job.base_folder is not None:
+        return f"local: {job.trainer} trains {job.base} from {job.base_folder}"
+    return f"local: {job.trainer} trains in place of {job.base}; its metrics say nothing about the real model"
+
+
+def _check_hyperparameters(at: Context, job: Job) -> None:
+    """Refuse what the job's trainer doesn't have (400)."""
+    try:
+        at.models.trainer(job.trainer).resolve(1, job.method, requested_by(job))
+    except ValueError as error:
+        raise bad_request(f"{error}.", "hyperparameters", "unsupported_parameter") from error
 
 
 def _check_file(at: Context, file_id: str, param: str) -> None:
@@ -148,7 +164,7 @@ def _check_file(at: Context, file_id: str, param: str) -> None:
 
 
 def _new_job(at: Context, spec: JobSpec) -> Job:
-    base, trainer = _origin(at, spec.model)
+    base, trainer, base_folder = _origin(at, spec.model)
     job_id, model_name = at.dialect.names(base, spec.suffix)
     return Job(
         id=job_id,
@@ -179,17 +195,21 @@ def _new_job(at: Context, spec: JobSpec) -> Job:
         error=None,
         dialect=at.dialect.name,
         training_type=spec.training_type,
+        options=spec.options,
+        base_folder=base_folder,
     )
 
 
-def _origin(at: Context, model: str) -> tuple[str, str]:
-    """The base model from which the job's model was tuned, and the trainer that can continue it."""
+def _origin(at: Context, model: str) -> tuple[str, str, str | None]:
+    """The base model from which the job's model was tuned, the trainer that can continue it, and the folder of the
+    base model's weights."""
     if not is_fine_tuned(model):
-        return model, at.settings.trainer
+        origin = at.base_models.origin(model)
+        return model, origin.trainer, origin.folder
     parent = at.store.models.get(model)
     if parent is None:
         raise unknown_model(model)
-    return parent.base, parent.trainer
+    return parent.base, parent.trainer, parent.base_folder
 
 
 def _change(request: Request, change: Change, done: str) -> Response:

@@ -9,20 +9,15 @@ from starlette.routing import Route
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.server import objects
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.completion import unknown_model
+from orchestrator.server.basemodels import unknown_model
 from orchestrator.server.context import context
-from orchestrator.server.jobrequest import check_model_name
 from orchestrator.server.store.records import FineTunedModel
-
-SINCE = 0
-"""The creation time shown for a base model that no job has named yet."""
 
 
 def list_all(request: Request) -> Response:
-    """GET /models: the trainer itself, the base models that jobs named, and every fine-tuned model."""
+    """GET /models: every base and fine-tuned model."""
     at = context(request)
-    bases = {at.settings.trainer: SINCE, **dict(at.store.jobs.base_models())}
-    shown = [objects.stand_in_object(name, since) for name, since in bases.items()]
+    shown = [objects.base_object(base) for base in at.base_models.all()]
     shown += [objects.model_object(model, at.settings.organization) for model in at.store.models.all()]
     return JSONResponse({"object": "list", "data": shown})
 
@@ -31,8 +26,7 @@ def retrieve(request: Request) -> Response:
     """GET /models/{name}: every base model name exists, in name only."""
     at, name = context(request), request.path_params["name"]
     if not is_fine_tuned(name):
-        check_model_name(name)
-        return JSONResponse(objects.stand_in_object(name, dict(at.store.jobs.base_models()).get(name, SINCE)))
+        return JSONResponse(objects.base_object(at.base_models.get(name)))
     return JSONResponse(objects.model_object(_fine_tuned(request), at.settings.organization))
 
 

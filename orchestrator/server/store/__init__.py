@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from orchestrator.errors import EndpointStoreUnusable
@@ -10,8 +11,11 @@ from orchestrator.server.store.blobs import Blobs, Files, Uploads
 from orchestrator.server.store.database import Database
 from orchestrator.server.store.jobs import Jobs, Progress
 from orchestrator.server.store.models import Deployments, Models
+from orchestrator.server.store.records import ACTIVE
+from orchestrator.server.store.weights import Weights
 
-TABLES_WITH_BLOBS = ("files", "parts", "checkpoints", "models")
+BLOBS_IN_USE = "SELECT blob AS name FROM files UNION ALL SELECT blob FROM parts"
+WEIGHTS_IN_USE = "SELECT weights AS name FROM checkpoints UNION ALL SELECT weights FROM models"
 ORPHAN_SECONDS = 24 * 3600
 """Longer than any writer takes between writing a blob and recording it."""
 
@@ -26,35 +30,58 @@ class Store:
         """
         self.folder = folder
         self.locks = folder / "locks"
+        self._trainings = folder / "trainings"
         try:
             _make_private(folder)
             self.locks.mkdir(mode=0o700, exist_ok=True)
+            self._trainings.mkdir(mode=0o700, exist_ok=True)
             blobs = Blobs(folder / "blobs")
+            weights = Weights(folder / "weights", folder / "blobs")
         except OSError as error:
             raise EndpointStoreUnusable(path=folder, reason=error) from error
         database = Database(folder / "endpoint.db")
         self.blobs = blobs
+        self.weights = weights
         self.files = Files(database, blobs)
         self.uploads = Uploads(database, blobs)
         self.jobs = Jobs(database)
-        self.progress = Progress(database, blobs)
-        self.models = Models(database, blobs)
+        self.progress = Progress(database, weights)
+        self.models = Models(database, weights)
         self.answers = Answers(database)
         self.batches = Batches(database)
         self.deployments = Deployments(database)
         self._database = database
 
     def tidy(self, now: float) -> None:
-        """Delete what is no longer needed: expired files, parts of expired uploads, old answers, blobs of killed
-        writers."""
+        """Delete what is no longer needed: expired files, parts of expired uploads, old answers, blobs and weights
+        of killed writers, folders of ended trainings."""
         self.files.purge(now)
         self.uploads.purge(now)
         self.answers.purge(now)
-        self.blobs.purge(keep=self._blobs_in_use(), older_than=now - ORPHAN_SECONDS)
+        weights = self._names(WEIGHTS_IN_USE)
+        # Older stores have weights among the blobs.
+        self.blobs.purge(keep=self._names(BLOBS_IN_USE) | weights, older_than=now - ORPHAN_SECONDS)
+        self.weights.purge(keep=weights, older_than=now - ORPHAN_SECONDS)
+        self._purge_trainings(now - ORPHAN_SECONDS)
 
-    def _blobs_in_use(self) -> set[str]:
-        tables = " UNION ALL ".join(f"SELECT blob FROM {name}" for name in TABLES_WITH_BLOBS)
-        return {row["blob"] for row in self._database.all(tables)}
+    def training_folder(self, job_id: str) -> Path:
+        """Where the trainer of this job keeps what it needs to continue; created if it is missing."""
+        folder = self._trainings / job_id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def end_training(self, job_id: str) -> None:
+        """Delete that folder."""
+        shutil.rmtree(self._trainings / job_id, ignore_errors=True)
+
+    def _purge_trainings(self, older_than: float) -> None:
+        for folder in self._trainings.iterdir():
+            job = self.jobs.get(folder.name)
+            if (job is None or job.status not in ACTIVE) and folder.stat().st_mtime < older_than:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _names(self, sql: str) -> set[str]:
+        return {row["name"] for row in self._database.all(sql)}
 
 
 def _make_private(folder: Path) -> None:

@@ -289,7 +289,15 @@ CREATE TABLE deployments (
 CREATE UNIQUE INDEX deployments_by_name ON deployments (name) WHERE deleted_at IS NULL;
 """
 
-STEPS = (FIRST_TABLES, ANSWERS, BATCHES, DIALECTS)
+OPEN_WEIGHTS = """
+ALTER TABLE jobs ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE jobs ADD COLUMN base_folder TEXT;
+ALTER TABLE models ADD COLUMN base_folder TEXT;
+ALTER TABLE models RENAME COLUMN blob TO weights;
+ALTER TABLE checkpoints RENAME COLUMN blob TO weights;
+"""
+
+STEPS = (FIRST_TABLES, ANSWERS, BATCHES, DIALECTS, OPEN_WEIGHTS)
 VERSION = len(STEPS)
 """How many of the steps a store has had, kept in SQLite's `user_version`; a store with more of them was made by a
 newer program."""

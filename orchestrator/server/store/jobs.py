@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from orchestrator.server import ids
-from orchestrator.server.store.blobs import Blobs, insert_file
+from orchestrator.server.store.blobs import insert_file
 from orchestrator.server.store.database import Database
 from orchestrator.server.store.models import insert_model
 from orchestrator.server.store.records import (
@@ -29,6 +29,7 @@ from orchestrator.server.store.records import (
     Level,
     from_row,
 )
+from orchestrator.server.store.weights import Weights
 
 METADATA_FILTER = """ AND EXISTS (SELECT 1 FROM json_each(jobs.metadata) AS pair
     WHERE pair.key = ? AND pair.value = ?)"""
@@ -42,6 +43,17 @@ class JobRoom:
     """Created and not training yet."""
     jobs: int
     """All that were not deleted, including ended ones."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model that jobs named."""
+
+    name: str
+    since: int
+    """When the first of these jobs was created, in Unix seconds."""
+    folder: str | None
+    """Where the last of these jobs found its weights; None if a trainer with its own base model stood in."""
 
 
 class NoJobRoomError(Exception):
@@ -66,6 +78,7 @@ class Jobs:
         """
         values = asdict(job)
         values["metadata"] = json.dumps(job.metadata) if job.metadata is not None else None
+        values["options"] = json.dumps(dict(job.options))
         columns = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         with self._database.write() as connection:
@@ -106,10 +119,16 @@ class Jobs:
         sql = f"SELECT id, status FROM jobs WHERE status IN ({marks}) ORDER BY seq"
         return [(row["id"], JobStatus(row["status"])) for row in self._database.all(sql, WAITING_FOR_WORK)]
 
-    def base_models(self) -> Sequence[tuple[str, int]]:
-        """The base models named by jobs, with the time of the first job."""
-        sql = "SELECT base, min(created_at) AS since FROM jobs GROUP BY base ORDER BY base"
-        return [(row["base"], row["since"]) for row in self._database.all(sql)]
+    def base_models(self) -> Sequence[BaseModel]:
+        """The base models named by jobs, by name."""
+        sql = """SELECT base AS name, min(created_at) AS since,
+            (SELECT base_folder FROM jobs AS last WHERE last.base = jobs.base ORDER BY seq DESC LIMIT 1) AS folder
+            FROM jobs GROUP BY base ORDER BY base"""
+        return [from_row(BaseModel, row) for row in self._database.all(sql)]
+
+    def base_model(self, name: str) -> BaseModel | None:
+        """The base model of this name; None if no job named it."""
+        return next((base for base in self.base_models() if base.name == name), None)
 
     def cancel(self, job_id: str, now: int) -> bool:
         """End an unfinished job; False if it has ended already."""
@@ -246,9 +265,9 @@ class Metrics:
 class Progress:
     """The writing side of one job's training. Methods raise NoLongerRunningError, without writing anything."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, weights: Weights) -> None:
         self._database = database
-        self._blobs = blobs
+        self._weights = weights
 
     def files_are_valid(self, job: Job, training_tokens: int, notes: Sequence[str], now: int) -> None:
         """Queue the job; `training_tokens` are counted over one epoch, `notes` become warnings."""
@@ -260,10 +279,12 @@ class Progress:
                 insert_event(connection, job.id, now, note, level="warn")
             insert_event(connection, job.id, now, "Files validated, moving job to queued state")
 
-    def begin(self, job: Job, hyperparameters: Mapping[str, float], message: str, now: int) -> None:
-        """Record that the job is training, with these resolved hyperparameters."""
+    def begin(self, job: Job, hyperparameters: Mapping[str, Any], message: str, now: int) -> None:
+        """Record that the job is training, with these resolved hyperparameters; `options` are those that only its
+        trainer has."""
         expected = (JobStatus.QUEUED, JobStatus.RUNNING)
-        columns = {"started_at": job.started_at or now, **hyperparameters}
+        numbers = {**hyperparameters, "options": json.dumps(hyperparameters.get("options", {}))}
+        columns = {"started_at": job.started_at or now, **numbers}
         with self._database.write() as connection:
             _demand(move(connection, job.id, expected, JobStatus.RUNNING, **columns))
             insert_event(connection, job.id, now, message)
@@ -289,16 +310,27 @@ class Progress:
         with self._database.write() as connection:
             _demand(_still(connection, job.id, RUNNING))
             _insert_checkpoint(connection, checkpoint)
-            insert_model(connection, _callable(job, checkpoint.model, checkpoint.blob, checkpoint.created_at))
+            insert_model(connection, _callable(job, checkpoint.model, checkpoint.weights, checkpoint.created_at))
             insert_event(connection, job.id, checkpoint.created_at, f"Checkpoint created at step {checkpoint.step}")
             dropped = _drop_old_checkpoints(connection, job.id)
-        for blob in dropped:
-            self._blobs.delete(blob)
+        for weights in dropped:
+            self._weights.delete(weights)
 
-    def last_checkpoint(self, job: Job) -> Checkpoint | None:
-        """The checkpoint from which training can continue."""
-        row = self._database.one("SELECT * FROM checkpoints WHERE job = ? ORDER BY step DESC LIMIT 1", (job.id,))
-        return from_row(Checkpoint, row) if row else None
+    def last_checkpoint(self, job: Job) -> int:
+        """The step of the last checkpoint recorded, 0 before the first."""
+        row = self._database.one("SELECT max(step) AS step FROM checkpoints WHERE job = ?", (job.id,))
+        return int(row["step"] or 0) if row else 0
+
+    def note(self, job: Job, message: str, now: int) -> None:
+        """Add an event."""
+        with self._database.write() as connection:
+            _demand(_still(connection, job.id, RUNNING))
+            insert_event(connection, job.id, now, message)
+
+    def demand_running(self, job: Job) -> None:
+        """Raise NoLongerRunningError if the job is not running."""
+        row = self._database.one("SELECT status FROM jobs WHERE id = ?", (job.id,))
+        _demand(row is not None and row["status"] in RUNNING)
 
     def steps(self, job: Job) -> Sequence[Measured]:
         """Every step recorded so far, in order."""
@@ -346,13 +378,13 @@ def _still(connection: sqlite3.Connection, job_id: str, expected: Collection[Job
 
 
 def _insert_checkpoint(connection: sqlite3.Connection, checkpoint: Checkpoint) -> None:
-    values = (*astuple(checkpoint)[:5], json.dumps(dict(checkpoint.metrics)), checkpoint.blob)
-    sql = "INSERT INTO checkpoints (id, job, created_at, step, model, metrics, blob) VALUES (?,?,?,?,?,?,?)"
+    values = (*astuple(checkpoint)[:5], json.dumps(dict(checkpoint.metrics)), checkpoint.weights)
+    sql = "INSERT INTO checkpoints (id, job, created_at, step, model, metrics, weights) VALUES (?,?,?,?,?,?,?)"
     connection.execute(sql, values)
 
 
-def _callable(job: Job, name: str, blob: str, now: int) -> FineTunedModel:
-    return FineTunedModel(name, now, job.id, job.base, job.trainer, blob)
+def _callable(job: Job, name: str, weights: str, now: int) -> FineTunedModel:
+    return FineTunedModel(name, now, job.id, job.base, job.trainer, weights, job.base_folder)
 
 
 def _drop_old_checkpoints(connection: sqlite3.Connection, job_id: str) -> list[str]:
@@ -361,4 +393,4 @@ def _drop_old_checkpoints(connection: sqlite3.Connection, job_id: str) -> list[s
     for row in old:
         connection.execute("DELETE FROM checkpoints WHERE id = ?", (row["id"],))
         connection.execute("DELETE FROM models WHERE name = ?", (row["model"],))
-    return [row["blob"] for row in old]
+    return [row["weights"] for row in old]

@@ -6,17 +6,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple
 
-from orchestrator.server.store.blobs import Blobs
 from orchestrator.server.store.database import Database
 from orchestrator.server.store.records import Deployment, FineTunedModel, from_row
+from orchestrator.server.store.weights import Weights
 
 
 class Models:
     """The names that answer with trained weights."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, weights: Weights) -> None:
         self._database = database
-        self._blobs = blobs
+        self._weights = weights
 
     def get(self, name: str) -> FineTunedModel | None:
         """The model of this name, or None."""
@@ -41,13 +41,14 @@ class Models:
         """Delete the model and its weights."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM models WHERE name = ?", (model.name,))
-        self._blobs.delete(model.blob)
+        self._weights.delete(model.weights)
 
 
 def insert_model(connection: sqlite3.Connection, model: FineTunedModel) -> None:
     """Add the model inside the caller's transaction."""
     connection.execute(
-        "INSERT INTO models (name, created_at, job, base, trainer, blob) VALUES (?,?,?,?,?,?)", astuple(model)
+        "INSERT INTO models (name, created_at, job, base, trainer, weights, base_folder) VALUES (?,?,?,?,?,?,?)",
+        astuple(model),
     )
 
 

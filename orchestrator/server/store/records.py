@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
@@ -124,6 +124,10 @@ class Job:
     """The API that created it."""
     training_type: str | None = None
     """Where it trains and is billed, for an API that has this choice."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The hyperparameters that only its trainer has."""
+    base_folder: str | None = None
+    """The folder of its open-weights base model; None for a trainer that has its own."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class Checkpoint:
     step: int
     model: str
     metrics: Mapping[str, float]
-    blob: str
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,8 @@ class FineTunedModel:
     job: str
     base: str
     trainer: str
-    blob: str
+    weights: str
+    base_folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,14 +191,14 @@ Record = TypeVar("Record")
 
 def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
     """The record of a row whose columns are named like the record's fields; JSON columns are decoded."""
-    values = {field.name: _decoded(kind, field.name, row[field.name]) for field in fields(kind)}  # type: ignore[arg-type]
+    values = {each.name: _decoded(kind, each.name, row[each.name]) for each in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)
 
 
 def _decoded(kind: type, name: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in ("metadata", "data", "metrics"):
+    if name in ("metadata", "data", "metrics", "options"):
         return json.loads(value)
     if name == "error":
         return Failure(**json.loads(value))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.server.trainers.interface import Trainer
+from orchestrator.server.trainers.interface import Machine, Trainer
 
 
-def _tiny() -> Trainer:
+def _tiny(_machine: Machine) -> Trainer:
     from orchestrator.server.trainers.tiny.trainer import TinyTrainer
 
     return TinyTrainer()
 
 
-NAMES: dict[str, Callable[[], Trainer]] = {"tiny": _tiny}
+NAMES: dict[str, Callable[[Machine], Trainer]] = {"tiny": _tiny}
+OPEN_WEIGHTS = "lora"
+"""The trainer of open-weights base models."""
 
 
-def trainer(name: str) -> Trainer:
+def trainer(name: str, machine: Machine) -> Trainer:
     """The trainer of this name; raises KeyError for a name that is not in NAMES."""
-    return NAMES[name]()
+    return NAMES[name](machine)

@@ -6,8 +6,9 @@ and leaves weights in folders. It runs in a process of the job, and may start ot
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -53,12 +54,38 @@ class Base:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """How trainers use this machine."""
+
+    folder: Path
+    """For their locks and logs."""
+    python: str
+    """The Python that trains and serves; the server itself never loads a machine-learning library."""
+    serving: Literal["transformers", "vllm"] = "transformers"
+    """What answers with open weights."""
+    vllm_url: str | None = None
+    """The vLLM server to use; None starts one."""
+    constrained: bool = True
+    """Whether calls are decoded under the schemas of the offered tools."""
+
+    def as_argument(self) -> str:
+        """The machine as one argument of a program."""
+        return json.dumps({**asdict(self), "folder": str(self.folder)})
+
+    @classmethod
+    def from_argument(cls, text: str) -> Machine:
+        """The machine of such an argument."""
+        fields = json.loads(text)
+        return cls(**{**fields, "folder": Path(fields["folder"])})
+
+
+@dataclass(frozen=True)
 class Step:
     """One optimizer step, as measured.
 
     Losses are mean negative log-likelihoods in nats per decision or learned token (for preference rows, per pair);
-    accuracies are in 0..1. `valid_*` is measured on a small rotating slice of the validation rows, `full_valid_*` on
-    all of them at the end of an epoch; None if there is no validation file or no measurement at this step.
+    accuracies are in 0..1. `valid_*` is measured on a small rotating slice of the validation rows, `full_valid_*`
+    on all of them at the end of an epoch; None if there is no validation file or no measurement at this step.
     """
 
     step: int
@@ -83,7 +110,7 @@ class Training:
     hyperparameters: Hyperparameters
     seed: int
     folder: Path
-    """Belongs to this training alone and survives a crash: what the trainer leaves here it finds when it continues."""
+    """Belongs to this training alone and survives a crash: the trainer keeps here what it needs to continue."""
     base: Base | None = None
     """None for a trainer that has its own."""
     parent: Path | None = None
@@ -189,7 +216,7 @@ class Trainer(Protocol):
     def resolve(self, examples: int, method: Method, requested: Requested) -> Hyperparameters:
         """The values of "auto" with this many training examples, and the trainer's own options.
 
-        Raises ValueError, with a sentence, for an option that the trainer doesn't have or a value that it can't use.
+        Raises ValueError, with a sentence, for an option that the trainer doesn't have, or a value it can't use.
         """
 
     def check(self, training: Training) -> Checked:
@@ -198,9 +225,12 @@ class Trainer(Protocol):
     def train(self, training: Training, report: Report) -> Path:
         """Train and return the folder of the final weights, which `load` accepts and the caller moves away.
 
-        Continues what an earlier call left in `training.folder`. On a CPU the weights are the same, continued or not.
+        Continues what an earlier call left in `training.folder`. On a CPU the weights are the same either way.
         Raises TrainingFailedError.
         """
 
     def load(self, weights: Path | None, base: Base | None) -> Model:
         """The model of these weights; None is the base model. Raises AnswerError."""
+
+    def close(self) -> None:
+        """End the processes that loaded models have started."""

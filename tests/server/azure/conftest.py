@@ -16,6 +16,7 @@ import openai
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from support.trainers import HERE
 
 from orchestrator.server import worker
 from orchestrator.server.app import Settings, create_app
@@ -133,7 +134,7 @@ def work() -> Callable[..., Any]:
     """Works on a job to its end, in this process."""
 
     async def done(app: Starlette, job: Any) -> None:
-        await asyncio.to_thread(worker.work, app.state.context.store, job.id, 1, has_slot=True)
+        await asyncio.to_thread(worker.work, app.state.context.store, job.id, 1, HERE, has_slot=True)
 
     return done
 

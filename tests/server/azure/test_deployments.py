@@ -8,6 +8,7 @@ import shutil
 import openai
 import pytest
 from starlette.testclient import TestClient
+from support.trainers import HERE
 
 from orchestrator.server import worker
 from orchestrator.server.app import Settings, create_app
@@ -73,7 +74,7 @@ def trained(tmp_path_factory):
     app = create_app(store.folder, settings=Settings(azure=AzureSettings()))
     with TestClient(app, base_url="http://resource") as http:
         job = http.post("/openai/v1/fine_tuning/jobs", json={**JOB, "training_file": file.id}).json()
-    worker.work(store, job["id"], 1, has_slot=True)
+    worker.work(store, job["id"], 1, HERE, has_slot=True)
     return store
 
 

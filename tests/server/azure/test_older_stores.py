@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 from orchestrator.server.store import Store
@@ -47,3 +48,28 @@ def test_its_jobs_keep_their_names_and_belong_to_openai(tmp_path):
     assert (named.dialect, named.training_type) == ("openai", None)
     assert store.files.get("file-1", 1).problem is None
     assert store.deployments.since(0) == []
+
+
+def test_its_weights_are_found_in_a_folder_of_their_own(tmp_path):
+    database = sqlite3.connect(tmp_path / "endpoint.db")
+    for step in STEPS[:BEFORE_DIALECTS]:
+        database.executescript(step)
+    columns, marks = ", ".join(JOB), ", ".join(f":{name}" for name in JOB)
+    database.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", JOB)
+    database.execute("INSERT INTO models VALUES (1, 'ft:a:local::1', 1, 'ftjob-1', 'a', 'tiny', 'blob-1')")
+    database.execute(f"PRAGMA user_version = {BEFORE_DIALECTS}")
+    database.commit()
+    database.close()
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "blob-1").write_bytes(b"tiny1")
+    os.utime(tmp_path / "blobs" / "blob-1", (1, 1))
+
+    store = Store(tmp_path)
+    store.tidy(10**10)
+    model = store.models.get("ft:a:local::1")
+    assert (store.weights.path(model.weights) / "model.tiny").read_bytes() == b"tiny1"
+    assert not (tmp_path / "blobs" / "blob-1").exists()
+    store.tidy(10**10)
+    assert store.weights.path(model.weights).exists()
+    store.models.delete(model)
+    assert not store.weights.path(model.weights).exists()

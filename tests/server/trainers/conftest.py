@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.trainers import Trained, loaded, train as train_on
 
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Hyperparameters, Model, Row, Step, ToolCall, Training
+from orchestrator.server.trainers.interface import Hyperparameters, Model, Row, ToolCall
 
 LAMP = {
     "name": "set_lamp",
@@ -63,23 +62,6 @@ SPOTS = [(47.5, 8.25), (-33.9, 18.4), (40.7, -74.0), (1.5, 2.5)]
 Case = tuple[str, ToolCall]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave."""
-
-    weights: bytes
-    steps: list[Step]
-    checkpoints: list[tuple[Step, bytes]]
-
-    def epoch_loss(self, epoch: int) -> float:
-        losses = [step.train_loss for step in self.steps if step.epoch == epoch]
-        return sum(losses) / len(losses)
-
-    @property
-    def valid_losses(self) -> list[float]:
-        return [step.full_valid_loss for step, _ in self.checkpoints if step.full_valid_loss is not None]
-
-
 Train = Callable[..., Trained]
 
 
@@ -128,20 +110,15 @@ def unseen() -> list[Case]:
 
 
 @pytest.fixture(scope="session")
-def train() -> Train:
+def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
     """Trains on rows, by default for 3 epochs from the base model with seed 1."""
 
     def run(rows: Sequence[Row], valid: Sequence[Row] = (), **wanted: Any) -> Trained:
         numbers = Hyperparameters(
-            wanted.get("epochs", 3), wanted.get("batch", 1), wanted.get("rate", 1.0), wanted.get("beta")
+            wanted.pop("epochs", 3), wanted.pop("batch", 1), wanted.pop("rate", 1.0), wanted.pop("beta", None)
         )
-        steps: list[Step] = []
-        checkpoints: list[tuple[Step, bytes]] = []
-        training = Training(rows, valid, numbers, wanted.get("seed", 1), wanted.get("parent"), wanted.get("resume"))
-        weights = trainer("tiny").train(
-            training, steps.append, lambda step, content: checkpoints.append((step, content))
-        )
-        return Trained(weights, steps, checkpoints)
+        folder = wanted.pop("folder", None) or tmp_path_factory.mktemp("training")
+        return train_on(rows, valid, numbers, folder=folder, **wanted)
 
     return run
 
@@ -153,9 +130,9 @@ def trained(train: Train, taught: list[Row], row: Callable[..., Row], unseen: li
 
 @pytest.fixture(scope="session")
 def base() -> Model:
-    return trainer("tiny").load(None)
+    return loaded()
 
 
 @pytest.fixture(scope="session")
 def model(trained: Trained) -> Model:
-    return trainer("tiny").load(trained.weights)
+    return loaded(trained.weights)

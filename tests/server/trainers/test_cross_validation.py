@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ def _shares(line: str) -> list[float]:
 def test_on_held_out_drone_requests_fine_tuning_beats_the_base_and_seldom_over_rejects():
     script = ROOT / "tests" / "quality" / "cross_validate.py"
     command = [sys.executable, str(script), "--folds", "2", "--epochs", "0", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
     base, tuned = (_shares(line) for line in done.stdout.splitlines() if " all" in line)
     assert tuned[0] > base[0] + 15
     assert tuned[1] > base[1] + 10

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.trainers import ask, loaded, train
 
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Hyperparameters, Training
+from orchestrator.server.trainers.interface import Hyperparameters
 
 ODD_SCHEMAS: list[Any] = [
     None,
@@ -57,7 +59,7 @@ ODD_MESSAGES: list[Any] = [
 ]
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
@@ -104,11 +106,12 @@ def _exercised(schema: Any, text: str, arguments: Any) -> None:
     asked = [{"role": "user", "content": text}]
     messages = [*asked, {"role": "assistant", "tool_calls": [call]}]
     rows = [{"messages": messages, "tools": [{"type": "function", "function": tool}]}] * 2
-    training = Training(rows, rows, Hyperparameters(1, 1, 1.0), 1)
-    weights = trainer("tiny").train(training, lambda _: None, lambda *_: None)
-    for model in (trainer("tiny").load(None), trainer("tiny").load(weights)):
+    with tempfile.TemporaryDirectory() as folder:
+        weights = train(rows, rows, Hyperparameters(1, 1, 1.0), folder=Path(folder)).weights
+        tuned = loaded(weights)
+    for model in (loaded(), tuned):
         for choice in ("auto", "act"):
-            json.dumps([dict(c.arguments) for c in model.answer(asked, [tool], choice=choice).calls])
+            json.dumps([dict(c.arguments) for c in ask(model, asked, [tool], choice=choice).calls])
 
 
 @pytest.mark.parametrize("schema", ODD_SCHEMAS, ids=lambda schema: json.dumps(schema)[:60])
@@ -125,19 +128,19 @@ def test_no_schema_makes_it_fail(schema, text, arguments):
 @pytest.mark.parametrize("messages", ODD_MESSAGES, ids=range(len(ODD_MESSAGES)))
 def test_an_odd_conversation_gets_an_answer(model, base, tools, messages):
     for some in (model, base):
-        answer = some.answer(messages, tools)
+        answer = ask(some, messages, tools)
         assert answer.content or answer.calls
 
 
 def test_128_tools_are_told_apart(base):
     tools = [{"name": f"start_engine_{word}", "description": f"Start the engine {word}"} for word in _words(128)]
-    (call,) = base.answer([{"role": "user", "content": f"please start {_words(128)[77]}"}], tools).calls
+    (call,) = ask(base, [{"role": "user", "content": f"please start {_words(128)[77]}"}], tools).calls
     assert call.name == f"start_engine_{_words(128)[77]}"
 
 
 def test_tools_may_come_without_parameters_and_wrapped(base):
     wrapped = [{"type": "function", "function": {"name": "ring_bell"}}]
-    assert base.answer([{"role": "user", "content": "ring the bell"}], wrapped).calls[0].name == "ring_bell"
+    assert ask(base, [{"role": "user", "content": "ring the bell"}], wrapped).calls[0].name == "ring_bell"
 
 
 ODD_ROWS: list[Any] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import os
 import subprocess
@@ -11,27 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.trainers import HERE, StoppedError, ask, loaded, tiny
 
 from orchestrator.errors import UnreadableWeights
 from orchestrator.server.trainers import NAMES, trainer
-from orchestrator.server.trainers.interface import Model
-from orchestrator.server.trainers.tiny.weights import decoded
+from orchestrator.server.trainers.interface import Hyperparameters, Model, Requested
+from orchestrator.server.trainers.tiny.weights import FILE, decoded
 
+ROOT = Path(__file__).parents[3]
 PROCESS = """
 import hashlib, json, sys
-from orchestrator.server.trainers import trainer
-from orchestrator.server.trainers.interface import Hyperparameters, Training
+from orchestrator.server.trainers.interface import Hyperparameters
+from support.trainers import loaded, train
 rows = json.load(sys.stdin)
-training = Training(rows, rows[:5], Hyperparameters(2, 3, 1.0), 9)
-losses = []
-weights = trainer("tiny").train(training, lambda step: losses.append(repr(step)), lambda *_: None)
-print(hashlib.sha256(weights + "".join(losses).encode()).hexdigest())
+trained = train(rows, rows[:5], Hyperparameters(2, 3, 1.0), seed=9)
+weights = (trained.weights / "model.tiny").read_bytes()
+print(hashlib.sha256(weights + repr(trained.steps).encode()).hexdigest())
 """
 
 
 def _right(model: Model, cases: list[Any], tools: list[Any]) -> tuple[int, int]:
     """How many tools and how many whole calls are right."""
-    answers = [model.answer([{"role": "user", "content": text}], tools) for text, _ in cases]
+    answers = [ask(model, [{"role": "user", "content": text}], tools) for text, _ in cases]
     names = sum([c.name for c in a.calls] == [call.name] for a, (_, call) in zip(answers, cases, strict=True))
     return names, sum(answer.calls == (call,) for answer, (_, call) in zip(answers, cases, strict=True))
 
@@ -45,21 +46,21 @@ def test_a_fine_tuned_model_beats_its_base_by_a_wide_margin_on_unseen_requests(b
 
 
 def test_the_base_model_is_real_zero_shot(base, tools):
-    answer = base.answer([{"role": "user", "content": "switch the lamp off, brightness 20 percent"}], tools)
+    answer = ask(base, [{"role": "user", "content": "switch the lamp off, brightness 20 percent"}], tools)
     assert [(c.name, c.arguments) for c in answer.calls] == [("set_lamp", {"status": "off", "brightness": 20})]
 
 
 def test_the_base_model_answers_in_text_when_no_tool_shares_a_word(base, tools):
-    answer = base.answer([{"role": "user", "content": "sing something cheerful"}], tools)
+    answer = ask(base, [{"role": "user", "content": "sing something cheerful"}], tools)
     assert answer.content
     assert not answer.calls
 
 
 def test_an_empty_training_leaves_the_base_model(train, base, unseen, tools):
-    untouched = trainer("tiny").load(train([]).weights)
+    untouched = loaded(train([]).weights)
     for text, _ in unseen:
         asked = [{"role": "user", "content": text}]
-        assert untouched.answer(asked, tools) == base.answer(asked, tools)
+        assert ask(untouched, asked, tools) == ask(base, asked, tools)
 
 
 def test_the_loss_falls_from_epoch_to_epoch(trained):
@@ -97,7 +98,7 @@ def test_the_batch_size_sets_the_number_of_steps(train, taught):
 def test_another_seed_is_another_order(train, taught):
     first, second = (train(taught, epochs=1, seed=seed) for seed in (1, 2))
     assert first.steps[0].train_loss != second.steps[0].train_loss
-    assert first.weights != second.weights
+    assert content(first.weights) != content(second.weights)
 
 
 def test_two_processes_with_different_hash_seeds_agree_bit_for_bit(taught):
@@ -106,7 +107,7 @@ def test_two_processes_with_different_hash_seeds_agree_bit_for_bit(taught):
         done = subprocess.run(
             [sys.executable, "-c", PROCESS],
             input=json.dumps(taught[::3]),
-            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
             capture_output=True,
             text=True,
             check=True,
@@ -116,43 +117,62 @@ def test_two_processes_with_different_hash_seeds_agree_bit_for_bit(taught):
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])
-def test_resuming_from_any_checkpoint_equals_the_uninterrupted_training(train, trained, taught, row, unseen, done):
-    step, checkpoint = trained.checkpoints[done]
-    resumed = train(taught, [row(*case) for case in unseen], resume=checkpoint)
+def test_resuming_from_any_checkpoint_equals_the_uninterrupted_training(
+    train, trained, taught, row, unseen, done, tmp_path
+):
+    step, _ = trained.checkpoints[done]
+    valid, folder = [row(*case) for case in unseen], tmp_path
+    with contextlib.suppress(StoppedError):
+        train(taught, valid, folder=folder, stop_after=done)
+    resumed = train(taught, valid, folder=folder)
     assert resumed.steps == trained.steps[step.step :]
-    assert _digest(resumed.weights) == _digest(trained.weights)
+    assert content(resumed.weights) == content(trained.weights)
+
+
+def test_a_training_killed_before_its_state_was_written_repeats_the_epoch(
+    train, trained, taught, row, unseen, tmp_path
+):
+    valid = [row(*case) for case in unseen]
+    with contextlib.suppress(StoppedError):
+        train(taught, valid, folder=tmp_path, stop_after=1)
+    kept = tmp_path / "kept"
+    (tmp_path / "state").rename(kept)
+    again = train(taught, valid, folder=tmp_path)
+    assert [step for step, _ in again.checkpoints] == [step for step, _ in trained.checkpoints]
+    assert content(again.weights) == content(trained.weights)
 
 
 def test_a_checkpoint_is_a_model(trained, unseen, tools):
-    early, late = (
-        trainer("tiny").load(content) for _, content in (trained.checkpoints[0], trained.checkpoints[-1])
-    )
+    early, late = (loaded(weights) for _, weights in (trained.checkpoints[0], trained.checkpoints[-1]))
     assert _right(early, unseen, tools)[0] > len(unseen) / 2
-    assert late.answer([{"role": "user", "content": "light up the attic"}], tools).calls
+    assert ask(late, [{"role": "user", "content": "light up the attic"}], tools).calls
 
 
 def test_training_goes_on_from_a_fine_tuned_parent(train, trained, row, tools):
     more = [row("open sesame", _call("set_lamp", status="on"))] * 10
-    child = trainer("tiny").load(train(more, parent=trained.weights).weights)
+    child = loaded(train(more, parent=trained.weights).weights)
     asked = [{"role": "user", "content": "what does Wumpus cost a share"}]
-    assert child.answer(asked, tools).calls == (_call("get_price", ticker="Wumpus"),)
-    assert child.answer([{"role": "user", "content": "open sesame"}], tools).calls[0].name == "set_lamp"
+    assert ask(child, asked, tools).calls == (_call("get_price", ticker="Wumpus"),)
+    assert ask(child, [{"role": "user", "content": "open sesame"}], tools).calls[0].name == "set_lamp"
 
 
-def test_preferences_move_the_model_from_the_one_answer_to_the_other(train, trained, row, tools):
+def test_preferences_move_the_model_from_the_one_answer_to_the_other(train, trained, row, tools, tmp_path):
     asked = [{"role": "user", "content": "light up the attic"}]
     on, refused = _call("set_lamp", status="on"), _call("refuse")
-    assert trainer("tiny").load(trained.weights).answer(asked, tools).calls == (on,)
+    assert ask(loaded(trained.weights), asked, tools).calls == (on,)
     pairs = [
         _preference(row, f"light up the {room}", refused, on) for room in ("hall", "garage", "shed", "barn")
     ] * 5
     tuned = train(pairs, pairs[:2], parent=trained.weights, beta=0.5)
-    assert trainer("tiny").load(tuned.weights).answer(asked, tools).calls == (refused,)
+    assert ask(loaded(tuned.weights), asked, tools).calls == (refused,)
     assert tuned.steps[0].train_loss == pytest.approx(0.6931, abs=1e-3)
     assert tuned.steps[-1].train_loss < 0.4
     assert tuned.steps[-1].train_accuracy == 1.0
-    resumed = train(pairs, pairs[:2], parent=trained.weights, beta=0.5, resume=tuned.checkpoints[0][1])
-    assert resumed.weights == tuned.weights
+    with contextlib.suppress(StoppedError):
+        train(pairs, pairs[:2], parent=trained.weights, beta=0.5, folder=tmp_path, stop_after=0)
+    resumed = train(pairs, pairs[:2], parent=trained.weights, beta=0.5, folder=tmp_path)
+    assert len(resumed.checkpoints) == 2
+    assert content(resumed.weights) == content(tuned.weights)
 
 
 def test_a_small_beta_lets_the_model_go_further_from_its_parent(train, trained, row):
@@ -166,19 +186,24 @@ def test_a_small_beta_lets_the_model_go_further_from_its_parent(train, trained, 
     ("examples", "epochs", "batch"), [(50, 4, 1), (300, 3, 1), (1_000, 2, 2), (50_000, 1, 100)]
 )
 def test_auto_follows_the_number_of_examples(examples, epochs, batch):
-    numbers = trainer("tiny").resolve(examples)
+    numbers = tiny().resolve(examples, "supervised", Requested())
     assert (numbers.n_epochs, numbers.batch_size, numbers.learning_rate_multiplier) == (epochs, batch, 1.0)
     assert numbers.beta is None
 
 
 def test_given_numbers_are_kept():
-    numbers = trainer("tiny").resolve(300, 7, 5, 0.25, 1.5)
-    assert vars(numbers) == {"n_epochs": 7, "batch_size": 5, "learning_rate_multiplier": 0.25, "beta": 1.5}
-    assert trainer("tiny").resolve(300, beta="auto").beta == 0.1
+    requested = Requested(7, 5, 0.25, 1.5)
+    assert tiny().resolve(300, "dpo", requested) == Hyperparameters(7, 5, 0.25, 1.5)
+    assert tiny().resolve(300, "dpo", Requested(beta="auto")).beta == 0.1
+
+
+def test_a_hyperparameter_of_open_weights_is_refused():
+    with pytest.raises(ValueError, match="'lora_rank' is for open-weights base models only"):
+        tiny().resolve(300, "supervised", Requested(options={"lora_rank": 8}))
 
 
 def test_weights_survive_the_bytes(trained):
-    weights = decoded(trained.weights)
+    weights = decoded(content(trained.weights))
     assert weights.step == trained.steps[-1].step
     assert any(weights.rows.values())
     assert weights.memory.labels["refuse"] == 25
@@ -188,16 +213,15 @@ def test_weights_survive_the_bytes(trained):
     "damage", [lambda w: b"", lambda w: b"not weights", lambda w: w[:-20], lambda w: w[:6] + w[9:]]
 )
 def test_damaged_weights_are_refused(trained, damage):
-    content = damage(trained.weights)
     with pytest.raises(UnreadableWeights):
-        decoded(content)
+        decoded(damage(content(trained.weights)))
 
 
 def test_trainers_are_loaded_by_name():
-    assert trainer("tiny").name == "tiny"
+    assert tiny().name == "tiny"
     assert list(NAMES) == ["tiny"]
     with pytest.raises(KeyError):
-        trainer("huge")
+        trainer("huge", HERE)
 
 
 def _call(name: str, **arguments: Any) -> Any:
@@ -215,5 +239,6 @@ def _preference(row: Any, text: str, preferred: Any, other: Any) -> dict[str, An
     }
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def content(weights: Path) -> bytes:
+    """The bytes of the file in this folder."""
+    return (weights / FILE).read_bytes()

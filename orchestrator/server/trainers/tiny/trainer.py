@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from pathlib import Path
 from random import Random
-from typing import Any
 
 from orchestrator.server.trainers.interface import (
     Answer,
-    Auto,
+    Base,
+    Checked,
     Hyperparameters,
+    Method,
+    Question,
+    Report,
+    Requested,
     Row,
     Step,
     Training,
 )
+from orchestrator.server.trainers.rows import read_rows
 from orchestrator.server.trainers.tiny.chain import answering, decisions_of
 from orchestrator.server.trainers.tiny.conversation import Turn, functions_of, preference_of, prompt_of, turns_of
 from orchestrator.server.trainers.tiny.decisions import Decision, taken
@@ -29,7 +35,7 @@ from orchestrator.server.trainers.tiny.learning import (
     preference,
 )
 from orchestrator.server.trainers.tiny.memory import Memory
-from orchestrator.server.trainers.tiny.weights import Weights, decoded, encoded
+from orchestrator.server.trainers.tiny.weights import Weights, decoded, encoded, read, write
 
 RATE = 2.0
 """The learning rate at multiplier 1.0, chosen by cross-validation (tests/quality)."""
@@ -48,43 +54,44 @@ class TinyTrainer:
 
     name = "tiny"
 
-    def resolve(
-        self,
-        examples: int,
-        n_epochs: int | Auto = "auto",
-        batch_size: int | Auto = "auto",
-        learning_rate_multiplier: float | Auto = "auto",
-        beta: float | Auto | None = None,
-    ) -> Hyperparameters:
+    def resolve(self, examples: int, method: Method, requested: Requested) -> Hyperparameters:
         """Auto: fewer epochs the more examples there are, a batch of 0.2 % of the examples, multiplier 1."""
+        if requested.options:
+            raise ValueError(f"'{next(iter(requested.options))}' is for open-weights base models only")
         epochs = next((epochs for below, epochs in EPOCHS if examples < below), 1)
+        size = min(256, max(1, round(examples * 0.002)))
+        rate = requested.learning_rate_multiplier
         return Hyperparameters(
-            n_epochs=epochs if n_epochs == "auto" else n_epochs,
-            batch_size=min(256, max(1, round(examples * 0.002))) if batch_size == "auto" else batch_size,
-            learning_rate_multiplier=1.0 if learning_rate_multiplier == "auto" else learning_rate_multiplier,
-            beta=BETA if beta == "auto" else beta,
+            n_epochs=epochs if requested.n_epochs == "auto" else requested.n_epochs,
+            batch_size=size if requested.batch_size == "auto" else requested.batch_size,
+            learning_rate_multiplier=1.0 if rate == "auto" else rate,
+            beta=BETA if requested.beta == "auto" else requested.beta,
         )
 
-    def train(
-        self,
-        training: Training,
-        on_step: Callable[[Step], None],
-        on_checkpoint: Callable[[Step, bytes], None],
-    ) -> bytes:
-        """Train and return the final weights; raises UnreadableWeights for a parent or checkpoint of another kind.
+    def check(self, training: Training) -> Checked:
+        """Nothing: it reads every valid file."""
+        return Checked()
+
+    def train(self, training: Training, report: Report) -> Path:
+        """Train and return the folder of the final weights; raises UnreadableWeights for a parent of another kind.
         See `Trainer.train`."""
-        course = _Course(training)
-        content = encoded(course.weights) if training.resume is None else training.resume
+        state = training.folder / "state"
+        course = _Course(training, read(state) if state.exists() else None)
         for epoch in course.epochs_left():
             for step in course.epoch(epoch):
-                on_step(step)
+                report.step(step)
             content = course.checkpoint()
-            on_checkpoint(step, content)
-        return content
+            report.checkpoint(step, write(content, training.folder / "checkpoint"))
+            # Written last: a crash before this line repeats the epoch, and no checkpoint is ever skipped.
+            write(content, state)
+        return write(encoded(course.weights), training.folder / "model")
 
-    def load(self, weights: bytes | None) -> TinyModel:
+    def load(self, weights: Path | None, base: Base | None) -> TinyModel:
         """The model of these weights; raises UnreadableWeights."""
-        return TinyModel(Weights() if weights is None else decoded(weights))
+        return TinyModel(Weights() if weights is None else read(weights))
+
+    def close(self) -> None:
+        """Nothing: it starts no process."""
 
 
 @dataclass(frozen=True)
@@ -93,37 +100,31 @@ class TinyModel:
 
     weights: Weights
 
-    def answer(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]],
-        *,
-        choice: str = "auto",
-        parallel: bool = True,
-    ) -> Answer:
+    def answer(self, question: Question) -> Answer:
         """Answer a conversation: the most probable option at every decision."""
-        steps = answering(
-            prompt_of(messages), functions_of({"tools": list(tools)}), self.weights.memory, choice, parallel
-        )
+        functions = functions_of({"tools": list(question.tools)})
+        prompt, memory = prompt_of(question.messages), self.weights.memory
+        steps = answering(prompt, functions, memory, question.choice, question.parallel)
         return taken(steps, self.weights.rows)
 
 
 class _Course:
-    """One training in progress, from the first step, or from a checkpoint, to the last."""
+    """One training in progress, from the first step, or from the `state` after an epoch, to the last."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, state: Weights | None) -> None:
         self._numbers = training.hyperparameters
         self._seed = training.seed
-        parent = Weights() if training.parent is None else decoded(training.parent)
-        if training.resume is not None:
-            self.weights = decoded(training.resume)
+        parent = Weights() if training.parent is None else read(training.parent)
+        rows = read_rows(training.training)
+        if state is not None:
+            self.weights = state
         else:
-            learned = parent.memory.with_turns(turn for row in training.training for turn in _taught(row))
+            learned = parent.memory.with_turns(turn for row in rows for turn in _taught(row))
             self.weights = Weights({name: dict(row) for name, row in parent.rows.items()}, learned)
         reading = _Reading(parent, self.weights.memory, self._numbers.beta)
-        self._training = _Examples(training.training, reading, own=True)
-        self._validation = _Examples(training.validation, reading, own=False)
-        self._steps_an_epoch = ceil(len(training.training) / self._numbers.batch_size)
+        self._training = _Examples(rows, reading, own=True)
+        self._validation = _Examples(read_rows(training.validation), reading, own=False)
+        self._steps_an_epoch = ceil(len(rows) / self._numbers.batch_size)
         self._total = self._steps_an_epoch * self._numbers.n_epochs
 
     def epochs_left(self) -> range:

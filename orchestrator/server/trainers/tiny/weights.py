@@ -1,18 +1,22 @@
-"""Weights as bytes: a magic word and version, a JSON header, then keys and values as arrays, all compressed."""
+"""Weights as one file: a magic word and version, a JSON header, then keys and values as arrays, all compressed."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import zlib
 from array import array
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from orchestrator.errors import UnreadableWeights
 from orchestrator.server.trainers.tiny.decisions import Rows
 from orchestrator.server.trainers.tiny.memory import Memory
 
 MAGIC = b"tiny1\n"
+FILE = "model.tiny"
 SMALLEST = 1e-4
 """Weights closer to zero are not stored: they are most of the bytes and don't change the answers."""
 
@@ -24,6 +28,26 @@ class Weights:
     rows: Rows = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     step: int = 0
+
+
+def read(folder: Path) -> Weights:
+    """The weights in this folder. Raises UnreadableWeights, FileNotFoundError."""
+    return decoded((folder / FILE).read_bytes())
+
+
+def write(content: bytes, folder: Path) -> Path:
+    """Write encoded weights as this folder, in place of what it held, and return it. It appears whole or not at
+    all."""
+    unfinished = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    with (unfinished / FILE).open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return folder
 
 
 def encoded(weights: Weights) -> bytes:
