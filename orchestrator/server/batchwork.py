@@ -12,9 +12,10 @@ import logging
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,9 @@ from orchestrator.server.store.records import File
 
 SLICE_SECONDS = 0.05
 """About the duration of one request to the endpoint; each slice ends with a commit."""
+
+AT_ONCE = 16
+"""Lines that are asked at the same time: open weights answer several in little more time than one."""
 
 T = TypeVar("T")
 
@@ -73,7 +77,7 @@ class BatchWork:
         if file is None:
             return
         lines = read_lines(self.store.blobs.path(file.blob), after=self.store.batches.last_line(batch))
-        for answers in _in_slices(map(self._answered, self._in_time(lines, batch))):
+        for answers in _in_slices(self._answers(self._in_time(lines, batch))):
             if not self.store.batches.add_answers(batch, answers):
                 return  # it is being cancelled
             yield
@@ -86,6 +90,12 @@ class BatchWork:
         """The lines, as long as the batch's completion window is open."""
         while self.now() < batch.expires_at and (line := next(lines, None)) is not None:
             yield line
+
+    def _answers(self, lines: Iterator[Line]) -> Iterator[LineAnswer]:
+        """The answers, in the order of the lines."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="batch") as pool:
+            while group := list(islice(lines, AT_ONCE)):
+                yield from pool.map(self._answered, group)
 
     def _answered(self, line: Line) -> LineAnswer:
         try:
