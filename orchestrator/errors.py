@@ -271,6 +271,34 @@ class SheetUnusable(InvalidFile):
         super().__init__(path, [*problems, "Nothing was recorded. Fix the sheet and apply it again."])
 
 
+# --- Rendering for open-weights models ---------------------------------------------------------------------------
+
+
+class RenderingMissing(ExtraMissing):
+    """Rendering for an open-weights model needs tokenizers, which is not installed. Run:
+    {command}"""
+
+    extra = "render"
+
+
+class TemplateUnusable(UsageError):
+    """The chat template in {path} can't be used: {problem}. Give another one, as chat_template.jinja in the model's
+    folder."""
+
+
+class CannotRender(FtorchError):
+    """This can't be rendered for the model: {reason}."""
+
+    def __init__(self, message: str | None = None, /, *, kind: str = "", **facts: Any) -> None:
+        self.kind = kind
+        super().__init__(message, **facts)
+
+
+class ParserFailed(FtorchError):
+    """The model's answer holds a tool call that ftorch failed to read, so this is no mistake of the model:
+    {reason}. Report it with the answer."""
+
+
 # --- Generations: data made from function definitions -----------------------------------------------------------
 
 
@@ -288,8 +316,8 @@ class NoTeacher(UsageError):
 
 
 class TeacherIsRehearsal(UsageError):
-    """The models on "{endpoint}" are tiny models, which can't write requests. Choose another endpoint with
-    --endpoint, or add --offline to use templates."""
+    """The models on "{endpoint}" can't write requests: what ftorch serves answers with text and calls, not with the
+    JSON that requests are read from. Choose another endpoint with --endpoint, or add --offline to use templates."""
 
 
 class NothingToGenerate(UsageError):
@@ -787,6 +815,106 @@ class NoSuchEndpoint(UsageError):
 
 class OptionAgainstJobFile(UsageError):
     """The job file {path} already says what its files are for. Leave out --{option}, or give the data files."""
+
+
+# --- Open-weights models on this machine ------------------------------------------------------------------------
+
+
+class ModelFolderUnusable(UsageError):
+    """{path} can't be used as a model: {problem}. Give a folder in Hugging Face's format, with config.json,
+    tokenizer.json and *.safetensors."""
+
+
+class NoSuchBase(UsageError):
+    """There is no open-weights model "{model}" on this machine. {advice}"""
+
+
+class NoModelToPreview(UsageError):
+    """Rows look different for each model, and {path} names no open-weights model on this machine. Add --model with
+    a name of [models], a folder, or a Hugging Face id."""
+
+
+class NoSuchLine(UsageError):
+    """Line {line} of {path} can't be shown: {problem}. See all problems: ftorch data check {path}"""
+
+
+class ModelNotDownloaded(UsageError):
+    """The model {name} is not in your Hugging Face cache ({cache}). ftorch downloads no models. Download it: hf
+    download {name}"""
+
+
+class ModelNotAllowed(UsageError):
+    """{source} names a folder outside the project for the model {name}: {folder}. Check that file, then allow it
+    with: ftorch endpoints trust"""
+
+
+class NotOpenWeights(UsageError):
+    """{place}: [lora] trains open-weights models on {endpoint}, and "{model}" is not the name of one. {advice}"""
+
+
+class BaseModelUnknown(UsageError):
+    """{place}: there is no base model "{model}" on {endpoint}. Did you mean "{near}"?"""
+
+
+class BaseNameTaken(UsageError):
+    """The name {name} already means another model in this project: {other}. Runs and answers are recorded under it.
+    Give the model in {folder} another name under [models] in {file}."""
+
+
+class BaseNameNotKept(FtorchError):
+    """The folder of the base model {name} can't be recorded in {path}: {problem}. Nothing was submitted. Make that
+    folder writable, or free some space."""
+
+
+class BaseModelGone(FtorchError):
+    """The base model {name} can't be used: {problem}. It was in {folder}. Move it back, or name its new folder with
+    the line "{name}" = "FOLDER" under [models] in {file}."""
+
+
+# --- Fine-tuned open-weights models ------------------------------------------------------------------------------
+
+
+class NoModelHere(UsageError):
+    """There is no run "{key}", and no model of that name on this machine. See: ftorch models"""
+
+
+class WeightsElsewhere(UsageError):
+    """The weights of {model} are on {endpoint}, not on this machine. {advice}"""
+
+
+class HasNoOpenWeights(UsageError):
+    """{model} was trained by {trainer}, the trainer for rehearsals, and no other program can load its weights.
+    Train an open-weights model instead: name its folder under [models] in ftorch.toml."""
+
+
+class WeightsGone(FtorchError):
+    """The weights of {model} can't be used: {path}: {problem}. Train the model again."""
+
+
+class BaseModelChanged(FtorchError):
+    """The base model in {folder} is not the one that {model} was trained on: its files have changed. Nothing was
+    written. Put the earlier files back, or train the model again."""
+
+
+class FolderTaken(UsageError):
+    """{path} {finding}, and nothing was written. Choose a new folder with -o."""
+
+
+class NoServingAddress(UsageError):
+    """{endpoint} answers through vLLM, whose address is not known here. Give it with --url, or set vllm_url under
+    [endpoints.{endpoint}] in ftorch.toml."""
+
+
+class PromptNotServed(FtorchError):
+    """The prompts of {model} can't be read: {problem}"""
+
+
+class PromptNotMade(FtorchError):
+    """{path}, line {line}: the prompts of this case can't be compared. {problem}"""
+
+
+class MergeFailed(FtorchError):
+    """The weights of {model} could not be merged: {problem}"""
 
 
 # --- Runs -----------------------------------------------------------------------------------------------------

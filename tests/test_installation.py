@@ -26,7 +26,7 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-@pytest.mark.parametrize("extra", ["azure", "optuna", "parquet", "plots", "postgres", "serve"])
+@pytest.mark.parametrize("extra", ["azure", "optuna", "parquet", "plots", "postgres", "render", "serve"])
 def test_an_extra_is_named_by_its_packages_as_the_project_declares_them(extra: str) -> None:
     [line] = re.findall(rf"^{extra} = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     declared = [re.split("[<>=]", package)[0] for package in re.findall(r'"([^"]+)"', line)]

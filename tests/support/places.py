@@ -5,6 +5,8 @@ from __future__ import annotations
 SLOW = (
     "e2e/",  # real processes, killed and raced
     "faults/",  # lives and deaths in virtual time; a sample of the product stays among the fast ones
+    "dataset/rendering/test_smollm2.py",  # a real tokenizer, and transformers beside it
+    "dataset/rendering/test_trl_templates.py",  # 72 templates, 20 cases each
     "docs/test_examples.py",  # a server and a notebook, trained on the whole drone data
     "docs/test_server_pages.py",  # a server as a process, and a client that trains there
     "docs/test_readme.py",  # every command of the README, sweep included
