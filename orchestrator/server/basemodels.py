@@ -51,6 +51,13 @@ class BaseModels:
             raise unknown_model(name, f" Did you mean '{close}'?")
         return Origin(self._stand_in)
 
+    def folder(self, name: str, recorded: str | None) -> str | None:
+        """Where the base of a fine-tuned model is now: in the folder recorded with the model or, if that is gone,
+        where its name leads."""
+        if recorded is None or Path(recorded).is_dir() or name not in self._folders:
+            return recorded
+        return str(self._folders[name])
+
     def all(self) -> Sequence[BaseModel]:
         """The trainer for other names, the open weights, and what jobs named."""
         named = {base.name: base for base in self._store.jobs.base_models()}

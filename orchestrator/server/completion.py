@@ -313,7 +313,8 @@ class LoadedModels:
         model = self._store.models.get(name)
         if model is None:
             raise unknown_model(name)
-        return self._load((model.trainer, model.weights, model.base_folder), model.base)
+        folder = self._base_models.folder(model.base, model.base_folder)
+        return self._load((model.trainer, model.weights, folder), model.base)
 
     def trainer(self, name: str) -> Trainer:
         """The trainer of this name, which is the same one each time."""

@@ -89,6 +89,8 @@ def _announce(listener: socket.socket, settings: Settings, drawn: str | None) ->
     shown = f"[{address}]" if ":" in address else address
     place = f"http://{shown}:{port}"
     lines = [f"ftorch endpoint on {place}/v1"]
+    if settings.models:
+        lines.append(f"base models: {', '.join(sorted(settings.models))}")
     if settings.azure is not None:
         lines.append(_azure_lines(place, settings.azure, settings.api_key is not None))
     if drawn is not None:

@@ -27,7 +27,7 @@ from orchestrator.server import ids, resultfile
 from orchestrator.server.jobrules import OPENAI, JobRules, requested_by
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
-from orchestrator.server.store.jobs import Measured, Metrics, NoLongerRunningError
+from orchestrator.server.store.jobs import FileNotes, Measured, Metrics, NoLongerRunningError
 from orchestrator.server.store.records import ACTIVE, Checkpoint, Failure, File, Job, JobStatus
 from orchestrator.server.trainers import trainer
 from orchestrator.server.trainers.interface import (
@@ -54,6 +54,7 @@ def main(store_dir: str, job_id: str, slots: str, machine: str, job_lock_fd: str
     """
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o077)  # also for the programs of trainers: what they write is for its owner only
     store = Store(Path(store_dir))
     lock = job_lock(store.locks, job_id, int(job_lock_fd))
     lock.sign()
@@ -116,10 +117,10 @@ class JobFailedError(Exception):
 
 @dataclass(frozen=True)
 class Validated:
-    """The results of the checks: tokens of one epoch, and notes for the owner."""
+    """The results of the checks: tokens of one epoch, and what their owner should know."""
 
     training_tokens: int
-    notes: Sequence[str]
+    notes: FileNotes
 
 
 def validate_files(store: Store, job: Job, machine: Machine, now: float) -> Validated:
@@ -133,7 +134,8 @@ def validate_files(store: Store, job: Job, machine: Machine, now: float) -> Vali
     if job.validation_file is not None:
         notes += _notes("Validation file", _check(store, job, "validation_file", now))
     checked = _checked_by_trainer(store, job, machine, now)
-    return Validated(report.tokens or 0 if checked.tokens is None else checked.tokens, [*notes, *checked.notes])
+    tokens = report.tokens or 0 if checked.tokens is None else checked.tokens
+    return Validated(tokens, FileNotes(notes, checked.notes))
 
 
 def _checked_by_trainer(store: Store, job: Job, machine: Machine, now: float) -> Checked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.server import ids
 from orchestrator.server.resultfile import FILENAME, PURPOSE, result_file
 from orchestrator.server.store import Store
-from orchestrator.server.store.jobs import Measured, Metrics
+from orchestrator.server.store.jobs import FileNotes, Measured, Metrics
 from orchestrator.server.store.records import File, Job, JobStatus
 
 _HYPERPARAMETERS = {"n_epochs": 1, "batch_size": 1, "learning_rate_multiplier": 1.0}
@@ -18,7 +18,7 @@ def advance(store: Store, now: float, *, ends: bool = True) -> None:
         job = store.jobs.get(job_id)
         assert job is not None
         if status is JobStatus.VALIDATING_FILES:
-            store.progress.files_are_valid(job, 10, [], int(now))
+            store.progress.files_are_valid(job, 10, FileNotes(), int(now))
         elif status is JobStatus.QUEUED:
             store.progress.begin(job, _HYPERPARAMETERS, "Fine-tuning job started", int(now))
         elif ends:

@@ -10,7 +10,10 @@ import pytest
 
 import orchestrator
 from orchestrator.childenv import child_environment
+from orchestrator.server.trainers.lora.running import python_environment
 
+SUPERVISOR = "server/trainers/lora/serving/supervisor.py"
+"""It is started with such an environment, and passes that on."""
 STARTS = ("Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell")
 
 
@@ -20,6 +23,7 @@ def starts() -> list[tuple[str, ast.Call]]:
     return [
         (f"{path.relative_to(package)}:{call.lineno}", call)
         for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).as_posix() != SUPERVISOR
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
@@ -36,12 +40,15 @@ def test_every_process_gets_an_environment_without_keys() -> None:
         [environment] = [word.value for word in call.keywords if word.arg == "env"] or [None]
         assert isinstance(environment, ast.Call), place
         assert isinstance(environment.func, ast.Name), place
-        assert environment.func.id == "child_environment", place
+        assert environment.func.id in ("child_environment", "python_environment"), place
 
 
-def test_no_key_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "MY_TOKEN", "FTORCH_DATABASE_URL"):
         monkeypatch.setenv(name, "canary")
     found = child_environment(MORE="1")
     assert "canary" not in found.values()
     assert (found["PATH"], found["MORE"]) == (os.environ["PATH"], "1")
+    trainers = python_environment(tmp_path, MORE="1")
+    assert "canary" not in trainers.values()
+    assert (trainers["PATH"], trainers["MORE"]) == (os.environ["PATH"], "1")

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.server.app import create_app, running
 from orchestrator.server.store import Store
-from orchestrator.server.store.jobs import NoLongerRunningError
+from orchestrator.server.store.jobs import FileNotes, NoLongerRunningError
 from orchestrator.server.store.records import File
 
 
@@ -71,7 +71,7 @@ async def test_a_late_success_does_not_undo_a_cancel(tmp_path, connect, submit):
     async with connect(app) as client:
         job_id = (await submit(client)).id
         job = store.jobs.get(job_id)
-        store.progress.files_are_valid(job, 100, [], 1)
+        store.progress.files_are_valid(job, 100, FileNotes(), 1)
         store.progress.begin(job, {"n_epochs": 1}, "started", 1)
         await client.fine_tuning.jobs.cancel(job_id)
         blob = store.blobs.put(b"weights")

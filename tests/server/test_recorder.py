@@ -7,7 +7,7 @@ import math
 import pytest
 
 from orchestrator.server.store import Store
-from orchestrator.server.store.jobs import NoLongerRunningError
+from orchestrator.server.store.jobs import FileNotes, NoLongerRunningError
 from orchestrator.server.trainers.interface import Step
 from orchestrator.server.worker import Recorder
 
@@ -17,7 +17,7 @@ async def running(app, client, submit):
     """A store and a job in it that counts as running."""
     store: Store = app.state.context.store
     job = store.jobs.get((await submit(client)).id)
-    store.progress.files_are_valid(job, 100, [], 1)
+    store.progress.files_are_valid(job, 100, FileNotes(), 1)
     store.progress.begin(job, {"n_epochs": 1}, "started", 1)
     return store, store.jobs.get(job.id)
 

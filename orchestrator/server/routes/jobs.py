@@ -209,7 +209,7 @@ def _origin(at: Context, model: str) -> tuple[str, str, str | None]:
     parent = at.store.models.get(model)
     if parent is None:
         raise unknown_model(model)
-    return parent.base, parent.trainer, parent.base_folder
+    return parent.base, parent.trainer, at.base_models.folder(parent.base, parent.base_folder)
 
 
 def _change(request: Request, change: Change, done: str) -> Response:

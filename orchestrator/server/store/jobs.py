@@ -255,6 +255,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class FileNotes:
+    """What a check of the files tells their owner."""
+
+    warnings: Sequence[str] = ()
+    facts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Metrics:
     """The text and the data of one metrics event."""
 
@@ -269,14 +277,16 @@ class Progress:
         self._database = database
         self._weights = weights
 
-    def files_are_valid(self, job: Job, training_tokens: int, notes: Sequence[str], now: int) -> None:
-        """Queue the job; `training_tokens` are counted over one epoch, `notes` become warnings."""
+    def files_are_valid(self, job: Job, training_tokens: int, found: FileNotes, now: int) -> None:
+        """Queue the job; `training_tokens` are counted over one epoch."""
         expected = (JobStatus.VALIDATING_FILES,)
         with self._database.write() as connection:
             columns = {"validated": 1, "training_tokens": training_tokens}
             _demand(move(connection, job.id, expected, JobStatus.QUEUED, **columns))
-            for note in notes:
-                insert_event(connection, job.id, now, note, level="warn")
+            for warning in found.warnings:
+                insert_event(connection, job.id, now, warning, level="warn")
+            for fact in found.facts:
+                insert_event(connection, job.id, now, fact)
             insert_event(connection, job.id, now, "Files validated, moving job to queued state")
 
     def begin(self, job: Job, hyperparameters: Mapping[str, Any], message: str, now: int) -> None:

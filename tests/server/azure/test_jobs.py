@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from orchestrator.server.store.jobs import JobRoom
+from orchestrator.server.store.jobs import FileNotes, JobRoom
 from orchestrator.server.trainers.interface import Hyperparameters
 from orchestrator.server.worker import JobFailedError, _check_size, rules_of
 
@@ -89,7 +89,7 @@ async def test_lists_page_though_the_stable_version_does_not_say_whether_there_i
 async def test_the_statuses_of_a_waiting_a_running_and_a_paused_job(app, client, version, create):
     job = await create(client)
     progress, stored = app.state.context.store.progress, app.state.context.store.jobs.get(job.id)
-    progress.files_are_valid(stored, 10, [], 0)
+    progress.files_are_valid(stored, 10, FileNotes(), 0)
     assert (await client.fine_tuning.jobs.retrieve(job.id)).status == ("queued" if version == "v1" else "pending")
     progress.begin(stored, {"n_epochs": 1}, "Fine-tuning job started", 0)
     assert (await client.fine_tuning.jobs.retrieve(job.id)).status == "running"
@@ -103,7 +103,7 @@ async def test_events_of_dated_versions_come_oldest_first(app, speak, create, ve
     client = speak(app, version)
     job = await create(client)
     stored = app.state.context.store.jobs.get(job.id)
-    app.state.context.store.progress.files_are_valid(stored, 10, ["an example twice"], 0)
+    app.state.context.store.progress.files_are_valid(stored, 10, FileNotes(["an example twice"]), 0)
     events = (await client.fine_tuning.jobs.list_events(job.id)).data
     assert events[0].message.startswith("Created")
     assert events[-1].message.startswith("Files validated")
@@ -114,7 +114,7 @@ async def test_events_of_dated_versions_come_oldest_first(app, speak, create, ve
 async def test_a_warning_is_called_that(app, client, create):
     job = await create(client)
     stored = app.state.context.store.jobs.get(job.id)
-    app.state.context.store.progress.files_are_valid(stored, 10, ["an example twice"], 0)
+    app.state.context.store.progress.files_are_valid(stored, 10, FileNotes(["an example twice"]), 0)
     levels = {event.level for event in (await client.fine_tuning.jobs.list_events(job.id)).data}
     assert levels == {"info", "warning"}
 

@@ -41,7 +41,7 @@ def write(content: bytes, folder: Path) -> Path:
     unfinished = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    with (unfinished / FILE).open("wb") as file:
+    with open(os.open(unfinished / FILE, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
