@@ -121,6 +121,11 @@ _FAMILIES = (
 _ALIKE, _NEARLY_EQUAL = 0.85, 0.93
 
 
+def is_of_known_family(model: str) -> bool:
+    """Whether OpenAI's and Azure's lists name the model's family."""
+    return _VERSION.sub("", base_model(model)) in _FAMILIES
+
+
 def meant_instead(model: str) -> str | None:
     """The known base model whose name is closest: gpt-4.1-mini for gpt-4.1-mimi; None for any other name, such as
     that of an unknown model. Other numbers make another model: nothing is close to gpt-5-mini."""

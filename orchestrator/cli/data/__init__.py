@@ -7,6 +7,7 @@ import click
 from orchestrator.cli.data.check import check, diff, explain, stats
 from orchestrator.cli.data.convert import convert, formats, shorten, split, tools
 from orchestrator.cli.data.generate import augment, generate
+from orchestrator.cli.data.preview import preview
 from orchestrator.cli.data.review import review
 from orchestrator.cli.groups import OrderedGroup
 
@@ -19,5 +20,7 @@ def data() -> None:
     """
 
 
-for command in (check, explain, stats, diff, convert, formats, shorten, split, tools, generate, augment, review):
+for command in (
+    *(check, explain, preview, stats, diff, convert, formats, shorten, split, tools, generate, augment, review),
+):
     data.add_command(command)

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from orchestrator.cli.completion import complete_endpoint
+from orchestrator.cli.completion import complete_base, complete_endpoint
 from orchestrator.cli.output import noted_model
 from orchestrator.cli.settings import set_option
 
 if TYPE_CHECKING:
     from orchestrator.dataset.basemodels import Method, Purpose
+    from orchestrator.dataset.checking.rendering import Base
     from orchestrator.dataset.rules import Rule
-    from orchestrator.jobfile import Override
+    from orchestrator.jobfile import JobFile, Override
 
 
 of_method = click.option(
@@ -38,8 +39,10 @@ of_method = click.option(
 )
 @click.option(
     "--model",
-    callback=noted_model,
-    help="Count tokens as this base model does, and check its limit per example.",
+    metavar="MODEL",
+    shell_complete=complete_base,
+    help="Count tokens as this base model does, and check its limit per example. Examples are also rendered for an "
+    "open-weights model: a name of [models], a folder, or a Hugging Face id.",
 )
 @click.option(
     "--purpose",
@@ -71,7 +74,7 @@ def check(
     """Check training files before they cost money.
 
     A FILE is JSONL, or a job file (.toml) whose data files are checked for its method and model. Several files are
-    also compared with each other.
+    also compared with each other. For an open-weights model every example is rendered as in training.
 
     Exits with status 0 if there is no error, 1 if there is one, and 2 if the command itself is wrong.
     """
@@ -79,7 +82,10 @@ def check(
     from orchestrator.reports.findings import findings_json, print_findings, totals
     from orchestrator.reports.progress import announced
 
-    options = CheckOptions(endpoint, model, purpose, method, allow_leak, _overrides(settings))
+    base = _base_named(ctx, model)
+    name = base.name if base else model
+    overrides = _overrides(settings)
+    options = CheckOptions(endpoint, name, purpose, method, allow_leak, overrides, base, _base_of_job)
     with announced() as announce:
         checked = check_files(files, options, keep_all=show_all or as_json, announce=announce)
     if as_json:
@@ -91,6 +97,31 @@ def check(
     errors, warnings = totals(checked)
     if errors or (strict and warnings):
         ctx.exit(1)
+
+
+def _base_named(ctx: click.Context, model: str | None) -> Base | None:
+    """The open-weights model of this name; None for another one, with a hint on stderr if that may be a mistake."""
+    if model is None:
+        return None
+    from orchestrator.config import find_workspace
+    from orchestrator.endpoints.basefolders import advice_on, base_named
+    from orchestrator.modelfolders import is_hub_id
+
+    workspace = find_workspace()
+    base = base_named(model, workspace)
+    if base is None and is_hub_id(model):
+        click.echo(
+            f"Note: {model} is not tried, and tokens are an estimate. {advice_on(model, workspace)}", err=True
+        )
+    elif base is None:
+        noted_model(ctx, ctx.command.params[0], model)
+    return base
+
+
+def _base_of_job(job: JobFile) -> Base | None:
+    from orchestrator.endpoints.basefolders import base_of_job
+
+    return base_of_job(job)
 
 
 def _overrides(settings: tuple[str, ...]) -> Sequence[Override]:

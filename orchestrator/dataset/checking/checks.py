@@ -20,6 +20,7 @@ from orchestrator.dataset.basemodels import Method, Purpose, training_context
 from orchestrator.dataset.checking.formats import HEAD_BYTES, looks_like_training, note_foreign_file, shape_of
 from orchestrator.dataset.checking.keys import check_row_keys
 from orchestrator.dataset.checking.methods import check_preference, check_reinforcement, check_supervised
+from orchestrator.dataset.checking.rendering import Base, RenderingCheck
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.findings import Finding, Notes, without_content
@@ -50,6 +51,7 @@ def check_file(
     method: Method | None,
     purpose: Purpose,
     model: str | None = None,
+    base: Base | None = None,
     count_tokens: bool = True,
     processes: int | None = None,
     keep_all: bool = False,
@@ -57,13 +59,14 @@ def check_file(
 ) -> CheckReport:
     """Check all lines of `source` against what `method` asks of an example; None: the one most rows look like.
 
-    `model` (a base or fine-tuned name) chooses the token encoding and the longest example allowed. Without
+    `model` (a base or fine-tuned name) chooses the token encoding and the longest example allowed. `base` is that
+    model where it has open weights: each row is rendered with its template, and its tokenizer counts. Without
     `count_tokens` the report's `tokens` is None and no length is checked. `keep_all` stores findings without limit,
     and `any_size` accepts files above 512 MiB, which the large services refuse.
     A large file is checked in parts, by as many `processes` at the same time; None chooses one or two. The report
     is the same for any number.
     Whatever the file holds becomes a finding; DataFileNotFound and DataFileUnreadable are raised where it can't be
-    read at all.
+    read at all, and what `open_renderer` raises where `base` can't be used.
     """
     notes = Notes(keep_all)
     with open_as_sent(source) as stream:
@@ -73,7 +76,8 @@ def check_file(
         found_method = method or _likely_method(stream, purpose)
     if foreign:
         return CheckReport(found_method, 0, tuple(notes.findings), notes.counts, None, Profile(purpose=purpose))
-    found = pass_in_parts(Order(source, found_method, purpose, model, count_tokens, keep_all), size, processes)
+    order = Order(source, found_method, purpose, model, count_tokens, keep_all, base)
+    found = pass_in_parts(order, size, processes)
     _check_whole(found)
     if size > LARGEST_FILE_BYTES and not any_size:
         found.notes.add("FT502", size=size, limit=LARGEST_FILE_BYTES)
@@ -144,6 +148,7 @@ def _report(found: Pass) -> CheckReport:
         counts=found.notes.counts,
         tokens=found.tokens if countable else None,
         survey=found.survey,
+        tokenizer=found.order.base.name if found.order.base else None,
     )
 
 
@@ -257,6 +262,7 @@ class Order:
     model: str | None
     count_tokens: bool
     keep_all: bool
+    base: Base | None = None
 
 
 @dataclass
@@ -328,6 +334,7 @@ class _LineChecker:
         self._reader = Reader()
         self._check_example = EXAMPLE_CHECKS[order.method]
         self._limit = training_context(order.model) if order.model else None
+        self._rendering = RenderingCheck(order.base, order.method, order.purpose) if order.base else None
 
     def check(self, number: int, line: bytes | None) -> None:
         self._found.examples += 1
@@ -351,13 +358,15 @@ class _LineChecker:
             check_texts(row, text, notes)
             if self._order.purpose != "evaluation":  # whose rows have additional keys
                 check_row_keys(row, self._order.method, notes)
-        if notes.errors == errors and self._order.count_tokens:
+        if notes.errors == errors and self._order.count_tokens and self._rendering is None:
             self._count(row)
         if notes.errors == errors:
             self._found.survey.add(number, row)
+            if self._rendering is not None:
+                self._found.tokens += self._rendering.check(row, notes)
 
     def _count(self, row: Mapping[str, Any]) -> None:
         lengths = sequence_lengths(row, self._order.model)
         self._found.tokens += sum(lengths)
         if self._limit is not None and max(lengths) > self._limit:
-            self._notes.add("FT501", tokens=max(lengths), model=self._order.model, limit=self._limit)
+            self._notes.add("FT501", tokens=f"about {max(lengths):,}", model=self._order.model, limit=self._limit)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.checks import check_file
 from orchestrator.dataset.checking.limits import ENDPOINT_TYPES, Limits, beyond_limits, limits_of
+from orchestrator.dataset.checking.rendering import Base, can_render, note_not_tried, require_rendering
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.findings import Notes, with_command_for
 from orchestrator.dataset.profile import Profile, note_leaks
@@ -65,6 +66,8 @@ class Source:
     """True where most of what the file measures with may be in training too."""
     of_job: bool = False
     """True where a job file names it."""
+    base: Base | None = None
+    """The model, if it has open weights and is on this machine: rows are rendered for it."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,21 @@ class CheckOptions:
     allow_leak: bool = False
     overrides: Sequence[Override] = ()
     """Settings of job files that are replaced."""
+    base: Base | None = None
+    """The open-weights model that `model` names."""
+    base_of_job: Callable[[JobFile], Base | None] | None = None
+    """Finds the open-weights model that a job trains; without it, job files are checked as for other models."""
 
 
 def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, ...]]:
     """The files to check, in sets that belong together: those of each job file (.toml), and all that stand alone.
 
-    Raises DataFileNotFound before anything is read, the errors of job files and configuration, and NoSuchEndpoint
-    where `options.endpoint` is neither a configured endpoint nor a type of one.
+    Raises DataFileNotFound before anything is read, the errors of job files and configuration, NoSuchEndpoint
+    where `options.endpoint` is neither a configured endpoint nor a type of one, what `options.base_of_job` raises,
+    and RenderingMissing where `options.base` can't be tried.
     """
+    if options.base:
+        require_rendering()
     paths = list(dict.fromkeys(paths))
     jobs = [path for path in paths if path.suffix == JOB_SUFFIX]
     alone = [path for path in paths if path.suffix != JOB_SUFFIX]
@@ -100,8 +110,9 @@ def gather(paths: Iterable[Path], options: CheckOptions) -> list[tuple[Source, .
     return sets
 
 
-def sources_of(job: JobFile, limits: Limits) -> tuple[Source, ...]:
-    """The files of a job file that can be read here: training, and those for validation and evaluation if any."""
+def sources_of(job: JobFile, limits: Limits, base: Base | None = None) -> tuple[Source, ...]:
+    """The files of a job file that can be read here: training, and those for validation and evaluation if any;
+    `base` is its model, if it has open weights."""
     epochs = job.method.n_epochs
     common = Source(
         job.source,
@@ -113,6 +124,7 @@ def sources_of(job: JobFile, limits: Limits) -> tuple[Source, ...]:
         group=str(job.source),
         allow_leak=job.data.allow_leak or (job.evaluation is not None and job.evaluation.allow_leak),
         of_job=True,
+        base=base,
     )
     trained_on: tuple[tuple[Path | None, Purpose], ...] = (
         (job.training_path, "training"),
@@ -141,6 +153,7 @@ def _of_path(path: Path, options: CheckOptions) -> Source:
         group=str(path.parent),
         purpose_is_guess=purpose is None,
         allow_leak=options.allow_leak,
+        base=options.base,
     )
 
 
@@ -156,10 +169,15 @@ def _of_job(path: Path, options: CheckOptions, limits: Limits | None) -> tuple[S
             raise DataBehindAddress(path=path, address=place)
     if limits is None:
         limits = limits_of(find_workspace(path.parent).endpoint(job.endpoint).type)
+    base = options.base if options.model else _base_of(job, options)
     return tuple(
         replace(source, model=options.model or job.model, allow_leak=source.allow_leak or options.allow_leak)
-        for source in sources_of(job, limits)
+        for source in sources_of(job, limits, base)
     )
+
+
+def _base_of(job: JobFile, options: CheckOptions) -> Base | None:
+    return options.base_of_job(job) if options.base_of_job else None
 
 
 def _limits_of(endpoint: str | None) -> Limits | None:
@@ -244,7 +262,8 @@ def check_together(
     """Check each file, then compare them: cases in more than one, tools defined in another way than in training.
 
     With `keep_all` every finding is kept, not the first of each kind. A file that can't be read has that as its
-    finding; DataFileNotFound is raised where it is not there.
+    finding; DataFileNotFound is raised where it is not there, ModelFolderUnusable and TemplateUnusable where the
+    open-weights model can't be used.
     """
     checked = []
     for source in sources:
@@ -267,17 +286,23 @@ def _in_words_for(checked: CheckedSource) -> CheckedSource:
 
 
 def _check(source: Source, keep_all: bool) -> CheckReport:
+    base = source.base if source.base and can_render() else None
     try:
         report = check_file(
             source.path,
             method=source.method,
             purpose=source.purpose,
             model=source.model,
+            base=base,
             keep_all=keep_all,
             any_size=source.limits is not None and source.limits.any_file_size,
         )
     except DataFileUnreadable as error:
         return _unreadable(source, error)
+    if source.base and not base:
+        notes = Notes()
+        note_not_tried(source.base, notes)
+        report = _with(report, notes)
     if source.limits is None:
         return report
     return _with(report, beyond_limits(source.limits, report, source.model, source.epochs))

@@ -24,9 +24,11 @@ class CheckReport:
     counts: Mapping[str, int]
     """How often each code was found, stored or not."""
     tokens: int | None
-    """Tokens that one epoch trains on (an estimate, see `tokens.count_example`); None where there are errors."""
+    """Tokens that one epoch trains on, or of the prompts of cases; None if there are errors."""
     survey: Profile
     """What the rows without errors hold, for statistics and for comparing files."""
+    tokenizer: str | None = None
+    """The open-weights model whose tokenizer counted the tokens; None for an estimate (`tokens.count_example`)."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:

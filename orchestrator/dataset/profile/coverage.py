@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from orchestrator.dataset.findings import Notes
+from orchestrator.dataset.findings import Notes, printable
 from orchestrator.dataset.profile.fingerprints import lines_text, listed, listed_apart
 from orchestrator.dataset.profile.functions import Function, Parameter, Variant, shown_key, value_key
 from orchestrator.dataset.variants import first_difference
@@ -111,7 +111,7 @@ def _note_descriptions(functions: Sequence[Function], notes: Notes) -> None:
     declared = [function for function in functions if function.variants]
     bare = [function.name for function in declared if not function.definitions[0].parsed().get("description")]
     parameters = [(function.name, each) for function in declared for each in function.parameters]
-    undescribed = [f"{name}.{each.path}" for name, each in parameters if not each.described]
+    undescribed = [printable(f"{name}.{each.path}") for name, each in parameters if not each.described]
     lacking, of = [*bare, *undescribed], len(declared) + len(parameters)
     if lacking and len(lacking) < of:
         notes.at(None)

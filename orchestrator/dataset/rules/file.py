@@ -107,7 +107,7 @@ FILE: tuple[Rule, ...] = (
     error(
         "FT501",
         "longer than the context",
-        "the example has about {tokens:,} tokens, but {model} trains on at most {limit:,}",
+        "the example has {tokens} tokens, but {model} takes at most {limit:,}",
         "Shorten or split it.",
     ),
     error(

@@ -101,6 +101,11 @@ def test_missing_descriptions_are_counted_unless_all_are() -> None:
     assert "FT615" not in noted([asks("a", call("lock"), tools=[bare])])
 
 
+def test_the_name_of_a_parameter_without_a_description_is_printable() -> None:
+    lock = tool("lock", None, **{"door\x1b[2J": {"description": ""}})
+    assert noted([asks("a", call("light"), tools=[tool(), lock])])["FT615"].endswith("lock.door\\x1b[2J")
+
+
 def test_a_varying_system_prompt_is_shown_with_its_figures() -> None:
     rows = [says(f"q{number}", "a", system="Be kind.") for number in range(5)]
     assert "FT623" not in noted(rows)
