@@ -1,8 +1,8 @@
 """Paths of a project, and its endpoints. A secret is known only by the NAME of its environment variable.
 
 Endpoints come from `[endpoints.NAME]` tables in the user's own `ftorch.toml` and in the project's, whose keys win;
-`local` and `openai` always exist. What a project's table says about hosts and variables counts only once the
-user has allowed it (trust.py).
+`local` and `openai` always exist. `[models]` tables name open-weights models in the same way. What a project's file
+says about hosts, variables, programs and folders elsewhere counts only once the user has allowed it (trust.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,18 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from orchestrator import trust
-from orchestrator.endpointtables import BUILT_IN, DEFAULTS, RULES, VARIABLE, EndpointType, Table, read_tables
+from orchestrator.endpointtables import (
+    BUILT_IN,
+    DEFAULTS,
+    RULES,
+    VARIABLE,
+    EndpointType,
+    Table,
+    read_tables,
+)
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.installation import extra_command
+from orchestrator.modeltables import NamedModel, read_models
 from orchestrator.tomlsource import TomlSource, read_toml
 
 __all__ = [
@@ -39,6 +48,8 @@ __all__ = [
 
 
 Auth = Literal["key", "entra"]
+BUILT_IN_SOURCE = "built in"
+"""The source of an endpoint without a table."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class EndpointConfig:
     """Sent with every request."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Sent with every request for a fine-tuning job."""
-    source: str = field(default="built in", compare=False)
+    source: str = field(default=BUILT_IN_SOURCE, compare=False)
     to_allow: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The keys of the project's table that name a host, a variable or an account and that the user has not allowed
     yet."""
@@ -89,6 +100,16 @@ class EndpointConfig:
     """Azure: the environment variables that may be filled into the address of a data file."""
     import_private: bool = False
     """Azure: addresses of data files may be http:// and may lead into private networks."""
+    models: Mapping[str, NamedModel] = field(default_factory=dict, compare=False)
+    """Local: the open-weights models of `[models]`, by name."""
+    python: Path | None = None
+    """Local: the Python that trains and serves open-weights models; None for the one that runs ftorch."""
+    serving: Literal["transformers", "vllm"] = "transformers"
+    """Local: what answers with open-weights models."""
+    vllm_url: str | None = None
+    """Local: the vLLM server to use; None starts one."""
+    constrained: bool = True
+    """Local: whether tool calls are decoded under the schemas of the tools."""
 
     @property
     def problem(self) -> str | None:
@@ -104,17 +125,18 @@ class EndpointConfig:
             return f"{self.source} says {named}; check that file, then allow it with: ftorch endpoints trust"
         if self.type in _EXAMPLES and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "{_EXAMPLES[self.type]}"'
-        for address in (self.base_url, self.arm_url):
+        for address in (self.base_url, self.arm_url, self.vllm_url):
             if address and not self.allow_http and not _is_safe_way(address):
+                sent = "the requests" if address == self.vllm_url else "the key and the data"
                 return (
-                    f"the key and the data would travel to {address} unencrypted; "
-                    f"give an https:// address, or set allow_http = true in {self.source}"
+                    f"{sent} would travel to {address} unencrypted; "
+                    f"give an https:// address, or set allow_http = true in {self._place}"
                 )
         if found := self._path_problem():
             return found
         if self.type == "azure" and (found := self._azure_problem()):
             return found
-        return None
+        return self._local_problem()
 
     @property
     def missing_key(self) -> str | None:
@@ -154,6 +176,21 @@ class EndpointConfig:
         if self.auth == "entra" and not _is_installed("azure.identity"):
             return f"signing in with Entra ID needs azure-identity; run: {extra_command('azure')}"
         return None
+
+    def _local_problem(self) -> str | None:
+        if self.vllm_url and self.serving != "vllm":
+            return f'vllm_url has no effect without serving = "vllm"; set both in {self._place}, or neither'
+        if self.python is None or (self.python.is_file() and os.access(self.python, os.X_OK)):
+            return None
+        inner = self.python / "bin" / "python"
+        advice = f'; write python = "{inner}"' if inner.is_file() else ""
+        finding = "is no program" if self.python.exists() else "does not exist"
+        return f"its python {self.python} {finding}{advice or f'; correct it in {self._place}'}"
+
+    @property
+    def _place(self) -> str:
+        """Where its table is, or would be."""
+        return f"[endpoints.{self.name}] of {PROJECT_FILE}" if self.source == BUILT_IN_SOURCE else self.source
 
     def require_usable(self) -> None:
         """Raises EndpointNotUsable where `problem` is not None."""
@@ -211,6 +248,8 @@ class Workspace:
     """The state directory: the database and the local endpoint's store."""
     database_url: str
     endpoints: Mapping[str, EndpointConfig]
+    models: Mapping[str, NamedModel] = field(default_factory=dict)
+    """The open-weights models of `[models]`, by name."""
     reach: trust.Reach = field(default_factory=dict)
     """What the project's file names that needs the user's permission, allowed or not."""
 
@@ -235,7 +274,7 @@ def find_workspace(start: Path | None = None) -> Workspace:
     root = _find_root(start or Path.cwd())
     home = Path(os.environ.get("FTORCH_HOME") or root / STATE_DIR).expanduser().absolute()
     url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{quote(str(home / 'ftorch.db'))}"
-    return Workspace(root, home, url, *_load_endpoints(root))
+    return Workspace(root, home, url, *_load(root))
 
 
 def user_config_path() -> Path:
@@ -256,30 +295,57 @@ def _find_root(start: Path) -> Path:
 
 def built_in_endpoints() -> dict[str, EndpointConfig]:
     """The endpoints that need no table, by name."""
-    return {name: _with_defaults(name, table, "built in") for name, table in _built_in_tables().items()}
+    return {name: _with_defaults(name, table, BUILT_IN_SOURCE) for name, table in _built_in_tables().items()}
 
 
-def _load_endpoints(root: Path) -> tuple[dict[str, EndpointConfig], trust.Reach]:
-    """The endpoints by name, and what the project's file names that needs the user's permission."""
+def _load(root: Path) -> tuple[dict[str, EndpointConfig], dict[str, NamedModel], trust.Reach]:
+    """The endpoints and the models by name, and what the project's file names that needs the user's permission."""
+    user, project = _read_if_there(user_config_path()), _read_if_there(root / PROJECT_FILE)
     tables = _built_in_tables()
     endpoints = built_in_endpoints()
-    user = _read_if_there(user_config_path())
+    models: dict[str, NamedModel] = {}
+    reach: dict[str, Mapping[str, Any]] = {}
     if user:
         read = {name: _laid_over(table, tables.get(name, {})) for name, table in read_tables(user, tables).items()}
         tables.update(read)
         endpoints.update({name: _with_defaults(name, table, str(user.path)) for name, table in read.items()})
-    project = _read_if_there(root / PROJECT_FILE)
-    if project is None:
-        return endpoints, {}
-    read = read_tables(project, tables)
-    reach = {name: _reach(name, table, tables.get(name, {})) for name, table in read.items()}
-    reach = {name: found for name, found in reach.items() if found}
-    _require_built_in_stay(project, reach)
-    is_allowed = not reach or trust.allows(project.path, reach)
-    for name, table in read.items():
-        config = _with_defaults(name, _laid_over(table, tables.get(name, {})), str(project.path))
-        endpoints[name] = config if is_allowed else replace(config, to_allow=reach.get(name, {}))
-    return endpoints, reach
+        models.update(read_models(user))
+    if project:
+        read, own = dict(read_tables(project, tables)), read_models(project)
+        reach = _all_reach(root, read, own, tables)
+        _require_built_in_stay(project, {name: found for name, found in reach.items() if name != MODELS_REACH})
+        is_allowed = not reach or trust.allows(project.path, reach)
+        for name, table in read.items():
+            config = _with_defaults(name, _laid_over(table, tables.get(name, {})), str(project.path))
+            endpoints[name] = config if is_allowed else replace(config, to_allow=reach.get(name, {}))
+        outside = reach.get(MODELS_REACH, {})
+        models.update(
+            {name: replace(each, is_allowed=is_allowed or name not in outside) for name, each in own.items()}
+        )
+    return _with_models(endpoints, models), models, reach
+
+
+def _with_models(
+    endpoints: Mapping[str, EndpointConfig], models: Mapping[str, NamedModel]
+) -> dict[str, EndpointConfig]:
+    return {
+        name: replace(config, models=models) if config.type == "local" else config
+        for name, config in endpoints.items()
+    }
+
+
+MODELS_REACH = ""
+"""Where a project's reach has its models: no endpoint has an empty name."""
+
+
+def _all_reach(
+    root: Path, read: Mapping[str, Table], models: Mapping[str, NamedModel], below: Mapping[str, Table]
+) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {
+        name: _reach(name, table, below.get(name, {})) for name, table in read.items()
+    }
+    found[MODELS_REACH] = {name: each.written for name, each in models.items() if each.leads_out_of(root)}
+    return {name: each for name, each in found.items() if each}
 
 
 def _read_if_there(path: Path) -> TomlSource | None:
@@ -290,14 +356,14 @@ def _read_if_there(path: Path) -> TomlSource | None:
 
 
 def _require_built_in_stay(project: TomlSource, reach: trust.Reach) -> None:
-    """The name `openai` means OpenAI. Raises InvalidConfig if a project redefines it."""
+    """The name `openai` means OpenAI, and `local` this machine. Raises InvalidConfig if a project redefines one."""
     problems = [
         f"{project.place('endpoints', name, key)}: a project can't redirect {name} ({key}); "
         f"give this endpoint another name, or set it in {user_config_path()}"
         for name, found in reach.items()
         if name in BUILT_IN
         for key in found
-        if key != "api_key_env"
+        if key not in ("api_key_env", *(_LOCAL_REACH if name == "local" else ()))
     ]
     if problems:
         raise InvalidConfig(project.path, problems)
@@ -313,15 +379,19 @@ def _laid_over(table: Table, below: Table) -> Table:
     return {**below, **table} if is_same else table
 
 
+_LOCAL_REACH = ("python", "vllm_url", "allow_http")
+"""What leads out of this process from a table of the type local."""
+
+
 def _reach(name: str, table: Table, below: Table) -> dict[str, Any]:
-    """The keys of the table that name another host or account than the endpoint has without it."""
-    if table.get("type", below.get("type")) == "local":
-        return {}  # it stays in this process
+    """The keys of the table that name another host, account or program than the endpoint has without it."""
+    is_local = table.get("type", below.get("type")) == "local"
     config = _with_defaults(name, below, "") if below else None
     return {
-        key: value
+        key: str(value) if isinstance(value, Path) else value
         for key, value in table.items()
-        if RULES[key].reaches and not (config and getattr(config, key) == value)
+        if (key in _LOCAL_REACH if is_local else RULES[key].reaches)
+        and not (config and getattr(config, key) == value)
     }
 
 

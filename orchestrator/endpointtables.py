@@ -13,6 +13,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from orchestrator.errors import InvalidConfig
+from orchestrator.modelfolders import expanded
+from orchestrator.modeltables import TABLE as MODELS
 from orchestrator.tomlsource import TomlSource
 
 EndpointType = Literal["local", "openai", "compatible", "azure"]
@@ -20,7 +22,8 @@ Table = Mapping[str, Any]
 BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
 """The endpoints that need no table, with their types."""
 DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
-    "local": {"max_active": 2, "poll_seconds": 0.2, "settling_seconds": 2.0},
+    # An answer of an open-weights model may take minutes on a CPU, and this process can't lose its own answer.
+    "local": {"max_active": 2, "poll_seconds": 0.2, "settling_seconds": 2.0, "timeout_seconds": 600.0},
     "openai": {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"},
     "compatible": {},
     "azure": {"api_key_env": "AZURE_OPENAI_API_KEY"},
@@ -32,7 +35,8 @@ _MAX_NAME = 64
 def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Table]:
     """The tables of one file by endpoint name; those of the `known` endpoints may leave out their type.
     Raises InvalidConfig with all its problems."""
-    problems = [source.unknown_key((key,), ["endpoints"]) for key in source.data if key != "endpoints"]
+    known_keys = ("endpoints", MODELS)
+    problems = [source.unknown_key((key,), known_keys) for key in source.data if key not in known_keys]
     tables = source.data.get("endpoints", {})
     if not isinstance(tables, dict):
         raise InvalidConfig(source.path, [f"{source.place('endpoints')}: endpoints must be a table"])
@@ -44,10 +48,12 @@ def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Tab
 
 
 def _located(table: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Paths are relative to the file that names them."""
+    """Paths are relative to the file that names them. A Python's path stays a link: where it leads knows no
+    packages."""
     if "import_variables" in table:
         table = {**table, "import_variables": tuple(table["import_variables"])}
-    return {**table, "prices": folder / Path(table["prices"]).expanduser()} if "prices" in table else table
+    paths = {key: folder / expanded(table[key]) for key in ("prices", "python") if key in table}
+    return {**table, **paths}
 
 
 def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: str | None) -> list[str]:
@@ -69,6 +75,8 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems.append(f"{place}: {path} {RULES[key].sentence}{_finding(key, value)}")
         elif key in _AZURE_KEYS and kind != "azure":
             problems.append(f'{place}: {path} is for endpoints of type "azure" only')
+        elif key in LOCAL_KEYS and kind != "local":
+            problems.append(f'{place}: {path} is for endpoints of type "local" only')
         elif key in _DIALECT_KEYS and kind not in ("compatible", "azure"):
             problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
     if table.get("auth") == "entra" and "api_key_env" in table:
@@ -80,9 +88,9 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
 def _finding(key: str, value: Any) -> str:
     """A key pasted where its variable's name belongs, or a password in an address, must not reach a screen or a
     log."""
-    if key in ("base_url", "arm_url") and "@" in str(value):
+    if key in _ADDRESS_KEYS and "@" in str(value):
         return ", without a user name and password"
-    if key in ("base_url", "arm_url") and "?" in str(value):
+    if key in _ADDRESS_KEYS and "?" in str(value):
         return ', without a secret in its query; write query = { NAME = "${VARIABLE}" }'
     return "" if key in _SECRET_PLACES or len(str(value)) > _LONGEST_SHOWN else f", not {value!r}"
 
@@ -172,6 +180,9 @@ _AZURE_KEYS = (
     *("api", "auth", "subscription_id", "resource_group", "account", "arm_url"),
     *("import_variables", "import_private"),
 )
+LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained")
+"""How open-weights models are trained and served on this machine."""
+_ADDRESS_KEYS = ("base_url", "arm_url", "vllm_url")
 # Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
 _VARIABLE = r"[A-Z_][A-Z0-9_]*"
 _DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", "body")
@@ -236,4 +247,13 @@ RULES: Mapping[str, _Rule] = {
     "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
     "arm_url": _Rule(_is_address, 'must be an address such as "https://management.azure.com"'),
     "account": _Rule(_fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"), "must be the name of the Azure OpenAI resource"),
+    "python": _Rule(
+        lambda value: isinstance(value, str) and "/" in value and value.isprintable(),
+        'must be the path of a Python program, such as ".venv-lora/bin/python"',
+    ),
+    "serving": _Rule(
+        lambda value: value in ["transformers", "vllm"], 'must be "transformers" or "vllm"', reaches=False
+    ),
+    "vllm_url": _Rule(_is_address, 'must be an address such as "http://127.0.0.1:8000"'),
+    "constrained": _Rule(lambda value: isinstance(value, bool), "must be true or false", reaches=False),
 }

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
+from support.openweights import cached_model, model_folder
 
 from orchestrator.config import EndpointConfig, Workspace, find_workspace, user_config_path
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, TomlSyntaxError, TomlUnreadable, UnknownEndpoint
@@ -32,7 +35,7 @@ def problems(project: Path, text: str) -> list[str]:
 
 def test_local_and_openai_are_always_there(home: Path) -> None:
     assert find_workspace().endpoints == {
-        "local": EndpointConfig("local", "local", max_active=2, poll_seconds=0.2, settling_seconds=2.0),
+        "local": EndpointConfig("local", "local", None, None, 2, 0.2, 2.0, 600.0),
         "openai": EndpointConfig("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     }
 
@@ -40,7 +43,7 @@ def test_local_and_openai_are_always_there(home: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("local", EndpointConfig("mine", "local", None, None, 2, 0.2, 2.0, 60.0)),
+        ("local", EndpointConfig("mine", "local", None, None, 2, 0.2, 2.0, 600.0)),
         (
             "openai",
             EndpointConfig("mine", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", 3, 5.0, 120.0, 60.0),
@@ -155,7 +158,7 @@ TABLE = '[endpoints.a]\ntype = "local"\n'
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("x = 1", ':1: unknown key "x"; known here: endpoints'),
+        ("x = 1", ':1: unknown key "x"; known here: endpoints, models'),
         ("[endpoint.a]", ':1: unknown table "endpoint"; did you mean "endpoints"?'),
         ("endpoints = 3", ":1: endpoints must be a table"),
         ("endpoints.a = 3", ":1: endpoints.a must be a table: [endpoints.a]"),
@@ -363,3 +366,113 @@ def test_an_address_that_can_not_be_right_is_named(home: Path, address: str, sai
 
 def test_an_address_with_another_path_is_used(home: Path) -> None:
     assert endpoint(home, 'type = "compatible"\nbase_url = "https://host/models-api/v1/"').problem is None
+
+
+# --- open-weights models -----------------------------------------------------------------------------------
+
+
+def test_models_have_names_and_are_looked_at_only_when_needed(home: Path, tmp_path: Path) -> None:
+    found = configured(home, '[models]\nsmol = "models/smol"\n"org/gone-1.5" = "/none"\n')
+    assert list(found.models) == ["smol", "org/gone-1.5"]
+    assert found.endpoint("local").models == found.models
+    assert found.endpoint("openai").models == {}
+    folder = model_folder(home / "models" / "smol")
+    assert (found.models["smol"].folder, found.models["smol"].problem) == (folder, None)
+    place = f"org/gone-1.5 under [models] in {home}/ftorch.toml"
+    expected = f"/none can't be used as a model: it does not exist ({place}). Give a folder"
+    assert str(found.models["org/gone-1.5"].problem).startswith(expected)
+
+
+def test_a_model_may_be_one_of_the_users_hugging_face_cache(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    found = configured(home, '[models]\nsmol = "org/smol"\n').models["smol"]
+    assert "hf download org/smol" in str(found.problem)
+    folder = cached_model(tmp_path / "cache", "org/smol")
+    assert found.folder == folder
+
+
+def test_the_projects_models_win_over_the_users_by_name(home: Path, tmp_path: Path) -> None:
+    own = tmp_path / "home" / ".config" / "ftorch" / "ftorch.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[models]\nboth = "a"\nmine = "b"\n')
+    found = configured(home, '[models]\nboth = "c"\n').models
+    assert {name: each.written for name, each in found.items()} == {"both": "c", "mine": "b"}
+    assert (found["mine"].file, found["both"].file) == (own, home / "ftorch.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models = 3", ":1: models must be a table: [models]"),
+        ("[model]\nx = 1", ':1: unknown table "model"; did you mean "models"?'),
+        ("[models]\nx = 1", ":2: models.x must be a folder or a Hugging Face id in quotes, not 1"),
+        ('[models]\nx = ""', ":2: models.x must be a folder or a Hugging Face id in quotes, not ''"),
+        ('[models]\ngpt-4.1-mini = "m"', ':2: put the name into quotes, as it has a dot: "gpt-4.1-mini" = "m"'),
+        ("[models.x]\na = 1\nb = 2", ":1: models.x must be a folder or a Hugging Face id in quotes, not a table"),
+        (
+            '[models]\n"ft:x" = "m"',
+            ":2: models.ft:x: a model's name has 1 to 96 letters, digits and . _ - /, and begins with a letter or "
+            "digit",
+        ),
+    ],
+)
+def test_a_mistake_in_the_models_is_told(home: Path, text: str, expected: str) -> None:
+    assert problems(home, text + "\n") == [expected]
+
+
+def test_how_open_weights_are_trained_and_served_is_read(home: Path) -> None:
+    python = home / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    found = endpoint(
+        home,
+        'type = "local"\npython = ".venv/bin/python"\nserving = "vllm"\nvllm_url = "http://127.0.0.1:8000"\n'
+        "constrained = false",
+    )
+    assert (found.python, found.serving, found.vllm_url) == (python, "vllm", "http://127.0.0.1:8000")
+    assert (found.constrained, found.problem) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('python = "python3"', 'python must be the path of a Python program, such as ".venv-lora/bin/python", not'),
+        ('serving = "tgi"', 'serving must be "transformers" or "vllm", not \'tgi\''),
+        ('vllm_url = "localhost:8000"', 'vllm_url must be an address such as "http://127.0.0.1:8000", not'),
+        ('constrained = "no"', "constrained must be true or false, not 'no'"),
+        ('pyton = "x/y"', 'unknown key "pyton" in [endpoints.local]; did you mean "python"?'),
+    ],
+)
+def test_a_mistake_in_a_key_for_open_weights_is_told(home: Path, table: str, problem: str) -> None:
+    [found] = problems(home, f"[endpoints.local]\n{table}\n")
+    assert problem in found
+
+
+@pytest.mark.parametrize(
+    "key", ['python = "./p"', 'serving = "vllm"', 'vllm_url = "http://h/v1"', "constrained = true"]
+)
+def test_keys_for_open_weights_are_refused_elsewhere(home: Path, key: str) -> None:
+    [problem] = problems(home, f"[endpoints.openai]\n{key}\n")
+    assert problem == f':2: endpoints.openai.{key.split()[0]} is for endpoints of type "local" only'
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('python = "./none"', r"its python .*/none does not exist; correct it in .*/ftorch\.toml"),
+        ('python = "./venv"', r'its python .*/venv is no program; write python = ".*/venv/bin/python"'),
+        ('python = "./ftorch.toml"', r"its python .*/ftorch\.toml is no program; correct it in"),
+        ('vllm_url = "http://127.0.0.1:8000"', 'vllm_url has no effect without serving = "vllm"; set both in'),
+        (
+            'serving = "vllm"\nvllm_url = "http://gpu:8000"',
+            "the requests would travel to http://gpu:8000 unencrypted",
+        ),
+    ],
+)
+def test_what_keeps_local_from_open_weights_is_told(home: Path, table: str, said: str) -> None:
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").touch()
+    found = configured(home, f"[endpoints.local]\n{table}\n").endpoint("local")
+    assert re.search(said, found.problem or "")

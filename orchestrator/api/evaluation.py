@@ -14,7 +14,14 @@ from orchestrator.evaluation.locks import Turn, hold_turn, lock_names
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
 from orchestrator.evaluation.plan import Plan, recounted
 from orchestrator.evaluation.results import Results, results_of
-from orchestrator.evaluation.session import Asking, ask_plan, begin, finish, require_nothing_under_way
+from orchestrator.evaluation.session import (
+    Asking,
+    ask_plan,
+    begin,
+    finish,
+    require_nothing_under_way,
+    require_weights,
+)
 from orchestrator.evaluation.wanted import done_meanwhile
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.store.evaluations import Evaluation
@@ -34,11 +41,13 @@ def carry_out(
 
     The user is asked before any cost, except for a wanted evaluation: that was agreed to at submission. `rescore`
     asks no questions. Files that the job file names outside its project need a yes, or `allow_outside`. Raises
-    FilesOutside, Stopped, NothingAnswered, and what `ask_plan` and `answers_to_batches` raise.
+    FilesOutside, Stopped, NothingAnswered, and what `require_weights`, `ask_plan` and `answers_to_batches` raise.
     """
     job = plan.subject.job
     if job and plan.cases.path == job.evaluation_path and wanted is None and not rescore and not allow_outside:
         require_own_files([job], host, only_evaluation=True)
+    if not rescore:
+        require_weights(ledger, plan)
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
     if plan.price is not None and plan.missing and not rescore and wanted is None:

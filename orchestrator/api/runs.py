@@ -15,6 +15,8 @@ from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.basefolders import base_named, base_of_job
+from orchestrator.endpoints.openweights import keep
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileIsSweep, Stopped
 from orchestrator.evaluation.preview import Preview, preview
@@ -42,9 +44,13 @@ def check(
     """Check data files (JSONL), or those of job files (.toml), and compare them; nothing is recorded or sent.
 
     The options are those of `ftorch data check`. The `report` of each file holds the findings. Raises
-    DataFileNotFound, NoSuchEndpoint and the errors of job files; findings in a file are never raised.
+    DataFileNotFound, NoSuchEndpoint, the errors of job files, and those of an open-weights model that can't be
+    used; findings in a file are never raised.
     """
-    return check_files(map(Path, files), CheckOptions(endpoint, model, purpose, method, allow_leak))
+    base = base_named(model, find_workspace()) if model else None
+    name = base.name if base else model
+    options = CheckOptions(endpoint, name, purpose, method, allow_leak, base=base, base_of_job=base_of_job)
+    return check_files(map(Path, files), options)
 
 
 def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()) -> Plan:
@@ -87,7 +93,8 @@ def with_jobs_elsewhere(plan: Plan, found: Outlook, start: Path) -> Outlook:
 def record(
     plan: Plan, ledger: Ledger, agreed: Outlook, *, again: bool = False, also: Sequence[Also] = ()
 ) -> Submitted:
-    """Record the plan's run, or find the same one, with its follow-ups. Raises PlanOutdated."""
+    """Record the plan's run, or find the same one, with its follow-ups. Raises PlanOutdated and BaseNameNotKept."""
+    keep(plan.weights, ledger.workspace.home)
     return record_run(
         plan,
         ledger.database,

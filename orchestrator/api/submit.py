@@ -11,6 +11,7 @@ from orchestrator.api.doubts import require_known_models, require_own_files
 from orchestrator.api.host import FAILED, WAITS, Host
 from orchestrator.api.stopping import before_anything, outlives_us
 from orchestrator.config import find_workspace
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.errors import TrainedBefore
 from orchestrator.evaluation.preview import Preview
 from orchestrator.jobfile import Override, load_job_file
@@ -103,7 +104,7 @@ def submit_run(
         if not allow_outside:
             require_own_files([plan.job], host)
         if again or outlook.same is None:
-            require_known_models([plan.job.model], plan.config, find_workspace(job_file.parent), host)
+            require_known_models(_to_look_up([plan]), plan.config, find_workspace(job_file.parent), host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
@@ -143,7 +144,7 @@ def submit_sweep_plan(
         changes = changes if again else sweeps.with_jobs_elsewhere(plan, changes, ledger)
         host.show_sweep_plan(plan, changes)
         if again or changes.begins:
-            require_known_models([each.job.model for each in plan.plans], plan.config, ledger.workspace, host)
+            require_known_models(_to_look_up(plan.plans), plan.config, ledger.workspace, host)
         _agree_to_sweep(plan, changes, host, again)
     submitted = sweeps.record(plan, ledger, changes, again=again)
     host.say(_sweep_said(submitted))
@@ -153,6 +154,11 @@ def submit_sweep_plan(
     elif until is Until.ENDED:
         sweeps.follow(ledger, [supervisor], host)
     return overview_by_id(ledger, submitted.sweep.id)
+
+
+def _to_look_up(plans: Sequence[Plan]) -> list[str]:
+    """The models whose names may be wrong; that of a folder on this machine is not."""
+    return [plan.job.model for plan in plans if plan.weights is None or is_fine_tuned(plan.job.model)]
 
 
 def _agree(plan: Plan, outlook: Outlook, host: Host, again: bool) -> None:

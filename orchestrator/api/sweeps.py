@@ -13,6 +13,7 @@ from orchestrator.api.evaluation import carry_out_wanted, judge
 from orchestrator.api.host import WAITS, Host
 from orchestrator.config import find_workspace
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.openweights import keep
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
 from orchestrator.evaluation.plan import Plan
@@ -69,7 +70,9 @@ def with_jobs_elsewhere(planned: SweepPlan, found: Changes, ledger: Ledger) -> C
 
 def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool = False) -> SubmittedSweep:
     """Record the plan's trials, or find those recorded before, and record the evaluation if the job file has one.
-    Raises SweepNameTaken and PlanOutdated."""
+    Raises SweepNameTaken, PlanOutdated and BaseNameNotKept."""
+    for weights in planned.recipes.bases.values():
+        keep(weights, ledger.workspace.home)
     submitted = record_sweep(
         planned,
         ledger.database,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import base_model
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.openweights import keep, known_models, require_there, weights_of
 from orchestrator.errors import BaseUnknown, NoTunedModel, SeveralModels
 from orchestrator.evaluation.session import NEW_MODEL_SECONDS
 from orchestrator.evaluation.subjects import Subject, candidates, find_subject
@@ -36,6 +38,8 @@ class Target:
     job: JobFile | None = None
     """The job file, if nothing was trained from it yet."""
     is_base: bool = False
+    is_rehearsal: bool = False
+    """A stand-in on this machine answers in place of the model."""
 
     @property
     def is_new(self) -> bool:
@@ -55,7 +59,8 @@ class Target:
 def find_target(ledger: Ledger, target: str, endpoint: str | None = None) -> Target:
     """The model of a job file, a run's id or name, or a model name, as in an evaluation.
 
-    Raises what `find_subject` raises, NoTunedModel, SeveralModels for a sweep, UnknownEndpoint.
+    Raises what `find_subject` and `weights_of` raise, NoTunedModel, SeveralModels for a sweep, UnknownEndpoint, and
+    BaseModelGone.
     """
     return _tuned(ledger, _subject(ledger, target, endpoint))
 
@@ -105,7 +110,22 @@ def _target(ledger: Ledger, subject: Subject, model: str) -> Target:
         rejection_tools=frozenset(settings.rejection_tools if settings else ()),
         deployment=_deployment(ledger, config, model),
         job=subject.job,
+        is_rehearsal=_is_rehearsal(ledger, config, subject, model),
     )
+
+
+def _is_rehearsal(ledger: Ledger, config: EndpointConfig, subject: Subject, model: str) -> bool:
+    """Also records what a job's model means, and checks that open weights are there to be asked."""
+    if config.type != "local":
+        return False
+    home, job = ledger.workspace.home, subject.job
+    if job is not None and job.model == model:
+        keep(weights_of(job, config, home), home)
+    require_there([model], config, home)
+    trained = next((run for run in subject.runs if run.fine_tuned_model == model and run.job_file), None)
+    if trained is not None:
+        return trained.base_folder is None
+    return base_model(model) not in known_models(config, home)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ _GROUPS = {
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
     },
     "Records": {
-        "models": (f"{_CLI}.records", "List the tuned models, or print the model id of a run."),
+        "models": (f"{_CLI}.models", "List tuned models, print their ids, export their weights."),
         "runs": (f"{_CLI}.runs", "Record jobs that were created outside ftorch."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
@@ -57,7 +57,7 @@ _ALIASES = {
     "log": (f"{_CLI}.records", "logs"),
     "eval": (f"{_CLI}.evaluate", "evaluate"),
     "sweeps": (f"{_CLI}.sweep", "sweep"),
-    "model": (f"{_CLI}.records", "models"),
+    "model": (f"{_CLI}.models", "models"),
     "endpoint": (f"{_CLI}.endpoints", "endpoints"),
     "deployment": (f"{_CLI}.deploy", "deployments"),
 }
@@ -72,7 +72,9 @@ _MEANT = {
     "validate": ("data check FILE",),
     **{
         name: (f"data {name}",)
-        for name in ("explain", "formats", "stats", "convert", "shorten", "split", "diff", "tools", "generate")
+        for name in (
+            *("explain", "preview", "formats", "stats", "convert", "shorten", "split", "diff", "tools", "generate"),
+        )
     },
     "review": ("data review FILE",),
     "augment": ("data augment FILE",),

@@ -50,6 +50,22 @@ def complete_endpoint(_ctx: click.Context, _param: click.Parameter, incomplete: 
     ]
 
 
+def complete_base(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of open-weights models on this machine, or folders for the start of a path."""
+    from orchestrator.config import find_workspace
+    from orchestrator.endpoints.basefolders import base_names
+    from orchestrator.errors import FtorchError
+    from orchestrator.modelfolders import is_path
+
+    if is_path(incomplete):
+        return [CompletionItem(incomplete, type="dir")]
+    try:
+        names = base_names(find_workspace())
+    except FtorchError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

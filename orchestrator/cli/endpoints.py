@@ -59,9 +59,10 @@ def check(name: str) -> None:
 def trust(yes: bool) -> None:
     """Trust this project's hosts, keys and records.
 
-    A folder from someone else could send your keys anywhere. The hosts and key variables in its ftorch.toml, and
-    the runs in its .ftorch, are therefore used only after you trust them. You are asked again when the file names
-    another host, variable or account; other settings may change. FTORCH_TRUST=1 trusts everything, for CI.
+    A folder from someone else could send your keys anywhere. The hosts, key variables, programs and model folders
+    elsewhere in its ftorch.toml, and the runs in its .ftorch, are therefore used only after you trust them. You are
+    asked again when the file names another of these; other settings may change. FTORCH_TRUST=1 trusts everything,
+    for CI.
     """
     from orchestrator import trust as allowed
     from orchestrator.cli.terminal import ask
@@ -77,7 +78,7 @@ def trust(yes: bool) -> None:
         return
     if is_new:
         click.echo(f"{workspace.project_file} names:", err=True)
-        stderr().print(reach_table(workspace.endpoints[name] for name in workspace.reach))
+        stderr().print(reach_table(workspace))
     if finding is not None:
         click.echo(f"The state directory {workspace.home} {finding}.", err=True)
     if not yes:

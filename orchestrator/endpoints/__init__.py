@@ -17,8 +17,6 @@ from orchestrator.trust import use_state
 if TYPE_CHECKING:
     from orchestrator.endpoints.management import Management
 
-LOCAL_STORE = "local"
-"""The local endpoint's directory inside the state directory."""
 _IN_PARTS = Parts(above=100_000_000, size=64 << 20)
 """By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB."""
 
@@ -34,7 +32,7 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
         from orchestrator.endpoints.local import open_local
 
         use_state(home)
-        async with open_local(config, home / LOCAL_STORE, capabilities, Retries(base=0.05)) as endpoint:
+        async with open_local(config, home, capabilities, Retries(base=0.05)) as endpoint:
             yield endpoint
         return
     from orchestrator.endpoints.accounts import watch_answers
@@ -93,6 +91,7 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
         needs_processed_files=False,
         charges=not is_local,
         outlives_us=not is_local,
+        lora=not is_openai,
         batch=is_local or is_openai,
         parts=None if config.type == "compatible" else _IN_PARTS,
         longest_suffix=config.suffix_max or LONGEST_SUFFIX,

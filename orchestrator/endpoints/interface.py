@@ -56,6 +56,8 @@ class Capabilities:
     """A cancelled job is charged for the training done so far."""
     needs_deployment: bool = False
     """A model answers only under the name of a deployment, which is made and removed separately."""
+    lora: bool = False
+    """Jobs take the settings of `[lora]`."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
+from orchestrator.modelfolders import is_hub_id
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile  # loads pydantic, which commands without a plan do not need
@@ -16,22 +17,38 @@ OPENAI_LAST_JOBS = date(2027, 1, 6)
 """OpenAI's wind-down of fine-tuning, announced on 7 May 2026."""
 
 
-def notices(config: EndpointConfig, job: JobFile, today: date) -> list[str]:
-    """Sentences to show before a submission to this endpoint."""
+def notices(config: EndpointConfig, job: JobFile, today: date, *, is_open_weights: bool = False) -> list[str]:
+    """Sentences to show before a submission to this endpoint; `is_open_weights`: the job trains an open-weights
+    model on this machine."""
     if config.type == "azure":
-        return azure_notices(config, job)
-    idle = [f"[azure.deployment] has no effect on {config.name}, whose models need no deployment."]
-    found = idle if job.azure.deployment is not None else []
+        return [*azure_notices(config, job), *_without_effect(config, job)]
+    found = _without_effect(config, job)
     if config.type == "openai":
         return [_wind_down(today), *_end_of_tuned(config, job, today), *found]
-    if config.type == "local":
-        return [
-            *found,
-            f"{config.name}: tiny, a small trainer on this machine, trains in place of {job.model}. It rehearses "
-            "the whole pipeline and really learns, but has no general knowledge: its metrics say nothing about "
-            "that model.",
-        ]
+    if config.type == "local" and not is_open_weights:
+        return [*found, _rehearsal(config, job)]
     return found
+
+
+def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
+    """Tables of the job file that are for other endpoints."""
+    found = []
+    if job.azure.deployment is not None and config.type != "azure":
+        found.append(f"[azure.deployment] has no effect on {config.name}, whose models need no deployment.")
+    if job.lora is not None and config.type in ("openai", "azure"):
+        found.append(f"[lora] has no effect on {config.name}, which trains its own models in its own way.")
+    return found
+
+
+def _rehearsal(config: EndpointConfig, job: JobFile) -> str:
+    way_out = ""
+    if is_hub_id(job.model):
+        way_out = f" To train that model, download it first: hf download {job.model}"
+    return (
+        f"{config.name}: tiny, a small trainer on this machine, trains in place of {job.model}. It rehearses "
+        "the whole pipeline and really learns, but has no general knowledge: its metrics say nothing about "
+        f"that model.{way_out}"
+    )
 
 
 def _end_of_tuned(config: EndpointConfig, job: JobFile, today: date) -> list[str]:

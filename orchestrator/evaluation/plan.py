@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.config import EndpointConfig
-from orchestrator.dataset.basemodels import doubt_about
+from orchestrator.dataset.basemodels import base_model, doubt_about
 from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.deployments.serving import notes as deployment_notes
 from orchestrator.endpoints import capabilities_of
-from orchestrator.errors import NoBatches, NoEvaluationFile
+from orchestrator.endpoints.openweights import known_models, weights_of
+from orchestrator.errors import FtorchError, NoBatches, NoEvaluationFile
 from orchestrator.evaluation.asking import Grid, Question, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import Case, read_cases
@@ -59,6 +61,8 @@ class Plan:
     """Questions under way are asked again and count as missing."""
     keep: bool = False
     """Keep the deployments created for it."""
+    is_rehearsal: bool = False
+    """A stand-in on this machine answers for at least one of the models."""
     warnings: tuple[str, ...] = ()
     """Models asked with tool definitions that differ from those they were trained with."""
 
@@ -73,7 +77,9 @@ class Plan:
     @property
     def recorded_settings(self) -> Mapping[str, Any]:
         """The settings that the evaluation's record keeps."""
+        is_real = self.config.type == "local" and not self.is_rehearsal
         return {
+            **({"rehearsal": False} if is_real else {}),
             "models": [{"model": each.model, "label": each.label} for each in self.candidates],
             "variants": list(self.grid.variants),
             "samples": self.grid.samples,
@@ -151,8 +157,21 @@ def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -
         in_batches=options.in_batches,
         twice=options.twice,
         keep=options.keep,
+        is_rehearsal=_is_rehearsal(ledger, config, subject, asked),
         warnings=tuple(definition_warnings(ledger, config.name, asked, variants, path)),
     )
+
+
+def _is_rehearsal(ledger: Ledger, config: EndpointConfig, subject: Subject, asked: Sequence[Candidate]) -> bool:
+    if config.type != "local":
+        return False
+    known = set(known_models(config, ledger.workspace.home))
+    with suppress(FtorchError):  # raised before anything is asked
+        if subject.job and weights_of(subject.job, config, ledger.workspace.home):
+            known.add(base_model(subject.job.model))
+    # An adopted job's record doesn't say what trained it.
+    stand_ins = {run.fine_tuned_model for run in subject.runs if run.job_file and run.base_folder is None}
+    return any(each.model in stand_ins or base_model(each.model) not in known for each in asked)
 
 
 def recounted(ledger: Ledger, plan: Plan) -> Plan:

@@ -16,6 +16,7 @@ from orchestrator.deployments.serving import serving
 from orchestrator.endpoints import capabilities_of, open_endpoint
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.endpoints.management import manages
+from orchestrator.endpoints.openweights import keep, require_there, weights_of
 from orchestrator.errors import (
     AskingEnded,
     EndpointBusy,
@@ -130,6 +131,17 @@ def require_nothing_under_way(plan: Plan) -> None:
     if plan.under_way:
         count = f"{sum(plan.under_way.values()):,}"
         raise QuestionsUnderWay(count=count, of=f"{plan.questions:,}", batches=", ".join(sorted(plan.under_way)))
+
+
+def require_weights(ledger: Ledger, plan: Plan) -> None:
+    """Check that the open-weights models to be asked are on this machine, and record what a job's model means.
+
+    Raises what `weights_of` raises, BaseModelGone and BaseNameNotKept.
+    """
+    home, job = ledger.workspace.home, plan.subject.job
+    if job is not None and job.model in plan.unanswered:
+        keep(weights_of(job, plan.config, home), home)
+    require_there(plan.unanswered, plan.config, home)
 
 
 def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evaluation:

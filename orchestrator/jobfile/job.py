@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from orchestrator.errors import TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.generate import Generate
 from orchestrator.jobfile.overrides import Override
@@ -18,15 +20,20 @@ from orchestrator.jobfile.tables import (
     Data,
     Evaluation,
     Limits,
+    Lora,
     Metadata,
     Method,
     Poll,
     Supervised,
     Table,
 )
+from orchestrator.modelfolders import expanded, is_path, name_of
+from orchestrator.tomlsource import read_toml
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-MODEL_PATTERN = r"^[^\s\x00-\x1f\x7f]+$"
+MODEL_PATTERN = r"^([^\s\x00-\x1f\x7f]+|(/|~/|\.\.?/)[^\x00-\x1f\x7f]*)$"
+"""Only a folder's path may have spaces."""
+LONGEST_MODEL = 1024
 MAX_SUFFIX = 64
 MAX_ENDPOINT_NAME = 64
 
@@ -36,11 +43,13 @@ class JobFile(Table):
 
     name: str = Field(pattern=NAME_PATTERN)
     endpoint: str = Field(default="local", min_length=1, max_length=MAX_ENDPOINT_NAME)
-    model: str = Field(min_length=1, max_length=256, pattern=MODEL_PATTERN)
+    written_model: str = Field(alias="model", min_length=1, max_length=LONGEST_MODEL, pattern=MODEL_PATTERN)
+    """The key `model`: a model's name, or the folder of an open-weights model."""
     suffix: str | None = Field(default=None, max_length=MAX_SUFFIX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     data: Data
     method: Method = Supervised()
+    lora: Lora | None = None
     metadata: Metadata = Field(default={})
     limits: Limits = Limits()
     poll: Poll = Poll()
@@ -55,8 +64,27 @@ class JobFile(Table):
 
     @property
     def source(self) -> Path:
-        """The job file's folder."""
+        """The path of the job file."""
         return self._source
+
+    @property
+    def model(self) -> str:
+        """The base model's name: for a folder, its last part."""
+        if not self.has_folder:
+            return self.written_model
+        return name_of(os.path.abspath(self._source.parent / expanded(self.written_model)))
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether `model` can only be the folder of an open-weights model."""
+        return is_path(self.written_model)
+
+    def place(self, *key: str) -> str:
+        """`job.toml:4`, the place of a key in the job file; only the path if that file is gone."""
+        try:
+            return read_toml(self._source).place(*key)
+        except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
+            return str(self._source)
 
     @property
     def document(self) -> Mapping[str, Any]:

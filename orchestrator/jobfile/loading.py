@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from orchestrator.errors import InvalidJobFile, TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile.addresses import Address, place_of
+from orchestrator.jobfile.contradictions import contradictions
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.mistaken import no_job, no_job_file
 from orchestrator.jobfile.overrides import Override, with_overrides
-from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem, sweep_problems
+from orchestrator.jobfile.problems import Problem, absence, explain, in_file_order, problem
 from orchestrator.jobfile.tables import Data
 from orchestrator.tomlsource import TomlSource, read_toml
 
@@ -56,7 +57,7 @@ def _load(path: Path, look: Callable[[TomlSource], list[Problem]], overrides: Se
     except ValidationError as error:
         problems += [explain(source, details) for details in error.errors()]
         raise InvalidJobFile(path, in_file_order(problems)) from error
-    problems += [*sweep_problems(job, source), *_deployment_problems(job, source)]
+    problems += contradictions(job, source)
     if problems:
         raise InvalidJobFile(path, in_file_order(problems))
     job._overrides = tuple(overrides)
@@ -94,17 +95,6 @@ def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
 def _with_method_type(data: Mapping[str, Any]) -> dict[str, Any]:
     method = data.get("method")
     return {**data, "method": {"type": "supervised", **method}} if isinstance(method, dict) else dict(data)
-
-
-def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
-    deployment = job.azure.deployment
-    if job.sweep is None or deployment is None or not deployment.auto:
-        return []
-    finding = (
-        "azure.deployment.auto is for single runs; in a sweep it would host every trial. Set it to false, and "
-        f"when the sweep has finished, run: ftorch deployments create $(ftorch sweep best {job.name})"
-    )
-    return [problem(source, ("azure", "deployment"), finding)]
 
 
 def _all_missing(source: TomlSource) -> list[Problem]:

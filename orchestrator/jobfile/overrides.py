@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.errors import OverrideUnreadable
+from orchestrator.modelfolders import expanded, is_path
 from orchestrator.tomlsource import KeyPath, TomlSource, split_key
 
 
@@ -25,13 +27,15 @@ class Override:
 
 
 def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tuple[Override, ...]:
-    """The settings `KEY=VALUE`, and the model if given; the last one for a key wins.
+    """The settings `KEY=VALUE`, and the model if given; the last one for a key wins. A folder as the model is
+    relative to the current folder.
 
     A value is TOML; anything else, or a date, is text. Raises OverrideUnreadable without a key.
     """
     found = [_override(setting) for setting in settings]
     if model is not None:
-        found.append(Override(("model",), model, f"--model {model}"))
+        value = os.path.abspath(expanded(model)) if is_path(model) else model
+        found.append(Override(("model",), value, f"--model {model}"))
     return tuple({override.key: override for override in found}.values())
 
 

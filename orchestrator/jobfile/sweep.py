@@ -12,12 +12,16 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.jobfile.tables import (
+    ALPHA,
     BATCH_SIZE,
     BETA,
     COMPUTE_MULTIPLIER,
+    DROPOUT,
     EPOCHS,
     INTERVAL,
+    LEARNING_RATE,
     MAX_SEED,
+    RANK,
     RATE_MULTIPLIER,
     SEED,
     Effort,
@@ -166,6 +170,13 @@ def _of(check: Callable[[Any], Value]) -> PlainValidator:
     return PlainValidator(partial(_axis, check))
 
 
+LORA_AXES: Mapping[str, str] = {
+    **{f"lora_{key}": key for key in ("rank", "alpha", "dropout")},
+    "learning_rate": "learning_rate",
+}
+"""The parameters of `[lora]`, and their keys there."""
+
+
 class Space(Table):
     """The axes of a sweep. Other parameters keep their value in the rest of the job file."""
 
@@ -177,6 +188,10 @@ class Space(Table):
     compute_multiplier: Annotated[Axis | None, _of(COMPUTE_MULTIPLIER)] = None
     eval_interval: Annotated[Axis | None, _of(INTERVAL)] = None
     eval_samples: Annotated[Axis | None, _of(INTERVAL)] = None
+    lora_rank: Annotated[Axis | None, _of(RANK)] = None
+    lora_alpha: Annotated[Axis | None, _of(ALPHA)] = None
+    lora_dropout: Annotated[Axis | None, _of(DROPOUT)] = None
+    learning_rate: Annotated[Axis | None, _of(LEARNING_RATE)] = None
     seed: Annotated[Axis | None, _of(SEED)] = None
     model: Annotated[Axis | None, _of(_name)] = None
     training_file: Annotated[Axis | None, _of(_path)] = None
@@ -199,6 +214,10 @@ class Point(Table):
     compute_multiplier: Annotated[Value | None, PlainValidator(COMPUTE_MULTIPLIER)] = None
     eval_interval: Annotated[Value | None, PlainValidator(INTERVAL)] = None
     eval_samples: Annotated[Value | None, PlainValidator(INTERVAL)] = None
+    lora_rank: Annotated[Value | None, PlainValidator(RANK)] = None
+    lora_alpha: Annotated[Value | None, PlainValidator(ALPHA)] = None
+    lora_dropout: Annotated[Value | None, PlainValidator(DROPOUT)] = None
+    learning_rate: Annotated[Value | None, PlainValidator(LEARNING_RATE)] = None
     seed: Annotated[Value | None, PlainValidator(SEED)] = None
     model: Annotated[Value | None, PlainValidator(_name)] = None
     training_file: Annotated[Value | None, PlainValidator(_path)] = None

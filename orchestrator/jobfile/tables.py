@@ -185,6 +185,12 @@ COMPUTE_MULTIPLIER = Number(float, "a number above 0.00001 and at most 10", lamb
 INTERVAL = _whole(1, MAX_SEED)
 SEED = _whole(0, MAX_SEED, may_be_auto=False)
 
+# Of PEFT's LoraConfig (https://huggingface.co/docs/peft/package_reference/lora), with bounds that no use exceeds.
+RANK = _whole(1, 1024, may_be_auto=False)
+ALPHA = _whole(1, 10_000, may_be_auto=False)
+DROPOUT = Number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1, may_be_auto=False)
+LEARNING_RATE = Number(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1, may_be_auto=False)
+
 Whole = int | Literal["auto"]
 Real = float | Literal["auto"]
 Effort = Literal["default", "low", "medium", "high"]
@@ -219,6 +225,57 @@ class Reinforcement(_Method):
     eval_interval: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
     eval_samples: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
     grader: dict[str, Any]
+
+
+# --- [lora] ------------------------------------------------------------------------------------------------------
+
+
+ALL_LINEAR = "all-linear"
+_MOST_TARGETS = 64
+
+
+def _targets(value: Any) -> Any:
+    is_list = isinstance(value, list) and 0 < len(value) <= _MOST_TARGETS
+    if value == ALL_LINEAR or (is_list and all(isinstance(name, str) and name.isprintable() for name in value)):
+        return value
+    text = f'must be "{ALL_LINEAR}" or a list of module names, such as ["q_proj", "v_proj"]'
+    raise PydanticCustomError("targets", text)
+
+
+def _checkpointing(value: Any) -> Any:
+    if isinstance(value, bool) or value == "auto":
+        return value
+    raise PydanticCustomError("checkpointing", 'must be "auto", true or false')
+
+
+class Lora(Table):
+    """How open-weights models are trained; what is left out is for the trainer to choose. Endpoints that train no
+    open-weights models ignore the table, so a job file works on any endpoint."""
+
+    rank: Annotated[int | None, PlainValidator(RANK)] = None
+    alpha: Annotated[int | None, PlainValidator(ALPHA)] = None
+    """Scales what is learned, by alpha / rank."""
+    dropout: Annotated[float | None, PlainValidator(DROPOUT)] = None
+    targets: Annotated[str | list[str] | None, PlainValidator(_targets)] = None
+    """The modules that get an adapter."""
+    learning_rate: Annotated[float | None, PlainValidator(LEARNING_RATE)] = None
+    """In place of method.learning_rate_multiplier."""
+    quantization: Literal["none", "nf4"] | None = None
+    """How the base model is held in memory."""
+    gradient_checkpointing: Annotated[bool | Literal["auto"] | None, PlainValidator(_checkpointing)] = None
+    """Less memory for more time."""
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The given values by their API names."""
+        given = self.model_dump(exclude_none=True)
+        return {LORA_NAMES[key]: value for key, value in given.items()}
+
+
+LORA_NAMES: Mapping[str, str] = {
+    key: f"lora_{key}" if key in ("rank", "alpha", "dropout", "targets") else key for key in Lora.model_fields
+}
+"""The API names of the keys of `[lora]`."""
 
 
 Method = Annotated[Supervised | Preference | Reinforcement, Field(discriminator="type")]

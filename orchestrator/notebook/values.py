@@ -148,7 +148,7 @@ class Results(evaluation.Results, _Shown):
     def _repr_html_(self) -> str:
         """The verdict and its table; all other tables can be unfolded."""
         first, *others = [table.to_html() for table in self.tables()]
-        notes = [REHEARSAL] if self.evaluation.endpoint_type == "local" else []
+        notes = [REHEARSAL] if self.evaluation.is_rehearsal else []
         said = "".join(f"<p>{escape(printable(line))}</p>" for line in (*verdict_lines(self), *notes))
         rest = "\n".join(others)
         return f"{said}\n{first}\n<details><summary>Details</summary>\n{rest}\n</details>"

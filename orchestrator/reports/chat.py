@@ -48,7 +48,7 @@ def print_terms(terms: Terms, target: Target, console: Console) -> None:
         print_wrapped(f"tools   {_tools(terms)}", console, hanging=" " * 8)
     if terms.system is not None:
         print_wrapped(f"system  {printable(str(terms.system.get('content')))}", console, hanging=" " * 8)
-    if target.config.type == "local":
+    if target.is_rehearsal:
         print_wrapped(_REHEARSAL, console, hanging="")
     for note in terms.notes:
         console.print(f"Note: {printable(note)}", style="yellow", soft_wrap=True)

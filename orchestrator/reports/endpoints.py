@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.config import EndpointConfig
+from orchestrator.config import MODELS_REACH, EndpointConfig, Workspace
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import printable
 
@@ -42,15 +42,20 @@ def _endpoint_row(config: EndpointConfig) -> Row:
     )
 
 
-def reach_table(configs: Iterable[EndpointConfig]) -> Table:
-    """The addresses of endpoints, and the variables whose values go there (keys, and those in data addresses)."""
+def reach_table(workspace: Workspace) -> Table:
+    """What a project's file names: the addresses and programs of endpoints, the variables whose values go there
+    (keys, and those in data addresses), and the folders of models."""
     columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
-    return Table(columns, [_reach_row(config) for config in configs])
+    rows = [_reach_row(workspace.endpoints[name]) for name in workspace.reach if name != MODELS_REACH]
+    models = workspace.reach.get(MODELS_REACH, {})
+    rows += [row(f"model {printable(name)}", "–", printable(folder)) for name, folder in models.items()]
+    return Table(columns, rows)
 
 
 def _reach_row(config: EndpointConfig) -> Row:
-    addresses = [address for address in (config.base_url, config.arm_url) if address]
+    python = str(config.python) if config.python else None
+    addresses = [address for address in (config.base_url, config.arm_url, config.vllm_url, python) if address]
     sent = ", ".join((key_source(config), *config.import_variables))
     return row(config.name, sent, printable(", ".join(addresses) or "–"))
 

@@ -76,8 +76,8 @@ def _print_details(results: Results, console: Console) -> None:
 
 
 def print_rehearsal(evaluation: Evaluation, console: Console) -> None:
-    """For the shipped `local` endpoint, say that its numbers are a rehearsal's."""
-    if evaluation.endpoint_type == "local":
+    """Say so where a stand-in on the endpoint `local` answered."""
+    if evaluation.is_rehearsal:
         print_wrapped(REHEARSAL, console, indent="", hanging="")
 
 

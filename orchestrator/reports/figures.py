@@ -32,7 +32,7 @@ def results_object(
         "name": found.name,
         "run": found.run_id,
         "endpoint": found.endpoint,
-        "rehearsal": found.endpoint_type == "local",
+        "rehearsal": found.is_rehearsal,
         "file": found.file_path,
         "file_sha256": found.file_sha256,
         "cases": results.cases,

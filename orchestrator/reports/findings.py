@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.dataset.findings import Finding
 
 
+NOT_TRIED = "FT905"
 _SHOWN_OF_EACH_KIND = 5
 _INDENT = "    "
 
@@ -142,8 +143,16 @@ def _holding(checked: CheckedSource) -> str:
     examples = f"{source.purpose} {_plural_word(report.examples, 'example')}"
     parts = [f"{report.examples:,} {examples}{' (assumed)' if source.purpose_is_guess else ''}", report.method]
     if report.tokens is not None:
-        parts.append(f"{count(report.tokens)} tokens")
+        parts.append(tokens_text(report))
     return ", ".join(parts)
+
+
+def tokens_text(report: CheckReport) -> str:
+    """`242,025 tokens`; `477,492 tokens of NAME` if that model's tokenizer counted them."""
+    tokens = f"{count(report.tokens)} tokens"
+    if report.tokenizer:
+        return f"{tokens} of {printable(report.tokenizer)}"
+    return f"about {tokens}" if NOT_TRIED in report.counts else tokens
 
 
 def _plural(number: int, word: str) -> str:
@@ -163,6 +172,7 @@ def _file_object(checked: CheckedSource) -> dict[str, Any]:
         "model": source.model,
         "examples": report.examples,
         "tokens": report.tokens,
+        "tokenizer": report.tokenizer,
         "errors": report.total("error"),
         "warnings": report.total("warning"),
         "counts": dict(sorted(report.counts.items())),

@@ -83,7 +83,7 @@ def page_of(results: Results, owned: Ownership | None, changes: ChangesOfEach) -
     return _template().render(
         results=results,
         evaluation=found,
-        rehearsal=evaluation.REHEARSAL if found.endpoint_type == "local" else "",
+        rehearsal=evaluation.REHEARSAL if found.is_rehearsal else "",
         unanswered=sum(series.all.api_errors for series in results.series),
         why_unanswered=results.why_unanswered,
         said=verdict_lines(results),

@@ -28,7 +28,8 @@ def print_leaderboard(board: Leaderboard, metric: ScoreName, console: Console) -
     head = f"{shown_path(board.file_path)}{cases}, ranked by {title} (sha256 {board.file_sha256[:8]})"
     console.print(printable(head), style="bold", soft_wrap=True)
     if board.places:
-        print_rehearsal(board.places[0].evaluation, console)
+        rehearsals = [place.evaluation for place in board.places if place.evaluation.is_rehearsal]
+        print_rehearsal((rehearsals or [board.places[0].evaluation])[0], console)
         console.print(places_table(board, metric, console.width))
     _print_others(board, console)
     for model in board.removed:
@@ -160,7 +161,7 @@ def leaderboard_object(board: Leaderboard) -> dict[str, Any]:
                 "evaluation": place.evaluation.id,
                 "name": place.evaluation.name,
                 "endpoint": place.evaluation.endpoint,
-                "rehearsal": place.evaluation.endpoint_type == "local",
+                "rehearsal": place.evaluation.is_rehearsal,
                 "evaluated_at": iso(place.evaluation.created_at),
                 "p_value_against_first": place.p_value,
             }

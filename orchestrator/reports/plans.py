@@ -12,12 +12,13 @@ from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.problems import shown
 from orchestrator.reports.endpoints import destination, destination_object
-from orchestrator.reports.findings import tallies
+from orchestrator.reports.findings import tallies, tokens_text
 from orchestrator.reports.table import facts
-from orchestrator.reports.text import count, money, plural, printable
+from orchestrator.reports.text import as_set, count, money, plural, printable
 from orchestrator.runs.plan import CheckedFile, Plan
 
 if TYPE_CHECKING:
+    from orchestrator.endpoints.openweights import OpenWeights
     from orchestrator.evaluation.preview import Preview
     from orchestrator.runs.earlier import Earlier
     from orchestrator.runs.elsewhere import Elsewhere
@@ -45,8 +46,9 @@ def plan_object(plan: Plan, evaluation: Preview | None = None, outlook: Outlook 
         "endpoint": plan.config.name,
         **destination_object(plan.config),
         "model": plan.job.model,
+        "base_folder": str(plan.weights.folder) if plan.weights else None,
         "method": plan.job.method.type,
-        "hyperparameters": plan.job.method.hyperparameters,
+        "hyperparameters": plan.recipe.hyperparameters,
         "files": [
             *(checked_file_object(checked) for checked in plan.files),
             *(_import_object(imported) for imported in plan.imports),
@@ -82,7 +84,7 @@ def file_facts(checked: CheckedFile) -> str:
     report = checked.report
     size = f"{checked.file.size / 1e6:,.1f} MB" if checked.file.size >= 1e5 else f"{checked.file.size:,} bytes"
     path = printable(str(checked.file.path))
-    return f"{path}: {count(report.examples)} examples, {count(report.tokens)} tokens, {size}"
+    return f"{path}: {count(report.examples)} examples, {tokens_text(report)}, {size}"
 
 
 def data_facts(files: Iterable[CheckedFile], evaluation: Preview | None) -> Iterator[tuple[str, str]]:
@@ -165,6 +167,7 @@ def checked_file_object(checked: CheckedFile) -> dict[str, Any]:
         "bytes": checked.file.size,
         "examples": checked.report.examples,
         "tokens": checked.report.tokens,
+        "tokenizer": checked.report.tokenizer,
         "variant": checked.variant,
         "warnings": [finding.message for finding in checked.report.warnings],
         "findings": dict(sorted(checked.report.counts.items())),
@@ -195,11 +198,11 @@ def preview_object(preview: Preview | None) -> dict[str, Any] | None:
 
 def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, str]]:
     """The facts of a run before it is submitted: names and values."""
-    method = plan.job.method
-    numbers = ", ".join(f"{name} {value}" for name, value in method.hyperparameters.items())
+    numbers = ", ".join(f"{name} {as_set(given)}" for name, given in plan.recipe.hyperparameters.items())
     yield from destination(plan.config)
     yield "model", printable(plan.job.model)
-    yield "method", f"{method.type}: {numbers}"
+    yield from weights_facts(plan.weights)
+    yield "method", printable(f"{plan.job.method.type}: {numbers}")
     yield from data_facts(plan.files, evaluation)
     yield from ((imported.role, import_facts(imported)) for imported in plan.imports)
     yield "cost", _cost(plan)
@@ -208,6 +211,13 @@ def plan_facts(plan: Plan, evaluation: Preview | None) -> Iterator[tuple[str, st
     if evaluation is not None:
         yield "evaluation", evaluation_line(evaluation)
     yield from override_facts(plan.job)
+
+
+def weights_facts(weights: OpenWeights | None) -> Iterator[tuple[str, str]]:
+    """Where an open-weights model is, and what trains it."""
+    if weights is not None:
+        yield "folder", printable(str(weights.folder))
+        yield "trainer", "lora, on this machine; the device is reported when training starts"
 
 
 def override_facts(job: JobFile) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import (
+    as_set,
     count,
     duration,
     iso,
@@ -63,6 +64,7 @@ def details_object(details: RunDetails) -> dict[str, Any]:
     return {
         **run_object(run, details.metrics[-1] if details.metrics else None),
         "job_file": run.job_file,
+        "base_folder": run.base_folder,
         "suffix": run.suffix,
         "seed": run.seed,
         "metadata": dict(run.metadata),
@@ -90,6 +92,7 @@ def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
     rows = [
         ("model", run.fine_tuned_model),
         ("base model", run.model),
+        ("folder", run.base_folder),
         (
             "endpoint",
             run.endpoint if run.endpoint == run.endpoint_type else f"{run.endpoint} ({run.endpoint_type})",
@@ -117,7 +120,7 @@ def _hyperparameters(run: Run) -> str:
     for name, asked in run.hyperparameters.items():
         used = resolved.get(name)
         changed = used is not None and used not in (asked, -1)
-        parts.append(f"{name} {asked} → {used}" if changed else f"{name} {asked}")
+        parts.append(f"{name} {as_set(asked)}" + (f" → {as_set(used)}" if changed else ""))
     return ", ".join(parts)
 
 

@@ -22,10 +22,12 @@ from orchestrator.reports.plans import (
     print_earlier,
     print_not_looked,
     print_preview_notes,
+    weights_facts,
 )
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, heading, listed, money, plural, printable, value, varied
 from orchestrator.runs.earlier import Earlier
+from orchestrator.runs.plan import hyperparameters_of
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.plan import SweepPlan
 from orchestrator.sweeps.recipes import PlannedTrial
@@ -69,6 +71,7 @@ def sweep_plan_object(plan: SweepPlan, changes: Changes | None = None) -> dict[s
         "endpoint": plan.config.name,
         **destination_object(plan.config),
         "model": plan.job.model,
+        "base_folders": {name: str(each.folder) for name, each in plan.recipes.bases.items()},
         "method": plan.job.method.type,
         "strategy": settings.strategy,
         "metric": plan.job.evaluation.metric if settings.by_evaluation and plan.job.evaluation else settings.metric,
@@ -104,10 +107,10 @@ def sweep_plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
 def _settings(plan: SweepPlan) -> list[tuple[str, str]]:
     job, sweep = plan.job, plan.settings
     axes = varied(planned.trial.parameters for planned in (*plan.trials, *plan.corners))
-    fixed = {name: given for name, given in job.method.hyperparameters.items() if name not in axes}
+    fixed = {name: given for name, given in hyperparameters_of(job, plan.config).items() if name not in axes}
     return [
         *destination(plan.config),
-        *([("model", job.model)] if "model" not in axes else []),
+        *([("model", job.model), *weights_facts(plan.plans[0].weights)] if "model" not in axes else []),
         ("method", f"{job.method.type}{': ' if fixed else ''}{listed(fixed)}"),
         ("trials", _trials_said(plan)),
         ("judged by", judged_by(job)),

@@ -168,13 +168,28 @@ def print_wrapped(
 # --- The parameters of a trial as people read them ------------------------------------------------------------
 
 
-_SHORT = {"n_epochs": "epochs", "batch_size": "batch", "learning_rate_multiplier": "rate"}
+_SHORT = {
+    "n_epochs": "epochs",
+    "batch_size": "batch",
+    "learning_rate_multiplier": "rate",
+    "learning_rate": "rate",
+    "lora_rank": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+}
 """Names for places where there is no room for a key of the job file."""
 
 
 def value(given: float | str) -> str:
     """`3`, `0.125`, `auto`."""
-    return f"{given:.4g}" if isinstance(given, float) else printable(str(given))
+    return f"{given:.4g}" if isinstance(given, float) else as_set(given)
+
+
+def as_set(given: Any) -> str:
+    """A setting as a job file or a host has it: `auto`, `8`, `true`, `q_proj v_proj`."""
+    if isinstance(given, list):
+        return printable(" ".join(map(str, given)))
+    return printable(str(given).lower() if isinstance(given, bool) else str(given))
 
 
 def listed(parameters: Mapping[str, float | str]) -> str:

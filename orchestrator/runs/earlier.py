@@ -19,7 +19,6 @@ from sqlalchemy import Connection, exists, or_, select
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import open_as_sent, sent_prefix
 from orchestrator.errors import UsageError
-from orchestrator.jobfile import JobFile
 from orchestrator.runs.plan import FileFacts, Recipe
 from orchestrator.runs.states import State
 from orchestrator.store.runs import RUNS, Run
@@ -85,7 +84,7 @@ class History:
 
     def match(self, run: Run, recipe: Recipe) -> Earlier | None:
         """A run on the recipe's training data, if the rest of the content is the same too."""
-        return Earlier(run, _differences(run, recipe.job)) if self._is_same(run, recipe) else None
+        return Earlier(run, _differences(run, recipe)) if self._is_same(run, recipe) else None
 
     def _is_same(self, run: Run, recipe: Recipe) -> bool:
         job = recipe.job
@@ -95,7 +94,7 @@ class History:
             return _undated(run.model) == _undated(job.model) and run.method["type"] == job.method.type
         return (
             run.model == job.model
-            and _given(run.method) == _given(_method(job))
+            and _given(run.method) == _given(_method(recipe))
             and (run.seed if run.seed_given else None) == job.seed
             and _has_data(run.validation_sha256, recipe.validation)
         )
@@ -189,17 +188,19 @@ def _has_data(sha256: str | None, file: FileFacts | None) -> bool:
     return sha256 in alike(file) if file else sha256 is None
 
 
-def _method(job: JobFile) -> dict[str, Any]:
+def _method(recipe: Recipe) -> dict[str, Any]:
     return {
-        "type": job.method.type,
-        "hyperparameters": job.method.hyperparameters,
-        "grader": getattr(job.method, "grader", None),
+        "type": recipe.job.method.type,
+        "hyperparameters": recipe.hyperparameters,
+        "grader": getattr(recipe.job.method, "grader", None),
+        "base": {"mark": recipe.weights.mark} if recipe.weights else None,
     }
 
 
 def _given(method: Mapping[str, Any]) -> tuple[Any, ...]:
     """What decides the training. Where it takes place (an option of Azure's) does not."""
-    return method["type"], dict(method["hyperparameters"]), method.get("grader")
+    base = (method.get("base") or {}).get("mark")
+    return method["type"], dict(method["hyperparameters"]), method.get("grader"), base
 
 
 def _undated(model: str) -> str:
@@ -207,10 +208,10 @@ def _undated(model: str) -> str:
     return _DATE.sub("", model)
 
 
-def _differences(run: Run, job: JobFile) -> tuple[str, ...]:
+def _differences(run: Run, recipe: Recipe) -> tuple[str, ...]:
     """Of an adopted job: `n_epochs 3 there, 5 here`."""
     if run.job_file:
         return ()
-    theirs, ours = run.hyperparameters, job.method.hyperparameters
+    theirs, ours = run.hyperparameters, recipe.hyperparameters
     names: Iterable[str] = [name for name, value in ours.items() if value != "auto" and name in theirs]
     return tuple(f"{name} {theirs[name]} there, {ours[name]} here" for name in names if theirs[name] != ours[name])

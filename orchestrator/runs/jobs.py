@@ -59,6 +59,8 @@ def content_of(run: Run) -> str:
         "grader": run.method.get("grader"),
         "seed": run.seed if run.seed_given else None,
     }
+    if base := run.method.get("base"):
+        content["base"] = base["mark"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,12 +8,14 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.dataset.basemodels import doubt_about
 from orchestrator.dataset.checking.filesets import Announce, check_together, sources_of
 from orchestrator.dataset.checking.limits import Limits, limits_of
+from orchestrator.dataset.checking.rendering import Base
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.files import DataFile, inspect_file
 from orchestrator.dataset.pricing import CostEstimate, training_cost
@@ -21,12 +23,12 @@ from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.fitting import problem_with, training_type_for
 from orchestrator.endpoints.notices import notices
-from orchestrator.errors import InvalidData, JobFileNotFitting, TomlSyntaxError, TomlUnreadable
+from orchestrator.endpoints.openweights import OpenWeights, problem_elsewhere, weights_of
+from orchestrator.errors import InvalidData, JobFileNotFitting
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.addresses import Address
 from orchestrator.jobfile.outside import files_outside
 from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
-from orchestrator.tomlsource import read_toml
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Plan:
     evaluation: CheckedFile | None
     cost: CostEstimate
     notices: tuple[str, ...]
+    weights: OpenWeights | None = None
+    """The base model, if it is an open-weights one on this machine."""
 
     @property
     def files(self) -> tuple[CheckedFile, ...]:
@@ -89,7 +93,7 @@ class Plan:
     def recipe(self) -> Recipe:
         """What its run is recorded with."""
         validation = facts_of(self.validation) if self.validation else None
-        return Recipe(self.job, self.config, facts_of(self.training), validation, self.cost.usd)
+        return Recipe(self.job, self.config, facts_of(self.training), validation, self.cost.usd, self.weights)
 
 
 def plan_job(
@@ -98,13 +102,15 @@ def plan_job(
     """Check a job file's data and price it, on its own endpoint or the one named. `announce` is called for each
     file.
 
-    Raises UnknownEndpoint, EndpointNotUsable, JobFileNotFitting, the errors of unreadable data files, and
-    InvalidData if the data has errors.
+    Raises UnknownEndpoint, EndpointNotUsable, JobFileNotFitting, what `weights_of` raises, the errors of unreadable
+    data files, and InvalidData if the data has errors.
     """
     config = workspace.endpoint(endpoint or job.endpoint)
     config.require_set_up()
-    _require_fitting(job, config)
-    checked = _check(job, limits_of(config.type), announce)
+    _require_fitting(job, config, workspace)
+    weights = weights_of(job, config, workspace.home)
+    base = Base(weights.name, weights.folder) if weights else None
+    checked = _check(job, limits_of(config.type), base, announce)
     _require_clean(job, checked)
     training, *others = _with_imports(job, checked)
     facts = facts_of(training)
@@ -128,21 +134,24 @@ def plan_job(
             *_key_notices(config),
             *_outside_notices(job, workspace),
             *_suffix_notices(job, config),
-            *_model_notices(job),
+            *([] if weights else _model_notices(job)),
             *_tool_notices(checked),
-            *notices(config, job, date.today()),
+            *notices(config, job, date.today(), is_open_weights=weights is not None),
         ),
+        weights=weights,
     )
 
 
-def _require_fitting(job: JobFile, config: EndpointConfig) -> None:
+def _require_fitting(job: JobFile, config: EndpointConfig, workspace: Workspace) -> None:
+    if problem := problem_elsewhere(job, config, workspace):
+        raise JobFileNotFitting(path=job.place("model"), endpoint=config.name, problem=problem)
     problem = problem_with(job, config) if config.type == "azure" else None
     if problem:
         raise JobFileNotFitting(path=job.source, endpoint=config.name, problem=problem)
     places = {"training_file": job.training_place, "validation_file": job.validation_place}
     for key, address in places.items():
         if isinstance(address, Address) and (problem := _import_problem(address, config)):
-            raise JobFileNotFitting(path=_place(job, "data", key), endpoint=config.name, problem=problem)
+            raise JobFileNotFitting(path=job.place("data", key), endpoint=config.name, problem=problem)
 
 
 def _import_problem(address: Address, config: EndpointConfig) -> str | None:
@@ -176,14 +185,6 @@ def doubtful_address(address: Address, doubt: str | None, config: EndpointConfig
         f"{address} {doubt}; give a public https:// address, or set import_private = true in "
         f"[endpoints.{config.name}] of {config.source}"
     )
-
-
-def _place(job: JobFile, *key: str) -> str:
-    """`job.toml:4`, the place of the key in the job file; only the path if that file is gone."""
-    try:
-        return read_toml(job.source).place(*key)
-    except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
-        return str(job.source)
 
 
 def _outside_notices(job: JobFile, workspace: Workspace) -> list[str]:
@@ -230,8 +231,8 @@ def _key_notices(config: EndpointConfig) -> list[str]:
     return [f"{' and '.join(missing)} {verb} not set: the plan needs no key, but submitting does"]
 
 
-def _check(job: JobFile, limits: Limits, announce: Announce | None) -> list[CheckedFile]:
-    sources = sources_of(job, limits)
+def _check(job: JobFile, limits: Limits, base: Base | None, announce: Announce | None) -> list[CheckedFile]:
+    sources = sources_of(job, limits, base)
     files = [inspect_file(source.path) for source in sources]
     checked = check_together(sources, announce=announce)
     return [
@@ -293,6 +294,13 @@ class Recipe:
     validation: FileFacts | None
     cost_usd: float | None
     """The estimate; None if unknown."""
+    weights: OpenWeights | None = None
+    """The base model, if it is an open-weights one on this machine."""
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The settings of the training by their API names, as its job is requested with."""
+        return hyperparameters_of(self.job, self.config)
 
     @property
     def training_type(self) -> str | None:
@@ -316,9 +324,27 @@ class Recipe:
         }
         if self.training_type:
             identity["training_type"] = self.training_type
+        if lora := _lora_of(job, self.config):
+            identity["lora"] = lora
+        if self.weights:
+            identity["base"] = self.weights.mark
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def training_type(job: JobFile, config: EndpointConfig) -> str | None:
     """Azure's training type of this job, which its price depends on; None if none is set."""
     return training_type_for(job.model, job.azure.training_type) if config.type == "azure" else None
+
+
+def hyperparameters_of(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
+    """The hyperparameters that a job's request names on this endpoint: those of `[method]`, and those of `[lora]`
+    where they have an effect."""
+    lora = _lora_of(job, config)
+    numbers = job.method.hyperparameters
+    if "learning_rate" in lora:
+        del numbers["learning_rate_multiplier"]  # "auto", and the API takes only one of them
+    return {**numbers, **lora}
+
+
+def _lora_of(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
+    return job.lora.hyperparameters if job.lora and capabilities_of(config).lora else {}

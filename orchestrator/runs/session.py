@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import open_endpoint, visit_endpoint
+from orchestrator.endpoints.openweights import keep_missing
 from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import FtorchError
 from orchestrator.runs.context import Context, Listener, NullListener
@@ -42,6 +43,8 @@ async def drive(
     async def drive_one(name: str) -> None:
         config = workspace.endpoint(name)
         rng = random.SystemRandom()
+        with database.read() as connection:
+            keep_missing(store.bases_without_job(connection, name), workspace.home)
         async with open_endpoint(config, workspace.home) as endpoint:
             context = Context(
                 database=database,

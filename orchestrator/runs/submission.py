@@ -170,8 +170,9 @@ def keep_checks(connection: Connection, plan: Plan, now: float) -> None:
 def new_run(recipe: Recipe, run_id: str, now: float, rng: random.Random) -> Run:
     """A pending run, as first recorded; if the job file has no seed, one is drawn."""
     job, training, validation = recipe.job, recipe.training, recipe.validation
-    method = {"type": job.method.type, "hyperparameters": job.method.hyperparameters}
-    parts = {"grader": getattr(job.method, "grader", None), "training_type": recipe.training_type}
+    method = {"type": job.method.type, "hyperparameters": recipe.hyperparameters}
+    base = {"folder": str(recipe.weights.folder), "mark": recipe.weights.mark} if recipe.weights else None
+    parts = {"grader": getattr(job.method, "grader", None), "training_type": recipe.training_type, "base": base}
     return Run(
         id=run_id,
         name=job.name,

@@ -43,6 +43,11 @@ class Evaluation:
     sweep_id: str | None = None
     """If it evaluates a whole sweep."""
 
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether a stand-in answered in place of the models named: then the answers say nothing about them."""
+        return self.endpoint_type == "local" and bool(self.settings.get("rehearsal", True))
+
 
 @dataclass(frozen=True)
 class RecordedAnswer:

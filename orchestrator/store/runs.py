@@ -85,6 +85,12 @@ class Run:
         return found
 
     @property
+    def base_folder(self) -> str | None:
+        """The folder of its open-weights base model when it was submitted; None for any other run."""
+        found: str | None = (self.method.get("base") or {}).get("folder")
+        return found
+
+    @property
     def resolved_hyperparameters(self) -> Mapping[str, Any]:
         """The hyperparameters reported by the endpoint; empty before it has reported any."""
         return resolved_hyperparameters(self.remote_job or {})
@@ -320,6 +326,14 @@ def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -
     if ids is not None:
         query = query.where(runs.c.id.in_(ids))
     return sorted(connection.execute(query).scalars())
+
+
+def bases_without_job(connection: Connection, endpoint: str) -> dict[str, Mapping[str, str]]:
+    """The open-weights base models of runs that have no job yet: by model, the folder and the mark."""
+    query = select(runs.c.model, runs.c.method).where(
+        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None), runs.c.job_id.is_(None)
+    )
+    return {model: method["base"] for model, method in connection.execute(query) if "base" in method}
 
 
 # --- reading what a worker holds ---------------------------------------------------------------------------

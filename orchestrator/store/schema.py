@@ -58,7 +58,8 @@ runs = Table(
     Column("endpoint_type", String(16), nullable=False),
     Column("model", Text, nullable=False),
     Column("suffix", String(64)),
-    Column("method", JSON, nullable=False),  # {"type", "hyperparameters", if present: "grader", "training_type"}
+    # {"type", "hyperparameters", if present: "grader", "training_type", "base": {"folder", "mark"}}
+    Column("method", JSON, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("seed_given", Boolean, nullable=False),
     Column("metadata", JSON, nullable=False),

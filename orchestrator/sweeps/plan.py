@@ -13,6 +13,7 @@ from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import BudgetTooSmall, JobFileNotFitting
 from orchestrator.jobfile import Axis, Choices, JobFile, Sweep, Value
+from orchestrator.jobfile.sweep import LORA_AXES
 from orchestrator.runs.plan import CheckedFile, Plan, facts_of, plan_job
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.points import contains, known_points
@@ -94,7 +95,8 @@ def plan_sweep(
     corners = list(_corners(sweep)) if sweep.strategy == "tpe" else []
     plans = checked.plans((*points, *corners))
     config = plans[0].config
-    recipes = Recipes(job, config, _facts(plans))
+    bases = {plan.job.model: plan.weights for plan in plans if plan.weights}
+    recipes = Recipes(job, config, _facts(plans), bases)
     found = SweepPlan(
         job=job,
         config=config,
@@ -123,7 +125,7 @@ class _Checked:
     def __init__(self, job: JobFile, workspace: Workspace, endpoint: str | None, announce: Announce | None) -> None:
         self._job = job
         self._plan = partial(plan_job, workspace=workspace, endpoint=endpoint, announce=announce)
-        self._plans: dict[tuple[str, str, str | None], Plan] = {}
+        self._plans: dict[tuple[str, str, str | None, bool], Plan] = {}
 
     def plans(self, points: Iterable[Parameters]) -> tuple[Plan, ...]:
         """The different ones among the plans of these points."""
@@ -133,10 +135,11 @@ class _Checked:
 
     def plan(self, parameters: Parameters) -> Plan:
         job = trial_job(self._job, Trial(0, parameters))
-        key = (job.model, job.data.training_file, job.data.validation_file)
+        key = (job.model, job.data.training_file, job.data.validation_file, job.lora is None)
         if key not in self._plans:
             self._plans[key] = self._plan(job)
             _require_checked(self._plans[key])
+            _require_effect(self._plans[key], parameters)
         return self._plans[key]
 
 
@@ -145,6 +148,14 @@ def _require_checked(plan: Plan) -> None:
     if plan.imports:
         address = plan.imports[0].address
         problem = f"a sweep needs data on this machine: download {address} and name the file"
+        raise JobFileNotFitting(path=plan.job.source, endpoint=plan.config.name, problem=problem)
+
+
+def _require_effect(plan: Plan, parameters: Parameters) -> None:
+    """Trials that differ only in what the endpoint ignores would be the same."""
+    idle = [name for name in parameters if name in LORA_AXES and not capabilities_of(plan.config).lora]
+    if idle:
+        problem = f"it ignores [lora], so {', '.join(idle)} in [sweep] would change nothing there; leave it out"
         raise JobFileNotFitting(path=plan.job.source, endpoint=plan.config.name, problem=problem)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.pricing import CostEstimate, training_cost
+from orchestrator.endpoints.openweights import OpenWeights
 from orchestrator.jobfile import JobFile
 from orchestrator.runs.plan import FileFacts, Recipe, training_type
 from orchestrator.store.sweeps import RecordedSweep
@@ -46,11 +48,19 @@ class PlannedTrial:
 class Recipes:
     """Makes the trials of one sweep from the known facts about its data files."""
 
-    def __init__(self, job: JobFile, config: EndpointConfig, files: Mapping[str, DataFacts]) -> None:
+    def __init__(
+        self,
+        job: JobFile,
+        config: EndpointConfig,
+        files: Mapping[str, DataFacts],
+        bases: Mapping[str, OpenWeights] | None = None,
+    ) -> None:
         self.job = job
         self.config = config
         self.files = files
         """By the path in the job file."""
+        self.bases = bases or {}
+        """The open-weights models on this machine, by name."""
         self._costs: dict[tuple[str, str, object], CostEstimate] = {}
 
     def plan(self, trial: Trial) -> PlannedTrial:
@@ -58,7 +68,8 @@ class Recipes:
         cost, data = self._cost(job), job.data
         training = self._facts(job, data.training_file)
         validation = self._facts(job, data.validation_file) if data.validation_file else None
-        return PlannedTrial(trial, Recipe(job, self.config, training, validation, cost.usd), cost)
+        weights = self.bases.get(job.model)
+        return PlannedTrial(trial, Recipe(job, self.config, training, validation, cost.usd, weights), cost)
 
     def _facts(self, job: JobFile, path: str) -> FileFacts:
         known = self.files[path]
@@ -85,10 +96,16 @@ class Recipes:
 def spec_of(recipes: Recipes, interval: int | None) -> dict[str, Any]:
     """Stored with the sweep, so that any process can continue it."""
     files = {path: asdict(facts) for path, facts in recipes.files.items()}
-    return {"document": dict(recipes.job.document), "files": files, "interval": interval}
+    spec = {"document": dict(recipes.job.document), "files": files, "interval": interval}
+    bases = {name: {"folder": str(each.folder), "mark": each.mark} for name, each in recipes.bases.items()}
+    return {**spec, "bases": bases} if bases else spec
 
 
 def recipes_of(sweep: RecordedSweep, job: JobFile, config: EndpointConfig) -> Recipes:
     """The recipes of a recorded sweep."""
     files = {path: DataFacts(**facts) for path, facts in sweep.spec["files"].items()}
-    return Recipes(job, config, files)
+    bases = {
+        name: OpenWeights(name, Path(each["folder"]), each["mark"])
+        for name, each in sweep.spec.get("bases", {}).items()
+    }
+    return Recipes(job, config, files, bases)

@@ -56,9 +56,9 @@ def _may_be_unfinished(sweep: RecordedSweep, counted: Mapping[str, int]) -> bool
     return sweep.stopped_at is None and settled < max(sweep.trials, sum(counted.values()))
 
 
-def _orders(sweep: RecordedSweep) -> tuple[Any, Any]:
-    """What its runs are made from: the job file, and the data files as checked."""
-    return sweep.spec["document"], sweep.spec["files"]
+def _orders(sweep: RecordedSweep) -> tuple[Any, Any, Any]:
+    """What its runs are made from: the job file, and the data files and base models as checked."""
+    return sweep.spec["document"], sweep.spec["files"], sweep.spec.get("bases")
 
 
 class SweepSupervisor:

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from orchestrator.jobfile import MAX_SEED, JobFile, Value
+from orchestrator.jobfile import MAX_SEED, JobFile, Lora, Value
+from orchestrator.jobfile.sweep import LORA_AXES
 
 Parameters = Mapping[str, Value]
 PointKey = tuple[tuple[str, Value], ...]
 """A combination of parameters as a value that can be compared and looked up."""
 
 _DATA = ("training_file", "validation_file")
-_TOP = ("model", "seed")
+_TOP = {"model": "written_model", "seed": "seed"}
+"""Parameters at the top of a job file, and the fields that hold them."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,16 @@ def trial_job(job: JobFile, trial: Trial) -> JobFile:
     """
     given = trial.parameters
     seed = job.seed if job.seed is None else (job.seed + trial.repeat) % (MAX_SEED + 1)
-    numbers = {name: value for name, value in given.items() if name not in (*_DATA, *_TOP)}
+    numbers = {name: value for name, value in given.items() if name not in (*_DATA, *_TOP, *LORA_AXES)}
+    lora = {LORA_AXES[name]: value for name, value in given.items() if name in LORA_AXES}
     return job.model_copy(
         update={
             "sweep": None,
             "seed": seed,
-            **{name: given[name] for name in _TOP if name in given},
+            **{field: given[name] for name, field in _TOP.items() if name in given},
             "data": job.data.model_copy(update={name: given[name] for name in _DATA if name in given}),
             "method": job.method.model_copy(update=numbers),
+            "lora": (job.lora or Lora()).model_copy(update=lora) if lora else job.lora,
         }
     )
 
@@ -75,5 +79,6 @@ def trial_job(job: JobFile, trial: Trial) -> JobFile:
 def all_parameters(job: JobFile, parameters: Parameters) -> dict[str, Value]:
     """The parameters, completed with those set in the rest of the job file."""
     data = {name: getattr(job.data, name) for name in _DATA}
-    said: dict[str, Value | None] = {**job.method.hyperparameters, "model": job.model, **data}
+    lora = job.lora.hyperparameters if job.lora else {}
+    said: dict[str, Value | None] = {**job.method.hyperparameters, **lora, "model": job.written_model, **data}
     return {**{name: value for name, value in said.items() if value is not None}, **parameters}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import click
+from support.modelfolders import model_folder
+from support.rows import said
 
 from orchestrator.cli import main
 
@@ -50,6 +53,17 @@ def test_reading_what_is_recorded_loads_no_sdk(tmp_path: Path) -> None:
     (tmp_path / "ftorch.toml").write_text("")
     commands = ["show drone", "logs drone", "models", "endpoints list"]
     assert not loaded(commands, tmp_path) & {"alembic", "openai", "starlette", "pydantic", "numpy"}
+
+
+def test_a_tokenizer_is_loaded_only_for_an_open_weights_model_and_torch_never(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(f"{json.dumps(said('Up.'))}\n" * 10)
+    model_folder(tmp_path / "small")
+    heavy = {"openai", "starlette", "pydantic", "sqlalchemy", "torch", "transformers", "huggingface_hub"}
+    found = loaded(["data check train.jsonl", "data preview --help"], tmp_path)
+    assert not found & {*heavy, "tokenizers", "jinja2"}
+    found = loaded(["data check train.jsonl --model ./small", "data preview train.jsonl --model ./small"], tmp_path)
+    assert {"tokenizers", "jinja2"} <= found
+    assert not found & heavy
 
 
 def test_what_asks_no_endpoint_loads_no_sdk(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from orchestrator.jobfile import JobFile, load_job_file
 from orchestrator.jobfile.sweep import STOPS, Space, Strategy
-from orchestrator.jobfile.tables import METHODS, Azure, Data, Evaluation, Limits, Poll
+from orchestrator.jobfile.tables import METHODS, Azure, Data, Evaluation, Limits, Lora, Poll
 
 JOBS = Path(__file__).parents[2] / "jobs"
 PAGE = (JOBS / "README.md").read_text(encoding="utf-8")
@@ -38,14 +38,21 @@ def test_the_example_is_a_job_file_with_every_key(tmp_path: Path) -> None:
     job = load_job_file(tmp_path / "job.toml")
     assert JobFile.model_fields.keys() - job.model_fields_set == {"sweep", "generate"}
     assert job.evaluation is not None
-    tables: list[BaseModel] = [job.data, job.method, job.limits, job.poll, job.evaluation]
+    assert job.lora is not None
+    tables: list[BaseModel] = [job.data, job.method, job.lora, job.limits, job.poll, job.evaluation]
     for table in tables:
         assert type(table).model_fields.keys() == table.model_fields_set
 
 
 def test_every_key_has_a_row() -> None:
-    tables: dict[str, type[BaseModel]] = {"data": Data, "limits": Limits, "poll": Poll, "azure": Azure}
-    expected = set(JobFile.model_fields) - {*tables, "method"}
+    tables: dict[str, type[BaseModel]] = {
+        "data": Data,
+        "limits": Limits,
+        "lora": Lora,
+        "poll": Poll,
+        "azure": Azure,
+    }
+    expected = {field.alias or name for name, field in JobFile.model_fields.items()} - {*tables, "method"}
     expected |= {f"{name}.{key}" for name, table in tables.items() for key in table.model_fields}
     expected |= {f"method.{key}" for method in METHODS.values() for key in method.model_fields}
     assert expected <= NAMED

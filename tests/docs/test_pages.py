@@ -56,6 +56,7 @@ class Page:
 
 
 NOT_RUN = {
+    "ftorch data preview jobs/drone/train.jsonl --model *": "needs SmolLM2: tests/docs/test_preview_page.py",
     "make *": "the Makefile's own targets; .ci/run runs them",
     "pipx install *": "installs from a checkout: tests/test_installation.py has what is printed there",
 }

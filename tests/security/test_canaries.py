@@ -41,6 +41,7 @@ COMMANDS: dict[str, list[str]] = {
     "logs": ["greet"],
     "models list": ["--json"],
     "models get": ["greet"],
+    "models export": ["greet", "-o", "exported"],
     "resume": [],
     "cancel": ["greet", "--yes"],
     "pause": ["greet"],
@@ -60,6 +61,7 @@ COMMANDS: dict[str, list[str]] = {
     "deployments list": [],
     "deployments remove": ["greet"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
+    "serve check": ["greet"],
     "sweep list": [],
     "sweep show": ["greet"],
     "sweep best": ["greet"],
@@ -71,6 +73,7 @@ COMMANDS: dict[str, list[str]] = {
     "data augment": ["jobs/train.jsonl", "-o", "more.jsonl", "--from-failures", "greet", "--offline"],
     "data review": ["jobs/train.jsonl", "--json"],
     "data check": ["jobs/train.jsonl"],
+    "data preview": ["jobs/train.jsonl", "--model", "nowhere"],
     "data stats": ["jobs/train.jsonl"],
     "data explain": ["FT101"],
     "data convert": ["jobs/train.jsonl", "converted.jsonl"],
@@ -88,6 +91,8 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str
     if not isinstance(command, click.Group):
         yield " ".join(path)
         return
+    if command.invoke_without_command and path:
+        yield " ".join(path)
     context = click.Context(command)
     for name in command.list_commands(context):
         found = command.get_command(context, name)

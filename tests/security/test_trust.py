@@ -25,6 +25,8 @@ HARMLESS = {
     "result",
     "suffix_max",
     "api",
+    "serving",
+    "constrained",
 }
 """The keys that lead to no host, variable, account or program, and take no protection away."""
 
