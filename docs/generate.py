@@ -24,6 +24,7 @@ _THEMES = {
     "FT6": "The file as a whole",
     "FT7": "Limits of an endpoint",
     "FT8": "Between files",
+    "FT9": "Rendering for an open-weights model",
 }
 _TEXT = 18
 """How many characters of a text are shown in an outline."""
