@@ -3,9 +3,10 @@
     FTORCH_SMOLLM2=FOLDER python tests/bench/training.py       (in the environment of `make test-lora`)
 
 The plain loop is what PEFT's documentation shows: pad the batch, ask the model for its loss, go back, step. Ours is
-what jobs run: the same steps in micro-batches, with fence, events and measurements. The rows are jobs/drone's,
-without definitions, and with the names of the functions alone. Figures are in processor time, since the machine has
-other work; each is the median over the steps but the first. Without FTORCH_SMOLLM2 a random model is trained.
+what jobs run: the same steps in micro-batches, with fence, events and measurements. The rows are those of
+jobs/drone, without definitions, and with the names of the functions alone. Figures are in processor time, since the
+machine has other work; each is the median over the steps but the first. Without FTORCH_SMOLLM2 a random model is
+trained.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def our_seconds(job: Job, folder: TrainingFolder, examples: list[Example]) -> fl
     plan = plan_of(job, model, examples, LIMIT)
     fence = Clock(folder, folder.begin_attempt())
     progress = Progress("cpu", LIMIT, is_checkpointing=False)
-    learner = Learner(model, Supervised(), plan.planner, progress, 0, fence, may_checkpoint=False)
+    learner = Learner(model, Supervised(), plan.planner, progress, 0, fence, may_checkpoint=False, longest=1)
     course = Course(job, model, learner, job_renderer(job), examples, [], grouped=plan.is_grouped)
     try:
         course.run(fence)

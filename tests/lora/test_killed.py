@@ -7,11 +7,13 @@ import os
 import random
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.randomllama import named_rows
 
-from orchestrator.server.trainers.interface import Step, Training
+from orchestrator.server.trainers.interface import Base, Step, Training
 from orchestrator.server.trainers.lora import job
 from orchestrator.server.trainers.lora.folder import TrainingFolder
 from orchestrator.server.trainers.lora.trainer import LoraTrainer
@@ -64,6 +66,25 @@ def test_killed_at_random_moments_it_comes_to_the_same_adapter(
     began = [event_from(training, number) for number in range(1, KILLS + 2)]
     assert began == sorted(began)
     assert began[-1] > 0
+
+
+@pytest.mark.skipif("FTORCH_SMOLLM2" not in os.environ, reason="FTORCH_SMOLLM2 names no folder of the model")
+def test_a_real_model_that_was_killed_comes_to_the_same_adapter(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "STATE_SECONDS", 0.0)
+    base = Base("smollm2", Path(os.environ["FTORCH_SMOLLM2"]))
+    whole, killed = (
+        replace(
+            make(name, n_epochs=2, batch_size=4, lora_rank=16, learning_rate=1e-3, rows=named_rows(8)), base=base
+        )
+        for name in ("whole", "killed")
+    )
+    expected = contents(LoraTrainer().train(whole, Recorded()))
+    with pytest.raises(OSError, match="SIGKILL"):
+        LoraTrainer().train(killed, Killer(killed, 2, 0.5))
+    assert contents(LoraTrainer().train(killed, Recorded())) == expected
+    assert event_from(killed, 2) >= 2
 
 
 def trained_between_kills(training: Training, chance: random.Random) -> tuple[list[Recorded], Path, int]:

@@ -64,7 +64,9 @@ def make(model: LanguageModel, tmp_path: Path) -> Make:
         planner = Planner(limit, 1e9 if sharing else 1.0, can_share=sharing)
         progress = Progress("cpu", limit, is_checkpointing=False)
         fence = Fence(folder, folder.begin_attempt())
-        return Learner(model, objective or Supervised(), planner, progress, 0, fence, may_checkpoint=True)
+        return Learner(
+            model, objective or Supervised(), planner, progress, 0, fence, may_checkpoint=True, longest=150
+        )
 
     return run
 

@@ -173,9 +173,11 @@ def test_targets_that_the_model_does_not_have_are_named_with_those_it_has(make: 
 
 
 def test_only_the_targets_are_trained(make: Make) -> None:
-    weights = trained_here(make(lora_targets=["q_proj"], n_epochs=1))
-    assert b"q_proj" in (weights / ADAPTER).read_bytes()
-    assert b"v_proj" not in (weights / ADAPTER).read_bytes()
+    weights = (trained_here(make(lora_targets=["q_proj", "lm_head"], n_epochs=1)) / ADAPTER).read_bytes()
+    assert b"q_proj.lora_A" in weights
+    assert b"lm_head.lora_A" in weights
+    assert b"v_proj" not in weights
+    assert b"base_layer" not in weights
 
 
 def test_a_full_disk_ends_the_attempt_and_the_training_goes_on(make: Make) -> None:

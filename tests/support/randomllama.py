@@ -54,6 +54,13 @@ def short_rows(count: int = 20) -> list[dict[str, Any]]:
     return [{"messages": json.loads(line)["messages"][1:]} for line in lines]
 
 
+def named_rows(count: int) -> list[dict[str, Any]]:
+    """Rows of the drone job with the names of its functions only."""
+    rows = [json.loads(line) for line in DRONE.read_text(encoding="utf-8").splitlines()[:count]]
+    names = [{"type": "function", "function": {"name": tool["function"]["name"]}} for tool in rows[0]["tools"]]
+    return [{**row, "tools": names} for row in rows]
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path

@@ -13,8 +13,8 @@ from orchestrator.server.trainers.interface import Report, Step
 from orchestrator.server.trainers.lora.folder import TrainingFolder, is_complete
 
 Event = Mapping[str, Any]
-"""`kind` is "step", "note", "checkpoint", "plan" (`tokens`: the limit of a micro-batch) or "from" (`step`: where
-this attempt begins)."""
+"""`kind` is "step", "note", "checkpoint", "from" (`step`: where this attempt begins) or "plan" (what it does with
+the memory, see `Learner.say_plan`)."""
 _STEP_FIELDS = [field.name for field in fields(Step)]
 
 

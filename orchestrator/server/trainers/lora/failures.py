@@ -16,15 +16,6 @@ MEMORY_ADVICE = (
 )
 
 
-class OutOfMemoryKilled(Exception):
-    """The kernel ended the program because the machine, or its control group, had no memory left."""
-
-    def __init__(self, tokens: int) -> None:
-        super().__init__(tokens)
-        self.tokens = tokens
-        """The limit of the micro-batches at that time."""
-
-
 def needs_packages(python: str, module: str) -> str:
     """What to install for a module that the trainer's Python doesn't have."""
     return f"The trainer's Python, {python}, has no {module}. Run: {install_command(python, module)}"

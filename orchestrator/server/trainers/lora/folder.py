@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,16 @@ LEFT = 75
 DISK_FAILED = 74
 """The exit status of a program that could not write: EX_IOERR of sysexits.h."""
 DONE = "done"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an attempt must do with less, after the memory ran out in an earlier one."""
+
+    most_tokens: int | None = None
+    """Of a micro-batch."""
+    must_checkpoint: bool = False
+    """Whether to compute activations twice."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,11 @@ class TrainingFolder:
         found: dict[str, Any] | None = read_json(self.path / "job.json")
         return found
 
-    def begin_attempt(self, most_tokens: int | None = None) -> Attempt:
-        """A new attempt, which alone counts from now on. `most_tokens` limits its micro-batches."""
+    def begin_attempt(self, limits: Limits | None = None) -> Attempt:
+        """A new attempt, which alone counts from now on."""
         number = max([self.current_attempt(), *(attempt.number for attempt in self.attempts())]) + 1
         attempt = self.attempt(number)
-        put_json(attempt.path / "owner.json", {"pid": os.getpid(), "most_tokens": most_tokens})
+        put_json(attempt.path / "owner.json", {"pid": os.getpid(), **asdict(limits or Limits())})
         put(self.path / "attempt", f"{number}\n".encode())
         self.stop.unlink(missing_ok=True)
         return attempt
@@ -108,9 +118,10 @@ class Attempt:
         return self.path / "model"
 
     @property
-    def most_tokens(self) -> int | None:
-        """The limit of a micro-batch that ftorch's side set for this attempt."""
-        return (read_json(self.path / "owner.json") or {}).get("most_tokens")
+    def limits(self) -> Limits:
+        """What `begin_attempt` wrote."""
+        owner = read_json(self.path / "owner.json") or {}
+        return Limits(owner.get("most_tokens"), owner.get("must_checkpoint", False))
 
     def checkpoint(self, step: int) -> Path:
         return self.path / "checkpoints" / str(step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,12 +52,13 @@ def chosen_precision(asked: str, quantization: str) -> Precision:
     return Precision(device, base, quantization == "nf4")
 
 
-def processor_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers; emulated, they would be slower than float32."""
-    if platform.system() != "Linux":
-        return False
+def processor_has_bf16(information: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bfloat16 numbers; emulated, they would be slower than float32.
+
+    False on systems other than Linux, which have no such file.
+    """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = information.read_text().splitlines()
     except OSError:
         return False
     flags = next((line.partition(":")[2] for line in lines if line.lower().startswith(("flags", "features"))), "")

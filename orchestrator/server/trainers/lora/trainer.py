@@ -25,14 +25,13 @@ from orchestrator.server.trainers.interface import (
 )
 from orchestrator.server.trainers.lora import hyperparameters
 from orchestrator.server.trainers.lora.devices import Held, held_device
-from orchestrator.server.trainers.lora.events import EventReader, report_history, step_of
+from orchestrator.server.trainers.lora.events import Event, EventReader, report_history, step_of
 from orchestrator.server.trainers.lora.failures import (
     MEMORY_ADVICE,
-    OutOfMemoryKilled,
     kills_for_memory,
     needs_packages,
 )
-from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, Attempt, TrainingFolder, read_json
+from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, Attempt, Limits, TrainingFolder, read_json
 from orchestrator.server.trainers.lora.job import prepared_job
 from orchestrator.server.trainers.lora.running import last_output, running
 from orchestrator.server.trainers.lora.serving.choosing import ModelHosts
@@ -43,8 +42,6 @@ WAITING_SECONDS = 0.5
 """Without an event for this long, the report is called all the same."""
 STOP_SECONDS = 20.0
 """The time that the program gets to finish its step and write its state once it is told to stop."""
-SMALLEST_TOKENS = 64
-"""The kernel having ended the program for its memory, smaller micro-batches than this are not tried."""
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What somebody sends, and no program gets for its own mistakes."""
 
@@ -108,23 +105,18 @@ class LoraTrainer:
             self._hosts.close()
 
     def _trained(self, folder: TrainingFolder, held: Held, report: Report) -> Path:
-        """Train, with smaller micro-batches each time that the kernel ends the program for its memory."""
-        most_tokens: int | None = None
+        """Train, with tighter limits each time that the kernel ends the program for its memory."""
+        limits = Limits()
         while True:
-            attempt = folder.begin_attempt(most_tokens)
             try:
-                return self._attempted(folder, attempt, held, report)
-            except OutOfMemoryKilled as killed:
-                if killed.tokens <= SMALLEST_TOKENS:
-                    raise TrainingFailedError(
-                        f"The machine's memory ran out, even with micro-batches of {killed.tokens:,} tokens, and "
-                        f"the kernel ended the training. {MEMORY_ADVICE}"
-                    ) from None
-                most_tokens = killed.tokens // 2
-                report.note(
-                    "The machine's memory ran out and the kernel ended the program; training continues with "
-                    f"micro-batches of at most {most_tokens:,} tokens"
-                )
+                return self._attempted(folder, folder.begin_attempt(limits), held, report)
+            except _MemoryRanOut as error:
+                limits = tighter(error.plan)
+            how = "gradient checkpointing and " if limits.must_checkpoint else ""
+            report.note(
+                "The machine's memory ran out and the kernel ended the program; training continues with "
+                f"{how}micro-batches of at most {limits.most_tokens:,} tokens"
+            )
 
     def _attempted(self, folder: TrainingFolder, attempt: Attempt, held: Held, report: Report) -> Path:
         arguments = ["train", str(folder.path), str(attempt.number)]
@@ -143,7 +135,7 @@ class LoraTrainer:
                     process.wait(STOP_SECONDS)
                 raise
         if process.returncode == -signal.SIGKILL and kills_for_memory() > kills:
-            raise OutOfMemoryKilled(follower.most_tokens)
+            raise _MemoryRanOut(follower.plan)
         return _outcome(self._python, attempt, process.returncode)
 
 
@@ -152,12 +144,41 @@ def _package(folder: TrainingFolder) -> Path:
     return folder.path / "package"
 
 
+def tighter(plan: Event | None) -> Limits:
+    """What to try after this plan didn't fit: smaller micro-batches down to one row, then gradient checkpointing.
+
+    Raises TrainingFailedError if neither is left.
+    """
+    if plan is None:
+        raise TrainingFailedError(
+            "The machine's memory ran out while the base model was loaded, and the kernel ended the training. "
+            "Choose a smaller base model, or free memory."
+        )
+    tokens, longest = plan["tokens"], plan["longest"]
+    if tokens > longest:
+        return Limits(max(longest, tokens // 2), plan["is_checkpointing"])
+    if plan["may_checkpoint"] and not plan["is_checkpointing"]:
+        return Limits(tokens, must_checkpoint=True)
+    raise TrainingFailedError(
+        f"The machine's memory ran out with a single example of {longest:,} tokens at a time, and the kernel ended "
+        f"the training. {MEMORY_ADVICE}"
+    )
+
+
+class _MemoryRanOut(Exception):
+    """The kernel ended the program because the machine, or its control group, had no memory left."""
+
+    def __init__(self, plan: Event | None) -> None:
+        super().__init__(plan)
+        self.plan = plan
+
+
 class _Follower:
     """Reports the events of one attempt as they come."""
 
     def __init__(self, attempt: Attempt, report: Report) -> None:
-        self.most_tokens = 0
-        """The limit of the micro-batches, as the program last said."""
+        self.plan: Event | None = None
+        """What the program does with the memory, as it last said; None while it loads the base model."""
         self._attempt = attempt
         self._report = report
         self._events = EventReader(attempt.events)
@@ -186,7 +207,7 @@ class _Follower:
             elif event["kind"] == "checkpoint":
                 self._report.checkpoint(step_of(event), self._attempt.checkpoint(event["step"]))
             elif event["kind"] == "plan":
-                self.most_tokens = event["tokens"]
+                self.plan = event
         if now - self._told >= WAITING_SECONDS:
             self._told = now
             self._report.waiting()
@@ -213,4 +234,5 @@ def _ending(status: int, log: Path) -> Exception:
         return OSError(errno.EIO, f"The training could not read or write beside {log}: {output}")
     if -status in _SIGNALS:
         return OSError(errno.EINTR, f"The training program was ended by {signal.Signals(-status).name}: {output}")
-    return TrainingFailedError(f"The training program ended with status {status}. Its last output: {output}")
+    how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+    return TrainingFailedError(f"The training program ended {how}. Its last output: {output}")

@@ -143,34 +143,47 @@ def test_a_full_disk_is_the_machines_and_not_the_jobs(program: Program, training
         program('print("No space left on device"); sys.exit(74)').train(training, Recorded())
 
 
-def test_out_of_memory_it_is_tried_with_smaller_micro_batches(
-    program: Program, training: Training, monkeypatch: pytest.MonkeyPatch
-) -> None:
+KILLED = """
+fence.say("plan", tokens=attempt.limits.most_tokens or 4096, longest=1000, may_checkpoint={may_checkpoint},
+          is_checkpointing=attempt.limits.must_checkpoint)
+if not ({fits}):
+    os.kill(os.getpid(), signal.SIGKILL)
+fence.finish({{}})
+"""
+
+
+@pytest.fixture
+def memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's count of such kills can't be raised in a test without filling the memory."""
     kills = iter(range(100))
     monkeypatch.setattr(trainer, "kills_for_memory", lambda: next(kills))
+
+
+@pytest.mark.usefixtures("memory_runs_out")
+def test_out_of_memory_it_is_tried_with_smaller_micro_batches(program: Program, training: Training) -> None:
     report = Recorded()
-    program(
-        """
-        fence.say("plan", tokens=attempt.most_tokens or 4096)
-        if attempt.number < 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        fence.note(str(attempt.most_tokens))
-        fence.finish({})
-        """
-    ).train(training, report)
-    assert report.told[-1] == "512"
-    assert all("memory ran out" in str(note) for note in report.told[:-1])
+    fits = "attempt.limits.most_tokens == 1024"
+    program(KILLED.format(fits=fits, may_checkpoint=True)).train(training, report)
+    assert [str(note).partition("; ")[2] for note in report.told] == [
+        f"training continues with micro-batches of at most {tokens} tokens" for tokens in ("2,048", "1,024")
+    ]
 
 
-def test_out_of_memory_with_the_smallest_micro_batches_the_training_fails(
-    program: Program, training: Training, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kills = iter(range(100))
-    monkeypatch.setattr(trainer, "kills_for_memory", lambda: next(kills))
-    killed = program('fence.say("plan", tokens=64); os.kill(os.getpid(), signal.SIGKILL)')
-    with pytest.raises(TrainingFailedError, match=r"64 tokens, and the kernel ended .* gradient_checkpointing"):
+@pytest.mark.usefixtures("memory_runs_out")
+def test_out_of_memory_with_one_row_activations_are_computed_twice(program: Program, training: Training) -> None:
+    report = Recorded()
+    fits = "attempt.limits.must_checkpoint and attempt.limits.most_tokens == 1000"
+    program(KILLED.format(fits=fits, may_checkpoint=True)).train(training, report)
+    assert "with gradient checkpointing and micro-batches of at most 1,000 tokens" in str(report.told[-1])
+
+
+@pytest.mark.usefixtures("memory_runs_out")
+def test_out_of_memory_for_good_the_training_fails(program: Program, training: Training) -> None:
+    killed = program(KILLED.format(fits=False, may_checkpoint=False))
+    with pytest.raises(TrainingFailedError, match=r"single example of 1,000 tokens .* kernel ended .* Set grad"):
         killed.train(training, Recorded())
+    with pytest.raises(TrainingFailedError, match="while the base model was loaded"):
+        program("os.kill(os.getpid(), signal.SIGKILL)").train(training, Recorded())
 
 
 def test_a_newer_attempt_ends_an_older_one(program: Program, training: Training, tmp_path: Path) -> None:

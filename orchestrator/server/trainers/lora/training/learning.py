@@ -56,6 +56,18 @@ class Learner:
     fence: Fence
     may_checkpoint: bool
     """Whether to checkpoint activations once memory runs out."""
+    longest: int
+    """Tokens of the longest sequence."""
+
+    def say_plan(self) -> None:
+        """Say what is done with the memory, for the case that the kernel ends this process for it."""
+        self.fence.say(
+            "plan",
+            tokens=self.planner.limit,
+            longest=self.longest,
+            is_checkpointing=self.progress.is_checkpointing,
+            may_checkpoint=self.may_checkpoint and self.model.can_checkpoint,
+        )
 
     def gradient(self, batch: Sequence[Example], seed: int) -> Mean:
         """Add the gradient of the mean loss of a batch, whose random numbers follow from `seed`.
@@ -151,7 +163,7 @@ class Learner:
         if len(micro.items) > 1:
             self.planner = replace(self.planner, limit=max(1, micro.places // 2))
             self.progress.limit = self.planner.limit
-            self.fence.say("plan", tokens=self.planner.limit)
+            self.say_plan()
             self.fence.note(
                 f"Memory ran out with micro-batches of {micro.places:,} tokens; training continues with at most "
                 f"{self.planner.limit:,}"
@@ -159,6 +171,7 @@ class Learner:
         elif self.may_checkpoint and self.model.can_checkpoint and not self.progress.is_checkpointing:
             self.model.checkpoint_activations()
             self.progress.is_checkpointing = True
+            self.say_plan()
             self.fence.note(
                 f"Memory ran out with one example of {longest:,} tokens; training continues more slowly, with "
                 "gradient checkpointing"

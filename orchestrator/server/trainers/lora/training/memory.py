@@ -54,69 +54,86 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Bytes."""
+class Demand:
+    """What a training asks of the memory."""
 
-    fixed: float
+    shape: Shape
+    bytes_per_weight: float
+    number_bytes: int
+    """Of a number that is computed with."""
+    adapter_parameters: int
+    targets_share: float
+    """The share of the tokens that are learned."""
+    longest: int
+    """Tokens of the longest sequence."""
+    largest: int
+    """Tokens of the largest batch, with padding."""
+
+    def bytes_per_place(self, *, is_checkpointing: bool) -> float:
+        """What a token of a micro-batch adds: what layers keep of it for the way back, and logits."""
+        shape = self.shape
+        for_hidden, for_intermediate = LAYER_BYTES[self.number_bytes]
+        layer = for_hidden * shape.hidden + for_intermediate * shape.intermediate
+        # Checkpointing keeps the input of each layer, and one layer whole.
+        kept = shape.layers * self.number_bytes * shape.hidden + layer if is_checkpointing else shape.layers * layer
+        return kept + LOGIT_BYTES * shape.vocabulary * self.targets_share
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes, and what follows from them."""
+
     weights: float
     adapter: float
-    per_place: float
-    """Of one token of a micro-batch."""
+    micro_batch: float
+    total: float
     available: float
     limit: int
     """Places of a micro-batch."""
+    places: int
+    """Those of the largest one."""
     is_checkpointing: bool
-
-    @property
-    def total(self) -> float:
-        return self.fixed + self.weights + self.adapter + self.limit * self.per_place
 
     def sentence(self, precision: str, device: str) -> str:
         """For the job's owner."""
-        parts = [
-            f"{gigabytes(self.weights)} for the base model ({precision})",
-            f"{gigabytes(self.adapter)} for the adapter and its optimizer",
-            f"{gigabytes(self.limit * self.per_place)} for micro-batches of up to {self.limit:,} tokens"
-            + (" with gradient checkpointing" if self.is_checkpointing else ""),
-        ]
-        place = "GPU" if device == "cuda" else "machine"
+        how = " with gradient checkpointing" if self.is_checkpointing else ""
         sentence = (
-            f"Estimated memory: {gigabytes(self.total)}: {', '.join(parts)}. The {place} has "
-            f"{gigabytes(self.available)}"
+            f"Estimated memory: {gigabytes(self.total)}, of which {gigabytes(self.weights)} for the base model "
+            f"({precision}), {gigabytes(self.adapter)} for the adapter and its optimizer, and "
+            f"{gigabytes(self.micro_batch)} for micro-batches of up to {self.places:,} tokens{how}. "
+            f"The {'GPU' if device == 'cuda' else 'machine'} has {gigabytes(self.available)}"
         )
         return sentence if self.total <= self.available else f"{sentence}, so memory may run out"
 
 
-def estimated(
-    shape: Shape,
-    adapter_parameters: int,
-    weight_bytes: float,
-    number_bytes: int,
-    targets_share: float,
-    longest: int,
-    device: str,
-    asked_checkpointing: bool | str,
-) -> Estimate:
-    """The estimate, with micro-batches as large as is useful and fits.
+def estimated(demand: Demand, device: str, available: float, checkpointing: bool | str) -> Estimate:
+    """The estimate, with micro-batches as large as is useful and fits into `available` bytes.
 
-    `longest` is the longest sequence in tokens, `targets_share` the share of tokens that are learned. Gradient
-    checkpointing of "auto" is switched on if the longest sequence doesn't fit without.
+    With `checkpointing` of "auto", activations are computed twice if the longest sequence doesn't fit without.
     """
-    available = total_memory(device)
-    fixed, adapter = FIXED_BYTES[device], ADAPTER_BYTES * adapter_parameters
-    logits = LOGIT_BYTES * shape.vocabulary * targets_share
-
-    def with_checkpointing(is_on: bool) -> Estimate:
-        place = _checkpointed_bytes(shape, number_bytes) if is_on else _kept_bytes(shape, number_bytes)
-        free = USABLE * available - fixed - weight_bytes - adapter
-        fitting = int(free / (place + logits))
-        limit = max(1, longest, min(MOST_PLACES[device], fitting))
-        return Estimate(fixed, weight_bytes, adapter, place + logits, available, limit, is_on)
-
-    plain = with_checkpointing(asked_checkpointing is True)
-    if asked_checkpointing == "auto" and plain.total > USABLE * available:
-        return with_checkpointing(True)
+    plain = _with_checkpointing(demand, device, available, is_checkpointing=checkpointing is True)
+    if checkpointing == "auto" and plain.total > USABLE * available:
+        return _with_checkpointing(demand, device, available, is_checkpointing=True)
     return plain
+
+
+def _with_checkpointing(demand: Demand, device: str, available: float, *, is_checkpointing: bool) -> Estimate:
+    weights = demand.shape.parameters * demand.bytes_per_weight
+    adapter = ADAPTER_BYTES * demand.adapter_parameters
+    place = demand.bytes_per_place(is_checkpointing=is_checkpointing)
+    fixed = FIXED_BYTES[device] + weights + adapter
+    limit = max(demand.longest, min(MOST_PLACES[device], int((USABLE * available - fixed) / place)))
+    places = min(limit, demand.largest)
+    return Estimate(
+        weights=weights,
+        adapter=adapter,
+        micro_batch=places * place,
+        total=fixed + places * place,
+        available=available,
+        limit=limit,
+        places=places,
+        is_checkpointing=is_checkpointing,
+    )
 
 
 def shape_of(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Shape:
@@ -159,14 +176,3 @@ def total_memory(device: str) -> float:
 
 def gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
-
-
-def _kept_bytes(shape: Shape, number_bytes: int) -> float:
-    """Of a token, all layers."""
-    for_hidden, for_intermediate = LAYER_BYTES[number_bytes]
-    return shape.layers * (for_hidden * shape.hidden + for_intermediate * shape.intermediate)
-
-
-def _checkpointed_bytes(shape: Shape, number_bytes: int) -> float:
-    """The input of each layer, and one layer whole."""
-    return shape.layers * number_bytes * shape.hidden + _kept_bytes(shape, number_bytes) / shape.layers

@@ -14,7 +14,14 @@ from orchestrator.server.trainers.lora.precision import Precision
 from orchestrator.server.trainers.lora.training.batches import epoch_batches
 from orchestrator.server.trainers.lora.training.examples import Example, Tokens
 from orchestrator.server.trainers.lora.training.inputs import padded, shared
-from orchestrator.server.trainers.lora.training.memory import Estimate, Shape, estimated, shape_of
+from orchestrator.server.trainers.lora.training.memory import (
+    Demand,
+    Estimate,
+    Shape,
+    estimated,
+    shape_of,
+    total_memory,
+)
 from orchestrator.server.trainers.lora.training.microbatches import Planner
 from orchestrator.server.trainers.lora.training.models import LanguageModel, attends_to_all
 
@@ -43,18 +50,19 @@ def estimate_of(job: Job, precision: Precision, training: Sequence[Example]) -> 
     """The memory that this training will take. Raises OSError and ValueError as `tensor_shapes` does."""
     folder = Path(job.base_folder)
     shapes = tensor_shapes(folder)
-    shape = shape_of(configuration(folder), shapes)
-    targets = sum(sequence.targets for example in training for sequence in example.sequences)
-    return estimated(
-        shape,
-        adapter_parameters(shapes, job.options["lora_targets"], job.options["lora_rank"]),
-        shape.parameters * precision.bytes_per_weight,
-        precision.base.itemsize,
-        targets / sum(example.tokens for example in training),
-        longest_of(training),
-        precision.device,
-        job.options["gradient_checkpointing"],
+    tokens = sum(example.tokens for example in training)
+    longest = longest_of(training)
+    demand = Demand(
+        shape=shape_of(configuration(folder), shapes),
+        bytes_per_weight=precision.bytes_per_weight,
+        number_bytes=precision.base.itemsize,
+        adapter_parameters=adapter_parameters(shapes, job.options["lora_targets"], job.options["lora_rank"]),
+        targets_share=sum(each.targets for example in training for each in example.sequences) / tokens,
+        longest=longest,
+        largest=job.hyperparameters.batch_size * len(training[0].sequences) * longest,
     )
+    available = total_memory(precision.device)
+    return estimated(demand, precision.device, available, job.options["gradient_checkpointing"])
 
 
 def adapter_parameters(shapes: Mapping[str, tuple[int, ...]], targets: str | Sequence[str], rank: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from orchestrator.dataset.rendering.renderer import Renderer
 from orchestrator.server.trainers.interface import TrainingFailedError
-from orchestrator.server.trainers.lora.folder import Attempt, TrainingFolder
+from orchestrator.server.trainers.lora.folder import Attempt, Limits, TrainingFolder
 from orchestrator.server.trainers.lora.job import Job
 from orchestrator.server.trainers.lora.precision import Precision, chosen_precision
 from orchestrator.server.trainers.lora.training.checking import job_renderer
@@ -19,7 +20,7 @@ from orchestrator.server.trainers.lora.training.fence import Fence
 from orchestrator.server.trainers.lora.training.learning import Learner
 from orchestrator.server.trainers.lora.training.models import LanguageModel, load_model
 from orchestrator.server.trainers.lora.training.objectives import Preference, Supervised
-from orchestrator.server.trainers.lora.training.planning import Plan, estimate_of, plan_of
+from orchestrator.server.trainers.lora.training.planning import Plan, estimate_of, longest_of, plan_of
 from orchestrator.server.trainers.lora.training.rows import Refused, read_examples
 from orchestrator.server.trainers.lora.training.state import Progress, State, newest_state
 from orchestrator.server.trainers.lora.training.weights import check_parent, parent_note
@@ -40,14 +41,14 @@ def run(folder: TrainingFolder, attempt: Attempt, job: Job, fence: Fence) -> Non
     check_parent(job)
     renderer = job_renderer(job)
     training, validation = (_examples(path, job, renderer) for path in (job.training, job.validation))
-    precision = _precision(job)
-    progress = _progress(job, precision, training, state, attempt.most_tokens, note)
-    fence.say("plan", tokens=progress.limit)
+    precision = _precision(job, note)
+    progress = _progress(job, precision, training, state, attempt.limits, note)
     model = _model(job, precision, progress, note)
     plan = plan_of(job, model, training, progress.limit)
     if plan.note:
         note(plan.note)
-    learner = _learner(job, model, plan, progress, renderer.pad_token, fence)
+    learner = _learner(job, model, plan, progress, renderer.pad_token, fence, longest_of([*training, *validation]))
+    learner.say_plan()
     course = Course(job, model, learner, renderer, training, validation, grouped=plan.is_grouped)
     if state is not None:
         course.restore(state)
@@ -66,17 +67,19 @@ def _examples(path: str | None, job: Job, renderer: Renderer) -> list[Example]:
     return found
 
 
-def _precision(job: Job) -> Precision:
+def _precision(job: Job, note: Note) -> Precision:
     precision = chosen_precision(job.options["precision"], job.options["quantization"])
     if precision.device == "cpu":
         torch.set_num_threads(job.threads)
+        if os.environ.get("CUDA_VISIBLE_DEVICES"):
+            note(f"This machine has a GPU that torch {torch.__version__} can't use: training is on the processor")
     return precision
 
 
 def _progress(
-    job: Job, precision: Precision, training: Sequence[Example], state: State | None, most: int | None, note: Note
+    job: Job, precision: Precision, training: Sequence[Example], state: State | None, limits: Limits, note: Note
 ) -> Progress:
-    """The state's, or that of a beginning. `most` limits the places of a micro-batch further."""
+    """The state's, or that of a beginning, within the limits."""
     if state is not None and state.progress.device != precision.device:
         before = "a GPU" if state.progress.device == "cuda" else "the processor"
         raise TrainingFailedError(
@@ -89,8 +92,9 @@ def _progress(
         progress = Progress(precision.device, estimate.limit, estimate.is_checkpointing)
     else:
         progress = state.progress
-    if most is not None:
-        progress.limit = min(progress.limit, most)
+    if limits.most_tokens is not None:
+        progress.limit = min(progress.limit, limits.most_tokens)
+    progress.is_checkpointing |= limits.must_checkpoint
     return progress
 
 
@@ -108,7 +112,9 @@ def _model(job: Job, precision: Precision, progress: Progress, note: Note) -> La
     return model
 
 
-def _learner(job: Job, model: LanguageModel, plan: Plan, progress: Progress, pad: int, fence: Fence) -> Learner:
+def _learner(
+    job: Job, model: LanguageModel, plan: Plan, progress: Progress, pad: int, fence: Fence, longest: int
+) -> Learner:
     beta = job.hyperparameters.beta
     return Learner(
         model=model,
@@ -118,6 +124,7 @@ def _learner(job: Job, model: LanguageModel, plan: Plan, progress: Progress, pad
         pad=pad,
         fence=fence,
         may_checkpoint=job.options["gradient_checkpointing"] == "auto",
+        longest=longest,
     )
 
 

@@ -20,7 +20,9 @@ def weight_folder(model: LanguageModel, job: Job, renderer: Renderer, step: int)
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 
-    adapter = {name: tensor.cpu().contiguous() for name, tensor in get_peft_model_state_dict(model.peft).items()}
+    # The embeddings themselves never change, whatever adapters they have.
+    tensors = get_peft_model_state_dict(model.peft, save_embedding_layers=False)
+    adapter = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     return {
         "adapter_model.safetensors": save(adapter, {"format": "pt"}),
         "adapter_config.json": _json(_adapter_config(model, job)),
