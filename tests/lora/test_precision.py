@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from orchestrator.server.trainers.interface import Base, TrainingFailedError
-from orchestrator.server.trainers.lora import precision, program
+from orchestrator.server.trainers.lora import precision
 from orchestrator.server.trainers.lora.bases import configuration, tensor_shapes
 from orchestrator.server.trainers.lora.folder import TrainingFolder
 from orchestrator.server.trainers.lora.job import prepared_job
 from orchestrator.server.trainers.lora.precision import Precision, chosen_precision, processor_has_bf16
 from orchestrator.server.trainers.lora.trainer import LoraTrainer
+from orchestrator.server.trainers.lora.training import program
 from orchestrator.server.trainers.lora.training.memory import Demand, Shape, estimated, shape_of
 from orchestrator.server.trainers.lora.training.models import attends_to_all, load_model
 from orchestrator.server.trainers.lora.training.planning import adapter_parameters
