@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def chosen_precision(asked: str, quantization: str) -> Precision:
             f'precision is "bf16", and this machine\'s {place} doesn\'t compute with bfloat16. Set it to "fp32" or '
             '"auto".'
         )
-    if quantization == "nf4":
-        import bitsandbytes  # noqa: F401
+    if quantization == "nf4" and find_spec("bitsandbytes") is None:
+        raise ModuleNotFoundError("nf4 needs bitsandbytes", name="bitsandbytes")
     base = torch.bfloat16 if has_bf16 and asked != "fp32" else torch.float32
     return Precision(device, base, quantization == "nf4")
 

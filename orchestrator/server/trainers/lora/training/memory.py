@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -26,11 +26,11 @@ LOGIT_BYTES = 14
 """Of a learned token, for each entry of the vocabulary: the logits in both precisions, and their gradients."""
 USABLE = 0.8
 """The share of the device's memory that is planned with."""
-FIXED_BYTES = {"cpu": 0.5e9, "cuda": 1.0e9}
+FIXED_BYTES = {"cpu": 0.7e9, "cuda": 1.0e9}
 """The interpreter and the libraries; on a GPU, what CUDA keeps for itself."""
 MOST_PLACES = {"cpu": 4_096, "cuda": 16_384}
 """More places than this make a micro-batch no faster."""
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,22 @@ def total_memory(device: str) -> float:
 
         return float(torch.cuda.get_device_properties(0).total_memory)
     found = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in _CGROUPS:
-        with suppress(OSError, ValueError):
-            found = min(found, float(Path(path).read_text()))
+    for path in _limit_files():
+        with suppress(OSError, ValueError):  # "max" is no number
+            found = min(found, float(path.read_text()))
     return found
+
+
+def _limit_files() -> Iterator[Path]:
+    """Where Linux says how much memory this process's control groups may have, in their newer and older version."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers in ("", "memory"):
+                top = _CGROUPS / controllers
+                name = "memory.limit_in_bytes" if controllers else "memory.max"
+                own = top / group.lstrip("/")
+                yield from (folder / name for folder in (own, *own.parents) if folder.is_relative_to(top))
 
 
 def gigabytes(count: float) -> str:

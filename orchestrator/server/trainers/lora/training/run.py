@@ -37,7 +37,7 @@ def run(folder: TrainingFolder, attempt: Attempt, job: Job, fence: Fence) -> Non
     state = newest_state(folder)
     fence.say("from", step=state.progress.step if state else 0)
     # What an earlier attempt said is not said again.
-    note: Note = fence.note if state is None else lambda _: None
+    note: Note = fence.note if state is None and attempt.limits == Limits() else lambda _: None
     check_parent(job)
     renderer = job_renderer(job)
     training, validation = (_examples(path, job, renderer) for path in (job.training, job.validation))
