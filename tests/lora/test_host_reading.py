@@ -105,13 +105,13 @@ def test_a_common_beginning_is_read_once(model, generated, monkeypatch) -> None:
     beginning = list(range(10, 10 + 3 * LONG))
     prompts = [[*beginning, 7, 8], [*beginning, 9], [*beginning, 3, 2, 1]]
     read: list[int] = []
-    scores = model.scores
+    reads = model.read
 
     def counted(ids: Any, *rest: Any, **more: Any) -> Any:
         read.append(ids.numel())
-        return scores(ids, *rest, **more)
+        return reads(ids, *rest, **more)
 
-    monkeypatch.setattr(model, "scores", counted)
+    monkeypatch.setattr(model, "read", counted)
     prefixes = Prefixes(BYTES)
     assert greedy(rows(model, prefixes), prompts[:2], 5) == [generated(prompt, 5) for prompt in prompts[:2]]
     assert sum(read) < len(beginning) + 30

@@ -24,6 +24,8 @@ from orchestrator.server.trainers.lora.serving.rowcache import Read, RowCache
 
 Owner = Path | None
 """The adapter that read a prompt; None is the base model."""
+ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
+"""What the library calls layers that keep nothing but keys and values."""
 ALIKE = 0.98
 """The least cosine of two vectors of scores that differ by rounding only."""
 LONG = 64
@@ -56,8 +58,9 @@ class CausalModel:
         # transformers renames `past_key_values` to `cache` within its fifth major version.
         self._cache = "cache" if "cache" in names else "past_key_values"
         layers = DynamicCache(config=model.config).layers
-        self.has_state = not all(isinstance(layer, DynamicLayer) for layer in layers)
-        """Whether a layer keeps a recurrent state."""
+        kinds = set(getattr(model.config, "layer_types", None) or ())
+        self.attends = all(isinstance(layer, DynamicLayer) for layer in layers) and kinds <= ATTENTION
+        """Whether all layers attend to tokens, and none keeps a recurrent state."""
         is_plain = bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
         self.nothing = Read((), 0)
         """A row that begins."""
@@ -69,11 +72,13 @@ class CausalModel:
         device: torch.device = self.model.device
         return device
 
-    def scores(self, ids: torch.Tensor, cache: Any, **more: torch.Tensor) -> torch.Tensor:
-        """The scores after the last column: [rows, vocabulary], float32."""
+    def read(self, ids: torch.Tensor, cache: Any, **more: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """The scores after the last column, [rows, vocabulary] in float32, and what was read by then.
+
+        `cache` is what was read before; None for nothing, in the model's own form.
+        """
         output = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **{self._cache: cache}, **more)
-        scores: torch.Tensor = output.logits[:, -1].float()
-        return scores
+        return output.logits[:, -1].float(), output[self._cache]
 
 
 def _reads_alike(model: CausalModel) -> bool:
@@ -84,14 +89,19 @@ def _reads_alike(model: CausalModel) -> bool:
     prompts = [[1, 2, 3, 4, 5, 6, 7], [3, 2, 1]]
     with torch.inference_mode():
         alone = torch.cat([Single(model).start([prompt]) for prompt in prompts])
-        cache = DynamicCache(config=model.model.config)
-        _in_pieces(model, prompts[0], cache, PIECE)
-        model.nothing = Read([(layer.keys, layer.values) for layer in cache.layers], len(prompts[0])).first(0)
         try:
+            model.nothing = _nothing(model)
             together = Rows(model, Prefixes(0), None, len(prompts)).start(prompts)
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
             return False
     return bool((nn.cosine_similarity(alone, together) > ALIKE).all())
+
+
+def _nothing(model: CausalModel) -> Read:
+    """A row of no tokens, with the layers that the model makes."""
+    cache = DynamicCache(config=model.model.config)
+    model.read(torch.tensor([[1]], device=model.device), cache)
+    return Read([(layer.keys, layer.values) for layer in cache.layers], 1).first(0)
 
 
 # --- Attention in which query heads share keys ------------------------------------------------------------------
@@ -230,7 +240,8 @@ class Rows:
         longest = positions.shape[1]
         padded = [[0] * (longest - len(chunk)) + list(chunk) for chunk in chunks]
         ids = torch.tensor(padded, device=self._model.device)
-        return self._model.scores(ids, cache, attention_mask=mask, position_ids=positions)
+        scores, _ = self._model.read(ids, cache, attention_mask=mask, position_ids=positions)
+        return scores
 
     def _begun(self, prompt: Sequence[int]) -> Read:
         """What is known of a prompt, and of a long one all but its last token."""
@@ -258,22 +269,23 @@ class Single:
         self._model = model
         self._cache: Any = None
         # A layer with a recurrent state continues it one token at a time.
-        self._piece = 1 if model.has_state else PIECE
+        self._piece = PIECE if model.attends else 1
 
     def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        self._cache = DynamicCache(config=self._model.model.config)
-        return _in_pieces(self._model, prompts[0], self._cache, len(prompts[0]))
+        scores, self._cache = _in_pieces(self._model, prompts[0], None, len(prompts[0]))
+        return scores
 
     def read(self, chunks: Sequence[Sequence[int]]) -> torch.Tensor:
-        return _in_pieces(self._model, chunks[0], self._cache, self._piece)
+        scores, self._cache = _in_pieces(self._model, chunks[0], self._cache, self._piece)
+        return scores
 
     def keep(self, rows: Sequence[int]) -> None:
         if not rows:
             self._cache = None
 
 
-def _in_pieces(model: CausalModel, ids: Sequence[int], cache: Any, piece: int) -> torch.Tensor:
-    """The scores after the last of these tokens of one row."""
+def _in_pieces(model: CausalModel, ids: Sequence[int], cache: Any, piece: int) -> tuple[torch.Tensor, Any]:
+    """The scores after the last of these tokens of one row, and what was read by then."""
     for start in range(0, len(ids), piece):
-        scores = model.scores(torch.tensor([list(ids[start : start + piece])], device=model.device), cache)
-    return scores
+        scores, cache = model.read(torch.tensor([list(ids[start : start + piece])], device=model.device), cache)
+    return scores, cache
