@@ -14,9 +14,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED_AS = {"pydantic-core": "pydantic", "toktok": "toktok-rs"}
 """What comes with a declared distribution of another name, and what is not installed on every Python."""
 
-ASKED_FOR = {"bitsandbytes"}
-"""What a setting needs that few choose; the error of its absence names the command that installs it."""
-
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -50,7 +47,7 @@ def test_whatever_the_program_imports_is_declared() -> None:
     imported = _imported(ROOT / "orchestrator") | _imported(ROOT / "migrations")
     owners = {DECLARED_AS.get(name, name) for name in imported}
     assert {"httpx2", "click", "sqlalchemy"} <= owners
-    assert {name.replace(".", "-") for name in owners} - declared - ASKED_FOR == set()
+    assert {name.replace(".", "-") for name in owners} - declared == set()
 
 
 def test_whatever_is_declared_states_its_lowest_version() -> None:
