@@ -37,7 +37,7 @@ test-all: $(VENV)/.installed-test  ## Run all tests: also killed processes, full
 
 test-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json $(LORA)/wheels/trl.whl  ## Run the tests that need torch and a language model, in .venv-lora
 	$(QUIETLY) FTORCH_TRL_WHEEL=$(CURDIR)/$(LORA)/wheels/trl.whl FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) \
-		$(LORA)/bin/python -m pytest tests/lora tests/dataset/rendering $(ARGS)
+		$(LORA)/bin/python -m pytest tests/lora tests/dataset/rendering tests/docs/test_preview_page.py $(ARGS)
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
 	$(BIN)/ruff check $(SOURCES)
@@ -59,6 +59,7 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 
 bench-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json  ## Measure training and serving of open-weights models
 	$(QUIETLY) FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) $(LORA)/bin/python tests/bench/training.py
+	$(QUIETLY) $(LORA)/bin/python tests/bench/serving.py $(SMOLLM2)
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py
