@@ -75,7 +75,7 @@ def report_history(folder: TrainingFolder, until: int, report: Report) -> None:
     for attempt in folder.attempts():
         for event in EventReader(attempt.events).new():
             if event["kind"] == "from":
-                steps = {number: step for number, step in steps.items() if number <= event["step"]}
+                # The attempt makes those behind it again.
                 checkpoints = {number: path for number, path in checkpoints.items() if number <= event["step"]}
             elif event["kind"] == "step":
                 steps[event["step"]] = event
