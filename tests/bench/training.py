@@ -4,9 +4,9 @@
 
 The plain loop is what PEFT's documentation shows: pad the batch, ask the model for its loss, go back, step. Ours is
 what jobs run: the same steps in micro-batches, with fence, events and measurements. The rows are those of
-jobs/drone, without definitions, and with the names of the functions alone. Figures are in processor time, since the
-machine has other work; each is the median over the steps but the first. Without FTORCH_SMOLLM2 a random model is
-trained.
+jobs/drone, with their calls as text and without definitions, or with the names of the functions alone. Figures are
+in processor time, since the machine has other work; each is the median over the steps but the first. Without
+FTORCH_SMOLLM2 a random model is trained.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> None:
             job = job_of(Path(made) / name, base, rows)
             rendered = read_examples(Path(job.training), "supervised", job_renderer(job))
             examples = [row for row in rendered if isinstance(row, Example)]
+            assert len(examples) == len(rows)
             plain = plain_seconds(job, examples)
             ours = our_seconds(job, TrainingFolder(Path(made) / name / "folder"), examples)
             tokens = sum(example.tokens for example in examples) / STEPS
@@ -74,9 +75,15 @@ def kinds() -> dict[str, list[dict[str, Any]]]:
     rows = [json.loads(line) for line in DRONE.read_text(encoding="utf-8").splitlines()[: STEPS * BATCH]]
     names = [{"type": "function", "function": {"name": tool["function"]["name"]}} for tool in rows[0]["tools"]]
     return {
-        "without definitions": [{"messages": row["messages"]} for row in rows],
+        "calls as text": [{"messages": as_text(row["messages"])} for row in rows],
         "names of functions": [{**row, "tools": names} for row in rows],
     }
+
+
+def as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The call of the last message written out, so that the row needs no definitions."""
+    *asked, answer = messages
+    return [*asked, {"role": "assistant", "content": json.dumps(answer["tool_calls"][0]["function"])}]
 
 
 def job_of(folder: Path, base: Base, rows: Sequence[dict[str, Any]]) -> Job:

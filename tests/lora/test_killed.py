@@ -24,30 +24,30 @@ KILLS = int(os.environ.get("FTORCH_KILLS", "3"))
 """Of each of the two trainings. With FTORCH_KILLS=10 it takes some minutes."""
 LAST_KILLED = 16
 """Later the training could end before it is killed."""
-WHOLE = {"n_epochs": 6, "lora_dropout": 0.1}
-"""24 steps, with random numbers in each."""
+WHOLE = {"n_epochs": 8, "lora_dropout": 0.1}
+"""32 steps, with random numbers in each."""
 
 
 class Killer(Recorded):
-    """Kills the program of the training some time after a step."""
+    """Kills the program of the next attempt, some time after it made a step of at least this number."""
 
     def __init__(self, training: Training, at_step: int, seconds: float) -> None:
         super().__init__()
-        self._training = training
+        folder = TrainingFolder(training.folder)
+        self._heartbeat = folder.attempt(folder.current_attempt() + 1).heartbeat
         self._at_step = at_step
         self._seconds = seconds
+        self._has_begun = False
 
     def step(self, step: Step) -> None:
         super().step(step)
-        if step.step == self._at_step:
-            threading.Timer(self._seconds, kill, [self._training]).start()
+        # Before the attempt begins, steps of earlier ones may be reported.
+        if step.step >= self._at_step and self._heartbeat.exists() and not self._has_begun:
+            self._has_begun = True
+            threading.Timer(self._seconds, self._kill).start()
 
-
-def kill(training: Training) -> None:
-    """Kill the program of the attempt that counts."""
-    folder = TrainingFolder(training.folder)
-    beat = json.loads(folder.attempt(folder.current_attempt()).heartbeat.read_bytes())
-    os.kill(beat["pid"], signal.SIGKILL)
+    def _kill(self) -> None:
+        os.kill(json.loads(self._heartbeat.read_bytes())["pid"], signal.SIGKILL)
 
 
 @pytest.mark.parametrize("state_seconds", [0.0, 600.0], ids=["a state after each step", "a state after each epoch"])

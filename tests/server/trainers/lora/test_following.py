@@ -109,6 +109,26 @@ class Untaken(Recorded):
         pass
 
 
+def test_a_checkpoint_that_a_later_attempt_made_again_is_told_once(program: Program, training: Training) -> None:
+    report = Recorded()
+    for begun, kept in ((0, 1), (1, 2)):
+        body = f"""
+            fence.say("from", step={begun})
+            fence.step(step({kept}))
+            if {kept} == 1:
+                keep(1)
+                fence.step(step(2))
+            fence.checkpoint(step(2), {{"adapter": b"two"}})
+            if {kept} == 2:
+                keep(2)
+            os.kill(os.getpid(), signal.SIGKILL)
+            """
+        with pytest.raises(OSError, match="SIGKILL"):
+            program(body).train(training, Untaken() if begun == 0 else report)
+    program("fence.finish({})").train(training, report)
+    assert [told for told in report.told if isinstance(told, tuple)] == [(2, "two")]
+
+
 def test_of_a_step_made_twice_the_later_one_counts(program: Program, training: Training) -> None:
     def killed(body: str) -> None:
         with pytest.raises(OSError, match="SIGTERM"):
@@ -202,7 +222,7 @@ def test_a_newer_attempt_ends_an_older_one(program: Program, training: Training,
         with pytest.raises(OSError, match="Another process continues"):
             program(body).train(training, told)
 
-    older = threading.Thread(target=train)
+    older = threading.Thread(target=train, daemon=True)
     older.start()
     wait_for(lambda: told.told)
     TrainingFolder(training.folder).begin_attempt()
@@ -213,7 +233,7 @@ def test_a_newer_attempt_ends_an_older_one(program: Program, training: Training,
 
 def test_a_second_training_waits_for_the_device(program: Program, training: Training, tmp_path: Path) -> None:
     first = program('(folder.path / "began").touch(); time.sleep(1); fence.finish({})')
-    threading.Thread(target=first.train, args=(training, Recorded())).start()
+    threading.Thread(target=first.train, args=(training, Recorded()), daemon=True).start()
     wait_for((training.folder / "began").exists)
     report = Recorded()
     second = replace(training, folder=tmp_path / "second")
