@@ -72,6 +72,8 @@ class Run:
     error_code: str | None = None
     error_message: str | None = None
     error_param: str | None = None
+    archived_at: float | None = None
+    deleted_at: float | None = None
 
     @property
     def is_over(self) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v3"
+REVISION = "v4"
 """The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
@@ -42,6 +42,7 @@ sweeps = Table(
     Column("max_active", Integer),
     Column("created_at", Float, nullable=False),
     Column("stopped_at", Float),  # by the user: nothing more is started
+    Column("archived_at", Float),  # by the user: kept, and not listed
     UniqueConstraint("name", "endpoint"),
 )
 
@@ -105,13 +106,17 @@ runs = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("error_param", Text),
+    # what the user did with the records
+    Column("archived_at", Float),  # kept, and not listed
+    Column("deleted_at", Float),  # only this row is left, so that nothing is paid for again unnoticed
     UniqueConstraint("endpoint", "job_id"),
     Index("ix_runs_state_endpoint", "state", "endpoint"),
     Index("ix_runs_created_at", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_finished_at", "finished_at"),
     Index("ix_runs_training_sha256", "training_sha256"),
-    Index("ix_runs_sweep_id_state", "sweep_id", "state"),
+    # with every column that counting needs, so that the rows themselves are not read
+    Index("ix_runs_sweep_id_state_archived_at_deleted_at", "sweep_id", "state", "archived_at", "deleted_at"),
 )
 
 transitions = Table(
@@ -444,4 +449,88 @@ generation_requests = Table(
     Column("cost_usd", Float),  # by the tokens of its answer
     Column("failures", Integer, nullable=False),
     Column("problem", Text),  # why it has no answer
+)
+
+# --- Bookkeeping: none of it is part of what makes two runs the same -------------------------------------------
+
+job_files = Table(
+    "job_files",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of the text in UTF-8
+    Column("text", Text, nullable=False),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # run, sweep, evaluation, generation or deployment
+    Column("item_id", String(16), primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("host", String(128), nullable=False),
+    Column("git_commit", String(64)),
+    Column("git_clean", Boolean),  # whether the working tree had no changes
+    Column("ftorch_version", String(64), nullable=False),
+    Column("job_file_sha256", ForeignKey("job_files.sha256")),
+    Column("at", Float, nullable=False),
+    Index("ix_submissions_user", "user"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("value", String(256), nullable=False),
+    Index("ix_tags_key_value", "key", "value"),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 1
+    Column("user", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("number", Integer, primary_key=True),  # the last one of a model says its stage
+    Column("endpoint", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("name", String(64), nullable=False),  # of the model's run: a name has one model in production
+    Column("stage", String(16), nullable=False),  # candidate, production or retired
+    Column("user", String(64), nullable=False),
+    Column("evaluation_id", String(16)),  # which met the gate
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("ix_promotions_endpoint_model", "endpoint", "model"),
+    Index("ix_promotions_name", "name"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("destination", Text, primary_key=True),  # a tracker's address and experiment
+    Column("kind", String(16), primary_key=True),  # run or sweep
+    Column("item_id", String(16), primary_key=True),
+    Column("remote_id", Text),  # the tracker's id of it
+    Column("sent", JSON, nullable=False),  # how much of it the tracker has
+    Column("problem", Text),  # why the last attempt failed
+    Column("updated_at", Float, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # run, sweep, evaluation or batch
+    Column("item_id", String(16), primary_key=True),
+    Column("event", String(64), primary_key=True),  # what happened to it
+    Column("target", String(64), primary_key=True),  # a [notify] table
+    Column("state", String(16), nullable=False),  # sending, sent or failed
+    Column("problem", Text),  # why it failed
+    Column("at", Float, nullable=False),
+    Index("ix_notifications_state", "state"),
 )

@@ -319,7 +319,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     copy = path.with_name("ftorch.db.before-0001-20260101T000000")
     copy.write_bytes(path.read_bytes())
     damaged = bytearray(path.read_bytes())
-    damaged[60 * 4096 :] = b"\xff" * (len(damaged) - 60 * 4096)
+    damaged[100 * 4096 :] = b"\xff" * (len(damaged) - 100 * 4096)
     path.write_bytes(damaged)
     with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
         runs.newest(connection)
