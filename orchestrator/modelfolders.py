@@ -25,12 +25,12 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*
 LONGEST_NAME = 96
 """By Hugging Face's rule for repository names."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
-_PATH_BEGINNINGS = ("/", "~/", "./", "../")
+_PATH_BEGINNINGS = ("/", "~/", ".")
 
 
 def is_path(text: str) -> bool:
     """Whether the text can only be a folder, not a model's name."""
-    return text.startswith(_PATH_BEGINNINGS) or text in (".", "..", "~")
+    return text.startswith(_PATH_BEGINNINGS) or text == "~"
 
 
 def is_hub_id(text: str) -> bool:

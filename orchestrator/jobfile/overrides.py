@@ -34,7 +34,8 @@ def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tupl
     """
     found = [_override(setting) for setting in settings]
     if model is not None:
-        value = os.path.abspath(expanded(model)) if is_path(model) else model
+        is_folder = is_path(model) or ("/" in model and expanded(model).is_dir())
+        value = os.path.abspath(expanded(model)) if is_folder else model
         found.append(Override(("model",), value, f"--model {model}"))
     return tuple({override.key: override for override in found}.values())
 

@@ -193,6 +193,9 @@ def test_a_folder_on_the_command_line_is_relative_to_where_it_is_typed(home: Pat
     assert (here.value, here.option, by_key.value) == (str(home / "smol"), "--model ./smol", "./smol")
     assert overrides_of(model="~/smol")[0].value == str(tmp_path / "home" / "smol")
     assert overrides_of(model="org/smol")[0].value == "org/smol"
+    assert overrides_of(model=".models/smol")[0].value == str(home / ".models/smol")
+    (home / "org/smol").mkdir(parents=True)
+    assert overrides_of(model="org/smol")[0].value == str(home / "org/smol")
 
 
 def test_a_name_with_spaces_is_no_model(tmp_path: Path) -> None:
