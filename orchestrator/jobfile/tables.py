@@ -264,6 +264,8 @@ class Lora(Table):
     """How the base model is held in memory."""
     gradient_checkpointing: Annotated[bool | Literal["auto"] | None, PlainValidator(_checkpointing)] = None
     """Less memory for more time."""
+    precision: Literal["auto", "bf16", "fp32"] | None = None
+    """The numbers that the base model computes with; "auto" is bf16 where the processor or GPU has it."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ MAX_RANK = 1024
 MAX_ALPHA = 1e4
 OPTIONS = (
     *("learning_rate", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets"),
-    *("quantization", "gradient_checkpointing"),
+    *("quantization", "gradient_checkpointing", "precision"),
 )
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
@@ -117,6 +117,7 @@ class Hyperparameters(Body):
     lora_targets: Annotated[str | list[Text] | None, AUTO] = None
     quantization: Annotated[Literal["none", "nf4"] | None, AUTO] = None
     gradient_checkpointing: Annotated[bool | None, AUTO] = None
+    precision: Annotated[Literal["bf16", "fp32"] | None, AUTO] = None
 
     @property
     def options(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def problems(folder: Path, text: str) -> list[str]:
 def test_every_key_has_its_api_name_and_what_is_left_out_is_not_sent(tmp_path: Path) -> None:
     text = (
         '[lora]\nrank = 8\nalpha = 16\ndropout = 0\ntargets = ["q_proj", "v_proj"]\nlearning_rate = 1e-3\n'
-        'quantization = "nf4"\ngradient_checkpointing = true\n'
+        'quantization = "nf4"\ngradient_checkpointing = true\nprecision = "fp32"\n'
     )
     lora = load(tmp_path, text).lora
     assert lora is not None
@@ -46,6 +46,7 @@ def test_every_key_has_its_api_name_and_what_is_left_out_is_not_sent(tmp_path: P
         "learning_rate": 0.001,
         "quantization": "nf4",
         "gradient_checkpointing": True,
+        "precision": "fp32",
     }
     few = load(tmp_path, '[lora]\ntargets = "all-linear"\ngradient_checkpointing = "auto"\n').lora
     assert few is not None
@@ -82,6 +83,7 @@ def test_a_setting_of_the_command_line_reaches_the_table(tmp_path: Path) -> None
             'gradient_checkpointing = "yes"',
             'lora.gradient_checkpointing must be "auto", true or false, not "yes"',
         ),
+        ('precision = "fp16"', "lora.precision must be 'auto', 'bf16' or 'fp32', not \"fp16\""),
         ("rnak = 8", 'unknown key "rnak" in [lora]; did you mean "rank"?'),
         ("lora_rank = 8", 'unknown key "lora_rank" in [lora]; did you mean "rank"?'),
         ("n_epochs = 3", 'unknown key "n_epochs" in [lora]; put it under [method] (method.n_epochs)'),
