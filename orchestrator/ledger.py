@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -12,17 +12,31 @@ from sqlalchemy import Connection
 from orchestrator import trust
 from orchestrator.config import Workspace, find_workspace
 from orchestrator.engine.worker import is_abandoned
-from orchestrator.store import batches, datachecks, deployments, generations, records, runs, sweeps
+from orchestrator.store import (
+    batches,
+    datachecks,
+    deployments,
+    generations,
+    listing as listings,
+    records,
+    runs,
+    sweeps,
+)
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.generations import Generation
+from orchestrator.store.listing import Listing
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, RunSummary, Transition
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
+EVERY_RUN = Listing()
+"""Every run that is neither archived nor deleted, newest first."""
+SINGLE_RUNS = Listing(outside_sweeps=True)
+"""Of those, the ones outside sweeps."""
 _PAGE = 2_000
 """How many runs are read at once when all are listed."""
 _EVENTS = 500
@@ -74,32 +88,37 @@ class Ledger:
             is_sweep = not named and bool(sweeps.newest(connection, name=key))  # tpe may not have drawn a trial yet
             return named if named or is_sweep else [runs.find(connection, key)]
 
-    def summaries(self, key: str | None = None) -> Iterator[tuple[RunSummary, Metric | None]]:
-        """Like `runs`, each with its last measured step. Read page by page, so that any number takes little memory
-        and no read transaction stays open between pages. Raises NoSuchRun and AmbiguousRun."""
-        if key is not None and not self._is_name(key):
-            run = self.run(key)
-            yield runs.summary_of(run), self.progress([run.id]).get(run.id)
-            return
-        below = None
-        while True:
+    def listed(self, listing: Listing, *, limit: int | None = None, offset: int = 0) -> list[Run]:
+        """At most `limit` of the listed runs (None: all), after the first `offset`."""
+        with self.database.read() as connection:
+            return listings.page(connection, listing, limit=limit, offset=offset)
+
+    def summaries(
+        self, listing: Listing, *, limit: int | None = None
+    ) -> Iterator[tuple[RunSummary, Metric | None]]:
+        """Like `listed`, each with its last measured step. Read in parts, so that any number takes little memory
+        and no read transaction stays open between parts."""
+        with self.database.read() as connection:
+            ids = listings.ids(connection, listing, limit=limit)
+        for start in range(0, len(ids), _PAGE):
+            part = ids[start : start + _PAGE]
             with self.database.read() as connection:
-                page = runs.summaries(connection, name=key, below=below, limit=_PAGE)
-                last = records.last_metrics(connection, [each.id for each in page])
-            yield from ((each, last.get(each.id)) for each in page)
-            if len(page) < _PAGE:
-                return
-            below = page[-1]
+                found = {each.id: each for each in runs.summaries(connection, part)}
+                last = records.last_metrics(connection, part)
+            yield from ((found[run_id], last.get(run_id)) for run_id in part if run_id in found)
 
-    def _is_name(self, key: str) -> bool:
-        """Whether a run or a sweep has this name."""
+    def listing_of(self, key: str, among: Listing = EVERY_RUN) -> Listing:
+        """The listed runs of a name, or the one whose id starts with `key`. Raises NoSuchRun and AmbiguousRun."""
         with self.database.read() as connection:
-            return bool(runs.summaries(connection, name=key, limit=1) or sweeps.newest(connection, name=key))
+            is_name = runs.newest(connection, name=key, limit=1) or sweeps.newest(connection, name=key)
+            if is_name:
+                return replace(among, name=key)
+            return replace(among, run_id=runs.find(connection, key).id, archived="shown")
 
-    def single_runs(self, *, limit: int | None = None) -> list[Run]:
-        """The runs outside sweeps, newest first."""
+    def count(self, listing: Listing) -> int:
+        """How many runs are listed."""
         with self.database.read() as connection:
-            return runs.newest(connection, limit=limit, outside_sweeps=True)
+            return listings.count(connection, listing)
 
     def sweeps(self, name: str | None = None) -> list[SweepStanding]:
         """All sweeps, or those of a name (one per endpoint), newest first, with the states of their trials."""
@@ -137,10 +156,10 @@ class Ledger:
                 deployment=deployments.answering(connection, run.endpoint, run.fine_tuned_model or ""),
             )
 
-    def counts(self) -> dict[str, int]:
-        """How many runs outside sweeps there are in each state."""
+    def counts(self, listing: Listing) -> dict[str, int]:
+        """How many of the listed runs there are in each state."""
         with self.database.read() as connection:
-            return runs.count_by_state(connection)
+            return listings.count_by_state(connection, listing)
 
     def progress(self, run_ids: list[str]) -> dict[str, Metric]:
         """The last measured step of each run that has one."""

@@ -17,6 +17,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_sweep_id_state_archived_at_deleted_at", "runs", ["sweep_id", "state", "archived_at", "deleted_at"]
     )
+    op.create_index("ix_runs_name_created_at", "runs", ["name", "created_at"])
+    op.create_index("ix_runs_sweep_id_created_at", "runs", ["sweep_id", "created_at"])
+    op.create_index("ix_models_created_at", "models", ["created_at"])
     op.add_column("sweeps", sa.Column("archived_at", sa.Float(), nullable=True))
     op.create_table(
         "job_files",
@@ -103,9 +106,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("notifications", "exports", "promotions", "notes", "tags", "submissions", "job_files"):
         op.drop_table(table)
+    op.drop_index("ix_models_created_at", "models")
     with op.batch_alter_table("sweeps") as batch:
         batch.drop_column("archived_at")
     with op.batch_alter_table("runs") as batch:
+        batch.drop_index("ix_runs_sweep_id_created_at")
+        batch.drop_index("ix_runs_name_created_at")
         batch.drop_index("ix_runs_sweep_id_state_archived_at_deleted_at")
         batch.create_index("ix_runs_sweep_id_state", ["sweep_id", "state"])
         batch.drop_column("deleted_at")

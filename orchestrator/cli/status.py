@@ -41,9 +41,11 @@ def status(run: str | None, watch: bool, show_all: bool, verbose: bool, as_json:
         click.echo()
     with open_ledger() as ledger:
         if as_json:
+            from orchestrator.ledger import EVERY_RUN
             from orchestrator.reports.runs import run_object
 
-            print_json_list(run_object(each, last) for each, last in ledger.summaries(run))
+            listing = EVERY_RUN if run is None else ledger.listing_of(run)
+            print_json_list(run_object(each, last) for each, last in ledger.summaries(listing))
         elif watch:
             _watch_status(ledger, run, show_all)
         else:
@@ -68,16 +70,21 @@ def _everything(ledger: Ledger, sweeps: list[SweepStanding], show_all: bool, wid
     """A line for each sweep, then one for each run outside sweeps."""
     from rich.console import Group
 
+    from orchestrator.ledger import SINGLE_RUNS
     from orchestrator.reports.runs import summary
     from orchestrator.reports.sweeptables import sweeps_summary, sweeps_table
 
-    runs = ledger.single_runs(limit=None if show_all else _ONE_SCREEN)
+    runs = ledger.listed(SINGLE_RUNS, limit=None if show_all else _ONE_SCREEN)
     shown = sweeps if show_all else sweeps[:_ONE_SCREEN]
     parts: list[RenderableType] = []
     if shown:
         parts += [sweeps_table(shown, time.time(), width), sweeps_summary(len(sweeps), len(shown))]
     if runs:
-        parts += [*([""] if parts else []), _runs_table(ledger, runs, width), summary(ledger.counts(), len(runs))]
+        parts += [
+            *([""] if parts else []),
+            _runs_table(ledger, runs, width),
+            summary(ledger.counts(SINGLE_RUNS), len(runs)),
+        ]
     if batches := ledger.batches():
         from orchestrator.reports.progress import batches_under_way
 

@@ -187,28 +187,10 @@ class RunSummary:
 _SUMMARY = [runs.c[field.name] for field in fields(RunSummary)]
 
 
-def summaries(
-    connection: Connection, *, name: str | None = None, below: RunSummary | None = None, limit: int | None = None
-) -> list[RunSummary]:
-    """Runs, newest first: all, or those of a name; only those after the run `below` in this order."""
-    query = select(*_SUMMARY).order_by(runs.c.created_at.desc(), runs.c.id)
-    if name is not None:
-        query = query.where(runs.c.name == name)
-    if below is not None:
-        is_older = or_(runs.c.created_at < below.created_at, runs.c.id > below.id)
-        query = query.where(runs.c.created_at <= below.created_at, is_older)  # only the first part uses the index
-    return [RunSummary(*row) for row in connection.execute(query.limit(limit))]
-
-
-def summary_of(run: Run) -> RunSummary:
-    return RunSummary(*(getattr(run, field.name) for field in fields(RunSummary)))
-
-
-def count_by_state(connection: Connection) -> dict[str, int]:
-    """How many runs outside sweeps there are in each state."""
-    query = select(runs.c.state, func.count()).where(runs.c.sweep_id.is_(None)).group_by(runs.c.state)
-    rows = connection.execute(query)
-    return {row.state: row[1] for row in rows}
+def summaries(connection: Connection, ids: Collection[str]) -> list[RunSummary]:
+    """The runs of these ids, in any order."""
+    query = select(*_SUMMARY).where(runs.c.id.in_(ids))
+    return [RunSummary(*row) for row in connection.execute(query)]
 
 
 def same(connection: Connection, fingerprint: str, *, except_states: Collection[str]) -> Run | None:

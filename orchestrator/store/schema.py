@@ -112,6 +112,8 @@ runs = Table(
     UniqueConstraint("endpoint", "job_id"),
     Index("ix_runs_state_endpoint", "state", "endpoint"),
     Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_name_created_at", "name", "created_at"),
+    Index("ix_runs_sweep_id_created_at", "sweep_id", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_finished_at", "finished_at"),
     Index("ix_runs_training_sha256", "training_sha256"),
@@ -225,6 +227,7 @@ models = Table(
     Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("base_model", String(256), nullable=False),
     Column("created_at", Float, nullable=False),
+    Index("ix_models_created_at", "created_at"),
 )
 
 evaluations = Table(

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from orchestrator import ledger as reading
 from orchestrator.cli.output import print_json, print_json_list
 from orchestrator.config import find_workspace
-from orchestrator.ledger import Ledger
+from orchestrator.ledger import EVERY_RUN, Ledger
 from orchestrator.reports.runs import run_object
 from orchestrator.store import records, runs
 from orchestrator.store.database import Database
@@ -56,13 +56,13 @@ def test_pages_hold_every_run_once_and_in_order(
     ledger: Ledger, recorded: list[Run], monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr(reading, "_PAGE", page)
-    listed = list(ledger.summaries())
+    listed = list(ledger.summaries(EVERY_RUN))
     assert [each.id for each, _ in listed] == [run.id for run in ledger.runs()]
     last = ledger.progress([run.id for run in recorded])
     assert {each.id: metric for each, metric in listed if metric} == last
     by_object = [run_object(run, last.get(run.id)) for run in ledger.runs("many")]
-    assert [run_object(*each) for each in ledger.summaries("many")] == by_object
-    assert [run_object(*each) for each in ledger.summaries(recorded[3].id)] == [
+    assert [run_object(*each) for each in ledger.summaries(ledger.listing_of("many"))] == by_object
+    assert [run_object(*each) for each in ledger.summaries(ledger.listing_of(recorded[3].id))] == [
         run_object(recorded[3], last[recorded[3].id])
     ]
 
@@ -72,9 +72,9 @@ def test_a_list_of_runs_reads_no_json_and_two_statements_a_page(
 ) -> None:
     monkeypatch.setattr(reading, "_PAGE", 5)
     sent = statements(ledger.database)
-    assert len(list(ledger.summaries())) == len(recorded)
+    assert len(list(ledger.summaries(EVERY_RUN))) == len(recorded)
     selects = [text for text in sent if text.startswith("SELECT")]
-    assert len(selects) == 2 * 3
+    assert len(selects) == 1 + 2 * 3, "the ids, and each page with its last steps"
     assert not any(column in text for text in selects for column in ("remote_job", "runs.method", "runs.metadata"))
 
 
