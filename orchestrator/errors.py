@@ -942,6 +942,28 @@ class NameIsSweep(UsageError):
     trial's run: ftorch status {key}"""
 
 
+class SeveralRuns(UsageError):
+    """ "{key}" is the name of {count} runs: {candidates}. Nothing was changed. Give the id of one."""
+
+
+class RunDeleted(UsageError):
+    """Run {run} was deleted, so it can't be changed. To see what is kept of it: ftorch show {run}"""
+
+
+class RunUnfinished(UsageError):
+    """Run {run} has not finished ({state}), so it can't be {done}. Nothing was changed. To end it: ftorch cancel
+    {run}"""
+
+
+class LabelUnusable(UsageError):
+    """Nothing was changed: {what}. {fix}"""
+
+
+class JobFileNotKept(FtorchError):
+    """No job file is recorded for run {run}: it was submitted with an older ftorch, adopted or deleted. The path of
+    its job file was: {path}."""
+
+
 class NoModelYet(FtorchError):
     """Run {run} has no model: it is {state} ({reason}). To see more: ftorch show {run}"""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +17,11 @@ from orchestrator.store import (
     datachecks,
     deployments,
     generations,
+    labels,
     listing as listings,
     records,
     runs,
+    submissions,
     sweeps,
 )
 from orchestrator.store.batches import Batch
@@ -27,10 +29,12 @@ from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.generations import Generation
+from orchestrator.store.labels import Note
 from orchestrator.store.listing import Listing
 from orchestrator.store.migrate import open_database
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
 from orchestrator.store.runs import Run, RunSummary, Transition
+from orchestrator.store.submissions import Submission
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 EVERY_RUN = Listing()
@@ -55,6 +59,11 @@ class RunDetails:
     """The last check of its training file and of its validation file, if recorded."""
     deployment: Deployment | None = None
     """The deployment that serves its model, if recorded."""
+    submission: Submission | None = None
+    """Who submitted it, and from where; None for runs of older versions."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
+    """Oldest first."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,20 @@ class Ledger:
                 checkpoints=records.checkpoints_of(connection, run.id),
                 data_checks=_data_checks(connection, run),
                 deployment=deployments.answering(connection, run.endpoint, run.fine_tuned_model or ""),
+                submission=submissions.find(connection, submissions.RUN, run.id),
+                tags=labels.tags_of(connection, [run.id]).get(run.id, {}),
+                notes=labels.notes_of(connection, run.id),
             )
+
+    def job_file(self, key: str) -> str | None:
+        """The text of a run's job file as it was submitted, if recorded. Raises NoSuchRun and AmbiguousRun."""
+        with self.database.read() as connection:
+            return submissions.job_file_of(connection, submissions.RUN, runs.find(connection, key).id)
+
+    def tags(self, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The tags of each of these runs that has some."""
+        with self.database.read() as connection:
+            return labels.tags_of(connection, run_ids)
 
     def counts(self, listing: Listing) -> dict[str, int]:
         """How many of the listed runs there are in each state."""

@@ -40,6 +40,8 @@ class TomlSource:
     lines: Mapping[KeyPath, int]
     options: Mapping[KeyPath, str] = field(default_factory=dict)
     """Keys whose values come from the command line, with the option that says so."""
+    text: str = ""
+    """The file's text as read."""
 
     def place(self, *key: str) -> str:
         """`path:line` of the key, or of the nearest enclosing table that has a line, or just the path; of a key
@@ -98,7 +100,7 @@ def read_toml(path: Path, *, quoting: bool = False) -> TomlSource:
         raise TomlSyntaxError(place=f"{path}:{line}", problem=problem) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise TomlUnreadable(path=path, problem=str(error)) from error
-    return TomlSource(path, data, _key_lines(text))
+    return TomlSource(path, data, _key_lines(text), text=text)
 
 
 def _bytes(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.api.host import Host
+from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.deployments import driving, recording
 from orchestrator.deployments.account import Survey, find_elsewhere, survey as survey_accounts
 from orchestrator.deployments.hosting import IDLE_SECONDS
@@ -72,7 +73,8 @@ def plan(
 
 def record(ledger: Ledger, planned: Planned) -> Recorded:
     """Record the planned deployment, or find it again. Raises DeploymentDiffers."""
-    return recording.record(ledger, planned, now=time.time(), rng=random.SystemRandom())
+    by = provenance_of(None)
+    return recording.record(ledger, planned, now=time.time(), rng=random.SystemRandom(), provenance=by)
 
 
 def settle(ledger: Ledger, found: Sequence[Deployment], host: Host, *, wait: bool = True) -> list[Deployment]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.api import batches
 from orchestrator.api.doubts import require_own_files
 from orchestrator.api.host import GATE_NOT_MET, Host
+from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.errors import NothingAnswered, Stopped
 from orchestrator.evaluation.gate import failures
 from orchestrator.evaluation.locks import Turn, hold_turn, lock_names
@@ -57,7 +58,7 @@ def carry_out(
         done = done_meanwhile(ledger, wanted) if wanted else None
         if done is None:
             plan = recounted(ledger, plan) if turn.has_waited else plan
-            evaluation = begin(ledger, plan, wanted)
+            evaluation = begin(ledger, plan, wanted, None if wanted else provenance_of(plan.subject.job))
             asked = None if rescore else _ask(ledger, plan, host, turn)
             done = finish(ledger, plan, evaluation, asked.errors if asked else {})
         results = results_of(ledger, done)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 
 from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.convert import check_converted
 from orchestrator.errors import OutputExists, Stopped
@@ -54,7 +55,9 @@ def generate(ledger: Ledger, planned: Plan, host: Host, *, replace_other: bool =
     host.show_generation_plan(planned)
     if not (known and is_same and known.state == State.DONE):
         host.confirm("Ask the teacher?")
-    generation = record(ledger, spec, planned.counts.all, replace_other=replace_other)
+    generation = record(
+        ledger, spec, planned.counts.all, replace_other=replace_other, provenance=provenance_of(None)
+    )
     return _carry_on(ledger, generation, host)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orchestrator.api.host import WAITS, Host
 from orchestrator.api.stopping import left_behind
+from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
@@ -104,6 +105,7 @@ def record(
         also=also,
         agreed=agreed,
         endpoints=ledger.workspace.endpoints,
+        provenance=provenance_of(plan.job),
     )
 
 

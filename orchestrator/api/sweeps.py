@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.api import runs
 from orchestrator.api.evaluation import carry_out_wanted, judge
 from orchestrator.api.host import WAITS, Host
+from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.config import find_workspace
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.openweights import keep
@@ -26,8 +27,9 @@ from orchestrator.runs.jobs import content_of
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import new_run
-from orchestrator.store import evaluations, runs as run_store, sweeps as store
+from orchestrator.store import evaluations, runs as run_store, submissions, sweeps as store
 from orchestrator.store.runs import Run
+from orchestrator.store.submissions import Provenance
 from orchestrator.sweeps.evaluation import due, plan_wanted, want
 from orchestrator.sweeps.overview import Overview, find, job_of, overview, overview_by_id, settings
 from orchestrator.sweeps.plan import SweepPlan, plan_sweep
@@ -81,10 +83,23 @@ def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool =
         again=again,
         agreed=agreed,
         endpoints=ledger.workspace.endpoints,
+        provenance=_provenance(planned, ledger),
     )
     if planned.job.evaluation is not None:
         want(ledger, submitted.sweep)
     return submitted
+
+
+def _provenance(planned: SweepPlan, ledger: Ledger) -> Provenance:
+    """An extended sweep comes from its records, and so does the text of its job file."""
+    found = provenance_of(planned.job)
+    if found.job_file is not None:
+        return found
+    with ledger.database.read() as connection:
+        known = store.newest(connection, name=planned.job.name, endpoint=planned.config.name)
+        text = submissions.job_file_of(connection, submissions.SWEEP, known[0].id) if known else None
+    extended = f"\n# Extended: ftorch sweep extend {planned.job.name} --trials {planned.settings.trials}\n"
+    return replace(found, job_file=text and text + extended)
 
 
 def start(ledger: Ledger, supervisor: SweepSupervisor, host: Host) -> list[Run]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import Terminal
-from orchestrator.ledger import open_ledger
+from orchestrator.errors import JobFileNotKept
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.reports.bookkeeping import job_file_lines
 from orchestrator.reports.progress import EventLines
 from orchestrator.reports.rundetails import details_object, print_details
 from orchestrator.reports.text import printable, stdout
@@ -15,13 +19,22 @@ from orchestrator.reports.text import printable, stdout
 
 @click.command()
 @click.argument("run", shell_complete=complete_run)
+@click.option(
+    "--job-file", "job_file", is_flag=True, help="Print the job file as it was submitted, and nothing else."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
-def show(run: str, as_json: bool) -> None:
+def show(run: str, job_file: bool, as_json: bool) -> None:
     """Show everything recorded about a run.
 
-    Includes its history, hyperparameters, files, losses and cost, and how to call its model.
+    Includes its history, hyperparameters, files, losses and cost, who submitted it, its tags and notes, and how to
+    call its model. Of a deleted run it shows what is kept.
     """
+    if job_file and as_json:
+        raise click.UsageError("--job-file and --json can't be combined")
     with open_ledger() as ledger:
+        if job_file:
+            _print_job_file(ledger, run)
+            return
         details = ledger.details(run)
         if as_json:
             print_json(details_object(details))
@@ -29,6 +42,17 @@ def show(run: str, as_json: bool) -> None:
         print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
     if details.run.sweep_id is not None and run == details.run.name:
         click.echo(f"\nThis is one trial of a sweep. To see all of them: ftorch sweep show {run}", err=True)
+
+
+def _print_job_file(ledger: Ledger, key: str) -> None:
+    """As it was read, except on a terminal, which a file must not steer."""
+    text = ledger.job_file(key)
+    if text is None:
+        run = ledger.run(key)
+        raise JobFileNotKept(run=run.id, path=run.job_file or "none: the job was created outside ftorch")
+    if sys.stdout.isatty():
+        text = "".join(f"{line}\n" for line in job_file_lines(text))
+    click.echo(text, nl=False)
 
 
 @click.command()

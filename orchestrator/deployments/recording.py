@@ -23,9 +23,10 @@ from orchestrator.ids import short_id
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State as RunState
-from orchestrator.store import deployments as store, runs
+from orchestrator.store import deployments as store, runs, submissions
 from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 from orchestrator.store.runs import Run
+from orchestrator.store.submissions import Provenance
 
 CAPACITY = 50
 """Thousands of tokens per minute: at 1, a deployment answers about once a minute, too slow for an evaluation."""
@@ -97,10 +98,16 @@ def find_same(ledger: Ledger, planned: Planned) -> Deployment | None:
         return _same(connection, planned)
 
 
-def record(ledger: Ledger, planned: Planned, *, now: float, rng: random.Random) -> Recorded:
-    """Record the planned deployment, or find it again. Raises DeploymentDiffers if the name has a different one."""
+def record(
+    ledger: Ledger, planned: Planned, *, now: float, rng: random.Random, provenance: Provenance | None = None
+) -> Recorded:
+    """Record the planned deployment with its `provenance`, or find it again. Raises DeploymentDiffers if the name
+    has a different one."""
     with ledger.database.write() as connection:
-        return record_in(connection, planned, now=now, rng=rng)
+        recorded = record_in(connection, planned, now=now, rng=rng)
+        if provenance is not None and recorded.is_new:
+            submissions.record(connection, submissions.DEPLOYMENT, recorded.deployment.id, provenance, now)
+    return recorded
 
 
 def record_in(connection: Connection, planned: Planned, *, now: float, rng: random.Random) -> Recorded:
@@ -172,6 +179,8 @@ def want(
         reason="waiting for its run to succeed",
     )
     store.add(connection, wanted)
+    item, origin = (submissions.DEPLOYMENT, wanted.id), (submissions.RUN, run.id)
+    submissions.inherit(connection, item, of=origin, at=now)
     return wanted
 
 

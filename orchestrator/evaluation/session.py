@@ -38,8 +38,9 @@ from orchestrator.ids import short_id
 from orchestrator.jobfile.tables import BASE, CHECKPOINTS, TUNED
 from orchestrator.ledger import Ledger
 from orchestrator.spelling import did_you_mean
-from orchestrator.store import evaluations as store
+from orchestrator.store import evaluations as store, submissions
 from orchestrator.store.evaluations import Asked, Evaluation, RecordedAnswer
+from orchestrator.store.submissions import Provenance
 
 BATCH = 50
 FLUSH_SECONDS = 0.2
@@ -144,8 +145,10 @@ def require_weights(ledger: Ledger, plan: Plan) -> None:
     require_there(plan.unanswered, plan.config, home)
 
 
-def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evaluation:
-    """Record the evaluation, or find an unfinished one that asks for the same.
+def begin(
+    ledger: Ledger, plan: Plan, wanted: Evaluation | None = None, provenance: Provenance | None = None
+) -> Evaluation:
+    """Record the evaluation with its `provenance`, or find an unfinished one that asks for the same.
 
     A `wanted` one keeps that state until it is done, so that a crash does not lose it.
     """
@@ -172,6 +175,10 @@ def begin(ledger: Ledger, plan: Plan, wanted: Evaluation | None = None) -> Evalu
         known = store.unfinished(connection, evaluation)
         if known is None:
             store.add(connection, evaluation)
+            if provenance is not None:
+                submissions.record(
+                    connection, submissions.EVALUATION, evaluation.id, provenance, evaluation.created_at
+                )
     return known or evaluation
 
 

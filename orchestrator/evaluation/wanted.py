@@ -16,7 +16,7 @@ from orchestrator.jobfile import JobFile
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also
-from orchestrator.store import evaluations as store, runs
+from orchestrator.store import evaluations as store, runs, submissions
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 
@@ -34,7 +34,10 @@ def evaluation_request(job: JobFile) -> Also | None:
 
     def want(connection: Connection, run: Run) -> None:
         if not store.is_evaluated(connection, run.id):
-            store.add(connection, _wanted(job, path, sha256, run))
+            wanted = _wanted(job, path, sha256, run)
+            store.add(connection, wanted)
+            item, origin = (submissions.EVALUATION, wanted.id), (submissions.RUN, run.id)
+            submissions.inherit(connection, item, of=origin, at=wanted.created_at)
 
     return want
 

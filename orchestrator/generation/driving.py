@@ -22,9 +22,10 @@ from orchestrator.generation.states import CANCEL, MACHINE, Context, Listener, N
 from orchestrator.generation.steps import STEPS
 from orchestrator.ids import short_id
 from orchestrator.ledger import Ledger
-from orchestrator.store import generations as store
+from orchestrator.store import generations as store, submissions
 from orchestrator.store.generations import GENERATIONS, Generation
 from orchestrator.store.schema import generations as table
+from orchestrator.store.submissions import Provenance
 
 
 class GenerationLoop(Loop[Generation, Context]):
@@ -69,8 +70,15 @@ async def drive(
         await GenerationLoop(context, ids).run(stop or asyncio.Event())
 
 
-def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = False) -> Generation:
-    """Record a generation, or return the same one if it was started or is done.
+def record(
+    ledger: Ledger,
+    spec: Spec,
+    targets: int,
+    *,
+    replace_other: bool = False,
+    provenance: Provenance | None = None,
+) -> Generation:
+    """Record a generation with its `provenance`, or return the same one if it was started or is done.
 
     With `replace_other`, another generation that writes the same file is ended. Raises GenerationUnderWay without
     it, and if another process is working on that one.
@@ -85,6 +93,9 @@ def record(ledger: Ledger, spec: Spec, targets: int, *, replace_other: bool = Fa
                 raise GenerationUnderWay(path=spec.outputs.training, id=other.id, reason=other.reason)
         generation = _new(spec, fingerprint, targets)
         store.add(connection, generation)
+        if provenance is not None:
+            kind, at = submissions.GENERATION, generation.created_at
+            submissions.record(connection, kind, generation.id, provenance, at)
     return generation
 
 

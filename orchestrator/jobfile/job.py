@@ -61,6 +61,7 @@ class JobFile(Table):
     _source: Path = PrivateAttr(default=Path("job.toml"))
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _overrides: tuple[Override, ...] = PrivateAttr(default=())
+    _text: str | None = PrivateAttr(default=None)
 
     @property
     def source(self) -> Path:
@@ -95,6 +96,11 @@ class JobFile(Table):
     def overrides(self) -> tuple[Override, ...]:
         """The settings that the command line replaced."""
         return self._overrides
+
+    @property
+    def text(self) -> str | None:
+        """The file's text as read; None if the content came from elsewhere, such as a recorded sweep."""
+        return self._text
 
     @property
     def training_place(self) -> Path | Address:

@@ -60,7 +60,7 @@ def _load(path: Path, look: Callable[[TomlSource], list[Problem]], overrides: Se
     problems += contradictions(job, source)
     if problems:
         raise InvalidJobFile(path, in_file_order(problems))
-    job._overrides = tuple(overrides)
+    job._overrides, job._text = tuple(overrides), source.text
     return job
 
 

@@ -15,6 +15,7 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.dialects import resource_url
 from orchestrator.engine.worker import process_of
 from orchestrator.ledger import RunDetails
+from orchestrator.reports.bookkeeping import note_object, submission_object, submission_text, tags_text
 from orchestrator.reports.findings import tallies
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
@@ -51,10 +52,11 @@ def print_details(details: RunDetails, config: EndpointConfig | None, console: C
     console.print(f"  {printable(why(run, time.time()))}\n")
     console.print(_run_facts(details, config))
     _print_files(details, console)
+    _print_notes(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
     _print_history(details, console)
-    if run.fine_tuned_model:
+    if run.fine_tuned_model and run.deleted_at is None:
         _print_call(run, details.deployment.name if details.deployment else None, config, console)
 
 
@@ -78,6 +80,11 @@ def details_object(details: RunDetails) -> dict[str, Any]:
         "error": {"code": run.error_code, "message": run.error_message, "param": run.error_param}
         if run.error_message or run.error_code
         else None,
+        "submission": submission_object(details.submission) if details.submission else None,
+        "tags": dict(details.tags),
+        "notes": [note_object(note) for note in details.notes],
+        "archived_at": iso(run.archived_at),
+        "deleted_at": iso(run.deleted_at),
         "history": [_transition_object(transition) for transition in details.history],
         "checkpoints": [_checkpoint_object(checkpoint) for checkpoint in details.checkpoints],
         "metrics": [_metric_object(metric) for metric in details.metrics],
@@ -110,6 +117,10 @@ def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
         ("create request", _creation(details)),
         ("error", _error(run)),
         ("job file", run.job_file),
+        ("submitted", submission_text(details.submission) if details.submission else None),
+        ("tags", tags_text(details.tags)),
+        ("archived", moment(run.archived_at) if run.archived_at else None),
+        ("deleted", moment(run.deleted_at) if run.deleted_at else None),
     ]
     return _facts_of((name, printable(value)) for name, value in rows if value)
 
@@ -207,6 +218,14 @@ def _near(path: str) -> str:
         return path
 
 
+def _print_notes(details: RunDetails, console: Console) -> None:
+    if not details.notes:
+        return
+    console.print("\nNotes", style="bold")
+    rows = [(f"{moment(note.at)} {note.user}", note.text) for note in details.notes]
+    console.print(_facts_of((printable(head), "\n".join(map(printable, text.splitlines()))) for head, text in rows))
+
+
 def _print_curve(metrics: Sequence[Metric], console: Console) -> None:
     if not metrics:
         return
@@ -245,6 +264,8 @@ def _print_checkpoints(details: RunDetails, console: Console) -> None:
 
 
 def _print_history(details: RunDetails, console: Console) -> None:
+    if not details.history:
+        return
     console.print("\nHistory", style="bold")
     rows, last = [], None
     for transition in details.history:

@@ -18,10 +18,11 @@ from orchestrator.runs.elsewhere import Elsewhere
 from orchestrator.runs.limits import over_budget
 from orchestrator.runs.plan import CheckedFile, Plan, Recipe
 from orchestrator.runs.states import State
-from orchestrator.store import datachecks, runs as store
+from orchestrator.store import datachecks, runs as store, submissions
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.runs import Run
+from orchestrator.store.submissions import Provenance
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,13 @@ def record_run(
     also: Sequence[Also] = (),
     agreed: Outlook | None = None,
     endpoints: Mapping[str, EndpointConfig] | None = None,
+    provenance: Provenance | None = None,
 ) -> Submitted:
     """Record the plan's run, or find the same one recorded before: submitting twice never pays twice.
 
     `again` records a new run in any case. Two processes that submit the same thing at once get the same run. Each
-    of `also` is called with the run, new or found. Raises PlanOutdated if the outlook, for these `endpoints`, is no
-    longer covered by the one `agreed` to.
+    of `also` is called with the run, new or found; a found one keeps its first `provenance`. Raises PlanOutdated if
+    the outlook, for these `endpoints`, is no longer covered by the one `agreed` to.
     """
     with database.write() as connection:
         keep_checks(connection, plan, now)
@@ -132,6 +134,8 @@ def record_run(
         run = known or new_run(plan.recipe, free_id(connection, rng), now, rng)
         if known is None:
             store.add(connection, run, run.reason)
+            if provenance is not None:
+                submissions.record(connection, submissions.RUN, run.id, provenance, now)
         for record in also:
             record(connection, run)
         crash_point("before-commit-submission")

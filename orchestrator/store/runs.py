@@ -131,7 +131,8 @@ def exists(connection: Connection, run_id: str) -> bool:
 
 
 def find(connection: Connection, key: str) -> Run:
-    """The newest run of that name, else the one whose id starts with `key`. Raises NoSuchRun and AmbiguousRun."""
+    """The newest run of that name, else the one whose id starts with `key`, which may be deleted. Raises NoSuchRun
+    and AmbiguousRun."""
     named = newest(connection, name=key, limit=1)
     if named:
         return named[0]
@@ -152,8 +153,8 @@ def newest(
     only_active: bool = False,
     outside_sweeps: bool = False,
 ) -> list[Run]:
-    """Runs, newest first."""
-    query = select(*RUNS.columns).order_by(runs.c.created_at.desc(), runs.c.id)
+    """Runs, newest first, without deleted ones."""
+    query = select(*RUNS.columns).order_by(runs.c.created_at.desc(), runs.c.id).where(runs.c.deleted_at.is_(None))
     if name is not None:
         query = query.where(runs.c.name == name)
     if only_active:
@@ -161,6 +162,12 @@ def newest(
     if outside_sweeps:
         query = query.where(runs.c.sweep_id.is_(None))
     return [RUNS.item(row) for row in connection.execute(query.limit(limit))]
+
+
+def of_sweeps(connection: Connection, sweep_ids: Collection[str]) -> list[Run]:
+    """Every run of these sweeps, those that were replaced by another try too, in order of creation."""
+    query = select(*RUNS.columns).where(runs.c.sweep_id.in_(sweep_ids))
+    return [RUNS.item(row) for row in connection.execute(query.order_by(runs.c.created_at, runs.c.id))]
 
 
 @dataclass(frozen=True)
@@ -194,10 +201,11 @@ def summaries(connection: Connection, ids: Collection[str]) -> list[RunSummary]:
 
 
 def same(connection: Connection, fingerprint: str, *, except_states: Collection[str]) -> Run | None:
-    """The newest run with this fingerprint whose state is not among `except_states`."""
+    """The newest run with this fingerprint whose state is not among `except_states`. A deleted one is not the same:
+    it can't be followed."""
     query = (
         select(*RUNS.columns)
-        .where(runs.c.fingerprint == fingerprint, runs.c.state.not_in(except_states))
+        .where(runs.c.fingerprint == fingerprint, runs.c.state.not_in(except_states), runs.c.deleted_at.is_(None))
         .order_by(runs.c.created_at.desc())
         .limit(1)
     )

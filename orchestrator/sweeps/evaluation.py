@@ -17,7 +17,7 @@ from orchestrator.evaluation.session import new_id
 from orchestrator.evaluation.subjects import of_sweep
 from orchestrator.jobfile import JobFile
 from orchestrator.ledger import Ledger
-from orchestrator.store import evaluations as store, sweeps
+from orchestrator.store import evaluations as store, submissions, sweeps
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.sweeps import RecordedSweep
 from orchestrator.sweeps.evaluated import newest
@@ -50,6 +50,8 @@ def want(ledger: Ledger, sweep: RecordedSweep) -> Evaluation | None:
         if store.of_sweeps(connection, store.WANTED, [sweep.id]) or _is_settled(connection, sweep, job, evaluation):
             return None
         store.add(connection, evaluation)
+        item, origin = (submissions.EVALUATION, evaluation.id), (submissions.SWEEP, sweep.id)
+        submissions.inherit(connection, item, of=origin, at=evaluation.created_at)
     return evaluation
 
 

@@ -17,10 +17,11 @@ from orchestrator.runs.earlier import Earlier, History
 from orchestrator.runs.elsewhere import Elsewhere
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import WITHOUT_JOB, costs_more, free_id, keep_checks, new_run
-from orchestrator.store import runs as run_store, sweeps as store
+from orchestrator.store import runs as run_store, submissions, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
+from orchestrator.store.submissions import Provenance
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial, Standing
 from orchestrator.sweeps.overview import trial_of
 from orchestrator.sweeps.plan import SweepPlan
@@ -125,13 +126,15 @@ def record_sweep(
     again: bool = False,
     agreed: Changes | None = None,
     endpoints: Mapping[str, EndpointConfig] | None = None,
+    provenance: Provenance | None = None,
 ) -> SubmittedSweep:
     """Record the plan's sweep, or update the one recorded before.
 
     Raises SweepNameTaken, and PlanOutdated if more would start than was `agreed` to. With `again`, trials start
     even if other runs have trained the same.
 
-    Two processes that submit the same thing at once get the same trials: each is recorded once.
+    Two processes that submit the same thing at once get the same trials: each is recorded once. The runs that start
+    now, and those drawn or tried again later, have the sweep's last `provenance`.
     """
     with database.write() as connection:
         changes = changes_of(plan, connection, None if again else endpoints)
@@ -140,6 +143,8 @@ def record_sweep(
         for each in plan.plans:
             keep_checks(connection, each, now)
         sweep = _write_sweep(connection, plan, now, rng)
+        if provenance is not None:
+            submissions.record(connection, submissions.SWEEP, sweep.id, provenance, now)
         _write_trials(connection, sweep, changes, now, rng)
         listed = [standing.trial for standing in store.standings(connection, sweep.id) if standing.trial.listed]
         for _, run in _waiting(connection, plan, changes):
@@ -158,7 +163,7 @@ def add_trial(
     trial = planned.trial
     created_at = now + trial.number * _APART  # runs start in order of creation
     run = replace(_run_of(planned, connection, created_at, rng), sweep_id=sweep.id)
-    run_store.add(connection, run, run.reason)
+    _add_run(connection, run)
     store.add_trial(
         connection,
         RecordedTrial(sweep.id, trial.number, dict(trial.parameters), trial.repeat, planned.fingerprint, run.id),
@@ -181,7 +186,7 @@ def add_run(
         return None
     seed = run_store.get(connection, trial.run_id).seed
     run = replace(_run_of(planned, connection, now, rng), sweep_id=trial.sweep_id, seed=seed, reason=reason)
-    run_store.add(connection, run, reason)
+    _add_run(connection, run)
     store.change_run(connection, trial, run.id, retries)
     return run.id
 
@@ -341,6 +346,12 @@ def _leave(connection: Connection, trial: RecordedTrial) -> None:
 def _free_numbers(connection: Connection, sweep: RecordedSweep) -> Iterator[int]:
     used = [trial.number for trial in store.trials_of(connection, sweep.id)]
     return count(max(used, default=0) + 1)
+
+
+def _add_run(connection: Connection, run: Run) -> None:
+    run_store.add(connection, run, run.reason)
+    item, origin = (submissions.RUN, run.id), (submissions.SWEEP, str(run.sweep_id))
+    submissions.inherit(connection, item, of=origin, at=run.created_at)
 
 
 def _run_of(planned: PlannedTrial, connection: Connection, now: float, rng: random.Random) -> Run:

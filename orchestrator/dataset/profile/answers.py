@@ -191,6 +191,11 @@ def may_hold_secret(content: bytes) -> bool:
     return b"@" in content or b"PRIVATE KEY" in content or _RUN in content.translate(_RUNS)
 
 
+def without_keys(text: str, instead: str) -> str:
+    """The text with `instead` in place of everything that has the shape of a key."""
+    return _KEY.sub(instead, text)
+
+
 @dataclass
 class _Seen:
     start: str
