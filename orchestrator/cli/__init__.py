@@ -39,7 +39,7 @@ _GROUPS = {
     },
     "Records": {
         "models": (f"{_CLI}.models", "List tuned models, print their ids, export their weights."),
-        "runs": (f"{_CLI}.runs", "Tag, annotate, archive and delete runs, and record jobs of other programs."),
+        "runs": (f"{_CLI}.runs", "Tag, note, archive, delete and adopt runs."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
     },

@@ -11,7 +11,7 @@ from orchestrator.cli.status import status
 
 @click.group(cls=OrderedGroup, default="list")
 def runs() -> None:
-    """Tag, annotate, archive and delete runs, and record jobs of other programs.
+    """Tag, note, archive, delete and adopt runs.
 
     RUN is the id of a run, or a name: of a sweep for all of its runs, else of the newest run of that name.
     `ftorch runs` alone is `ftorch status`.

@@ -126,7 +126,7 @@ def test_the_name_of_a_sweep_means_all_of_its_runs(project: Project) -> None:
     assert project.ftorch("submit", JOB).code == 0
     done(project, "tag", "greet", "team=flight")
     done(project, "note", "greet", "all")
-    runs = [each["run"] for each in project.status()]
+    runs = [str(each["run"]) for each in project.status()]
     assert [(shown(project, run)["tags"], len(shown(project, run)["notes"])) for run in runs] == [
         ({"team": "flight"}, 1)
     ] * 2
@@ -137,9 +137,9 @@ def test_the_name_of_a_sweep_means_all_of_its_runs(project: Project) -> None:
 
 
 def test_a_name_of_several_runs_means_the_newest_for_labels_and_none_for_the_archive(ended: Project) -> None:
-    [first] = [each["run"] for each in ended.status()]
+    [first] = [str(each["run"]) for each in ended.status()]
     assert ended.ftorch("submit", JOB, "--again").code == 0
-    [second] = {each["run"] for each in ended.status()} - {first}
+    [second] = {str(each["run"]) for each in ended.status()} - {first}
     done(ended, "tag", "greet", "team=flight")
     assert (shown(ended, first)["tags"], shown(ended, second)["tags"]) == ({}, {"team": "flight"})
     refused = ended.ftorch("runs", "archive", "greet")
