@@ -64,6 +64,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_notes")),
     )
     op.create_table(
+        "deleted_calls",
+        sa.Column("run_id", sa.String(length=16), nullable=False),
+        sa.Column("endpoint", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("is_batch", sa.Boolean(), nullable=False),
+        sa.Column("day", sa.Float(), nullable=False),
+        sa.Column("answers", sa.Integer(), nullable=False),
+        sa.Column("uncounted", sa.Integer(), nullable=False),
+        sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_deleted_calls_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "model", "is_batch", "day", name=op.f("pk_deleted_calls")),
+    )
+    op.create_table(
         "promotions",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("endpoint", sa.String(length=64), nullable=False),
@@ -104,7 +118,16 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("notifications", "exports", "promotions", "notes", "tags", "submissions", "job_files"):
+    for table in (
+        "notifications",
+        "exports",
+        "promotions",
+        "deleted_calls",
+        "notes",
+        "tags",
+        "submissions",
+        "job_files",
+    ):
         op.drop_table(table)
     op.drop_index("ix_models_created_at", "models")
     with op.batch_alter_table("sweeps") as batch:

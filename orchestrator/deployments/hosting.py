@@ -22,13 +22,24 @@ def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
 
 
 def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> float | None:
-    """US dollars of hosting since Azure called it provisioned; if that was not seen, since it was requested, since
-    it may be charged. None if the price is unknown."""
+    """US dollars of hosting since it is charged; None if the price is unknown."""
+    charged = charged_between(deployment, now)
+    return 0.0 if charged is None else hosting_of(config, deployment, charged[1] - charged[0])
+
+
+def charged_between(deployment: Deployment, now: float) -> tuple[float, float] | None:
+    """From when until when hosting is charged: since Azure called it provisioned; if that was not seen, since it
+    was requested, since it may be charged. None if it was never requested."""
     since = deployment.requested_at if deployment.provisioned_at is None else deployment.provisioned_at
     if since is None or deployment.model is None:
-        return 0.0
-    hours = ((deployment.finished_at or now) - since) / HOUR
-    return hosting_cost(config.type, deployment.model, hours, tier=deployment.sku, prices=config.prices)
+        return None
+    return since, max(since, deployment.finished_at or now)
+
+
+def hosting_of(config: EndpointConfig, deployment: Deployment, seconds: float) -> float | None:
+    """US dollars for this much time of hosting; None if the price is unknown."""
+    model, sku = str(deployment.model), deployment.sku
+    return hosting_cost(config.type, model, seconds / HOUR, tier=sku, prices=config.prices)
 
 
 def unused_since(deployment: Deployment) -> float | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
 from orchestrator.config import EndpointConfig
 from orchestrator.engine.machine import Wait
 from orchestrator.runs.context import Context
 from orchestrator.runs.states import SLOT_HOLDERS, State
-from orchestrator.store import sweeps as sweep_store
+from orchestrator.store import spending, sweeps as sweep_store
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
+from orchestrator.store.spending import month_begins
 
 _LOOK_AGAIN_SECONDS = 2.0
 
@@ -67,7 +67,7 @@ def _over_budget(connection: Connection, run: Run, now: float) -> Wait | None:
     """A job file's `max_cost_usd` limits all its runs on the endpoint, by their actual or expected cost."""
     if run.max_cost_usd is None or run.estimated_cost_usd is None:
         return None
-    spent = _spent(connection, run, runs.c.name == run.name)
+    spent = spending.of_endpoint(connection, run.endpoint, name=run.name, without=run.id).usd
     if spent + run.estimated_cost_usd <= run.max_cost_usd:
         return None
     reason = (
@@ -82,9 +82,7 @@ def _over_month(connection: Connection, run: Run, config: EndpointConfig, now: f
     limit = config.max_cost_usd_per_month
     if limit is None or run.estimated_cost_usd is None:
         return None
-    month = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    begun = func.coalesce(runs.c.creation_started_at, runs.c.created_at) >= month.timestamp()
-    spent = _spent(connection, run, begun)
+    spent = spending.of_endpoint(connection, run.endpoint, since=month_begins(now), without=run.id).usd
     if spent + run.estimated_cost_usd <= limit:
         return None
     reason = (
@@ -93,19 +91,6 @@ def _over_month(connection: Connection, run: Run, config: EndpointConfig, now: f
         "for the next month"
     )
     return Wait(now + 60.0, reason, blocked=True)
-
-
-def _spent(connection: Connection, run: Run, which: ColumnElement[bool]) -> float:
-    """The actual or expected cost of the other runs on this endpoint; runs that never got a job cost nothing."""
-    known = func.coalesce(runs.c.cost_usd, runs.c.estimated_cost_usd, 0.0)
-    query = select(func.coalesce(func.sum(known), 0.0)).where(
-        which,
-        runs.c.endpoint == run.endpoint,
-        runs.c.id != run.id,
-        runs.c.state != State.PENDING,
-        runs.c.job_id.is_not(None) | runs.c.finished_at.is_(None),
-    )
-    return float(connection.execute(query).scalar_one())
 
 
 def unpriced(run: Run) -> str:

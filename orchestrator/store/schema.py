@@ -497,6 +497,21 @@ notes = Table(
     Column("at", Float, nullable=False),
 )
 
+deleted_calls = Table(
+    "deleted_calls",
+    metadata,
+    # What the answers of a deleted run's models cost: they were paid for, so their tokens still count.
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("model", Text, primary_key=True),
+    Column("is_batch", Boolean, primary_key=True),  # asked through a Batch API
+    Column("day", Float, primary_key=True),  # when it began, in UTC
+    Column("answers", Integer, nullable=False),
+    Column("uncounted", Integer, nullable=False),  # answers without a count of tokens
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+)
+
 promotions = Table(
     "promotions",
     metadata,
