@@ -2,8 +2,8 @@
 
 The class docstring is the default message: its `{fields}` are filled from the keyword arguments, which stay
 readable as `error.facts`. A message names the place, what was found, and the next step. The command line prints
-it without a traceback and exits with `exit_code`: 2 for a wrong request, 4 when a person has to decide, and 1
-otherwise.
+it without a traceback and exits with `exit_code`: 2 for a wrong request, 3 for a gate that is not met, 4 when a
+person has to decide, and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ class UsageError(FtorchError):
     """The request is wrong."""
 
     exit_code = 2
+
+
+class GateNotMet(FtorchError):
+    """A gate is not met."""
+
+    exit_code = 3
 
 
 class AwaitsPerson(FtorchError):
@@ -978,6 +984,48 @@ class ActionRefused(UsageError):
 
 class DataFileUnusable(FtorchError):
     """The file {path} can't be used: {problem}."""
+
+
+# --- Stages of models ---------------------------------------------------------------------------------------------
+
+
+class ModelNotRecorded(UsageError):
+    """There is no run and no recorded model "{key}"{where}. See: ftorch models"""
+
+
+class SeveralEndpointsOfModel(UsageError):
+    """{model} is recorded on several endpoints: {endpoints}. Add --endpoint NAME."""
+
+
+class ModelUnnamed(UsageError):
+    """No run that made {model} is recorded. To promote it anyway, give the name to register it under and its
+    endpoint: --name NAME --endpoint NAME. To record the job that made it: ftorch runs adopt JOB --endpoint NAME"""
+
+
+class ModelDeleted(UsageError):
+    """The records of run {run}, which made {model}, were deleted, so it can't become {stage}."""
+
+
+class NoReasonGiven(UsageError):
+    """The option --force overrides the gate of the job file. Give the reason, which is recorded: -m REASON"""
+
+
+class NoneInStage(FtorchError):
+    """No model{of} is {words}. To change that: ftorch models promote RUN {stage}"""
+
+
+class SeveralInStage(UsageError):
+    """Models of several names are {words}: {names}. Add --name NAME."""
+
+
+class PromotionGated(GateNotMet):
+    """{model} was not promoted to {stage}: {problems}. The gate is in {source}. {advice} To promote it regardless:
+    add --force and -m REASON"""
+
+
+class JobFileTextUnreadable(UsageError):
+    """The recorded job file of run {run} can't be read ({problem}), so its gate is unknown. To promote {model}
+    regardless: add --force and -m REASON"""
 
 
 # --- The server and its trainers ---------------------------------------------------------------------------------

@@ -17,6 +17,10 @@ from orchestrator.modelfolders import CONFIG, is_hub_id
 LICENSE_FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
 """Files that a license may require to be passed on with the weights."""
 _LONGEST_PAGE = 1 << 20
+CARD = "README.md"
+_WRITTEN_HERE = "with ftorch "
+_MODEL_ID = re.compile(r"^\| model id \| `([^`\s]+)` \|$", re.MULTILINE)
+"""The line of our model cards that names the model."""
 _CACHED = re.compile(r"models--(.+)")
 
 _PHRASES: Mapping[str, str] = {
@@ -66,6 +70,14 @@ def license_of(folder: Path) -> License | None:
     return _by_card(folder) or _by_config(folder) or _by_text(folder)
 
 
+def exported_from(folder: Path) -> str | None:
+    """The id of the fine-tuned model that `ftorch models export` wrote into the folder, by its model card; None if
+    there is no such card."""
+    card = _text(folder / CARD)
+    found = _MODEL_ID.search(card) if _WRITTEN_HERE in card else None
+    return found[1] if found else None
+
+
 def license_files(folder: Path) -> list[Path]:
     """The license texts and notices in the folder, by name."""
     found = {path for pattern in LICENSE_FILES for path in folder.glob(pattern) if path.is_file()}
@@ -80,7 +92,7 @@ def _by_card(folder: Path) -> License | None:
     """The front matter of a model card: https://huggingface.co/docs/hub/model-cards."""
     import yaml
 
-    parts = re.split(r"^---\s*$", _text(folder / "README.md"), maxsplit=2, flags=re.MULTILINE)
+    parts = re.split(r"^---\s*$", _text(folder / CARD), maxsplit=2, flags=re.MULTILINE)
     if len(parts) < 3 or parts[0].strip():
         return None
     try:
@@ -91,7 +103,7 @@ def _by_card(folder: Path) -> License | None:
     found = found[0] if isinstance(found, list) and found else found
     if not isinstance(found, str) or not found:
         return None
-    return License(found, "README.md", _said(told, "license_name"), _said(told, "license_link"))
+    return License(found, CARD, _said(told, "license_name"), _said(told, "license_link"))
 
 
 def _said(told: Mapping[str, Any], key: str) -> str | None:

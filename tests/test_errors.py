@@ -7,7 +7,15 @@ from inspect import cleandoc
 import pytest
 
 from orchestrator import errors
-from orchestrator.errors import AwaitsPerson, DatabaseBusy, FtorchError, InvalidJobFile, NoSuchRun, UsageError
+from orchestrator.errors import (
+    AwaitsPerson,
+    DatabaseBusy,
+    FtorchError,
+    GateNotMet,
+    InvalidJobFile,
+    NoSuchRun,
+    UsageError,
+)
 
 
 def every_error(base: type[FtorchError] = FtorchError) -> Iterator[type[FtorchError]]:
@@ -33,8 +41,8 @@ def test_every_error_has_a_message_made_of_its_facts(error: type[FtorchError]) -
     assert all(str(fact) in str(built) for fact in facts.values())
     assert "{" not in str(built)
     assert "\n" not in str(built)
-    expected = 4 if issubclass(error, AwaitsPerson) else 2 if issubclass(error, UsageError) else 1
-    assert built.exit_code == expected
+    codes = {AwaitsPerson: 4, GateNotMet: 3, UsageError: 2}
+    assert built.exit_code == next((code for base, code in codes.items() if issubclass(error, base)), 1)
 
 
 def test_every_error_is_imported_from_one_place() -> None:

@@ -26,11 +26,10 @@ from orchestrator.evaluation.results import Results, results_of
 from orchestrator.jobfile.tables import BASE
 from orchestrator.ledger import Ledger
 from orchestrator.modelfolders import WEIGHTS
-from orchestrator.modelorigin import License, hub_id_of, license_files, license_of, revision_of
+from orchestrator.modelorigin import CARD, License, hub_id_of, license_files, license_of, revision_of
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 
-CARD = "README.md"
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model"),

@@ -20,7 +20,8 @@ from orchestrator.endpoints.basefolders import base_named, base_of_job
 from orchestrator.endpoints.openweights import keep
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileIsSweep, Stopped
-from orchestrator.evaluation.preview import Preview, preview
+from orchestrator.evaluation.leaks import files_of_parents, notices_about
+from orchestrator.evaluation.preview import Preview, compared, preview
 from orchestrator.jobfile import Override, load_job_file
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.elsewhere import look_elsewhere
@@ -66,12 +67,22 @@ def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Seq
         return plan_job(job, find_workspace(job_file.parent), endpoint, announce=announce)
 
 
-def preview_of(plan: Plan) -> Preview | None:
+def preview_of(plan: Plan, ledger: Ledger) -> Preview | None:
     """The evaluation that follows the run, checked before anything is paid; None if there will be none.
 
     Raises what `preview` raises.
     """
-    return preview(plan.job, plan.config, [file.file.path for file in plan.files if file.role == "training"])
+    training = [file.file.path for file in plan.files if file.role == "training"]
+    found = preview(plan.job, plan.config, training)
+    return compared(found, files_of_parents(ledger, plan)) if found else None
+
+
+def with_parents(plan: Plan, ledger: Ledger, *, is_previewed: bool = False) -> Plan:
+    """The plan with notices of examples that its files share with those that its base model was trained on."""
+    evaluation = plan.job.evaluation
+    is_previewed = is_previewed or (evaluation is not None and evaluation.auto)
+    notices = notices_about(plan, files_of_parents(ledger, plan), is_previewed=is_previewed)
+    return replace(plan, notices=(*plan.notices, *notices))
 
 
 def outlook(plan: Plan, ledger: Ledger) -> Outlook:

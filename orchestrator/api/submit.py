@@ -72,7 +72,8 @@ def plan_run(
     records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
     plan = runs.plan(job_file, host, endpoint, overrides)
     with open_ledger(job_file.parent) as ledger:
-        return plan, runs.preview_of(plan), runs.outlook(plan, ledger)
+        plan = runs.with_parents(plan, ledger)
+        return plan, runs.preview_of(plan, ledger), runs.outlook(plan, ledger)
 
 
 def plan_sweep(

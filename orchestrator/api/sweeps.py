@@ -17,11 +17,13 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.openweights import keep
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import JobFileHasNoSweep, SweepNotExtended
+from orchestrator.evaluation.leaks import files_of_parents
 from orchestrator.evaluation.plan import Plan
+from orchestrator.evaluation.preview import compared
 from orchestrator.evaluation.results import Results
 from orchestrator.jobfile import JobFile, Override, job_from_document, load_job_file
 from orchestrator.jobfile.sweep import MAX_TRIALS
-from orchestrator.ledger import Ledger
+from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.runs.elsewhere import look_elsewhere
 from orchestrator.runs.jobs import content_of
 from orchestrator.runs.session import drive
@@ -48,7 +50,19 @@ def plan(job_file: Path, host: Host, endpoint: str | None = None, overrides: Seq
     if job.sweep is None:
         raise JobFileHasNoSweep(path=job_file)
     with host.checking() as announce:
-        return plan_sweep(job, find_workspace(job_file.parent), endpoint, announce=announce)
+        found = plan_sweep(job, find_workspace(job_file.parent), endpoint, announce=announce)
+    with open_ledger(job_file.parent) as ledger:
+        return _with_parents(found, ledger)
+
+
+def _with_parents(found: SweepPlan, ledger: Ledger) -> SweepPlan:
+    """The plan with its files and cases compared with those that the base models were trained on. Raises
+    CasesInTraining."""
+    is_previewed = found.evaluation is not None
+    plans = tuple(runs.with_parents(each, ledger, is_previewed=is_previewed) for each in found.plans)
+    parents = dict.fromkeys(file for each in plans for file in files_of_parents(ledger, each))
+    evaluation = compared(found.evaluation, list(parents)) if found.evaluation else None
+    return replace(found, plans=plans, evaluation=evaluation)
 
 
 def changes(planned: SweepPlan, ledger: Ledger) -> Changes:

@@ -38,7 +38,7 @@ _GROUPS = {
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
     },
     "Records": {
-        "models": (f"{_CLI}.models", "List tuned models, print their ids, export their weights."),
+        "models": (f"{_CLI}.models", "List tuned models, promote them to production, export their weights."),
         "runs": (f"{_CLI}.runs", "Tag, note, archive, delete and adopt runs."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
@@ -80,6 +80,8 @@ _MEANT = {
     "augment": ("data augment FILE",),
     "trust": ("endpoints trust",),
     "best": ("sweep best NAME",),
+    "promote": ("models promote MODEL production",),
+    "lineage": ("models lineage MODEL",),
     "extend": ("sweep extend NAME",),
     "config": ("where", "endpoints"),
 }

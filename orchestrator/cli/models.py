@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.completion import complete_run
+from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.output import print_json
+from orchestrator.cli.registry import STAGES, lineage, print_in_stage, promote
 from orchestrator.errors import NoModelYet, SeveralModels
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.runs import model_object, models_table
@@ -19,7 +20,7 @@ from orchestrator.store.records import Model
 
 @click.group(cls=OrderedGroup, default="list")
 def models() -> None:
-    """List tuned models, print their ids, export their weights.
+    """List tuned models, promote them to production, export their weights.
 
     `ftorch models` alone is `ftorch models list`.
     """
@@ -40,19 +41,38 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command("get")
-@click.argument("key", metavar="RUN|MODEL", shell_complete=complete_run)
+@click.argument("key", metavar="RUN|MODEL|STAGE", shell_complete=complete_run)
+@click.option("--name", metavar="NAME", help="With a stage: of the models registered under this name.")
+@click.option(
+    "--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="With a stage: on this endpoint only."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the model, its run, endpoint and base model as JSON.")
-def get_model(key: str, as_json: bool) -> None:
-    """Print only the model id of a run on stdout.
+def get_model(key: str, name: str | None, endpoint: str | None, as_json: bool) -> None:
+    """Print only the model id of a run, or of the model in a stage, on stdout.
 
-    If several runs have the name, it is the newest run's model.
+    \b
+    ftorch models get drone
+    ftorch models get production --name drone
+
+    If several runs have the name, it is the newest run's model. The stages are production, candidate and retired;
+    of several candidates or retired models, it is the one promoted last.
     """
+    stage = next((each for each in STAGES if each == key), None)
+    if stage is not None:
+        print_in_stage(stage, name, endpoint, as_json=as_json)
+        return
+    if name or endpoint:
+        raise click.UsageError(f"--name and --endpoint are for a stage: {', '.join(STAGES)}")
     with open_ledger() as ledger:
         found = model_of(ledger, key)
     if as_json:
         print_json(model_object(found))
     else:
         click.echo(printable(found.model))
+
+
+models.add_command(promote)
+models.add_command(lineage)
 
 
 @models.command("export")

@@ -6,12 +6,14 @@ import sys
 
 import click
 
+from orchestrator.bookkeeping.lineage import lineage_of
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import JobFileNotKept
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.bookkeeping import job_file_lines
+from orchestrator.reports.lineage import lineage_object
 from orchestrator.reports.progress import EventLines
 from orchestrator.reports.rundetails import details_object, print_details
 from orchestrator.reports.text import printable, stdout
@@ -36,10 +38,11 @@ def show(run: str, job_file: bool, as_json: bool) -> None:
             _print_job_file(ledger, run)
             return
         details = ledger.details(run)
+        lineage = lineage_of(ledger, details.run.id)
         if as_json:
-            print_json(details_object(details))
+            print_json({**details_object(details), "lineage": lineage_object(lineage)})
             return
-        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout())
+        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout(), lineage)
     if details.run.sweep_id is not None and run == details.run.name:
         click.echo(f"\nThis is one trial of a sweep. To see all of them: ftorch sweep show {run}", err=True)
 

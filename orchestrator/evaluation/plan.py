@@ -20,7 +20,7 @@ from orchestrator.errors import FtorchError, NoBatches, NoEvaluationFile
 from orchestrator.evaluation.asking import Grid, Question, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import Case, read_cases
-from orchestrator.evaluation.leaks import compare_with_training
+from orchestrator.evaluation.leaks import compare_with_training, files_trained_on
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.evaluation.subjects import Candidate, Subject, candidates, find_subject
 from orchestrator.evaluation.trained import definition_warnings
@@ -132,7 +132,9 @@ def plan_subject(ledger: Ledger, subject: Subject, options: EvaluationOptions) -
     notes = [
         *doubtful_names(settings, cases),
         *without_tools(variants, cases),
-        *compare_with_training(cases, subject, allow_leak=settings.allow_leak or options.allow_leak),
+        *compare_with_training(
+            cases, files_trained_on(ledger, subject, asked), allow_leak=settings.allow_leak or options.allow_leak
+        ),
     ]
     price = Price() if capabilities_of(config).charges else None
     missing, batched = Counter[str](), Counter[str]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
@@ -13,7 +13,7 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.evaluation.asking import Grid, chosen_variants, questions
 from orchestrator.evaluation.casefile import CaseFile, check_cases
 from orchestrator.evaluation.cases import read_cases
-from orchestrator.evaluation.leaks import compare_with_files
+from orchestrator.evaluation.leaks import TrainingFile, compare_with_files, compare_with_training
 from orchestrator.evaluation.plan import doubtful_names, without_tools
 from orchestrator.evaluation.pricing import Price, price_of
 from orchestrator.jobfile import Evaluation as Settings, JobFile
@@ -68,6 +68,13 @@ def preview(
         price=_price(path, table, variants, counted, config) if capabilities_of(config).charges else None,
         notes=tuple(notes),
     )
+
+
+def compared(preview: Preview, parents: Collection[TrainingFile]) -> Preview:
+    """The preview with its cases compared with the files that the base model was trained on. Raises
+    CasesInTraining."""
+    notes = compare_with_training(preview.cases, parents, allow_leak=preview.settings.allow_leak)
+    return replace(preview, notes=(*preview.notes, *notes))
 
 
 def _models(job: JobFile, table: Settings, tuned_models: int) -> dict[str, int]:

@@ -122,6 +122,9 @@ class Gate(Table):
     """The minimum share, from 0 to 1; for over_rejection, where lower is better, the maximum."""
     no_regression: bool = False
     """The tuned model must not be significantly worse than the base."""
+    required_for: Literal["candidate", "production"] | None = None
+    """The stage that `ftorch models promote` gives only to models that meet the gate; one for candidates holds for
+    production too."""
 
 
 class Evaluation(Table):

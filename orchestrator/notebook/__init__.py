@@ -75,6 +75,7 @@ def plan(
         return SweepPlan.with_changes(*api.plan_sweep(path, host, endpoint))
     planned = runs.plan(path, host, endpoint)
     with open_ledger(path.parent) as ledger:
+        planned = runs.with_parents(planned, ledger)
         return Plan.with_outlook(planned, runs.outlook(planned, ledger))
 
 

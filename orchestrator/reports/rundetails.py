@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.bookkeeping.lineage import Lineage
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.dialects import resource_url
@@ -17,6 +18,7 @@ from orchestrator.engine.worker import process_of
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.bookkeeping import note_object, submission_object, submission_text, tags_text
 from orchestrator.reports.findings import tallies
+from orchestrator.reports.lineage import lineage_facts
 from orchestrator.reports.runs import loss_cell, run_object, state_cell, state_style, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import (
@@ -44,14 +46,16 @@ _HASH_SHOWN = 12
 """Characters of a hash for people; `--json` has all."""
 
 
-def print_details(details: RunDetails, config: EndpointConfig | None, console: Console) -> None:
+def print_details(
+    details: RunDetails, config: EndpointConfig | None, console: Console, lineage: Lineage | None = None
+) -> None:
     """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
     run = details.run
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=state_style(run.state)))
     console.print(f"  {printable(why(run, time.time()))}\n")
     console.print(_run_facts(details, config))
-    _print_files(details, console)
+    _print_files(details, console, lineage_facts(lineage) if lineage else ())
     _print_notes(details, console)
     _print_curve(details.metrics, console)
     _print_checkpoints(details, console)
@@ -185,7 +189,8 @@ def _error(run: Run) -> str | None:
 # --- Files, curves, checkpoints, history, and how to call the model -------------------------------------------
 
 
-def _print_files(details: RunDetails, console: Console) -> None:
+def _print_files(details: RunDetails, console: Console, origin: Iterable[tuple[str, str]]) -> None:
+    """The files, and in the same table what the run comes from and what was made of it."""
     run = details.run
     rows = []
     files = [("training", run.training_path, run.training_sha256, run.training_file_id)]
@@ -197,7 +202,7 @@ def _print_files(details: RunDetails, console: Console) -> None:
             identity = "the endpoint fetches it; ftorch has not seen its bytes"
         lines = [printable(_near(path)), identity, file_id or "not uploaded yet", *_data_check(details, role)]
         rows.append((f"{role} file", "\n".join(lines)))
-    console.print(_facts_of(rows))
+    console.print(_facts_of([*rows, *((name, printable(value)) for name, value in origin)]))
 
 
 def _data_check(details: RunDetails, role: str) -> list[str]:

@@ -5,11 +5,13 @@ An answer belongs to its request, not to an evaluation: asking the same again fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import answers, evaluations, scores
@@ -42,6 +44,10 @@ class Evaluation:
     finished_at: float | None = None
     sweep_id: str | None = None
     """If it evaluates a whole sweep."""
+
+    def asked(self, model: str) -> bool:
+        """Whether the model was among those asked."""
+        return any(entry["model"] == model for entry in self.settings["models"])
 
     @property
     def is_rehearsal(self) -> bool:
@@ -107,6 +113,15 @@ def newest(
         query = query.where(evaluations.c.file_sha256 == file_sha256)
     rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id))
     return [Evaluation(**row._mapping) for row in rows]
+
+
+def asking(connection: Connection, endpoint: str, model: str, *, limit: int | None = None) -> list[Evaluation]:
+    """The finished evaluations on the endpoint that asked this model, at most `limit`, newest first."""
+    names_it = cast(evaluations.c.settings, Text).contains(json.dumps(model), autoescape=True)
+    query = select(*_EVALUATION).where(evaluations.c.state == DONE, evaluations.c.endpoint == endpoint, names_it)
+    rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id))
+    found = (Evaluation(**row._mapping) for row in rows)
+    return list(islice((each for each in found if each.asked(model)), limit))
 
 
 def unfinished(connection: Connection, like: Evaluation) -> Evaluation | None:

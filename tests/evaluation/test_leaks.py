@@ -12,8 +12,7 @@ from support.evaluation import MakeRow
 from orchestrator.dataset.files import inspect_file
 from orchestrator.errors import CasesInTraining
 from orchestrator.evaluation.casefile import check_cases
-from orchestrator.evaluation.leaks import compare_with_training
-from orchestrator.evaluation.subjects import Subject
+from orchestrator.evaluation.leaks import TrainingFile, compare_with_training
 from orchestrator.store.runs import Run
 
 BOOKING = ("book_table", {"place": "Roma"})
@@ -29,12 +28,9 @@ def said(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}, {"role": "assistant", "content": "Hello"}]
 
 
-def subject(run: Run) -> Subject:
-    return Subject("drone", "local", None, ("gpt",), (run,), ())
-
-
 def notes(cases: Path, run: Run, *, allow_leak: bool = False) -> list[str]:
-    return list(compare_with_training(check_cases(cases), subject(run), allow_leak=allow_leak))
+    files = [TrainingFile(run.training_path, run.training_sha256)]
+    return list(compare_with_training(check_cases(cases), files, allow_leak=allow_leak))
 
 
 def trained_on(make_run: MakeRun, path: Path) -> Run:
