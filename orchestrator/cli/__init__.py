@@ -38,7 +38,7 @@ _GROUPS = {
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
     },
     "Records": {
-        "models": (f"{_CLI}.models", "List tuned models, promote them to production, export their weights."),
+        "models": (f"{_CLI}.models", "List tuned models, promote them, export their weights."),
         "runs": (f"{_CLI}.runs", "Tag, note, archive, delete and adopt runs."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),

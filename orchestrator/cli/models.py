@@ -20,7 +20,7 @@ from orchestrator.store.records import Model
 
 @click.group(cls=OrderedGroup, default="list")
 def models() -> None:
-    """List tuned models, promote them to production, export their weights.
+    """List tuned models, promote them, export their weights.
 
     `ftorch models` alone is `ftorch models list`.
     """
@@ -48,7 +48,7 @@ def list_models(as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the model, its run, endpoint and base model as JSON.")
 def get_model(key: str, name: str | None, endpoint: str | None, as_json: bool) -> None:
-    """Print only the model id of a run, or of the model in a stage, on stdout.
+    """Print only the model id of a run or of a stage.
 
     \b
     ftorch models get drone
