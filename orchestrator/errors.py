@@ -961,6 +961,20 @@ class RunUnfinished(UsageError):
     {run}"""
 
 
+class RunNotDeletable(UsageError):
+    """Run {run} can't be deleted: {problem}. Nothing was changed. {fix}"""
+
+
+class DeletionNotConfirmed(AwaitsPerson):
+    """A deletion can't be undone, and there is no terminal to confirm it at. Check the list above, then add
+    --yes."""
+
+
+class DeletionIncomplete(FtorchError):
+    """Not everything could be deleted, so the records of {runs} are kept. To try again, run the same command.
+    {problems}"""
+
+
 class LabelUnusable(UsageError):
     """Nothing was changed: {what}. {fix}"""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.completion import complete_endpoint, complete_run
+from orchestrator.cli.deletion import delete
 from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.status import status
 
@@ -91,6 +92,9 @@ def unarchive(keys: tuple[str, ...]) -> None:
     with open_ledger() as ledger:
         found = bookkeeping.unarchive(ledger, keys)
     click.echo(f"Listed again: {named(found)}", err=True)
+
+
+runs.add_command(delete)
 
 
 @runs.command()

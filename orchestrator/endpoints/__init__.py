@@ -113,4 +113,5 @@ def _of_azure(dialect: Dialect) -> Capabilities:
         imports=True,
         cancelling_charges=True,
         needs_deployment=True,
+        deletes_models=False,  # Microsoft's reference of the data plane, version 2024-10-21, has no such request
     )

@@ -60,6 +60,8 @@ class Capabilities:
     """Jobs take the settings of `[lora]`."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
+    deletes_models: bool = True
+    """A request deletes a tuned model."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +288,10 @@ class Endpoint(Protocol):
 
     async def models(self) -> list[str]:
         """The names of the models that it lists; empty if it has no such list."""
+
+    async def delete_model(self, name: str) -> None:
+        """Delete a tuned model or a checkpoint's model, only if `capabilities.deletes_models`; a missing one is not
+        an error."""
 
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
         """Send a chat request once and return the completion as JSON; a caller with many requests pauses all of

@@ -344,6 +344,14 @@ class OpenAIEndpoint:
             return []
         return [usable_id(item) for item in page.items if has_usable_id(item)]
 
+    async def delete_model(self, name: str) -> None:
+        try:
+            await self._repeat("delete model", self._client.models.with_raw_response.delete, name, read=dict)
+        except RequestRefused as error:
+            # A host without this route answers 404 too, though it has the model.
+            if error.facts["status"] != HTTPStatus.NOT_FOUND or await self.has_model(name):
+                raise
+
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
         # As bytes: the SDK copies a body leaf by leaf for each request, and many tools are many leaves.
         headers = {"Idempotency-Key": once, "Content-Type": "application/json"}

@@ -76,6 +76,13 @@ _BATCH_EFFECTS = (
 BATCH_POINTS = tuple(f"{edge}-{effect}" for effect in _BATCH_EFFECTS for edge in ("before", "after"))
 """The same for batches of questions, whose protocol is that of runs."""
 
+DELETION_POINTS = tuple(
+    f"{edge}-{effect}"
+    for effect in ("commit-forgotten", "remote-deletion", "commit-deletion")
+    for edge in ("before", "after")
+)
+"""The same for the deletion of runs, on the endpoint and here."""
+
 
 def crash_point(name: str, detail: str = "") -> None:
     """Pass the place of this name (with `-detail`, if there is one)."""
@@ -87,7 +94,7 @@ def _armed_by_environment() -> Callable[[str], None] | None:
     wanted, _, count = os.environ.get("FTORCH_CRASH_AT", "").partition(":")
     if not wanted:
         return None
-    if wanted not in (*POINTS, *DEPLOYMENT_POINTS, *BATCH_POINTS, *GENERATION_POINTS):
+    if wanted not in (*POINTS, *DEPLOYMENT_POINTS, *BATCH_POINTS, *GENERATION_POINTS, *DELETION_POINTS):
         raise ValueError(f"FTORCH_CRASH_AT: there is no place {wanted}")
     left = int(count or 1)
 

@@ -37,7 +37,12 @@ def lock_names(plan: Plan, *, asks: bool = True) -> list[str]:
 
 def asking_lock_names(plan: Plan) -> list[str]:
     """The locks for asking the plan's questions, or putting them into batches."""
-    return [f"ask {model} on {plan.config.name}" for model in plan.unanswered]
+    return [asking_lock_name(model, plan.config.name) for model in plan.unanswered]
+
+
+def asking_lock_name(model: str, endpoint: str) -> str:
+    """The lock for asking this model."""
+    return f"ask {model} on {endpoint}"
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Earlier runs of the same content: account, data, model, method, hyperparameters, and the seed if given.
 
-Names, notes, suffixes, metadata and the endpoint's name don't matter. Failed and cancelled runs don't count.
+Names, notes, suffixes, metadata and the endpoint's name don't matter. Failed and cancelled runs don't count,
+deleted ones do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run of the same content; `differs` says how an adopted job's hyperparameters differ."""
+    """A run of the same content, deleted or not; `differs` says how an adopted job's hyperparameters differ."""
 
     run: Run
     differs: tuple[str, ...] = ()
@@ -42,7 +44,8 @@ class Earlier:
         """`trained before as run 7k3m9x2a (drone), model ft:…`, or the run's present state."""
         run = self.run
         differs = f"; {', '.join(self.differs)}" if self.differs else ""
-        return f"{_progress(run)} as run {run.id} ({run.name}) on {run.endpoint}{_outcome(run)}{differs}"
+        deleted = f", deleted {date.fromtimestamp(run.deleted_at)}" if run.deleted_at else ""
+        return f"{_progress(run)} as run {run.id} ({run.name}{deleted}) on {run.endpoint}{_outcome(run)}{differs}"
 
 
 def _progress(run: Run) -> str:

@@ -40,6 +40,12 @@ def claim(
     return {row.name: row.owner for row in held}
 
 
+def held(connection: Connection, names: Collection[str], now: float, abandoned: Collection[str] = ()) -> list[str]:
+    """Those of these that are claimed now, by other owners than the `abandoned` ones."""
+    query = select(claims.c.name).where(claims.c.name.in_(names), ~LOCKS.free(now, abandoned))
+    return sorted(connection.execute(query).scalars())
+
+
 def keep(connection: Connection, names: Collection[str], owner: str, expires_at: float) -> bool:
     """Extend the owner's claims on these, including expired ones, unless another process has claimed one since;
     returns whether the owner still has all."""

@@ -97,6 +97,16 @@ def forget_texts(connection: Connection, kind: str, item_ids: Collection[str]) -
     """Delete the texts of these items' job files, except those that other items share."""
     ours = submissions.c.kind == kind, submissions.c.item_id.in_(item_ids)
     connection.execute(update(submissions).where(*ours).values(job_file_sha256=None))
+    _delete_unused_texts(connection)
+
+
+def forget(connection: Connection, kind: str, item_ids: Collection[str]) -> None:
+    """Delete the submissions of these items, which are deleted too."""
+    connection.execute(delete(submissions).where(submissions.c.kind == kind, submissions.c.item_id.in_(item_ids)))
+    _delete_unused_texts(connection)
+
+
+def _delete_unused_texts(connection: Connection) -> None:
     used = select(submissions.c.job_file_sha256).where(submissions.c.job_file_sha256 == job_files.c.sha256)
     connection.execute(delete(job_files).where(~used.exists()))
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 Answer = tuple[int, dict[str, Any]]
 PRICES = '[[price]]\nendpoint_type = "compatible"\nmodel = "gpt-4.1-mini"\ntraining = 1000\n'
@@ -40,6 +41,10 @@ class PaidHost:
         """The same for a cancel; it may change the job."""
         self.on_looked_at: Callable[[], None] = lambda: None
         """Called when jobs or one job are read."""
+        self.on_delete: Callable[[str], Answer | None] = lambda path: None
+        """What a DELETE of this path answers in place of deleting."""
+        self.deleted: list[str] = []
+        """The files and models that were deleted, by id."""
         self.cancels_at_once = True
         self._numbers = itertools.count(1)
 
@@ -57,6 +62,8 @@ class PaidHost:
         self.requests += 1
         if method == "GET" and path.startswith("/fine_tuning/jobs"):
             self.on_looked_at()
+        if method == "DELETE":
+            return self.on_delete(path) or self._delete(path)
         if path == "/files" and method == "POST":
             return 200, self._file(body)
         if path == "/files":
@@ -91,6 +98,14 @@ class PaidHost:
         self.jobs[job_id] = {**body, "id": job_id, "object": "fine_tuning.job", "created_at": 2_000_000_000}
         return self.jobs[job_id]
 
+    def _delete(self, path: str) -> Answer:
+        name = unquote(path.split("/", 2)[2])
+        models = {self._seen(job)["fine_tuned_model"] for job in self.jobs.values()}
+        if self.files.pop(name, None) is None and (name not in models or name in self.deleted):
+            return _missing(path)
+        self.deleted.append(name)
+        return 200, {"id": name, "deleted": True}
+
     def _seen(self, job: dict[str, Any]) -> dict[str, Any]:
         status = "cancelled" if job.get("cancelled") else job.get("status", self.status)
         model = f"ft:{job['model']}:org::{job['id']}" if status == "succeeded" else None
@@ -119,7 +134,7 @@ def paid_host() -> Iterator[PaidHost]:
             self.end_headers()
             self.wfile.write(content)
 
-    for name in ("do_GET", "do_POST"):
+    for name in ("do_GET", "do_POST", "do_DELETE"):
         setattr(Handler, name, Handler.answer)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
