@@ -9,17 +9,16 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from orchestrator.bookkeeping.stages import PRODUCTION
 from orchestrator.bookkeeping.subjects import Subjects, exactly
 from orchestrator.engine.worker import is_abandoned
 from orchestrator.errors import RunNotDeletable, RunUnfinished
 from orchestrator.evaluation.locks import asking_lock_name
-from orchestrator.store import deletion as store, deployments, locks
+from orchestrator.store import deletion as store, deployments, locks, promotions
 from orchestrator.store.deletion import Counts
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
 from orchestrator.sweeps.overview import overview_of
-
-PRODUCTION = "production"
 
 
 class Kind(StrEnum):
@@ -136,10 +135,10 @@ def _deployed(connection: Connection, names: Collection[str]) -> Deployment | No
 
 
 def _in_production(connection: Connection, run: Run, names: Collection[str]) -> _Reason | None:
-    stages = store.stage_of(connection, run.endpoint, names)
-    name = next((name for name, stage in stages.items() if stage == PRODUCTION), None)
-    if name is None:
+    promoted = promotions.standing(connection, stage=PRODUCTION, endpoint=run.endpoint, models=names)
+    if not promoted:
         return None
+    name = promoted[0].model
     return f"its model {name} is in production", f"To retire that first: ftorch models promote {name} retired"
 
 

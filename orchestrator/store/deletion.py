@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
-from orchestrator.store import submissions
+from orchestrator.store import calls, submissions
 from orchestrator.store.runs import RUNS, Run
 from orchestrator.store.schema import (
     answers,
@@ -24,7 +24,6 @@ from orchestrator.store.schema import (
     models,
     notes,
     notifications,
-    promotions,
     runs,
     scores,
     sweeps,
@@ -67,7 +66,7 @@ def counts(connection: Connection, found: Sequence[Run], sweep_ids: Collection[s
 
     asked = 0
     for run in found:
-        by_it = answers.c.endpoint == run.endpoint, answers.c.model.in_(models_of(connection, run))
+        by_it = answers.c.endpoint == run.endpoint, answers.c.model.in_(_own_models(connection, run))
         asked += connection.execute(select(func.count()).select_from(answers).where(*by_it)).scalar_one()
     judged = len(_evaluations(connection, ids, sweep_ids))
     return Counts(of_runs(events), of_runs(metrics), of_runs(checkpoints), judged, asked)
@@ -79,14 +78,6 @@ def children(connection: Connection, names: Collection[str], besides: Collection
         runs.c.model.in_(names), runs.c.id.not_in(besides), runs.c.deleted_at.is_(None)
     )
     return [RUNS.item(row) for row in connection.execute(query.order_by(runs.c.created_at))]
-
-
-def stage_of(connection: Connection, endpoint: str, names: Collection[str]) -> dict[str, str]:
-    """The present stage of each of these models that was ever promoted."""
-    query = select(promotions.c.model, promotions.c.stage).where(
-        promotions.c.endpoint == endpoint, promotions.c.model.in_(names)
-    )
-    return {row.model: row.stage for row in connection.execute(query.order_by(promotions.c.number))}
 
 
 def model_users(connection: Connection, name: str, besides: Collection[str]) -> list[str]:
@@ -122,8 +113,9 @@ def batches_on(connection: Connection, endpoint: str, names: Collection[str]) ->
 
 def delete_run(connection: Connection, run: Run, reason: str, now: float) -> None:
     """Delete all records of a run except its row, also its evaluations and the answers of its models."""
-    by_it = answers.c.endpoint == run.endpoint, answers.c.model.in_(models_of(connection, run))
-    connection.execute(delete(answers).where(*by_it))
+    names = _own_models(connection, run)
+    calls.keep_deleted(connection, run.id, run.endpoint, names)
+    connection.execute(delete(answers).where(answers.c.endpoint == run.endpoint, answers.c.model.in_(names)))
     _delete_evaluations(connection, _evaluations(connection, [run.id], []))
     for table in _CHILDREN:
         connection.execute(delete(table).where(table.c.run_id == run.id))
@@ -150,6 +142,11 @@ def delete_sweep(connection: Connection, sweep_id: str) -> None:
     connection.execute(delete(trials).where(trials.c.sweep_id == sweep_id))
     connection.execute(update(runs).where(runs.c.sweep_id == sweep_id).values(sweep_id=None))
     connection.execute(delete(sweeps).where(sweeps.c.id == sweep_id))
+
+
+def _own_models(connection: Connection, run: Run) -> list[str]:
+    """The models that no other run has: a host that trains in place gives several runs the same one."""
+    return [name for name in models_of(connection, run) if not model_users(connection, name, [run.id])]
 
 
 def _evaluations(connection: Connection, run_ids: Collection[str], sweep_ids: Collection[str]) -> list[str]:

@@ -43,6 +43,8 @@ class PaidHost:
         """Called when jobs or one job are read."""
         self.on_delete: Callable[[str], Answer | None] = lambda path: None
         """What a DELETE of this path answers in place of deleting."""
+        self.models: set[str] = set()
+        """The models that it says it has, if it is asked for one."""
         self.deleted: list[str] = []
         """The files and models that were deleted, by id."""
         self.cancels_at_once = True
@@ -62,6 +64,8 @@ class PaidHost:
         self.requests += 1
         if method == "GET" and path.startswith("/fine_tuning/jobs"):
             self.on_looked_at()
+        if path.startswith("/models/") and method == "GET" and unquote(path.split("/", 2)[2]) in self.models:
+            return 200, {"id": unquote(path.split("/", 2)[2]), "object": "model"}
         if method == "DELETE":
             return self.on_delete(path) or self._delete(path)
         if path == "/files" and method == "POST":
