@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from orchestrator.bookkeeping.labels import note_from, require_tags
-from orchestrator.bookkeeping.provenance import HIDDEN
+from orchestrator.bookkeeping.labels import kept_note, kept_tags
 from orchestrator.bookkeeping.subjects import Subjects, exactly, newest_of
-from orchestrator.dataset.profile.answers import without_keys
 from orchestrator.errors import RunUnfinished
 from orchestrator.identity import current_user
 from orchestrator.ledger import Ledger
@@ -21,8 +19,7 @@ def tag(ledger: Ledger, keys: Iterable[str], changes: Mapping[str, str | None]) 
 
     Raises LabelUnusable, NoSuchRun, AmbiguousRun and RunDeleted; then nothing is changed.
     """
-    require_tags(changes)
-    kept = {key: value and without_keys(value, HIDDEN) for key, value in changes.items()}
+    kept = kept_tags(changes)
     with ledger.database.write() as connection:
         found = newest_of(connection, keys)
         store.set_tags(connection, found.run_ids, kept)
@@ -32,7 +29,7 @@ def tag(ledger: Ledger, keys: Iterable[str], changes: Mapping[str, str | None]) 
 def note(ledger: Ledger, key: str, text: str) -> Subjects:
     """Append a note, with who wrote it and when. Text with the shape of a key is not kept. Returns the run, or all
     runs of a sweep if the key is its name. Raises what `tag` raises."""
-    kept = without_keys(note_from(text), HIDDEN)
+    kept = kept_note(text)
     with ledger.database.write() as connection:
         found = newest_of(connection, [key])
         for run in found.runs:

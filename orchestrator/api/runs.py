@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from orchestrator.api.host import WAITS, Host
 from orchestrator.api.stopping import left_behind
+from orchestrator.bookkeeping.labels import kept_tags
 from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
@@ -31,7 +34,7 @@ from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also, Outlook, Submitted, new_run, outlook_of, record_run
-from orchestrator.store import runs as store
+from orchestrator.store import labels, runs as store
 from orchestrator.store.runs import Run
 
 
@@ -103,9 +106,21 @@ def with_jobs_elsewhere(plan: Plan, found: Outlook, start: Path) -> Outlook:
 
 
 def record(
-    plan: Plan, ledger: Ledger, agreed: Outlook, *, again: bool = False, also: Sequence[Also] = ()
+    plan: Plan,
+    ledger: Ledger,
+    agreed: Outlook,
+    *,
+    again: bool = False,
+    also: Sequence[Also] = (),
+    tags: Mapping[str, str | None] | None = None,
 ) -> Submitted:
-    """Record the plan's run, or find the same one, with its follow-ups. Raises PlanOutdated and BaseNameNotKept."""
+    """Record the plan's run, or find the same one, with its follow-ups and tags. Raises LabelUnusable, PlanOutdated
+    and BaseNameNotKept."""
+    kept = kept_tags(tags)
+
+    def tag(connection: Connection, run: Run) -> None:
+        labels.set_tags(connection, [run.id], kept)
+
     keep(plan.weights, ledger.workspace.home)
     return record_run(
         plan,
@@ -113,7 +128,7 @@ def record(
         now=time.time(),
         rng=random.SystemRandom(),
         again=again,
-        also=also,
+        also=[tag, *also],
         agreed=agreed,
         endpoints=ledger.workspace.endpoints,
         provenance=provenance_of(plan.job),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
 
@@ -45,13 +45,14 @@ def submit(
     again: bool = False,
     allow_outside: bool = False,
     overrides: Sequence[Override] = (),
+    tags: Mapping[str, str | None] | None = None,
 ) -> Run | Overview:
     """Submit a job file; returns the run or the sweep as it is then. The same submission is found again, not paid
     again, unless `again`. Files outside the job file's folder and project need a yes, or `allow_outside`.
-    `overrides` replace settings of the job file.
+    `overrides` replace settings of the job file; `tags` are set on the run, or on every trial of the sweep.
 
-    Raises FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and EndpointError if the
-    endpoint can't continue (the records stay).
+    Raises LabelUnusable, FilesOutside, what `plan`, `preview` and `record` raise, UsageError, Stopped, and
+    EndpointError if the endpoint can't continue (the records stay).
     """
     carry_out = submit_run if load_job_file(job_file, overrides).sweep is None else submit_sweep
     return carry_out(
@@ -62,6 +63,7 @@ def submit(
         again=again,
         allow_outside=allow_outside,
         overrides=overrides,
+        tags=tags,
     )
 
 
@@ -95,6 +97,7 @@ def submit_run(
     again: bool = False,
     allow_outside: bool = False,
     overrides: Sequence[Override] = (),
+    tags: Mapping[str, str | None] | None = None,
 ) -> Run:
     """Submit a job file without `[sweep]`, as `submit` does. Raises JobFileIsSweep too."""
     with before_anything():
@@ -108,7 +111,7 @@ def submit_run(
             require_known_models(_to_look_up([plan]), plan.config, find_workspace(job_file.parent), host)
         _agree(plan, outlook, host, again)
     with open_ledger(job_file.parent, create=True) as ledger:
-        submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan))
+        submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan), tags=tags)
         host.say(_run_said(submitted, plan.may_cost))
         _stay_with_run(ledger, submitted.run, host, until)
         return ledger.run(submitted.run.id)
@@ -123,6 +126,7 @@ def submit_sweep(
     again: bool = False,
     allow_outside: bool = False,
     overrides: Sequence[Override] = (),
+    tags: Mapping[str, str | None] | None = None,
 ) -> Overview:
     """Submit a job file with `[sweep]`, as `submit` does. Raises JobFileHasNoSweep and SweepNameTaken too."""
     with before_anything():
@@ -131,11 +135,17 @@ def submit_sweep(
         if not allow_outside:
             require_own_files([each.job for each in plan.plans], host)
     with open_ledger(job_file.parent, create=True) as ledger:
-        return submit_sweep_plan(ledger, plan, host, until, again=again)
+        return submit_sweep_plan(ledger, plan, host, until, again=again, tags=tags)
 
 
 def submit_sweep_plan(
-    ledger: Ledger, plan: SweepPlan, host: Host, until: Until = Until.ENDED, *, again: bool = False
+    ledger: Ledger,
+    plan: SweepPlan,
+    host: Host,
+    until: Until = Until.ENDED,
+    *,
+    again: bool = False,
+    tags: Mapping[str, str | None] | None = None,
 ) -> Overview:
     """Submit a planned sweep. Its own trials are found again in any case; with `again` trials start even if other
     runs have trained the same. Raises SweepNameTaken, TrainedBefore and PlanOutdated."""
@@ -147,7 +157,7 @@ def submit_sweep_plan(
         if again or changes.begins:
             require_known_models(_to_look_up(plan.plans), plan.config, ledger.workspace, host)
         _agree_to_sweep(plan, changes, host, again)
-    submitted = sweeps.record(plan, ledger, changes, again=again)
+    submitted = sweeps.record(plan, ledger, changes, again=again, tags=tags)
     host.say(_sweep_said(submitted))
     supervisor = supervisor_of(ledger, submitted.sweep)
     if until is Until.STARTED:

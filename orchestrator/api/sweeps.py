@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.api import runs
 from orchestrator.api.evaluation import carry_out_wanted, judge
 from orchestrator.api.host import WAITS, Host
+from orchestrator.bookkeeping.labels import kept_tags
 from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.config import find_workspace
 from orchestrator.endpoints import capabilities_of
@@ -84,9 +85,17 @@ def with_jobs_elsewhere(planned: SweepPlan, found: Changes, ledger: Ledger) -> C
     return replace(found, elsewhere=elsewhere, not_looked=look.problem)
 
 
-def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool = False) -> SubmittedSweep:
+def record(
+    planned: SweepPlan,
+    ledger: Ledger,
+    agreed: Changes,
+    *,
+    again: bool = False,
+    tags: Mapping[str, str | None] | None = None,
+) -> SubmittedSweep:
     """Record the plan's trials, or find those recorded before, and record the evaluation if the job file has one.
-    Raises SweepNameTaken, PlanOutdated and BaseNameNotKept."""
+    Raises LabelUnusable, SweepNameTaken, PlanOutdated and BaseNameNotKept."""
+    kept = kept_tags(tags)
     for weights in planned.recipes.bases.values():
         keep(weights, ledger.workspace.home)
     submitted = record_sweep(
@@ -98,6 +107,7 @@ def record(planned: SweepPlan, ledger: Ledger, agreed: Changes, *, again: bool =
         agreed=agreed,
         endpoints=ledger.workspace.endpoints,
         provenance=_provenance(planned, ledger),
+        tags=kept,
     )
     if planned.job.evaluation is not None:
         want(ledger, submitted.sweep)

@@ -9,6 +9,7 @@ import click
 
 from orchestrator.api import resume as resuming, submit as submitting
 from orchestrator.api.submit import Until
+from orchestrator.bookkeeping.labels import tags_from
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.settings import set_option
@@ -27,6 +28,7 @@ from orchestrator.ledger import open_ledger
 )
 @click.option("--model", metavar="MODEL", help="Train this model instead of the job file's.")
 @set_option
+@click.option("--tag", "tagged", multiple=True, metavar="KEY=VALUE", help="Tag its runs (repeatable).")
 @click.option("--detach", is_flag=True, help="Create the job and return; ftorch resume follows it.")
 @click.option("--dry-run", is_flag=True, help="Check the data and print the plan; record and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything that may cost money.")
@@ -42,6 +44,7 @@ def submit(
     endpoint: str | None,
     model: str | None,
     settings: tuple[str, ...],
+    tagged: tuple[str, ...],
     detach: bool,
     dry_run: bool,
     yes: bool,
@@ -62,6 +65,8 @@ def submit(
     --set KEY=VALUE replaces a setting of the job file for this run and is recorded with it. KEY is the job file's,
     with dots: method.n_epochs. VALUE is TOML, or text without quotes; paths are relative to the job file.
 
+    --tag KEY=VALUE tags the run, or every trial of the sweep, as ftorch runs tag does.
+
     Files outside the job file's folder and project are used only if you agree at a terminal, or with
     --allow-outside; --yes is not enough.
 
@@ -73,7 +78,7 @@ def submit(
     """
     if as_json and not dry_run:
         raise click.UsageError("--json needs --dry-run; to see a submitted run: ftorch show RUN --json")
-    overrides = overrides_of(settings, model)
+    overrides, tags = overrides_of(settings, model), tags_from(tagged)
     is_sweep = load_job_file(job_file, overrides).sweep is not None
     with terminal(yes=yes) as host:
         if dry_run:
@@ -87,6 +92,7 @@ def submit(
                 again=again,
                 allow_outside=allow_outside,
                 overrides=overrides,
+                tags=tags,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from orchestrator.store.schema import notes, runs, sweeps, tags
 
@@ -47,11 +47,22 @@ def notes_of(connection: Connection, run_id: str) -> list[Note]:
 
 def set_tags(connection: Connection, run_ids: Sequence[str], changes: Mapping[str, str | None]) -> None:
     """Set these tags of the runs; a value of None removes the tag."""
-    for some in _chunks(run_ids):
+    for some in _chunks(run_ids) if changes else ():
         ours = tags.c.run_id.in_(some), tags.c.key.in_(changes)
         connection.execute(delete(tags).where(*ours))
     given = [{"key": key, "value": value} for key, value in changes.items() if value is not None]
     rows = [{"run_id": run_id, **tag} for run_id in run_ids for tag in given]
+    if rows:
+        connection.execute(insert(tags), rows)
+
+
+def inherit(connection: Connection, run_id: str, sweep_id: str) -> None:
+    """Give a new run of a sweep the tags that all other runs of the sweep have."""
+    others = and_(runs.c.sweep_id == sweep_id, runs.c.id != run_id)
+    number = select(func.count()).select_from(runs).where(others).scalar_subquery()
+    query = select(tags.c.key, tags.c.value).join(runs, runs.c.id == tags.c.run_id).where(others)
+    shared = query.group_by(tags.c.key, tags.c.value).having(func.count() == number)
+    rows = [{"run_id": run_id, "key": row.key, "value": row.value} for row in connection.execute(shared)]
     if rows:
         connection.execute(insert(tags), rows)
 

@@ -17,7 +17,7 @@ from orchestrator.runs.earlier import Earlier, History
 from orchestrator.runs.elsewhere import Elsewhere
 from orchestrator.runs.states import RequestedAction, State
 from orchestrator.runs.submission import WITHOUT_JOB, costs_more, free_id, keep_checks, new_run
-from orchestrator.store import runs as run_store, submissions, sweeps as store
+from orchestrator.store import labels, runs as run_store, submissions, sweeps as store
 from orchestrator.store.database import Database
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs
@@ -127,6 +127,7 @@ def record_sweep(
     agreed: Changes | None = None,
     endpoints: Mapping[str, EndpointConfig] | None = None,
     provenance: Provenance | None = None,
+    tags: Mapping[str, str | None] | None = None,
 ) -> SubmittedSweep:
     """Record the plan's sweep, or update the one recorded before.
 
@@ -134,7 +135,8 @@ def record_sweep(
     even if other runs have trained the same.
 
     Two processes that submit the same thing at once get the same trials: each is recorded once. The runs that start
-    now, and those drawn or tried again later, have the sweep's last `provenance`.
+    now, and those drawn or tried again later, have the sweep's last `provenance`, and the tags that all of its runs
+    have; `tags` are set on all.
     """
     with database.write() as connection:
         changes = changes_of(plan, connection, None if again else endpoints)
@@ -151,6 +153,7 @@ def record_sweep(
             run_store.set_estimate(connection, run.id, run.estimated_cost_usd)
         for trial in listed:
             run_store.set_limits(connection, trial.run_id, plan.job.limits.max_cost_usd, plan.job.poll.seconds)
+        labels.set_tags(connection, [run.id for run in run_store.of_sweeps(connection, [sweep.id])], tags or {})
         crash_point("before-commit-submission")
     crash_point("after-commit-submission")
     return SubmittedSweep(sweep, changes, tuple(trial.run_id for trial in listed))
@@ -350,6 +353,7 @@ def _free_numbers(connection: Connection, sweep: RecordedSweep) -> Iterator[int]
 
 def _add_run(connection: Connection, run: Run) -> None:
     run_store.add(connection, run, run.reason)
+    labels.inherit(connection, run.id, str(run.sweep_id))
     item, origin = (submissions.RUN, run.id), (submissions.SWEEP, str(run.sweep_id))
     submissions.inherit(connection, item, of=origin, at=run.created_at)
 

@@ -75,6 +75,7 @@ def test_all_records_go_except_those_that_prevent_paying_again(ended: Project) -
     assert rows(ended, "answers", "model LIKE 'ft:%'") == 0
     assert rows(ended, "answers") > 0, "those of the base model belong to no run"
     assert rows(ended, "job_files") == 0
+    assert rows(ended, "deleted_calls") > 0, "what the answers cost still counts"
     after = shown(ended, run)
     assert after["deleted_at"] is not None
     kept = ("job_id", "fine_tuned_model", "cost_usd", "created_at", "finished_at", "hyperparameters", "endpoint")
@@ -212,6 +213,7 @@ def test_a_model_and_its_files_are_deleted_on_request(project: Project, host: Pa
     assert done.code == 0, done.err
     assert host.deleted == [file_id, model]
     assert f"deleted {model} on paid" in done.err
+    assert rows(project, "uploads", "file_id IS NOT NULL") == 0
     again = project.ftorch("submit", JOB, "--yes", "--again")
     assert again.code == 0, again.err
     assert (len(host.files), file_id in host.files) == (1, False), "a deleted file is uploaded anew"
@@ -243,6 +245,19 @@ def test_what_another_run_uses_stays(project: Project, host: PaidHost) -> None:
     assert f"keeps data file file-1 on paid: run {second} uses it" in done.err
     assert delete(project, second, "--remote").code == 0
     assert host.files == {}
+
+
+def test_a_model_that_two_runs_have_stays_with_its_answers(ended: Project) -> None:
+    first = run_id(ended)
+    model = shown(ended, first)["fine_tuned_model"]
+    assert ended.ftorch("submit", JOB, "--again").code == 0
+    second = run_id(ended)
+    answered = rows(ended, "answers")
+    with open_ledger(ended.root) as ledger, ledger.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET fine_tuned_model = '{model}' WHERE id = '{second}'")
+    done = delete(ended, first, "--remote")
+    assert (done.code, f"keeps model {model} on local: run {second} uses it" in done.err) == (0, True), done.err
+    assert rows(ended, "answers") == answered
 
 
 def test_what_a_run_that_has_not_begun_will_use_stays(project: Project, host: PaidHost) -> None:

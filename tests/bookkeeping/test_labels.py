@@ -13,10 +13,11 @@ from orchestrator.api import bookkeeping
 from orchestrator.bookkeeping.labels import LONGEST_NOTE, LONGEST_VALUE
 from orchestrator.errors import LabelUnusable
 from orchestrator.ledger import open_ledger
-from orchestrator.store import runs as store
+from orchestrator.store import runs as store, sweeps
 from orchestrator.store.database import Database
-from orchestrator.store.labels import set_tags, tags_of
+from orchestrator.store.labels import inherit, set_tags, tags_of
 from orchestrator.store.runs import RUNS
+from orchestrator.store.sweeps import RecordedSweep
 
 JOB = "jobs/greet.toml"
 KEY = f"sk-proj-{'k3Y' * 12}"
@@ -118,17 +119,40 @@ def test_a_note_does_not_steer_a_terminal(begun: Project) -> None:
     assert not any(steering in text for steering in ("\x1b]0", "\x07", "\u202e"))
 
 
+def test_a_submission_can_be_tagged(project: Project) -> None:
+    refused = project.ftorch("submit", JOB, "--detach", "--tag", "team")
+    assert (refused.code, '"team" is no tag. Write KEY=VALUE' in refused.err, project.status()) == (2, True, [])
+    tags = ("--tag", "team=flight", "--tag", f"key={KEY}")
+    assert project.ftorch("submit", JOB, "--detach", *tags).code == 0
+    assert shown(project)["tags"] == {"key": "[key]", "team": "flight"}
+    assert project.ftorch("submit", JOB, "--detach", "--tag", "team=rescue").code == 0
+    assert shown(project)["tags"]["team"] == "rescue"
+
+
+def test_a_trial_that_is_drawn_later_has_the_tags_of_all_others(database: Database, make_run: Any) -> None:
+    with database.write() as connection:
+        sweeps.add(connection, RecordedSweep("sweep1", "night", "local", "job.toml", {}, 3, None, 1.0))
+        trials = [make_run(sweep_id="sweep1") for _ in range(3)]
+        for run in trials[:2]:
+            store.add(connection, run, run.reason)
+        set_tags(connection, [run.id for run in trials[:2]], {"team": "flight", "half": "no"})
+        set_tags(connection, [trials[0].id], {"half": "yes", "one": "yes"})
+        store.add(connection, trials[2], "drawn")
+        inherit(connection, trials[2].id, "sweep1")
+        assert tags_of(connection, [trials[2].id]) == {trials[2].id: {"team": "flight"}}
+
+
 # --- names ---------------------------------------------------------------------------------------------------
 
 
 def test_the_name_of_a_sweep_means_all_of_its_runs(project: Project) -> None:
     write_sweep(project)
-    assert project.ftorch("submit", JOB).code == 0
+    assert project.ftorch("submit", JOB, "--tag", "stage=night").code == 0
     done(project, "tag", "greet", "team=flight")
     done(project, "note", "greet", "all")
     runs = [str(each["run"]) for each in project.status()]
     assert [(shown(project, run)["tags"], len(shown(project, run)["notes"])) for run in runs] == [
-        ({"team": "flight"}, 1)
+        ({"stage": "night", "team": "flight"}, 1)
     ] * 2
     done(project, "archive", "greet")
     assert all(shown(project, run)["archived_at"] for run in runs)

@@ -114,6 +114,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/evaluation.md"),
     Page("docs/sweeps.md", varying=(r" +(?:TIME|[\d min]+ s)\b",)),
     Page("docs/runs.md"),
+    Page("docs/records.md", varying=(r"by \S+ on .+", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+")),
     Page("docs/endpoints.md"),
 )
 

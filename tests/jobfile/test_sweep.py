@@ -85,7 +85,9 @@ def test_a_job_file_is_made_again_of_what_was_recorded_of_it(tmp_path: Path) -> 
     job = load(tmp_path, text)
     (tmp_path / "train.jsonl").unlink()
     again = job_from_document(json.loads(json.dumps(job.document)), job.source)
-    assert [getattr(again, key) for key in type(job).model_fields] == [getattr(job, key) for key in type(job).model_fields]
+    assert [getattr(again, key) for key in type(job).model_fields] == [
+        getattr(job, key) for key in type(job).model_fields
+    ]
     assert again.text is None
     assert again.training_path == job.training_path
 

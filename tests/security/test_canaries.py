@@ -48,6 +48,10 @@ COMMANDS: dict[str, list[str]] = {
     "unpause": ["greet"],
     "runs list": [],
     "runs adopt": ["--all", "--endpoint", "hosted"],
+    "runs tag": ["greet", "team=flight"],
+    "runs note": ["greet", "well done"],
+    "runs archive": ["greet"],
+    "runs unarchive": ["greet"],
     "endpoints doctor": ["hosted"],
     "endpoints list": ["--json"],
     "endpoints check": ["hosted"],
@@ -60,6 +64,7 @@ COMMANDS: dict[str, list[str]] = {
     "deployments create": ["greet", "--yes"],
     "deployments list": [],
     "deployments remove": ["greet"],
+    "runs delete": ["greet", "--remote", "--yes"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
     "serve check": ["greet"],
     "sweep list": [],
