@@ -988,6 +988,10 @@ class NoModelYet(FtorchError):
     """Run {run} has no model: it is {state} ({reason}). To see more: ftorch show {run}"""
 
 
+class WaitTimedOut(FtorchError):
+    """Timed out: {left}"""
+
+
 class SweepFinished(UsageError):
     """The sweep {key} has finished, so nothing was changed. To see its trials: ftorch status {key}"""
 

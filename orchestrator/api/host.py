@@ -133,6 +133,9 @@ class Host:
     def show_runs(self, ended: Sequence[Run]) -> None:
         """Runs as they ended."""
 
+    def show_trial(self, run: Run) -> None:
+        """A trial that ended while its sweep is waited for."""
+
     def show_sweep(self, found: Overview) -> None:
         """A sweep as it ended."""
 

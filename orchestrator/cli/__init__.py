@@ -21,6 +21,7 @@ _GROUPS = {
         "status": (f"{_CLI}.status", "Show the state of all runs and sweeps, newest first."),
         "show": (f"{_CLI}.records", "Show everything recorded about a run."),
         "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
+        "wait": (f"{_CLI}.wait", "Wait until runs and sweeps have finished, for scripts."),
     },
     "Evaluate": {
         "evaluate": (f"{_CLI}.evaluate", "Measure how well models call tools, base against tuned."),

@@ -61,15 +61,21 @@ def _print_job_file(ledger: Ledger, key: str) -> None:
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 @click.option(
-    "--follow", "keep_on", is_flag=True, help="Follow the run and print its events until it has finished."
+    *("-f", "--follow", "keep_on"), is_flag=True, help="Follow the run and print its events until it has finished."
+)
+@click.option(
+    "--tail",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Start with the last N events.  [default: with the first]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def logs(run: str, keep_on: bool, as_json: bool) -> None:
+def logs(run: str, keep_on: bool, tail: int | None, as_json: bool) -> None:
     """Show the endpoint's events of a run, oldest first."""
     with open_ledger() as ledger:
         found = ledger.run(run)
         lines = EventLines(lambda: ledger.events(found.id), click.echo, as_json=as_json)
-        lines.print_new()
+        lines.print_new(tail)
         if keep_on and not found.is_over:
             from orchestrator.api.runs import follow  # loads what drives runs
 

@@ -43,12 +43,14 @@ T = TypeVar("T")
 
 
 @contextmanager
-def terminal(*, yes: bool = False, listener: Listener | None = None) -> Iterator[Terminal]:
+def terminal(
+    *, yes: bool = False, listener: Listener | None = None, shown_by: Callable[..., Terminal] | None = None
+) -> Iterator[Terminal]:
     """The host of one command. If anything failed, the command exits with the status of the first failure.
 
     Model ids are the last lines of stdout, after the evaluations of their runs, even if those were stopped.
     """
-    host = Terminal(yes=yes, listener=listener)
+    host = (shown_by or Terminal)(yes=yes, listener=listener)
     try:
         yield host
     finally:
@@ -185,6 +187,11 @@ class Terminal(Host):
         for run in ended:
             click.echo(run_ending(run), err=True)
         self._models += [run.fine_tuned_model for run in ended if run.fine_tuned_model]
+
+    def show_trial(self, run: Run) -> None:
+        from orchestrator.reports.endings import run_ending
+
+        click.echo(run_ending(run), err=True)
 
     def show_sweep(self, found: Overview) -> None:
         """The ranking on stderr; only the best model id on stdout, at the end."""

@@ -30,7 +30,7 @@ from orchestrator.reports.endings import deployment_ending, run_ending, sweep_en
 from orchestrator.reports.generation import generation_progress
 from orchestrator.reports.live import Lines, following
 from orchestrator.reports.progress import asking_progress, batch_progress
-from orchestrator.reports.runs import status_table
+from orchestrator.reports.runtable import status_table
 from orchestrator.reports.text import printable, stderr
 from orchestrator.runs.context import Listener, NullListener
 from orchestrator.store.deployments import Deployment

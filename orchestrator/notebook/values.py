@@ -17,7 +17,8 @@ from orchestrator.reports.evaluation import REHEARSAL, accuracy_table, result_ta
 from orchestrator.reports.figures import series_rows
 from orchestrator.reports.generation import drops_table, outcome_object
 from orchestrator.reports.plans import plan_facts, plan_object
-from orchestrator.reports.runs import run_object, state_cell, status_table
+from orchestrator.reports.runs import run_object, state_cell
+from orchestrator.reports.runtable import status_table
 from orchestrator.reports.sweepdetails import overview_object, standing
 from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
 from orchestrator.reports.table import Column, Number, Row, Table, facts, row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -236,19 +237,24 @@ class EventLines:
         self._read = read
         self._write = write
         self._as_json = as_json
-        self._printed: set[str] = set()
+        self._seen: set[str] = set()
 
     @property
     def count(self) -> int:
-        """How many events were written."""
-        return len(self._printed)
+        """How many events are recorded."""
+        return len(self._seen)
 
-    def print_new(self) -> None:
-        """Write the events that are recorded and not written yet."""
+    def print_new(self, last: int | None = None) -> None:
+        """Write the events that are recorded and were not before; only the `last` ones of them, or all."""
+        new = self._new()
+        for event in new if last is None else deque(new, maxlen=last):
+            self._write(json.dumps(event_object(event)) if self._as_json else _event_line(event))
+
+    def _new(self) -> Iterator[Event]:
         for event in self._read():
-            if event.event_id not in self._printed:
-                self._printed.add(event.event_id)
-                self._write(json.dumps(event_object(event)) if self._as_json else _event_line(event))
+            if event.event_id not in self._seen:
+                self._seen.add(event.event_id)
+                yield event
 
     def moved(self, run: Run, transition: Transition) -> None:
         self.print_new()

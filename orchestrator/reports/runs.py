@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.ledger import is_followed
-from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Row, Table, row
-from orchestrator.reports.text import ago, duration, iso, loss, printable
+from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Table, row
+from orchestrator.reports.text import ago, duration, iso, loss, plural, printable
 from orchestrator.runs.waiting import stands_still, way_on
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run, RunSummary
@@ -29,34 +29,14 @@ _MEANINGS: Mapping[str, Meaning] = {
 """Of a run's states, and of a trial that its sweep's rule cancelled."""
 AT_WORK = ("running", "collecting", "creating", "uploading", "queued", "paused", "unknown")
 """The states of runs that are seen first where there is no room for all."""
-_FULL_WIDTH = 110
-"""From this many characters on, every column of the status table has room."""
 
 
-def status_table(runs: Sequence[Run], last: Mapping[str, Metric], now: float, width: int) -> Table:
-    """One row for each run: its state, its progress, and its model id or the reason it waits."""
-    wide = width >= _FULL_WIDTH
-    more = ("ENDPOINT", "LOSS", "VALID", "UPDATED") if wide else ()
-    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "NAME", "STATE", "STEP", *more)]
-    columns = [*names, Column("MODEL / REASON", "model", fit=Fit.BELOW, takes_rest=True)]
-    return Table(columns, [_status_row(run, last.get(run.id), now, wide) for run in runs])
-
-
-def _status_row(run: Run, metric: Metric | None, now: float, wide: bool) -> Row:
-    more: list[Cell] = []
-    if wide:
-        training, valid = loss_cell(metric.train_loss if metric else None), loss_cell(validation_loss(metric))
-        more = [Cell(printable(run.endpoint)), training, valid, Cell(ago(run.updated_at, now))]
-    model = printable(run.fine_tuned_model or why(run, now))
-    return row(run.id, printable(run.name), state_cell(run.state), steps(metric), *more, model)
-
-
-def summary(counts: Mapping[str, int], shown: int) -> str:
-    """`12 runs: 1 running, 11 succeeded`, and how to see the rest."""
+def summary(counts: Mapping[str, int], shown: int, first: str = "the newest") -> str:
+    """`12 runs: 1 running, 11 succeeded`, and how to see the rest if only the `first` are shown."""
     total = sum(counts.values())
-    parts = ", ".join(f"{counts[state]} {state}" for state in _MEANINGS if counts.get(state))
-    rest = f"; the newest {shown} are shown, --all shows every one" if shown < total else ""
-    return f"{total} run{'s' if total != 1 else ''}: {parts}{rest}"
+    parts = ", ".join(f"{counts[state]:,} {state}" for state in _MEANINGS if counts.get(state))
+    rest = f"; {first} {shown} are shown, --all shows every one" if shown < total else ""
+    return f"{plural(total, 'run')}: {parts}{rest}"
 
 
 def run_object(run: Run | RunSummary, last: Metric | None = None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Fit(Enum):
     LINE = "cut, with an ellipsis"
     CROP = "cut, without a mark"
     BELOW = "wrapped between words; with a longer word, on the next line, so that no id is broken"
-    """For the last column only."""
+    """For the last column only. A word longer than the terminal is wide stays one word for whoever copies it."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,15 @@ class Table:
             found.append(key if key not in found else f"{key}_{place}")
         return found
 
+    @property
+    def width(self) -> int:
+        """The characters that a terminal needs so that no text is cut, and that a last column which may go below
+        has room for a few words."""
+        widths = [max(len(each.heading), *_lengths(self, place), 1) for place, each in enumerate(self.columns)]
+        if self.columns[-1].fit is Fit.BELOW:
+            widths[-1] = min(widths[-1], _FEW_WORDS)
+        return sum(widths) + sum(self.gap) * (len(widths) - 1)
+
     def to_dicts(self) -> list[dict[str, str | float | None]]:
         """A dict for each row, as a data frame takes them; `group` holds the heading above it, if there is any."""
         keys, group = self.keys, ""
@@ -214,6 +223,7 @@ TERMINAL_STYLES: Mapping[Meaning, str] = {
     Meaning.STOPPED: "dim yellow",
 }
 BAR_WIDTH = 12
+_FEW_WORDS = 40
 _FITS: Mapping[Fit, Mapping[str, Any]] = {
     Fit.WORDS: {},
     Fit.FOLD: {"overflow": "fold"},
@@ -229,7 +239,7 @@ def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
 
     others = table.columns[:-1]
     widths = [max(len(each.heading), *_lengths(table, place), 1) for place, each in enumerate(others)]
-    first = widths[0] + sum(table.gap)
+    first = widths[0] + sum(table.gap) if others else 0
     taken = sum(widths) + len(others) * sum(table.gap)
     part = replace(table, rows=[], notes=(), footer=None)
     for each in (replace(each, cells=_padded(each.cells, table.columns, widths)) for each in table.rows):
@@ -238,9 +248,13 @@ def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
         if longest <= width - taken:
             part = replace(part, rows=[*part.rows, each])
             continue
-        yield _drawn(replace(part, rows=[*part.rows, replace(each, cells=each.cells[:-1])]))
+        yield _drawn(replace(part, rows=[*part.rows, *([replace(each, cells=each.cells[:-1])] if others else [])]))
         below = terminal_text(each.cells[-1])
-        yield Padding(below, (0, 0, 0, max(0, min(first, width - longest))))
+        if longest > width:  # the terminal breaks it, and copying it gives it whole
+            below.no_wrap, below.overflow = True, "ignore"
+            yield below
+        else:
+            yield Padding(below, (0, 0, 0, min(first, width - longest)))
         part = replace(part, rows=[], has_headings=False)
     yield _drawn(replace(part, notes=table.notes, footer=table.footer))
 

@@ -127,7 +127,14 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     file = None if stream.isatty() else cast("IO[str]", _Trimmed(stream))
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+    return _Whole(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Whole(Console):
+    """Cuts nothing off: a terminal continues a longer line below, and a pipe gets the whole line."""
+
+    def print(self, *objects: Any, crop: bool = False, **options: Any) -> None:
+        super().print(*objects, crop=crop, **options)
 
 
 class _Trimmed:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.rundetails import print_details
-from orchestrator.reports.runs import status_table, summary, why
+from orchestrator.reports.runs import summary, why
+from orchestrator.reports.runtable import status_table
 from orchestrator.store.runs import Run
 
 NOW = 1_800_000_000.0

@@ -23,6 +23,8 @@ SLOW = (
     "cli/test_chat.py::test_ctrl_c_ends_the_function",
     "cli/test_chat.py::test_ctrl_d",
     "cli/test_exit_codes.py::test_ctrl_c",
+    "cli/test_wait.py::test_a_followed_run_is_only_watched",
+    "cli/test_wait.py::test_ctrl_c",
     "evaluation/batching/test_killed_batches.py",
     "generation/test_killed_generations.py",
     "security/test_access.py::test_nobody_else_can_read_what_a_run_leaves",
