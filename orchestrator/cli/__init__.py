@@ -22,6 +22,7 @@ _GROUPS = {
         "show": (f"{_CLI}.records", "Show everything recorded about a run."),
         "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
         "wait": (f"{_CLI}.wait", "Wait until runs and sweeps have finished, for scripts."),
+        "cost": (f"{_CLI}.cost", "Show what training, evaluation, generation and hosting cost."),
     },
     "Evaluate": {
         "evaluate": (f"{_CLI}.evaluate", "Measure how well models call tools, base against tuned."),
@@ -56,6 +57,7 @@ _ALIASES = {
     "train": (f"{_CLI}.submit", "submit"),
     "continue": (f"{_CLI}.submit", "resume"),
     "log": (f"{_CLI}.records", "logs"),
+    "costs": (f"{_CLI}.cost", "cost"),
     "eval": (f"{_CLI}.evaluate", "evaluate"),
     "sweeps": (f"{_CLI}.sweep", "sweep"),
     "model": (f"{_CLI}.models", "models"),

@@ -181,4 +181,5 @@ def made(connection: Connection, since: float | None, *, by_month: bool = False)
     if since is not None:
         query = query.where(table.intended_at >= since)
     rows = connection.execute(query.group_by(*(of if by_month else of[:-1])))
-    return [Made(*values[:4], Sum(*values[4:])) for values in map(list, rows) if values[5]]
+    found = (Made(row[0], row[1], row[2], row[3], Sum(*row[4:])) for row in map(tuple, rows))
+    return [each for each in found if each.used.items]

@@ -16,7 +16,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.evaluations import RecordedAnswer
 from orchestrator.store.generations import Generation, Intent
 from orchestrator.store.runs import Run
-from orchestrator.store.schema import answers
+from orchestrator.store.schema import answers, generation_requests
 from orchestrator.store.spending import Sum
 
 JUNE = datetime(2026, 6, 15, 12, tzinfo=UTC).timestamp()
@@ -130,7 +130,7 @@ def intend(database: Database) -> Callable[..., None]:
         with database.write() as connection:
             generations.add(connection, GENERATION)
             for intent in intents:
-                connection.execute(insert(calls.generation_requests), [intent.__dict__])
+                connection.execute(insert(generation_requests), [intent.__dict__])
 
     return intend
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from orchestrator.store import runs, spending
+from orchestrator.store import runs, spending, sweeps
 from orchestrator.store.database import Database
 from orchestrator.store.records import Checkpoint, Model, add_checkpoints, add_model
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import runs as table, submissions, tags
 from orchestrator.store.spending import Limited, Source, Sum, Trained
+from orchestrator.store.sweeps import RecordedSweep
 
 MakeRun = Callable[..., Run]
 JUNE = datetime(2026, 6, 15, tzinfo=UTC).timestamp()
@@ -118,9 +119,6 @@ def test_a_run_counts_for_each_of_its_tags_and_one_without_for_none(database: Da
 
 
 def test_a_trial_was_submitted_by_who_submitted_its_sweep(database: Database, record) -> None:
-    from orchestrator.store import sweeps
-    from orchestrator.store.sweeps import RecordedSweep
-
     with database.write() as connection:
         sweeps.add(connection, RecordedSweep("sweep001", "s", "openai", "j.toml", {}, 2, None, 1.0))
     first, trial = record(), record(sweep_id="sweep001")
