@@ -75,7 +75,7 @@ class Book:
     since: float | None
     now: float
     by_month: bool = False
-    """Whether the expenses of each month are apart."""
+    """Whether expenses are split at the end of each month."""
 
     def calls_and_data(self) -> list[Expense]:
         """Answers to questions, and requests that made training data."""

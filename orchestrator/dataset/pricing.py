@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.dataset.basemodels import base_model, is_version_of
+from orchestrator.dataset.hosting import hosting_words
 from orchestrator.errors import PricesUnreadable
 
 Method = Literal["supervised", "dpo", "reinforcement"]
@@ -147,7 +148,7 @@ def _training_note(endpoint_type: str, model: str, method: Method, tokens: int |
 def _hosting_note(price: Price | None) -> str:
     if price is None or not price.hosting_per_hour:
         return ""
-    return f"; a standard deployment costs {price.hosting_per_hour:.2f} USD per hour, used or not"
+    return f"; a standard deployment costs {hosting_words(price.hosting_per_hour)}"
 
 
 def _read_at(price: Price) -> str:
@@ -159,7 +160,7 @@ def _read_at(price: Price) -> str:
 
 SHIPPED_PRICES = Path(__file__).with_name("prices.toml")
 
-_USUAL_TIER = "Standard"
+USUAL_TIER = "Standard"
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,16 @@ def find_price(
     return None
 
 
+def tiers_of(endpoint_type: str, model: str, *, prices: Path | None = None) -> list[str]:
+    """The tiers with a row for a model, in the order of the tables; none where prices don't depend on one."""
+    base = base_model(model)
+    rows = [*(_read_prices(prices) if prices is not None else ()), *_shipped_prices()]
+    fitting = (row.tier for row in rows if row.tier and _fits(row, endpoint_type, base, row.tier))
+    return list(dict.fromkeys(fitting))
+
+
 def _fits(row: Price, endpoint_type: str, base: str, tier: str | None) -> bool:
-    same_tier = row.tier is None or row.tier.casefold() == (tier or _USUAL_TIER).casefold()
+    same_tier = row.tier is None or row.tier.casefold() == (tier or USUAL_TIER).casefold()
     return row.endpoint_type == endpoint_type and same_tier and is_version_of(base, row.model)
 
 

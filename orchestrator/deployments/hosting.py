@@ -7,6 +7,7 @@ requests for 15 days is deleted, and one of DeveloperTier after 24 hours; the mo
 from __future__ import annotations
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.hosting import usd_per_day
 from orchestrator.dataset.pricing import hosting_cost
 from orchestrator.store.deployments import Deployment
 
@@ -18,7 +19,13 @@ _DEVELOPER_LIFE, _IDLE_LIFE = DAY, 15 * DAY
 
 def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
     """US dollars of hosting per day; None if the price is unknown. Calls are charged as well."""
-    return hosting_cost(config.type, model, DAY / HOUR, tier=sku, prices=config.prices)
+    per_hour = cost_per_hour(config, model, sku)
+    return None if per_hour is None else usd_per_day(per_hour)
+
+
+def cost_per_hour(config: EndpointConfig, model: str, sku: str) -> float | None:
+    """The same per hour."""
+    return hosting_cost(config.type, model, 1.0, tier=sku, prices=config.prices)
 
 
 def cost_so_far(config: EndpointConfig, deployment: Deployment, now: float) -> float | None:

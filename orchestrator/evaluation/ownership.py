@@ -8,24 +8,24 @@ with short prompts, by requests per day.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.dataset.basemodels import shutdown_date
+from orchestrator.dataset.hosting import DAYS_A_MONTH, usd_per_day
 from orchestrator.dataset.pricing import Price, find_price
 from orchestrator.errors import NoBaseToCompare, NothingCharged
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.plan import Plan
 from orchestrator.evaluation.pricing import Origin, Training, origin_of, training_of, whole_sweep
 from orchestrator.evaluation.results import Results, Series
+from orchestrator.evaluation.tiers import choose_tier, tier_notes
 from orchestrator.ledger import Ledger
 from orchestrator.store import deployments
 from orchestrator.store.evaluations import Evaluation
 
-DAYS_A_MONTH = 30
-HOURS_A_DAY = 24
 _LOCAL = "local"
 
 
@@ -40,6 +40,7 @@ class Terms:
     endpoint_type: str | None = None
     """Its prices are used instead of the endpoint's own."""
     tier: str | None = None
+    """Azure: the deployment type whose prices are used; None for the first one that the table knows."""
     training_usd: float | None = None
     """The training bill, if the user gave one."""
 
@@ -71,6 +72,10 @@ class Option:
         fixed = self.fixed_per_day(life_days)
         return None if fixed is None or self.usd_per_request is None else fixed + requests * self.usd_per_request
 
+    def without_training(self) -> Option:
+        """The same as if its training had cost nothing."""
+        return replace(self, training=None)
+
 
 @dataclass(frozen=True)
 class Owned:
@@ -87,7 +92,7 @@ class Ownership:
 
     terms: Terms
     priced_as: str
-    """The endpoint type that these prices are from, and its tier if one was given."""
+    """The endpoint type that these prices are from, and its tier if it has tiers."""
     stands_in: bool
     """True if these are not the prices of the endpoint that answered."""
     metric: str
@@ -104,6 +109,10 @@ class Ownership:
         """The cost of a 30-day month."""
         per_day = option.usd_per_day(requests_per_day, self.terms.life_days)
         return None if per_day is None else DAYS_A_MONTH * per_day
+
+    def least_usd_per_month(self, option: Option, requests_per_day: float) -> float | None:
+        """The same without the training, if only the cost of that is unknown."""
+        return self.usd_per_month(option.without_training(), requests_per_day)
 
 
 def require_prices(plan: Plan, terms: Terms) -> None:
@@ -128,17 +137,19 @@ def ownership_of(ledger: Ledger, results: Results, terms: Terms, today: date | N
     if endpoint_type == _LOCAL:
         raise NothingCharged(endpoint=found.endpoint)
     reckoner = _Reckoner(ledger, found, terms, endpoint_type)
-    bases = {series.model: reckoner.option(series) for series in _bases(results)}
     models = dict.fromkeys(reckoner.origin(series).base for series in results.series)
+    reckoner = replace(reckoner, tier=terms.tier or reckoner.choose_tier(models, results.series))
+    bases = {series.model: reckoner.option(series) for series in _bases(results)}
     prices = {model: reckoner.price(model) for model in models}
     return Ownership(
         terms=terms,
-        priced_as=f"{endpoint_type} {terms.tier}" if terms.tier else endpoint_type,
+        priced_as=f"{endpoint_type} {reckoner.tier}" if reckoner.tier else endpoint_type,
         stands_in=endpoint_type != found.endpoint_type,
         metric=found.settings.get("metric", "call_accuracy"),
         bases=list(bases.values()),
         owned=[_owned(series, reckoner, bases) for series in results.series if not series.is_base],
         notes=[
+            *reckoner.tier_notes(models),
             *caveats(prices, results.series, endpoint_type, terms.life_days, today or date.today()),
             *reckoner.sweeps(results.series),
         ],
@@ -152,6 +163,8 @@ class _Reckoner:
     terms: Terms
     endpoint_type: str
     """Its prices are used."""
+    tier: str | None = None
+    """The same of this tier, except for a model that is deployed at another one."""
 
     def option(self, series: Series) -> Option:
         origin = self.origin(series)
@@ -167,7 +180,15 @@ class _Reckoner:
         return origin_of(self.ledger, self.evaluation.endpoint, series.model)
 
     def price(self, model: str) -> Price | None:
-        return find_price(self.endpoint_type, model, tier=self.terms.tier, prices=self._prices)
+        return find_price(self.endpoint_type, model, tier=self.tier, prices=self._prices)
+
+    def choose_tier(self, models: Mapping[str, None], series: Sequence[Series]) -> str | None:
+        deployed = [sku for each in series if (sku := self._deployed_at(each.model)) is not None]
+        return choose_tier(self.endpoint_type, models, deployed, self._prices)
+
+    def tier_notes(self, models: Mapping[str, None]) -> Iterator[str]:
+        is_given = self.terms.tier is not None
+        return tier_notes(self.endpoint_type, models, self.tier, self._prices, is_given=is_given)
 
     def sweeps(self, series: Sequence[Series]) -> Iterator[str]:
         """A sentence for each sweep on what finding the model cost, if training costs are the recorded ones."""
@@ -181,11 +202,15 @@ class _Reckoner:
     def _hosted(self, base: str, model: str) -> Price | None:
         """The price of a tuned model's calls and hosting at the given tier, else at the tier of its recorded
         deployment."""
-        tier = self.terms.tier
-        if tier is None and self.terms.endpoint_type is None:
-            with self.ledger.database.read() as connection:
-                tier = deployments.sku_of(connection, self.evaluation.endpoint, model)
-        return find_price(self.endpoint_type, base, tier=tier, prices=self._prices)
+        deployed = None if self.terms.tier else self._deployed_at(model)
+        return find_price(self.endpoint_type, base, tier=deployed or self.tier, prices=self._prices)
+
+    def _deployed_at(self, model: str) -> str | None:
+        """The tier of its recorded deployment, unless other prices are asked for."""
+        if self.terms.endpoint_type is not None:
+            return None
+        with self.ledger.database.read() as connection:
+            return deployments.sku_of(connection, self.evaluation.endpoint, model)
 
     @property
     def _prices(self) -> Path | None:
@@ -196,7 +221,7 @@ class _Reckoner:
         if self.terms.training_usd is not None:
             return Training(self.terms.training_usd, "as given with --training-cost")
         priced_as = self.endpoint_type if self.terms.endpoint_type else None
-        return training_of(origin.run, priced_as=priced_as, tier=self.terms.tier, prices=self._prices)
+        return training_of(origin.run, priced_as=priced_as, tier=self.tier, prices=self._prices)
 
 
 def _bases(results: Results) -> list[Series]:
@@ -216,7 +241,11 @@ def _owned(series: Series, reckoner: _Reckoner, bases: Mapping[str, Option]) -> 
     option = reckoner.option(series)
     base = bases.get(reckoner.origin(series).base) or next(iter(bases.values()))
     fixed = option.fixed_per_day(reckoner.terms.life_days)
-    return Owned(option, base, break_even(base.usd_per_request, option.usd_per_request, fixed))
+    found = break_even(base.usd_per_request, option.usd_per_request, fixed)
+    if fixed is None and found.cheaper is Cheaper.UNKNOWN:
+        least = break_even(base.usd_per_request, option.usd_per_request, option.hosting_per_day)
+        found = replace(found, least_per_day=least.requests_per_day)
+    return Owned(option, base, found)
 
 
 def _per_request(series: Series, price: Price | None, *, fine_tuned: bool) -> float | None:
@@ -227,7 +256,7 @@ def _per_request(series: Series, price: Price | None, *, fine_tuned: bool) -> fl
 
 
 def _hosting(price: Price | None) -> float | None:
-    return None if price is None or price.hosting_per_hour is None else HOURS_A_DAY * price.hosting_per_hour
+    return None if price is None or price.hosting_per_hour is None else usd_per_day(price.hosting_per_hour)
 
 
 # --- Break-even --------------------------------------------------------------------------------------------------
@@ -257,6 +286,8 @@ class BreakEven:
     cheaper: Cheaper
     requests_per_day: float | None = None
     """The volume at which both cost the same; None unless `cheaper` is FROM."""
+    least_per_day: float | None = None
+    """If only the cost of training is unknown: the same without it, so the volume is higher."""
 
 
 def break_even(

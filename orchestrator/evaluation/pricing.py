@@ -115,6 +115,8 @@ def _at_prices_of(endpoint_type: str, run: Run, tier: str | None, prices: Path |
         return Training(None, "unknown: the endpoint reported no trained tokens; set it with --training-cost")
     method = run.method["type"]
     usd = trained_tokens_cost(endpoint_type, run.model, run.trained_tokens, method=method, tier=tier, prices=prices)
+    place = f"{endpoint_type} {tier}" if tier else endpoint_type
     if usd is None:
-        return Training(None, f"unknown: no training price for {endpoint_type}; set it with --training-cost")
-    return Training(usd, f"{run.trained_tokens:,} trained tokens at the price of {endpoint_type}")
+        lack = f"the price table has no training price per token for {base_model(run.model)} on {place}"
+        return Training(None, f"unknown: {lack}; set it with --training-cost")
+    return Training(usd, f"{run.trained_tokens:,} trained tokens at the price of {place}")

@@ -68,7 +68,7 @@ class Asker:
     """The budget did not cover all questions."""
     done: int = 0
     _held: list[RecordedAnswer] = field(default_factory=list)
-    _costs: dict[Asked, float] = field(default_factory=dict)
+    _costs: dict[Asked, float | None] = field(default_factory=dict)
     _problems: dict[Asked, str] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
     _intended_at: float = 0.0
@@ -167,7 +167,7 @@ class Asker:
         if reply.completion is None:
             self._problems[asked] = reply.api_error
         else:
-            self._costs[asked] = cost_of(reply.question.model, reply.completion, self.context.config) or 0.0
+            self._costs[asked] = cost_of(reply.question.model, reply.completion, self.context.config)
             name = self.context.config.name
             self._held.append(RecordedAnswer(name, *asked, reply.completion, reply.seconds, self.context.now()))
         if len(self._held) + len(self._problems) >= _BATCH:

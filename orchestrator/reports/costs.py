@@ -177,7 +177,7 @@ def _title(costs: Costs) -> str:
 
 
 def caps_table(caps: Caps, *, limit: int | None = None) -> Table:
-    """A row for each endpoint with a cap on the month, then one for each job file with a cap of its own."""
+    """A row for each endpoint with a cap on the month, then one for each job file with a cap."""
     shown = caps.job_files if limit is None else caps.job_files[:limit]
     rows = [
         *(_cap_row(f"{printable(each.endpoint)}, this month", each) for each in caps.endpoints),

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.hosting import hosting_words as words_of
 from orchestrator.deployments.account import Standing, Survey
-from orchestrator.deployments.hosting import cost_per_day
+from orchestrator.deployments.hosting import cost_per_hour
 from orchestrator.deployments.recording import Planned
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row, terminal_text
 from orchestrator.reports.text import ago, duration, iso, money, print_wrapped, printable
@@ -27,7 +28,6 @@ _MEANINGS = {
 }
 _FULL_WIDTH = 150
 """From this many characters on, a deployment fits into one line."""
-_HOURS = 24
 
 
 def print_deployment_plan(planned: Planned, known: Deployment | None, console: Console) -> None:
@@ -46,13 +46,13 @@ def print_deployment_plan(planned: Planned, known: Deployment | None, console: C
 
 def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
     """What hosting costs and how long it lasts."""
-    per_day = cost_per_day(config, model, sku)
-    if per_day is None:
+    per_hour = cost_per_hour(config, model, sku)
+    if per_hour is None:
         cost = "hosting at an unknown price, charged by the hour, used or not"
-    elif per_day == 0:
+    elif per_hour == 0:
         cost = "no hosting charge"
     else:
-        cost = f"{money(per_day / _HOURS)} an hour, {money(per_day)} a day, used or not"
+        cost = words_of(per_hour)
     life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else "Azure removes it after 15 days unused"
     return f"{cost}; calls are charged in addition; {life}"
 

@@ -8,15 +8,16 @@ from typing import Any
 
 from rich.console import Console
 
+from orchestrator.dataset.hosting import DAYS_A_MONTH
 from orchestrator.evaluation.metrics import METRICS, value_of
-from orchestrator.evaluation.ownership import DAYS_A_MONTH, BreakEven, Cheaper, Option, Owned, Ownership
+from orchestrator.evaluation.ownership import BreakEven, Cheaper, Option, Owned, Ownership
 from orchestrator.evaluation.results import Series
 from orchestrator.reports.comparison import share_cell
 from orchestrator.reports.table import Column, Fit, Number, Row, Table, row
 from orchestrator.reports.text import money, plural, print_wrapped, printable
 
 _PARTS = "Cost of requests, and fixed cost"
-_MONTHS = f"US dollars per {DAYS_A_MONTH}-day month, by requests per day"
+_MONTHS = f"US dollars per {DAYS_A_MONTH} days, by requests per day"
 
 
 def print_ownership(ownership: Ownership, console: Console) -> None:
@@ -51,7 +52,7 @@ def parts_table(ownership: Ownership) -> Table:
     """A row for each model in a variant: its accuracy, its tokens, and the parts of its cost."""
     metric = METRICS.get(ownership.metric)  # type: ignore[call-overload]
     quality = metric.title if metric else "argument F1"
-    columns = _columns(quality, "prompt", "answer", "1,000 calls", "training", "hosting per month")
+    columns = _columns(quality, "prompt", "answer", "1,000 calls", "training", f"hosting per {DAYS_A_MONTH} days")
     return Table(columns, [_parts(ownership, option) for option in ownership.options], _PARTS)
 
 
@@ -69,8 +70,10 @@ def months_table(ownership: Ownership) -> Table:
 def notes(ownership: Ownership) -> Iterator[str]:
     """Notes on the figures: the sources of training costs and prices, and what may make them wrong."""
     for owned in ownership.owned:
-        if owned.break_even.cheaper is Cheaper.UNKNOWN:
+        if owned.break_even.cheaper is Cheaper.UNKNOWN and owned.break_even.least_per_day is None:
             yield f"{named(owned.option)}: the cost is incomplete. {_what_is_unknown(owned)}"
+    if any(_is_least(ownership, owned) for owned in ownership.owned):
+        yield "≥ and above: without the training, whose cost is unknown."
     yield from _trainings(ownership)
     yield from ownership.notes
 
@@ -86,10 +89,18 @@ def amount(usd: float | None) -> str:
 
 
 def turning_point(found: BreakEven) -> str:
-    """`from 1,235 per day`, or the word."""
+    """`from 1,235 per day`, `above 1,200 per day` without the unknown cost of training, or the word."""
+    if found.least_per_day is not None:
+        return f"above {math.floor(found.least_per_day):,} per day"
     if found.requests_per_day is None:
         return found.cheaper
     return f"from {math.floor(found.requests_per_day) + 1:,} per day"
+
+
+def _is_least(ownership: Ownership, owned: Owned) -> bool:
+    first = ownership.terms.requests_per_day[0]
+    has_month = ownership.usd_per_month(owned.option, first) is not None
+    return not has_month and ownership.least_usd_per_month(owned.option, first) is not None
 
 
 # --- cells -------------------------------------------------------------------------------------------------
@@ -145,7 +156,15 @@ def _hosting(option: Option) -> Number:
 
 
 def _months(ownership: Ownership, option: Option, requests: Sequence[int]) -> list[Number]:
-    return [_usd(ownership.usd_per_month(option, number)) for number in requests]
+    return [_month(ownership, option, number) for number in requests]
+
+
+def _month(ownership: Ownership, option: Option, requests: int) -> Number:
+    usd = ownership.usd_per_month(option, requests)
+    least = ownership.least_usd_per_month(option, requests)
+    if usd is None and least is not None:
+        return Number(f"≥{amount(least)}", value=None, unit="USD")
+    return _usd(usd)
 
 
 def _usd(usd: float | None) -> Number:
@@ -220,6 +239,10 @@ def _option(ownership: Ownership, option: Option) -> dict[str, Any]:
         "usd_per_month": {
             str(number): ownership.usd_per_month(option, number) for number in ownership.terms.requests_per_day
         },
+        "usd_per_month_without_training": {
+            str(number): ownership.least_usd_per_month(option, number)
+            for number in ownership.terms.requests_per_day
+        },
     }
 
 
@@ -229,4 +252,5 @@ def _turning(owned: Owned) -> dict[str, Any]:
         "base": {"model": owned.base.series.model, "variant": owned.base.series.variant},
         "cheaper_than_base": str(found.cheaper),
         "break_even_requests_per_day": found.requests_per_day,
+        "break_even_without_training": found.least_per_day,
     }

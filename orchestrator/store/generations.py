@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Float, bindparam, case, func, insert, select, update
 
 from orchestrator.store.evaluations import Asked
 from orchestrator.store.leased import Condition, Leased
@@ -171,11 +171,12 @@ def add_intents(connection: Connection, intents: Sequence[Intent]) -> None:
             connection.execute(insert(generation_requests), fresh)
 
 
-def settle_intents(connection: Connection, generation_id: str, costs: Mapping[Asked, float]) -> None:
-    """Record the cost of answered requests."""
+def settle_intents(connection: Connection, generation_id: str, costs: Mapping[Asked, float | None]) -> None:
+    """Record the cost of answered requests. One whose answer reports no tokens costs what was estimated."""
     values = [{**_key(generation_id, asked), "usd": usd} for asked, usd in costs.items()]
     if values:
-        connection.execute(_OF_KEY.values(cost_usd=bindparam("usd"), problem=None), values)
+        usd = func.coalesce(bindparam("usd", type_=Float), generation_requests.c.estimated_usd, 0.0)
+        connection.execute(_OF_KEY.values(cost_usd=usd, problem=None), values)
 
 
 def fail_intents(connection: Connection, generation_id: str, problems: Mapping[Asked, str]) -> None:

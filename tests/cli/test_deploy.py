@@ -77,7 +77,7 @@ def test_a_run_is_deployed_listed_and_removed(run_id: str, resource: AzureResour
     assert done.exit_code == 0
     name = done.stdout.strip()
     assert name.endswith(run_id)
-    assert "$1.70 an hour, $40.80 a day, used or not" in done.stderr
+    assert "$1.70 an hour, $40.80 a day, $1,224.00 per 30 days, used or not" in done.stderr
     assert f"Remove it: ftorch deployments remove {name}" in done.stderr
 
     [shown] = listed()

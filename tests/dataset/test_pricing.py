@@ -64,7 +64,9 @@ def test_uncounted_tokens_leave_the_cost_unknown() -> None:
 def test_each_tier_of_azure_has_its_own_price_and_says_what_hosting_adds(tier: str | None) -> None:
     estimate = training_cost("azure", "gpt-4.1-nano", 1_000_000, 2, 100, tier=tier)
     assert estimate.usd == {None: 3.30, "Standard": 3.30, "globalStandard": 3.00, "developerTier": 1.50}[tier]
-    assert ("1.70 USD per hour, used or not" in estimate.note) is (tier != "developerTier")
+    assert ("$1.70 an hour, $40.80 a day, $1,224.00 per 30 days, used or not" in estimate.note) is (
+        tier != "developerTier"
+    )
 
 
 def test_preferences_are_charged_by_the_token_and_say_how_they_are_counted() -> None:

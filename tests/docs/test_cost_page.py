@@ -15,8 +15,9 @@ from orchestrator.cli.data.convert import shorten
 from orchestrator.cli.evaluate import evaluate
 from orchestrator.cli.submit import submit
 from orchestrator.config import find_workspace
+from orchestrator.dataset.hosting import DAYS_A_MONTH, HOURS_A_DAY
 from orchestrator.dataset.pricing import Price, assumed_epochs, find_price, training_cost
-from orchestrator.evaluation.ownership import DAYS_A_MONTH, HOURS_A_DAY, BreakEven, break_even
+from orchestrator.evaluation.ownership import BreakEven, break_even
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")

@@ -118,6 +118,42 @@ def test_an_unknown_price_makes_the_sum_unknown_and_never_nothing(ledger: Ledger
     assert [each.break_even.cheaper for each in found.owned] == [Cheaper.NEVER, Cheaper.UNKNOWN]
 
 
+def test_without_a_tier_the_first_one_with_every_price_of_calls_is_taken(ledger: Ledger) -> None:
+    """Standard, the usual one, has a row without prices of calls."""
+    found = owning(ledger, Terms((1000,), 365, "azure", training_usd=0.0))
+    assert found.priced_as == "azure GlobalStandard"
+    assert found.usd_per_month(found.bases[0], 1000) == pytest.approx(30 * 1000 * (1000 * 0.40 + 20 * 1.60) / 1e6)
+    assert found.owned[0].break_even.cheaper is Cheaper.NEVER
+    [note] = [note for note in found.notes if note.startswith("Calls and hosting")]
+    assert "at the tier GlobalStandard. For another, give --price-as azure:TIER." in note
+    assert f"Standard: no input, output, base_input or base_output of {BASE}." in note
+
+
+def test_a_tier_that_lacks_a_price_is_said_to_lack_it(ledger: Ledger) -> None:
+    found = owning(ledger, Terms((1000,), 365, "azure", "Standard", training_usd=0.0))
+    assert found.usd_per_month(found.bases[0], 1000) is None
+    lack = f"The price table has no input, output, base_input or base_output for {BASE} on azure Standard"
+    assert any(note.startswith(lack) for note in found.notes)
+    unheard_of = owning(ledger, Terms((1000,), 365, "azure", "Basic"), id="eval0002")
+    assert any("Tiers with a row: Standard, GlobalStandard, DeveloperTier." in note for note in unheard_of.notes)
+
+
+def test_where_prices_have_no_tier_none_is_named(ledger: Ledger) -> None:
+    found = owning(ledger, Terms((1000,), 365, training_usd=0.0))
+    assert found.priced_as == "openai"
+    assert not any("tier" in note for note in found.notes)
+
+
+def test_without_the_cost_of_training_calls_and_hosting_still_give_the_least(ledger: Ledger) -> None:
+    found = owning(ledger, Terms((1000,), 365, "azure"))
+    short = found.owned[1]
+    assert found.usd_per_month(short.option, 1000) is None
+    calls = 1000 * (200 * 0.40 + 20 * 1.60) / 1e6
+    assert found.least_usd_per_month(short.option, 1000) == pytest.approx(30 * (24 * 1.70 + calls))
+    assert short.break_even.requests_per_day is None
+    assert short.break_even.least_per_day == pytest.approx(24 * 1.70 / ((1000 - 200) * 0.40 / 1e6))
+
+
 def test_an_endpoint_that_charges_nothing_needs_prices_of_another(ledger: Ledger) -> None:
     with pytest.raises(NothingCharged, match="--price-as openai"):
         owning(ledger, Terms((100,), 365), endpoint="local", endpoint_type="local")
@@ -166,6 +202,7 @@ def test_a_rehearsed_training_is_priced_as_the_same_tokens_elsewhere(make_run: M
     assert training_of(run, priced_as="openai").usd == pytest.approx(2 * 5.00)
     unknown = training_of(run, priced_as="azure", tier="GlobalStandard")
     assert unknown.usd is None
+    assert "no training price per token for gpt-4.1-mini-2025-04-14 on azure GlobalStandard" in unknown.source
     assert "--training-cost" in unknown.source
 
 

@@ -71,6 +71,21 @@ def test_unknown_is_a_word_and_its_reason_is_told(ledger: Ledger, screen: Screen
     assert "$0.00" not in text
 
 
+def test_an_amount_without_the_training_says_so(ledger: Ledger, screen: Screen, lines_of: LinesOf) -> None:
+    results, ownership = evaluate(ledger, Terms((100, 100_000), 300, "azure"))
+    console = screen(80)
+    print_ownership(ownership, console)
+    lines = lines_of(console)
+    [row] = [line for line in lines if line.startswith("tuned  no-tools") and " per day" in line]
+    # 1.70 an hour for 30 days, and 132 millionths of a dollar a request against 432.
+    assert row.split(maxsplit=4)[2:] == ["≥$1,224", "≥$1,620", "above 136,000 per day"]
+    assert "≥ and above: without the training, whose cost is unknown." in lines
+    assert not any("incomplete" in line for line in lines)
+    found = json.loads(json.dumps(results_object(results, ownership)))["cost_of_ownership"]["models"][-1]
+    assert found["usd_per_month"]["100"] is None
+    assert found["usd_per_month_without_training"]["100"] == pytest.approx(1224 + 30 * 100 * 132e-6)
+
+
 def test_programs_get_the_same_numbers(evaluated: Evaluated) -> None:
     results, ownership = evaluated
     found = json.loads(json.dumps(results_object(results, ownership)))["cost_of_ownership"]

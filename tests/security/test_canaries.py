@@ -42,6 +42,7 @@ COMMANDS: dict[str, list[str]] = {
     "models list": ["--json"],
     "models get": ["greet"],
     "models export": ["greet", "-o", "exported"],
+    "cost": [],
     "resume": [],
     "cancel": ["greet", "--yes"],
     "pause": ["greet"],

@@ -215,3 +215,13 @@ def test_keeping_what_a_run_without_answers_cost_writes_nothing(
         runs.add(connection, make_run(), "recorded")
         calls.keep_deleted(connection, "run00001", "openai", ["ft"])
         assert connection.execute(text("SELECT count(*) FROM deleted_calls")).scalar() == 0
+
+
+def test_an_answer_that_reports_no_tokens_costs_its_estimate(database: Database, intend) -> None:
+    intend(request(1, cost_usd=None), request(2, cost_usd=None), request(3, cost_usd=None, estimated_usd=None))
+    costs = {("teacher", f"{number:064}", 0): usd for number, usd in ((1, None), (2, 0.05), (3, None))}
+    with database.write() as connection:
+        generations.settle_intents(connection, "gen00001", costs)
+    [found] = made(database)
+    assert found.used.usd == pytest.approx(0.02 + 0.05)
+    assert (found.used.items, found.used.unknown) == (3, 1)

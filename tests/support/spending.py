@@ -66,7 +66,9 @@ class Books:
         with self.ledger.database.write() as connection:
             connection.execute(insert(submissions).values(kind=kind, item_id=item_id, user=user, **others))
 
-    def answers(self, model: str, number: int = 1, *, tokens: Sequence[int] = (1_000_000, 0), **changes: Any) -> None:
+    def answers(
+        self, model: str, number: int = 1, *, tokens: Sequence[int] = (1_000_000, 0), **changes: Any
+    ) -> None:
         """This many answers, each of this many prompt and answer tokens."""
         usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]} if tokens else {}
         values: dict[str, Any] = {"endpoint": "openai", "seconds": 0.5, "answered_at": NOW - DAY, **changes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.hosting import hosting_words
 from orchestrator.dataset.pricing import find_price
 from orchestrator.endpoints.azure.dialects import dialect_of
 from orchestrator.endpoints.azure.models import model_format
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
 
 
-_HOURS_IN_30_DAYS = 720
 _LEAVING = ("gpt-4.1",)
 
 
@@ -59,10 +59,9 @@ def _hosting(config: EndpointConfig, job: JobFile) -> str | None:
     price = find_price(config.type, job.model, tier=job.azure.training_type, prices=config.prices)
     if price is None or not price.hosting_per_hour:
         return None
-    month = price.hosting_per_hour * _HOURS_IN_30_DAYS
     return (
-        f"on Azure a fine-tuned model answers only while it is deployed, and a standard deployment "
-        f"costs about ${month:,.0f} per 30 days ({price.hosting_per_hour:.2f} USD an hour), used or not."
+        "on Azure a fine-tuned model answers only while it is deployed, and a standard deployment costs "
+        f"{hosting_words(price.hosting_per_hour)}."
     )
 
 

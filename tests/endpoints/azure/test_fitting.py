@@ -86,7 +86,7 @@ def test_what_hosting_costs_a_month_is_told_from_the_price_table(job, azure_conf
     prices.write_text('[[price]]\nendpoint_type = "azure"\nmodel = "mine"\nhosting_per_hour = 2.0\n')
     config = replace(azure_config, prices=prices)
     assert any(
-        "about $1,440 per 30 days (2.00 USD an hour), used or not" in notice
+        "$2.00 an hour, $48.00 a day, $1,440.00 per 30 days, used or not" in notice
         for notice in azure_notices(config, job("mine"))
     )
     assert azure_notices(config, job("a-model-nobody-knows")) == []
