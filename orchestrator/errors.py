@@ -1020,6 +1020,11 @@ class ModelUnnamed(UsageError):
     endpoint: --name NAME --endpoint NAME. To record the job that made it: ftorch runs adopt JOB --endpoint NAME"""
 
 
+class RegisteredNameUnusable(UsageError):
+    """A model can't be registered as "{name}". A name has 1 to 64 letters, digits, dots, hyphens or underscores,
+    the first of them a letter or digit."""
+
+
 class ModelDeleted(UsageError):
     """The records of run {run}, which made {model}, were deleted, so it can't become {stage}."""
 

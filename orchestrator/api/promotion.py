@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ from orchestrator.errors import (
     NoneInStage,
     NoReasonGiven,
     PromotionGated,
+    RegisteredNameUnusable,
     SeveralEndpointsOfModel,
     SeveralInStage,
 )
@@ -27,6 +29,8 @@ from orchestrator.store import promotions
 from orchestrator.store.promotions import Promotion
 
 _FORCED = "gate overridden: "
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""As the name of a job."""
 
 
 def promote(
@@ -43,11 +47,13 @@ def promote(
 
     `name` replaces the name of its run or sweep. A model that no recorded run made needs it, and `endpoint`. If the
     job file of its run has a gate that is required for the stage, it must be met, unless `force` and a `reason`,
-    which is recorded. Raises PromotionGated, NoReasonGiven, ModelUnnamed, ModelDeleted, UnknownEndpoint, and the
-    errors of `find_model`.
+    which is recorded. Raises PromotionGated, NoReasonGiven, RegisteredNameUnusable, ModelUnnamed, ModelDeleted,
+    UnknownEndpoint, and the errors of `find_model`.
     """
     if force and not reason:
         raise NoReasonGiven
+    if name is not None and not _NAME.fullmatch(name):
+        raise RegisteredNameUnusable(name=name)
     found = _find(ledger, key, stage, name, endpoint)
     wanted = Promotion(
         endpoint=found.endpoint if found else str(endpoint),

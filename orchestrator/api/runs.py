@@ -15,6 +15,7 @@ from orchestrator.api.host import WAITS, Host
 from orchestrator.api.stopping import left_behind
 from orchestrator.bookkeeping.labels import kept_tags
 from orchestrator.bookkeeping.provenance import provenance_of
+from orchestrator.bookkeeping.stages import RETIRED
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import Method, Purpose
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
@@ -34,7 +35,7 @@ from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also, Outlook, Submitted, new_run, outlook_of, record_run
-from orchestrator.store import labels, runs as store
+from orchestrator.store import labels, promotions, runs as store
 from orchestrator.store.runs import Run
 
 
@@ -81,11 +82,21 @@ def preview_of(plan: Plan, ledger: Ledger) -> Preview | None:
 
 
 def with_parents(plan: Plan, ledger: Ledger, *, is_previewed: bool = False) -> Plan:
-    """The plan with notices of examples that its files share with those that its base model was trained on."""
+    """The plan with notices about its base model: that it is retired, and the examples that the plan's files share
+    with those that it was trained on."""
     evaluation = plan.job.evaluation
     is_previewed = is_previewed or (evaluation is not None and evaluation.auto)
     notices = notices_about(plan, files_of_parents(ledger, plan), is_previewed=is_previewed)
-    return replace(plan, notices=(*plan.notices, *notices))
+    return replace(plan, notices=(*plan.notices, *_retired(plan, ledger), *notices))
+
+
+def _retired(plan: Plan, ledger: Ledger) -> list[str]:
+    with ledger.database.read() as connection:
+        found = promotions.stage_of(connection, plan.config.name, plan.job.model)
+    if found is None or found.stage != RETIRED:
+        return []
+    reason = f": {found.reason}" if found.reason else ""
+    return [f"the base model {found.model} was retired as {found.name} by {found.user}{reason}"]
 
 
 def outlook(plan: Plan, ledger: Ledger) -> Outlook:

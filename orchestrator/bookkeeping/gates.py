@@ -38,7 +38,7 @@ class Judgement:
     problems: tuple[str, ...]
     """Why the gate is not met, a sentence each; none if it is met."""
     advice: str
-    """The command that makes an evaluation to judge by."""
+    """A sentence on the evaluation that was judged, or on the command that makes one."""
 
 
 def judge(ledger: Ledger, found: RecordedModel, stage: str) -> Judgement | None:
@@ -55,7 +55,8 @@ def judge(ledger: Ledger, found: RecordedModel, stage: str) -> Judgement | None:
         asked = evaluations.asking(connection, found.endpoint, found.model)
     newest = next((each for each in asked if _is_judged(each, found.run, settings)), None)
     problems = _problems(ledger, found, gate, newest) if newest else [_unjudged(asked, settings)]
-    return Judgement(found.run.job_file, newest.id if newest else None, tuple(problems), _advice(found))
+    advice = f"It was judged by evaluation {newest.id}." if newest else _advice(found)
+    return Judgement(found.run.job_file, newest.id if newest else None, tuple(problems), advice)
 
 
 def _is_required(gate: Gate, stage: str) -> bool:

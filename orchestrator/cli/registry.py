@@ -26,7 +26,7 @@ STAGES: tuple[Stage, ...] = ("candidate", "production", "retired")
     "--endpoint",
     metavar="NAME",
     shell_complete=complete_endpoint,
-    help="The endpoint of a model that no recorded run made, or that several endpoints have.",
+    help="The endpoint, if several have the model, or if no recorded run made it.",
 )
 @click.option("-m", "--reason", metavar="TEXT", default="", help="Record this reason.")
 @click.option("--force", is_flag=True, help="Promote it although it does not meet the gate; needs a reason.")
@@ -79,7 +79,7 @@ def print_in_stage(stage: Stage, name: str | None, endpoint: str | None, *, as_j
     "--endpoint",
     metavar="NAME",
     shell_complete=complete_endpoint,
-    help="The endpoint of a model that several endpoints have.",
+    help="The endpoint, if several have the model.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the lineage as a JSON object.")
 def lineage(key: str, endpoint: str | None, as_json: bool) -> None:

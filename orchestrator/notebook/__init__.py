@@ -14,6 +14,7 @@ from orchestrator.api import (
     deployments as deploying,
     evaluation,
     generation as making,
+    promotion,
     resume as resuming,
     runs,
     submit as api,
@@ -22,6 +23,8 @@ from orchestrator.api.chat import ask
 from orchestrator.api.evaluation import cost_of_ownership
 from orchestrator.api.runs import check
 from orchestrator.api.submit import Until
+from orchestrator.bookkeeping.lineage import Lineage, lineage_of
+from orchestrator.bookkeeping.stages import Promoted, Stage
 from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.deployments.context import Listener as DeploymentListener
 from orchestrator.deployments.recording import Terms
@@ -36,6 +39,7 @@ from orchestrator.runs.states import RequestedAction
 from orchestrator.store.batches import Batch
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.generations import Generation
+from orchestrator.store.promotions import Promotion
 from orchestrator.store.records import Model
 from orchestrator.store.runs import Run as RecordedRun
 
@@ -49,9 +53,12 @@ __all__ = [
     "deploy",
     "evaluate",
     "generate",
+    "in_stage",
+    "lineage",
     "models",
     "pause",
     "plan",
+    "promote",
     "resume",
     "status",
     "submit",
@@ -243,6 +250,38 @@ def models() -> list[Model]:
     """The models of succeeded runs, newest first."""
     with open_ledger() as ledger:
         return ledger.models()
+
+
+def promote(
+    key: str,
+    stage: Stage,
+    *,
+    name: str | None = None,
+    endpoint: str | None = None,
+    reason: str = "",
+    force: bool = False,
+) -> Promoted:
+    """Make a model, or that of a run, a "candidate", put it into "production", or make it "retired"; returns what
+    changed. A name's former production model is retired.
+
+    Raises PromotionGated if the job file's gate is required for the stage and not met, unless `force` and a
+    `reason` are given; and the errors of `api.promotion.promote`.
+    """
+    with open_ledger() as ledger:
+        return promotion.promote(ledger, key, stage, name=name, endpoint=endpoint, reason=reason, force=force)
+
+
+def in_stage(stage: Stage, *, name: str | None = None, endpoint: str | None = None) -> Promotion:
+    """The model in production, or the newest candidate or retired model; its `model` is the id. Raises NoneInStage
+    and SeveralInStage."""
+    with open_ledger() as ledger:
+        return promotion.in_stage(ledger, stage, name=name, endpoint=endpoint)
+
+
+def lineage(key: str, *, endpoint: str | None = None) -> Lineage:
+    """Where a model, or that of a run, comes from, and what was made of it. Raises ModelNotRecorded."""
+    with open_ledger() as ledger:
+        return lineage_of(ledger, key, endpoint)
 
 
 def cancel(key: str) -> Run | Batch | Generation:
