@@ -117,13 +117,14 @@ def _settings(ledger: Ledger, found: RecordedModel) -> Settings | None:
     """The `[evaluation]` of the run's job file; None without one, and for an adopted job."""
     run = found.run
     with ledger.database.read() as connection:
-        text = _recorded_text(connection, run.id)
-    if text is None and run.job_file:
-        text = _text_at(Path(run.job_file))
+        recorded = _recorded_text(connection, run.id)
+    text = recorded or (_text_at(Path(run.job_file)) if run.job_file else None)
     if text is None:
         return None
     try:
-        table = tomllib.loads(text).get("evaluation")
+        document = tomllib.loads(text)
+        is_its = recorded is not None or document.get("name") == run.name  # the path may have another job by now
+        table = document.get("evaluation") if is_its else None
         return None if table is None else Settings.model_validate(table)
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:200]

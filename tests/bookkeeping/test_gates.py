@@ -164,7 +164,10 @@ def test_the_text_at_submission_counts_and_the_file_only_without_it(ledger: Ledg
         connection.execute(submissions.delete())
     assert promote(ledger, run.id, "production").is_new
     promote(ledger, run.id, "retired")
-    Path(run.job_file).write_text(f'[evaluation]\nfile = "cases.jsonl"\n{GATE}\n')
+    Path(run.job_file).write_text(f'name = "other"\n[evaluation]\nfile = "cases.jsonl"\n{GATE}\n')
+    assert promote(ledger, run.id, "production").is_new, "another job's file"
+    promote(ledger, run.id, "retired")
+    Path(run.job_file).write_text(f'name = "drone"\n[evaluation]\nfile = "cases.jsonl"\n{GATE}\n')
     with pytest.raises(PromotionGated):
         promote(ledger, run.id, "production")
     Path(run.job_file).unlink()
