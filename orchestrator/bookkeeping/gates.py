@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select
 
 from orchestrator.bookkeeping.models import RecordedModel
 from orchestrator.dataset.files import inspect_file
@@ -19,12 +18,9 @@ from orchestrator.evaluation.gate import failures
 from orchestrator.evaluation.results import results_of
 from orchestrator.jobfile import Evaluation as Settings, Gate
 from orchestrator.ledger import Ledger
-from orchestrator.store import evaluations
+from orchestrator.store import evaluations, submissions
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
-from orchestrator.store.schema import job_files, submissions
-
-_RUN = "run"
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def _settings(ledger: Ledger, found: RecordedModel) -> Settings | None:
     """The `[evaluation]` of the run's job file; None without one, and for an adopted job."""
     run = found.run
     with ledger.database.read() as connection:
-        recorded = _recorded_text(connection, run.id)
+        recorded = submissions.job_file_of(connection, submissions.RUN, run.id)
     text = recorded or (_text_at(Path(run.job_file)) if run.job_file else None)
     if text is None:
         return None
@@ -129,12 +125,6 @@ def _settings(ledger: Ledger, found: RecordedModel) -> Settings | None:
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:200]
         raise JobFileTextUnreadable(run=run.id, model=found.model, problem=problem) from error
-
-
-def _recorded_text(connection: Connection, run_id: str) -> str | None:
-    of_run = (submissions.c.kind == _RUN, submissions.c.item_id == run_id)
-    query = select(job_files.c.text).join(submissions, submissions.c.job_file_sha256 == job_files.c.sha256)
-    return connection.execute(query.where(*of_run)).scalar()
 
 
 def _text_at(path: Path) -> str | None:

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 from support.evaluation import recorded
 
 from orchestrator.api.promotion import promote
 from orchestrator.errors import JobFileTextUnreadable, NoReasonGiven, PromotionGated
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.store import evaluations, records, runs
+from orchestrator.store import evaluations, records, runs, submissions
 from orchestrator.store.evaluations import DONE, Evaluation
 from orchestrator.store.records import Checkpoint
 from orchestrator.store.runs import Run
-from orchestrator.store.schema import job_files, submissions
+from orchestrator.store.submissions import Provenance
 
 GATE = 'gate = { metric = "call_accuracy", min = 0.8, required_for = "production" }'
 CASES = "jobs/cases.jsonl"
@@ -47,12 +46,14 @@ def run(ledger: Ledger, make_run: Callable[..., Run]) -> Run:
 
 
 def submitted(ledger: Ledger, run: Run, text: str) -> None:
-    values = {"kind": "run", "item_id": run.id, "user": "ann", "host": "here", "ftorch_version": "0", "at": 1.0}
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    made = Provenance("ann", "here", "0.1.0", job_file=text)
     with ledger.database.write() as connection:
-        connection.execute(submissions.delete())
-        connection.execute(insert(job_files).values(sha256=sha256, text=text))
-        connection.execute(insert(submissions).values(**values, job_file_sha256=sha256))
+        submissions.record(connection, submissions.RUN, run.id, made, 1.0)
+
+
+def forget_text(ledger: Ledger, run: Run) -> None:
+    with ledger.database.write() as connection:
+        submissions.forget_texts(connection, submissions.RUN, [run.id])
 
 
 def evaluate(ledger: Ledger, right: Iterable[int], models: Iterable[str] = ("ft:a",), **changes: Any) -> None:
@@ -160,8 +161,7 @@ def test_the_text_at_submission_counts_and_the_file_only_without_it(ledger: Ledg
     Path(run.job_file).write_text("")
     with pytest.raises(PromotionGated):
         promote(ledger, run.id, "production")
-    with ledger.database.write() as connection:
-        connection.execute(submissions.delete())
+    forget_text(ledger, run)
     assert promote(ledger, run.id, "production").is_new
     promote(ledger, run.id, "retired")
     Path(run.job_file).write_text(f'name = "other"\n[evaluation]\nfile = "cases.jsonl"\n{GATE}\n')

@@ -71,7 +71,7 @@ def test_the_former_production_model_of_the_name_is_retired(ledger: Ledger, reco
     assert (done.promotion.model, done.replaced.model, done.promotion.user) == ("ft:b", "ft:a", "ann")
     assert done.way_back == "ftorch models promote ft:a production"
     assert standing(ledger) == ["drone: ft:b production", "drone: ft:a retired", "stock: ft:c production"]
-    promote(ledger, *str(done.way_back).split()[3:])
+    promote(ledger, "ft:a", "production")
     assert in_stage(ledger, "production", name="drone").model == "ft:a"
 
 
