@@ -116,6 +116,11 @@ PAGES: tuple[Page, ...] = (
     Page("docs/runs.md"),
     Page("docs/records.md", varying=(r"by \S+ on .+", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+")),
     Page("docs/endpoints.md"),
+    Page(
+        "docs/models.md",
+        environment={"FTORCH_USER": "ann"},
+        varying=(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"call accuracy \d+ %"),
+    ),
 )
 
 

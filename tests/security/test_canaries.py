@@ -41,6 +41,8 @@ COMMANDS: dict[str, list[str]] = {
     "logs": ["greet"],
     "models list": ["--json"],
     "models get": ["greet"],
+    "models promote": ["greet", "candidate"],
+    "models lineage": ["greet"],
     "models export": ["greet", "-o", "exported"],
     "cost": [],
     "resume": [],
