@@ -1,17 +1,17 @@
 """Paths of a project, and its endpoints. A secret is known only by the NAME of its environment variable.
 
 Endpoints come from `[endpoints.NAME]` tables in the user's own `ftorch.toml` and in the project's, whose keys win;
-`local` and `openai` always exist. `[models]` tables name open-weights models in the same way. What a project's file
-says about hosts, variables, programs and folders elsewhere counts only once the user has allowed it (trust.py).
+`local` and `openai` always exist. `[models]` (open-weights models), `[track]` (experiment trackers) and `[notify]`
+(who is notified of what) are read in the same way. What a project's file says about hosts, variables, programs and
+folders elsewhere counts only once the user has allowed it (trust.py).
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,11 +19,11 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from orchestrator import trust
+from orchestrator.addresses import VARIABLE, is_safe_way
 from orchestrator.endpointtables import (
     BUILT_IN,
     DEFAULTS,
     RULES,
-    VARIABLE,
     EndpointType,
     Table,
     read_tables,
@@ -31,7 +31,9 @@ from orchestrator.endpointtables import (
 from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoint
 from orchestrator.installation import extra_command
 from orchestrator.modeltables import NamedModel, read_models
+from orchestrator.notifytables import NotifyTarget, read_targets
 from orchestrator.tomlsource import TomlSource, read_toml
+from orchestrator.tracktables import Tracking, read_tracking, tracking_reach
 
 __all__ = [
     "PROJECT_FILE",
@@ -126,7 +128,7 @@ class EndpointConfig:
         if self.type in _EXAMPLES and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "{_EXAMPLES[self.type]}"'
         for address in (self.base_url, self.arm_url, self.vllm_url):
-            if address and not self.allow_http and not _is_safe_way(address):
+            if address and not self.allow_http and not is_safe_way(address):
                 sent = "the requests" if address == self.vllm_url else "the key and the data"
                 return (
                     f"{sent} would travel to {address} unencrypted; "
@@ -211,18 +213,6 @@ _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https
 """Addresses of the types that have a default."""
 
 
-def _is_safe_way(base_url: str) -> bool:
-    """Whether requests to the address are encrypted, or never leave this machine."""
-    address = urlsplit(base_url)
-    host = address.hostname or ""
-    if address.scheme == "https" or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
@@ -252,6 +242,10 @@ class Workspace:
     """The open-weights models of `[models]`, by name."""
     reach: trust.Reach = field(default_factory=dict)
     """What the project's file names that needs the user's permission, allowed or not."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """The trackers of `[track]`."""
+    notify: Sequence[NotifyTarget] = ()
+    """The targets of `[notify]`."""
 
     @property
     def project_file(self) -> Path:
@@ -274,7 +268,10 @@ def find_workspace(start: Path | None = None) -> Workspace:
     root = _find_root(start or Path.cwd())
     home = Path(os.environ.get("FTORCH_HOME") or root / STATE_DIR).expanduser().absolute()
     url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{quote(str(home / 'ftorch.db'))}"
-    return Workspace(root, home, url, *_load(root))
+    found = _load(root)
+    endpoints, notify = _with_models(found.endpoints, found.models), tuple(found.targets.values())
+    tracking = Tracking(**found.trackers, to_allow=found.trackers_to_allow)
+    return Workspace(root, home, url, endpoints, found.models, found.reach, tracking, notify)
 
 
 def user_config_path() -> Path:
@@ -298,31 +295,70 @@ def built_in_endpoints() -> dict[str, EndpointConfig]:
     return {name: _with_defaults(name, table, BUILT_IN_SOURCE) for name, table in _built_in_tables().items()}
 
 
-def _load(root: Path) -> tuple[dict[str, EndpointConfig], dict[str, NamedModel], trust.Reach]:
-    """The endpoints and the models by name, and what the project's file names that needs the user's permission."""
+@dataclass(frozen=True)
+class _Loaded:
+    """What the files say: the user's own, or both together."""
+
+    tables: Mapping[str, Table]
+    """Of the endpoints, without the defaults of their types."""
+    endpoints: Mapping[str, EndpointConfig]
+    models: Mapping[str, NamedModel]
+    trackers: Mapping[str, Any]
+    targets: Mapping[str, NotifyTarget]
+    trackers_to_allow: Mapping[str, Any] = field(default_factory=dict)
+    reach: trust.Reach = field(default_factory=dict)
+    """What the project's file names that needs the user's permission."""
+
+
+def _load(root: Path) -> _Loaded:
     user, project = _read_if_there(user_config_path()), _read_if_there(root / PROJECT_FILE)
-    tables = _built_in_tables()
-    endpoints = built_in_endpoints()
-    models: dict[str, NamedModel] = {}
-    reach: dict[str, Mapping[str, Any]] = {}
-    if user:
-        read = {name: _laid_over(table, tables.get(name, {})) for name, table in read_tables(user, tables).items()}
-        tables.update(read)
-        endpoints.update({name: _with_defaults(name, table, str(user.path)) for name, table in read.items()})
-        models.update(read_models(user))
-    if project:
-        read, own = dict(read_tables(project, tables)), read_models(project)
-        reach = _all_reach(root, read, own, tables)
-        _require_built_in_stay(project, {name: found for name, found in reach.items() if name != MODELS_REACH})
-        is_allowed = not reach or trust.allows(project.path, reach)
-        for name, table in read.items():
-            config = _with_defaults(name, _laid_over(table, tables.get(name, {})), str(project.path))
-            endpoints[name] = config if is_allowed else replace(config, to_allow=reach.get(name, {}))
-        outside = reach.get(MODELS_REACH, {})
-        models.update(
-            {name: replace(each, is_allowed=is_allowed or name not in outside) for name, each in own.items()}
-        )
-    return _with_models(endpoints, models), models, reach
+    own = _of_user(user, root) if user else _Loaded(_built_in_tables(), built_in_endpoints(), {}, {}, {})
+    return _with_project(project, root, own) if project else own
+
+
+def _of_user(source: TomlSource, root: Path) -> _Loaded:
+    known = _built_in_tables()
+    read = {name: _laid_over(table, known.get(name, {})) for name, table in read_tables(source, known).items()}
+    configs = {name: _with_defaults(name, table, str(source.path)) for name, table in read.items()}
+    return _Loaded(
+        {**known, **read},
+        {**built_in_endpoints(), **configs},
+        read_models(source),
+        read_tracking(source),
+        read_targets(source, root, is_personal=True),
+    )
+
+
+def _with_project(source: TomlSource, root: Path, user: _Loaded) -> _Loaded:
+    """The project's tables over the user's. Without permission its trackers and targets are not in use, and take
+    the place of none."""
+    read, models = dict(read_tables(source, user.tables)), read_models(source)
+    trackers, targets = read_tracking(source), read_targets(source, root, is_personal=False)
+    tracked = tracking_reach(trackers, user.trackers)
+    notified = {key: value for each in targets.values() for key, value in each.reach.items()}
+    reach = _all_reach(root, read, models, user.tables)
+    _require_built_in_stay(source, {name: found for name, found in reach.items() if name != MODELS_REACH})
+    reach |= {name: found for name, found in ((TRACK_REACH, tracked), (NOTIFY_REACH, notified)) if found}
+    is_allowed = not reach or trust.allows(source.path, reach)
+    configs = {}
+    for name, table in read.items():
+        config = _with_defaults(name, _laid_over(table, user.tables.get(name, {})), str(source.path))
+        configs[name] = config if is_allowed else replace(config, to_allow=reach.get(name, {}))
+    outside = {} if is_allowed else reach.get(MODELS_REACH, {})
+    own_models = {name: replace(each, is_allowed=name not in outside) for name, each in models.items()}
+    return _Loaded(
+        user.tables,
+        {**user.endpoints, **configs},
+        {**user.models, **own_models},
+        {**user.trackers, **trackers} if is_allowed or not tracked else user.trackers,
+        {**user.targets, **targets} if is_allowed else {**_not_allowed(targets), **user.targets},
+        {} if is_allowed else tracked,
+        reach,
+    )
+
+
+def _not_allowed(targets: Mapping[str, NotifyTarget]) -> dict[str, NotifyTarget]:
+    return {name: replace(target, is_allowed=False) for name, target in targets.items()}
 
 
 def _with_models(
@@ -334,8 +370,8 @@ def _with_models(
     }
 
 
-MODELS_REACH = ""
-"""Where a project's reach has its models: no endpoint has an empty name."""
+MODELS_REACH, TRACK_REACH, NOTIFY_REACH = NO_ENDPOINTS = ("", "\ttrack", "\tnotify")
+"""Where a project's reach has its models, trackers and targets of notifications: no endpoint has such a name."""
 
 
 def _all_reach(

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from orchestrator.addresses import SECRET_NAME, VARIABLE, is_address
 from orchestrator.errors import InvalidConfig
 from orchestrator.modelfolders import expanded
 from orchestrator.modeltables import TABLE as MODELS
+from orchestrator.notifytables import TABLE as NOTIFY
 from orchestrator.tomlsource import TomlSource
+from orchestrator.tracktables import TABLE as TRACK
 
 EndpointType = Literal["local", "openai", "compatible", "azure"]
 Table = Mapping[str, Any]
@@ -35,7 +37,7 @@ _MAX_NAME = 64
 def read_tables(source: TomlSource, known: Mapping[str, Table]) -> dict[str, Table]:
     """The tables of one file by endpoint name; those of the `known` endpoints may leave out their type.
     Raises InvalidConfig with all its problems."""
-    known_keys = ("endpoints", MODELS)
+    known_keys = ("endpoints", MODELS, TRACK, NOTIFY)
     problems = [source.unknown_key((key,), known_keys) for key in source.data if key not in known_keys]
     tables = source.data.get("endpoints", {})
     if not isinstance(tables, dict):
@@ -108,16 +110,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_address(value: Any) -> bool:
-    """Without a user name, a password, or a secret in its query: those would be stored in a file and shown."""
-    try:
-        address = urlsplit(value)
-        is_whole = address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
-        return is_whole and not _SECRET_NAME.search(address.query)
-    except (ValueError, TypeError, AttributeError):
-        return False
-
-
 def _is_uuid(value: Any) -> bool:
     try:
         return bool(str(uuid.UUID(value)) == value.lower())
@@ -129,12 +121,9 @@ def _fits(pattern: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
-"""`${NAME}` in a value stands for an environment variable's value."""
 _SECRET_PLACES = ("api_key_env", "import_variables", "headers", "query", "body")
 _LONGEST_SHOWN = 30
 """The longest wrong value that is shown: a pasted key is longer than any right value."""
-_SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|signature|\bsig\b|\bcode\b", re.IGNORECASE)
 _OWN_FIELDS = (
     *("model", "training_file", "validation_file", "seed", "suffix", "metadata", "method", "hyperparameters"),
     "trainingType",
@@ -150,14 +139,14 @@ def _are_headers(value: Any) -> bool:
         re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)
         and isinstance(text, str)
         and re.fullmatch(r"[ -~]+", text)
-        and (VARIABLE.search(text) or not _SECRET_NAME.search(name))
+        and (VARIABLE.search(text) or not SECRET_NAME.search(name))
         for name, text in value.items()
     )
 
 
 def _is_query(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(text, str) and (VARIABLE.search(text) or not _SECRET_NAME.search(name))
+        isinstance(text, str) and (VARIABLE.search(text) or not SECRET_NAME.search(name))
         for name, text in value.items()
     )
 
@@ -189,7 +178,7 @@ _DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", 
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),
-    "base_url": _Rule(_is_address, 'must be an address such as "https://host/v1"'),
+    "base_url": _Rule(is_address, 'must be an address such as "https://host/v1"'),
     "allow_http": _Rule(lambda value: isinstance(value, bool), "must be true or false"),
     "api_key_env": _Rule(_fits(_VARIABLE), _VARIABLE_SENTENCE),
     "import_variables": _Rule(
@@ -245,7 +234,7 @@ RULES: Mapping[str, _Rule] = {
     # The rules for names are those of Azure's page "Naming rules and restrictions for Azure resources".
     "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
     "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
-    "arm_url": _Rule(_is_address, 'must be an address such as "https://management.azure.com"'),
+    "arm_url": _Rule(is_address, 'must be an address such as "https://management.azure.com"'),
     "account": _Rule(_fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"), "must be the name of the Azure OpenAI resource"),
     "python": _Rule(
         lambda value: isinstance(value, str) and "/" in value and value.isprintable(),
@@ -254,6 +243,6 @@ RULES: Mapping[str, _Rule] = {
     "serving": _Rule(
         lambda value: value in ["transformers", "vllm"], 'must be "transformers" or "vllm"', reaches=False
     ),
-    "vllm_url": _Rule(_is_address, 'must be an address such as "http://127.0.0.1:8000"'),
+    "vllm_url": _Rule(is_address, 'must be an address such as "http://127.0.0.1:8000"'),
     "constrained": _Rule(lambda value: isinstance(value, bool), "must be true or false", reaches=False),
 }

@@ -158,7 +158,7 @@ TABLE = '[endpoints.a]\ntype = "local"\n'
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("x = 1", ':1: unknown key "x"; known here: endpoints, models'),
+        ("x = 1", ':1: unknown key "x"; known here: endpoints, models, notify, track'),
         ("[endpoint.a]", ':1: unknown table "endpoint"; did you mean "endpoints"?'),
         ("endpoints = 3", ":1: endpoints must be a table"),
         ("endpoints.a = 3", ":1: endpoints.a must be a table: [endpoints.a]"),

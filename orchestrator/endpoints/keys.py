@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.addresses import VARIABLE
 from orchestrator.config import EndpointConfig
-from orchestrator.endpointtables import VARIABLE
 from orchestrator.errors import EndpointNotUsable
 
 HIDDEN = "[key]"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from orchestrator.config import MODELS_REACH, EndpointConfig, Workspace
+from orchestrator.config import MODELS_REACH, NOTIFY_REACH, TRACK_REACH, EndpointConfig, Workspace
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import printable
 
@@ -44,12 +45,16 @@ def _endpoint_row(config: EndpointConfig) -> Row:
 
 def reach_table(workspace: Workspace) -> Table:
     """What a project's file names: the addresses and programs of endpoints, the variables whose values go there
-    (keys, and those in data addresses), and the folders of models."""
+    (keys, and those in data addresses), the folders of models, trackers, and what notifications start or address."""
     columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
-    rows = [_reach_row(workspace.endpoints[name]) for name in workspace.reach if name != MODELS_REACH]
+    endpoints = [name for name in workspace.reach if name not in (MODELS_REACH, TRACK_REACH, NOTIFY_REACH)]
+    rows = [_reach_row(workspace.endpoints[name]) for name in endpoints]
     models = workspace.reach.get(MODELS_REACH, {})
     rows += [row(f"model {printable(name)}", "–", printable(folder)) for name, folder in models.items()]
+    for table, found in (("track", TRACK_REACH), ("notify", NOTIFY_REACH)):
+        named = workspace.reach.get(found, {})
+        rows += [row(f"{table}.{printable(key)}", "–", printable(_text(value))) for key, value in named.items()]
     return Table(columns, rows)
 
 
@@ -58,6 +63,10 @@ def _reach_row(config: EndpointConfig) -> Row:
     addresses = [address for address in (config.base_url, config.arm_url, config.vllm_url, python) if address]
     sent = ", ".join((key_source(config), *config.import_variables))
     return row(config.name, sent, printable(", ".join(addresses) or "–"))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:
