@@ -75,8 +75,10 @@ def read_targets(source: TomlSource, folder: Path, *, is_personal: bool) -> dict
     problems = [problem for name, table in tables.items() for problem in _problems(source, name, table)]
     if problems:
         raise InvalidConfig(source.path, problems)
-    made = {"source": source.path, "folder": folder, "is_personal": is_personal}
-    return {name: NotifyTarget(name, **_values(table), **made) for name, table in tables.items()}
+    return {
+        name: NotifyTarget(name, **_values(table), source=source.path, folder=folder, is_personal=is_personal)
+        for name, table in tables.items()
+    }
 
 
 def _values(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.api import batches, generation
 from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.api.observing import observed
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import (
     ActionRefused,
@@ -48,7 +49,8 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
         if not other:
             raise
         return other
-    run = _drive(ledger, run, requested, host)
+    with observed(ledger, host):
+        run = _drive(ledger, run, requested, host)
     if run.is_over and not _is_done(run, requested):
         host.say(f"run {run.id} {run.state} before it could be {requested.done}: {run.reason}")
         host.failed(FAILED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from orchestrator.api.host import Host
+from orchestrator.api.observing import observed
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import Stopped
 from orchestrator.evaluation.batching.driving import answers_to_batches, drive, require_known
@@ -84,7 +85,7 @@ def _resume_on(ledger: Ledger, name: str, ids: Collection[str], host: Host) -> N
 
 def _follow(ledger: Ledger, endpoint: str, ids: Collection[str], host: Host) -> list[Batch]:
     config = ledger.workspace.endpoint(endpoint)
-    with host.batches() as listener:
+    with observed(ledger, host), host.batches() as listener:
         host.run(lambda stop: drive(ledger, config, ids, listener=listener, stop=stop))
     with ledger.database.read() as connection:
         return store.by_ids(connection, ids)

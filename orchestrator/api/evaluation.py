@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.api import batches
 from orchestrator.api.doubts import require_own_files
 from orchestrator.api.host import GATE_NOT_MET, Host
+from orchestrator.api.observing import observed
 from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.errors import NothingAnswered, Stopped
 from orchestrator.evaluation.gate import failures
@@ -54,7 +55,7 @@ def carry_out(
     if plan.price is not None and plan.missing and not rescore and wanted is None:
         host.confirm("Ask it?")
     asks = not rescore and not plan.in_batches  # batches may take a day: their questions are locked one by one
-    with hold_turn(ledger, lock_names(plan, asks=asks), host.say) as turn:
+    with observed(ledger, host), hold_turn(ledger, lock_names(plan, asks=asks), host.say) as turn:
         done = done_meanwhile(ledger, wanted) if wanted else None
         if done is None:
             plan = recounted(ledger, plan) if turn.has_waited else plan

@@ -50,6 +50,8 @@ class Host:
         """Of the first failure; 0 if nothing failed."""
         self.error: FtorchError | None = None
         """The first error that was shown without ending the work."""
+        self.is_observed = False
+        """Whether notifications and trackers are told of its work already."""
 
     # --- failing --------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from orchestrator.api import batches, followups, generation, runs, sweeps
 from orchestrator.api.actions import request_action
 from orchestrator.api.host import Host
+from orchestrator.api.observing import observed
 from orchestrator.ledger import Ledger
 from orchestrator.runs.states import RequestedAction
 from orchestrator.runs.waiting import is_held, stands_still
@@ -47,7 +48,16 @@ def resume(
                 way = f"check {run.endpoint}, or run: ftorch cancel {run.id}"
                 host.say(f"run {run.id} has not changed for more than a day ({run.reason}): {way}")
         ledger.hasten([run for run in left.active if now or is_held(run)])
-    carried_on = [
+    with observed(ledger, host):
+        carried_on = _carry_on(ledger, left, host, key)
+    if not any(carried_on):
+        host.say("Nothing to resume: every run has finished. See: ftorch status")
+    return runs.by_ids(ledger, left.run_ids)
+
+
+def _carry_on(ledger: Ledger, left: _Unfinished, host: Host, key: str | None) -> list[bool]:
+    """Each kind of work in its order; whether there was any."""
+    return [
         _step(host, lambda: left.is_any and followups.remove_leftovers(ledger, host, _ids(ledger, key))),
         _step(host, lambda: left.is_any and _follow(ledger, left, host)),
         _step(host, lambda: followups.deploy_due(ledger, host, _ids(ledger, key))),
@@ -57,9 +67,6 @@ def resume(
         _step(host, lambda: key is None and generation.resume(ledger, host)),
         _step(host, lambda: key is None and batches.resume(ledger, host)),
     ]
-    if not any(carried_on):
-        host.say("Nothing to resume: every run has finished. See: ftorch status")
-    return runs.by_ids(ledger, left.run_ids)
 
 
 def _step(host: Host, carry_on: Callable[[], bool]) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from orchestrator.api.host import WAITS, Host
+from orchestrator.api.observing import observed
 from orchestrator.api.stopping import left_behind
 from orchestrator.bookkeeping.labels import kept_tags
 from orchestrator.bookkeeping.provenance import provenance_of
@@ -172,7 +173,7 @@ def follow(ledger: Ledger, runs: Sequence[Run], host: Host, supervisors: Sequenc
     def all_ids() -> list[str]:
         return [*ids, *(run_id for each in supervisors for run_id in each.run_ids)]
 
-    with saying_what_is_left(ledger, all_ids), host.following(ledger, runs) as listener:
+    with observed(ledger, host), saying_what_is_left(ledger, all_ids), host.following(ledger, runs) as listener:
         _, is_stopped = host.run(
             lambda stop: drive(
                 ledger.workspace,

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.api import followups, runs, sweeps
 from orchestrator.api.doubts import require_known_models, require_own_files
 from orchestrator.api.host import FAILED, WAITS, Host
+from orchestrator.api.observing import observed
 from orchestrator.api.stopping import before_anything, outlives_us
 from orchestrator.config import find_workspace
 from orchestrator.dataset.basemodels import is_fine_tuned
@@ -113,7 +114,8 @@ def submit_run(
     with open_ledger(job_file.parent, create=True) as ledger:
         submitted = runs.record(plan, ledger, outlook, again=again, also=followups.requested_by(plan), tags=tags)
         host.say(_run_said(submitted, plan.may_cost))
-        _stay_with_run(ledger, submitted.run, host, until)
+        with observed(ledger, host):
+            _stay_with_run(ledger, submitted.run, host, until)
         return ledger.run(submitted.run.id)
 
 
@@ -160,10 +162,11 @@ def submit_sweep_plan(
     submitted = sweeps.record(plan, ledger, changes, again=again, tags=tags)
     host.say(_sweep_said(submitted))
     supervisor = supervisor_of(ledger, submitted.sweep)
-    if until is Until.STARTED:
-        _say_begun(plan.job.name, sweeps.start(ledger, supervisor, host), host)
-    elif until is Until.ENDED:
-        sweeps.follow(ledger, [supervisor], host)
+    with observed(ledger, host):
+        if until is Until.STARTED:
+            _say_begun(plan.job.name, sweeps.start(ledger, supervisor, host), host)
+        elif until is Until.ENDED:
+            sweeps.follow(ledger, [supervisor], host)
     return overview_by_id(ledger, submitted.sweep.id)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.api import runs
 from orchestrator.api.evaluation import carry_out_wanted, judge
 from orchestrator.api.host import WAITS, Host
+from orchestrator.api.observing import observed
 from orchestrator.bookkeeping.labels import kept_tags
 from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.config import find_workspace
@@ -232,7 +233,8 @@ def stop(ledger: Ledger, name: str, host: Host, endpoint: str | None = None) -> 
         for run_id in ids:
             run_store.request_action(connection, run_id, RequestedAction.CANCEL)
     listener = host.changes()
-    run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener))
+    with observed(ledger, host):
+        run_blocking(lambda: drive(ledger.workspace, ledger.database, ids=ids, listener=listener))
     return overview(ledger, name, recorded.endpoint)
 
 

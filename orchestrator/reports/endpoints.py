@@ -45,7 +45,7 @@ def _endpoint_row(config: EndpointConfig) -> Row:
 
 def reach_table(workspace: Workspace) -> Table:
     """What a project's file names: the addresses and programs of endpoints, the variables whose values go there
-    (keys, and those in data addresses), the folders of models, trackers, and what notifications start or address."""
+    (keys, and those in data addresses), the folders of models, trackers, and the ways of notifications."""
     columns = [Column("NAME", fit=Fit.LINE), Column("VALUES FROM", fit=Fit.LINE)]
     columns += [Column("ADDRESS", fit=Fit.FOLD, takes_rest=True)]
     endpoints = [name for name in workspace.reach if name not in (MODELS_REACH, TRACK_REACH, NOTIFY_REACH)]

@@ -12,7 +12,8 @@ from orchestrator.store.runs import Run
 
 LONGEST_PAUSE_SECONDS = 3600.0
 """Between two requests if the endpoint sets no time, and between two looks while it accepts none."""
-_HELD = ("on hold: ", "over budget: ")
+HELD = ("on hold: ", "over budget: ")
+"""How the reasons of runs begin that wait for something the user changes."""
 _LONG_QUEUED_SECONDS = 86_400.0
 _AGAIN = "; asking again at"
 
@@ -32,7 +33,7 @@ def asking_again(moment: float, reason: str, context: Worker[Any]) -> str:
 
 def is_held(run: Run) -> bool:
     """Whether the run waits for something the user changes: credit, a budget, a sign-in. `resume` tries at once."""
-    return not run.is_over and run.reason.startswith(_HELD)
+    return not run.is_over and run.reason.startswith(HELD)
 
 
 def stands_still(run: Run, now: float) -> bool:

@@ -546,11 +546,11 @@ exports = Table(
 notifications = Table(
     "notifications",
     metadata,
-    Column("kind", String(16), primary_key=True),  # run, sweep, evaluation or batch
+    Column("kind", String(16), primary_key=True),  # run, sweep, evaluation or batch; target for when it was set up
     Column("item_id", String(16), primary_key=True),
     Column("event", String(64), primary_key=True),  # what happened to it
     Column("target", String(64), primary_key=True),  # a [notify] table
-    Column("state", String(16), nullable=False),  # sending, sent or failed
+    Column("state", String(16), nullable=False),  # sending, sent, failed or unclear
     Column("problem", Text),  # why it failed
     Column("at", Float, nullable=False),
     Index("ix_notifications_state", "state"),

@@ -27,6 +27,7 @@ SLOW = (
     "cli/test_wait.py::test_ctrl_c",
     "evaluation/batching/test_killed_batches.py",
     "generation/test_killed_generations.py",
+    "notifications/test_notifications.py::test_one_that_was_being_sent_when_its_process_was_killed",
     "security/test_access.py::test_nobody_else_can_read_what_a_run_leaves",
     "security/test_keys.py::test_a_killed_process_leaves_no_key_behind",
     "security/test_texts.py::test_no_terminal_is_steered_by_a_refusal_or_its_log",
