@@ -1,4 +1,4 @@
-"""People are notified once of what ended and of what needs them, by whichever process sees it, and never of more."""
+"""People are notified once of what ended and of what needs them, by the process that sees it first."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from orchestrator.config import find_workspace
 from orchestrator.ledger import Ledger
 from orchestrator.notifications import courier as couriers, sending
 from orchestrator.notifications.courier import Courier
+from orchestrator.notifications.events import Event
 from orchestrator.notifytables import KINDS, NotifyTarget
 from orchestrator.store import notifications as store, runs
 from orchestrator.store.database import Database
@@ -56,7 +57,7 @@ def test_a_run_that_ends_is_posted_once(project: Project, hook: WebHost) -> None
     assert again.code == 0, again.err
     [body] = hook.bodies
     model = done.out.strip()
-    assert body["text"].startswith("run greet (") and body["text"].endswith(f"succeeded on local: {model}")
+    assert body["text"] == f"run greet ({body['id']}) succeeded on local: {model}"
     assert {key: body[key] for key in ("kind", "event", "name", "endpoint", "model")} == {
         "kind": "run",
         "event": "succeeded",
@@ -289,7 +290,7 @@ def test_a_program_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, t
     )
     program += "time.sleep(60)"
     target = NotifyTarget("slow", command=(sys.executable, "-c", program), folder=tmp_path)
-    event = couriers.Event("run", "abc", "failed", "drone", "local", "failed", "run drone failed", NOW)
+    event = Event("run", "abc", "failed", "drone", "local", "failed", "run drone failed", NOW)
     begun = time.monotonic()
     with pytest.raises(sending.NotSent, match="had not ended after"):
         sending.send(target, event)

@@ -78,7 +78,7 @@ def _handler(host: WebHost) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(text)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_arguments: Any) -> None:
             pass
