@@ -229,7 +229,7 @@ class ToolsFileUnusable(UsageError):
 
 
 class ParquetMissing(ExtraMissing):
-    """Reading Parquet needs pyarrow, which is not installed. Run:
+    """Parquet files need pyarrow, which is not installed. Run:
     {command}"""
 
     extra = "parquet"

@@ -51,7 +51,7 @@ class Host:
         self.error: FtorchError | None = None
         """The first error that was shown without ending the work."""
         self.is_observed = False
-        """Whether notifications and trackers are told of its work already."""
+        """Whether notifications and trackers follow its work already."""
 
     # --- failing --------------------------------------------------------------------------------------------
 

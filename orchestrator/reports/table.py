@@ -12,6 +12,7 @@ from enum import Enum, StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.export.formulas import harmless
 from orchestrator.reports.text import printable
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ class Table:
         has_groups = any(row.is_heading for row in self.rows)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(map(_harmless, [*(["group"] if has_groups else []), *self.keys]))
-        writer.writerows([_harmless(data) for data in row.values()] for row in self.to_dicts())
+        writer.writerow(map(harmless, [*(["group"] if has_groups else []), *self.keys]))
+        writer.writerows([harmless(data) for data in row.values()] for row in self.to_dicts())
         return stream.getvalue()
 
     def to_html(self, *, has_caption: bool = True) -> str:
@@ -372,17 +373,3 @@ def _classes(*names: str) -> str:
 def _escaped(text: str) -> str:
     """Without control characters and half surrogates, which a model may answer with and no page may hold."""
     return "<br>".join(escape(printable(line)) for line in text.splitlines())
-
-
-# --- In a spreadsheet -----------------------------------------------------------------------------------------
-
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def _harmless(data: str | float | None) -> str | float | None:
-    """An apostrophe keeps a text from being run: OWASP, "CSV Injection". A bare CR would begin a row."""
-    if not isinstance(data, str):
-        return data
-    text = f"'{data}" if data.startswith(_FORMULA_STARTS) else data
-    return text.replace("\r", "\n")

@@ -42,6 +42,16 @@ def notes_of(connection: Connection, run_id: str) -> list[Note]:
     return [Note(*row) for row in connection.execute(query.order_by(notes.c.number))]
 
 
+def notes_of_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Note]]:
+    """The notes of each of these runs that has some, oldest first."""
+    found: dict[str, list[Note]] = {}
+    for some in _chunks(run_ids):
+        query = select(notes.c.run_id, notes.c.number, notes.c.user, notes.c.text, notes.c.at)
+        for row in connection.execute(query.where(notes.c.run_id.in_(some)).order_by(notes.c.number)):
+            found.setdefault(row[0], []).append(Note(*row[1:]))
+    return found
+
+
 # --- writing: in a `write()` transaction -------------------------------------------------------------------
 
 

@@ -57,6 +57,12 @@ def find(connection: Connection, kind: str, item_id: str) -> Submission | None:
     return Submission(*row) if row else None
 
 
+def of_items(connection: Connection, kind: str, item_ids: Collection[str]) -> dict[str, Submission]:
+    """The submissions of these items that have one, by id."""
+    query = select(*_SUBMISSION).where(submissions.c.kind == kind, submissions.c.item_id.in_(item_ids))
+    return {row.item_id: Submission(*row) for row in connection.execute(query)}
+
+
 def job_file_of(connection: Connection, kind: str, item_id: str) -> str | None:
     """The recorded text of the item's job file."""
     query = (

@@ -76,6 +76,12 @@ def trials_of(connection: Connection, sweep_id: str) -> list[RecordedTrial]:
     return [RecordedTrial(**row._mapping) for row in connection.execute(query)]
 
 
+def trials_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[str, RecordedTrial]:
+    """By run: the trial of which each of these is the last run."""
+    query = select(*_TRIAL).where(trials.c.run_id.in_(run_ids))
+    return {row.run_id: RecordedTrial(**row._mapping) for row in connection.execute(query)}
+
+
 def runs_of(connection: Connection, sweep_id: str) -> dict[str, Run]:
     """The last run of each trial of the sweep, by its id."""
     query = select(*RUNS.columns).join(trials, trials.c.run_id == runs.c.id).where(trials.c.sweep_id == sweep_id)

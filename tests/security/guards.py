@@ -121,7 +121,7 @@ def any_number_counts_tokens(patch: Patch) -> None:
 
 
 def texts_in_csv_may_begin_formulas(patch: Patch) -> None:
-    patch.setattr(table, "_harmless", lambda data: data)
+    patch.setattr(table, "harmless", lambda data: data)
 
 
 # --- 7 and 8: words of refusals, and "answers" --------------------------------------------------------------------

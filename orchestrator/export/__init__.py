@@ -1,0 +1,1 @@
+"""Runs and sweeps for other programs: experiment trackers, and files for spreadsheets and data frames."""
