@@ -710,6 +710,40 @@ class MatplotlibMissing(ExtraMissing):
     extra = "plots"
 
 
+# --- Trackers and exports ---------------------------------------------------------------------------------------
+
+
+class TrackerError(FtorchError):
+    """{tracker} can't be used: {problem}."""
+
+
+class TrackerUnreachable(TrackerError):
+    """{tracker} can't be used: {problem}. Nothing is lost: the same command, or ftorch resume, sends the rest."""
+
+
+class TrackerRefuses(TrackerError):
+    """{tracker} refuses a request: {problem}."""
+
+
+class ExperimentDeleted(TrackerError):
+    """The experiment "{name}" is deleted on {tracker}. Restore it there, or name another one."""
+
+
+class TrackerAddressUnusable(UsageError):
+    """{address} can't be used as an MLflow server: {problem}."""
+
+
+class TrackerUnnamed(UsageError):
+    """No MLflow server is named. Give its address, such as http://127.0.0.1:5000, or set uri under [track.mlflow]
+    in ftorch.toml."""
+
+
+class TrackioMissing(ExtraMissing):
+    """Exporting to Trackio needs trackio, which is not installed. Run: {command}"""
+
+    extra = "track"
+
+
 # --- Job files and configuration ------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from orchestrator.api.host import Host
 from orchestrator.errors import FtorchError
 from orchestrator.ledger import Ledger
+from orchestrator.tracktables import Tracking
 
 LAST_WAIT_SECONDS = 11.0
 """At the end of a command: one notification's timeout, and a moment."""
@@ -25,6 +26,10 @@ class Observer(Protocol):
 
     def look(self) -> float:
         """Tell what is new; returns the seconds until the next look."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed: the end of the command waits for no other one."""
 
 
 @contextmanager
@@ -53,6 +58,10 @@ def _observers(ledger: Ledger, host: Host) -> list[Observer]:
             from orchestrator.notifications.courier import Courier
 
             found.append(Courier(ledger, ledger.workspace.notify, host.say))
+        if ledger.workspace.tracking != Tracking():
+            from orchestrator.api.tracking import trackers
+
+            found += trackers(ledger, host)
     return found
 
 
@@ -69,7 +78,8 @@ class _Looking(threading.Thread):
         pause = 0.0
         while not self._ending.wait(pause):
             pause = self._look()
-        self._look()
+        if not self._observer.is_failing:
+            self._look()
 
     def _look(self) -> float:
         try:

@@ -41,7 +41,7 @@ _GROUPS = {
     },
     "Records": {
         "models": (f"{_CLI}.models", "List tuned models, promote them, export their weights."),
-        "runs": (f"{_CLI}.runs", "Tag, note, archive, delete and adopt runs."),
+        "runs": (f"{_CLI}.runs", "Tag, note, archive, delete, export and adopt runs."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
         "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
     },

@@ -6,13 +6,14 @@ import click
 
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.deletion import delete
+from orchestrator.cli.export import export
 from orchestrator.cli.groups import OrderedGroup
 from orchestrator.cli.status import status
 
 
 @click.group(cls=OrderedGroup, default="list")
 def runs() -> None:
-    """Tag, note, archive, delete and adopt runs.
+    """Tag, note, archive, delete, export and adopt runs.
 
     RUN is the id of a run, or a name: of a sweep for all of its runs, else of the newest run of that name.
     `ftorch runs` alone is `ftorch status`.
@@ -95,6 +96,7 @@ def unarchive(keys: tuple[str, ...]) -> None:
 
 
 runs.add_command(delete)
+runs.add_command(export)
 
 
 @runs.command()

@@ -49,6 +49,11 @@ class Courier:
                     self._notify(target, event)
         return LOOK_SECONDS
 
+    @property
+    def is_failing(self) -> bool:
+        """Each notification is tried once."""
+        return False
+
     def _set_up(self, target: NotifyTarget) -> dict[str, float]:
         """Since when the target is notified, by kind of event."""
         now, name = self._now(), recorded_name(target)

@@ -126,6 +126,17 @@ def events_page(
     return found, (found[-1].created_at, rows[-1][0]) if len(rows) == limit else None
 
 
+def step_times(connection: Connection, run_id: str) -> dict[int, float]:
+    """When the endpoint reported each step of the run, by its events that have one: seconds since the epoch."""
+    query = select(events.c.created_at, events.c.data).where(events.c.run_id == run_id, events.c.data.is_not(None))
+    found: dict[int, float] = {}
+    for at, data in connection.execute(query.order_by(events.c.created_at, events.c.position)):
+        step = data.get("step") if isinstance(data, dict) else None
+        if isinstance(step, int):
+            found.setdefault(step, at)
+    return found
+
+
 def last_complaint(connection: Connection, run_id: str) -> str | None:
     """The message of the run's last event that is an error or a warning; without one, of its last event."""
     is_complaint = case(
