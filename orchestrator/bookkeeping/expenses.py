@@ -107,7 +107,7 @@ class Book:
         """Those with a count of tokens, then those without."""
         key = (called.endpoint, called.model)
         source = sources.get(key)
-        base = source.base_model if source else called.model
+        base = source.base_model if source else called.base_model or called.model
         tier = tiers.get(key)
         config = self.endpoints.get(called.endpoint)
         usd = _calls_cost(config, called, base, tier, is_tuned=source is not None or called.run_id is not None)

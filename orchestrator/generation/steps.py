@@ -153,8 +153,7 @@ def _settle(
         with context.database.write() as connection:
             found = evaluations.answers_to(connection, context.config.name, keys)
             costs = {
-                key: cost_of(key[0], answer.completion, context.config, batch=True)
-                for key, answer in found.items()
+                key: cost_of(key[0], answer.completion, context.config, batch=True) for key, answer in found.items()
             }
             store.settle_intents(connection, generation.id, costs)
     with context.database.write() as connection:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from orchestrator.store.schema import answers, deleted_calls, generation_requests, generations
+from orchestrator.store.schema import answers, deleted_calls, generation_requests, generations, runs
 from orchestrator.store.spending import Sum, day_of, month_of, number_of
 
 # --- Answers to questions ----------------------------------------------------------------------------------------
@@ -47,6 +47,8 @@ class Called:
     completion_tokens: int
     run_id: str | None = None
     """The deleted run whose model answered."""
+    base_model: str | None = None
+    """What that run trained."""
 
 
 def answered(connection: Connection, since: float | None, *, by_month: bool = False) -> list[Called]:
@@ -97,13 +99,18 @@ def _tokens_of(
             *of,
             func.count(),
             number_of(~is_counted),
-            func.coalesce(func.sum(case((is_counted, prompt), else_=0)), 0),
-            func.coalesce(func.sum(case((is_counted, answer), else_=0)), 0),
+            _whole(func.sum(case((is_counted, prompt), else_=0))),
+            _whole(func.sum(case((is_counted, answer), else_=0))),
         )
         .select_from(answers.outerjoin(making, is_made))
         .where(making.c.endpoint.is_(None), *where)
         .group_by(*(of[:-1] if period is _NO_PERIOD else of))
     )
+
+
+def _whole(total: ColumnElement[Any]) -> ColumnElement[int]:
+    """As an int: PostgreSQL adds up large integers as decimals."""
+    return cast(total, BigInteger)
 
 
 def _making_data() -> Any:
@@ -137,10 +144,11 @@ def _deleted(connection: Connection, since: float | None, by_month: bool) -> lis
     month = month_of(connection, table.day).label("month") if by_month else _NO_PERIOD
     of = (table.endpoint, table.model, table.is_batch, month)
     numbers = (table.answers, table.uncounted, table.prompt_tokens, table.completion_tokens)
-    query = select(*of, *(func.sum(number) for number in numbers), table.run_id)
+    query = select(*of, *(_whole(func.sum(number)) for number in numbers), table.run_id, runs.c.model)
+    query = query.join(runs, runs.c.id == table.run_id)
     if since is not None:
         query = query.where(table.day >= since)
-    rows = connection.execute(query.group_by(*(of if by_month else of[:-1]), table.run_id))
+    rows = connection.execute(query.group_by(*(of if by_month else of[:-1]), table.run_id, runs.c.model))
     return [Called(*tuple(row)) for row in rows]
 
 

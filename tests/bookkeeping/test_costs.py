@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 from support.spending import BASE, DAY, ENDPOINTS, NOW, OCTOBER, ON_AZURE, TUNED, Books
 
 from orchestrator.bookkeeping.costs import By, Costs, Group, Grouping, Unpriced, costs_of
 from orchestrator.bookkeeping.expenses import Kind, Lack
 from orchestrator.ledger import open_ledger
+from orchestrator.store import calls
 from orchestrator.store.runs import Run
+from orchestrator.store.schema import answers, models
 from orchestrator.store.spending import Sum
 
 
 @pytest.fixture
-def books(home: Path, make_run: Callable[..., Run]) -> Iterator[Books]:
+def books(
+    home: Path, database_url: str, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Books]:
+    monkeypatch.setenv("FTORCH_DATABASE_URL", database_url)
     (home / "ftorch.toml").write_text(ENDPOINTS)
     with open_ledger(home, create=True) as ledger:
         yield Books(ledger, make_run)
@@ -54,6 +60,20 @@ def test_a_model_whose_name_says_nothing_is_priced_as_what_it_was_tuned_from(boo
     books.answers("mine-7")
     assert costs(books).total.sums[Kind.EVALUATION].usd == pytest.approx(0.80)
     assert usd_of(costs(books, By.MODEL), Kind.EVALUATION) == {BASE: pytest.approx(0.80)}
+
+
+def test_answers_deleted_with_their_run_still_cost_what_they_did(books: Books) -> None:
+    run = books.run("mine-7", labels={"team": "sea"}, deleted_at=NOW)
+    books.answers("mine-7", 2)
+    books.answers("mine-7:step-10", 1)
+    with books.ledger.database.write() as connection:
+        calls.keep_deleted(connection, run.id, "openai", ["mine-7", "mine-7:step-10"])
+        for table in (answers, models):
+            connection.execute(delete(table))
+    found = costs(books, By.RUN)
+    assert [each.key for each in found.groups] == [run.id]
+    assert found.total.sums[Kind.TRAINING].usd == 3.0
+    assert found.total.sums[Kind.EVALUATION].usd == pytest.approx(3 * 0.80)
 
 
 def test_calls_on_azure_are_priced_at_the_tier_of_the_deployment(books: Books) -> None:

@@ -150,13 +150,10 @@ def test_a_request_costs_what_its_answer_did_else_its_estimate_for_each_time_it_
 ) -> None:
     intend(request(1), request(2, cost_usd=None), request(3, sends=2), request(4, sends=0, cost_usd=None))
     [found] = made(database)
-    assert (found.generation_id, found.endpoint, found.model, found.month) == (
-        "gen00001",
-        "openai",
-        "teacher",
-        None,
-    )
-    assert found.used == Sum(pytest.approx(0.06), 3, pytest.approx(0.04), 2, 0)
+    assert (found.generation_id, found.endpoint, found.model) == ("gen00001", "openai", "teacher")
+    assert found.used.usd == pytest.approx(0.06)
+    assert found.used.estimated_usd == pytest.approx(0.04)
+    assert (found.used.items, found.used.estimated, found.used.unknown) == (3, 2, 0)
     with database.read() as connection:
         assert found.used.usd == pytest.approx(generations.spent(connection, "gen00001").usd)
 
@@ -199,7 +196,7 @@ def test_answers_that_are_deleted_with_their_run_still_count(
         connection.execute(answers.delete().where(*ours))
     assert connection.closed
     found = answered(database)
-    assert Called("openai", "ft", False, None, 3, 1, 200, 20, run.id) in found
+    assert Called("openai", "ft", False, None, 3, 1, 200, 20, run.id, run.model) in found
     assert len(found) == 3
     since = answered(database, since=JUNE - DAY / 2)
     assert [(each.model, each.answers, each.prompt_tokens) for each in since] == [
