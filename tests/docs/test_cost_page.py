@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import ftorch
 
+from orchestrator.cli.cost import cost
 from orchestrator.cli.data.convert import shorten
 from orchestrator.cli.evaluate import evaluate
 from orchestrator.cli.submit import submit
@@ -18,6 +19,7 @@ from orchestrator.config import find_workspace
 from orchestrator.dataset.hosting import DAYS_A_MONTH, HOURS_A_DAY
 from orchestrator.dataset.pricing import Price, assumed_epochs, find_price, training_cost
 from orchestrator.evaluation.ownership import BreakEven, break_even
+from orchestrator.evaluation.tiers import choose_tier
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
@@ -35,9 +37,9 @@ def price_of(endpoint_type: str, tier: str | None = None) -> Price:
 
 def per_request(row: tuple[str, str, str, str], price: Price) -> float:
     label, _, prompt, answer = row
-    cost = price.rates(fine_tuned=label == "tuned", batch=False).cost(int(prompt), int(answer))
-    assert cost is not None
-    return cost
+    usd = price.rates(fine_tuned=label == "tuned", batch=False).cost(int(prompt), int(answer))
+    assert usd is not None
+    return usd
 
 
 def turning_point(row: tuple[str, str, str, str], price: Price, fixed_per_day: float) -> BreakEven:
@@ -46,7 +48,9 @@ def turning_point(row: tuple[str, str, str, str], price: Price, fixed_per_day: f
 
 
 def test_options_that_the_page_names_exist() -> None:
-    known = {option for command in (evaluate, shorten, submit) for each in command.params for option in each.opts}
+    known = {
+        option for command in (cost, evaluate, shorten, submit) for each in command.params for option in each.opts
+    }
     assert set(re.findall(r"(--[a-z][a-z-]+)", PAGE)) <= known
 
 
@@ -123,3 +127,12 @@ def test_hosting_on_azure_costs_and_earns_what_the_page_says() -> None:
     found = turning_point(row, price, per_day + TRAINING / LIFE_DAYS).requests_per_day
     [shown] = re.findall(r"about ([\d,]+) requests per day", PAGE)
     assert found == pytest.approx(int(shown.replace(",", "")), rel=0.02)
+
+
+def test_the_tiers_that_the_page_names_are_those_that_are_chosen() -> None:
+    chosen = {
+        model: choose_tier("azure", [model], [], None)
+        for model in ("gpt-4.1-nano", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
+    }
+    assert chosen.pop("gpt-4.1-nano") == "Standard"
+    assert set(chosen.values()) == {"GlobalStandard"}
