@@ -20,7 +20,9 @@ def upgrade() -> None:
     op.create_index("ix_runs_name_created_at", "runs", ["name", "created_at"])
     op.create_index("ix_runs_sweep_id_created_at", "runs", ["sweep_id", "created_at"])
     op.create_index("ix_models_created_at", "models", ["created_at"])
-    op.create_index("ix_runs_model", "runs", ["model"])
+    op.drop_index("ix_runs_training_sha256", "runs")
+    op.create_index("ix_runs_training_sha256_created_at", "runs", ["training_sha256", "created_at"])
+    op.create_index("ix_runs_model_created_at", "runs", ["model", "created_at"])
     op.create_index("ix_runs_fine_tuned_model", "runs", ["fine_tuned_model"])
     op.create_index("ix_checkpoints_model", "checkpoints", ["model"])
     op.add_column("sweeps", sa.Column("archived_at", sa.Float(), nullable=True))
@@ -135,7 +137,9 @@ def downgrade() -> None:
     op.drop_index("ix_models_created_at", "models")
     op.drop_index("ix_checkpoints_model", "checkpoints")
     op.drop_index("ix_runs_fine_tuned_model", "runs")
-    op.drop_index("ix_runs_model", "runs")
+    op.drop_index("ix_runs_model_created_at", "runs")
+    op.drop_index("ix_runs_training_sha256_created_at", "runs")
+    op.create_index("ix_runs_training_sha256", "runs", ["training_sha256"])
     with op.batch_alter_table("sweeps") as batch:
         batch.drop_column("archived_at")
     with op.batch_alter_table("runs") as batch:

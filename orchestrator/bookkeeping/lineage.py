@@ -101,6 +101,11 @@ def lineage_of(ledger: Ledger, key: str, endpoint: str | None = None) -> Lineage
         run, asked = find_run(ledger, key, endpoint)
     except ModelNotRecorded:
         return _of_unmade(ledger, key, endpoint)
+    return lineage_of_run(ledger, run, asked)
+
+
+def lineage_of_run(ledger: Ledger, run: Run, asked: str | None = None) -> Lineage:
+    """The lineage of a run, or of its model or checkpoint `asked`."""
     with ledger.database.read() as connection:
         older = ancestors(connection, run)
         oldest = older[-1].run if older else run

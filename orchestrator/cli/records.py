@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from orchestrator.bookkeeping.lineage import lineage_of
+from orchestrator.bookkeeping.lineage import lineage_of_run
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import Terminal
@@ -38,7 +38,7 @@ def show(run: str, job_file: bool, as_json: bool) -> None:
             _print_job_file(ledger, run)
             return
         details = ledger.details(run)
-        lineage = lineage_of(ledger, details.run.id)
+        lineage = lineage_of_run(ledger, details.run)
         if as_json:
             print_json({**details_object(details), "lineage": lineage_object(lineage)})
             return

@@ -116,8 +116,8 @@ runs = Table(
     Index("ix_runs_sweep_id_created_at", "sweep_id", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_finished_at", "finished_at"),
-    Index("ix_runs_training_sha256", "training_sha256"),
-    Index("ix_runs_model", "model"),
+    Index("ix_runs_training_sha256_created_at", "training_sha256", "created_at"),
+    Index("ix_runs_model_created_at", "model", "created_at"),
     Index("ix_runs_fine_tuned_model", "fine_tuned_model"),
     # with every column that counting needs, so that the rows themselves are not read
     Index("ix_runs_sweep_id_state_archived_at_deleted_at", "sweep_id", "state", "archived_at", "deleted_at"),
