@@ -83,14 +83,14 @@ def require_deletable(connection: Connection, run: Run, found: Subjects) -> None
         raise RunNotDeletable(run=run.id, problem=reason[0], fix=reason[1])
 
 
-def why_kept(connection: Connection, remote: Remote, besides: Collection[str]) -> str | None:
-    """Why a file or a model must stay on its endpoint: what else uses it, except the runs in `besides`."""
+def why_kept(connection: Connection, remote: Remote, without: Collection[str]) -> str | None:
+    """Why a file or a model must stay on its endpoint: what else uses it, except the runs in `without`."""
     if remote.kind is Kind.MODELS:
-        users = store.model_users(connection, remote.id, besides)
+        users = store.model_users(connection, remote.id, without)
         if deployed := _deployed(connection, [remote.id]):
             return f"deployed as {deployed.name} on {deployed.endpoint}"
     else:
-        users = store.file_users(connection, remote.id, _hashes(remote), besides)
+        users = store.file_users(connection, remote.id, _hashes(remote), without)
     return f"run {users[0]} uses it" if users else None
 
 

@@ -37,7 +37,7 @@ _CHILDREN: Sequence[Table] = (events, metrics, checkpoints, transitions, tags, n
 
 @dataclass(frozen=True)
 class Counts:
-    """How many records a deletion deletes besides the runs' own."""
+    """How many records a deletion deletes in addition to the runs."""
 
     events: int
     steps: int
@@ -72,31 +72,31 @@ def counts(connection: Connection, found: Sequence[Run], sweep_ids: Collection[s
     return Counts(of_runs(events), of_runs(metrics), of_runs(checkpoints), judged, asked)
 
 
-def children(connection: Connection, names: Collection[str], besides: Collection[str]) -> list[Run]:
-    """The runs that were trained from one of these models, except the ids in `besides`."""
+def children(connection: Connection, names: Collection[str], without: Collection[str]) -> list[Run]:
+    """The runs that were trained from one of these models, except the ids in `without`."""
     query = select(*RUNS.columns).where(
-        runs.c.model.in_(names), runs.c.id.not_in(besides), runs.c.deleted_at.is_(None)
+        runs.c.model.in_(names), runs.c.id.not_in(without), runs.c.deleted_at.is_(None)
     )
     return [RUNS.item(row) for row in connection.execute(query.order_by(runs.c.created_at))]
 
 
-def model_users(connection: Connection, name: str, besides: Collection[str]) -> list[str]:
+def model_users(connection: Connection, name: str, without: Collection[str]) -> list[str]:
     """The runs that have this model too, or were trained from it, on any endpoint: two may be one account."""
     named = or_(runs.c.fine_tuned_model == name, runs.c.model == name)
-    query = select(runs.c.id).where(named, runs.c.id.not_in(besides), runs.c.deleted_at.is_(None))
-    saved = select(checkpoints.c.run_id).where(checkpoints.c.model == name, checkpoints.c.run_id.not_in(besides))
+    query = select(runs.c.id).where(named, runs.c.id.not_in(without), runs.c.deleted_at.is_(None))
+    saved = select(checkpoints.c.run_id).where(checkpoints.c.model == name, checkpoints.c.run_id.not_in(without))
     return sorted({*connection.execute(query).scalars(), *connection.execute(saved).scalars()})
 
 
 def file_users(
-    connection: Connection, file_id: str, hashes: Collection[str], besides: Collection[str]
+    connection: Connection, file_id: str, hashes: Collection[str], without: Collection[str]
 ) -> list[str]:
     """The runs that use this file too, or will: unfinished ones on the same bytes may be about to."""
     has_file = or_(runs.c.training_file_id == file_id, runs.c.validation_file_id == file_id)
     will = runs.c.finished_at.is_(None) & or_(
         runs.c.training_sha256.in_(hashes), runs.c.validation_sha256.in_(hashes)
     )
-    query = select(runs.c.id).where(or_(has_file, will), runs.c.id.not_in(besides), runs.c.deleted_at.is_(None))
+    query = select(runs.c.id).where(or_(has_file, will), runs.c.id.not_in(without), runs.c.deleted_at.is_(None))
     return sorted(connection.execute(query).scalars())
 
 

@@ -15,7 +15,12 @@ from support.sweeping import write_sweep
 
 from orchestrator.engine.crashpoints import DELETION_POINTS
 from orchestrator.ledger import open_ledger
+from orchestrator.store import deletion as store, labels, records, runs, submissions, sweeps
+from orchestrator.store.database import Database
+from orchestrator.store.records import Metric, Model
 from orchestrator.store.schema import deployments, promotions
+from orchestrator.store.submissions import Provenance
+from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
 JOB = "jobs/greet.toml"
 PAID = {"endpoint": 'endpoint = "paid"'}
@@ -125,6 +130,39 @@ def test_a_whole_sweep_is_deleted_and_no_single_trial(project: Project) -> None:
     assert shown(project, trial)["deleted_at"] is not None
     again = project.ftorch("submit", JOB)
     assert again.code == 0, again.err
+
+
+def test_every_database_deletes_a_sweep_with_all_that_refers_to_it(database: Database, make_run: Any) -> None:
+    ended = {"state": "succeeded", "finished_at": 2.0, "training_file_id": "file-1"}
+    first, second = (make_run(sweep_id="s1", fine_tuned_model=f"ft:{n}", **ended) for n in (1, 2))
+    other = make_run(fine_tuned_model="ft:3", **ended)
+    model = {"endpoint": "local", "base_model": "gpt-4.1", "created_at": 2.0}
+    with database.write() as connection:
+        spec = {"document": {"name": "night"}}
+        sweeps.add(connection, RecordedSweep("s1", "night", "local", "job.toml", spec, 2, None, 1.0))
+        for number, run in enumerate((first, second), 1):
+            runs.add(connection, run, run.reason)
+            sweeps.add_trial(connection, RecordedTrial("s1", number, {}, 0, str(number), run.id))
+            labels.set_tags(connection, [run.id], {"team": "flight"})
+            labels.add_note(connection, run.id, "ann", "well done", 3.0)
+            records.add_metrics(connection, [Metric(run.id, 1, 1, train_loss=0.5)])
+            records.add_model(connection, Model(model=run.fine_tuned_model, run_id=run.id, **model))
+            submissions.record(connection, "run", run.id, Provenance("ann", "laptop", "0.1.0", job_file="x"), 1.0)
+        runs.add(connection, other, other.reason)
+        assert store.counts(connection, [first, second], ["s1"]) == store.Counts(0, 2, 0, 0, 0)
+        assert store.file_users(connection, "file-1", [], [first.id, second.id]) == [other.id]
+        for run in (first, second):
+            store.delete_run(connection, run, "deleted by ann", 4.0)
+        store.delete_sweep(connection, "s1")
+    with database.read() as connection:
+        assert runs.newest(connection) == [other]
+        assert sweeps.newest(connection) == []
+        left = runs.get(connection, first.id)
+        assert (left.deleted_at, left.sweep_id, left.fine_tuned_model) == (4.0, None, "ft:1")
+        assert runs.same(connection, first.fingerprint, except_states=()) == other
+        counted = [connection.exec_driver_sql(f"SELECT count(*) FROM {each}").scalar() for each in CHILDREN]
+        assert counted == [0, 0, 0, 1, 0, 0, 0, 0, 0], "the other run's own history is left"
+        assert connection.exec_driver_sql("SELECT count(*) FROM job_files").scalar() == 0
 
 
 # --- what must not go ----------------------------------------------------------------------------------------
