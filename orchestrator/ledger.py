@@ -104,9 +104,9 @@ class Ledger:
 
     def summaries(
         self, listing: Listing, *, limit: int | None = None
-    ) -> Iterator[tuple[RunSummary, Metric | None]]:
-        """Like `listed`, each with its last measured step. Read in parts, so that any number takes little memory
-        and no read transaction stays open between parts."""
+    ) -> Iterator[tuple[RunSummary, Metric | None, Mapping[str, str]]]:
+        """Like `listed`, each with its last measured step and its tags. Read in parts, so that any number takes
+        little memory and no read transaction stays open between parts."""
         with self.database.read() as connection:
             ids = listings.ids(connection, listing, limit=limit)
         for start in range(0, len(ids), _PAGE):
@@ -114,7 +114,8 @@ class Ledger:
             with self.database.read() as connection:
                 found = {each.id: each for each in runs.summaries(connection, part)}
                 last = records.last_metrics(connection, part)
-            yield from ((found[run_id], last.get(run_id)) for run_id in part if run_id in found)
+                tags = labels.tags_of(connection, part)
+            yield from ((found[each], last.get(each), tags.get(each, {})) for each in part if each in found)
 
     def listing_of(self, key: str, among: Listing = EVERY_RUN) -> Listing:
         """The listed runs of a name, or the one whose id starts with `key`. Raises NoSuchRun and AmbiguousRun."""

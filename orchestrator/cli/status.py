@@ -102,9 +102,9 @@ def _print_for_programs(ledger: Ledger, listing: Listing, window: Window, as_jso
     if as_json:
         from orchestrator.reports.runs import run_object
 
-        print_json_list(run_object(each, last) for each, last in found)
+        print_json_list(run_object(each, last, tags) for each, last, tags in found)
     else:
-        for each, _ in found:
+        for each, *_ in found:
             click.echo(each.id)
 
 

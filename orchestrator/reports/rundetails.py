@@ -68,7 +68,7 @@ def details_object(details: RunDetails) -> dict[str, Any]:
     """What `show --json` prints."""
     run = details.run
     return {
-        **run_object(run, details.metrics[-1] if details.metrics else None),
+        **run_object(run, details.metrics[-1] if details.metrics else None, details.tags),
         "job_file": run.job_file,
         "base_folder": run.base_folder,
         "suffix": run.suffix,
@@ -85,7 +85,6 @@ def details_object(details: RunDetails) -> dict[str, Any]:
         if run.error_message or run.error_code
         else None,
         "submission": submission_object(details.submission) if details.submission else None,
-        "tags": dict(details.tags),
         "notes": [note_object(note) for note in details.notes],
         "archived_at": iso(run.archived_at),
         "deleted_at": iso(run.deleted_at),

@@ -39,8 +39,10 @@ def summary(counts: Mapping[str, int], shown: int, first: str = "the newest") ->
     return f"{plural(total, 'run')}: {parts}{rest}"
 
 
-def run_object(run: Run | RunSummary, last: Metric | None = None) -> dict[str, Any]:
-    """One element of `status --json`."""
+def run_object(
+    run: Run | RunSummary, last: Metric | None = None, tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """One element of `status --json`; without `tags` where they were not read."""
     return {
         "run": run.id,
         "name": run.name,
@@ -61,6 +63,7 @@ def run_object(run: Run | RunSummary, last: Metric | None = None) -> dict[str, A
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
         "finished_at": iso(run.finished_at),
+        **({} if tags is None else {"tags": dict(tags)}),
     }
 
 

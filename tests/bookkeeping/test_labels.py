@@ -52,6 +52,7 @@ def test_tags_are_set_replaced_and_removed(begun: Project) -> None:
     done(begun, "tag", "greet", "stage=day", "--remove", "team", "--remove", "absent")
     assert shown(begun)["tags"] == {"note": "a = b", "stage": "day"}
     assert "note=a = b, stage=day" in begun.ftorch("show", "greet").out
+    assert [run["tags"] for run in begun.status()] == [shown(begun)["tags"]]
 
 
 def test_notes_are_appended_with_who_wrote_them(begun: Project) -> None:

@@ -57,24 +57,24 @@ def test_pages_hold_every_run_once_and_in_order(
 ) -> None:
     monkeypatch.setattr(reading, "_PAGE", page)
     listed = list(ledger.summaries(EVERY_RUN))
-    assert [each.id for each, _ in listed] == [run.id for run in ledger.runs()]
+    assert [each.id for each, *_ in listed] == [run.id for run in ledger.runs()]
     last = ledger.progress([run.id for run in recorded])
-    assert {each.id: metric for each, metric in listed if metric} == last
-    by_object = [run_object(run, last.get(run.id)) for run in ledger.runs("many")]
+    assert {each.id: metric for each, metric, _ in listed if metric} == last
+    by_object = [run_object(run, last.get(run.id), {}) for run in ledger.runs("many")]
     assert [run_object(*each) for each in ledger.summaries(ledger.listing_of("many"))] == by_object
     assert [run_object(*each) for each in ledger.summaries(ledger.listing_of(recorded[3].id))] == [
-        run_object(recorded[3], last[recorded[3].id])
+        run_object(recorded[3], last[recorded[3].id], {})
     ]
 
 
-def test_a_list_of_runs_reads_no_json_and_two_statements_a_page(
+def test_a_list_of_runs_reads_no_json_and_three_statements_a_page(
     ledger: Ledger, recorded: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_PAGE", 5)
     sent = statements(ledger.database)
     assert len(list(ledger.summaries(EVERY_RUN))) == len(recorded)
     selects = [text for text in sent if text.startswith("SELECT")]
-    assert len(selects) == 1 + 2 * 3, "the ids, and each page with its last steps"
+    assert len(selects) == 1 + 3 * 3, "the ids, and each page with its last steps and its tags"
     assert not any(column in text for text in selects for column in ("remote_job", "runs.method", "runs.metadata"))
 
 
