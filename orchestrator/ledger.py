@@ -205,6 +205,11 @@ class Ledger:
             if below is None:
                 return
 
+    def last_events(self, run_id: str, limit: int) -> tuple[list[Event], int]:
+        """The endpoint's last events of a run, oldest first, and how many there are in total."""
+        with self.database.read() as connection:
+            return records.last_events(connection, run_id, limit)
+
     def hasten(self, waiting: Collection[Run]) -> None:
         """Make these runs due now, whatever they wait for."""
         with self.database.write() as connection:

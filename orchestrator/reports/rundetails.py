@@ -54,7 +54,7 @@ def print_details(
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=state_style(run.state)))
     console.print(f"  {printable(why(run, time.time()))}\n")
-    console.print(_run_facts(details, config))
+    console.print(run_facts(details, config))
     _print_files(details, console, lineage_facts(lineage) if lineage else ())
     _print_notes(details, console)
     _print_curve(details.metrics, console)
@@ -77,7 +77,7 @@ def details_object(details: RunDetails) -> dict[str, Any]:
         "method": run.method["type"],
         "hyperparameters": dict(run.hyperparameters),
         "resolved_hyperparameters": dict(run.resolved_hyperparameters),
-        "files": [file for file in _files(details) if file["path"]],
+        "files": [file for file in run_files(details) if file["path"]],
         "examples": run.examples,
         "tokens_per_epoch": run.tokens_per_epoch,
         "trained_tokens": run.trained_tokens,
@@ -97,7 +97,8 @@ def details_object(details: RunDetails) -> dict[str, Any]:
 # --- The facts ------------------------------------------------------------------------------------------------
 
 
-def _run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
+def run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
+    """What is known of a run in a line each: names and values."""
     run = details.run
     rows = [
         ("model", run.fine_tuned_model),
@@ -288,19 +289,25 @@ def _process(owner: str) -> str:
 
 
 def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None, console: Console) -> None:
-    """On Azure a model is called by the name of its deployment, and in no other way."""
-    name = deployment or run.fine_tuned_model or ""
     console.print("\nTo call it", style="bold")
+    for line in call_lines(run, deployment, config):
+        console.print(f"  {line}", soft_wrap=True)
+
+
+def call_lines(run: Run, deployment: str | None, config: EndpointConfig | None) -> list[str]:
+    """Commands and Python that call the model. On Azure it is called by the name of its deployment, and in no other
+    way."""
+    name = deployment or run.fine_tuned_model or ""
+    lines = []
     if config is not None and config.type == "azure" and deployment is None:
-        console.print(
-            f"  ftorch deployments create {run.id}    # prints the name to use; hosting is charged from then on"
+        lines.append(
+            f"ftorch deployments create {run.id}    # prints the name to use; hosting is charged from then on"
         )
         name = "NAME"
     if config is not None and config.type == "local":
-        console.print(f"  ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
-    console.print(f"  client = {_client(config)}", soft_wrap=True)
+        lines.append(f"ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
     call = f"client.chat.completions.create(model={printable(name)!r}, messages=[…], tools=[…])"
-    console.print(f"  {call}", soft_wrap=True)
+    return [*lines, f"client = {_client(config)}", call]
 
 
 def _client(config: EndpointConfig | None) -> str:
@@ -331,7 +338,8 @@ def _facts_of(rows: Iterable[tuple[str, str]]) -> Table:
 # --- Their objects --------------------------------------------------------------------------------------------
 
 
-def _files(details: RunDetails) -> list[dict[str, Any]]:
+def run_files(details: RunDetails) -> list[dict[str, Any]]:
+    """Its training and its validation file for programs, the path of a missing one being None."""
     run = details.run
     files = {
         "training": (run.training_path, run.training_sha256, run.training_file_id),

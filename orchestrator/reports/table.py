@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table as RichTable
     from rich.text import Text
+
+
+Link = Callable[[str], str | None]
+"""Turns the `ref` of a cell into an address; None for one that leads nowhere."""
 
 
 class Meaning(StrEnum):
@@ -72,6 +76,8 @@ class Cell:
     text: str
     meaning: Meaning = Meaning.NONE
     note: str = ""
+    ref: str = field(default="", kw_only=True)
+    """What the text names, for a link on a page: `run:ID`, `sweep:ID`, `evaluation:ID` or `model:ID`."""
 
     @property
     def data(self) -> str | float | None:
@@ -89,6 +95,13 @@ class Number(Cell):
     @property
     def data(self) -> str | float | None:
         return self.value
+
+
+@dataclass(frozen=True)
+class Marked(Cell):
+    """A text in parts, of which some are marked as different from another text. Make it with `marked`."""
+
+    parts: Sequence[tuple[str, bool]] = ()
 
 
 @dataclass(frozen=True)
@@ -172,9 +185,9 @@ class Table:
         writer.writerows([harmless(data) for data in row.values()] for row in self.to_dicts())
         return stream.getvalue()
 
-    def to_html(self, *, has_caption: bool = True) -> str:
+    def to_html(self, *, has_caption: bool = True, link: Link | None = None) -> str:
         """A `table` element. All texts are escaped; what they mean is a class: `<td class="number good">`."""
-        return "\n".join(_html_lines(self, has_caption=has_caption))
+        return "\n".join(_html_lines(self, link or (lambda _: None), has_caption=has_caption))
 
     def _repr_html_(self) -> str:
         """For notebooks."""
@@ -194,6 +207,11 @@ class Table:
 def row(*cells: Cell | str, meaning: Meaning = Meaning.NONE) -> Row:
     """A row of cells, some of which are texts that mean nothing further."""
     return Row(tuple(Cell(each) if isinstance(each, str) else each for each in cells), meaning)
+
+
+def marked(parts: Sequence[tuple[str, bool]]) -> Marked:
+    """A cell of these texts, each with whether it is marked."""
+    return Marked("".join(text for text, _ in parts), parts=tuple(parts))
 
 
 def heading_row(text: str) -> Row:
@@ -323,46 +341,59 @@ def terminal_text(cell: Cell) -> Text:
 # --- On a page ------------------------------------------------------------------------------------------------
 
 
-def _html_lines(table: Table, *, has_caption: bool) -> Iterator[str]:
-    yield "<table>"
+def _html_lines(table: Table, link: Link, *, has_caption: bool) -> Iterator[str]:
+    yield "<table>" if table.has_headings else '<table class="facts">'
     if has_caption and table.title:
-        yield f"<caption>{_escaped(table.title)}</caption>"
+        yield f"<caption>{escaped(table.title)}</caption>"
     if table.has_headings:
         yield f"<thead><tr>{''.join(map(_html_heading, table.columns))}</tr></thead>"
     yield "<tbody>"
     for each in table.rows:
-        yield _html_row(table, each)
+        yield _html_row(table, each, link)
     yield "</tbody>"
     if table.footer:
-        yield f"<tfoot>{_html_row(table, table.footer)}</tfoot>"
+        yield f"<tfoot>{_html_row(table, table.footer, link)}</tfoot>"
     yield "</table>"
     for note in table.notes:
-        yield f'<p class="note">{_escaped(note)}</p>'
+        yield f'<p class="note">{escaped(note)}</p>'
 
 
 def _html_heading(column: Column) -> str:
     if not column.heading:
         return "<td></td>"
-    return f'<th scope="col"{_classes("number" if column.is_number else "")}>{_escaped(column.heading)}</th>'
+    return f'<th scope="col"{_classes("number" if column.is_number else "")}>{escaped(column.heading)}</th>'
 
 
-def _html_row(table: Table, given: Row) -> str:
+def _html_row(table: Table, given: Row, link: Link) -> str:
     if given.is_heading:
-        text = _escaped(given.cells[0].text)
+        text = escaped(given.cells[0].text)
         return f'<tr class="group"><th colspan="{len(table.columns)}" scope="colgroup">{text}</th></tr>'
     pairs = list(zip(table.columns, table._filled(given), strict=True))
-    first, *others = [_html_cell(column, cell, is_first=place == 0) for place, (column, cell) in enumerate(pairs)]
+    first, *others = [_html_cell(column, cell, link, is_first=n == 0) for n, (column, cell) in enumerate(pairs)]
     return f"<tr{_classes(given.meaning)}>{first}{''.join(others)}</tr>"
 
 
-def _html_cell(column: Column, cell: Cell, *, is_first: bool) -> str:
-    classes = _classes("number" if column.is_number else "", cell.meaning)
-    if isinstance(cell, Bar):
-        text = f'<progress max="{cell.total or 1:g}" value="{cell.done:g}"></progress>'
-    else:
-        note = f'<span class="muted">{_escaped(cell.note)}</span>' if cell.note else ""
-        text = f"{_escaped(cell.text.strip())}{note}"
+def _html_cell(column: Column, cell: Cell, link: Link, *, is_first: bool) -> str:
+    classes = _classes("number" if column.is_number else _HTML_FITS.get(column.fit, ""), cell.meaning)
+    text = _html_text(cell)
+    if cell.ref and (address := link(cell.ref)):
+        text = f'<a href="{escape(address)}">{text}</a>'
+    if cell.note:
+        text += f'<span class="muted">{escaped(cell.note)}</span>'
     return f'<th scope="row"{classes}>{text}</th>' if is_first else f"<td{classes}>{text}</td>"
+
+
+_HTML_FITS: Mapping[Fit, str] = {Fit.FOLD: "said", Fit.LINE: "line", Fit.CROP: "line"}
+
+
+def _html_text(cell: Cell) -> str:
+    if isinstance(cell, Bar):
+        return f'<progress max="{cell.total or 1:g}" value="{cell.done:g}"></progress>'
+    if isinstance(cell, Marked):
+        return "".join(
+            f"<mark>{escaped(text)}</mark>" if is_marked else escaped(text) for text, is_marked in cell.parts
+        )
+    return escaped(cell.text.strip())
 
 
 def _classes(*names: str) -> str:
@@ -370,6 +401,6 @@ def _classes(*names: str) -> str:
     return f' class="{known}"' if known else ""
 
 
-def _escaped(text: str) -> str:
-    """Without control characters and half surrogates, which a model may answer with and no page may hold."""
+def escaped(text: str) -> str:
+    """The text in HTML, without the control characters and half surrogates that a model may answer with."""
     return "<br>".join(escape(printable(line)) for line in text.splitlines())

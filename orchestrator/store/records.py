@@ -137,6 +137,15 @@ def step_times(connection: Connection, run_id: str) -> dict[int, float]:
     return found
 
 
+def last_events(connection: Connection, run_id: str, limit: int) -> tuple[list[Event], int]:
+    """The run's last events, oldest first, and how many it has in total."""
+    query = select(*_columns(events, Event)).where(events.c.run_id == run_id)
+    newest = query.order_by(events.c.created_at.desc(), events.c.position.desc()).limit(limit)
+    total = select(func.count()).select_from(events).where(events.c.run_id == run_id)
+    found = [Event(**row._mapping) for row in connection.execute(newest)]
+    return found[::-1], connection.execute(total).scalar_one()
+
+
 def last_complaint(connection: Connection, run_id: str) -> str | None:
     """The message of the run's last event that is an error or a warning; without one, of its last event."""
     is_complaint = case(
