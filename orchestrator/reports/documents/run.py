@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from orchestrator.api.reporting import EvaluatedRun, RunRecord
-from orchestrator.evaluation.metrics import METRICS
+from orchestrator.api.reporting import RunRecord
 from orchestrator.reports.charts.curves import accuracy_chart, loss_chart
-from orchestrator.reports.comparison import share_cell
 from orchestrator.reports.documents.document import (
     Block,
     Code,
@@ -22,11 +20,12 @@ from orchestrator.reports.documents.document import (
     Timeline,
     some,
 )
+from orchestrator.reports.documents.lineage import evaluations_section, lineage_section
 from orchestrator.reports.rundetails import call_lines, run_facts, run_files
 from orchestrator.reports.runs import loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
 from orchestrator.reports.text import as_set, count, duration, loss, money, plural, printable
-from orchestrator.reports.verdict import headline
+from orchestrator.store.labels import Note
 from orchestrator.store.records import Event, Metric
 from orchestrator.store.runs import Run
 
@@ -34,28 +33,34 @@ _ELSEWHERE = ("model", "base model", "hyperparameters", "cost")
 """Facts of `show` that are in other sections."""
 
 
-def run_document(record: RunRecord, extra: Sequence[Section] = ()) -> Document:
-    """Everything recorded about a run. `extra` sections, such as its lineage or its notes, precede the history."""
-    details, run = record.details, record.details.run
+def run_document(record: RunRecord) -> Document:
+    """Everything recorded about a run."""
+    details, run, lineage = record.details, record.details.run, record.lineage
+    is_deleted = run.deleted_at is not None
     summary = facts((name, value) for name, value in _summary(record) if name not in _ELSEWHERE)
     calling = call_lines(run, details.deployment.name if details.deployment else None, record.config)
     return Document(
         kind="run",
-        title=f"Run {run.name}: {run.state}",
+        title=f"Run {run.name}: {'deleted' if is_deleted else run.state}",
         lead=_lead(record),
         models=_models(run),
         sections=some(
             Section("summary", "Summary", [summary]),
             Section("curves", "Loss and accuracy", _curves(record)),
             Section("checkpoints", "Checkpoints", _checkpoints(record)),
-            Section("evaluations", "Evaluations", _evaluations(record.evaluations)),
+            *([evaluations_section(lineage)] if lineage else []),
             Section("hyperparameters", "Hyperparameters", _hyperparameters(run)),
             Section("files", "Files", list(_files(record))),
             Section("cost", "Cost", [_cost(run)]),
-            *extra,
+            *([lineage_section(lineage)] if lineage else []),
+            Section("notes", "Notes", _notes(details.notes)),
             Section("history", "History", [timeline(record)] if details.history else []),
             Section("events", "Events of the endpoint", _events(record)),
-            Section("call", "How to call it", [Code("\n".join(calling))] if run.fine_tuned_model else []),
+            Section(
+                "call",
+                "How to call it",
+                [Code("\n".join(calling))] if run.fine_tuned_model and not is_deleted else [],
+            ),
         ),
         records=metrics_table(details.metrics),
         paths=_paths(record),
@@ -66,7 +71,7 @@ def _summary(record: RunRecord) -> Iterator[tuple[str, str]]:
     run = record.details.run
     yield "run", run.id
     yield "state", run.state
-    yield "submitted", utc(run.created_at)
+    yield "created", utc(run.created_at)
     for each in run_facts(record.details, record.config).rows:
         yield each.cells[0].text, each.cells[1].text
 
@@ -91,7 +96,9 @@ def _models(run: Run) -> list[tuple[str, str]]:
 def _paths(record: RunRecord) -> list[str]:
     run = record.details.run
     files = (run.job_file, run.training_path, run.validation_path, run.base_folder)
-    return [*filter(None, files), *(each.evaluation.file_path for each in record.evaluations)]
+    models = record.lineage.run.models if record.lineage and record.lineage.run else ()
+    judged = (each.evaluation.file_path for model in models for each in model.evaluations or ())
+    return [*filter(None, files), *judged]
 
 
 # --- Curves and checkpoints -----------------------------------------------------------------------------------
@@ -143,32 +150,6 @@ def _number(value: float | None) -> Number:
     return Number("–" if value is None else f"{value:.6g}", value=value)
 
 
-# --- Evaluations ----------------------------------------------------------------------------------------------
-
-
-def _evaluations(found: Sequence[EvaluatedRun]) -> list[Block]:
-    columns = [
-        *(Column(heading, fit=Fit.LINE) for heading in ("evaluation", "finished", "metric", "definitions")),
-        Column("value, 95 % CI", "value", Fit.LINE, is_number=True),
-        Column("cases", fit=Fit.FOLD),
-    ]
-    rows = [each for evaluated in found for each in _evaluated(evaluated)]
-    return [Table(columns, rows)] if rows else []
-
-
-def _evaluated(found: EvaluatedRun) -> Iterator[Row]:
-    evaluation = found.evaluation
-    name = Cell(evaluation.id, ref=f"evaluation:{evaluation.id}")
-    finished, file = utc(evaluation.finished_at), evaluation.file_path
-    if found.results is None:
-        yield row(name, finished, "", "", "", file)
-        return
-    measure = METRICS[headline(found.results)]
-    for series in found.results.series:
-        if series.model in found.models:
-            yield row(name, finished, measure.title, series.variant, share_cell(measure.of(series.all)), file)
-
-
 # --- What was asked and what it cost --------------------------------------------------------------------------
 
 
@@ -215,6 +196,11 @@ def _cost(run: Run) -> Table:
     rows = [row(name, Number(money(usd), value=usd, unit="USD")) for name, usd in amounts]
     rows.append(row("trained tokens", Number(count(run.trained_tokens), value=run.trained_tokens, unit="tokens")))
     return Table([Column(key="name"), Column(key="value")], rows, has_headings=False)
+
+
+def _notes(notes: Sequence[Note]) -> list[Block]:
+    columns = [Column("time", fit=Fit.LINE), Column("user", fit=Fit.LINE), Column("note", fit=Fit.FOLD)]
+    return [Table(columns, [row(utc(each.at), each.user, each.text) for each in notes])] if notes else []
 
 
 # --- History and events ---------------------------------------------------------------------------------------
