@@ -704,10 +704,36 @@ class AnswersMissing(UsageError):
 
 
 class MatplotlibMissing(ExtraMissing):
-    """Drawing needs matplotlib, which is not installed. Run:
+    """A PNG picture needs matplotlib, which is not installed; .svg does not. Run:
     {command}"""
 
     extra = "plots"
+
+
+class UnknownReportFormat(UsageError):
+    """{path} has no ending that ftorch can write here. The file's name must end in one of {formats}"""
+
+
+class NothingToReport(UsageError):
+    """There is no run, sweep or evaluation "{key}". See: ftorch status"""
+
+
+class NotComparable(UsageError):
+    """ "{key}" {problem}. A comparison takes two or more different runs: ftorch report RUN RUN -o FILE"""
+
+
+class AmbiguousEvaluation(UsageError):
+    """ "{key}" fits more than one evaluation: {candidates}. Give more of the id."""
+
+
+class NothingToDraw(FtorchError):
+    """{what} has nothing to draw: a picture shows the losses of runs and sweeps, once a step is measured. Write an
+    .html file instead."""
+
+
+class ReportWouldReplace(UsageError):
+    """{path} already exists and may not be a report. Nothing was written. Choose another name, or add --force to
+    replace it."""
 
 
 # --- Trackers and exports ---------------------------------------------------------------------------------------

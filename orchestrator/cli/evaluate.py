@@ -45,7 +45,7 @@ _SECTIONS = {
     "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
     "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
     "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
-    "Output": ("--details", "--show-wrong", "--json", "--csv", "--html", "--plot"),
+    "Output": ("--details", "--show-wrong", "--json", "--csv", "--html", "--cost-plot"),
     "Consent": ("--yes", "--allow-outside"),
 }
 
@@ -174,10 +174,10 @@ def _check_output(plan: Plan, terms: Terms | None, output: Output) -> None:
     """Check that the cost can be priced and plotted before anything is asked."""
     if terms:
         require_prices(plan, terms)
-    if output.plot:
-        from orchestrator.reports.ownershipplot import require_matplotlib
+    if output.cost_plot:
+        from orchestrator.reports.documents.files import PICTURES, format_of
 
-        require_matplotlib()
+        format_of(output.cost_plot, PICTURES)
 
 
 def _show_results(ledger: Ledger, plan: Plan, results: Results, terms: Terms | None, output: Output) -> None:
@@ -199,16 +199,20 @@ def _show_results(ledger: Ledger, plan: Plan, results: Results, terms: Terms | N
 
 def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
     if output.html:
-        from orchestrator.evaluation.versus import changes_against_base
-        from orchestrator.reports.html import write_page
+        from orchestrator.evaluation.versus import answers_of
+        from orchestrator.reports.documents.evaluation import evaluation_document
+        from orchestrator.reports.documents.files import write_document
+        from orchestrator.reports.documents.places import without_places
 
-        write_page(results, ownership, changes_against_base(ledger, results), output.html)
+        document = evaluation_document(results, answers_of(ledger, results), ownership)
+        write_document(without_places(document, ledger.workspace.root), output.html)
         click.echo(f"wrote {output.html}", err=True)
-    if output.plot and ownership:
-        from orchestrator.reports.ownershipplot import save_plot
+    if output.cost_plot and ownership:
+        from orchestrator.reports.charts.ownership import ownership_chart
+        from orchestrator.reports.documents.files import write_chart
 
-        save_plot(ownership, output.plot)
-        click.echo(f"wrote {output.plot}", err=True)
+        write_chart(ownership_chart(ownership), output.cost_plot)
+        click.echo(f"wrote {output.cost_plot}", err=True)
 
 
 def _place(targets: tuple[str, ...]) -> Path | None:

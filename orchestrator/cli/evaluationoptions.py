@@ -108,7 +108,7 @@ class Output:
     as_json: bool = False
     as_csv: bool = False
     html: Path | None = None
-    plot: Path | None = None
+    cost_plot: Path | None = None
     details: bool = False
     show_wrong: int = 0
     """Number of wrong answers to list for each tuned model."""
@@ -127,8 +127,12 @@ def output_options(command: Command) -> Command:
     )
     @click.option("--html", type=click.Path(path_type=Path), help="Write all results to an HTML page.")
     @click.option(
-        "--plot", type=click.Path(path_type=Path), help="Plot the cost of ownership to FILE.svg or FILE.png."
+        "--cost-plot",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Plot the cost of ownership to FILE.svg or FILE.png.",
     )
+    @click.option("--plot", "older_cost_plot", hidden=True, type=click.Path(path_type=Path))
     @wraps(command)
     def with_output(
         *args: Any,
@@ -137,7 +141,8 @@ def output_options(command: Command) -> Command:
         as_json: bool,
         as_csv: bool,
         html: Path | None,
-        plot: Path | None,
+        cost_plot: Path | None,
+        older_cost_plot: Path | None,
         **others: Any,
     ) -> None:
         if as_json and as_csv:
@@ -145,9 +150,10 @@ def output_options(command: Command) -> Command:
         if show_wrong and as_csv:
             raise click.UsageError("--show-wrong and --csv can't be combined; --json has the wrong answers too")
         _check_ending("--html", html, _PAGES)
-        _check_ending("--plot", plot, _PLOTS)
+        plot = cost_plot or older_cost_plot
+        _check_ending("--cost-plot", plot, _PLOTS)
         if plot and others.get("terms") is None:
-            raise click.UsageError("--plot needs --requests-per-day, such as 100,1000,10000")
+            raise click.UsageError("--cost-plot needs --requests-per-day, such as 100,1000,10000")
         command(*args, output=Output(as_json, as_csv, html, plot, details, show_wrong or 0), **others)
 
     return with_output

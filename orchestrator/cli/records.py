@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -10,8 +12,8 @@ from orchestrator.bookkeeping.lineage import lineage_of_run
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import Terminal
-from orchestrator.errors import JobFileNotKept
-from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.errors import JobFileNotKept, NothingToDraw
+from orchestrator.ledger import Ledger, RunDetails, open_ledger
 from orchestrator.reports.bookkeeping import job_file_lines
 from orchestrator.reports.lineage import lineage_object
 from orchestrator.reports.progress import EventLines
@@ -24,8 +26,14 @@ from orchestrator.reports.text import printable, stdout
 @click.option(
     "--job-file", "job_file", is_flag=True, help="Print the job file as it was submitted, and nothing else."
 )
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also draw training and validation loss to FILE.svg or FILE.png.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
-def show(run: str, job_file: bool, as_json: bool) -> None:
+def show(run: str, job_file: bool, plot: Path | None, as_json: bool) -> None:
     """Show everything recorded about a run.
 
     Includes its history, hyperparameters, files, losses and cost, who submitted it, its tags and notes, and how to
@@ -33,11 +41,17 @@ def show(run: str, job_file: bool, as_json: bool) -> None:
     """
     if job_file and as_json:
         raise click.UsageError("--job-file and --json can't be combined")
+    if plot is not None:
+        from orchestrator.reports.documents.files import PICTURES, format_of
+
+        format_of(plot, PICTURES)
     with open_ledger() as ledger:
         if job_file:
             _print_job_file(ledger, run)
             return
         details = ledger.details(run)
+        if plot is not None:
+            _plot(details, plot)
         lineage = lineage_of_run(ledger, details.run)
         if as_json:
             print_json({**details_object(details), "lineage": lineage_object(lineage)})
@@ -45,6 +59,18 @@ def show(run: str, job_file: bool, as_json: bool) -> None:
         print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout(), lineage)
     if details.run.sweep_id is not None and run == details.run.name:
         click.echo(f"\nThis is one trial of a sweep. To see all of them: ftorch sweep show {run}", err=True)
+
+
+def _plot(details: RunDetails, path: Path) -> None:
+    """Raises NothingToDraw, MatplotlibMissing and OutputUnwritable."""
+    from orchestrator.reports.charts.curves import loss_chart
+    from orchestrator.reports.documents.files import write_chart
+
+    chart = loss_chart(details.metrics, details.checkpoints)
+    if chart.is_empty:
+        raise NothingToDraw(what=f"run {details.run.id}")
+    write_chart(replace(chart, title=f"Loss of {details.run.name} ({details.run.id})"), path)
+    click.echo(f"wrote {path}", err=True)
 
 
 def _print_job_file(ledger: Ledger, key: str) -> None:

@@ -52,6 +52,24 @@ class Changed:
     request: str
     difference: str
     """What is wrong with the other answer."""
+    mistake: str = ""
+    """The same without the values."""
+    expected: str = ""
+    """The part of the expected answer that is not met; "" if no part can be named."""
+    found: str = ""
+    """What the wrong answer has in its place."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a model that are worth reading, in file order."""
+
+    broken: Sequence[Changed] = ()
+    """Wrong, but right with the base."""
+    fixed: Sequence[Changed] = ()
+    """Right, but wrong with the base."""
+    wrong: Sequence[Changed] = ()
+    """Wrong, and not right with the base either."""
 
 
 @dataclass(frozen=True)
@@ -105,34 +123,41 @@ def _notes(ledger: Ledger, side: Side) -> Iterator[str]:
 
 def changed_answers(ledger: Ledger, first: Side, second: Side) -> tuple[list[Changed], list[Changed]]:
     """The answers right only on the first side, and those right only on the second, in file order."""
+    found = _answers(ledger, first, second)
+    return list(found.broken), list(found.fixed)
+
+
+def answers_of(ledger: Ledger, results: Results) -> dict[SeriesKey, Answers]:
+    """The answers of each model in a variant, compared with those of the first base in that variant; a base is
+    compared with nothing."""
+    bases = {series.variant: series for series in reversed(results.series) if series.is_base}
+    found = {}
+    for series in results.series:
+        base = None if series.is_base else bases.get(series.variant)
+        first = Side(results.evaluation, base.key) if base else None
+        found[series.key] = _answers(ledger, first, Side(results.evaluation, series.key))
+    return found
+
+
+def _answers(ledger: Ledger, first: Side | None, second: Side) -> Answers:
     before = {
         (scored.id, scored.sample): None if scored.verdict.right() else _changed(scored)
-        for scored in read_scored(ledger, first.evaluation.id, first.key)
+        for scored in (read_scored(ledger, first.evaluation.id, first.key) if first else ())
         if not scored.verdict.is_api_error
     }
-    broken, fixed = [], []
+    broken: list[Changed] = []
+    fixed: list[Changed] = []
+    wrong: list[Changed] = []
     for after in read_scored(ledger, second.evaluation.id, second.key):
         key = (after.id, after.sample)
-        if after.verdict.is_api_error or key not in before:
+        if after.verdict.is_api_error:
             continue
-        wrong = before[key]
-        if wrong is None and not after.verdict.right():
-            broken.append(_changed(after))
-        elif wrong is not None and after.verdict.right():
-            fixed.append(wrong)
-    return broken, fixed
-
-
-def changes_against_base(ledger: Ledger, results: Results) -> dict[SeriesKey, tuple[list[Changed], list[Changed]]]:
-    """What each model in a variant broke and fixed, compared with the first base in that variant."""
-    bases = {series.variant: series for series in reversed(results.series) if series.is_base}
-    return {
-        series.key: changed_answers(
-            ledger, Side(results.evaluation, bases[series.variant].key), Side(results.evaluation, series.key)
-        )
-        for series in results.series
-        if series.variant in bases and not series.is_base
-    }
+        if not after.verdict.right():
+            was_right = key in before and before[key] is None
+            (broken if was_right else wrong).append(_changed(after))
+        elif (was_wrong := before.get(key)) is not None:
+            fixed.append(was_wrong)
+    return Answers(broken, fixed, wrong)
 
 
 # --- Which evaluations ---------------------------------------------------------------------------------------
@@ -279,7 +304,9 @@ def _gathered(ledger: Ledger, side: Side) -> SeriesScores:
 
 
 def _changed(wrong: ScoredAnswer) -> Changed:
-    return Changed(wrong.id, wrong.line, wrong.sample, wrong.request, str(wrong.verdict.difference))
+    difference = wrong.verdict.difference
+    parts = (difference.kind, difference.expected, difference.found) if difference else ()
+    return Changed(wrong.id, wrong.line, wrong.sample, wrong.request, str(difference), *parts)
 
 
 def _confusion(first: SeriesScores, second: SeriesScores) -> Mapping[tuple[str, str], tuple[int, int]]:

@@ -298,11 +298,11 @@ def print_statistics(found: Statistics, console: Console, *, show_all: bool = Fa
         console.print(printable(hint), style="yellow", soft_wrap=True)
     console.print(_lengths(found), soft_wrap=True)
     console.print()
-    console.print(_numbers(found))
+    console.print(numbers_table(found))
     console.print(_tokens(found), soft_wrap=True)
     if found.functions:
         console.print()
-        console.print(_coverage(found, show_all))
+        console.print(coverage_table(found, show_all))
 
 
 def statistics_object(found: Statistics) -> dict[str, Any]:
@@ -327,7 +327,8 @@ def _lengths(found: Statistics) -> str:
     return f"Conversations: {', '.join(parts)}"
 
 
-def _numbers(found: Statistics) -> Table:
+def numbers_table(found: Statistics) -> Table:
+    """Messages and tokens of the examples: how they are spread."""
     rows = [
         _spread("messages", found.messages),
         _spread("prompt tokens", found.prompt_tokens),
@@ -346,7 +347,8 @@ def _tokens(found: Statistics) -> str:
     return f"Estimates: {share}one epoch trains on {count(found.tokens)} tokens"
 
 
-def _coverage(found: Statistics, show_all: bool) -> Table:
+def coverage_table(found: Statistics, show_all: bool) -> Table:
+    """A row for each function and each of its arguments: calls, distinct values, and those of its enum."""
     functions = found.functions if show_all else found.functions[:_FUNCTIONS_SHOWN]
     rows: list[tuple[Cell | str, ...]] = []
     for function in functions:

@@ -49,10 +49,15 @@ def results_object(
 
 
 def results_csv(results: Results, ownership: Ownership | None = None) -> str:
-    """One line for each model, variant and group: all cases, each slice, each expected tool."""
+    """The lines of `results_table`."""
+    return results_table(results, ownership).to_csv()
+
+
+def results_table(results: Results, ownership: Ownership | None = None) -> Table:
+    """A row for each model, variant and group: all cases, each slice, each expected tool."""
     rows = [each for series in results.series for each in series_rows(series, ownership)]
     columns = [Column(key=key) for key in (rows[0] if rows else ())]
-    return Table(columns, [Row([_csv_cell(data) for data in each.values()]) for each in rows]).to_csv()
+    return Table(columns, [Row([_csv_cell(data) for data in each.values()]) for each in rows])
 
 
 def series_object(series: Series) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _NOT_WHOLE = {
     True: "not every question got an answer; ftorch evaluate JOBFILE asks the rest",
 }
 
-_TITLES: Mapping[TrialState, str] = {
+TITLES: Mapping[TrialState, str] = {
     TrialState.PRUNED: "Stopped by the rule",
     TrialState.FAILED: "Failed",
     TrialState.CANCELLED: "Cancelled",
@@ -83,7 +83,7 @@ def print_ranking(
 def print_unranked(ranking: Ranking, console: Console, limit: int | None = _SHOWN_TRIALS) -> None:
     """The trials that were stopped, failed, or have no result, by outcome: at most `limit` of each."""
     results = [result for point in (*ranking.ranked, *ranking.others) for result in point.results]
-    for state, title in _TITLES.items():
+    for state, title in TITLES.items():
         found = [each for each in results if each.state is state and not each.score]
         found.sort(key=lambda each: each.trial.number)
         if found:

@@ -87,7 +87,7 @@ def overview_object(overview: Overview) -> dict[str, Any]:
         "ranking": [_point_object(place, point, overview) for place, point in enumerate(ranking.ranked, 1)],
         "effects": [_effect_object(effect) for effect in overview.effects],
         "suggestions": [_suggestion_object(suggestion) for suggestion in overview.suggestions],
-        "trials": [_trial_object(record) for record in (*overview.trials, *overview.removed)],
+        "trials": [trial_object(record) for record in (*overview.trials, *overview.removed)],
     }
 
 
@@ -122,14 +122,14 @@ def _print_heading(overview: Overview, console: Console) -> None:
         ("endpoint", sweep.endpoint),
         ("strategy", f"{settings.strategy}{rule}"),
         ("judged by", judged_by(job)),
-        ("cost", _cost(overview)),
+        ("cost", cost_text(overview)),
         ("submitted", moment(sweep.created_at)),
         ("job file", sweep.job_file),
     ]
     console.print(facts(((name, printable(text)) for name, text in rows), gap=(2, 2)))
 
 
-def _cost(overview: Overview) -> str:
+def cost_text(overview: Overview) -> str:
     """From the trained tokens if known; estimated for trials that are running or were removed."""
     runs = [record.run for record in (*overview.trials, *overview.removed)]
     paid = sum(run.cost_usd for run in runs if run.cost_usd is not None)
@@ -191,7 +191,8 @@ def _point_object(place: int, point: PointResult, overview: Overview) -> dict[st
     }
 
 
-def _trial_object(record: TrialRecord) -> dict[str, Any]:
+def trial_object(record: TrialRecord) -> dict[str, Any]:
+    """One element of `trials` in `sweep show --json`."""
     result, score = record.result, record.result.score
     return {
         "trial": result.trial.number,

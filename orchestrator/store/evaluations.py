@@ -124,6 +124,15 @@ def asking(connection: Connection, endpoint: str, model: str, *, limit: int | No
     return list(islice((each for each in found if each.asked(model)), limit))
 
 
+def starting_with(connection: Connection, key: str) -> list[Evaluation]:
+    """The finished evaluations whose id starts with `key`, at most six."""
+    query = select(*_EVALUATION).where(
+        evaluations.c.state == DONE, evaluations.c.id.startswith(key.lower(), autoescape=True)
+    )
+    rows = connection.execute(query.order_by(evaluations.c.id).limit(6)) if key else ()
+    return [Evaluation(**row._mapping) for row in rows]
+
+
 def unfinished(connection: Connection, like: Evaluation) -> Evaluation | None:
     """The newest unfinished evaluation of the same questions."""
     begun = newest(connection, name=like.name, file_sha256=like.file_sha256, states=(ASKING,))

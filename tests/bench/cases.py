@@ -20,9 +20,10 @@ from typing import Any
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, all_questions, asked_as, batches, plan_evaluation
 from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.session import begin, finish
-from orchestrator.evaluation.versus import changes_against_base
+from orchestrator.evaluation.versus import answers_of
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.reports.html import page_of
+from orchestrator.reports.documents.evaluation import evaluation_document
+from orchestrator.reports.documents.html import page
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import RecordedAnswer
 
@@ -54,7 +55,7 @@ def evaluate(folder: Path, size: int) -> None:
         with measured("counted"):
             results = results_of(ledger, done)
         with measured("written as a page"):
-            page_of(results, None, changes_against_base(ledger, results))
+            page(evaluation_document(results, answers_of(ledger, results)))
 
 
 def write_cases(path: Path, size: int) -> Path:

@@ -1,4 +1,4 @@
-"""`ftorch evaluate --requests-per-day`, `--html` and `--plot` on a model that was really trained."""
+"""`ftorch evaluate --requests-per-day`, `--html` and `--cost-plot` on a model that was really trained."""
 
 from __future__ import annotations
 
@@ -66,14 +66,20 @@ def test_the_lines_of_a_table_have_it_too(inside: Project) -> None:
 
 
 def test_a_page_and_a_drawing_are_written_beside_the_tables(inside: Project) -> None:
-    done = ftorch("evaluate", "greet", *OWNING, "--html", "out/greet.html", "--plot", "out/greet.svg")
+    done = ftorch("evaluate", "greet", *OWNING, "--html", "out/greet.html", "--cost-plot", "out/greet.svg")
     assert done.exit_code == 0, done.stderr
     assert "wrote out/greet.html" in done.stderr
     assert "call accuracy" in done.stdout
     page = (inside.root / "out" / "greet.html").read_text()
     assert "<svg" in page
     assert "a tiny local model answered" in page
-    assert (inside.root / "out" / "greet.svg").read_text().startswith("<?xml")
+    assert (inside.root / "out" / "greet.svg").read_text().startswith("<svg")
+
+
+def test_the_older_name_of_the_drawing_is_still_understood(inside: Project) -> None:
+    done = ftorch("evaluate", "greet", *OWNING, "--plot", "out/older.svg")
+    assert done.exit_code == 0, done.stderr
+    assert (inside.root / "out" / "older.svg").read_text().startswith("<svg")
 
 
 def test_an_endpoint_without_prices_is_told_before_anything_is_asked(inside: Project) -> None:
@@ -100,8 +106,8 @@ def test_a_comparison_without_the_base_is_refused_before_anything_is_asked(insid
         (("--requests-per-day", "100", "--price-as", "google"), '"google" is not one of openai, azure, compatible'),
         (("--requests-per-day", "100", "--training-cost", "nan"), "is not an amount from 0"),
         (("--life-days", "30"), "--training-cost need --requests-per-day"),
-        (("--plot", "cost.svg"), "--plot needs --requests-per-day"),
-        ((*OWNING, "--plot", "cost.pdf"), "ends in .svg or .png"),
+        (("--cost-plot", "cost.svg"), "--cost-plot needs --requests-per-day"),
+        ((*OWNING, "--cost-plot", "cost.pdf"), "ends in .svg or .png"),
         (("--html", "jobs/cases.jsonl"), "ends in .html or .htm"),
     ],
 )

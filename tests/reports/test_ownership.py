@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +12,14 @@ import pytest
 from rich.console import Console
 from support.recording import BASE, TUNED, record_evaluation
 
-from orchestrator.errors import MatplotlibMissing
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of
 from orchestrator.evaluation.results import Results, results_of
 from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.reports.charts.ownership import ownership_chart
+from orchestrator.reports.charts.svgfile import svg_file
+from orchestrator.reports.documents.files import write_chart
 from orchestrator.reports.figures import results_csv, results_object
 from orchestrator.reports.ownership import print_ownership
-from orchestrator.reports.ownershipplot import inline_svg, is_installed, save_plot
 
 Screen = Callable[..., Console]
 LinesOf = Callable[[Console], list[str]]
@@ -110,41 +110,32 @@ def test_lines_of_a_table_have_it_for_whole_models_alone(evaluated: Evaluated) -
     assert {each["usd_per_month_at_1000"] for each in rows if each["group"] != "all"} == {""}
 
 
-def test_the_drawing_names_every_model_and_has_the_text_colour_of_its_page(evaluated: Evaluated) -> None:
-    svg = inline_svg(evaluated[1])
-    assert svg.startswith("<svg")
-    assert "currentColor" in svg
-    for name in ("base full", "tuned no-tools", "requests per day", "US dollars per month"):
-        assert name in svg
-    assert svg == inline_svg(evaluated[1])
+def test_the_chart_has_every_model_and_marks_where_one_becomes_cheaper(evaluated: Evaluated) -> None:
+    chart = ownership_chart(evaluated[1])
+    assert {"base full", "tuned no-tools"} <= {line.label for line in chart.lines}
+    assert (chart.x.is_log, chart.y.is_log) == (True, True)
+    [mark] = [mark for mark in chart.marks if "no-tools" in mark.label]
+    assert mark.x == pytest.approx(0.1 / (432e-6 - 264e-6))
+    assert mark.y == pytest.approx(30 * mark.x * 432e-6)
 
 
-@pytest.mark.parametrize(("name", "start"), [("cost.svg", b"<?xml"), ("cost.PNG", b"\x89PNG")])
+@pytest.mark.parametrize(("name", "start"), [("cost.svg", b"<svg"), ("cost.PNG", b"\x89PNG")])
 def test_a_drawing_is_written_in_the_form_that_its_name_says(
     evaluated: Evaluated, tmp_path: Path, name: str, start: bytes
 ) -> None:
-    save_plot(evaluated[1], tmp_path / name)
+    write_chart(ownership_chart(evaluated[1]), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
 def test_names_from_outside_are_words_in_a_drawing(ledger: Ledger) -> None:
     hostile = "_$\\frac$ <script>alert(1)</script> 模"
     _, ownership = evaluate(ledger, Terms((100,), 300, training_usd=1.0), {BASE: "base", TUNED: hostile})
-    svg = inline_svg(ownership)
+    svg = svg_file(ownership_chart(ownership))
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
 
 
-def test_of_prices_that_nobody_knows_an_empty_drawing_is_made(ledger: Ledger) -> None:
+def test_of_unknown_prices_an_empty_drawing_is_made(ledger: Ledger) -> None:
     _, ownership = evaluate(ledger, Terms((100,), 300, "compatible"))
-    assert inline_svg(ownership).startswith("<svg")
-
-
-def test_without_matplotlib_the_next_step_is_named(
-    evaluated: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert not is_installed()
-    with pytest.raises(MatplotlibMissing, match=r"Run: .* -m pip install 'matplotlib>="):
-        save_plot(evaluated[1], tmp_path / "cost.svg")
-    assert not (tmp_path / "cost.svg").exists()
+    assert ownership_chart(ownership).is_empty
+    assert svg_file(ownership_chart(ownership)).startswith("<svg")

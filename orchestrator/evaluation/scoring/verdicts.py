@@ -69,12 +69,16 @@ class Difference:
     expected: str = ""
     found: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def kind(self) -> str:
+        """`wrong value at argument location.lat`."""
         words = self.mistake.replace("_", " ")
         if self.place.startswith("argument ") and words.endswith("argument"):
-            place = f"{words.removesuffix('argument')}{self.place}"  # missing argument altitude
-        else:
-            place = f"{words} at {self.place}" if self.place else words
+            return f"{words.removesuffix('argument')}{self.place}"  # missing argument altitude
+        return f"{words} at {self.place}" if self.place else words
+
+    def __str__(self) -> str:
+        place = self.kind
         if self.expected and self.found:
             return f"{place}: expected {self.expected}, found {self.found}"
         return f"{place}: {self.expected or self.found}" if self.expected or self.found else place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 from orchestrator.reports.charts.chart import Axis, Chart, Line, Mark, Point
@@ -42,20 +43,41 @@ def accuracy_chart(metrics: Sequence[Metric]) -> Chart:
     return Chart("Token accuracy", _STEPS, Axis("accuracy"), [line for line in lines if line.known])
 
 
-def overlaid(title: str, lines: Sequence[Line]) -> Chart:
-    """The losses of several runs over each other."""
-    shown = [line for line in lines if line.known]
-    return Chart(title, _STEPS, Axis("loss", _is_huge(shown)), shown)
+def overlaid(runs: Sequence[tuple[Line, Sequence[Metric]]], name: str | None = None) -> Chart:
+    """One loss of several runs over each other: each line, which has no points yet, with the steps of its run.
 
-
-def validation_points(metrics: Sequence[Metric]) -> list[Point]:
-    """The validation loss by step, or the training loss of a run without a validation file.
-
-    Means where the steps are many, so that several runs can be told apart.
+    `name` is the loss; None chooses one that all of them have, the validation loss first. Where steps are many,
+    means are drawn, so that the runs can be told apart.
     """
-    whole, part = _points(metrics, "full_valid_loss"), _points(metrics, "valid_loss")
-    found = whole if len(whole) > 1 else part or whole or _points(metrics, "train_loss")
-    return _means(found, _window(found)) if len(found) > _MANY else found
+    name = name or _common_loss([metrics for _, metrics in runs])
+    lines = [replace(line, points=_readable(_points(metrics, name))) for line, metrics in runs]
+    shown = [line for line in lines if line.known]
+    return Chart(_TITLES[name], _STEPS, Axis("loss", _is_huge(shown)), shown)
+
+
+def has_validation(metrics: Sequence[Metric]) -> bool:
+    """Whether a validation loss was measured."""
+    return any(metric.valid_loss is not None or metric.full_valid_loss is not None for metric in metrics)
+
+
+_TITLES = {
+    "valid_loss": "Validation loss",
+    "full_valid_loss": "Validation loss, whole file",
+    "train_loss": "Training loss",
+}
+
+
+def _common_loss(runs: Sequence[Sequence[Metric]]) -> str:
+    """The first that every measured run has at two steps or more; else the one that most runs have."""
+    measured = [metrics for metrics in runs if metrics]
+    counts = {name: [len(_points(metrics, name)) for metrics in measured] for name in _TITLES}
+    common = (name for name, found in counts.items() if found and min(found) > 1)
+    most = max(counts, key=lambda name: sum(number > 0 for number in counts[name]))
+    return next(common, most)
+
+
+def _readable(points: list[Point]) -> list[Point]:
+    return _means(points, _window(points)) if len(points) > _MANY else points
 
 
 def _course(label: str, name: str, metrics: Sequence[Metric]) -> list[Line]:

@@ -19,6 +19,8 @@ class Dimension:
     label: str
     names: Sequence[str] = ()
     scale: Scale | None = None
+    is_exact: bool = False
+    """Whether the labels are the values themselves, as they are few."""
 
     def at(self, value: Value) -> float | None:
         """Where a value is, from 0 at the bottom to 1 at the top; None if it isn't on this axis."""
@@ -31,10 +33,18 @@ class Dimension:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Where the labels are, and what they say."""
-        if self.scale is not None:
-            return [(self.scale.at(tick), self.scale.label(tick)) for tick in self.scale.ticks]
-        return [(self.at(name) or 0.0, printable(name)) for name in self.names]
+        """Where the labels are, and what they say; those that would cover another are left out."""
+        if self.scale is None:
+            found = [(self.at(name) or 0.0, printable(name)) for name in self.names]
+        elif self.is_exact:
+            found = [(self.scale.at(tick), f"{tick:.4g}") for tick in self.scale.ticks]
+        else:
+            found = [(self.scale.at(tick), self.scale.label(tick)) for tick in self.scale.ticks]
+        shown: list[tuple[float, str]] = []
+        for place, label in found:
+            if not shown or place - shown[-1][0] >= _APART:
+                shown.append((place, label))
+        return shown
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,9 @@ class Parallel:
 _WIDE = 30.0
 """From this ratio of the highest to the lowest value on, numbers are on a logarithmic axis."""
 _MOST_LABELS = 5
+_FEW = 6
+_APART = 0.06
+"""The least distance of two labels, as a share of the axis."""
 
 
 def dimension(label: str, values: Sequence[Value]) -> Dimension:
@@ -75,4 +88,6 @@ def dimension(label: str, values: Sequence[Value]) -> Dimension:
     numbers = [value for value in known if not isinstance(value, str)]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
     is_log = low > 0 and high / low >= _WIDE
+    if 1 < len(distinct := sorted(set(numbers))) <= _FEW:
+        return Dimension(label, scale=Scale(low, high, distinct, is_log), is_exact=True)
     return Dimension(label, scale=scale_of(numbers, is_log=is_log, most=_MOST_LABELS))

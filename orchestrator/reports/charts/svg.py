@@ -76,8 +76,7 @@ def _course(line: Line) -> str:
 
 def drawing(chart: Chart) -> Iterator[str]:
     """Axes, lines and marks, for an `svg` element whose size they fill."""
-    x = scale_of((x for line in chart.lines for x, _ in line.known), is_log=chart.x.is_log, is_snug=True)
-    y = scale_of((y for line in chart.lines for y in _heights(line)), is_log=chart.y.is_log)
+    x, y = scales(chart)
     yield from _axes(x, y, chart)
     highest = max((y for line in chart.lines for _, y in line.known), default=y.high)
     if highest > y.high:
@@ -86,6 +85,12 @@ def drawing(chart: Chart) -> Iterator[str]:
     yield from _lines(chart, x, y)
     for mark in chart.marks:
         yield _mark(mark.x, mark.y, mark.label, x, y)
+
+
+def scales(chart: Chart) -> tuple[Scale, Scale]:
+    """The scales of its axes, x and y."""
+    x = scale_of((x for line in chart.lines for x, _ in line.known), is_log=chart.x.is_log, is_snug=True)
+    return x, scale_of((y for line in chart.lines for y in _heights(line)), is_log=chart.y.is_log)
 
 
 def _heights(line: Line) -> list[float]:

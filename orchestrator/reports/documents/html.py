@@ -191,11 +191,13 @@ def _share_row(name: str, found: Proportion) -> str:
 
 def _bar(found: Proportion) -> Iterator[str]:
     """The interval as a band, the share as a mark on it."""
-    yield '<svg class="bar" width="100%" height="14" aria-hidden="true"><rect width="100%" height="100%"/>'
+    yield '<svg class="bar" width="100%" height="14" overflow="visible" aria-hidden="true">'
+    yield '<rect width="100%" height="100%"/>'
     if interval := found.interval:
         width = (interval.high - interval.low) * 100
         yield f'<rect class="span" x="{interval.low * 100:.1f}%" width="{width:.1f}%" height="100%"/>'
-        yield f'<rect class="value" x="{interval.value * 100:.1f}%" width="3" height="100%"/>'
+        place = f"{interval.value * 100:.1f}%"
+        yield f'<line class="value" x1="{place}" x2="{place}" y1="0" y2="100%"/>'
     yield "</svg>"
 
 

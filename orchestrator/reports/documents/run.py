@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from orchestrator.api.reporting import RunRecord
+from orchestrator.config import EndpointConfig
 from orchestrator.reports.charts.curves import accuracy_chart, loss_chart
 from orchestrator.reports.documents.document import (
     Block,
@@ -44,6 +45,7 @@ def run_document(record: RunRecord) -> Document:
         title=f"Run {run.name}: {'deleted' if is_deleted else run.state}",
         lead=_lead(record),
         models=_models(run),
+        warnings=rehearsal(record.config, run.model, is_open_weights=run.base_folder is not None),
         sections=some(
             Section("summary", "Summary", [summary]),
             Section("curves", "Loss and accuracy", _curves(record)),
@@ -99,6 +101,14 @@ def _paths(record: RunRecord) -> list[str]:
     models = record.lineage.run.models if record.lineage and record.lineage.run else ()
     judged = (each.evaluation.file_path for model in models for each in model.evaluations or ())
     return [*filter(None, files), *judged]
+
+
+def rehearsal(config: EndpointConfig | None, model: str, *, is_open_weights: bool) -> list[str]:
+    """A warning if a stand-in was trained in place of the model."""
+    if config is None or config.type != "local" or is_open_weights:
+        return []
+    trained = f"a tiny model on this machine was trained in place of {model}"
+    return [f"Rehearsal: {trained}, so the figures say nothing about it."]
 
 
 # --- Curves and checkpoints -----------------------------------------------------------------------------------

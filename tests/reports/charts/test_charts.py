@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.reports.charts import palette
 from orchestrator.reports.charts.chart import Axis, Chart, Line, Mark
-from orchestrator.reports.charts.curves import accuracy_chart, loss_chart, validation_points
+from orchestrator.reports.charts.curves import accuracy_chart, loss_chart, overlaid
 from orchestrator.reports.charts.parallel import Course, Parallel, dimension
 from orchestrator.reports.charts.svg import chart_svg, legend, parallel_svg
 from orchestrator.reports.charts.svgfile import svg_file
@@ -123,10 +123,18 @@ def test_only_what_was_measured_has_a_line() -> None:
     assert [line.key for line in accuracy_chart(metrics).lines] == ["full_valid_accuracy"]
 
 
-def test_several_runs_are_compared_by_validation_loss_where_there_is_one() -> None:
+def test_several_runs_are_compared_by_a_loss_that_all_of_them_have() -> None:
     both = [Metric("run", step, train_loss=1.0, valid_loss=0.5) for step in (1, 2)]
-    assert validation_points(both) == [(1, 0.5), (2, 0.5)]
-    assert validation_points([Metric("run", 1, train_loss=1.0)]) == [(1, 1.0)]
+    alone = [Metric("run", step, train_loss=2.0) for step in (1, 2)]
+    one, two, unmeasured = Line("one", ()), Line("two", ()), Line("three", ())
+    validated = overlaid([(one, both), (two, both), (unmeasured, [])])
+    assert (validated.title, [line.known for line in validated.lines]) == (
+        "Validation loss",
+        [[(1, 0.5), (2, 0.5)]] * 2,
+    )
+    mixed = overlaid([(one, both), (two, alone)])
+    assert (mixed.title, [line.known[0] for line in mixed.lines]) == ("Training loss", [(1, 1.0), (1, 2.0)])
+    assert overlaid([]).is_empty
 
 
 def test_parallel_axes_have_names_or_numbers_and_skip_what_a_point_lacks() -> None:
@@ -134,6 +142,7 @@ def test_parallel_axes_have_names_or_numbers_and_skip_what_a_point_lacks() -> No
     assert rates.scale is not None
     assert rates.scale.is_log
     assert dimension("batch", ["auto", 8]).names == ("auto", "8")
+    assert [label for _, label in dimension("epochs", [1, 3, 2, 3]).ticks] == ["1", "2", "3"]
     courses = [Course("one", [0.01, 8, 0.5], 3), Course("two", [None, "auto", 0.7], 8, is_strong=True)]
     drawn = parallel_svg(
         Parallel("P", [rates, dimension("batch", ["auto", 8]), dimension("loss", [0.5, 0.7])], courses)
