@@ -131,10 +131,12 @@ class Ledger:
             return listings.count(connection, listing)
 
     def sweeps(self, name: str | None = None) -> list[SweepStanding]:
-        """All sweeps, or those of a name (one per endpoint), newest first, with the states of their trials."""
+        """All sweeps that are not archived, or those of a name (one per endpoint), newest first, with the states of
+        their trials."""
         with self.database.read() as connection:
             counts = sweeps.counts(connection)
-            return [SweepStanding(each, counts.get(each.id, {})) for each in sweeps.newest(connection, name=name)]
+            found = sweeps.newest(connection, name=name, archived=name is not None)
+            return [SweepStanding(each, counts.get(each.id, {})) for each in found]
 
     def sweep(self, sweep_id: str) -> tuple[RecordedSweep, list[RecordedTrial]]:
         """A sweep with all its trials, including those that its job file no longer asks for."""

@@ -191,7 +191,8 @@ def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collect
     whether there were any."""
     with ledger.database.read() as connection:
         wanted = {str(each.sweep_id) for each in evaluations.of_sweeps(connection, evaluations.WANTED)}
-    found = [each.sweep.id for each in ledger.sweeps(key) if each.sweep.id in wanted - {*concluded}]
+        named = store.newest(connection, name=key)  # archived ones too
+    found = [each.id for each in named if each.id in wanted - {*concluded}]
     if found:
         conclude(ledger, found, host)
     return bool(found)

@@ -55,13 +55,17 @@ _TRIAL = [trials.c[field.name] for field in fields(RecordedTrial)]
 # --- reading -----------------------------------------------------------------------------------------------
 
 
-def newest(connection: Connection, *, name: str | None = None, endpoint: str | None = None) -> list[RecordedSweep]:
-    """The sweeps, newest first: all, or those of a name, or on an endpoint."""
+def newest(
+    connection: Connection, *, name: str | None = None, endpoint: str | None = None, archived: bool = True
+) -> list[RecordedSweep]:
+    """The sweeps, newest first: all, or those of a name, or on an endpoint; with or without the `archived` ones."""
     query = select(*_SWEEP).order_by(sweeps.c.created_at.desc(), sweeps.c.id)
     if name is not None:
         query = query.where(sweeps.c.name == name)
     if endpoint is not None:
         query = query.where(sweeps.c.endpoint == endpoint)
+    if not archived:
+        query = query.where(sweeps.c.archived_at.is_(None))
     return [RecordedSweep(**row._mapping) for row in connection.execute(query)]
 
 

@@ -153,6 +153,8 @@ def record_sweep(
             run_store.set_estimate(connection, run.id, run.estimated_cost_usd)
         for trial in listed:
             run_store.set_limits(connection, trial.run_id, plan.job.limits.max_cost_usd, plan.job.poll.seconds)
+        if changes.begins:
+            labels.archive(connection, [], [sweep.id], None)  # what is under way is listed
         labels.set_tags(connection, [run.id for run in run_store.of_sweeps(connection, [sweep.id])], tags or {})
         crash_point("before-commit-submission")
     crash_point("after-commit-submission")

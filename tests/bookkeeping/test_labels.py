@@ -157,6 +157,12 @@ def test_the_name_of_a_sweep_means_all_of_its_runs(project: Project) -> None:
     ] * 2
     done(project, "archive", "greet")
     assert all(shown(project, run)["archived_at"] for run in runs)
+    assert (project.status(), json.loads(project.ftorch("sweep", "list", "--json").out)) == ([], [])
+    assert "greet" not in project.ftorch("status").out
+    assert all(run in project.ftorch("status", "greet").out for run in runs)
+    write_sweep(project, space="[sweep.space]\nn_epochs = [1, 2, 3]")
+    assert project.ftorch("submit", JOB, "--detach").code == 0
+    assert [len(project.status()), "greet" in project.ftorch("status").out] == [1, True]
     done(project, "unarchive", "greet")
     assert not any(shown(project, run)["archived_at"] for run in runs)
 
@@ -180,6 +186,7 @@ def test_an_archived_run_is_kept_found_and_still_the_same(ended: Project) -> Non
     model = shown(ended)["fine_tuned_model"]
     done(ended, "archive", "greet")
     assert shown(ended)["archived_at"] is not None
+    assert ended.status() == []
     assert ended.ftorch("models", "get", "greet").out.strip() == model
     again = ended.ftorch("submit", JOB)
     assert (again.out.strip(), "already submitted as run" in again.err) == (model, True)

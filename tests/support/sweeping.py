@@ -28,12 +28,11 @@ NOW = 1_800_000_000.0
 GRID = "[sweep.space]\nn_epochs = [1, 2, 3]"
 
 
-def write_sweep(project: Project, **replaced: str) -> None:
-    """A job file with two trials, and a validation file to rank them on."""
+def write_sweep(project: Project, space: str = "[sweep.space]\nn_epochs = [1, 2]", **replaced: str) -> None:
+    """A job file with two trials, or those of a `space`, and a validation file to rank them on."""
     rows = (project.root / "jobs" / "train.jsonl").read_text().splitlines(keepends=True)
     (project.root / "jobs" / "valid.jsonl").write_text("".join(rows[:3]).replace("Switch on", "Put on"))
     data = 'training_file = "train.jsonl"\nvalidation_file = "valid.jsonl"'
-    space = "[sweep.space]\nn_epochs = [1, 2]"
     project.write_job(space, **{"training_file": data, "n_epochs": "", **replaced})
 
 
