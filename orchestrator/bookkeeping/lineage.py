@@ -206,6 +206,16 @@ def evaluated(ledger: Ledger, endpoint: str, model: str) -> list[Evaluated]:
     ]
 
 
+def first_value(ledger: Ledger, evaluation: Evaluation, model: str, *, is_read: bool = True) -> Evaluated | None:
+    """The model's value in the first variant of the evaluation; without the value if its scores are not read, and
+    None if it has none."""
+    if not is_read:
+        metric: ScoreName = evaluation.settings.get("metric", "call_accuracy")
+        return Evaluated(evaluation, evaluation.settings["variants"][0], metric, None)
+    values = (Evaluated(evaluation, *each) for each in _values(ledger, evaluation, model))
+    return next(values, None)
+
+
 def _values(ledger: Ledger, evaluation: Evaluation, model: str) -> Iterator[tuple[str, ScoreName, float | None]]:
     from orchestrator.evaluation.metrics import value_of  # loads pydantic
     from orchestrator.evaluation.scores import scores_of

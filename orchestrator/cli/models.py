@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from orchestrator.bookkeeping.catalogue import CataloguedModel, catalogue, model_ids
 from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.groups import OrderedGroup
-from orchestrator.cli.output import print_json
+from orchestrator.cli.listingoptions import FILTERS, WINDOW, Filters, Window, filter_options, window_options
+from orchestrator.cli.output import print_json, print_json_list
 from orchestrator.cli.registry import STAGES, lineage, print_in_stage, promote
+from orchestrator.cli.sections import SectionedCommand
 from orchestrator.errors import NoModelYet, SeveralModels
 from orchestrator.ledger import Ledger, open_ledger
-from orchestrator.reports.runs import model_object, models_table
+from orchestrator.reports.modeltable import MODEL_COLUMNS, catalogued_object, models_table
+from orchestrator.reports.runs import model_object
 from orchestrator.reports.text import printable, stdout
 from orchestrator.store.records import Model
+
+_SECTIONS = {"Which models, and in what order": FILTERS, "What is shown": (*WINDOW, "--json")}
 
 
 @click.group(cls=OrderedGroup, default="list")
@@ -26,18 +33,51 @@ def models() -> None:
     """
 
 
-@models.command("list")
+@models.command("list", cls=SectionedCommand, sections=_SECTIONS)
+@filter_options
+@window_options(tuple(MODEL_COLUMNS), "models")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def list_models(as_json: bool) -> None:
-    """List the tuned models of all runs, newest first."""
+def list_models(filters: Filters, window: Window, as_json: bool) -> None:
+    """List tuned models, newest first.
+
+    Shows the name of each model's run, the model's stage, and its value in the last evaluation that asked it. The
+    filters are about the model's run.
+
+    \b
+    ftorch models --tag team=flight --since 30d
+    ftorch models --model gpt-4.1-mini --sort valid --ids
+    """
     with open_ledger() as ledger:
-        found = ledger.models()
-    if as_json:
-        print_json([model_object(model) for model in found])
-    elif found:
-        stdout().print(models_table(found, time.time()))
-    else:
-        click.echo("No models yet. To train one: ftorch submit JOBFILE", err=True)
+        listing = filters.listing()
+        if window.only_ids:
+            for model in model_ids(ledger, listing, limit=window.limit_for_programs):
+                click.echo(printable(model))
+        elif as_json:
+            found = catalogue(ledger, listing, limit=window.limit_for_programs)
+            print_json_list(map(catalogued_object, found))
+        elif found := catalogue(ledger, listing, limit=None if window.limit is None else window.limit + 1):
+            _print_models(found, window)
+        else:
+            click.echo(_no_models(ledger, filters), err=True)
+
+
+def _no_models(ledger: Ledger, filters: Filters) -> str:
+    if not ledger.models(limit=1):
+        return "No models yet. To train one: ftorch submit JOBFILE"
+    if filters.is_any:
+        return "No model matches. To list every one: ftorch models --all"
+    return "Nothing but models of archived runs: ftorch models --archived"
+
+
+def _print_models(found: Sequence[CataloguedModel], window: Window) -> None:
+    """The last one is read only to know that there are more."""
+    console = stdout()
+    table = models_table(found[: window.limit], time.time(), console.width, window.columns)
+    if window.columns:
+        console.width = max(console.width, table.width)
+    console.print(table)
+    if window.limit is not None and len(found) > window.limit:
+        click.echo(f"The first {window.limit} are shown; --all shows every one.")
 
 
 @models.command("get")

@@ -198,7 +198,7 @@ def _nothing(ledger: Ledger, key: str | None, filters: Filters) -> str:
     command = "ftorch status" if key is None else f"ftorch status {key}"
     total, archived = ledger.count(every), ledger.count(replace(every, archived="only"))
     if filters.is_any and total:
-        return f"No run matches. Without the filters: {plural(total, 'run')}, {command}"
+        return f"No run matches. Without filters: {command} ({plural(total, 'run')})"
     if archived:
         return f"Nothing but {plural(archived, 'archived run')}: {command} --archived"
     if every.run_id is not None:

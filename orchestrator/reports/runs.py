@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.ledger import is_followed
-from orchestrator.reports.table import TERMINAL_STYLES, Cell, Column, Fit, Meaning, Number, Table, row
-from orchestrator.reports.text import ago, duration, iso, loss, plural, printable
+from orchestrator.reports.table import TERMINAL_STYLES, Cell, Meaning, Number
+from orchestrator.reports.text import duration, iso, loss, plural
 from orchestrator.runs.waiting import stands_still, way_on
 from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run, RunSummary
@@ -70,19 +70,8 @@ def run_object(
 # --- Models and endpoints -------------------------------------------------------------------------------------
 
 
-def models_table(models: Iterable[Model], now: float) -> Table:
-    """One line for each tuned model."""
-    names = [Column(name, fit=Fit.LINE) for name in ("RUN", "ENDPOINT", "BASE MODEL", "CREATED")]
-    columns = [*names, Column("MODEL", fit=Fit.BELOW, takes_rest=True)]
-    rows = []
-    for model in models:
-        base, name = printable(model.base_model), printable(model.model)
-        rows.append(row(model.run_id, printable(model.endpoint), base, ago(model.created_at, now), name))
-    return Table(columns, rows)
-
-
 def model_object(model: Model) -> dict[str, Any]:
-    """One element of `models --json`."""
+    """What `models get --json` prints of a model."""
     return {
         "model": model.model,
         "run": model.run_id,

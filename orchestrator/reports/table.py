@@ -52,7 +52,7 @@ class Fit(Enum):
     LINE = "cut, with an ellipsis"
     CROP = "cut, without a mark"
     BELOW = "wrapped between words; with a longer word, on the next line, so that no id is broken"
-    """For the last column only. A word longer than the terminal is wide stays one word for whoever copies it."""
+    """For the last column only. A word longer than the terminal is wide stays one word when it is copied."""
 
 
 @dataclass(frozen=True)

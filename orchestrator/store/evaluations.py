@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import answers, evaluations, scores
@@ -203,6 +203,12 @@ def scores_of(connection: Connection, evaluation_id: str, of: tuple[str, str] | 
     ordered = query.order_by(scores.c.line, scores.c.model, scores.c.variant, scores.c.sample)
     for row in connection.execute(ordered.execution_options(yield_per=500)):
         yield Score(**row._mapping)
+
+
+def count_scores(connection: Connection, evaluation_id: str, model: str) -> int:
+    """How many scores of a model the evaluation has, in all variants."""
+    query = select(func.count()).where(scores.c.evaluation_id == evaluation_id, scores.c.model == model)
+    return connection.execute(query).scalar_one()
 
 
 # --- writing: in a `write()` transaction -------------------------------------------------------------------

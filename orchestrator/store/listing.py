@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
+from orchestrator.store.records import Model
 from orchestrator.store.runs import RUNS, Run
-from orchestrator.store.schema import metrics, runs, submissions, tags
+from orchestrator.store.schema import metrics, models as model_table, runs, submissions, tags
 
 Archived = Literal["hidden", "only", "shown"]
 _AT_ONCE = 500
@@ -97,13 +98,19 @@ def page(connection: Connection, listing: Listing, *, limit: int | None, offset:
 def ids(connection: Connection, listing: Listing, *, limit: int | None = None, offset: int = 0) -> list[str]:
     """The ids of at most `limit` of the runs (None: all), after the first `offset`. Only they are sorted: rows are
     wide."""
-    sort = SORTS[listing.sort]
-    value = sort.value(time.time())
-    ordered = value.desc() if sort.is_descending != listing.is_reversed else value.asc()
-    if listing.sort != "created":  # which every run has, and which has an index
-        ordered = ordered.nulls_last()
+    ordered = _order(listing)
     query = _admitted(select(runs.c.id), listing).order_by(ordered, runs.c.created_at.desc(), runs.c.id)
     return list(connection.execute(query.limit(limit).offset(offset or None)).scalars())
+
+
+def models(connection: Connection, listing: Listing, *, limit: int | None) -> list[tuple[Model, str]]:
+    """At most `limit` models of the runs (None: all), each with its run's name. Those that are ordered by creation
+    follow their own, not that of their runs."""
+    its = [model_table.c[each.name] for each in fields(Model)]
+    query = _admitted(select(*its, runs.c.name).join(runs, runs.c.id == model_table.c.run_id), listing)
+    by = model_table.c.created_at if listing.sort == "created" else None
+    ordered = query.order_by(_order(listing, by), model_table.c.created_at.desc(), model_table.c.model)
+    return [(Model(*row[:-1]), row[-1]) for row in connection.execute(ordered.limit(limit))]
 
 
 def count(connection: Connection, listing: Listing) -> int:
@@ -125,6 +132,15 @@ def in_order(found: Collection[Run], wanted: Sequence[str]) -> list[Run]:
     """The runs in the order of their ids in `wanted`."""
     by_id = {run.id: run for run in found}
     return [by_id[run_id] for run_id in wanted if run_id in by_id]
+
+
+def _order(listing: Listing, created: ColumnElement[Any] | None = None) -> ColumnElement[Any]:
+    """By the listing's value; `created` in place of the time when the run was created."""
+    sort = SORTS[listing.sort]
+    value = sort.value(time.time()) if created is None else created
+    ordered = value.desc() if sort.is_descending != listing.is_reversed else value.asc()
+    # Every run has a time of creation, and that has an index.
+    return ordered if listing.sort == "created" else ordered.nulls_last()
 
 
 def _chunks(wanted: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -21,7 +21,7 @@ from orchestrator.ledger import open_ledger
 from orchestrator.reports.runtable import RUN_COLUMNS
 from orchestrator.runs.states import State
 from orchestrator.store import listing, records, runs, schema, sweeps
-from orchestrator.store.records import Event, Metric
+from orchestrator.store.records import Event, Metric, Model
 from orchestrator.store.runs import Run
 from orchestrator.store.sweeps import RecordedSweep, RecordedTrial
 
@@ -55,6 +55,7 @@ def recorded(project: Project, make_run: MakeRun) -> Project:
         connection.execute(schema.tags.insert().values(run_id="aaa", key="team", value="flight"))
         who = {"user": "ann", "host": "desk", "ftorch_version": "1", "at": 1.0}
         connection.execute(schema.submissions.insert().values(kind="run", item_id="bbb", **who))
+        records.add_model(connection, Model("local", LONG, "bbb", "gpt-4.1-mini-2025-04-14", 300.0))
         records.add_metrics(connection, [Metric("bbb", 7, 10, train_loss=0.25, valid_loss=0.5)])
     return project
 
@@ -93,7 +94,6 @@ def ids(project: Project, *options: str, **environment: str) -> list[str]:
         (("grid", "--state", "succeeded"), ["ddd"]),
         (("bb",), ["bbb"]),
         (("eee",), ["eee"]),
-        (("gone",), []),
     ],
 )
 def test_filters_choose_and_order_the_same_in_every_form(
@@ -117,11 +117,8 @@ def test_a_screen_says_how_many_are_left_and_programs_get_all(recorded: Project)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (
-            ("--state", "failed", "--endpoint", "paid"),
-            "No run matches. Without the filters there are 4 runs: ftorch status",
-        ),
-        (("grid", "--state", "failed"), "No run matches. Without the filters: 1 run, ftorch status grid"),
+        (("--state", "failed", "--endpoint", "paid"), "No run matches. Without filters: ftorch status (4 runs)"),
+        (("grid", "--state", "failed"), "No run matches. Without filters: ftorch status grid (1 run)"),
         (("past",), "Nothing but 1 archived run: ftorch status past --archived"),
         (("past", "--mine"), "Nothing but 1 archived run: ftorch status past --archived"),
         (("fff",), "Run fff is deleted. To see what is left of it: ftorch show fff"),
@@ -149,6 +146,7 @@ def test_an_empty_list_says_why_and_what_there_is(recorded: Project, options: tu
         (("--ids", "--columns", "run"), "--columns is for the table"),
         (("--watch", "--ids"), "--watch is for the table"),
         (("zzz", "--state", "failed"), 'There is no run "zzz"'),
+        (("gone",), 'There is no run "gone"'),
     ],
 )
 def test_a_wrong_option_names_the_choices(recorded: Project, options: tuple[str, ...], said: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from orchestrator.store import listing as listings, records, runs
 from orchestrator.store.database import Database
 from orchestrator.store.listing import SORTS, Listing
-from orchestrator.store.records import Metric
+from orchestrator.store.records import Metric, Model
 from orchestrator.store.runs import Run
 from orchestrator.store.schema import submissions, sweeps, tags
 
@@ -140,6 +140,23 @@ def test_pages_follow_each_other(recorded: Database) -> None:
     assert listed(recorded, Listing(), limit=2) == ["trial", "cloud"]
     assert listed(recorded, Listing(), limit=2, offset=2) == ["tuned", "old"]
     assert listed(recorded, Listing(), limit=2, offset=4) == []
+
+
+def test_models_follow_the_order_of_their_own_creation_or_of_what_their_runs_have(recorded: Database) -> None:
+    made = {"old": 3.0, "tuned": 2.0, "trial": 1.0, "kept": 4.0, "gone": 5.0}
+    with recorded.write() as connection:
+        for run_id, at in made.items():
+            records.add_model(connection, Model("local", f"ft:{run_id}", run_id, "base", at))
+
+    def found(listing: Listing, limit: int | None = None) -> list[tuple[str, str]]:
+        with recorded.read() as connection:
+            return [(model.run_id, name) for model, name in listings.models(connection, listing, limit=limit)]
+
+    assert found(Listing()) == [("old", "drone"), ("tuned", "stock"), ("trial", "grid")]
+    assert found(Listing(is_reversed=True), limit=2) == [("trial", "grid"), ("tuned", "stock")]
+    assert found(Listing(sort="loss")) == [("tuned", "stock"), ("trial", "grid"), ("old", "drone")]
+    assert found(Listing(tags={"team": "flight"}, sort="cost")) == [("old", "drone"), ("trial", "grid")]
+    assert found(Listing(archived="only")) == [("kept", "drone")]
 
 
 def test_runs_are_counted_by_state(recorded: Database) -> None:
