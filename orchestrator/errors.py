@@ -711,7 +711,7 @@ class MatplotlibMissing(ExtraMissing):
 
 
 class UnknownReportFormat(UsageError):
-    """{path} has no ending that ftorch can write here. The file's name must end in one of {formats}"""
+    """{path} has no ending that ftorch can write here. The file's name must end in one of {formats}."""
 
 
 class NothingToReport(UsageError):

@@ -22,16 +22,16 @@ from orchestrator.cli.completion import complete_run
 )
 @click.option("--force", is_flag=True, help="Replace an existing .md, .csv or .json file.")
 def report(keys: tuple[str, ...], output: Path | None, force: bool) -> None:
-    """Write a run, a sweep, an evaluation or a comparison of runs as one file.
+    """Write a run, sweep, evaluation or comparison as one file.
 
     \b
-    ftorch report drone -o drone.html           loss, settings, files, cost, history
+    ftorch report drone -o drone.html           losses, settings, history
     ftorch report hs3cpjas 39j1n4wv -o two.md   two runs side by side
-    ftorch report train.jsonl -o data.html      a data file: findings, tokens, functions
+    ftorch report train.jsonl -o data.html      findings, tokens, functions
 
     The ending of FILE decides the form: .html has charts and needs no script and no network, .csv has one row for
-    each step, trial, model or run, and .svg and .png have the loss chart. No form contains paths of this machine
-    outside the project. Files of .png need the extra plots.
+    each step, trial, model or run, and .svg and .png have the losses. Paths are relative to the project. Only .png
+    needs the extra plots.
     """
     from orchestrator.api.reporting import record_of
     from orchestrator.ledger import open_ledger

@@ -39,6 +39,7 @@ COMMANDS: dict[str, list[str]] = {
     "status": ["--json"],
     "show": ["greet", "--json"],
     "logs": ["greet"],
+    "report": ["greet"],
     "models list": ["--json"],
     "models get": ["greet"],
     "models promote": ["greet", "candidate"],

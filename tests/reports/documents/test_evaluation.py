@@ -53,7 +53,7 @@ def test_it_says_what_came_out_and_how_it_was_measured(ledger: Ledger) -> None:
         "call accuracy",
         "3 of 10, 30% (11-60)",
         "Cost of ownership",
-        "US dollars per 30-day month, by requests per day",
+        "US dollars per 30 days, by requests per day",
         "Tools mixed up",
         "Broken by tuned full: 1 answer right with the base only",
         "Fixed by tuned full: 7 answers right with this model only",
