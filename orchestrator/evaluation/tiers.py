@@ -46,9 +46,10 @@ def tier_notes(
     for model in models:
         if missing := lacking(endpoint_type, model, tier, prices):
             place = f"{model} on {endpoint_type}{f' {tier}' if tier else ''}"
-            known = tiers_of(endpoint_type, model, prices=prices)
-            others = f" Tiers with a row: {', '.join(known)}." if known and tier not in known else ""
-            yield f"The price table has no {_listed(missing)} for {place}; add it to your own (`prices`).{others}"
+            yield (
+                f"The price table has no {_listed(missing)} for {place}; add it to your own (`prices`)."
+                f"{_known_tiers(endpoint_type, model, tier, prices)}"
+            )
     if tier is None or is_given:
         return
     others = dict.fromkeys(each for model in models for each in tiers_of(endpoint_type, model, prices=prices))
@@ -56,6 +57,13 @@ def tier_notes(
         f"Calls and hosting are priced at the tier {tier}. For another, give --price-as {endpoint_type}:TIER. "
         f"{' '.join(_of_other(endpoint_type, models, other, prices) for other in others if other != tier)}"
     ).rstrip()
+
+
+def _known_tiers(endpoint_type: str, model: str, tier: str | None, prices: Path | None) -> str:
+    """The tiers with a row, if the tier is none of them."""
+    known = tiers_of(endpoint_type, model, prices=prices)
+    is_known = (tier or "").casefold() in map(str.casefold, known)
+    return f" Tiers with a row: {', '.join(known)}." if known and not is_known else ""
 
 
 def _of_other(endpoint_type: str, models: Collection[str], tier: str, prices: Path | None) -> str:
