@@ -6,7 +6,6 @@ blanks, and must not change when read as a path.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,10 +25,9 @@ T = TypeVar("T")
 
 def name_of(text: str) -> str:
     """The name that MLflow accepts for this one: unchanged if it can be."""
-    plain = _NOT_ALLOWED.sub("_", text).strip("/ ")
-    plain = posixpath.normpath(plain) if plain else "_"
-    plain = plain.replace("..", "_") if plain.startswith("..") else plain
-    return ("_" if plain == "." else plain)[:_LONGEST_NAME].rstrip("/ ")
+    plain = _NOT_ALLOWED.sub("_", text).strip()
+    parts = [part if part not in ("", ".", "..") else "_" for part in plain.split("/")]
+    return "/".join(parts)[:_LONGEST_NAME].rstrip("/ ")
 
 
 def accepted(content: Content) -> Content:
