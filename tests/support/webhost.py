@@ -70,7 +70,7 @@ def _handler(host: WebHost) -> type[BaseHTTPRequestHandler]:
             if not status:
                 self.close_connection = True
                 return
-            text = json.dumps(value).encode()
+            text = value if isinstance(value, bytes) else json.dumps(value).encode()
             with suppress(OSError):  # the process that asked may be gone
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
