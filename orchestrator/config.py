@@ -33,7 +33,7 @@ from orchestrator.installation import extra_command
 from orchestrator.modeltables import NamedModel, read_models
 from orchestrator.notifytables import NotifyTarget, read_targets
 from orchestrator.tomlsource import TomlSource, read_toml
-from orchestrator.tracktables import Tracking, read_tracking, tracking_reach
+from orchestrator.tracktables import Tracking, WandbIntegration, read_tracking, tracking_reach
 
 __all__ = [
     "PROJECT_FILE",
@@ -104,6 +104,8 @@ class EndpointConfig:
     """Azure: addresses of data files may be http:// and may lead into private networks."""
     models: Mapping[str, NamedModel] = field(default_factory=dict, compare=False)
     """Local: the open-weights models of `[models]`, by name."""
+    wandb: WandbIntegration | None = field(default=None, compare=False)
+    """The project of `[track.wandb]`, to which an endpoint with that integration reports its jobs."""
     python: Path | None = None
     """Local: the Python that trains and serves open-weights models; None for the one that runs ftorch."""
     serving: Literal["transformers", "vllm"] = "transformers"
@@ -269,8 +271,9 @@ def find_workspace(start: Path | None = None) -> Workspace:
     home = Path(os.environ.get("FTORCH_HOME") or root / STATE_DIR).expanduser().absolute()
     url = os.environ.get("FTORCH_DATABASE_URL") or f"sqlite:///{quote(str(home / 'ftorch.db'))}"
     found = _load(root)
-    endpoints, notify = _with_models(found.endpoints, found.models), tuple(found.targets.values())
     tracking = Tracking(**found.trackers, to_allow=found.trackers_to_allow)
+    endpoints = _completed(found.endpoints, found.models, tracking.wandb)
+    notify = tuple(found.targets.values())
     return Workspace(root, home, url, endpoints, found.models, found.reach, tracking, notify)
 
 
@@ -361,11 +364,11 @@ def _not_allowed(targets: Mapping[str, NotifyTarget]) -> dict[str, NotifyTarget]
     return {name: replace(target, is_allowed=False) for name, target in targets.items()}
 
 
-def _with_models(
-    endpoints: Mapping[str, EndpointConfig], models: Mapping[str, NamedModel]
+def _completed(
+    endpoints: Mapping[str, EndpointConfig], models: Mapping[str, NamedModel], wandb: WandbIntegration | None
 ) -> dict[str, EndpointConfig]:
     return {
-        name: replace(config, models=models) if config.type == "local" else config
+        name: replace(config, models=models if config.type == "local" else config.models, wandb=wandb)
         for name, config in endpoints.items()
     }
 

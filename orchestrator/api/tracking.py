@@ -37,11 +37,13 @@ class ExportOutcome:
 
 
 def selected(ledger: Ledger, keys: Sequence[str], listing: Listing = EVERY_RUN) -> list[str]:
-    """The ids of the named runs and of those of the named sweeps; without names, of the listed runs. Oldest first.
-    Raises NoSuchRun, AmbiguousRun and RunDeleted."""
+    """The ids of the named runs and of those of the named sweeps; without names, of the listed runs. Oldest first,
+    unless the listing has another order. Raises NoSuchRun, AmbiguousRun and RunDeleted."""
+    if listing.sort == EVERY_RUN.sort:
+        listing = replace(listing, is_reversed=not listing.is_reversed)
     with ledger.database.read() as connection:
         if not keys:
-            return listings.ids(connection, replace(listing, is_reversed=not listing.is_reversed))
+            return listings.ids(connection, listing)
         found = subjects.newest_of(connection, keys).runs
     return [run.id for run in sorted(found, key=lambda run: (run.created_at, run.id))]
 

@@ -10,6 +10,7 @@ import click
 
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.groups import OrderedGroup
+from orchestrator.cli.listingoptions import Filters, filter_options, state_option
 
 if TYPE_CHECKING:
     from orchestrator.export.destination import Destination
@@ -32,7 +33,8 @@ _FORCE = click.option("--force", is_flag=True, help="Replace FILE if it exists."
 def export() -> None:
     """Write runs to a file, or send them to a tracker.
 
-    Without RUN or SWEEP, all runs are exported except archived ones. [track] in ftorch.toml sends them live.
+    Without RUN or SWEEP, all runs are exported except archived ones, or those that options choose. [track] in
+    ftorch.toml sends them live.
     """
 
 
@@ -41,13 +43,15 @@ def export() -> None:
 @_TARGET
 @_STEPS
 @_FORCE
-def export_csv(keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool) -> None:
+@state_option
+@filter_options
+def export_csv(keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool, filters: Filters) -> None:
     """Write a row for each run as CSV, into a file or on stdout.
 
     The columns are ids, state, models, files and their hashes, hyperparameters as asked and as used, costs, last
     losses, the last evaluation and tags. No text in it is run as a formula by a spreadsheet.
     """
-    _write("csv", keys, target, has_steps=has_steps, force=force)
+    _write("csv", keys, filters, target, has_steps=has_steps, force=force)
 
 
 @export.command("jsonl")
@@ -55,9 +59,13 @@ def export_csv(keys: tuple[str, ...], target: Path | None, has_steps: bool, forc
 @_TARGET
 @_STEPS
 @_FORCE
-def export_jsonl(keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool) -> None:
+@state_option
+@filter_options
+def export_jsonl(
+    keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool, filters: Filters
+) -> None:
     """Write a JSON object for each run, one per line, into a file or on stdout."""
-    _write("jsonl", keys, target, has_steps=has_steps, force=force)
+    _write("jsonl", keys, filters, target, has_steps=has_steps, force=force)
 
 
 @export.command("parquet")
@@ -65,11 +73,15 @@ def export_jsonl(keys: tuple[str, ...], target: Path | None, has_steps: bool, fo
 @_TARGET
 @_STEPS
 @_FORCE
-def export_parquet(keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool) -> None:
+@state_option
+@filter_options
+def export_parquet(
+    keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool, filters: Filters
+) -> None:
     """Write a row for each run into a Parquet file. Needs the extra parquet."""
     if target is None:
         raise click.UsageError("give the file to write: -o runs.parquet")
-    _write("parquet", keys, target, has_steps=has_steps, force=force)
+    _write("parquet", keys, filters, target, has_steps=has_steps, force=force)
 
 
 @export.command("mlflow")
@@ -79,8 +91,16 @@ def export_parquet(keys: tuple[str, ...], target: Path | None, has_steps: bool, 
 @_AGAIN
 @click.option("--allow-http", is_flag=True, help="Send to another machine without encryption.")
 @_JSON
+@state_option
+@filter_options
 def export_mlflow(
-    uri: str | None, keys: tuple[str, ...], experiment: str | None, again: bool, allow_http: bool, as_json: bool
+    uri: str | None,
+    keys: tuple[str, ...],
+    experiment: str | None,
+    again: bool,
+    allow_http: bool,
+    as_json: bool,
+    filters: Filters,
 ) -> None:
     """Send runs to an MLflow tracking server.
 
@@ -99,7 +119,7 @@ def export_mlflow(
 
     with open_ledger(create=True) as ledger:
         destination = tracking.mlflow(ledger, uri, experiment, allow_http=allow_http)
-        _send(ledger, destination, keys, again=again, as_json=as_json)
+        _send(ledger, destination, keys, filters, again=again, as_json=as_json)
 
 
 @export.command("trackio")
@@ -107,7 +127,9 @@ def export_mlflow(
 @_KEYS
 @_AGAIN
 @_JSON
-def export_trackio(project: str, keys: tuple[str, ...], again: bool, as_json: bool) -> None:
+@state_option
+@filter_options
+def export_trackio(project: str, keys: tuple[str, ...], again: bool, as_json: bool, filters: Filters) -> None:
     """Send runs to a project of Trackio on this machine. Needs the extra track.
 
     Runs that it has already are skipped, and what changed since is added. To see them: trackio show
@@ -116,31 +138,46 @@ def export_trackio(project: str, keys: tuple[str, ...], again: bool, as_json: bo
     from orchestrator.ledger import open_ledger
 
     with open_ledger(create=True) as ledger:
-        _send(ledger, tracking.trackio(ledger, project), keys, again=again, as_json=as_json)
+        _send(ledger, tracking.trackio(ledger, project), keys, filters, again=again, as_json=as_json)
 
 
-def _write(form: Form, keys: tuple[str, ...], target: Path | None, **options: Any) -> None:
+def _write(form: Form, keys: tuple[str, ...], filters: Filters, target: Path | None, **options: Any) -> None:
     from orchestrator.api import tracking
     from orchestrator.ledger import open_ledger
 
+    _require_one_choice(keys, filters)
     with open_ledger() as ledger:
-        found = tracking.selected(ledger, keys)
+        found = tracking.selected(ledger, keys, filters.listing())
         count = tracking.write(ledger, found, form, target or sys.stdout.buffer, **options)
     if target is not None:
         rows = f"{count:,} row{'s' if count != 1 else ''}"
         click.echo(f"Wrote {target}: {rows}", err=True)
 
 
-def _send(ledger: Ledger, destination: Destination, keys: tuple[str, ...], *, again: bool, as_json: bool) -> None:
+def _send(
+    ledger: Ledger,
+    destination: Destination,
+    keys: tuple[str, ...],
+    filters: Filters,
+    *,
+    again: bool,
+    as_json: bool,
+) -> None:
     from orchestrator.api import tracking
     from orchestrator.cli.output import print_json
     from orchestrator.cli.terminal import terminal
     from orchestrator.reports.exports import outcome_object, said
 
+    _require_one_choice(keys, filters)
     with terminal() as host:
-        run_ids = tracking.selected(ledger, keys)
+        run_ids = tracking.selected(ledger, keys, filters.listing())
         found = tracking.export(ledger, destination, run_ids, host, again=again or bool(keys))
         if as_json:
             print_json(outcome_object(found))
         else:
             click.echo(said(found))
+
+
+def _require_one_choice(keys: tuple[str, ...], filters: Filters) -> None:
+    if keys and filters.is_any:
+        raise click.UsageError("name runs and sweeps, or choose them by options, but not both")

@@ -93,6 +93,7 @@ def capabilities_of(config: EndpointConfig) -> Capabilities:
         outlives_us=not is_local,
         lora=not is_openai,
         batch=is_local or is_openai,
+        wandb=is_openai,
         parts=None if config.type == "compatible" else _IN_PARTS,
         longest_suffix=config.suffix_max or LONGEST_SUFFIX,
     )

@@ -60,6 +60,8 @@ class Capabilities:
     """Jobs take the settings of `[lora]`."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
+    wandb: bool = False
+    """It reports its jobs to Weights & Biases, if the create request names a project there."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
 

@@ -231,8 +231,15 @@ class OpenAIEndpoint:
             "seed": request.seed,
             "suffix": request.suffix,
             "metadata": dict(request.metadata) or None,
+            "integrations": self._integrations(),
             **self._method_fields(request.method),
         }
+
+    def _integrations(self) -> list[dict[str, Any]] | None:
+        wandb = self._config.wandb
+        if wandb is None or not self.capabilities.wandb:
+            return None
+        return [{"type": "wandb", "wandb": wandb.fields}]
 
     def _method_fields(self, method: Mapping[str, Any]) -> dict[str, Any]:
         if self._config.hyperparameters == "method":

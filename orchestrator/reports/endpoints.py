@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.config import MODELS_REACH, NOTIFY_REACH, TRACK_REACH, EndpointConfig, Workspace
+from orchestrator.endpoints import capabilities_of
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
 from orchestrator.reports.text import printable
 
@@ -70,9 +71,17 @@ def _text(value: Any) -> str:
 
 
 def destination(config: EndpointConfig) -> Iterable[tuple[str, str]]:
-    """The line of a plan that says where the data goes and with which key; none if it stays in this process."""
+    """The lines of a plan that say where the data goes and with which key, and where the endpoint reports the job;
+    none if everything stays in this process."""
     if config.base_url:
         yield "host", printable(f"{config.base_url}, key from {key_source(config)}")
+    if config.wandb is None:
+        return
+    project = printable(config.wandb.project)
+    if capabilities_of(config).wandb:
+        yield "W&B", f"project {project}, reported by {config.name}"
+    else:
+        yield "W&B", f"{config.name} reports no jobs there: [track.wandb] has no effect"
 
 
 def key_source(config: EndpointConfig) -> str:

@@ -22,6 +22,7 @@ from orchestrator.errors import (
     QuotaExhausted,
     RequestRefused,
 )
+from orchestrator.tracktables import WandbIntegration
 
 JOB = {"id": "ftjob-1", "status": "queued"}
 FILE = {"id": "file-1", "filename": "train.jsonl", "status": "processed"}
@@ -106,6 +107,19 @@ async def test_what_a_create_sends(connect, wire, request_):
         "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": "auto"}}},
     }
     assert job.id == "ftjob-1"
+
+
+async def test_a_create_names_the_project_of_weights_and_biases_where_the_endpoint_reports_there(
+    connect, wire, request_, config
+):
+    tracked = replace(config, wandb=WandbIntegration("drones", entity="team", tags=("a", "b")))
+    wire.answers(ok(JOB))
+    await (await connect(tracked)).create(request_)
+    await (await connect(tracked, wandb=False)).create(request_)
+    named, unnamed = (json.loads(sent.content) for sent in wire.requests)
+    fields = {"project": "drones", "entity": "team", "tags": ["a", "b"]}
+    assert named["integrations"] == [{"type": "wandb", "wandb": fields}]
+    assert "integrations" not in unnamed
 
 
 async def test_auto_is_left_out_where_it_is_not_accepted(connect, wire, request_):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.project import Project
 
-from orchestrator.errors import ParquetMissing
-from orchestrator.export import files
+from orchestrator.errors import OutputUnwritable, ParquetMissing
 from orchestrator.export.files import write_file
+from orchestrator.export.rows import Row
 
 
 def export(project: Project, *arguments: str) -> str:
@@ -69,6 +69,13 @@ def test_one_run_can_be_named_and_a_wrong_name_is_said(trained: Project) -> None
     run = trained.status()[0]["run"]
     [row] = [json.loads(line) for line in export(trained, "jsonl", str(run)).splitlines()]
     assert row["run"] == run
+    assert len(export(trained, "jsonl", "--tag", "team=flight", "--state", "succeeded").splitlines()) == 2
+    assert export(trained, "jsonl", "--state", "failed") == ""
+    newest, oldest = [json.loads(line)["trial"] for line in export(trained, "jsonl", "--reverse").splitlines()]
+    assert newest > oldest
+    both = trained.ftorch("runs", "export", "csv", str(run), "--state", "failed")
+    assert both.code == 2
+    assert "not both" in both.err
     wrong = trained.ftorch("runs", "export", "csv", "nothing")
     assert wrong.code == 2
     assert "nothing" in wrong.err
@@ -101,7 +108,7 @@ def test_a_write_that_fails_leaves_no_file(tmp_path: Path) -> None:
         yield {"run": "a"}
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(files.OutputUnwritable, match="No space left"):
+    with pytest.raises(OutputUnwritable, match="No space left"):
         write_file(broken(), "jsonl", tmp_path / "runs.jsonl")
     assert list(tmp_path.iterdir()) == []
 
@@ -115,7 +122,7 @@ def test_without_pyarrow_the_command_to_install_it_is_said(tmp_path: Path, monke
 def test_a_column_of_texts_and_numbers_becomes_text(tmp_path: Path) -> None:
     from pyarrow import parquet
 
-    rows = [{"a": "auto", "b": 1, "c": None}, {"a": 3, "b": 0.5, "c": None}]
+    rows: list[Row] = [{"a": "auto", "b": 1, "c": None}, {"a": 3, "b": 0.5, "c": None}]
     write_file(rows, "parquet", tmp_path / "x.parquet")
     assert parquet.read_table(tmp_path / "x.parquet").to_pydict() == {
         "a": ["auto", "3"],
@@ -125,7 +132,9 @@ def test_a_column_of_texts_and_numbers_becomes_text(tmp_path: Path) -> None:
 
 
 def test_no_text_is_a_formula_or_begins_a_row(tmp_path: Path) -> None:
-    rows = [{"=name": '=HYPERLINK("http://x")', "b": "@SUM(1)", "c": "a\rb", "d": "\ud800", "e": "-1", "f": -1.5}]
+    rows: list[Row] = [
+        {"=name": '=HYPERLINK("http://x")', "b": "@SUM(1)", "c": "a\rb", "d": "\ud800", "e": "-1", "f": -1.5}
+    ]
     write_file(rows, "csv", tmp_path / "x.csv")
     content = (tmp_path / "x.csv").read_text()
     assert "\r" not in content

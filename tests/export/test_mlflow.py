@@ -372,9 +372,10 @@ def test_a_tracker_waits_longer_after_each_failure_and_says_it_once(
 
 
 def test_two_processes_create_a_run_once(ledger: Ledger, server: MlflowHost, make_run: Callable[..., Run]) -> None:
+    said: list[str] = []
     name = MlflowExport(ledger, server.url, "ftorch").name
     trackers = [
-        Tracker(ledger, name, lambda: MlflowExport(ledger, server.url, "ftorch"), [].append) for _ in range(4)
+        Tracker(ledger, name, lambda: MlflowExport(ledger, server.url, "ftorch"), said.append) for _ in range(4)
     ]
     added = [make_run(state="running") for _ in range(5)]
     for run in added:
