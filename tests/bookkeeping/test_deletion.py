@@ -136,7 +136,7 @@ def test_every_database_deletes_a_sweep_with_all_that_refers_to_it(database: Dat
     ended = {"state": "succeeded", "finished_at": 2.0, "training_file_id": "file-1"}
     other = make_run(fine_tuned_model="ft:3", **ended)
     first, second = (make_run(sweep_id="s1", fine_tuned_model=f"ft:{n}", **ended) for n in (1, 2))
-    model = {"endpoint": "local", "base_model": "gpt-4.1", "created_at": 2.0}
+    model: dict[str, Any] = {"endpoint": "local", "base_model": "gpt-4.1", "created_at": 2.0}
     with database.write() as connection:
         spec = {"document": {"name": "night"}}
         sweeps.add(connection, RecordedSweep("s1", "night", "local", "job.toml", spec, 2, None, 1.0))
