@@ -69,10 +69,10 @@ def run_document(record: RunRecord) -> Document:
     )
 
 
-def _summary(record: RunRecord) -> Iterator[tuple[str, str]]:
+def _summary(record: RunRecord) -> Iterator[tuple[str, Cell | str]]:
     run = record.details.run
     yield "run", run.id
-    yield "state", run.state
+    yield "state", state_cell("deleted" if run.deleted_at is not None else run.state)
     yield "created", utc(run.created_at)
     for each in run_facts(record.details, record.config).rows:
         yield each.cells[0].text, each.cells[1].text
@@ -166,7 +166,7 @@ def _number(value: float | None) -> Number:
 def _hyperparameters(run: Run) -> list[Block]:
     resolved = run.resolved_hyperparameters
     names = dict.fromkeys((*run.hyperparameters, *resolved))
-    columns = [Column("", "name"), *(Column(heading, fit=Fit.FOLD) for heading in ("asked", "used"))]
+    columns = [Column("", "name"), Column("asked"), Column("used")]
     rows = [row(name, _setting(run.hyperparameters.get(name)), _setting(resolved.get(name))) for name in names]
     note = [] if resolved else ["The endpoint has not reported which values it used."]
     return [Table(columns, rows, notes=note)] if rows else []

@@ -15,6 +15,7 @@ from orchestrator.reports.charts import png
 from orchestrator.reports.charts.chart import Axis, Chart, Line
 from orchestrator.reports.charts.parallel import Course, Parallel, dimension
 from orchestrator.reports.documents.document import (
+    Block,
     Code,
     Document,
     Folded,
@@ -34,7 +35,7 @@ CHART = Chart(HOSTILE, Axis("step"), Axis("loss"), [Line(HOSTILE, [(1, 2.0), (2,
 
 def hostile() -> Document:
     table = Table([Column(HOSTILE), Column("b")], [row(HOSTILE, marked([(HOSTILE, True)]))], HOSTILE, [HOSTILE])
-    blocks = [
+    blocks: list[Block] = [
         table,
         CHART,
         Parallel(
