@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -33,7 +34,7 @@ class Line:
     is_pale: bool = False
     """Each single value behind the line that follows, which shows their course in the same colour."""
 
-    @property
+    @cached_property
     def known(self) -> list[tuple[float, float]]:
         """The points that were measured."""
         return [(x, y) for x, y in self.points if y is not None and isfinite(x) and isfinite(y)]

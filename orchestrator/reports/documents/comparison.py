@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def comparison_document(record: ComparisonRecord) -> Document:
             Section("settings", "Model and hyperparameters", [settings]),
             Section("cost", "Cost", [_table(_COST, runs, names, marks=False)]),
         ),
-        records=_records(runs),
+        records=partial(_records, runs),
         paths=[path for each in runs for path in _files(each)],
     )
 

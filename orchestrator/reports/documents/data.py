@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.api.reporting import DataRecord
 from orchestrator.dataset.checking.report import CheckReport
@@ -34,7 +35,7 @@ def data_document(record: DataRecord) -> Document:
             Section("lengths", "Messages and tokens", list(_lengths(statistics)) if statistics else []),
             Section("functions", "Functions and arguments", _functions(statistics) if statistics else []),
         ),
-        records=_records(report),
+        records=partial(_records, report),
         paths=[str(source.path.absolute()), str(source.path)],
     )
 

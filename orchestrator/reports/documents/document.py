@@ -6,7 +6,7 @@ nothing of that, and writers nothing of runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.evaluation.metrics import Proportion
@@ -89,8 +89,8 @@ class Document:
     models: Sequence[tuple[str, str]] = ()
     """What each model is here, and its id."""
     warnings: Sequence[str] = ()
-    records: Table | None = None
-    """What a spreadsheet gets: a row for each step, trial, model or example."""
+    records: Callable[[], Table] | None = None
+    """Makes what a spreadsheet gets: a row for each step, trial, model or finding."""
     paths: Sequence[str] = ()
     """The files that it names."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.evaluation.metrics import METRICS
 from orchestrator.evaluation.ownership import Ownership
@@ -50,7 +51,7 @@ def evaluation_document(
             Section("cases", "Cases", list(_cases(results, answers))),
             Section("method", "How it was measured", [_facts(results)]),
         ),
-        records=results_table(results, owned),
+        records=partial(results_table, results, owned),
         paths=[found.file_path, *([found.job_file] if found.job_file else [])],
     )
 

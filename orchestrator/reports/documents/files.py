@@ -75,7 +75,7 @@ def _text(document: Document, ending: str) -> str:
         case ".md":
             return markdown(document)
         case ".csv":
-            return _without_controls(document.records.to_csv()) if document.records else ""
+            return _without_controls(document.records().to_csv()) if document.records else ""
         case _:
             return json.dumps(document_object(document)) + "\n"
 

@@ -30,6 +30,8 @@ def _shortened(value: Any, shorter: Mapping[str, str]) -> Any:
         for place, name in shorter.items():
             value = value.replace(place, name)
         return value
+    if callable(value):
+        return lambda: _shortened(value(), shorter)
     if is_dataclass(value) and not isinstance(value, type):
         changed = {each.name: _shortened(getattr(value, each.name), shorter) for each in fields(value) if each.init}
         return replace(value, **changed)

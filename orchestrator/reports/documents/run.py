@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from orchestrator.api.reporting import RunRecord
 from orchestrator.config import EndpointConfig
@@ -64,7 +65,7 @@ def run_document(record: RunRecord) -> Document:
                 [Code("\n".join(calling))] if run.fine_tuned_model and not is_deleted else [],
             ),
         ),
-        records=metrics_table(details.metrics),
+        records=partial(metrics_table, details.metrics),
         paths=_paths(record),
     )
 

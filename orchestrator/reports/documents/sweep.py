@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from orchestrator.api.reporting import SweepRecord
@@ -45,7 +46,7 @@ def sweep_document(record: SweepRecord) -> Document:
             Section("unranked", "Trials without a place", list(_unranked(overview))),
             Section("suggestions", "Worth a try next", list(_suggestions(overview))),
         ),
-        records=_records(overview, ranking.metric),
+        records=partial(_records, overview, ranking.metric),
         paths=[sweep.job_file, *_files(overview)],
     )
 

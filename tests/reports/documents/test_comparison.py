@@ -65,8 +65,9 @@ def test_losses_are_drawn_over_each_other_if_all_runs_have_them(make_run: MakeRu
 
 def test_a_spreadsheet_gets_a_row_for_each_run(make_run: MakeRun) -> None:
     runs = [make_run(cost_usd=1.5, **asking(3)), make_run(name="=1+1", **asking(2))]
-    table = comparison_document(ComparisonRecord([record(run, []) for run in runs])).records
-    assert table is not None
+    document = comparison_document(ComparisonRecord([record(run, []) for run in runs]))
+    assert document.records is not None
+    table = document.records()
     first, second = table.to_dicts()
     assert (first["n_epochs"], first["cost_usd"], second["cost_usd"]) == ("3", 1.5, None)
     assert "'=1+1" in table.to_csv()

@@ -31,4 +31,4 @@ def test_findings_have_their_lines_and_fixes(tmp_path: Path) -> None:
     assert found.tags["details"] >= 2
     assert str(tmp_path) not in found.text
     assert document.records is not None
-    assert len(document.records.rows) >= 2
+    assert len(document.records().rows) >= 2

@@ -48,7 +48,7 @@ def hostile() -> Document:
         Folded(HOSTILE, [table]),
     ]
     section = Section("all", HOSTILE, blocks)
-    return Document("run", HOSTILE, HOSTILE, [section], [(HOSTILE, HOSTILE)], [HOSTILE], table)
+    return Document("run", HOSTILE, HOSTILE, [section], [(HOSTILE, HOSTILE)], [HOSTILE], lambda: table)
 
 
 @pytest.mark.parametrize("ending", FORMATS)

@@ -57,7 +57,7 @@ def test_a_sweep_is_ranked_with_its_curves_and_parameters(sweeping: Sweeping) ->
     assert isinstance(parallel, Parallel)
     assert [course.values for course in parallel.courses] == [[3, 0.75], [1, 0.5], [2, 0.25]]
     assert document.records is not None
-    assert [each["valid_loss"] for each in document.records.to_dicts()] == [0.5, 0.25, 0.75]
+    assert [each["valid_loss"] for each in document.records().to_dicts()] == [0.5, 0.25, 0.75]
 
 
 @pytest.mark.parametrize("space", [GRID, "[sweep.space]\nn_epochs = [1]"])
