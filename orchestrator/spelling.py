@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def did_you_mean(
@@ -21,4 +20,6 @@ def did_you_mean(
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name most like `name`, if their similarity (0..1, by difflib) is at least `cutoff`."""
+    from difflib import get_close_matches  # most names are right
+
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, Text, cast, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import answers, evaluations, scores
+from orchestrator.store.upserts import insert_into
 
 WANTED = "wanted"
 """Waits for its run to succeed."""
@@ -239,7 +239,7 @@ def add_answers(connection: Connection, found: Sequence[RecordedAnswer]) -> None
     """Record answers; an existing one, from another process, is kept."""
     if found:
         connection.execute(
-            _insert(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found]
+            insert_into(connection, answers).on_conflict_do_nothing(), [_row(answer) for answer in found]
         )
 
 
@@ -251,7 +251,9 @@ def clear_scores(connection: Connection, evaluation_id: str) -> None:
 def add_scores(connection: Connection, found: Sequence[Score]) -> None:
     """Record scores; an existing one is kept."""
     if found:
-        connection.execute(_insert(connection, scores).on_conflict_do_nothing(), [_row(score) for score in found])
+        connection.execute(
+            insert_into(connection, scores).on_conflict_do_nothing(), [_row(score) for score in found]
+        )
 
 
 def why_unanswered(connection: Connection, evaluation_id: str) -> str:
@@ -269,7 +271,3 @@ def why_unanswered(connection: Connection, evaluation_id: str) -> str:
 def _row(value: RecordedAnswer | Score) -> dict[str, Any]:
     """The fields unchanged: `asdict` would copy the JSON in them leaf by leaf."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

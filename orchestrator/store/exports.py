@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, and_, or_, select
 
 from orchestrator.store.evaluations import DONE
 from orchestrator.store.schema import evaluations, exports, runs
+from orchestrator.store.upserts import insert_into
 
 RUN, SWEEP = "run", "sweep"
 _TARGET = "target"
@@ -86,7 +86,7 @@ def evaluated_since(connection: Connection, since: float) -> list[tuple[str, str
 
 def write(connection: Connection, export: Export) -> None:
     """Write the row, new or in place of the one of the same item."""
-    insert = _insert(connection, exports).values(asdict(export))
+    insert = insert_into(connection, exports).values(asdict(export))
     changes = {name: insert.excluded[name] for name in ("updated_at", "remote_id", "sent", "problem")}
     keys = ("destination", "kind", "item_id")
     connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes))
@@ -95,7 +95,7 @@ def write(connection: Connection, export: Export) -> None:
 def set_up(connection: Connection, destination: str, now: float) -> float:
     """Since when the destination gets what changes; now, if it is new."""
     first = asdict(Export(destination, _TARGET, "", now))
-    connection.execute(_insert(connection, exports).values(first).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, exports).values(first).on_conflict_do_nothing())
     query = select(exports.c.updated_at).where(*_key(destination, _TARGET, ""))
     return float(connection.execute(query).scalar_one())
 
@@ -103,7 +103,3 @@ def set_up(connection: Connection, destination: str, now: float) -> float:
 def _key(destination: str, kind: str, item_id: str | None) -> Sequence[Any]:
     key = [exports.c.destination == destination, exports.c.kind == kind]
     return key if item_id is None else [*key, exports.c.item_id == item_id]
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

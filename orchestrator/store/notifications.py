@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, exists, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.batches import BATCHES, Batch
 from orchestrator.store.evaluations import DONE, Evaluation
 from orchestrator.store.runs import RUNS, Run
 from orchestrator.store.schema import batches, evaluations, notifications, runs
+from orchestrator.store.upserts import insert_into
 
 SENDING = "sending"
 """Written before it is sent."""
@@ -113,8 +113,7 @@ def set_up(connection: Connection, target: str, kinds: Collection[str], now: flo
 
 def claim(connection: Connection, notification: Notification) -> bool:
     """Record a notification before it is sent; False if another process has recorded it."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(notifications).values(asdict(notification)).on_conflict_do_nothing()
+    statement = insert_into(connection, notifications).values(asdict(notification)).on_conflict_do_nothing()
     return connection.execute(statement.returning(literal(1))).first() is not None
 
 

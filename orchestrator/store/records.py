@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, case, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.schema import checkpoints, events, metrics, models, runs
+from orchestrator.store.upserts import insert_into
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def add_metrics(connection: Connection, found: Iterable[Metric]) -> None:
     rows = [asdict(metric) for metric in found]
     if not rows:
         return
-    insert = _insert(connection, metrics)
+    insert = insert_into(connection, metrics)
     keys = ("run_id", "step")
     merged = {
         column.name: func.coalesce(column, insert.excluded[column.name])
@@ -220,10 +220,6 @@ def checkpoint_id(connection: Connection, endpoint: str, model: str) -> str | No
     return connection.execute(query.limit(1)).scalar()
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-
-
 def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(insert_into(connection, table).on_conflict_do_nothing(), rows)
