@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.modelorigin import hub_id_of, license_files, license_of, revision_of
+from orchestrator.modelorigin import exported_from, hub_id_of, license_files, license_of, revision_of
 
 SNAPSHOT = Path("/cache/hub/models--acme--smol-1b--it/snapshots/0123abc")
 
@@ -51,3 +51,18 @@ def test_license_texts_and_notices_are_passed_on(tmp_path: Path) -> None:
     for name in ("NOTICE", "LICENSE.md", "README.md", "license.py"):
         (tmp_path / name).write_text("")
     assert [path.name for path in license_files(tmp_path)] == ["LICENSE.md", "NOTICE"]
+
+
+@pytest.mark.parametrize(
+    ("card", "found"),
+    [
+        ("# drone\n`smol`, with ftorch 0.1.0.\n| model id | `ft:smol:local::a1` |\n", "ft:smol:local::a1"),
+        ("# drone\n| model id | `ft:smol:local::a1` |\n", None),
+        ("# drone\n`smol`, with ftorch 0.1.0.\n| model id | `two words` |\n", None),
+        ("", None),
+    ],
+)
+def test_a_card_that_export_wrote_names_the_model(tmp_path: Path, card: str, found: str | None) -> None:
+    assert exported_from(tmp_path) is None
+    (tmp_path / "README.md").write_text(card)
+    assert exported_from(tmp_path) == found

@@ -56,10 +56,16 @@ def forget_text(ledger: Ledger, run: Run) -> None:
         submissions.forget_texts(connection, submissions.RUN, [run.id])
 
 
-def evaluate(ledger: Ledger, right: Iterable[int], models: Iterable[str] = ("ft:a",), **changes: Any) -> None:
-    """Ten cases, of which each model has those with these numbers right."""
+def evaluate(
+    ledger: Ledger,
+    right: Iterable[int],
+    models: Iterable[str] = ("ft:a",),
+    wrong: Iterable[str] = (),
+    **changes: Any,
+) -> None:
+    """Ten cases, of which each model has those with these numbers right, and those of `wrong` none."""
     path = ledger.workspace.root / CASES
-    asked = [{"model": model, "label": "tuned"} for model in models]
+    asked = [{"model": model, "label": "tuned"} for model in (*models, *wrong)]
     values: dict[str, Any] = {
         "id": "eval0001",
         "name": "drone",
@@ -75,8 +81,12 @@ def evaluate(ledger: Ledger, right: Iterable[int], models: Iterable[str] = ("ft:
         "created_at": 1000.0,
     }
     made = Evaluation(**{**values, **changes})
-    levels = dict.fromkeys(right, "typed")
-    scores = [recorded(made.id, model, case, levels.get(case)) for model in models for case in range(1, 11)]
+    is_right = {(model, case) for model in models for case in right}
+    scores = [
+        recorded(made.id, each["model"], case, "typed" if (each["model"], case) in is_right else None)
+        for each in asked
+        for case in range(1, 11)
+    ]
     with ledger.database.write() as connection:
         evaluations.add(connection, made)
         evaluations.add_scores(connection, scores)
@@ -102,7 +112,7 @@ def test_without_an_evaluation_the_command_that_makes_one_is_named(ledger: Ledge
 
 
 def test_only_the_newest_evaluation_of_that_model_counts(ledger: Ledger, run: Run) -> None:
-    evaluate(ledger, range(1, 11), created_at=500.0)
+    evaluate(ledger, range(1, 11), wrong=["ft:other"], created_at=500.0)
     evaluate(ledger, range(1, 3), id="eval0002", models=["ft:b"], created_at=2000.0)
     assert promote(ledger, run.id, "production").promotion.evaluation_id == "eval0001"
     promote(ledger, run.id, "retired")

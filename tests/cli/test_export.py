@@ -20,6 +20,7 @@ from support.project import Project, Result, make_project
 
 from orchestrator.dataset.rendering.renderer import open_renderer
 from orchestrator.ledger import open_ledger
+from orchestrator.modelorigin import exported_from
 from orchestrator.store import runs
 from orchestrator.store.records import checkpoints_of
 from orchestrator.store.runs import Run
@@ -135,7 +136,7 @@ def test_the_card_says_what_was_trained_on_what(tuned: Project, export) -> None:
         "| method | supervised |",
     ):
         assert row in text
-    assert f"| model id | `{run_of(tuned, 'greet')['fine_tuned_model']}` |" in text
+    assert exported_from(folder) == run_of(tuned, "greet")["fine_tuned_model"]
     assert "--max-lora-rank 16 --lora-modules tuned=." in text, "vLLM takes certain ranks only"
     assert "--tool-call-parser hermes" in text
     assert "with ftorch 0." in text

@@ -101,6 +101,7 @@ def test_the_files_of_all_runs_before_it_are_compared_and_the_message_names_the_
     subject = Subject("drone", "local", None, ("ft:b",), (third,), ())
     files = files_trained_on(ledger, subject, [Candidate("ft:c", "tuned"), Candidate("ft:b", "base")])
     assert [Path(each.path).name for each in files] == ["other.jsonl", "first.jsonl"], "each once"
+    assert files_trained_on(ledger, subject, [Candidate("ft:c", "tuned")]) == files
     named = rf"{training} of the parent run {first.id} \(first\) \(line 1 is line 1 there\)"
     with pytest.raises(CasesInTraining, match=named):
         list(compare_with_training(check_cases(cases), files, allow_leak=False))

@@ -64,6 +64,9 @@ def test_a_model_of_the_same_name_elsewhere_is_no_parent_unless_the_account_is_t
     made = [record(**there, account=account) for account in (None, "api.openai.com 2", "api.openai.com 1")]
     found = [read(lambda connection, run=run: parent_of(connection, run)) for run in made]
     assert [each and each.model for each in found] == [None, None, "ft:a"]
+    record(endpoint="openai", endpoint_type="openai", fine_tuned_model="ft:unknown")
+    child = record(**{**there, "model": "ft:unknown"})
+    assert read(lambda connection: parent_of(connection, child)) is None, "no account is known"
 
 
 def test_where_a_host_trains_in_place_the_newest_older_run_counts_and_no_circle_arises(
