@@ -9,6 +9,7 @@ from orchestrator.cli.lazy import LazyGroup
 _CLI = "orchestrator.cli"
 _GROUPS = {
     "Train": {
+        "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data files."),
         "init": (f"{_CLI}.init", "Write a job file for your data, and print the next commands."),
         "submit": (f"{_CLI}.submit", "Train a model from a job file and print the model id."),
         "resume": (f"{_CLI}.submit", "Continue everything that is unfinished, after any crash."),
@@ -31,9 +32,6 @@ _GROUPS = {
         "leaderboard": (f"{_CLI}.compare", "Rank the models that were asked the same cases."),
         "ask": (f"{_CLI}.ask", "Show what the base and the tuned model call for your prompts."),
         "chat": (f"{_CLI}.chat", "Chat with a model and see its function calls."),
-    },
-    "Data": {
-        "data": (f"{_CLI}.data", "Make, check, convert, shorten, split and review data files."),
     },
     "Endpoints": {
         "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
