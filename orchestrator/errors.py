@@ -704,7 +704,7 @@ class AnswersMissing(UsageError):
 
 
 class MatplotlibMissing(ExtraMissing):
-    """A PNG picture needs matplotlib, which is not installed; .svg does not. Run:
+    """A PNG picture, unlike .svg, needs matplotlib, which is not installed. Run:
     {command}"""
 
     extra = "plots"

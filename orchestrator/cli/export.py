@@ -64,7 +64,7 @@ def export_csv(keys: tuple[str, ...], target: Path | None, has_steps: bool, forc
 def export_jsonl(
     keys: tuple[str, ...], target: Path | None, has_steps: bool, force: bool, filters: Filters
 ) -> None:
-    """Write a JSON object for each run, one per line, into a file or on stdout."""
+    """Write a JSON object for each run, one per line."""
     _write("jsonl", keys, filters, target, has_steps=has_steps, force=force)
 
 
@@ -87,7 +87,7 @@ def export_parquet(
 @export.command("mlflow")
 @click.argument("uri", required=False, metavar="[URI]")
 @_KEYS
-@click.option("--experiment", metavar="NAME", help="MLflow's experiment. [default: ftorch]")
+@click.option("--experiment", metavar="NAME", help="The experiment in MLflow.  [default: ftorch]")
 @_AGAIN
 @click.option("--allow-http", is_flag=True, help="Send to another machine without encryption.")
 @_JSON

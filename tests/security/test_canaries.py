@@ -40,6 +40,7 @@ COMMANDS: dict[str, list[str]] = {
     "show": ["greet", "--json"],
     "logs": ["greet"],
     "report": ["greet"],
+    "wait": ["greet"],
     "models list": ["--json"],
     "models get": ["greet"],
     "models promote": ["greet", "candidate"],
