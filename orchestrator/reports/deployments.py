@@ -131,7 +131,7 @@ def standings_table(standings: Sequence[Standing], now: float) -> Table:
     columns = [
         Column("NAME", fit=Fit.FOLD),
         *(Column(name, fit=Fit.CROP) for name in names),
-        Column("MODEL", fit=Fit.FOLD, takes_rest=True),
+        Column("MODEL", fit=Fit.BELOW, takes_rest=True),
     ]
     return Table(columns, [_row(each, now) for each in standings])
 

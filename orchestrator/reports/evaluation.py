@@ -249,7 +249,7 @@ def _mistakes(results: Results) -> Table:
         text = ", ".join(f"{mistake.replace('_', ' ')} {number}" for mistake, number in found)
         rows.append(row(*_who(results, series), text or "nothing"))
     names = ("model", "variant") if _has_variants(results) else ("model",)
-    columns = [Column(key=key) for key in (*names, "mistakes")]
+    columns = [Column(key=key, fit=Fit.BELOW if key == "model" else Fit.WORDS) for key in (*names, "mistakes")]
     return Table(columns, rows, "First error in each wrong answer", has_headings=False)
 
 
@@ -267,5 +267,5 @@ def _who(results: Results, series: Series) -> list[str]:
 
 def _columns(results: Results, *numbers: str) -> list[Column]:
     """Columns for model and variant, then columns of numbers under these headings."""
-    who = [Column("", "model", Fit.LINE), *([Column("variant", fit=Fit.LINE)] if _has_variants(results) else [])]
+    who = [Column("", "model", Fit.BELOW), *([Column("variant", fit=Fit.LINE)] if _has_variants(results) else [])]
     return [*who, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]

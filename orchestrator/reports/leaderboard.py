@@ -43,6 +43,8 @@ def places_table(board: Leaderboard, metric: ScoreName, width: int | None = None
     columns = _columns(board, metric)
     if width is not None and len(_fitting(columns, width)) < _TELLING:
         columns = _columns(board, metric, variant_below=True)
+    if width is not None and len(_fitting(columns, width)) < _TELLING:
+        columns = _columns(board, metric, is_below=True)
     kept = columns if width is None else _fitting(columns, width)
     rows = [Row([cells[place] for cells in (each for _, each in kept)]) for place in range(len(board.places))]
     return Table([column for column, _ in kept], rows, notes=_notes(kept, columns))
@@ -57,14 +59,17 @@ _TELLING = 5
 _GAP = 2
 
 
-def _columns(board: Leaderboard, metric: ScoreName, *, variant_below: bool = False) -> list[_Shown]:
-    """All columns, the most important first; with `variant_below`, variants are on a separate line."""
+def _columns(
+    board: Leaderboard, metric: ScoreName, *, variant_below: bool = False, is_below: bool = False
+) -> list[_Shown]:
+    """All columns, the most important first. With `variant_below`, variants are on separate lines; with `is_below`,
+    models are below their rows."""
     places = board.places
     others = [name for name in _COLUMNS if name != metric]
     names = [Cell(_named(place.series, "\n  " if variant_below else "")) for place in places]
     return [
         (Column("", "rank", Fit.LINE, is_number=True), [_rank(place) for place in places]),
-        (Column("model", fit=Fit.FOLD), names),
+        (Column("model", fit=Fit.BELOW if is_below else Fit.FOLD), names),
         _measured(metric, places) if metric in METRICS else _f1(places),
         (_number("p vs\n1st", "p_to_1st"), [_p_value(place) for place in places]),
         (_number("prompt\ntokens", "tokens"), [_tokens(place) for place in places]),
@@ -89,7 +94,7 @@ def _fitting(columns: Sequence[_Shown], width: int) -> list[_Shown]:
 
 def _width(shown: _Shown) -> int:
     column, cells = shown
-    texts = (column.heading, *(cell.text for cell in cells))
+    texts = (column.heading, *(cell.text for cell in cells if column.fit is not Fit.BELOW))
     return max(len(line) for text in texts for line in text.split("\n"))
 
 

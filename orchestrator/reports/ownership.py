@@ -107,7 +107,7 @@ def _is_least(ownership: Ownership, owned: Owned) -> bool:
 
 
 def _columns(*numbers: str) -> list[Column]:
-    names = [Column("", "model", Fit.LINE), Column("variant", fit=Fit.LINE)]
+    names = [Column("", "model", Fit.BELOW), Column("variant", fit=Fit.LINE)]
     return [*names, *(Column(heading, fit=Fit.FOLD, is_number=True) for heading in numbers)]
 
 

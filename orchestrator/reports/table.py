@@ -52,7 +52,8 @@ class Fit(Enum):
     LINE = "cut, with an ellipsis"
     CROP = "cut, without a mark"
     BELOW = "wrapped between words; with a longer word, on the next line, so that no id is broken"
-    """For the last column only. A word longer than the terminal is wide stays one word when it is copied."""
+    """For one column. Where the table is too wide, that column is its last. A word longer than the terminal is wide
+    stays one word when it is copied."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Table:
     def width(self) -> int:
         """The characters that a terminal needs so that no text is cut, and that a last column which may go below
         has room for a few words."""
-        widths = [max(len(each.heading), *_lengths(self, place), 1) for place, each in enumerate(self.columns)]
+        widths = [_width(self, place) for place, _ in enumerate(self.columns)]
         if self.columns[-1].fit is Fit.BELOW:
             widths[-1] = min(widths[-1], _FEW_WORDS)
         return sum(widths) + sum(self.gap) * (len(widths) - 1)
@@ -195,8 +196,9 @@ class Table:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """For a terminal: `console.print(table)`."""
-        if self.columns and self.columns[-1].fit is Fit.BELOW:
-            yield from _with_rows_below(self, options.max_width)
+        place = next((place for place, each in enumerate(self.columns) if each.fit is Fit.BELOW), None)
+        if place is not None and (place == len(self.columns) - 1 or self.width > options.max_width):
+            yield from _with_rows_below(_with_last(self, place), options.max_width)
         else:
             yield _drawn(self)
 
@@ -252,16 +254,35 @@ _FITS: Mapping[Fit, Mapping[str, Any]] = {
 }
 
 
+def _with_last(table: Table, place: int) -> Table:
+    """The table with this column as its last."""
+
+    def moved(each: Row) -> Row:
+        if each.is_heading or place >= len(each.cells):
+            return each
+        cells = [*table._filled(each)]
+        return replace(each, cells=[*cells[:place], *cells[place + 1 :], cells[place]])
+
+    columns = [*table.columns[:place], *table.columns[place + 1 :], table.columns[place]]
+    footer = moved(table.footer) if table.footer else None
+    return replace(table, columns=columns, rows=[*map(moved, table.rows)], footer=footer)
+
+
 def _with_rows_below(table: Table, width: int) -> Iterator[RenderableType]:
     """The table in parts: a row whose last cell has a word wider than its column is followed by that cell."""
     from rich.padding import Padding
 
     others = table.columns[:-1]
-    widths = [max(len(each.heading), *_lengths(table, place), 1) for place, each in enumerate(others)]
+    widths = [_width(table, place) for place, _ in enumerate(others)]
     first = widths[0] + sum(table.gap) if others else 0
     taken = sum(widths) + len(others) * sum(table.gap)
     part = replace(table, rows=[], notes=(), footer=None)
-    for each in (replace(each, cells=_padded(each.cells, table.columns, widths)) for each in table.rows):
+    for given in table.rows:
+        if given.is_heading:  # it would widen the first column of its part
+            yield from (_drawn(part), terminal_text(given.cells[0]))
+            part = replace(part, rows=[], has_headings=False)
+            continue
+        each = replace(given, cells=_padded(given.cells, table.columns, widths))
         text = each.cells[-1].text if len(each.cells) == len(table.columns) else ""
         longest = max(map(len, text.split()), default=0)
         if longest <= width - taken:
@@ -287,10 +308,12 @@ def _padded(cells: Sequence[Cell], columns: Sequence[Column], widths: Sequence[i
     return [*padded, *cells[len(padded) :]]
 
 
-def _lengths(table: Table, place: int) -> Iterator[int]:
-    """How wide the cells of a column are."""
+def _width(table: Table, place: int) -> int:
+    """How wide the widest text of a column is, and its heading; at least 1."""
     rows = [*table.rows, *([table.footer] if table.footer else [])]
-    return (len(f"{each.cells[place].text}{each.cells[place].note}") for each in rows if place < len(each.cells))
+    cells = (each.cells[place] for each in rows if place < len(each.cells) and not each.is_heading)
+    texts = (table.columns[place].heading, *(f"{cell.text}{cell.note}" for cell in cells))
+    return max(1, *(len(line) for text in texts for line in text.split("\n")))
 
 
 def _drawn(table: Table) -> RichTable:

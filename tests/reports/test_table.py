@@ -11,6 +11,7 @@ import pytest
 from reports.conftest import Screen, text_of
 
 from orchestrator.reports.table import Bar, Cell, Column, Fit, Meaning, Number, Row, Table, heading_row, row
+from orchestrator.reports.text import stdout
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\u202e\ud800&"
 
@@ -168,3 +169,27 @@ def test_an_id_that_does_not_fit_is_on_the_next_line_whole(screen: Screen) -> No
     ]
     wide.print(table)
     assert text_of(wide)[1] == f"a1   succeeded  {model}"
+
+
+def test_a_column_of_ids_becomes_the_last_where_the_table_is_too_wide(screen: Screen) -> None:
+    columns = [Column("", fit=Fit.LINE), Column("MODEL", fit=Fit.BELOW), Column("a long\nLOSS", is_number=True)]
+    model = "ft:gpt-4.1-mini-2025-04-14:local:drone:tgXjWptP"
+    table = Table(columns, [row("1", model, "0.123"), heading_row("others"), row("2", "base", "1.5")])
+    narrow, wide = screen(50), screen(70)
+    narrow.print(table)
+    assert text_of(narrow) == [
+        "   a long",
+        "     LOSS  MODEL",
+        "1   0.123",
+        f"   {model}",
+        "others",
+        "2     1.5  base",
+    ]
+    wide.print(table)
+    assert text_of(wide)[2] == f"1       {model}   0.123"
+
+
+def test_an_id_wider_than_the_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    model = f"ft:{'x' * 300}"
+    stdout().print(Table([Column("RUN"), Column("MODEL", fit=Fit.BELOW)], [row("a1", model)]))
+    assert capsys.readouterr().out.splitlines() == ["RUN  MODEL", "a1", model]

@@ -48,6 +48,7 @@ COMMANDS: dict[str, list[str]] = {
     "models export": ["greet", "-o", "exported"],
     "cost": [],
     "resume": [],
+    "wait": ["greet", "--timeout", "5s"],
     "cancel": ["greet", "--yes"],
     "pause": ["greet"],
     "unpause": ["greet"],
