@@ -78,7 +78,7 @@ def test_a_run_that_nobody_follows_is_driven_and_decides_the_exit_code(
 def test_a_run_that_waits_for_the_budget_ends_with_4(project: Project, host: PaidHost) -> None:
     project.write_job("[limits]\nmax_cost_usd = 0.01\n", **PAID)
     project.ftorch("submit", "jobs/greet.toml", "--yes")
-    done = project.ftorch("wait", "greet")
+    done = project.ftorch("wait", "greet", "--timeout", "30s")
     assert (done.code, "over budget" in done.err) == (4, True), done.err
     assert host.jobs == {}
 
