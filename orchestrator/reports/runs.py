@@ -35,7 +35,8 @@ def summary(counts: Mapping[str, int], shown: int, first: str = "the newest") ->
     """`12 runs: 1 running, 11 succeeded`, and how to see the rest if only the `first` are shown."""
     total = sum(counts.values())
     parts = ", ".join(f"{counts[state]:,} {state}" for state in _MEANINGS if counts.get(state))
-    rest = f"; {first} {shown} are shown, --all shows every one" if shown < total else ""
+    verb = "is" if shown == 1 else "are"
+    rest = f"; {first} {shown} {verb} shown, --all shows every one" if shown < total else ""
     return f"{plural(total, 'run')}: {parts}{rest}"
 
 

@@ -48,7 +48,6 @@ COMMANDS: dict[str, list[str]] = {
     "models export": ["greet", "-o", "exported"],
     "cost": [],
     "resume": [],
-    "wait": ["greet", "--timeout", "5s"],
     "cancel": ["greet", "--yes"],
     "pause": ["greet"],
     "unpause": ["greet"],
