@@ -136,8 +136,11 @@ def find(connection: Connection, key: str) -> Run:
     named = newest(connection, name=key, limit=1)
     if named:
         return named[0]
-    by_id = select(*RUNS.columns).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
-    found = connection.execute(by_id).all() if key else []
+    whole = select(*RUNS.columns).where(runs.c.id == key.lower())
+    if row := connection.execute(whole).first():
+        return RUNS.item(row)
+    beginning = select(*RUNS.columns).where(runs.c.id.startswith(key.lower(), autoescape=True)).limit(6)
+    found = connection.execute(beginning).all() if key else []  # reads every id: there may be very many
     if len(found) > 1:
         raise AmbiguousRun(key=key, candidates=", ".join(row.id for row in found))
     if not found:
