@@ -1138,8 +1138,13 @@ class ServerMissing(ExtraMissing):
     extra = "serve"
 
 
+class PageNeedsToken(UsageError):
+    """The page on {address} needs a token of at least {least} characters, since others can reach it. Set one:
+    export {variable}=$(openssl rand -hex 16)"""
+
+
 class AddressUnusable(FtorchError):
-    """The endpoint can't listen on {address}: {reason}. Choose another port (0 takes any free one) or host."""
+    """Can't listen on {address}: {reason}. Choose another port (0 takes any free one) or host."""
 
 
 # --- Sweeps ---------------------------------------------------------------------------------------------------

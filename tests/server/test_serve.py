@@ -13,8 +13,9 @@ import openai
 import pytest
 
 from orchestrator.errors import AddressUnusable, ServerMissing
+from orchestrator.listening import bind
 from orchestrator.server.app import Settings
-from orchestrator.server.serve import _bind, serve
+from orchestrator.server.serve import serve
 
 SERVE = """
 import sys
@@ -72,7 +73,7 @@ def test_a_plain_client_uploads_trains_and_calls_over_http(tmp_path, lines, tool
 def test_connections_do_not_wait_for_acknowledgements():
     """Without TCP_NODELAY each answer would take the 40 ms by which a client delays its acknowledgement."""
     with (
-        _bind("127.0.0.1", 0) as listener,
+        bind("127.0.0.1", 0) as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as connection,
     ):
