@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
 
 from orchestrator.errors import (
     DatabaseBusy,
@@ -56,7 +57,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent snapshot."""
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._explained(), self.engine.connect().execution_options(**options) as connection:
+        with self.explained(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -69,7 +70,7 @@ class Database:
         """
         options = {"ftorch_write": True, "ftorch_durable": durable}
         with (
-            self._explained(),
+            self.explained(),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
@@ -78,7 +79,7 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
             yield connection
             if durable and self.path is not None:
-                count = intents.count_one(_driver_connection(connection))
+                count = intents.count_one(driver_connection(connection))
         if durable and self.path is not None:
             self.checkpoint()
             intents.note(self.path, count)
@@ -88,9 +89,9 @@ class Database:
         done. It never blocks a writer or a reader (PASSIVE), and gives up after CHECKPOINT_SECONDS if readers of
         older snapshots, or another checkpoint, prevent it."""
         give_up_at = time.monotonic() + CHECKPOINT_SECONDS
-        with self._explained(), self.engine.connect() as connection:
+        with self.explained(), self.engine.connect() as connection:
             while True:
-                row = _driver_connection(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                row = driver_connection(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 is_busy, frames, copied = row
                 if not is_busy and frames == copied:
                     return True
@@ -100,14 +101,15 @@ class Database:
 
     def intents(self) -> int:
         """The number of durable writes in SQLite's file."""
-        with self._explained(), self.engine.connect() as connection:
-            return intents.held(_driver_connection(connection))
+        with self.explained(), self.engine.connect() as connection:
+            return intents.held(driver_connection(connection))
 
     def close(self) -> None:
         self.engine.dispose()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Errors of the driver inside are raised as DatabaseError."""
         try:
             yield
         except DBAPIError as error:
@@ -204,8 +206,13 @@ def _create_sqlite_engine(url: URL) -> Engine:
     if path is not None:
         _create_private_file(path)
     place = _shown(url)
+    # Without this pool each thread has a database in memory for itself alone, even if that has a name.
+    is_named = (url.database or "").startswith("file:")
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=lambda text: _loads(text, place)
+        url,
+        connect_args={"timeout": BUSY_SECONDS, **({"check_same_thread": False} if is_named else {})},
+        poolclass=QueuePool if is_named else None,
+        json_deserializer=lambda text: _loads(text, place),
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
@@ -220,7 +227,7 @@ def _loads(text: str, place: str) -> Any:
         raise _corrupt(place, f"a recorded value is not JSON: {error}") from error
 
 
-def _driver_connection(connection: Connection) -> sqlite3.Connection:
+def driver_connection(connection: Connection) -> sqlite3.Connection:
     """Below SQLAlchemy, which would begin a transaction."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)

@@ -104,14 +104,15 @@ def newest(
     name: str | None = None,
     file_sha256: str | None = None,
     states: Collection[str] = (DONE,),
+    limit: int | None = None,
 ) -> list[Evaluation]:
-    """The evaluations in these states, newest first: all, or those of a name or of a file."""
+    """At most `limit` evaluations in these states, newest first: all, or those of a name or of a file."""
     query = select(*_EVALUATION).where(evaluations.c.state.in_(states))
     if name is not None:
         query = query.where(evaluations.c.name == name)
     if file_sha256 is not None:
         query = query.where(evaluations.c.file_sha256 == file_sha256)
-    rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id))
+    rows = connection.execute(query.order_by(evaluations.c.created_at.desc(), evaluations.c.id).limit(limit))
     return [Evaluation(**row._mapping) for row in rows]
 
 

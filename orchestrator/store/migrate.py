@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from shlex import quote
 
@@ -20,6 +21,8 @@ from orchestrator.store.readonly import DatabaseCopy
 from orchestrator.store.schema import REVISION, metadata
 
 _LOCK_KEY = 0x66746D  # "ftm": the PostgreSQL advisory lock for migrations
+_EMPTY = count()
+"""Numbers of the databases in memory."""
 _UNRELEASED = {f"000{number}" for number in range(1, 8)}
 """Revisions from before the first release. No script migrates them to a released one."""
 
@@ -49,8 +52,8 @@ def open_database(url: str, *, create: bool = True) -> Database:
 
 
 def _in_memory() -> Database:
-    """An empty database for a folder that has none yet."""
-    database = Database("sqlite://")
+    """An empty database for a folder that has none yet. It has a name, so that all threads share it."""
+    database = Database(f"sqlite:///file:ftorch-{next(_EMPTY)}?mode=memory&cache=shared&uri=true")
     metadata.create_all(database.engine)
     return database
 
