@@ -139,6 +139,11 @@ class InvalidData(FtorchError):
     """The training data has errors, and nothing was uploaded."""
 
 
+class DataFileChanged(UsageError):
+    """{path} is not the file that was submitted with run {run}: its bytes have changed, so it is not shown. To look
+    at it as it is now: ftorch data stats {path}"""
+
+
 class DataFileNotFound(UsageError):
     """There is no data file {path}. Give the path of a JSONL file; paths in a job file are relative to the job
     file."""

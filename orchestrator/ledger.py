@@ -16,6 +16,7 @@ from orchestrator.store import (
     batches,
     datachecks,
     deployments,
+    evaluations,
     generations,
     labels,
     listing as listings,
@@ -28,6 +29,7 @@ from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
 from orchestrator.store.deployments import Deployment
+from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.generations import Generation
 from orchestrator.store.labels import Note
 from orchestrator.store.listing import Listing
@@ -142,6 +144,12 @@ class Ledger:
         """A sweep with all its trials, including those that its job file no longer asks for."""
         with self.database.read() as connection:
             return sweeps.get(connection, sweep_id), sweeps.trials_of(connection, sweep_id)
+
+    def evaluations(self, limit: int | None = None) -> list[Evaluation]:
+        """At most `limit` evaluations, newest first: finished, under way, and waiting for their run."""
+        known = (evaluations.DONE, evaluations.ASKING, evaluations.WANTED)
+        with self.database.read() as connection:
+            return evaluations.newest(connection, states=known, limit=limit)
 
     def trials(self, sweep_id: str) -> list[tuple[RecordedTrial, Run]]:
         """The trials of a sweep that its job file asks for, by number, each with its last run."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "orchestrator"
-FILES = [path for folder in ("cli", "notebook", "reports") for path in sorted((PACKAGE / folder).rglob("*.py"))]
+ROOMS = ("cli", "notebook", "web", "reports")
+FILES = [path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -49,6 +49,12 @@ def carry_out(ledger: Ledger, key: str, requested: RequestedAction, host: Host) 
         if not other:
             raise
         return other
+    return carry_on(ledger, run, requested, host)
+
+
+def carry_on(ledger: Ledger, run: Run, requested: RequestedAction, host: Host) -> Run:
+    """Carry out an action that was requested of this run. Fails and raises as `carry_out` does, once the request is
+    recorded."""
     with observed(ledger, host):
         run = _drive(ledger, run, requested, host)
     if run.is_over and not _is_done(run, requested):
@@ -121,7 +127,11 @@ class Cancellation:
 
 def cancellation(ledger: Ledger, key: str) -> Cancellation:
     """Raises what `subject_of` raises, and ActionRefused where the run has finished."""
-    subject = subject_of(ledger, key)
+    return cancellation_of(ledger, subject_of(ledger, key))
+
+
+def cancellation_of(ledger: Ledger, subject: Run | RecordedSweep) -> Cancellation:
+    """Raises ActionRefused where the run has finished."""
     if isinstance(subject, Run):
         _require_possible(ledger, subject, RequestedAction.CANCEL)
     runs = [subject] if isinstance(subject, Run) else _unfinished(ledger, subject)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from orchestrator.bookkeeping.caps import JobFileCap, MonthToDate, job_file_caps, months_to_date
 from orchestrator.bookkeeping.costs import By, Costs, Grouping, costs_of
 from orchestrator.ledger import Ledger
+from orchestrator.store.spending import month_begins
 
-__all__ = ["By", "Caps", "Costs", "Grouping", "caps", "costs", "month_to_date"]
+__all__ = ["By", "Caps", "Costs", "Grouping", "caps", "costs", "costs_this_month", "month_to_date"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ def costs(ledger: Ledger, grouping: Grouping | None = None, *, since: float | No
         return costs_of(
             connection, ledger.workspace.endpoints, grouping or Grouping(), since=since, now=time.time()
         )
+
+
+def costs_this_month(ledger: Ledger) -> Costs:
+    """What was spent in this calendar month (UTC), by kind. Raises PricesUnreadable."""
+    return costs(ledger, Grouping(By.KIND), since=month_begins(time.time()))
 
 
 def caps(ledger: Ledger, *, since: float | None = None) -> Caps:

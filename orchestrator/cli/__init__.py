@@ -22,6 +22,7 @@ _GROUPS = {
         "status": (f"{_CLI}.status", "Show the state of all runs and sweeps, newest first."),
         "show": (f"{_CLI}.records", "Show everything recorded about a run."),
         "logs": (f"{_CLI}.records", "Show the endpoint's events of a run, oldest first."),
+        "ui": (f"{_CLI}.ui", "Show runs, sweeps, evaluations and costs in your browser."),
         "report": (f"{_CLI}.report", "Write a run, sweep, evaluation or comparison as one file."),
         "wait": (f"{_CLI}.wait", "Wait until runs and sweeps have finished, for scripts."),
         "cost": (f"{_CLI}.cost", "Show what training, evaluation, generation and hosting cost."),

@@ -78,7 +78,8 @@ class Cell:
     meaning: Meaning = Meaning.NONE
     note: str = ""
     ref: str = field(default="", kw_only=True)
-    """What the text names, for a link on a page: `run:ID`, `sweep:ID`, `evaluation:ID` or `model:ID`."""
+    """What the text names, for a link on a page: `run:ID`, `sweep:ID`, `evaluation:ID`, `model:ID`
+    or `data:RUN/ROLE`."""
 
     @property
     def data(self) -> str | float | None:

@@ -30,6 +30,8 @@ def test_the_wheel_holds_migrations_prices_and_types(wheel: Path) -> None:
     assert any(name.startswith("orchestrator/migrations/versions/v1_") for name in names)
     assert {"orchestrator/dataset/prices.toml", "orchestrator/py.typed"} <= set(names)
     assert {"ftorch.py", "orchestrator/generation/prompts/words-1.md"} <= set(names)
+    page = ("static/app.js", "static/vendor/htmx-LICENSE.txt", "templates/base.html.jinja")
+    assert {f"orchestrator/web/{name}" for name in page} <= set(names)
 
 
 def test_an_installed_wheel_runs_a_job_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from support.breaking import Break, Patch
 
-from orchestrator import childenv, config, tomlsource, trust
+from orchestrator import browsers, childenv, config, tomlsource, trust
 from orchestrator.api import submit
 from orchestrator.dataset.checking import checks, schemas
 from orchestrator.deployments import steps
@@ -22,6 +22,9 @@ from orchestrator.reports import table
 from orchestrator.runs import plan
 from orchestrator.server import bodies, hosts
 from orchestrator.store import database
+from orchestrator.web import app as page_app, guard
+from orchestrator.web.actions import action_routes
+from orchestrator.web.settings import Settings
 
 # --- 1: a folder from elsewhere -----------------------------------------------------------------------------------
 
@@ -94,11 +97,28 @@ def a_databases_address_is_shown_whole(patch: Patch) -> None:
 
 
 def any_host_name_is_answered(patch: Patch) -> None:
-    patch.setattr(hosts.HostCheck, "_is_ours", lambda *_: True)
+    patch.setattr(browsers.HostNames, "include", lambda *_: True)
 
 
 def any_site_may_ask(patch: Patch) -> None:
-    patch.setattr(hosts, "_is_foreign", lambda *_: False)
+    patch.setattr(hosts, "is_foreign", lambda *_: False)
+    patch.setattr(guard, "is_foreign", lambda *_: False)
+
+
+def anybody_may_send_the_pages_forms(patch: Patch) -> None:
+    patch.setattr(Settings, "is_ours", lambda *_: True)
+
+
+def any_token_opens_the_page(patch: Patch) -> None:
+    patch.setattr(Settings, "is_token", lambda *_: True)
+
+
+def the_page_runs_any_script(patch: Patch) -> None:
+    patch.setitem(guard._HEADERS, "content-security-policy", "default-src *")
+
+
+def read_only_is_only_a_word(patch: Patch) -> None:
+    patch.setattr(page_app, "_routes_that_write", lambda c: action_routes(c.ledger, c.settings, c.work))
 
 
 def bodies_may_have_any_size(patch: Patch) -> None:
@@ -155,8 +175,12 @@ BREAKS: tuple[Break, ...] = (
     Break(4, what_is_openais_goes_everywhere, (_SECRETS("test_what_is_openais_goes_to_no_other_host"),)),
     Break(4, redirects_are_followed, ("security/test_keys.py",)),
     Break(4, a_databases_address_is_shown_whole, (_SECRETS("test_a_databases_password_is_not_shown"),)),
-    Break(5, any_host_name_is_answered, ("server/test_hosts.py",)),
-    Break(5, any_site_may_ask, ("server/test_hosts.py",)),
+    Break(5, any_host_name_is_answered, ("server/test_hosts.py", "web/test_guard.py")),
+    Break(5, any_site_may_ask, ("server/test_hosts.py", "web/test_guard.py")),
+    Break(5, anybody_may_send_the_pages_forms, ("web/test_guard.py",)),
+    Break(5, any_token_opens_the_page, ("web/test_guard.py",)),
+    Break(5, the_page_runs_any_script, ("web/test_guard.py",)),
+    Break(5, read_only_is_only_a_word, ("web/test_guard.py",)),
     Break(5, bodies_may_have_any_size, ("server/test_request_bodies.py",)),
     Break(6, references_may_multiply, ("dataset/test_schema_cost.py",)),
     Break(6, a_job_file_may_have_any_size, ("test_tomlsource.py",)),

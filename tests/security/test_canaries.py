@@ -77,6 +77,7 @@ COMMANDS: dict[str, list[str]] = {
     "runs delete": ["greet", "--remote", "--yes"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
     "serve check": ["greet"],
+    "ui": ["--host", "0.0.0.0"],  # the same: tests/web has the page itself
     "sweep list": [],
     "sweep show": ["greet"],
     "sweep best": ["greet"],

@@ -99,7 +99,10 @@ class Chart:
                 "title": printable(self.title),
                 "x": {"label": self.x.label, "log": self.x.is_log},
                 "y": {"label": self.y.label, "log": self.y.is_log},
-                "series": [_named(line) | {"class": name} for line, name in named],
+                "series": [
+                    _named(line) | {"class": name, "strong": line.is_strong, "pale": line.is_pale}
+                    for line, name in named
+                ],
                 "data": [places, *([known.get(x) for x in places] for known in values)],
                 "marks": [{"x": mark.x, "y": mark.y, "label": printable(mark.label)} for mark in self.marks],
             }

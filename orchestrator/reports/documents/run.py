@@ -181,8 +181,8 @@ def _files(record: RunRecord) -> Iterator[Block]:
     for file in run_files(record.details):
         if file["path"]:
             check = file["check"]
-            rows = [
-                ("file", file["path"]),
+            rows: list[tuple[str, Cell | str]] = [
+                ("file", Cell(file["path"], ref=f"data:{record.details.run.id}/{file['role']}")),
                 ("sha256", file["sha256"] or "unknown: not read by ftorch"),
                 ("id on the endpoint", file["file_id"] or "not uploaded yet"),
             ]
