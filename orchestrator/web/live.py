@@ -21,8 +21,8 @@ from orchestrator.web.rendering import render
 TICK_SECONDS = 30.0
 """After this time a page is made again without a change, since it says how long ago things were."""
 _LEAST_REST, _MOST_REST = 1.0, 30.0
-_REST_PER_WORK = 125.0
-"""A page that is made again and again takes at most this part of a processor."""
+_REST_PER_WORK = 180.0
+"""Seconds of rest for each second of work: a page that is made again and again takes a 180th of a processor."""
 
 
 class LiveParts(Response):
@@ -38,6 +38,7 @@ class LiveParts(Response):
         self._make = make
         self._has = dict(each.partition(".")[::2] for each in marks.split(",") if each)
         self._problem = ""
+        self._before = 0.0
         self._changes = changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,8 +65,14 @@ class LiveParts(Response):
                 seen = self._changes.number
                 events, seconds = await run_in_threadpool(self._made)
                 yield events
-                await self._changes.rest(min(max(seconds * _REST_PER_WORK, _LEAST_REST), _MOST_REST))
+                await self._changes.rest(min(max(self._usual(seconds) * _REST_PER_WORK, _LEAST_REST), _MOST_REST))
                 await self._changes.wait(seen, TICK_SECONDS)
+
+    def _usual(self, seconds: float) -> float:
+        """The work that a page takes: the less of the last two times, since a first time fills caches."""
+        usual = min(seconds, self._before)
+        self._before = seconds
+        return usual
 
     def _made(self) -> tuple[str, float]:
         """The events that bring the browser up to date, and the seconds of a processor that they took."""

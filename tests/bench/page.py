@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import signal
 import statistics
@@ -27,6 +28,7 @@ from startup import example_run
 
 from orchestrator.api.watched import WatchedLedger
 from orchestrator.browsers import names_of
+from orchestrator.engine.worker import new_owner
 from orchestrator.runs.states import State
 from orchestrator.store import runs as run_store
 from orchestrator.store.database import Database
@@ -117,11 +119,13 @@ def open_page(database: Database, path: str) -> float:
     """The seconds of a processor that the server takes in a minute, while ten runs go on."""
     with served() as (process, address), busy(database), httpx2.Client(base_url=address) as client:
         client.get(path)
-        reader = threading.Thread(target=_read, args=(client, path), daemon=True)
+        events: list[bytes] = []
+        reader = threading.Thread(target=_read, args=(client, path, events), daemon=True)
         reader.start()
         time.sleep(3)
-        before = _used(process.pid)
+        before, seen = _used(process.pid), len(events)
         time.sleep(OPEN_SECONDS)
+        assert len(events) > seen + 2, "the page was not kept up to date"
         return (_used(process.pid) - before) * 60 / OPEN_SECONDS
 
 
@@ -152,21 +156,22 @@ def busy(database: Database) -> Iterator[None]:
 
 
 def _work(database: Database, end: threading.Event) -> None:
+    owner = new_owner(random.Random(0))
     while not end.wait(2.0 / ACTIVE):
         step = next(_STEPS)
         run_id = f"{step % ACTIVE:08d}"
         with database.write() as connection:
             connection.execute(insert(metrics), [step_of(run_id, step, 2_000_000)])
             if step % 5 == 0:
-                lease = {"lease_owner": "host:1", "lease_expires_at": time.time() + 30}
+                lease = {"lease_owner": owner, "lease_expires_at": time.time() + 30}
                 connection.execute(update(runs).where(runs.c.id == run_id).values(**lease, updated_at=time.time()))
 
 
-def _read(client: httpx2.Client, path: str) -> None:
+def _read(client: httpx2.Client, path: str, events: list[bytes]) -> None:
     try:
         with client.stream("GET", f"/live{path}", timeout=None) as stream:
-            for _ in stream.iter_bytes():
-                pass
+            for event in stream.iter_bytes():
+                events.append(event)
     except httpx2.TransportError:
         pass  # the server has ended
 

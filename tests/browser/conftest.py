@@ -102,7 +102,7 @@ def open_page(chromium: Browser, served: Served) -> Iterator[Callable[..., Page]
         page = context.new_page()
         page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: problems.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+        page.on("dialog", lambda dialog: _dismiss(dialog, problems))
         page.goto(path)
         return page
 
@@ -110,6 +110,12 @@ def open_page(chromium: Browser, served: Served) -> Iterator[Callable[..., Page]
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def _dismiss(dialog: Any, problems: list[str]) -> None:
+    """No page of ours opens one."""
+    problems.append(f"a dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 def _stay(route: Any, address: str, problems: list[str]) -> None:

@@ -132,3 +132,25 @@ async def test_a_page_is_made_again_after_a_while_since_it_says_how_long_ago(bro
     async with browser.stream(f"/live/runs/{run.id}?has={marks}"):
         await asyncio.sleep(1.0)
     assert len(made) > 2
+
+
+async def test_a_page_that_takes_long_to_make_is_made_less_often(browser, record, ledger, monkeypatch):
+    """But not after the first time, which fills caches."""
+    monkeypatch.setattr(live, "_REST_PER_WORK", 100.0)
+    rests: list[float] = []
+    run = record(state="running")
+    watched = browser.app.state.context.changes
+
+    async def rest(seconds):
+        rests.append(seconds)
+        await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(watched, "rest", rest)
+    works = iter([5.0, 0.01, 0.05, 0.05])
+    monkeypatch.setattr(live.LiveParts, "_made", lambda _self: (": made\n\n", next(works, 0.05)))
+    async with browser.stream(f"/live/runs/{run.id}"):
+        for step in (1, 2, 3):
+            await asyncio.sleep(0.15)
+            measure(ledger, run, step)
+        await asyncio.sleep(0.2)
+    assert rests[:4] == [pytest.approx(each) for each in (live._LEAST_REST, 1.0, 1.0, 5.0)]
