@@ -105,7 +105,7 @@ def _ranking(overview: Overview) -> Iterator[Block]:
         *(Column(name, fit=Fit.LINE, is_number=True) for name in names),
         Column("run", fit=Fit.LINE),
         *(Column(heading, fit=Fit.LINE, is_number=True) for heading in ("step", "tokens", "cost", "time")),
-        Column("model", fit=Fit.LINE),
+        Column("model", fit=Fit.FOLD),
     ]
     shown = enumerate(ranking.ranked, 1)
     rows = [_place(place, point, names, overview, spread=has_spread, cases=has_cases) for place, point in shown]
