@@ -1143,6 +1143,13 @@ class ServerMissing(ExtraMissing):
     extra = "serve"
 
 
+class MetricsMissing(ExtraMissing):
+    """Metrics need prometheus_client, which is not installed. Run:
+    {command}"""
+
+    extra = "metrics"
+
+
 class PageNeedsToken(UsageError):
     """The page on {address} needs a token of at least {least} characters, since others can reach it. Set one:
     export {variable}=$(openssl rand -hex 16)"""

@@ -198,6 +198,18 @@ def evaluate_due(ledger: Ledger, host: Host, key: str | None, concluded: Collect
     return bool(found)
 
 
+def evaluate_ended(ledger: Ledger, host: Host) -> bool:
+    """Carry out the pending evaluations of the sweeps whose trials have ended, and of no others; returns whether
+    there were any."""
+    with ledger.database.read() as connection:
+        wanted = {str(each.sweep_id) for each in evaluations.of_sweeps(connection, evaluations.WANTED)}
+    results = _evaluate(ledger, sorted(wanted), host) if wanted else {}
+    for sweep_id, (plan, result) in results.items():
+        if model := overview_by_id(ledger, sweep_id).best_model:
+            _judge_best(plan, result, model, host)
+    return bool(results)
+
+
 def extended(ledger: Ledger, name: str, trials: int, host: Host, endpoint: str | None = None) -> SweepPlan:
     """The plan of a recorded random or tpe sweep with `trials` combinations in total, for review and recording.
 

@@ -127,12 +127,51 @@ def _rehearse_sweep(
 @click.option(
     "--same-account", is_flag=True, help="Confirm that runs on hold belong to the account of the current key."
 )
-def resume(run: str | None, now: bool, again: bool, same_account: bool) -> None:
+@click.option("--worker", is_flag=True, help="Stay, and take up whatever becomes due, until it is stopped.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="With --worker: serve /metrics, /healthz and /readyz on this port; 0 takes any free one.",
+)
+@click.option(
+    "--metrics-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="With --worker: serve them on this address.",
+)
+@click.option("--log-json", is_flag=True, help="With --worker: log one JSON object per line.")
+def resume(
+    run: str | None,
+    now: bool,
+    again: bool,
+    same_account: bool,
+    worker: bool,
+    metrics_port: int | None,
+    metrics_host: str,
+    log_json: bool,
+) -> None:
     """Continue everything that is unfinished, after any crash.
 
     With a run's id or a name, only that is continued. Paused jobs stay paused: see ftorch unpause.
+
+    With --worker it does not end: it logs on stderr, takes up what other processes submit, and shares the work with
+    any number of other workers on the same database. SIGTERM and Ctrl-C end it after the current step; the exit
+    status is then 0 or 130.
     """
     if again and run is None:
         raise click.UsageError("--again needs the id of a run; to see which are unknown: ftorch status")
+    if worker:
+        if run is not None or now or same_account:
+            raise click.UsageError(
+                "--worker takes everything that is unfinished; leave out RUN, --now and --same-account"
+            )
+        from orchestrator.cli.worker import stay
+
+        stay(metrics_host, metrics_port, log_json=log_json)
+        return
+    if metrics_port is not None or log_json:
+        raise click.UsageError("--metrics-port and --log-json need --worker")
     with terminal() as host, open_ledger() as ledger:
         resuming.resume(ledger, host, run, now=now, again=again, same_account=same_account)

@@ -7,6 +7,8 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
+from orchestrator.figures import count
+
 LARGEST_ANSWER = 64 << 20
 """Bytes of a response after decompression. A page of a hundred jobs has less than one megabyte."""
 ENCODINGS = "gzip, deflate"
@@ -21,14 +23,26 @@ class BoundedClient(DefaultAsyncHttpxClient):
     """Reads at most `LARGEST_ANSWER` bytes of a response, counted after decompression. Responses that the caller
     streams are bounded by the caller."""
 
+    counted_as = ""
+    """The endpoint's name in metrics; requests of a client without one are not counted."""
+
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        answer = await super().send(request, stream=True, **options)
+        try:
+            answer = await super().send(request, stream=True, **options)
+        except httpx2.HTTPError:
+            self._count("none")
+            raise
+        self._count(str(answer.status_code))
         try:
             _require_known_encoding(answer)
             return answer if stream else await _whole(answer)
         except BaseException:
             await answer.aclose()
             raise
+
+    def _count(self, status: str) -> None:
+        if self.counted_as:
+            count("requests_total", endpoint=self.counted_as, status=status)
 
 
 def _require_known_encoding(answer: httpx2.Response) -> None:

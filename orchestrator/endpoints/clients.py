@@ -34,7 +34,7 @@ def http_client(config: EndpointConfig) -> BoundedClient:
     past_proxies = {f"all://{host}": None for host in _LOOPBACK}
     try:
         trusted = _trusted(*(os.environ.get(name) for name in _CERTIFICATES))
-        return BoundedClient(
+        client = BoundedClient(
             follow_redirects=False, mounts=past_proxies, headers={"Accept-Encoding": ENCODINGS}, verify=trusted
         )
     except ImportError as error:
@@ -47,6 +47,8 @@ def http_client(config: EndpointConfig) -> BoundedClient:
         kind = "certificates that can't be read" if is_about_files else "a proxy that can't be used"
         problem = f"{what} names {kind}; fix or unset it"
         raise EndpointNotUsable(name=config.name, problem=problem) from error
+    client.counted_as = config.name
+    return client
 
 
 @cache

@@ -130,7 +130,7 @@ class Machine(Generic[T]):
             raise IllegalMove(kind=self.rows.kind, id=item.id, from_state=item.state, to_state=to.to)
         values = {"state": to.to.value, "reason": to.reason, "due_at": None, **to.changes}
         if to.to in self.final:
-            values |= {"finished_at": now, "requested_action": None}
+            values |= {"finished_at": now, "requested_action": None, "lease_owner": None, "lease_expires_at": None}
         moved = self.rows.swap(connection, item, owner, now, values)
         line = Transition(item.id, moved.version, item.state, to.to.value, to.reason, now, owner)
         self.rows.add_line(connection, line)

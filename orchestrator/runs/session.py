@@ -1,10 +1,11 @@
-"""Driving runs on all their endpoints from one process: shared by `submit`, `resume` and requested actions."""
+"""Driving runs on all their endpoints from one process: for `submit`, `resume`, requested actions and workers."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.endpoints import open_endpoint, visit_endpoint
@@ -13,6 +14,7 @@ from orchestrator.engine.worker import Clock, new_owner
 from orchestrator.errors import FtorchError
 from orchestrator.runs.context import Context, Listener, NullListener
 from orchestrator.runs.engine import EndpointLoop, Supervisor
+from orchestrator.runs.standing import StandingLoop
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
 
@@ -31,7 +33,7 @@ async def drive(
 ) -> None:
     """Drive the runs `ids` (None: all unfinished ones) until each has finished, is paused, or waits for the user.
 
-    The `attendants` may end some of these runs and add others, until they are done as well. `followed` runs are
+    The `supervisors` may end some of these runs and add others, until they are done as well. `followed` runs are
     reported to `listener` step by step. Setting `stop` ends it early without loss. An error on one endpoint does
     not stop the others; the first error is raised when all have ended.
     """
@@ -41,26 +43,49 @@ async def drive(
     listener = listener or NullListener()
 
     async def drive_one(name: str) -> None:
-        config = workspace.endpoint(name)
-        rng = random.SystemRandom()
-        with database.read() as connection:
-            keep_missing(store.bases_without_job(connection, name), workspace.home)
-        async with open_endpoint(config, workspace.home) as endpoint:
-            context = Context(
-                database=database,
-                config=config,
-                owner=new_owner(rng),
-                clock=clock or Clock(),
-                random=rng,
-                endpoint=endpoint,
-                listener=listener,
-            )
+        async with _connected(workspace, database, name, listener, clock) as context:
             context.followed.update(followed)
             here = [each for each in supervisors if each.endpoint == name]
             await EndpointLoop(context, ids, until, here).run(stop)
 
     results = await asyncio.gather(*map(drive_one, sorted(names)), return_exceptions=True)
     _raise_first([result for result in results if isinstance(result, BaseException)], listener)
+
+
+async def stand_by(
+    workspace: Workspace,
+    database: Database,
+    name: str,
+    *,
+    listener: Listener,
+    stop: asyncio.Event,
+    supervisors: Sequence[Supervisor] = (),
+) -> None:
+    """Drive this worker's share of the runs on one endpoint, and of those submitted meanwhile, until none is left
+    unfinished, or for a while. `supervisors` may grow. Raises what ends a loop: see `EndpointLoop`."""
+    async with _connected(workspace, database, name, listener) as context:
+        await StandingLoop(context, supervisors).run(stop)
+
+
+@asynccontextmanager
+async def _connected(
+    workspace: Workspace, database: Database, name: str, listener: Listener, clock: Clock | None = None
+) -> AsyncIterator[Context]:
+    """This process as a worker on the endpoint of this name."""
+    config = workspace.endpoint(name)
+    rng = random.SystemRandom()
+    with database.read() as connection:
+        keep_missing(store.bases_without_job(connection, name), workspace.home)
+    async with open_endpoint(config, workspace.home) as endpoint:
+        yield Context(
+            database=database,
+            config=config,
+            owner=new_owner(rng),
+            clock=clock or Clock(),
+            random=rng,
+            endpoint=endpoint,
+            listener=listener,
+        )
 
 
 def _raise_first(errors: list[BaseException], listener: Listener) -> None:

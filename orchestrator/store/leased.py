@@ -303,6 +303,30 @@ class Leased(Leases, Generic[T]):
             except_ids=list(except_ids) or None,
         ).rowcount
 
+    def claim_some(
+        self,
+        connection: Connection,
+        owner: str,
+        expires_at: float,
+        now: float,
+        *,
+        endpoint: str,
+        limit: int,
+        except_ids: Collection[str] = (),
+        abandoned: Collection[str] = (),
+        unchanged_since: float | None = None,
+    ) -> int:
+        """Like `claim`, for at most `limit` items of an endpoint, oldest first; with `unchanged_since` only those
+        that nobody has changed since then. Returns how many are newly leased."""
+        table = self.table.c
+        unfinished = (table.endpoint == endpoint, table.finished_at.is_(None))
+        free = self.free(now, list(set(abandoned) - {owner}))
+        found = select(table.id).where(*unfinished, free, table.id.not_in(list(except_ids)))
+        if unchanged_since is not None:
+            found = found.where(table.updated_at <= unchanged_since)
+        chosen = found.order_by(table.created_at, table.id).limit(limit)
+        return self.take(connection, owner, expires_at, table.id.in_(chosen))
+
     def swap(self, connection: Connection, item: T, owner: str, now: float, changes: Mapping[str, Any]) -> T:
         """Write `changes` with the next version, if the item is unchanged since it was read and `owner` holds its
         lease; returns it as it is now. Raises LostLease otherwise, without writing anything."""

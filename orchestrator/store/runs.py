@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, case, func, or_, select, update
 
 from orchestrator.errors import AmbiguousRun, NoSuchRun
 from orchestrator.store import leased
@@ -313,6 +313,47 @@ def unfinished(
     values = {"endpoint": endpoint, "at_most": limit}
     among = None if ids is None else list(ids)
     return list(_UNFINISHED.execute(connection, values, resting=resting, among=among).scalars())
+
+
+@dataclass(frozen=True)
+class Load:
+    """The unfinished runs on an endpoint, and who works on them."""
+
+    unfinished: int
+    own: int
+    """Those that the worker holds that asks."""
+    others: int
+    """How many other workers hold some."""
+
+
+def load_of(connection: Connection, owner: str, endpoint: str, now: float) -> Load:
+    """The load of an endpoint as the worker `owner` sees it."""
+    is_own = runs.c.lease_owner == owner
+    other = case((and_(runs.c.lease_owner != owner, runs.c.lease_expires_at > now), runs.c.lease_owner))
+    query = select(func.count(), func.count(case((is_own, 1))), func.count(other.distinct())).where(
+        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None)
+    )
+    return Load(*connection.execute(query).one())
+
+
+def unfinished_by_state(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many unfinished runs there are, by endpoint and state."""
+    query = (
+        select(runs.c.endpoint, runs.c.state, func.count())
+        .where(runs.c.finished_at.is_(None))
+        .group_by(runs.c.endpoint, runs.c.state)
+    )
+    return {(endpoint, state): number for endpoint, state, number in connection.execute(query)}
+
+
+def held_by_owner(connection: Connection, now: float) -> dict[str, int]:
+    """How many runs each worker holds a lease on that has not expired."""
+    query = (
+        select(runs.c.lease_owner, func.count())
+        .where(runs.c.lease_owner.is_not(None), runs.c.lease_expires_at > now)
+        .group_by(runs.c.lease_owner)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def busy_endpoints(connection: Connection, ids: Collection[str] | None = None) -> list[str]:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v4"
+REVISION = "v5"
 """The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
@@ -116,6 +116,7 @@ runs = Table(
     Index("ix_runs_sweep_id_created_at", "sweep_id", "created_at"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_finished_at", "finished_at"),
+    Index("ix_runs_lease_owner", "lease_owner"),
     Index("ix_runs_training_sha256_created_at", "training_sha256", "created_at"),
     Index("ix_runs_model_created_at", "model", "created_at"),
     Index("ix_runs_fine_tuned_model", "fine_tuned_model"),
