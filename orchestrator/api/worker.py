@@ -41,6 +41,7 @@ Beat = Callable[[bool], None]
 
 def work(ledger: Ledger, stop: StopSignal, beat: Beat = lambda _answered: None) -> None:
     """Take up what becomes due until `stop` is set; then finish the steps under way and return the leases."""
+    log.info("worker started on %s", ledger.database.place)
     host = WorkerHost(stop)
     threads = [ChoreThread(name, chore, ledger, stop) for name, chore in CHORES.items()]
     for thread in threads:
@@ -53,6 +54,7 @@ def work(ledger: Ledger, stop: StopSignal, beat: Beat = lambda _answered: None) 
         until = time.monotonic() + _LAST_WAIT_SECONDS
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+        log.info("worker stopped")
 
 
 @dataclass

@@ -33,9 +33,7 @@ def stay(host: str, port: int | None, *, log_json: bool) -> None:
             log.info("metrics on %s/metrics", stack.enter_context(answering))
         stop = StopSignal()
         received = stack.enter_context(_stopping(stop))
-        log.info("worker started on %s", ledger.database.place)
         worker.work(ledger, stop, pulse.beat)
-        log.info("worker stopped")
     if received[:1] != [signal.SIGTERM]:
         click.get_current_context().exit(INTERRUPTED)
 

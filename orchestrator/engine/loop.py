@@ -97,6 +97,25 @@ class Loop(Generic[T, W]):
         """The ids of the items to step; None for all that this worker holds."""
         return self.left
 
+    @property
+    def due_states(self) -> Collection[Any]:
+        """The states whose items are stepped as soon as they are due."""
+        return self.steps
+
+    def due(self) -> list[T]:
+        """The items to step in this cycle."""
+        worker = self.worker
+        with worker.database.read() as connection:
+            return self.machine.rows.held(
+                connection,
+                worker.owner,
+                endpoint=worker.config.name,
+                states=self.due_states,
+                ids=self.scope,
+                due_before=worker.now(),
+                limit=_IN_A_CYCLE,
+            )
+
     async def record(self, item: T, outcome: Move | Wait) -> T:
         """Write an outcome; returns the item as it is now. Raises LostLease."""
         written: T = self.machine.record(self.worker, item, outcome)
@@ -181,23 +200,12 @@ class Loop(Generic[T, W]):
 
     async def step_all(self, stop: asyncio.Event) -> None:
         """Step what is due, until each item waits, is settled, or has no step."""
-        worker = self.worker
-        with worker.database.read() as connection:
-            due = self.machine.rows.held(
-                connection,
-                worker.owner,
-                endpoint=worker.config.name,
-                states=self.steps,
-                ids=self.scope,
-                due_before=worker.now(),
-                limit=_IN_A_CYCLE,
-            )
 
         async def drive(item: T) -> None:
             if not stop.is_set():
                 await self._drive(item)
 
-        await self.each(due, drive)
+        await self.each(self.due(), drive)
 
     async def each(self, items: Sequence[T], act: Callable[[T], Awaitable[object]]) -> None:
         """Do this for every item, `at_once` at the same time; an item whose lease is lost is skipped.
@@ -267,7 +275,7 @@ class Loop(Generic[T, W]):
         worker, steady = self.worker, self.worker.clock.steady()
         with worker.database.read() as connection:
             due = self.machine.rows.next_due(
-                connection, worker.owner, endpoint=worker.config.name, states=self.steps, ids=self.scope
+                connection, worker.owner, endpoint=worker.config.name, states=self.due_states, ids=self.scope
             )
         waits = [LOOK_UP_SECONDS, *self.waits()] + ([] if due is None else [due - worker.now()])
         pause = max(min(waits), min(LOOK_UP_SECONDS, self._quiet_until - steady))

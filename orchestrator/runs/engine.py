@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from orchestrator.errors import EndpointError, LostLease, QuotaExhausted, Reques
 from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
+from orchestrator.runs.limits import admission, free_slots, look_again_seconds
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.reconcile import disown
 from orchestrator.runs.states import MACHINE, POLLED, State
@@ -27,6 +29,10 @@ from orchestrator.store.runs import RUNS, Run
 _HELD_SECONDS = 60.0
 _EASED = (*POLLED, State.COLLECTING)
 """Following these costs nothing, so a worker follows them no matter which process started them."""
+_AFTER_THE_QUEUE = tuple(state for state in STEPS if state != State.PENDING)
+_ADMITTED_AT_ONCE = 32
+_NEXT_IN_LINE = 8
+"""How many runs say that they wait for a slot: the next ones to start."""
 
 
 class Supervisor(Protocol):
@@ -99,8 +105,21 @@ class EndpointLoop(Loop[Run, Context]):
         take(states=_EASED)
         take(states=tuple(self.steps), ids=self._asked_for)
 
+    @property
+    def due_states(self) -> Collection[State]:
+        """Pending runs are stepped when there are slots: a long queue must not be read again and again."""
+        return _AFTER_THE_QUEUE
+
+    def due(self) -> list[Run]:
+        """With as many pending runs as there are free slots, oldest first."""
+        context = self.worker
+        with context.database.read() as connection:
+            free = free_slots(connection, context.config)
+            admitted = self._pending(connection, context.now(), min(free, _ADMITTED_AT_ONCE)) if free else []
+        return [*admitted, *super().due()]
+
     def parts(self, stop: asyncio.Event) -> Sequence[Part]:
-        return self._carry_out_requests, partial(self.step_all, stop), self._poll
+        return self._carry_out_requests, self._say_who_waits, partial(self.step_all, stop), self._poll
 
     async def record(self, item: Run, outcome: Move | Wait) -> Run:
         try:
@@ -158,7 +177,12 @@ class EndpointLoop(Loop[Run, Context]):
         context = self.worker
         with context.database.read() as connection:
             follows = store.holds_any(connection, context.owner, context.config.name, POLLED)
-        return [self._poll_at - context.clock.steady()] if follows else []
+            free = free_slots(connection, context.config)
+            due = RUNS.next_due(connection, context.owner, endpoint=context.config.name, states=(State.PENDING,))
+        waits = [self._poll_at - context.clock.steady()] if follows else []
+        if due is not None:
+            waits.append(max(due - context.now(), 0.0 if free else look_again_seconds(context.config)))
+        return waits
 
     # --- the parts of a cycle ------------------------------------------------------------------------------
 
@@ -174,6 +198,29 @@ class EndpointLoop(Loop[Run, Context]):
                 context.has_answered |= run.state in POLLED
 
         await self.each(requested, act)
+
+    def _pending(self, connection: Connection, due_before: float | None, limit: int) -> list[Run]:
+        """The oldest pending runs that this worker holds."""
+        context, states = self.worker, (State.PENDING,)
+        name = context.config.name
+        return RUNS.held(
+            connection, context.owner, endpoint=name, states=states, due_before=due_before, limit=limit
+        )
+
+    async def _say_who_waits(self) -> None:
+        """Without a free slot, the next in line say what they wait for."""
+        context = self.worker
+        with context.database.read() as connection:
+            is_full = free_slots(connection, context.config) == 0
+            found = self._pending(connection, None, _NEXT_IN_LINE) if is_full else []
+        await self.each([run for run in found if (run.due_at or 0.0) <= context.now()], self._say_why_it_waits)
+
+    async def _say_why_it_waits(self, run: Run) -> None:
+        context, now = self.worker, self.worker.now()
+        with context.database.read() as connection:
+            wait = admission(connection, run, context.config, now)
+        if wait and (wait.blocked or wait.reason != run.reason):
+            await self.record(run, wait if wait.blocked else replace(wait, until=now))
 
     async def _poll(self) -> None:
         context = self.worker

@@ -35,9 +35,18 @@ def over_budget(connection: Connection, run: Run, config: EndpointConfig, now: f
     return found.reason if found else None
 
 
-def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait | None:
+def free_slots(connection: Connection, config: EndpointConfig) -> int:
+    """How many more runs may have a job on the endpoint now."""
+    return max(0, config.max_active - _active(connection, config))
+
+
+def _active(connection: Connection, config: EndpointConfig) -> int:
     query = select(func.count()).where(runs.c.endpoint == config.name, runs.c.state.in_(SLOT_HOLDERS))
-    active = connection.execute(query).scalar_one()
+    return connection.execute(query).scalar_one()
+
+
+def _no_slot(connection: Connection, config: EndpointConfig, now: float) -> Wait | None:
+    active = _active(connection, config)
     if active < config.max_active:
         return None
     reason = f"waiting for a slot: {active} of {config.max_active} are taken on {config.name}"
@@ -57,9 +66,14 @@ def _sweep_is_full(connection: Connection, run: Run, config: EndpointConfig, now
     return Wait(_next_look(config, now), reason)
 
 
+def look_again_seconds(config: EndpointConfig) -> float:
+    """How often a run that waits for a slot looks for one."""
+    return min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
+
+
 def _next_look(config: EndpointConfig, now: float) -> float:
     """The same moment for all that wait, so that the oldest is checked first and takes the slot."""
-    interval = min(_LOOK_AGAIN_SECONDS, config.poll_seconds)
+    interval = look_again_seconds(config)
     return (now // interval + 1) * interval
 
 
