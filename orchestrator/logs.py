@@ -41,5 +41,5 @@ def log_to_stderr(*, as_json: bool, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else Lines(_TEXT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("ftorch", "orchestrator"):
+    for name in ("ftorch", "orchestrator", "uvicorn.access"):
         logging.getLogger(name).setLevel(level)

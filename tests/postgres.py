@@ -26,17 +26,17 @@ _FAST = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"  # noth
 
 
 def main(arguments: list[str]) -> int:
-    binaries = _find_binaries()
+    binaries = find_binaries()
     if binaries is None:
         print("PostgreSQL is not installed here: nothing was tested")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then as well
-    with _cluster(binaries) as url:
+    with cluster(binaries) as url:
         tests = [sys.executable, "-m", "pytest", "-k", "postgresql", *arguments]
         return subprocess.run(tests, env={**os.environ, "FTORCH_TEST_POSTGRES": url}, check=False).returncode
 
 
-def _find_binaries() -> Path | None:
+def find_binaries() -> Path | None:
     """The folder with initdb and pg_ctl: on PATH, else the newest installed version."""
     on_path = shutil.which("initdb")
     versions = sorted(_INSTALLED.glob("[0-9]*/bin"), key=lambda folder: float(folder.parent.name), reverse=True)
@@ -50,7 +50,7 @@ def _find_binaries() -> Path | None:
 
 
 @contextmanager
-def _cluster(binaries: Path) -> Iterator[str]:
+def cluster(binaries: Path) -> Iterator[str]:
     """A running server; yields its URL."""
     folder = Path(tempfile.mkdtemp(prefix="ftorch-postgres-", dir="/tmp"))  # a socket's path must be short
     data = folder / "data"

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     metavar="PROGRAM",
     help="Train and serve open-weights models with this Python.  [default: as the endpoint local]",
 )
+@click.option("--log-json", is_flag=True, help="Log requests and warnings, one JSON object per line.")
 @click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
 @click.option("--entra", is_flag=True, help="With --azure: refuse requests without a token or the key.")
 @click.option(
@@ -94,6 +95,7 @@ def serve(
     serving: Literal["transformers", "vllm"] | None,
     vllm_url: str | None,
     python: Path | None,
+    log_json: bool,
     azure: bool,
     entra: bool,
     region: str | None,
@@ -133,7 +135,11 @@ def serve(
         hosts=hosts,
         azure=AzureSettings(location=place, signed_in_only=entra, imports_from_here=here) if azure else None,
     )
-    run_server(store or workspace.home / STORE, host, port, settings)
+    if log_json:
+        from orchestrator.logs import log_to_stderr
+
+        log_to_stderr(as_json=True)
+    run_server(store or workspace.home / STORE, host, port, settings, logs_requests=log_json)
     ctx.exit(INTERRUPTED)  # only Ctrl-C ends it
 
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from orchestrator.errors import TrainerUnknown
+from orchestrator.server import metrics
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.basemodels import BaseModels
 from orchestrator.server.batchwork import BatchRunner, BatchWork
@@ -60,9 +61,10 @@ def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
         routes=[
             Mount("/v1", Router(_routes(), redirect_slashes=False)),
             Route("/health", _health),
+            metrics.ROUTE,
             *_azure(context),
         ],
-        middleware=[Middleware(ApiMiddleware, check=KeyCheck(settings.api_key, "/v1/"))],
+        middleware=[Middleware(ApiMiddleware, check=KeyCheck(settings.api_key, "/v1/", "/metrics"))],
         exception_handlers={ApiError: _refused, HTTPException: _unroutable},
         lifespan=running,
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.tokens import count_messages, count_text
+from orchestrator.figures import count
 from orchestrator.server import ids
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.basemodels import BaseModels, unknown_model
@@ -67,6 +68,10 @@ def complete(request: ChatRequest, loaded: Loaded, now: int) -> Completion:
     counted = answers[0].prompt_tokens
     if counted is None:
         counted = count_messages(request.messages, offer.functions or None, request.model)
+    spent = sum(tokens for _, tokens in chosen)
+    sums = {"answers_total": 1, "prompt_tokens_total": counted, "completion_tokens_total": spent}
+    for name, amount in sums.items():
+        count(name, amount, model=request.model)
     return Completion(
         id=ids.completion_id(),
         created=now,
@@ -75,7 +80,7 @@ def complete(request: ChatRequest, loaded: Loaded, now: int) -> Completion:
         legacy=offer.legacy,
         choices=[_with_new_ids(choice) for choice, _ in chosen],
         prompt_tokens=counted,
-        completion_tokens=sum(tokens for _, tokens in chosen),
+        completion_tokens=spent,
     )
 
 

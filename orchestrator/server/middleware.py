@@ -53,15 +53,15 @@ class ApiMiddleware:
 
 
 class KeyCheck:
-    """Requires a bearer key under one path."""
+    """Requires a bearer key under these paths."""
 
-    def __init__(self, api_key: str | None, path: str) -> None:
+    def __init__(self, api_key: str | None, *paths: str) -> None:
         self._api_key = api_key
-        self._path = path
+        self._paths = paths
 
     def __call__(self, scope: Scope) -> None:
         """Raise ApiError 401 if the key is missing or wrong."""
-        if self._api_key is None or not scope["path"].startswith(self._path):
+        if self._api_key is None or not scope["path"].startswith(self._paths):
             return
         kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not key:

@@ -8,7 +8,7 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.listening import address_of, announcing, bind, is_loopback, require_uvicorn
 from orchestrator.server.app import create_app
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import uvicorn
 
 
-def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
+def serve(store_dir: Path, host: str, port: int, settings: Settings, *, logs_requests: bool = False) -> None:
     """Serve until interrupted; port 0 takes any free one. The address is printed on stderr once it answers.
 
+    With `logs_requests` each request is logged by the logger `uvicorn.access`, whose handlers the caller sets up.
     Off loopback there is always a key: if the settings have none, one is drawn, and printed with the address.
     Raises ServerMissing if uvicorn is not installed, AddressUnusable if the address is taken or not ours, and what
     `create_app` raises.
@@ -30,19 +31,23 @@ def serve(store_dir: Path, host: str, port: int, settings: Settings) -> None:
     with bind(host, port) as listener:
         drawn = None if settings.api_key or is_loopback(listener) else f"ftorch-{secrets.token_urlsafe(24)}"
         settings = replace(settings, api_key=settings.api_key or drawn)
-        server = announcing(_config(store_dir, host, settings), lambda: _announce(listener, settings, drawn))
+        config = _config(store_dir, host, settings, logs_requests)
+        server = announcing(config, lambda: _announce(listener, settings, drawn))
         # A server is ended with Ctrl-C: uvicorn closes everything in order and then raises it once more.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
 
-def _config(store_dir: Path, host: str, settings: Settings) -> uvicorn.Config:
+def _config(store_dir: Path, host: str, settings: Settings, logs_requests: bool) -> uvicorn.Config:
     import uvicorn
 
     from orchestrator.server.connections import BodyClock, Connection
 
     app = BodyClock(guarded(create_app(store_dir, settings=settings), host, settings.hosts))
-    return uvicorn.Config(app, http=Connection, ws="none", lifespan="on", log_level="warning", access_log=False)
+    logs: dict[str, Any] = {"log_level": "warning", "access_log": False}
+    if logs_requests:
+        logs = {"log_config": None, "access_log": True}
+    return uvicorn.Config(app, http=Connection, ws="none", lifespan="on", **logs)
 
 
 def _announce(listener: socket.socket, settings: Settings, drawn: str | None) -> None:

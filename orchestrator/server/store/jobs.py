@@ -113,6 +113,13 @@ class Jobs:
         rows = self._database.all(f"{sql} ORDER BY seq DESC LIMIT ?", (*values, limit))
         return [from_row(Job, row) for row in rows]
 
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs there are in each status, without deleted ones."""
+        rows = self._database.all(
+            "SELECT status, count(*) AS number FROM jobs WHERE deleted_at IS NULL GROUP BY status"
+        )
+        return {row["status"]: row["number"] for row in rows}
+
     def waiting_for_work(self) -> Sequence[tuple[str, JobStatus]]:
         """Id and status of the jobs that need a worker process or have one, oldest first."""
         marks = ", ".join("?" for _ in WAITING_FOR_WORK)
