@@ -43,9 +43,11 @@ def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
     """
     if settings.trainer not in NAMES:
         raise TrainerUnknown(trainer=settings.trainer, known=", ".join(NAMES))
-    store = Store(store_dir)
+    store = Store(store_dir, settings.ray.storage if settings.ray is not None else None)
     store.tidy(settings.now())
-    machine = Machine(store.folder, settings.python, settings.serving, settings.vllm_url, settings.constrained)
+    machine = Machine(
+        store.folder, settings.python, settings.serving, settings.vllm_url, settings.constrained, settings.ray
+    )
     base_models = BaseModels(store, settings.models, settings.trainer)
     loaded = LoadedModels(store, base_models, machine)
     scheduler = Scheduler(store, settings, machine, BatchRunner(BatchWork(store, loaded, settings.now)))

@@ -172,10 +172,15 @@ class Scheduler:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=child_environment(),
+                env=child_environment(**self._secrets()),
                 pass_fds=claim.descriptors,
                 start_new_session=True,
             )
+
+    def _secrets(self) -> dict[str, str]:
+        """What a worker needs to reach a cluster; it doesn't hand it on."""
+        names = self._machine.ray.secrets if self._machine.ray is not None else ()
+        return {name: os.environ[name] for name in names if name in os.environ}
 
     def _give_up(self, job_id: str) -> None:
         job = self._store.jobs.get(job_id)

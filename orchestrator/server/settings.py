@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.server.launchers.settings import RaySettings
 from orchestrator.server.store.jobs import JobRoom
 
 DAY = 24 * 3600.0
@@ -71,6 +72,8 @@ class Settings:
     """The vLLM server to use; None starts one."""
     constrained: bool = True
     """Whether their calls are decoded under the schemas of the offered tools."""
+    ray: RaySettings | None = None
+    """The cluster that trains them; None for child processes of this machine."""
     api_key: str | None = None
     """The bearer key of every request. None accepts everybody; off loopback, `serve` then draws a key."""
     hosts: tuple[str, ...] = ()

@@ -55,10 +55,11 @@ def main(store_dir: str, job_id: str, slots: str, machine: str, job_lock_fd: str
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)  # also for the programs of trainers: what they write is for its owner only
-    store = Store(Path(store_dir))
+    here = Machine.from_argument(machine)
+    store = Store(Path(store_dir), here.storage)
     lock = job_lock(store.locks, job_id, int(job_lock_fd))
     lock.sign()
-    work(store, job_id, int(slots), Machine.from_argument(machine), has_slot=bool(slot_fd))
+    work(store, job_id, int(slots), here, has_slot=bool(slot_fd))
     job = store.jobs.get(job_id)
     if job is not None and job.status not in ACTIVE:
         lock.discard()

@@ -10,7 +10,7 @@ import pytest
 
 import orchestrator
 from orchestrator.childenv import child_environment
-from orchestrator.server.trainers.lora.running import python_environment
+from orchestrator.server.launchers.environment import python_environment
 
 SUPERVISOR = "server/trainers/lora/serving/supervisor.py"
 """It is started with such an environment, and passes that on."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
 from orchestrator.errors import EndpointStoreUnusable
+from orchestrator.server import ids
 from orchestrator.server.store.batches import Answers, Batches
 from orchestrator.server.store.blobs import Blobs, Files, Uploads
 from orchestrator.server.store.database import Database
@@ -23,8 +26,9 @@ ORPHAN_SECONDS = 24 * 3600
 class Store:
     """The only access to the endpoint's records."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the folder, or create it and its missing parents, with mode 0700.
+    def __init__(self, folder: Path, storage: Path | None = None) -> None:
+        """Open the folder, or create it and its missing parents, with mode 0700. `storage` is a folder for the
+        trainings that other machines reach too.
 
         Raises EndpointStoreUnusable (no folder, no rights, no space) and EndpointStoreNewer.
         """
@@ -34,7 +38,9 @@ class Store:
         try:
             _make_private(folder)
             self.locks.mkdir(mode=0o700, exist_ok=True)
-            self._trainings.mkdir(mode=0o700, exist_ok=True)
+            if storage is not None:
+                self._trainings = storage / "trainings" / _name_of(folder)
+            _make_private(self._trainings)
             blobs = Blobs(folder / "blobs")
             weights = Weights(folder / "weights", folder / "blobs")
         except OSError as error:
@@ -82,6 +88,18 @@ class Store:
 
     def _names(self, sql: str) -> set[str]:
         return {row["name"] for row in self._database.all(sql)}
+
+
+def _name_of(folder: Path) -> str:
+    """The name of this store among those that share storage; drawn once."""
+    path = folder / "name"
+    if not path.exists():
+        draft = folder / f".name.{os.getpid()}"
+        draft.write_text(ids.token(16))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # of two processes that draw one, the first counts
+        draft.unlink()
+    return path.read_text()
 
 
 def _make_private(folder: Path) -> None:

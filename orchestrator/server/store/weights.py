@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Container
@@ -33,12 +34,25 @@ class Weights:
     def take(self, folder: Path) -> str:
         """Move a finished folder here and return the name of its weights.
 
-        It must be on the same filesystem, and its files flushed to the disk.
+        Its files must be flushed to the disk. From another filesystem it is copied.
         """
         name = ids.token(32)
-        folder.rename(self._folder / name)
+        try:
+            folder.rename(self._folder / name)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(folder, name)
         _flush(self._folder)
         return name
+
+    def _copy(self, folder: Path, name: str) -> None:
+        unfinished = self._folder / f"{name}.part"
+        shutil.copytree(folder, unfinished)
+        for path in unfinished.rglob("*"):
+            _flush(path)
+        unfinished.rename(self._folder / name)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def delete(self, name: str) -> None:
         """Delete these weights if they exist."""
@@ -64,7 +78,7 @@ class Weights:
 
 
 def _flush(folder: Path) -> None:
-    """Make a rename inside this folder last."""
+    """Make a rename inside this folder, or the content of this file, last."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

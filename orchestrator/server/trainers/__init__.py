@@ -17,7 +17,7 @@ def _lora(machine: Machine) -> Trainer:
     from orchestrator.server.trainers.lora.serving.choosing import open_hosts
     from orchestrator.server.trainers.lora.trainer import LoraTrainer
 
-    return LoraTrainer(machine.python, open_hosts(machine))
+    return LoraTrainer(machine.python, open_hosts(machine), machine.ray)
 
 
 NAMES: dict[str, Callable[[Machine], Trainer]] = {"tiny": _tiny, "lora": _lora}

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from orchestrator.server.launchers.settings import RaySettings
+
 Row = Mapping[str, Any]
 """One parsed line of a training file: a conversation (`messages`, optional `tools` or `functions`), or a preference
 (`input`, `preferred_output`, `non_preferred_output`)."""
@@ -67,15 +69,24 @@ class Machine:
     """The vLLM server to use; None starts one."""
     constrained: bool = True
     """Whether calls are decoded under the schemas of the offered tools."""
+    ray: RaySettings | None = None
+    """The cluster that trains open weights; None for child processes of this machine."""
+
+    @property
+    def storage(self) -> Path | None:
+        """Where the folders of trainings must be, so that all machines find them; None for the store's own."""
+        return self.ray.storage if self.ray is not None else None
 
     def as_argument(self) -> str:
         """The machine as one argument of a program."""
-        return json.dumps({**asdict(self), "folder": str(self.folder)})
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_argument(cls, text: str) -> Machine:
         """The machine of such an argument."""
         fields = json.loads(text)
+        if fields["ray"] is not None:
+            fields["ray"] = RaySettings(**{**fields["ray"], "storage": Path(fields["ray"]["storage"])})
         return cls(**{**fields, "folder": Path(fields["folder"])})
 
 

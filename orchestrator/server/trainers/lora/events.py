@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.server.trainers.interface import Report, Step
-from orchestrator.server.trainers.lora.folder import TrainingFolder, is_complete
+from orchestrator.server.trainers.lora.folder import Attempt, TrainingFolder, is_complete
 
 Event = Mapping[str, Any]
 """`kind` is "step", "note", "checkpoint", "from" (`step`: where this attempt begins) or "plan" (what it does with
@@ -61,6 +61,14 @@ class EventReader:
 def step_of(event: Event) -> Step:
     """The step in an event of kind "step" or "checkpoint"."""
     return Step(**{name: event[name] for name in _STEP_FIELDS})
+
+
+def step_begun_from(attempt: Attempt, otherwise: int) -> int:
+    """The step that this attempt continued from; `otherwise` if it has not said so yet."""
+    for event in EventReader(attempt.events).new():
+        if event["kind"] == "from":
+            return int(event["step"])
+    return otherwise
 
 
 def report_history(folder: TrainingFolder, until: int, report: Report) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from orchestrator.installation import extra_command, packages_of
 
@@ -28,19 +26,6 @@ def install_command(python: str, module: str) -> str:
     if python == sys.executable:
         return extra_command("lora")
     return _pip(python, packages_of("lora") or ["ftorch[lora]"])
-
-
-def kills_for_memory() -> int:
-    """How many processes the kernel has ended for their memory since the machine started; 0 if it doesn't say.
-
-    Linux counts those of control groups (containers) here too: `oom_kill` in proc(5), /proc/vmstat.
-    """
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-    return 0
 
 
 def _pip(python: str, packages: Sequence[str]) -> str:

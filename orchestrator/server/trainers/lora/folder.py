@@ -1,11 +1,14 @@
 """The folder of one training: what ftorch's side and the program know of each other.
 
-    job.json                what to train, written before the first start
+    job.json                what to train, and the version of this layout; written before each start
+    data/, parent/          copies of the files and of the model to start from, for workers on other machines
     attempt                 the number of the attempt that counts; only ftorch's side writes it
     stop                    if it exists, the program ends at its next step
     check.json              what `program check` found
     attempts/N/             only attempt N writes here
-        owner.json, heartbeat, log
+        owner.json          who began it, written before its program is started
+        heartbeat, log
+        left                it ended because it was replaced or told to stop
         events.jsonl        steps, notes and checkpoints as they come
         checkpoints/STEP/   weights at the end of an epoch
         states/STEP/        what training continues from; only the newest is kept
@@ -26,6 +29,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+LAYOUT = 1
+"""The version of this layout. It changes when a program of the one before would misread a folder, or write one that
+is misread."""
 LEFT = 75
 """The exit status of a program that was stopped or replaced: EX_TEMPFAIL of sysexits.h."""
 DISK_FAILED = 74
@@ -69,7 +75,7 @@ class TrainingFolder:
         """A new attempt, which alone counts from now on."""
         number = max([self.current_attempt(), *(attempt.number for attempt in self.attempts())]) + 1
         attempt = self.attempt(number)
-        put_json(attempt.path / "owner.json", {"pid": os.getpid(), **asdict(limits or Limits())})
+        put_json(attempt.owner, {"pid": os.getpid(), **asdict(limits or Limits())})
         put(self.path / "attempt", f"{number}\n".encode())
         self.stop.unlink(missing_ok=True)
         return attempt
@@ -102,6 +108,10 @@ class Attempt:
     path: Path
 
     @property
+    def owner(self) -> Path:
+        return self.path / "owner.json"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 
@@ -120,8 +130,24 @@ class Attempt:
     @property
     def limits(self) -> Limits:
         """What `begin_attempt` wrote."""
-        owner = read_json(self.path / "owner.json") or {}
+        owner = read_json(self.owner) or {}
         return Limits(owner.get("most_tokens"), owner.get("must_checkpoint", False))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its program said that it ended, or ended with a result."""
+        return (self.path / "left").exists() or self.result() is not None
+
+    def leave(self) -> None:
+        """Say that the program ends without a result."""
+        put(self.path / "left", b"")
+
+    def last_beat(self) -> bytes | None:
+        """The heartbeat as it is; None before the first. Only whether it changes means something."""
+        try:
+            return self.heartbeat.read_bytes()
+        except FileNotFoundError:
+            return None
 
     def checkpoint(self, step: int) -> Path:
         return self.path / "checkpoints" / str(step)

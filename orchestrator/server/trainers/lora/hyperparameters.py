@@ -21,6 +21,7 @@ BETA = 0.1
 """From the DPO paper (Rafailov et al. 2023)."""
 RANK = 16
 LARGEST_RANK = 1024
+MOST_PROCESSES = 64
 ALL_LINEAR = "all-linear"
 """Every linear layer but the output layer, as PEFT names it."""
 
@@ -33,6 +34,7 @@ DEFAULTS: Mapping[str, Any] = {
     "quantization": "none",
     "gradient_checkpointing": "auto",
     "precision": "auto",
+    "num_processes": 1,
 }
 """The options, with what they are if nobody sets them. An alpha of "auto" is twice the rank, a learning rate of
 "auto" is the multiplier times BASE_RATE."""
@@ -113,5 +115,9 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rate": (lambda value: _is_number(value, 1e-12, 1.0), "a number above 0 and below 1"),
     "quantization": (lambda value: value == "nf4", '"none" or "nf4"'),
     "gradient_checkpointing": (lambda value: isinstance(value, bool), '"auto", true or false'),
+    "num_processes": (
+        lambda value: isinstance(value, int) and 1 <= value <= MOST_PROCESSES,
+        f"a whole number from 1 to {MOST_PROCESSES}",
+    ),
     "precision": (lambda value: value in ("bf16", "fp32"), '"auto", "bf16" or "fp32"'),
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.server.trainers.interface import Hyperparameters, Method, Training, TrainingFailedError
 from orchestrator.server.trainers.lora.bases import base_fingerprint
-from orchestrator.server.trainers.lora.folder import TrainingFolder
+from orchestrator.server.trainers.lora.folder import LAYOUT, TrainingFolder
 
 STATE_SECONDS = 600.0
 """Within an epoch, what training continues from is written this often."""
@@ -38,8 +40,9 @@ class Job:
         return self.hyperparameters.options
 
 
-def prepared_job(folder: TrainingFolder, training: Training) -> Job:
-    """The job of this training, written to its folder. The threads stay those that an earlier call wrote.
+def prepared_job(folder: TrainingFolder, training: Training, threads: int | None = None) -> Job:
+    """The job of this training, written to its folder, to compute with so many threads, by default one for each
+    processor of this machine. They stay those that an earlier call wrote.
 
     Raises TrainingFailedError if the base model can't be read, or is no longer the one that training began with.
     """
@@ -61,19 +64,55 @@ def prepared_job(folder: TrainingFolder, training: Training) -> Job:
         hyperparameters=training.hyperparameters,
         seed=training.seed,
         parent=None if training.parent is None else str(training.parent),
-        threads=before["threads"] if before else _threads(),
+        threads=before["threads"] if before else threads or _threads(),
         state_seconds=STATE_SECONDS,
     )
-    folder.write_job(asdict(job))
+    folder.write_job({"version": LAYOUT, **asdict(job)})
     return job
 
 
 def written_job(folder: TrainingFolder) -> Job:
-    """The job that `prepared_job` wrote. Raises FileNotFoundError if there is none."""
+    """The job that `prepared_job` wrote. Raises FileNotFoundError if there is none, TrainingFailedError for a
+    folder of another version."""
     fields = folder.job()
     if fields is None:
         raise FileNotFoundError(f"{folder.path} has no job.json")
+    found = fields.pop("version", None)
+    if found != LAYOUT:
+        raise TrainingFailedError(
+            f"{folder.path} has version {found} of the training folder, and this program reads version {LAYOUT}: "
+            "the worker has another ftorch than the server. Install the same one on both."
+        )
     return Job(**{**fields, "hyperparameters": Hyperparameters(**fields["hyperparameters"])})
+
+
+def staged(training: Training) -> Training:
+    """The training with its files and its parent copied into its folder, where workers of other machines find them.
+
+    A copy appears by rename, and stays.
+    """
+    data = training.folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    copies = [training.training, *([training.validation] if training.validation is not None else [])]
+    found = [_copied(path, data / name) for path, name in zip(copies, ("training", "validation"), strict=False)]
+    parent = training.parent
+    return replace(
+        training,
+        training=found[0],
+        validation=found[1] if training.validation is not None else None,
+        parent=None if parent is None else _copied(parent, training.folder / "parent"),
+    )
+
+
+def _copied(source: Path, target: Path) -> Path:
+    if not target.exists():
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        if source.is_dir():
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, draft)
+        draft.rename(target)
+    return target
 
 
 def _base_folder(training: Training) -> str:

@@ -8,10 +8,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from orchestrator.server.launchers.children import end, last_output
+from orchestrator.server.launchers.environment import python_environment
+from orchestrator.server.launchers.memory import kills_for_memory
 from orchestrator.server.trainers.lora.bases import weight_files
-from orchestrator.server.trainers.lora.failures import kills_for_memory, needs_packages
+from orchestrator.server.trainers.lora.failures import needs_packages
 from orchestrator.server.trainers.lora.merge import MISSING
-from orchestrator.server.trainers.lora.running import end, last_output, python_environment
 
 PROGRAM = "orchestrator.server.trainers.lora.merge"
 LIBRARIES_BYTES = 500_000_000

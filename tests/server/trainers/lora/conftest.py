@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
+from httpx2 import MockTransport
+from support.scripted_ray import ScriptedRay
 
+from orchestrator.server.launchers import ray as launcher
+from orchestrator.server.launchers.rayjobs import RayJobs
+from orchestrator.server.launchers.settings import RaySettings
 from orchestrator.server.trainers.interface import Base, Hyperparameters, Requested, Step, Training
+from orchestrator.server.trainers.lora import attempts, following
 from orchestrator.server.trainers.lora.trainer import LoraTrainer
 
 PRELUDE = """
@@ -100,3 +106,22 @@ def training(tmp_path: Path, model: Path) -> Training:
     rows.write_text('{"messages": []}\n')
     numbers: Hyperparameters = LoraTrainer().resolve(20, "supervised", Requested())
     return Training(rows, None, "supervised", numbers, 1, tmp_path / "folder", Base("small", model))
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRay]:
+    """A scripted cluster whose clock is also that of ftorch's side."""
+    found = ScriptedRay()
+    for module in (attempts, following, launcher):
+        monkeypatch.setattr(module, "time", found)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def on_ray(ray: ScriptedRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoraTrainer:
+    """A trainer whose programs run on that cluster."""
+    monkeypatch.setattr(launcher, "shared_package", lambda storage: storage / "packages" / "1")
+    settings = RaySettings("http://ray:8265", tmp_path, token_env="RAY_TOKEN")
+    monkeypatch.setattr(launcher, "RayJobs", lambda settings: RayJobs(settings, MockTransport(ray.answer)))
+    return LoraTrainer("/opt/trainer/bin/python", ray=settings)

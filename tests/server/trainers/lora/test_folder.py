@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.server.launchers.devices import Device, devices
 from orchestrator.server.trainers.lora.bases import base_fingerprint, tensor_shapes
-from orchestrator.server.trainers.lora.devices import Device, devices
 from orchestrator.server.trainers.lora.events import EventReader, EventWriter
 from orchestrator.server.trainers.lora.folder import TrainingFolder, is_complete, put_folder
 from orchestrator.server.trainers.lora.training.fence import Fence, Left

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.server.launchers import process
 from orchestrator.server.trainers.interface import Step, Training, TrainingFailedError
-from orchestrator.server.trainers.lora import trainer
+from orchestrator.server.trainers.lora import attempts
 from orchestrator.server.trainers.lora.folder import TrainingFolder
 from orchestrator.server.trainers.lora.trainer import LoraTrainer
 
@@ -76,7 +77,7 @@ def test_a_program_that_does_not_stop_is_killed(
         def step(self, step: Step) -> None:
             raise PausedError
 
-    monkeypatch.setattr(trainer, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(attempts, "STOP_SECONDS", 0.2)
     with pytest.raises(PausedError):
         program("beat(attempt); time.sleep(0.3); fence.step(step(1)); time.sleep(60)").train(training, Pausing())
     beat = json.loads(TrainingFolder(training.folder).attempt(1).heartbeat.read_bytes())
@@ -176,7 +177,7 @@ fence.finish({{}})
 def memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's count of such kills can't be raised in a test without filling the memory."""
     kills = iter(range(100))
-    monkeypatch.setattr(trainer, "kills_for_memory", lambda: next(kills))
+    monkeypatch.setattr(process, "kills_for_memory", lambda: next(kills))
 
 
 @pytest.mark.usefixtures("memory_runs_out")

@@ -80,5 +80,6 @@ def test_every_allowed_value_is_taken() -> None:
         "quantization": "nf4",
         "gradient_checkpointing": False,
         "precision": "fp32",
+        "num_processes": 2,
     }
     assert resolve(20, "supervised", Requested(options=given)).options == given

@@ -12,8 +12,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from orchestrator.server.trainers.lora.failures import kills_for_memory
-from orchestrator.server.trainers.lora.running import end, last_output, python_environment
+from orchestrator.server.launchers.children import end, last_output
+from orchestrator.server.launchers.environment import python_environment
+from orchestrator.server.launchers.memory import kills_for_memory
 from orchestrator.server.trainers.lora.serving.wire import line_of, message_of
 
 PROGRAM = "orchestrator.server.trainers.lora.serving.host"

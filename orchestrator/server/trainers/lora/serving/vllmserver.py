@@ -23,8 +23,8 @@ from typing import Protocol
 import httpx2
 
 from orchestrator.childenv import child_environment
+from orchestrator.server.launchers.children import end, last_output
 from orchestrator.server.trainers.interface import AnswerError, Base
-from orchestrator.server.trainers.lora.running import end, last_output
 from orchestrator.server.trainers.lora.serving import supervisor
 
 IDLE_SECONDS = 1800.0

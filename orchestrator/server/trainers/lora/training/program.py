@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import FtorchError
@@ -29,6 +30,8 @@ def main(command: str, path: str, number: str) -> int:
         return check(folder) if command == "check" else train(folder, int(number))
     except Left as reason:
         print(f"left: {reason}", flush=True)
+        with suppress(OSError):
+            folder.attempt(int(number)).leave()
         return LEFT
     except OSError:
         traceback.print_exc()
@@ -43,7 +46,7 @@ def check(folder: TrainingFolder) -> int:
         put_json(folder.checked, found(written_job(folder)))
     except ModuleNotFoundError as error:
         put_json(folder.checked, {"missing": _package(error)})
-    except FtorchError as error:
+    except (TrainingFailedError, FtorchError) as error:
         put_json(folder.checked, {"failed": str(error)})
     return 0
 

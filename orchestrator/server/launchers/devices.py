@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.childenv import child_environment
-from orchestrator.server.locks import FileLock, take_any
+from orchestrator.server.launchers.interface import LaunchError, Waiting
+from orchestrator.server.locks import FileLock
 
 LOOK_SECONDS = 0.5
 """Between two tries to get a device."""
@@ -35,10 +36,15 @@ class Device:
 
 @dataclass(frozen=True)
 class Held:
-    """A device with the lock on it, which a child process may inherit by its descriptor."""
+    """Devices with the locks on them, which a child process may inherit by their descriptors."""
 
-    device: Device
-    descriptor: int
+    devices: Sequence[Device]
+    descriptors: Sequence[int]
+
+    @property
+    def visible(self) -> str:
+        """The GPUs, for CUDA_VISIBLE_DEVICES; empty for the processors."""
+        return ",".join(device.gpu for device in self.devices if device.gpu is not None)
 
 
 def devices() -> list[Device]:
@@ -53,27 +59,44 @@ def devices() -> list[Device]:
 
 
 @contextmanager
-def held_device(waiting: Callable[[], None], queued: Callable[[], None]) -> Iterator[Held]:
-    """Hold a device that nobody else trains on, waiting for one if need be.
+def held_devices(count: int, waiting: Waiting) -> Iterator[Held]:
+    """Hold so many GPUs that nobody else trains on, waiting for them if need be; or the processors, once.
 
-    `waiting` is called at least every second meanwhile, `queued` once, before the first wait. A child process that
-    inherited the descriptor holds the device until it ends.
+    A child process that inherited the descriptors holds them until it ends. Raises LaunchError if there are fewer
+    GPUs.
     """
     found = devices()
+    if found[0].gpu is not None and len(found) < count:
+        raise LaunchError(
+            f"The job asks for {count} processes, each with a GPU of its own, and this machine has {len(found)}. "
+            f"Set num_processes to {len(found)} or less."
+        )
+    count = 1 if found[0].gpu is None else count
     locks = [FileLock(_lock_folder() / f"{device.name}.lock") for device in found]
-    lock = take_any(locks)
-    if lock is None:
-        queued()
-    while lock is None:
-        waiting()
+    held = _taken(locks, count)
+    if not held:
+        waiting.note("Waiting for another training on this machine")
+    while not held:
+        waiting.tick()
         time.sleep(LOOK_SECONDS)
-        lock = take_any(locks)
+        held = _taken(locks, count)
     try:
-        lock.sign()
-        assert lock.descriptor is not None
-        yield Held(found[locks.index(lock)], lock.descriptor)
+        for lock in held:
+            lock.sign()
+        chosen = [found[locks.index(lock)] for lock in held]
+        yield Held(chosen, [lock.descriptor for lock in held if lock.descriptor is not None])
     finally:
+        for lock in held:
+            lock.release()
+
+
+def _taken(locks: Sequence[FileLock], count: int) -> list[FileLock]:
+    """So many of the locks, now held; none if fewer are free, so that two that wait don't block each other."""
+    held = [lock for lock in locks if lock.acquire()]
+    kept = held[:count] if len(held) >= count else []
+    for lock in held[len(kept) :]:
         lock.release()
+    return kept
 
 
 def _gpus() -> list[str]:

@@ -1,0 +1,27 @@
+"""The variables of a process in the trainer's Python, and how that one finds this package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orchestrator.childenv import child_environment
+
+PACKAGE = Path(__file__).parents[2]
+FIXED = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+"""OMP_WAIT_POLICY: waiting in a busy loop takes three times the processor time on a shared machine."""
+
+
+def python_environment(folder: Path, **more: str) -> dict[str, str]:
+    """The variables of a process in the trainer's Python, with `more` added; none of the user's keys.
+
+    That Python finds this package by a link in `folder`, and not the packages beside it, which may be of another
+    version of Python.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / PACKAGE.name
+    if not link.is_symlink() or link.readlink() != PACKAGE:
+        draft = folder / f".{PACKAGE.name}.{os.getpid()}"
+        draft.symlink_to(PACKAGE)
+        draft.replace(link)
+    return child_environment(**{"PYTHONPATH": str(folder), **FIXED}, **more)

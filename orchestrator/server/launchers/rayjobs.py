@@ -1,0 +1,129 @@
+"""Ray's Jobs API over REST, as far as it is needed here
+(https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.server.launchers.interface import LaunchError, UnreachableError
+from orchestrator.server.launchers.settings import RaySettings
+
+if TYPE_CHECKING:
+    import httpx2
+
+TIMEOUT_SECONDS = 15.0
+"""A head that was killed may leave requests without an answer."""
+_SHOWN = 300
+"""Characters of Ray's own words in an error."""
+
+
+class TokenRefusedError(LaunchError):
+    """The token is missing or wrong: somebody may put it right."""
+
+
+class RayJobs:
+    """Each method is one request, never repeated. They raise UnreachableError for an answer that says nothing about
+    the job, and LaunchError for one that won't change."""
+
+    def __init__(self, settings: RaySettings, transport: httpx2.BaseTransport | None = None) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._client: httpx2.Client | None = None
+
+    def version(self) -> str:
+        """Ray's version. Raises LaunchError if something else answers at this address."""
+        status, answer = self._asked("GET", "/api/version")
+        if status == 200 and isinstance(answer, dict) and "ray_version" in answer:
+            return str(answer["ray_version"])
+        if status >= 500:
+            raise UnreachableError(f"Ray at {self._settings.address} answered HTTP {status}")
+        raise LaunchError(
+            f"{self._settings.address} is not the address of a Ray dashboard: {_said(status, answer)}. Give the "
+            "one that `ray start --head` prints, by default with port 8265."
+        )
+
+    def totals(self) -> Mapping[str, float] | None:
+        """All resources of the cluster, by name ("CPU", "GPU"); None if it doesn't say."""
+        status, answer = self._asked("GET", "/api/cluster_status")
+        try:
+            usage = answer["data"]["clusterStatus"]["loadMetricsReport"]["usage"]
+            return {name: float(pair[1]) for name, pair in usage.items()} if status == 200 and usage else None
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+
+    def submit(self, body: Mapping[str, Any]) -> str:
+        """Start a job. Returns what Ray says if it leaves open whether the job was started, and an empty text
+        otherwise: HTTP 500 is also the answer for a submission_id that is taken."""
+        status, answer = self._asked("POST", "/api/jobs/", body)
+        if 400 <= status < 500:
+            raise LaunchError(f"Ray refused the job: {_said(status, answer)}")
+        return _said(status, answer) if status == 500 else ""
+
+    def job(self, key: str) -> Mapping[str, Any] | None:
+        """The job of this submission_id; None if the head knows none."""
+        status, answer = self._asked("GET", f"/api/jobs/{key}")
+        if status == 200 and isinstance(answer, dict) and "status" in answer:
+            return answer
+        if status == 404 and "does not exist" in str(answer):
+            return None
+        raise UnreachableError(f"Ray at {self._settings.address} answered: {_said(status, answer)}")
+
+    def stop(self, key: str) -> None:
+        """Ask for the end of a job; one that is unknown or has ended is no error."""
+        self._asked("POST", f"/api/jobs/{key}/stop")
+
+    def logs(self, key: str) -> str:
+        """What a job printed; empty if the head knows none."""
+        status, answer = self._asked("GET", f"/api/jobs/{key}/logs")
+        return str(answer.get("logs", "")) if status == 200 and isinstance(answer, dict) else ""
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+        """The status, and the answer: JSON, or else text."""
+        import httpx2
+
+        try:
+            answer = self._opened().request(method, path, json=body, headers=self._headers())
+        except httpx2.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise UnreachableError(f"Ray at {self._settings.address} can't be reached: {reason}") from error
+        if answer.status_code in (401, 403):
+            raise TokenRefusedError(self._token_advice(answer.status_code))
+        try:
+            return answer.status_code, json.loads(answer.content)
+        except ValueError:
+            return answer.status_code, answer.text
+
+    def _opened(self) -> httpx2.Client:
+        import httpx2
+
+        if self._client is None:
+            self._client = httpx2.Client(
+                base_url=self._settings.address.rstrip("/"),
+                timeout=TIMEOUT_SECONDS,
+                transport=self._transport,
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._client
+
+    def _headers(self) -> dict[str, str]:
+        token = os.environ.get(self._settings.token_env or "", "")
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _token_advice(self, status: int) -> str:
+        name, place = self._settings.token_env, f"Ray at {self._settings.address}"
+        if name is None:
+            return (
+                f"{place} wants a token (HTTP {status}). Put it into an environment variable and name that: "
+                'token_env = "RAY_AUTH_TOKEN".'
+            )
+        state = "refused the token in" if os.environ.get(name) else "wants a token, and there is none in"
+        return f"{place} {state} the environment variable {name} (HTTP {status})."
+
+
+def _said(status: int, answer: Any) -> str:
+    text = " ".join(str(answer).split())
+    return f"HTTP {status}: {text[-_SHOWN:]}" if text else f"HTTP {status}"
