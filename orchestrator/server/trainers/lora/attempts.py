@@ -28,7 +28,7 @@ from orchestrator.server.launchers.interface import (
     UnreachableError,
 )
 from orchestrator.server.trainers.interface import Report, TrainingFailedError
-from orchestrator.server.trainers.lora.events import Event, report_history, step_begun_from
+from orchestrator.server.trainers.lora.events import Event
 from orchestrator.server.trainers.lora.failures import MEMORY_ADVICE, needs_packages
 from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, Attempt, Limits, TrainingFolder, is_complete
 from orchestrator.server.trainers.lora.following import Follower
@@ -84,9 +84,6 @@ class Attempts:
         Raises OSError if the machine ended the program, and not the training itself: it may be tried again.
         """
         attempt, limits, refusals = self._left_running(), Limits(), 0
-        state = self.folder.newest_state()
-        until = 0 if state is None else state[0]
-        report_history(self.folder, until if attempt is None else step_begun_from(attempt, until), self.report)
         while True:
             try:
                 return self._followed(attempt) if attempt is not None else self._tried(limits)
@@ -109,9 +106,11 @@ class Attempts:
             return None
         attempt = self.folder.attempt(number)
         result = attempt.result()
+        # A process that died before it recorded the weights may have taken them.
+        if result is not None and result["status"] == "succeeded" and not is_complete(attempt.model):
+            return None
         if result is not None:
-            # A process that died before it recorded the weights of one that succeeded may have taken them.
-            return attempt if result["status"] == "failed" or is_complete(attempt.model) else None
+            return attempt
         with suppress(UnreachableError):
             return attempt if self.launcher.look(self._key(attempt)).phase.is_active else None
         return attempt
@@ -137,7 +136,7 @@ class Attempts:
 
     def _followed(self, attempt: Attempt) -> Path:
         """Report the attempt to its end; returns its weights, or raises what it ended with."""
-        key, follower = self._key(attempt), Follower(attempt, self.report)
+        key, follower = self._key(attempt), Follower(self.folder, attempt, self.report)
         try:
             state = self._awaited(attempt, follower)
         except BaseException:

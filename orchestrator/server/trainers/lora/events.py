@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.server.trainers.interface import Report, Step
-from orchestrator.server.trainers.lora.folder import Attempt, TrainingFolder, is_complete
+from orchestrator.server.trainers.lora.folder import TrainingFolder, is_complete
 
 Event = Mapping[str, Any]
 """`kind` is "step", "note", "checkpoint", "from" (`step`: where this attempt begins) or "plan" (what it does with
@@ -63,18 +63,10 @@ def step_of(event: Event) -> Step:
     return Step(**{name: event[name] for name in _STEP_FIELDS})
 
 
-def step_begun_from(attempt: Attempt, otherwise: int) -> int:
-    """The step that this attempt continued from; `otherwise` if it has not said so yet."""
-    for event in EventReader(attempt.events).new():
-        if event["kind"] == "from":
-            return int(event["step"])
-    return otherwise
-
-
 def report_history(folder: TrainingFolder, until: int, report: Report) -> None:
     """Report the steps and checkpoints up to the step `until`, as the attempts so far wrote them.
 
-    The process that followed them may have ended before it reported them. Of a step that several attempts made, the
+    They may have written more before they left than was reported. Of a step that several attempts made, the
     last one counts, as the state that training continues from came after it. Checkpoints that were reported are no
     longer there.
     """

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 
 from orchestrator.server.trainers.interface import Report
-from orchestrator.server.trainers.lora.events import Event, EventReader, step_of
-from orchestrator.server.trainers.lora.folder import Attempt, is_complete
+from orchestrator.server.trainers.lora.events import Event, EventReader, report_history, step_of
+from orchestrator.server.trainers.lora.folder import Attempt, TrainingFolder, is_complete
 
 WAITING_SECONDS = 0.5
 """Without an event for this long, the report is called all the same."""
 
 
 class Follower:
-    """Reports the events of one attempt, from its first. What the report raises is passed on."""
+    """Reports the events of one attempt, from its first, and before them those that it continues from. What the
+    report raises is passed on."""
 
-    def __init__(self, attempt: Attempt, report: Report) -> None:
+    def __init__(self, folder: TrainingFolder, attempt: Attempt, report: Report) -> None:
         self.plan: Event | None = None
         """What the program does with the memory, as it last said; None while it loads the base model."""
+        self._folder = folder
         self._attempt = attempt
         self._report = report
         self._events = EventReader(attempt.events)
@@ -34,7 +36,9 @@ class Follower:
             self._report.waiting()
 
     def _tell(self, event: Event) -> None:
-        if event["kind"] == "step":
+        if event["kind"] == "from":
+            report_history(self._folder, event["step"], self._report)
+        elif event["kind"] == "step":
             self._report.step(step_of(event))
         elif event["kind"] == "note":
             self._report.note(event["message"])

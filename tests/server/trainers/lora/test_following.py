@@ -126,7 +126,7 @@ def test_a_checkpoint_that_a_later_attempt_made_again_is_told_once(program: Prog
             """
         with pytest.raises(OSError, match="SIGKILL"):
             program(body).train(training, Untaken() if begun == 0 else report)
-    program("fence.finish({})").train(training, report)
+    program('fence.say("from", step=2); fence.finish({})').train(training, report)
     assert [told for told in report.told if isinstance(told, tuple)] == [(2, "two")]
 
 
@@ -143,7 +143,7 @@ def test_of_a_step_made_twice_the_later_one_counts(program: Program, training: T
         def step(self, step: Step) -> None:
             steps.append(step)
 
-    program("fence.finish({})").train(training, Keeping())
+    program('fence.say("from", step=2); fence.finish({})').train(training, Keeping())
     assert [(step.step, step.total_steps) for step in steps] == [(1, 4), (2, 4)]
 
 
