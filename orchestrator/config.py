@@ -114,6 +114,10 @@ class EndpointConfig:
     """Local: the vLLM server to use; None starts one."""
     constrained: bool = True
     """Local: whether tool calls are decoded under the schemas of the tools."""
+    launcher: Literal["process", "ray"] = "process"
+    """Local: what starts the training of open-weights models."""
+    ray: Mapping[str, Any] = field(default_factory=dict)
+    """Local: the cluster of the launcher "ray", as its table says."""
 
     @property
     def problem(self) -> str | None:
@@ -129,9 +133,10 @@ class EndpointConfig:
             return f"{self.source} says {named}; check that file, then allow it with: ftorch endpoints trust"
         if self.type in _EXAMPLES and not self.base_url:
             return f'it has no base_url; set one in {self.source}, such as base_url = "{_EXAMPLES[self.type]}"'
-        for address in (self.base_url, self.arm_url, self.vllm_url):
+        for address in (self.base_url, self.arm_url, self.vllm_url, self.ray.get("address")):
             if address and not self.allow_http and not is_safe_way(address):
-                sent = "the requests" if address == self.vllm_url else "the key and the data"
+                is_ours = address in (self.base_url, self.arm_url)
+                sent = "the key and the data" if is_ours else "the requests"
                 return (
                     f"{sent} would travel to {address} unencrypted; "
                     f"give an https:// address, or set allow_http = true in {self._place}"
@@ -155,7 +160,8 @@ class EndpointConfig:
     def variables(self) -> list[str]:
         """The environment variables whose values go to the host: the key's first."""
         told = json.dumps([self.headers, self.query, self.body])
-        return list(dict.fromkeys([*([self.api_key_env] if self.api_key_env else []), *VARIABLE.findall(told)]))
+        token = self.ray.get("token_env") if self.launcher == "ray" else None
+        return list(dict.fromkeys([*filter(None, [self.api_key_env, token]), *VARIABLE.findall(told)]))
 
     def _path_problem(self) -> str | None:
         path = urlsplit(self.base_url or "").path.rstrip("/")
@@ -184,6 +190,8 @@ class EndpointConfig:
     def _local_problem(self) -> str | None:
         if self.vllm_url and self.serving != "vllm":
             return f'vllm_url has no effect without serving = "vllm"; set both in {self._place}, or neither'
+        if self.launcher == "ray" and not self.ray:
+            return f'launcher = "ray" needs the table [endpoints.{self.name}.ray] with address and storage'
         if self.python is None or (self.python.is_file() and os.access(self.python, os.X_OK)):
             return None
         inner = self.python / "bin" / "python"
@@ -418,7 +426,7 @@ def _laid_over(table: Table, below: Table) -> Table:
     return {**below, **table} if is_same else table
 
 
-_LOCAL_REACH = ("python", "vllm_url", "allow_http")
+_LOCAL_REACH = ("python", "vllm_url", "allow_http", "launcher", "ray")
 """What leads out of this process from a table of the type local."""
 
 

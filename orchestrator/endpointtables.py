@@ -16,6 +16,7 @@ from orchestrator.errors import InvalidConfig
 from orchestrator.modelfolders import expanded
 from orchestrator.modeltables import TABLE as MODELS
 from orchestrator.notifytables import TABLE as NOTIFY
+from orchestrator.raytable import ray_problems
 from orchestrator.tomlsource import TomlSource
 from orchestrator.tracktables import TABLE as TRACK
 
@@ -73,6 +74,8 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
         place, path = source.place("endpoints", name, key), f"endpoints.{name}.{key}"
         if key not in RULES:
             problems.append(source.unknown_key(("endpoints", name, key), RULES))
+        elif key == "ray" and kind == "local":
+            problems += ray_problems(source, name, value)
         elif not RULES[key].fits(value):
             problems.append(f"{place}: {path} {RULES[key].sentence}{_finding(key, value)}")
         elif key in _AZURE_KEYS and kind != "azure":
@@ -169,7 +172,7 @@ _AZURE_KEYS = (
     *("api", "auth", "subscription_id", "resource_group", "account", "arm_url"),
     *("import_variables", "import_private"),
 )
-LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained")
+LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained", "launcher", "ray")
 """How open-weights models are trained and served on this machine."""
 _ADDRESS_KEYS = ("base_url", "arm_url", "vllm_url")
 # Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
@@ -245,4 +248,6 @@ RULES: Mapping[str, _Rule] = {
     ),
     "vllm_url": _Rule(is_address, 'must be an address such as "http://127.0.0.1:8000"'),
     "constrained": _Rule(lambda value: isinstance(value, bool), "must be true or false", reaches=False),
+    "launcher": _Rule(lambda value: value in ["process", "ray"], 'must be "process" or "ray"'),
+    "ray": _Rule(lambda value: isinstance(value, dict), "must be a table"),
 }

@@ -450,8 +450,55 @@ def test_a_mistake_in_a_key_for_open_weights_is_told(home: Path, table: str, pro
     assert problem in found
 
 
+RAY = '[endpoints.local]\nlauncher = "ray"\n[endpoints.local.ray]\n'
+
+
+def test_the_cluster_that_trains_open_weights_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = 'address = "http://127.0.0.1:8265"\nstorage = "/mnt/team"\ntoken_env = "RAY_TOKEN"\ngpus = 2\n'
+    found = configured(home, f"{RAY}{table}runtime_env = {{ pip = ['x'] }}\n").endpoint("local")
+    assert (found.launcher, found.ray["gpus"], found.ray["runtime_env"]) == ("ray", 2, {"pip": ["x"]})
+    assert found.problem == "the environment variable RAY_TOKEN is not set; export RAY_TOKEN=… first"
+    monkeypatch.setenv("RAY_TOKEN", "a")
+    assert found.problem is None
+
+
 @pytest.mark.parametrize(
-    "key", ['python = "./p"', 'serving = "vllm"', 'vllm_url = "http://h/v1"', "constrained = true"]
+    ("table", "problem"),
+    [
+        ('address = "ray:8265"\nstorage = "/s"', 'address must be the address of the Ray dashboard, such as "http'),
+        ('address = "http://u:secret@h"\nstorage = "/s"', ".address must be the address of the Ray dashboard"),
+        ('address = "http://h"\nstorage = "s"', "must be a folder that all machines share, from its root"),
+        ('address = "http://h"', "endpoints.local.ray.storage is missing; it must be a folder that all"),
+        ('address = "http://h"\nstorage = "/s"\ntoken_env = "ab12cd"', "in capitals, never the token itself"),
+        ('address = "http://h"\nstorage = "/s"\ngpus = -1', "gpus must be a number of at least 0, not -1"),
+        (
+            'address = "http://h"\nstorage = "/s"\ngpu = 1',
+            'unknown key "gpu" in [endpoints.local.ray]; did you mean',
+        ),
+        ('address = "http://h"\nstorage = "/s"\nruntime_env = 3', "must be a table of JSON values"),
+    ],
+)
+def test_a_mistake_in_the_table_of_the_cluster_is_told(home: Path, table: str, problem: str) -> None:
+    [found] = problems(home, f"{RAY}{table}\n")
+    assert problem in found
+    assert "secret" not in found
+    assert "ab12cd" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[endpoints.local]\nlauncher = "ray"\n', r'launcher = "ray" needs the table \[endpoints.local.ray\]'),
+        (f'{RAY}address = "http://ray:8265"\nstorage = "/s"\n', "would travel to http://ray:8265 unencrypted"),
+    ],
+)
+def test_what_keeps_local_from_a_cluster_is_told(home: Path, text: str, said: str) -> None:
+    assert re.search(said, configured(home, text).endpoint("local").problem or "")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ['launcher = "ray"', 'python = "./p"', 'serving = "vllm"', 'vllm_url = "http://h/v1"', "constrained = true"],
 )
 def test_keys_for_open_weights_are_refused_elsewhere(home: Path, key: str) -> None:
     [problem] = problems(home, f"[endpoints.openai]\n{key}\n")

@@ -1,4 +1,4 @@
-"""What a worker does besides driving runs: each kind of work in its own thread, pass after pass."""
+"""What a worker does apart from driving runs: each kind of work in its own thread, pass after pass."""
 
 from __future__ import annotations
 

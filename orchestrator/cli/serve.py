@@ -77,6 +77,12 @@ if TYPE_CHECKING:
     help="Train and serve open-weights models with this Python.  [default: as the endpoint local]",
 )
 @click.option("--log-json", is_flag=True, help="Log requests and warnings, one JSON object per line.")
+@click.option(
+    "--launcher",
+    type=click.Choice(["process", "ray"]),
+    help="Train open-weights models here, or on the Ray cluster of ftorch.toml.  [default: as the endpoint local]",
+)
+@click.option("--ray-address", metavar="URL", help="With --launcher ray: use the cluster at this address.")
 @click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
 @click.option("--entra", is_flag=True, help="With --azure: refuse requests without a token or the key.")
 @click.option(
@@ -96,6 +102,8 @@ def serve(
     vllm_url: str | None,
     python: Path | None,
     log_json: bool,
+    launcher: Literal["process", "ray"] | None,
+    ray_address: str | None,
     azure: bool,
     entra: bool,
     region: str | None,
@@ -127,7 +135,7 @@ def serve(
     home = workspace.home if store is None else None
     if home is not None:
         use_state(home)
-    config = _changed(workspace.endpoint("local"), serving, vllm_url, python)
+    config = _placed(_changed(workspace.endpoint("local"), serving, vllm_url, python), launcher, ray_address)
     settings = replace(
         _settings(config, folders, home),
         max_training=at_once or (1 if azure else 2),
@@ -175,6 +183,23 @@ def _changed(
     )
     changed.require_set_up()
     return changed
+
+
+def _placed(
+    config: EndpointConfig, launcher: Literal["process", "ray"] | None, address: str | None
+) -> EndpointConfig:
+    """The endpoint's table with what the options say about where its models are trained."""
+    from orchestrator.endpointtables import RULES
+
+    if address is not None and not RULES["vllm_url"].fits(address):
+        raise click.BadParameter(RULES["vllm_url"].sentence, param_hint="'--ray-address'")
+    if address is not None and (launcher or config.launcher) != "ray":
+        raise click.UsageError("--ray-address needs --launcher ray")
+    placed = replace(config, launcher=launcher or config.launcher)
+    if address is not None and config.ray:
+        placed = replace(placed, ray={**config.ray, "address": address})
+    placed.require_usable()
+    return placed
 
 
 def _settings(config: EndpointConfig, folders: Sequence[str], home: Path | None) -> Settings:

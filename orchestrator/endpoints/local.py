@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -16,6 +17,7 @@ from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.openweights import known_models
 from orchestrator.endpoints.retries import Retries
 from orchestrator.server.app import create_app, running
+from orchestrator.server.launchers.settings import RaySettings
 from orchestrator.server.settings import Settings
 
 STORE = "local"
@@ -31,8 +33,13 @@ def server_settings(config: EndpointConfig, home: Path | None) -> Settings:
         serving=config.serving,
         vllm_url=config.vllm_url,
         constrained=config.constrained,
+        ray=_cluster(config.ray) if config.launcher == "ray" else None,
     )
     return replace(settings, python=str(config.python)) if config.python else settings
+
+
+def _cluster(table: Mapping[str, Any]) -> RaySettings:
+    return RaySettings(**{**table, "storage": Path(table["storage"])})
 
 
 @asynccontextmanager

@@ -61,7 +61,8 @@ def reach_table(workspace: Workspace) -> Table:
 
 def _reach_row(config: EndpointConfig) -> Row:
     python = str(config.python) if config.python else None
-    addresses = [address for address in (config.base_url, config.arm_url, config.vllm_url, python) if address]
+    cluster = [str(config.ray[key]) for key in ("address", "storage", "python") if key in config.ray]
+    addresses = [*filter(None, [config.base_url, config.arm_url, config.vllm_url, python]), *cluster]
     sent = ", ".join((key_source(config), *config.import_variables))
     return row(config.name, sent, printable(", ".join(addresses) or "–"))
 

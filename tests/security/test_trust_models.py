@@ -26,7 +26,12 @@ def configure(project: Project, text: str) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ['python = "./evil.sh"', 'serving = "vllm"\nvllm_url = "http://127.0.0.1:9"', "allow_http = true"],
+    [
+        'python = "./evil.sh"',
+        'serving = "vllm"\nvllm_url = "http://127.0.0.1:9"',
+        "allow_http = true",
+        'launcher = "ray"\n[endpoints.local.ray]\naddress = "http://127.0.0.1:9"\nstorage = "/tmp"',
+    ],
 )
 def test_no_program_is_started_and_no_address_asked_before_it_is_allowed(table: str, stranger: Project) -> None:
     evil = stranger.root / "evil.sh"

@@ -41,14 +41,18 @@ class ScriptedTrainer:
     """False: it doesn't read the file `attempt`, to see that tests notice."""
     status: int | None = None
     wrote: bool = False
+    trespassed: bool = False
+    """It went on after it was replaced."""
     _fence: Fence | None = None
     _done: list[int] = field(default_factory=list)
 
     def tick(self) -> None:
         """A second of its time."""
         if self.status is None:
+            counts = TrainingFolder(self.path).current_attempt() == self.number
             try:
                 self._work()
+                self.trespassed |= not counts
             except Left:
                 TrainingFolder(self.path).attempt(self.number).leave()
                 self.status = LEFT

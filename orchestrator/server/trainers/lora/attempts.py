@@ -99,8 +99,8 @@ class Attempts:
             attempt = self._left_running()
 
     def _left_running(self) -> Attempt | None:
-        """The attempt that counts, if its program may still run or has a result; an earlier process of ours may have
-        started it."""
+        """The attempt that counts, if its program may still run or has a result; an earlier process of ours may
+        have started it."""
         number = self.folder.current_attempt()
         if not self.launcher.outlives or number == 0:
             return None

@@ -128,6 +128,7 @@ def test_each_training_gives_one_model_whatever_is_killed(lives: list[Life]) -> 
         assert sorted(life.ledger.steps) == WHOLE, life.happened
         for step, learned in life.ledger.checkpoints.items():
             assert learned == WHOLE[:step], life.happened
+        assert not any(trainer.trespassed for _, trainer in life.ray.started), life.happened
         writers = [key for key, trainer in life.ray.started if trainer.wrote]
         assert len(writers) == len(set(writers)), (life.happened, writers)
         assert len(life.ray.posts) - len(set(life.ray.posts)) <= life.doubled
