@@ -32,6 +32,7 @@ from orchestrator.server.trainers.lora.events import Event
 from orchestrator.server.trainers.lora.failures import MEMORY_ADVICE, needs_packages
 from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, Attempt, Limits, TrainingFolder, is_complete
 from orchestrator.server.trainers.lora.following import Follower
+from orchestrator.server.trainers.lora.training.ranks import PEER_LOST
 
 PROGRAM = "orchestrator.server.trainers.lora.training.program"
 LOOK_SECONDS = 0.1
@@ -251,6 +252,7 @@ def tighter(plan: Event | None) -> Limits:
 def ending(status: int, log: Path, said: str = "") -> Exception:
     """What a program that ended with this status, and without a result, stands for."""
     output = last_output(log)
+    status = status if status <= 128 else 128 - status
     if status == LEFT:
         return _replaced()
     if status == DISK_FAILED:
@@ -260,6 +262,8 @@ def ending(status: int, log: Path, said: str = "") -> Exception:
             f"The worker could not find what it needs: {said.strip().splitlines()[-1] if said.strip() else log}. "
             "The storage and the base model must be at the same path on this machine and on every worker."
         )
+    if status == PEER_LOST:
+        return OSError(errno.EPIPE, f"A process of the training ended and took the others along: {output}")
     if -status in _SIGNALS:
         return OSError(errno.EINTR, f"The training program was ended by {signal.Signals(-status).name}: {output}")
     how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"

@@ -85,6 +85,29 @@ class Fence:
         self._attempt.finish({"status": "failed", **result})
 
 
+class SilentFence(Fence):
+    """That of the other processes of a training: they read the attempt that counts, and write a failure only."""
+
+    def __init__(self, folder: TrainingFolder, attempt: Attempt) -> None:
+        self._folder = folder
+        self._attempt = attempt
+
+    def step(self, step: Step, **measured: Any) -> None:
+        self.hold()
+
+    def say(self, kind: str, **facts: Any) -> None:
+        self.hold()
+
+    def checkpoint(self, step: Step, files: Mapping[str, bytes]) -> None:
+        self.hold()
+
+    def state(self, step: int, files: Mapping[str, bytes]) -> None:
+        self.hold()
+
+    def finish(self, files: Mapping[str, bytes]) -> None:
+        self.hold()
+
+
 def beat(attempt: Attempt) -> None:
     """Write the time (seconds since 1970), and which process this is, to the attempt's `heartbeat`.
 

@@ -17,6 +17,7 @@ from orchestrator.server.trainers.lora.training.inputs import Inputs, padded, sh
 from orchestrator.server.trainers.lora.training.microbatches import Micro, Planner
 from orchestrator.server.trainers.lora.training.models import LanguageModel
 from orchestrator.server.trainers.lora.training.objectives import Objective, lead_of_preferred
+from orchestrator.server.trainers.lora.training.ranks import ALONE, Ranks
 from orchestrator.server.trainers.lora.training.state import Progress
 
 Result = TypeVar("Result")
@@ -58,6 +59,8 @@ class Learner:
     """Whether to checkpoint activations once memory runs out."""
     longest: int
     """Tokens of the longest sequence."""
+    ranks: Ranks = ALONE
+    """The processes that share each batch."""
 
     def say_plan(self) -> None:
         """Say what is done with the memory, for the case that the kernel ends this process for it."""
@@ -75,40 +78,47 @@ class Learner:
         If memory runs out, smaller micro-batches are tried. Raises TrainingFailedError when they can't get smaller.
         """
 
-        def attempt() -> Mean:
-            torch.manual_seed(seed)
-            return self._total(batch, self._with_gradient(self.objective.count(batch)))
+        def attempt() -> tuple[float, int]:
+            torch.manual_seed(seed + (self.ranks.number << 48))
+            return self._sums(self.ranks.share(batch), self._with_gradient(self.objective.count(batch)))
 
-        return self._fitting(attempt)
+        own = self._fitting(attempt)
+        self.ranks.add_gradients(self.model.learned.values())
+        return self._mean(own, batch)
 
     def mean(self, examples: Sequence[Example]) -> Mean:
         """The loss and accuracy of examples, without dropout. Raises as `gradient` does."""
         with self.model.evaluating():
-            return self._fitting(lambda: self._total(examples, self._plain))
+            own = self._fitting(lambda: self._sums(self.ranks.share(examples), self._plain))
+        return self._mean(own, examples)
 
     def leads(self, examples: Sequence[Example]) -> dict[str, float]:
         """By key: how much more probable each example's preferred answer is now than the other one, in nats."""
 
         def attempt() -> dict[str, float]:
             found: dict[str, float] = {}
-            for micro, chosen in self._micros(examples):
+            for micro, chosen in self._micros(self.ranks.share(examples)):
                 leads = self._guarded(micro, chosen, lambda inputs, _: lead_of_preferred(self.model, inputs))
                 found |= {example.key: float(lead) for example, lead in zip(chosen, leads, strict=True)}
             return found
 
         with self.model.evaluating():
-            return self._fitting(attempt)
+            return self.ranks.merged(self._fitting(attempt))
 
-    def _total(
+    def _mean(self, own: tuple[float, int], examples: Sequence[Example]) -> Mean:
+        loss, right = self.ranks.sums(*own)
+        count = self.objective.count(examples)
+        return Mean(loss / count, right / count)
+
+    def _sums(
         self, examples: Sequence[Example], measure: Callable[[Inputs, Sequence[Example]], tuple[float, int]]
-    ) -> Mean:
+    ) -> tuple[float, int]:
         loss, right = 0.0, 0
         for micro, chosen in self._micros(examples):
             its_loss, its_right = self._guarded(micro, chosen, measure)
             loss += its_loss
             right += its_right
-        count = self.objective.count(examples)
-        return Mean(loss / count, right / count)
+        return loss, right
 
     def _with_gradient(self, count: int) -> Callable[[Inputs, Sequence[Example]], tuple[float, int]]:
         def measure(inputs: Inputs, examples: Sequence[Example]) -> tuple[float, int]:

@@ -7,6 +7,7 @@ It knows the folder only (see `folder.py`), and ends when its standard input doe
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -18,7 +19,8 @@ from orchestrator.server.trainers.interface import TrainingFailedError
 from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, TrainingFolder, put_json
 from orchestrator.server.trainers.lora.job import written_job
 from orchestrator.server.trainers.lora.lifeline import end_with_parent
-from orchestrator.server.trainers.lora.training.fence import Fence, Left, beat
+from orchestrator.server.trainers.lora.training.fence import Fence, Left, SilentFence, beat
+from orchestrator.server.trainers.lora.training.ranks import PEER_LOST, PeerLost, launched, rank
 
 
 def main(command: str, path: str, number: str) -> int:
@@ -33,6 +35,9 @@ def main(command: str, path: str, number: str) -> int:
         with suppress(OSError):
             folder.attempt(int(number)).leave()
         return LEFT
+    except PeerLost as error:
+        print(f"another process of this training ended: {error}", flush=True)
+        return PEER_LOST
     except OSError:
         traceback.print_exc()
         return DISK_FAILED
@@ -52,24 +57,33 @@ def check(folder: TrainingFolder) -> int:
 
 
 def train(folder: TrainingFolder, number: int) -> int:
-    """Train as the attempt of this number; the result is in its folder."""
+    """Train as the attempt of this number, in as many processes as the job asks for; the result is in its
+    folder."""
     attempt = folder.attempt(number)
-    fence = Fence(folder, attempt)
+    is_peer = "RANK" in os.environ
+    fence = SilentFence(folder, attempt) if rank() else Fence(folder, attempt)
     fence.hold()
-    beat(attempt)
+    if not is_peer:
+        beat(attempt)
     try:
+        job = written_job(folder)
+        if job.options["num_processes"] > 1 and not is_peer:
+            return launched(__spec__.name, ["train", str(folder.path), str(number)], job.options["num_processes"])
         from orchestrator.server.trainers.lora.training.run import run
 
-        run(folder, attempt, written_job(folder), fence)
-    except (Left, OSError):
+        run(folder, attempt, job, fence)
+    except (Left, PeerLost, OSError):
         raise
     except ModuleNotFoundError as error:
         fence.fail(missing=_package(error))
+        return int(is_peer)
     except (TrainingFailedError, FtorchError) as error:
         fence.fail(message=str(error))
+        return int(is_peer)  # so that the launcher ends the others
     except Exception as error:
         traceback.print_exc()
         fence.fail(message=_unexpected(error))
+        return int(is_peer)
     return 0
 
 

@@ -21,6 +21,7 @@ from orchestrator.server.trainers.lora.training.learning import Learner
 from orchestrator.server.trainers.lora.training.models import LanguageModel, load_model
 from orchestrator.server.trainers.lora.training.objectives import Preference, Supervised
 from orchestrator.server.trainers.lora.training.planning import Plan, estimate_of, longest_of, plan_of
+from orchestrator.server.trainers.lora.training.ranks import joined, require_same
 from orchestrator.server.trainers.lora.training.rows import Refused, read_examples
 from orchestrator.server.trainers.lora.training.state import Progress, State, newest_state
 from orchestrator.server.trainers.lora.training.weights import check_parent, parent_note
@@ -42,17 +43,20 @@ def run(folder: TrainingFolder, attempt: Attempt, job: Job, fence: Fence) -> Non
     renderer = job_renderer(job)
     training, validation = (_examples(path, job, renderer) for path in (job.training, job.validation))
     precision = _precision(job, note)
+    ranks = joined(precision.device)
     progress = _progress(job, precision, training, state, attempt.limits, note)
     model = _model(job, precision, progress, note)
     plan = plan_of(job, model, training, progress.limit)
     if plan.note:
         note(plan.note)
     learner = _learner(job, model, plan, progress, renderer.pad_token, fence, longest_of([*training, *validation]))
+    learner.ranks = ranks
     learner.say_plan()
     course = Course(job, model, learner, renderer, training, validation, grouped=plan.is_grouped)
     if state is not None:
         course.restore(state)
-    elif job.method == "dpo":
+    require_same(ranks, progress.step)
+    if state is None and job.method == "dpo":
         progress.reference.update(learner.leads([*training, *validation]))
         course.keep(fence)
     course.run(fence)
@@ -70,7 +74,7 @@ def _examples(path: str | None, job: Job, renderer: Renderer) -> list[Example]:
 def _precision(job: Job, note: Note) -> Precision:
     precision = chosen_precision(job.options["precision"], job.options["quantization"])
     if precision.device == "cpu":
-        torch.set_num_threads(job.threads)
+        torch.set_num_threads(max(1, job.threads // job.options["num_processes"]))
         if os.environ.get("CUDA_VISIBLE_DEVICES"):
             note(f"This machine has a GPU that torch {torch.__version__} can't use: training is on the processor")
     return precision

@@ -1,0 +1,243 @@
+"""Trainings on a real Ray head: each gives one model, whatever is lost or killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx2
+import pytest
+from support.modelfolders import model_folder
+
+from orchestrator.server.launchers.rayjobs import RayJobs
+from orchestrator.server.launchers.settings import RaySettings
+
+from .conftest import TOKEN, Head, trainers
+from .program import TOTAL
+from .wire import Wire
+
+WHOLE = list(range(1, TOTAL + 1))
+KILLS = int(os.environ.get("FTORCH_RAY_KILLS", "20"))
+
+
+@dataclass
+class Job:
+    """One training and the processes that follow it, one after another."""
+
+    folder: Path
+    model: Path
+    address: str
+    followers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def training(self) -> Path:
+        return self.folder / self.folder.name
+
+    def follow(self) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "training.jsonl").write_text('{"messages": []}\n')
+        script = Path(__file__).with_name("follower.py")
+        with (self.folder / "follower.log").open("ab") as log:
+            follower = subprocess.Popen(
+                [sys.executable, str(script), str(self.folder), self.address, str(self.model)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "FTORCH_RAY_TOKEN": TOKEN, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+        self.followers.append(follower)
+        return follower
+
+    def finish(self, seconds: float = 180) -> None:
+        """Follow it to its end, with another process for each that ended before, as the scheduler does."""
+        deadline = time.monotonic() + seconds
+        while not self.said("model"):
+            assert time.monotonic() < deadline, (self.folder / "follower.log").read_text()
+            if self.followers[-1].poll() is not None:
+                self.follow()
+            time.sleep(0.2)
+        self.followers[-1].wait(60)
+
+    def said(self, kind: str) -> list[Any]:
+        path = self.folder / "reported.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [said[kind] for line in lines if kind in (said := json.loads(line))]
+
+    def reached(self, step: int) -> None:
+        deadline = time.monotonic() + 120
+        while step not in self.said("step"):
+            assert time.monotonic() < deadline, (self.folder / "follower.log").read_text()
+            time.sleep(0.05)
+
+    def events(self) -> dict[str, list[dict[str, Any]]]:
+        """What each attempt wrote."""
+        return {
+            path.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
+            for path in sorted(self.training.glob("attempts/*/events.jsonl"))
+        }
+
+    def require_one_model(self) -> None:
+        """One model, of all steps, and no attempt that two programs wrote."""
+        assert self.said("model") == [WHOLE]
+        assert sorted(set(self.said("step"))) == WHOLE
+        for number, events in self.events().items():
+            assert [event["kind"] for event in events].count("from") <= 1, number
+            steps = [event["step"] for event in events if event["kind"] == "step"]
+            assert steps == sorted(set(steps)), number
+
+
+@pytest.fixture
+def jobs(head: Head) -> RayJobs:
+    os.environ["FTORCH_RAY_TOKEN"] = TOKEN
+    return RayJobs(RaySettings(head.address, Path("/"), "FTORCH_RAY_TOKEN"))
+
+
+@pytest.fixture
+def make(tmp_path: Path, head: Head) -> Iterator[Callable[..., Job]]:
+    """Makes a job whose name no other test uses."""
+    model = model_folder(tmp_path / "model")
+    header = b'{"layer.q_proj.weight":{"dtype":"F32","shape":[4,4],"data_offsets":[0,64]}}'
+    (model / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(64))
+    made: list[Job] = []
+
+    def job(address: str = head.address) -> Job:
+        made.append(Job(tmp_path / f"job-{os.urandom(4).hex()}", model, address))
+        return made[-1]
+
+    yield job
+    for each in made:
+        for follower in each.followers:
+            follower.kill()
+            follower.wait()
+        for pid in trainers(each.training):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_training_without_mishap(make: Callable[..., Job], jobs: RayJobs) -> None:
+    job = make()
+    job.follow()
+    job.finish()
+    job.require_one_model()
+    found = jobs.job(f"{job.training.name}-1")
+    assert found is not None
+    assert (found["status"], found["driver_exit_code"]) == ("SUCCEEDED", 0)
+    assert "on GPU 0" in job.said("note")
+
+
+@pytest.mark.parametrize("fault", ["lost answer", "doubled", "lost request"])
+def test_what_happens_to_a_request_on_the_wire(
+    make: Callable[..., Job], head: Head, jobs: RayJobs, fault: str
+) -> None:
+    with Wire(head.address, fault) as wire:
+        job = make(wire.address)
+        job.follow()
+        job.finish()
+    job.require_one_model()
+    assert wire.faults == 1
+    assert len(job.events()) == 1
+    assert job.said("attempt") == ["2" if fault == "lost request" else "1"]
+
+
+def test_a_follower_that_is_killed_is_replaced_without_a_second_training(make: Callable[..., Job]) -> None:
+    job = make()
+    follower = job.follow()
+    job.reached(8)
+    follower.kill()
+    follower.wait()
+    job.finish()
+    job.require_one_model()
+    assert list(job.events()) == ["1"]
+
+
+def test_a_killed_trainer_continues_from_its_state(make: Callable[..., Job]) -> None:
+    job = make()
+    job.follow()
+    job.reached(12)
+    for pid in trainers(job.training):
+        os.kill(pid, signal.SIGKILL)
+    job.finish()
+    job.require_one_model()
+    assert job.events()["2"][0]["step"] >= 10
+
+
+def test_a_stopped_job_leaves_the_gpu_to_the_next(make: Callable[..., Job], jobs: RayJobs) -> None:
+    job = make()
+    follower = job.follow()
+    job.reached(6)
+    (job.folder / "pause").touch()
+    assert follower.wait(60) != 0
+    found = jobs.job(f"{job.training.name}-1")
+    assert found is not None
+    assert found["status"] in ("STOPPED", "FAILED")
+    other = make()
+    other.follow()
+    other.finish()
+    other.require_one_model()
+    (job.folder / "pause").unlink()
+    job.follow()
+    job.finish()
+    job.require_one_model()
+
+
+def test_a_killed_and_restarted_head_makes_no_second_model(make: Callable[..., Job], head: Head) -> None:
+    job = make()
+    job.follow()
+    job.reached(12)
+    head.kill()
+    time.sleep(1)
+    head.start()
+    job.finish()
+    job.require_one_model()
+
+
+def test_random_kills(make: Callable[..., Job], head: Head) -> None:
+    """Of the follower, the trainer, the head, and of Ray's supervisor of the job."""
+    random, kills, trained, began = Random(1), 0, 0, time.monotonic()
+    attempts = 0
+    while kills < KILLS:
+        job = make()
+        job.follow()
+        for _ in range(random.randint(1, 3)):
+            time.sleep(random.uniform(0.5, 6.0))
+            if job.said("model"):
+                break
+            _kill(random.choice(["follower", "trainer", "trainer", "follower", "head"]), job, head)
+            kills += 1
+        job.finish(300)
+        job.require_one_model()
+        trained += 1
+        attempts += len(job.events())
+        shutil.rmtree(job.training)
+    seconds = time.monotonic() - began
+    print(
+        f"{kills} kills, {trained} trainings, {attempts} attempts that wrote, {trained} models in {seconds:.0f} s"
+    )
+
+
+def _kill(kind: str, job: Job, head: Head) -> None:
+    if kind == "head":
+        head.kill()
+        time.sleep(1)
+        head.start()
+    elif kind == "trainer":
+        for pid in trainers(job.training):
+            os.kill(pid, signal.SIGKILL)
+    else:
+        job.followers[-1].kill()
+        job.followers[-1].wait()
+
+
+def test_a_wrong_address_is_named(make: Callable[..., Job], head: Head) -> None:
+    assert httpx2.get(head.address, trust_env=False).status_code < 500
+    job = make(f"{head.address}/not-ray")
+    job.follow().wait(60)
+    assert "is not the address of a Ray dashboard" in (job.folder / "follower.log").read_text()
