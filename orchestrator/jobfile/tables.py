@@ -192,6 +192,7 @@ SEED = _whole(0, MAX_SEED, may_be_auto=False)
 RANK = _whole(1, 1024, may_be_auto=False)
 ALPHA = _whole(1, 10_000, may_be_auto=False)
 DROPOUT = Number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1, may_be_auto=False)
+PROCESSES = _whole(1, 64, may_be_auto=False)
 LEARNING_RATE = Number(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1, may_be_auto=False)
 
 Whole = int | Literal["auto"]
@@ -269,6 +270,8 @@ class Lora(Table):
     """Less memory for more time."""
     precision: Literal["auto", "bf16", "fp32"] | None = None
     """The numbers that the base model computes with; "auto" is bf16 where the processor or GPU has it."""
+    num_processes: Annotated[int | None, PlainValidator(PROCESSES)] = None
+    """How many train together, each on a GPU of its own: Accelerate's name for it."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _OURS = b"orchestrator.server"
 
 
 class Head:
-    """A head of a cluster of one machine. It is killed by its processes' ids: `ray stop` would end every Ray here."""
+    """A cluster of one machine. It is killed by its processes' ids: `ray stop` would end every Ray here."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

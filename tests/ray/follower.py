@@ -26,6 +26,7 @@ class Report:
             file.write(json.dumps(said) + "\n")
 
     def step(self, step: Step) -> None:
+        self.waiting()
         self.say(step=step.step)
 
     def checkpoint(self, step: Step, weights: Path) -> None:

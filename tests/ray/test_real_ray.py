@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,7 +19,9 @@ from typing import Any
 import httpx2
 import pytest
 from support.modelfolders import model_folder
+from support.randomllama import short_rows
 
+from orchestrator.server.app import Settings, create_app, running
 from orchestrator.server.launchers.rayjobs import RayJobs
 from orchestrator.server.launchers.settings import RaySettings
 
@@ -95,9 +98,13 @@ class Job:
             assert steps == sorted(set(steps)), number
 
 
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTORCH_RAY_TOKEN", TOKEN)
+
+
 @pytest.fixture
 def jobs(head: Head) -> RayJobs:
-    os.environ["FTORCH_RAY_TOKEN"] = TOKEN
     return RayJobs(RaySettings(head.address, Path("/"), "FTORCH_RAY_TOKEN"))
 
 
@@ -241,3 +248,39 @@ def test_a_wrong_address_is_named(make: Callable[..., Job], head: Head) -> None:
     job = make(f"{head.address}/not-ray")
     job.follow().wait(60)
     assert "is not the address of a Ray dashboard" in (job.folder / "follower.log").read_text()
+
+
+@pytest.mark.skipif(not os.environ.get("FTORCH_LORA_PYTHON"), reason="needs make test-lora's environment")
+async def test_the_endpoint_trains_a_language_model_on_the_cluster(head: Head, tmp_path: Path) -> None:
+    """From an upload over the API to the model, with the real program: a random Llama of 329k parameters."""
+    python = os.environ["FTORCH_LORA_PYTHON"]
+    script = (
+        "import sys; from pathlib import Path; from support.randomllama import make_random_llama as make; "
+        "make(Path(sys.argv[1]))"
+    )
+    path = f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}"
+    subprocess.run(
+        [python, "-c", script, str(tmp_path / "llama")], check=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    ray = RaySettings(head.address, tmp_path / "storage", "FTORCH_RAY_TOKEN", python, gpus=1, cpus=1)
+    settings = Settings(models={"llama": tmp_path / "llama"}, python=python, ray=ray)
+    app = create_app(tmp_path / "endpoint", settings=settings)
+    transport = httpx2.ASGITransport(app=app)
+    rows = "".join(json.dumps(row) + "\n" for row in short_rows(20))
+    async with (
+        httpx2.AsyncClient(transport=transport, base_url="http://local/v1", timeout=60) as client,
+        running(app),
+    ):
+        sent = {"file": ("rows.jsonl", rows.encode())}
+        file = (await client.post("/files", files=sent, data={"purpose": "fine-tune"})).json()
+        numbers = {"n_epochs": 2, "batch_size": 5, "num_processes": 1}
+        method = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
+        wanted = {"model": "llama", "training_file": file["id"], "method": method}
+        job = (await client.post("/fine_tuning/jobs", json=wanted)).json()
+        deadline = time.monotonic() + 240
+        while job["status"] not in ("succeeded", "failed"):
+            assert time.monotonic() < deadline, job
+            await asyncio.sleep(0.5)
+            job = (await client.get(f"/fine_tuning/jobs/{job['id']}")).json()
+    assert job["status"] == "succeeded", job["error"]
+    assert list((tmp_path / "storage" / "trainings").glob("*/*")) == []

@@ -25,16 +25,18 @@ def main(log: str, module: str, *arguments: str) -> int:
     """The exit status of the program; 128 and the signal's number for one that a signal ended."""
     print(f"The output of {module} goes to {log}", flush=True)
     kills = kills_for_memory()
-    with Path(log).open("ab") as output:
-        program = subprocess.Popen(
+    with (
+        Path(log).open("ab") as output,
+        subprocess.Popen(
             [sys.executable, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             env=child_environment(**_passed_on()),
-        )
-    signal.signal(signal.SIGTERM, lambda number, frame: _end(program, number, frame))
-    status = program.wait()
+        ) as program,
+    ):
+        signal.signal(signal.SIGTERM, lambda number, frame: _end(program, number, frame))
+        status = program.wait()
     if status == -signal.SIGKILL and kills_for_memory() > kills:
         return MEMORY_RAN_OUT
     return status if status >= 0 else 128 - status

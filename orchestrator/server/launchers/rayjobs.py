@@ -31,7 +31,6 @@ class RayJobs:
     def __init__(self, settings: RaySettings, transport: httpx2.BaseTransport | None = None) -> None:
         self._settings = settings
         self._transport = transport
-        self._client: httpx2.Client | None = None
 
     def version(self) -> str:
         """Ray's version. Raises LaunchError if something else answers at this address."""
@@ -84,8 +83,15 @@ class RayJobs:
         """The status, and the answer: JSON, or else text."""
         import httpx2
 
+        client = httpx2.Client(
+            base_url=self._settings.address.rstrip("/"),
+            timeout=TIMEOUT_SECONDS,
+            transport=self._transport,
+            trust_env=False,
+        )
         try:
-            answer = self._opened().request(method, path, json=body, headers=self._headers())
+            with client:
+                answer = client.request(method, path, json=body, headers=self._headers())
         except httpx2.TransportError as error:
             reason = str(error) or type(error).__name__
             raise UnreachableError(f"Ray at {self._settings.address} can't be reached: {reason}") from error
@@ -95,19 +101,6 @@ class RayJobs:
             return answer.status_code, json.loads(answer.content)
         except ValueError:
             return answer.status_code, answer.text
-
-    def _opened(self) -> httpx2.Client:
-        import httpx2
-
-        if self._client is None:
-            self._client = httpx2.Client(
-                base_url=self._settings.address.rstrip("/"),
-                timeout=TIMEOUT_SECONDS,
-                transport=self._transport,
-                follow_redirects=False,
-                trust_env=False,
-            )
-        return self._client
 
     def _headers(self) -> dict[str, str]:
         token = os.environ.get(self._settings.token_env or "", "")

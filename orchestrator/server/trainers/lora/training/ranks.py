@@ -1,8 +1,8 @@
 """Several processes that train one job together, each on a GPU of its own, or all on the processors.
 
 Each takes its share of every batch, and the gradients of the adapter, which is small, are added up before each
-step. So all hold the same weights, and the loss is that of one process up to the order of sums. The first one writes
-to the folder. They are started by torch's own launcher (torchrun); when one dies, it ends the others.
+step. So all hold the same weights, and the loss is that of one process up to the order of sums. The first one
+writes to the folder. They are started by torch's own launcher (torchrun); when one dies, it ends the others.
 """
 
 from __future__ import annotations
