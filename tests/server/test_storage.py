@@ -38,3 +38,11 @@ def test_weights_come_from_another_filesystem_too(tmp_path: Path, monkeypatch: p
     name = weights.take(trained)
     assert (weights.path(name) / "adapter").read_text() == "learned"
     assert not trained.exists()
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+async def test_a_trainer_that_nobody_follows_is_told_to_stop(app, client, submit, action) -> None:
+    job = await submit(client)
+    folder = app.state.context.store.training_folder(job.id)
+    await getattr(client.fine_tuning.jobs, action)(job.id)
+    assert (folder / "stop").exists()

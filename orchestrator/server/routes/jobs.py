@@ -60,13 +60,17 @@ def retrieve(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """POST /fine_tuning/jobs/{id}/cancel."""
     at = context(request)
-    return await run_in_threadpool(_change, request, at.store.jobs.cancel, "cancelled")
+    answer = await run_in_threadpool(_change, request, at.store.jobs.cancel, "cancelled")
+    await run_in_threadpool(at.store.stop_training, request.path_params["job_id"])
+    return answer
 
 
 async def pause(request: Request) -> Response:
     """POST /fine_tuning/jobs/{id}/pause."""
     at = context(request)
-    return await run_in_threadpool(_change, request, at.store.jobs.pause, "paused")
+    answer = await run_in_threadpool(_change, request, at.store.jobs.pause, "paused")
+    await run_in_threadpool(at.store.stop_training, request.path_params["job_id"])
+    return answer
 
 
 async def resume(request: Request) -> Response:

@@ -19,6 +19,8 @@ from orchestrator.server.store.weights import Weights
 
 BLOBS_IN_USE = "SELECT blob AS name FROM files UNION ALL SELECT blob FROM parts"
 WEIGHTS_IN_USE = "SELECT weights AS name FROM checkpoints UNION ALL SELECT weights FROM models"
+STOP = "stop"
+"""The file in the folder of a training that tells its trainer to end."""
 ORPHAN_SECONDS = 24 * 3600
 """Longer than any writer takes between writing a blob and recording it."""
 
@@ -75,6 +77,12 @@ class Store:
         folder = self._trainings / job_id
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    def stop_training(self, job_id: str) -> None:
+        """Tell the trainer of this job to end at its next step; one on another machine may have no process here
+        that follows it."""
+        with contextlib.suppress(FileNotFoundError):
+            (self._trainings / job_id / STOP).touch()
 
     def end_training(self, job_id: str) -> None:
         """Delete that folder."""
