@@ -7,39 +7,45 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from orchestrator.server.trainers.interface import Step
+from orchestrator.server.trainers.interface import Method, Step
 from orchestrator.server.trainers.lora.events import EventReader
 from orchestrator.server.trainers.lora.folder import TrainingFolder
 from orchestrator.server.trainers.lora.trainer import LoraTrainer
 
 from .conftest import Make, Recorded, contents
+from .test_training import preference
 
 ADAPTER = "adapter_model.safetensors"
 
 
-def tensors(weights: Path) -> dict[str, object]:
+def tensors(weights: Path) -> dict[str, Any]:
     from safetensors.torch import load
 
-    found: dict[str, object] = load(contents(weights)[ADAPTER])
+    found: dict[str, Any] = load(contents(weights)[ADAPTER])
     return found
 
 
-def test_two_processes_learn_what_one_does(make: Make) -> None:
+@pytest.mark.parametrize("method", ["supervised", "dpo"])
+def test_two_processes_learn_what_one_does(make: Make, method: Method) -> None:
     import torch
 
+    asked: dict[str, Any] = {"method": method, "n_epochs": 2, "precision": "fp32", "batch_size": 5}
+    if method == "dpo":
+        asked |= {"rows": [preference(f"question {number}", "yes sir", "no way") for number in range(12)]}
     one, two = Recorded(), Recorded()
-    alone = LoraTrainer().train(make("one", n_epochs=2, precision="fp32"), one)
-    together = LoraTrainer().train(make("two", n_epochs=2, precision="fp32", num_processes=2), two)
+    alone = LoraTrainer().train(make("one", **asked), one)
+    together = LoraTrainer().train(make("two", **asked, num_processes=2), two)
     assert [step.step for step in two.steps] == [step.step for step in one.steps]
     for first, second in zip(one.steps, two.steps, strict=True):
         assert second.train_loss == pytest.approx(first.train_loss, rel=1e-4)
         assert second.train_accuracy == pytest.approx(first.train_accuracy, abs=0.02)
     mine, theirs = tensors(alone), tensors(together)
     assert mine.keys() == theirs.keys()
-    assert all(torch.allclose(mine[name], theirs[name], atol=2e-4) for name in mine)  # type: ignore[arg-type]
+    assert all(torch.allclose(mine[name], theirs[name], atol=2e-4) for name in mine)
 
 
 def test_a_dead_process_ends_the_others_and_the_next_attempt_continues(make: Make) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,19 @@ class Job:
         while step not in self.said("step"):
             assert time.monotonic() < deadline, (self.folder / "follower.log").read_text()
             time.sleep(0.05)
+
+    def train_on(self, steps: int) -> None:
+        """Wait for so many lines more of the program that trains, or for the model."""
+        deadline = time.monotonic() + 120
+        wanted = self._lines() + steps
+        while self._lines() < wanted and not self.said("model"):
+            assert time.monotonic() < deadline, (self.folder / "follower.log").read_text()
+            if self.followers[-1].poll() is not None:
+                self.follow()
+            time.sleep(0.05)
+
+    def _lines(self) -> int:
+        return sum(map(len, self.events().values()))
 
     def events(self) -> dict[str, list[dict[str, Any]]]:
         """What each attempt wrote."""
@@ -207,27 +221,28 @@ def test_a_killed_and_restarted_head_makes_no_second_model(make: Callable[..., J
 
 
 def test_random_kills(make: Callable[..., Job], head: Head) -> None:
-    """Of the follower, the trainer, the head, and of Ray's supervisor of the job."""
-    random, kills, trained, began = Random(1), 0, 0, time.monotonic()
-    attempts = 0
-    while kills < KILLS:
+    """Of the follower, the trainer and the head, each while a program trains."""
+    random, began = Random(1), time.monotonic()
+    kills: Counter[str] = Counter()
+    trained = attempts = 0
+    while kills.total() < KILLS:
         job = make()
         job.follow()
         for _ in range(random.randint(1, 3)):
-            time.sleep(random.uniform(0.5, 6.0))
+            job.train_on(random.randint(1, 15))
             if job.said("model"):
                 break
-            _kill(random.choice(["follower", "trainer", "trainer", "follower", "head"]), job, head)
-            kills += 1
+            kind = random.choice(["follower", "trainer", "trainer", "head"])
+            _kill(kind, job, head)
+            kills[kind] += 1
         job.finish(300)
         job.require_one_model()
         trained += 1
         attempts += len(job.events())
         shutil.rmtree(job.training)
     seconds = time.monotonic() - began
-    print(
-        f"{kills} kills, {trained} trainings, {attempts} attempts that wrote, {trained} models in {seconds:.0f} s"
-    )
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(kills.items()))
+    print(f"kills: {told}; {trained} trainings, {attempts} attempts, {trained} models in {seconds:.0f} s")
 
 
 def _kill(kind: str, job: Job, head: Head) -> None:
