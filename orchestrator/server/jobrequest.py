@@ -23,9 +23,10 @@ MAX_BETA = 2
 MAX_LEARNING_RATE = 1e6
 MAX_RANK = 1024
 MAX_ALPHA = 1e4
+MAX_PROCESSES = 64
 OPTIONS = (
     *("learning_rate", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets"),
-    *("quantization", "gradient_checkpointing", "precision"),
+    *("quantization", "gradient_checkpointing", "precision", "num_processes"),
 )
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
@@ -118,6 +119,7 @@ class Hyperparameters(Body):
     quantization: Annotated[Literal["none", "nf4"] | None, AUTO] = None
     gradient_checkpointing: Annotated[bool | None, AUTO] = None
     precision: Annotated[Literal["bf16", "fp32"] | None, AUTO] = None
+    num_processes: Annotated[int | None, Field(ge=1, le=MAX_PROCESSES), WHOLE] = None
 
     @property
     def options(self) -> dict[str, Any]:

@@ -291,7 +291,9 @@ async def test_the_endpoint_trains_a_language_model_on_the_cluster(head: Head, t
         numbers = {"n_epochs": 2, "batch_size": 5, "num_processes": 1}
         method = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
         wanted = {"model": "llama", "training_file": file["id"], "method": method}
-        job = (await client.post("/fine_tuning/jobs", json=wanted)).json()
+        answer = await client.post("/fine_tuning/jobs", json=wanted)
+        assert answer.is_success, answer.text
+        job = answer.json()
         deadline = time.monotonic() + 240
         while job["status"] not in ("succeeded", "failed"):
             assert time.monotonic() < deadline, job

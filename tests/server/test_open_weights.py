@@ -102,7 +102,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starlette:
 
 @pytest.fixture
 async def tuned(training, submit, reach) -> Any:
-    job = await submit(training, model="smollm2", method=_method(lora_rank=8, precision="fp32"))
+    job = await submit(training, model="smollm2", method=_method(lora_rank=8, num_processes=2))
     return await reach(training, job.id, "succeeded")
 
 
@@ -118,7 +118,7 @@ async def test_a_job_names_its_base_model_and_gets_its_options_resolved(training
     assert tuned.fine_tuned_model.startswith("ft:smollm2:local:")
     assert tuned.hyperparameters.lora_rank == 8
     said = json.loads((await _asked(training, tuned.fine_tuned_model)).choices[0].message.content)
-    assert said["weights"]["options"] == {"lora_rank": 8, "precision": "fp32"}
+    assert said["weights"]["options"] == {"lora_rank": 8, "num_processes": 2}
     assert said["weights"]["base"] == said["base"] == str(tmp_path / "smollm2")
     assert tuned.trained_tokens == 1234
 
