@@ -271,7 +271,7 @@ class Lora(Table):
     precision: Literal["auto", "bf16", "fp32"] | None = None
     """The numbers that the base model computes with; "auto" is bf16 where the processor or GPU has it."""
     num_processes: Annotated[int | None, PlainValidator(PROCESSES)] = None
-    """How many train together, each on a GPU of its own: Accelerate's name for it."""
+    """How many train together, each on its own GPU: Accelerate's name for it."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def devices() -> list[Device]:
 
 @contextmanager
 def held_devices(count: int, waiting: Waiting) -> Iterator[Held]:
-    """Hold so many GPUs that nobody else trains on, waiting for them if need be; or the processors, once.
+    """Hold this many GPUs that nobody else trains on, waiting for them if need be; or the processors, once.
 
     A child process that inherited the descriptors holds them until it ends. Raises LaunchError if there are fewer
     GPUs.
@@ -68,7 +68,7 @@ def held_devices(count: int, waiting: Waiting) -> Iterator[Held]:
     found = devices()
     if found[0].gpu is not None and len(found) < count:
         raise LaunchError(
-            f"The job asks for {count} processes, each with a GPU of its own, and this machine has {len(found)}. "
+            f"The job asks for {count} processes, each with its own GPU, and this machine has {len(found)}. "
             f"Set num_processes to {len(found)} or less."
         )
     count = 1 if found[0].gpu is None else count
@@ -91,7 +91,7 @@ def held_devices(count: int, waiting: Waiting) -> Iterator[Held]:
 
 
 def _taken(locks: Sequence[FileLock], count: int) -> list[FileLock]:
-    """So many of the locks, now held; none if fewer are free, so that two that wait don't block each other."""
+    """This many of the locks, now held; none if fewer are free, so that two that wait don't block each other."""
     held = [lock for lock in locks if lock.acquire()]
     kept = held[:count] if len(held) >= count else []
     for lock in held[len(kept) :]:

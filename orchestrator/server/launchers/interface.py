@@ -28,7 +28,7 @@ class Program:
     probe: Path
     """A file that was just written: where it can't be read, the folder isn't shared."""
     processes: int = 1
-    """How many train together; each has a GPU of its own where there are some."""
+    """How many train together; each has its own GPU where there are some."""
     reads: Sequence[Path] = ()
     """Folders that must exist where it runs."""
 
@@ -40,7 +40,7 @@ class Phase(Enum):
     """It waits for resources."""
     RUNNING = "running"
     ENDED = "ended"
-    """It ended by itself, with an exit status."""
+    """It ended on its own, with an exit status."""
     LOST = "lost"
     """The launcher ended it, or lost it, for no fault of the program: it may be started again."""
     STOPPED = "stopped"
@@ -90,7 +90,7 @@ class Launcher(Protocol):
     """The trainer's Python where the programs run."""
 
     def room(self, processes: int, waiting: Waiting) -> AbstractContextManager[None]:
-        """Hold what this machine must keep free for so many processes, and wait for it if need be.
+        """Hold what this machine must keep free for this many processes, and wait for it if need be.
 
         Raises LaunchError if there will never be room.
         """

@@ -1,7 +1,7 @@
-"""Programs as jobs of a Ray cluster. Ray starts, queues and stops them; what they did stands in their folders.
+"""Programs as jobs of a Ray cluster. Ray starts, queues and stops them; their folders say what they did.
 
-A submission_id is used once: a reused one is refused only while the head lives. So whoever gets no clear answer
-looks, and whoever finds nothing starts under another key.
+A submission_id is used once: a reused one is refused only while the head lives. So after an
+unclear answer the key is looked up, and if nothing is found, the next start has another key.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def state_of(job: Mapping[str, Any]) -> State:
 
 
 def _test(kind: str, path: object, tries: int) -> str:
-    """Shell: end with NOT_SHARED, and a sentence, if the path isn't there after so many seconds."""
+    """Shell: end with NOT_SHARED, and a sentence, if the path isn't there after this many seconds."""
     quoted = shlex.quote(str(path))
     sentence = shlex.quote(f"ftorch: {path} is not on this worker")
     return (

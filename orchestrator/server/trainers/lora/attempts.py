@@ -1,4 +1,4 @@
-"""Attempts of one training until one of them ends it: each is a program, started once under a key of its own.
+"""Attempts of one training until one of them ends it: each is a program, started once under its key.
 
 The intent is on the disk first: the file `attempt` names the attempt that counts before its program is started. An
 answer that leaves it open whether a program was started is looked up by the key. If nothing is found, the next

@@ -41,7 +41,7 @@ class Job:
 
 
 def prepared_job(folder: TrainingFolder, training: Training, threads: int | None = None) -> Job:
-    """The job of this training, written to its folder, to compute with so many threads, by default one for each
+    """The job of this training, written to its folder, to compute with this many threads, by default one for each
     processor of this machine. They stay those that an earlier call wrote.
 
     Raises TrainingFailedError if the base model can't be read, or is no longer the one that training began with.

@@ -1,4 +1,4 @@
-"""Several processes that train one job together, each on a GPU of its own, or all on the processors.
+"""Several processes that train one job together, each on its own GPU, or all on the processors.
 
 Each takes its share of every batch, and the gradients of the adapter, which is small, are added up before each
 step. So all hold the same weights, and the loss is that of one process up to the order of sums. The first one
@@ -33,7 +33,7 @@ def rank() -> int:
 
 
 def launched(module: str, arguments: Sequence[str], processes: int) -> int:
-    """Run so many processes of the module; returns 0, or the exit status of the one that failed first."""
+    """Run this many processes of the module; returns 0, or the exit status of the one that failed first."""
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
