@@ -17,11 +17,11 @@ from orchestrator.store.runs import RUNS
 
 LEFT_ALONE_SECONDS = 5.0
 """A run that nobody has taken for that long belongs to any worker, whatever its share."""
-_TAKEN_AT_ONCE = 1_000
-"""So that workers that start together find something each."""
+_TAKEN_AT_FIRST = 1_000
+"""So that workers that start together find something each. Each time as many are taken as are held already."""
 _LOOK_SECONDS = 1.0
 _LOOK_SHARE = 0.02
-"""Of a worker's time: the most that looking for free runs may take, however many there are."""
+"""Of a worker's time: the most that looking for free runs in vain may take, however many there are."""
 _SESSION_SECONDS = 600.0
 """After this the worker reads keys and accounts again, and forgets what it remembers of finished runs."""
 
@@ -38,6 +38,7 @@ class StandingLoop(EndpointLoop):
         self._started_at = context.clock.steady()
         self._look_at = 0.0  # by the steady clock
         self._cycle_began = self._started_at
+        self._took = False
 
     def _claim(self) -> None:
         steady = self.worker.clock.steady
@@ -45,7 +46,8 @@ class StandingLoop(EndpointLoop):
         if began < self._look_at:
             return
         super()._claim()
-        self._look_at = began + max(_LOOK_SECONDS, (steady() - began) / _LOOK_SHARE)
+        looked = 0.0 if self._took else (steady() - began) / _LOOK_SHARE
+        self._look_at = began + max(_LOOK_SECONDS, looked)
 
     def parts(self, stop: asyncio.Event) -> Sequence[Part]:
         self._cycle_began = self.worker.clock.steady()
@@ -62,9 +64,10 @@ class StandingLoop(EndpointLoop):
         context.blocked |= self._foreign
         load = store.load_of(connection, context.owner, context.config.name, now)
         share = ceil(load.unfinished / (load.others + 1))
-        room = min(_TAKEN_AT_ONCE, max(0, share - load.own))
-        taken = self._take(connection, abandoned, room)
-        self._take(connection, abandoned, _TAKEN_AT_ONCE - taken, unchanged_since=now - LEFT_ALONE_SECONDS)
+        most = max(_TAKEN_AT_FIRST, load.own)
+        taken = self._take(connection, abandoned, min(most, max(0, share - load.own)))
+        taken += self._take(connection, abandoned, most - taken, unchanged_since=now - LEFT_ALONE_SECONDS)
+        self._took = taken > 0
 
     def is_done(self) -> bool:
         return self._until() or not (self._supervisors_work() or self._is_any_left())

@@ -37,7 +37,7 @@ def states_of(db):
 
 
 def test_workers_that_start_together_share_the_runs(make_run, make_world, take, monkeypatch):
-    monkeypatch.setattr(standing, "_TAKEN_AT_ONCE", 4)
+    monkeypatch.setattr(standing, "_TAKEN_AT_FIRST", 4)
     for _ in range(12):
         make_run()
     one, other = make_world(), make_world()
