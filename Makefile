@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 SOURCES := orchestrator tests migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-lora test test-all test-lora test-ray test-faults test-fuzz test-postgres test-browser lint bench bench-lora cassettes docs check fix test-lowest test-newest dist clean
+.PHONY: help demo demo-lora test test-all test-lora test-ray test-faults test-fuzz test-postgres test-browser lint bench bench-lora bench-scale cassettes docs check fix test-lowest test-newest dist clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ bench: $(VENV)/.installed-test  ## Measure speed, as ratios against baselines of
 bench-lora: $(LORA)/.installed-lora $(SMOLLM2)/config.json  ## Measure training and serving of open-weights models
 	$(QUIETLY) FTORCH_SMOLLM2=$(CURDIR)/$(SMOLLM2) $(LORA)/bin/python tests/bench/training.py
 	$(QUIETLY) $(LORA)/bin/python tests/bench/serving.py $(SMOLLM2)
+
+bench-scale: $(VENV)/.installed-test  ## Measure many runs and many workers on PostgreSQL
+	$(BIN)/python tests/bench/scale.py $(ARGS)
 
 cassettes: $(VENV)/.installed-test  ## Record the HTTP exchanges in tests anew
 	$(BIN)/python tests/endpoints/record_cassettes.py

@@ -23,7 +23,7 @@ _LOOK_SECONDS = 1.0
 _LOOK_SHARE = 0.02
 """Of a worker's time: the most that looking for free runs in vain may take, however many there are."""
 _SESSION_SECONDS = 600.0
-"""After this the worker reads keys and accounts again, and forgets what it remembers of finished runs."""
+"""After this the worker connects again, and forgets what it remembers of finished runs."""
 
 
 class StandingLoop(EndpointLoop):

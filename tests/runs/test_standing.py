@@ -102,7 +102,7 @@ async def test_a_worker_stays_while_a_run_waits_for_a_person(make_run, make_worl
     await loop
 
 
-async def test_a_session_ends_so_that_the_worker_connects_anew_unless_trainings_end_with_it(
+async def test_a_session_ends_so_that_the_worker_connects_again_unless_trainings_end_with_it(
     make_run, make_world, clock, endpoint
 ):
     make_run(max_cost_usd=0.5)
