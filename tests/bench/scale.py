@@ -158,8 +158,8 @@ def standing(server: str, number: int) -> str:
         left = place.count(runs.c.state == State.RUNNING)
     return (
         f"{number:,} standing: taken in {taken:.0f} s, all seen after {looked:.0f} s; then in "
-        f"{STANDING_SECONDS:.0f} s {asked:,} requests, {worker_cpu:.1f} s of the worker, {database_cpu:.1f} s of the "
-        f"database; {peak:.0f} MB; {number - left} lost"
+        f"{STANDING_SECONDS:.0f} s {asked:,} requests, {worker_cpu:.1f} s of the worker, {database_cpu:.1f} s of "
+        f"the database; {peak:.0f} MB; {number - left} lost"
     )
 
 
