@@ -192,6 +192,9 @@ class EndpointConfig:
             return f'vllm_url has no effect without serving = "vllm"; set both in {self._place}, or neither'
         if self.launcher == "ray" and not self.ray:
             return f'launcher = "ray" needs the table [endpoints.{self.name}.ray] with address and storage'
+        if self.launcher == "ray" and not Path(self.ray["storage"]).is_dir():
+            storage = self.ray["storage"]
+            return f"its storage {storage} is no folder on this machine; mount it, or correct {self._place}"
         if self.python is None or (self.python.is_file() and os.access(self.python, os.X_OK)):
             return None
         inner = self.python / "bin" / "python"

@@ -454,7 +454,7 @@ RAY = '[endpoints.local]\nlauncher = "ray"\n[endpoints.local.ray]\n'
 
 
 def test_the_cluster_that_trains_open_weights_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = 'address = "http://127.0.0.1:8265"\nstorage = "/mnt/team"\ntoken_env = "RAY_TOKEN"\ngpus = 2\n'
+    table = 'address = "http://127.0.0.1:8265"\nstorage = "/"\ntoken_env = "RAY_TOKEN"\ngpus = 2\n'
     found = configured(home, f"{RAY}{table}runtime_env = {{ pip = ['x'] }}\n").endpoint("local")
     assert (found.launcher, found.ray["gpus"], found.ray["runtime_env"]) == ("ray", 2, {"pip": ["x"]})
     assert found.problem == "the environment variable RAY_TOKEN is not set; export RAY_TOKEN=… first"
@@ -489,6 +489,10 @@ def test_a_mistake_in_the_table_of_the_cluster_is_told(home: Path, table: str, p
     ("text", "said"),
     [
         ('[endpoints.local]\nlauncher = "ray"\n', r'launcher = "ray" needs the table \[endpoints.local.ray\]'),
+        (
+            f'{RAY}address = "http://127.0.0.1:1"\nstorage = "/no/such"\n',
+            "its storage /no/such is no folder on this",
+        ),
         (f'{RAY}address = "http://ray:8265"\nstorage = "/s"\n', "would travel to http://ray:8265 unencrypted"),
     ],
 )

@@ -286,10 +286,10 @@ def test_serve_takes_how_to_train_from_the_table_and_its_options(project: Projec
     settings = served("--serving", "vllm", "--vllm-url", "http://127.0.0.1:9")
     assert (settings.serving, settings.vllm_url) == ("vllm", "http://127.0.0.1:9")
     with (project.root / "ftorch.toml").open("a") as table:
-        table.write('[endpoints.local.ray]\naddress = "http://127.0.0.1:8265"\nstorage = "/mnt/team"\ngpus = 0\n')
+        table.write('[endpoints.local.ray]\naddress = "http://127.0.0.1:8265"\nstorage = "/"\ngpus = 0\n')
     assert served().ray is None
     cluster = served("--launcher", "ray", "--ray-address", "http://127.0.0.1:9").ray
-    assert (cluster.address, cluster.storage, cluster.gpus) == ("http://127.0.0.1:9", Path("/mnt/team"), 0)
+    assert (cluster.address, cluster.storage, cluster.gpus) == ("http://127.0.0.1:9", Path("/"), 0)
     refused = project.ftorch("serve", "--ray-address", "http://127.0.0.1:9")
     assert (refused.code, "--ray-address needs --launcher ray" in words(refused.err)) == (2, True)
     (project.root / "other").write_text("#!/bin/sh\n")
