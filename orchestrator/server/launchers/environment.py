@@ -17,9 +17,9 @@ FIXED = {
 }
 """OMP_WAIT_POLICY: waiting in a busy loop takes three times the processor time on a shared machine.
 
-The last two are for torch on a processor: oneDNN and torch's layer over it each keep 1,024 compiled operations with
-their memory, one for each length of a micro-batch, of which few come twice. With 32 of each the memory of a training
-stops growing, in the same time.
+The last two are for torch on a processor: oneDNN and torch's layer over it each keep 1,024 compiled operations and
+their memory, one for each length of a micro-batch, and few lengths come twice. With 32 of each the memory of a
+training stops growing, in the same time.
 """
 
 
