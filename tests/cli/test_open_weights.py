@@ -251,7 +251,7 @@ def test_axes_that_an_endpoint_ignores_are_refused(project: Project) -> None:
 def served(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs `ftorch serve` with options until it would listen; returns its settings, or how it ended."""
     seen: list[Any] = []
-    monkeypatch.setattr(serve, "serve", lambda _store, _host, _port, settings: seen.append(settings))
+    monkeypatch.setattr(serve, "serve", lambda _store, _host, _port, settings, **_: seen.append(settings))
 
     def run(*options: str) -> Any:
         done = project.ftorch("serve", *options)
