@@ -203,7 +203,7 @@ def test_a_port_that_is_taken_is_said_without_a_traceback(project):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = project.process("resume", "--worker", "--metrics-port", str(taken.getsockname()[1]))
     assert done.code == 1
-    assert "can't listen on 127.0.0.1:" in done.err
+    assert "Can't listen on 127.0.0.1:" in done.err
 
 
 def test_systemd_is_told_that_it_is_ready_and_alive_and_stopping(project, start, tmp_path):
