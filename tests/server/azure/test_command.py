@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 def settings(monkeypatch):
     """What the server would be run with."""
     seen = []
-    monkeypatch.setattr(serve, "serve", lambda _store, _host, _port, settings: seen.append(settings))
+    monkeypatch.setattr(serve, "serve", lambda _store, _host, _port, settings, **_: seen.append(settings))
     return seen
 
 
