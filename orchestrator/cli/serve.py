@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 @click.group(cls=OrderedGroup, invoke_without_command=True, subcommand_metavar="[check MODEL]")
 @click.option(
-    "--port", metavar="N", default=8000, show_default=True, help="Listen on this port; 0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8000,
+    show_default=True,
+    help="Listen on this port; 0 takes any free one.",
 )
 @click.option(
     "--host",

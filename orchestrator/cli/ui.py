@@ -11,7 +11,12 @@ from orchestrator.cli.output import INTERRUPTED
 
 @click.command()
 @click.option(
-    "--port", metavar="N", default=8008, show_default=True, help="Listen on this port; 0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8008,
+    show_default=True,
+    help="Listen on this port; 0 takes any free one.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in your browser.")
 @click.option("--read-only", is_flag=True, help="Show everything, and offer nothing that changes anything.")
