@@ -166,7 +166,7 @@ def _send(
     from orchestrator.api import tracking
     from orchestrator.cli.output import print_json
     from orchestrator.cli.terminal import terminal
-    from orchestrator.reports.exports import outcome_object, said
+    from orchestrator.reports.export import outcome_object, said
 
     _require_one_choice(keys, filters)
     with terminal() as host:
