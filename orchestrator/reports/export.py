@@ -45,7 +45,7 @@ def _size(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} bytes"
 
 
-# --- Runs sent to a tracker -----------------------------------------------------------------------------------------
+# --- Runs sent to a tracker ---------------------------------------------------------------------------------------
 
 
 def said(found: ExportOutcome) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import MatplotlibMissing
 from orchestrator.reports.charts.chart import Chart, Line
-from orchestrator.reports.charts.palette import INK, LINES, RULE, SOFT, TONES
 from orchestrator.reports.charts.scale import Scale
 from orchestrator.reports.charts.svg import scales
+from orchestrator.reports.charts.svgfile import INK, LINES, RULE, SOFT, TONES
 from orchestrator.reports.text import printable
 
 if TYPE_CHECKING:

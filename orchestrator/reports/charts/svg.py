@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from math import ceil
 
-from orchestrator.reports.charts.chart import Chart, Line
+from orchestrator.reports.charts.chart import Chart, Line, thinned
 from orchestrator.reports.charts.parallel import Course, Parallel
 from orchestrator.reports.charts.scale import Scale, scale_of
-from orchestrator.reports.charts.thinning import thinned
 from orchestrator.reports.text import printable
 
 HEIGHT = 240

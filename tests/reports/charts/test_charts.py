@@ -10,12 +10,11 @@ from random import Random
 import pytest
 
 from orchestrator.reports.charts import palette
-from orchestrator.reports.charts.chart import Axis, Chart, Line, Mark
+from orchestrator.reports.charts.chart import Axis, Chart, Line, Mark, thinned
 from orchestrator.reports.charts.curves import accuracy_chart, loss_chart, overlaid
 from orchestrator.reports.charts.parallel import Course, Parallel, dimension
 from orchestrator.reports.charts.svg import chart_svg, legend, parallel_svg
 from orchestrator.reports.charts.svgfile import svg_file
-from orchestrator.reports.charts.thinning import thinned
 from orchestrator.reports.documents import html
 from orchestrator.store.records import Checkpoint, Metric
 
