@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from functools import partial
 
 from orchestrator.evaluation.metrics import METRICS
@@ -14,11 +16,10 @@ from orchestrator.evaluation.versus import Answers, Changed
 from orchestrator.reports import comparison, evaluation, ownership
 from orchestrator.reports.charts.ownership import ownership_chart
 from orchestrator.reports.confusion import confusion_table
-from orchestrator.reports.documents.differences import marked_apart
 from orchestrator.reports.documents.document import Block, Document, Folded, Paragraph, Section, Shares, some
 from orchestrator.reports.documents.run import utc
 from orchestrator.reports.figures import results_table
-from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, row
+from orchestrator.reports.table import Cell, Column, Fit, Marked, Meaning, Number, Row, Table, marked, row
 from orchestrator.reports.text import plural
 from orchestrator.reports.verdict import verdict_lines
 
@@ -183,3 +184,29 @@ def _measured(results: Results) -> Iterator[tuple[str, Cell | str]]:
     yield "evaluation", found.id
     yield "intervals", "Wilson, 95 %, over clusters of paraphrases"
     yield "differences", "exact McNemar test, paired bootstrap, Holm's adjustment where several models are compared"
+
+
+# --- Where two texts differ ---------------------------------------------------------------------------------------
+
+
+_LONGEST = 2_000
+"""Characters that are compared; longer texts are not marked."""
+
+
+def marked_apart(expected: str, found: str) -> tuple[Marked, Marked]:
+    """Both as cells; nothing is marked if one of them is empty."""
+    if not expected or not found or max(len(expected), len(found)) > _LONGEST:
+        return marked([(expected, False)]), marked([(found, False)])
+    first, second = _words(expected), _words(found)
+    left: list[tuple[str, bool]] = []
+    right: list[tuple[str, bool]] = []
+    for kind, a, b, c, d in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+        differs = kind != "equal"
+        left += [("".join(first[a:b]), differs)] if a < b else []
+        right += [("".join(second[c:d]), differs)] if c < d else []
+    return marked(left), marked(right)
+
+
+def _words(text: str) -> list[str]:
+    """Words, numbers with their decimals, and each other character."""
+    return re.findall(r"[^\W\d]+|\d+(?:\.\d+)?|.", text, re.DOTALL)

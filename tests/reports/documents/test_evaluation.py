@@ -14,9 +14,8 @@ from orchestrator.evaluation.results import results_of
 from orchestrator.evaluation.versus import answers_of
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.documents import evaluation as module
-from orchestrator.reports.documents.differences import marked_apart
 from orchestrator.reports.documents.document import Document
-from orchestrator.reports.documents.evaluation import evaluation_document
+from orchestrator.reports.documents.evaluation import evaluation_document, marked_apart
 from orchestrator.reports.documents.html import page
 from orchestrator.reports.evaluation import REHEARSAL
 
