@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from starlette.datastructures import QueryParams
 
 from orchestrator.ledger import Ledger
-from orchestrator.web.html import NOTHING, Html
 from orchestrator.web.notices import Notice
+from orchestrator.web.rendering import NOTHING, Html
 from orchestrator.web.settings import Settings
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from orchestrator.reports.documents.html import STYLES
+from orchestrator.reports.documents.document import Document, Section
+from orchestrator.reports.documents.html import STYLES, head_html, section_html
 from orchestrator.reports.runs import state_cell
 from orchestrator.reports.text import ago, count, duration, loss, moment, money, plural, printable
-from orchestrator.web.html import Html
 from orchestrator.web.links import link
 from orchestrator.web.settings import Settings
 
@@ -86,3 +87,20 @@ def _ago(then: float) -> str:
 def _meaning(state: str) -> str:
     """The class of a state."""
     return state_cell(state).meaning.value
+
+
+Html = NewType("Html", str)
+NOTHING = Html("")
+
+
+# --- Reports as parts of a page -----------------------------------------------------------------------------------
+
+
+def document_parts(document: Document, above: Mapping[str, Html]) -> dict[str, Html]:
+    """The head of a report, what the page adds to it, and its sections."""
+    return {"head": Html(head_html(document)), **above, **section_parts(document.sections)}
+
+
+def section_parts(sections: Iterable[Section]) -> dict[str, Html]:
+    """Sections by key. What they say is escaped where they are written."""
+    return {each.key: Html(section_html(each, link, is_live=True)) for each in sections}

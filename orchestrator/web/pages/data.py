@@ -11,10 +11,9 @@ from orchestrator.dataset.files import inspect_file
 from orchestrator.errors import DataFileChanged, NoSuchRun
 from orchestrator.reports.documents.data import data_document
 from orchestrator.store.runs import Run
-from orchestrator.web.documents import document_parts
 from orchestrator.web.links import run_link
 from orchestrator.web.page import Asked, Page
-from orchestrator.web.rendering import render
+from orchestrator.web.rendering import document_parts, render
 
 _ONE_AT_A_TIME = threading.Lock()
 """Counting a large file takes a processor for seconds."""

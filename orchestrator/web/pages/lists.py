@@ -11,10 +11,9 @@ from orchestrator.reports.sweeptables import states, trials_expected, trials_ove
 from orchestrator.reports.table import Bar, Cell, Column, Fit, Row, Table, row
 from orchestrator.reports.text import ago
 from orchestrator.store.evaluations import Evaluation
-from orchestrator.web.documents import section_parts
 from orchestrator.web.links import run_link
 from orchestrator.web.page import Asked, Moved, Page
-from orchestrator.web.rendering import render
+from orchestrator.web.rendering import render, section_parts
 
 _MOST = 200
 

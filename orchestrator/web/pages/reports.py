@@ -10,11 +10,9 @@ from orchestrator.reports.documents.evaluation import evaluation_document
 from orchestrator.reports.documents.sweep import sweep_document
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.sweeps.overview import Overview
-from orchestrator.web.documents import document_parts
-from orchestrator.web.html import NOTHING, Html
 from orchestrator.web.links import link, sweep_link
 from orchestrator.web.page import Asked, Moved, Page
-from orchestrator.web.rendering import render
+from orchestrator.web.rendering import NOTHING, Html, document_parts, render
 
 _MOST = 8
 """Runs side by side."""

@@ -9,11 +9,9 @@ from orchestrator.endpoints import capabilities_of
 from orchestrator.ledger import Ledger, RunDetails
 from orchestrator.reports.documents.run import run_document
 from orchestrator.store.runs import Run
-from orchestrator.web.documents import document_parts
-from orchestrator.web.html import NOTHING, Html
 from orchestrator.web.links import query, run_link, sweep_link
 from orchestrator.web.page import Asked, Moved, Page
-from orchestrator.web.rendering import render
+from orchestrator.web.rendering import NOTHING, Html, document_parts, render
 
 _FIRST = "curves"
 """The section that people look at first."""
