@@ -19,8 +19,8 @@ from orchestrator.cli.evaluationoptions import (
     take_log,
     variants_options,
 )
+from orchestrator.cli.groups import SectionedCommand
 from orchestrator.cli.output import print_json
-from orchestrator.cli.sections import SectionedCommand
 from orchestrator.cli.settings import set_option
 from orchestrator.cli.terminal import terminal
 from orchestrator.evaluation.ownership import Ownership, Terms, ownership_of, require_prices

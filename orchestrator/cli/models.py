@@ -10,11 +10,10 @@ import click
 
 from orchestrator.bookkeeping.catalogue import CataloguedModel, catalogue, model_ids
 from orchestrator.cli.completion import complete_endpoint, complete_run
-from orchestrator.cli.groups import OrderedGroup
+from orchestrator.cli.groups import OrderedGroup, SectionedCommand
 from orchestrator.cli.listingoptions import FILTERS, WINDOW, Filters, Window, filter_options, window_options
 from orchestrator.cli.output import print_json, print_json_list
 from orchestrator.cli.registry import STAGES, lineage, print_in_stage, promote
-from orchestrator.cli.sections import SectionedCommand
 from orchestrator.errors import NoModelYet, SeveralModels
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.modeltable import MODEL_COLUMNS, catalogued_object, models_table

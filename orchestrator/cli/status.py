@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completion import complete_run
+from orchestrator.cli.groups import SectionedCommand
 from orchestrator.cli.listingoptions import (
     FILTERS,
     WINDOW,
@@ -20,7 +21,6 @@ from orchestrator.cli.listingoptions import (
     window_options,
 )
 from orchestrator.cli.output import print_json_list
-from orchestrator.cli.sections import SectionedCommand
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
