@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.bookkeeping import worktree
-from orchestrator.bookkeeping.worktree import WorkTree, work_tree
+from orchestrator.bookkeeping.provenance import WorkTree, work_tree
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import event
 
+from orchestrator.runs.engine import Watch
 from orchestrator.runs.states import State, move
-from orchestrator.runs.watching import Watch
 from orchestrator.store import records
 from orchestrator.store.records import Metric
 

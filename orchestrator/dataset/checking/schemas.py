@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from orchestrator.dataset.checking.plainarguments import fit_plainly
 from orchestrator.dataset.checking.refused import Problem, refused_of
 from orchestrator.dataset.checking.schemacost import is_too_much
 from orchestrator.dataset.findings import named_type, shown
@@ -21,6 +20,7 @@ from orchestrator.dataset.remembered import Remembered
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
+
 
 MOST_PROBLEMS = 10
 """Of one call; what follows is most often the same mistake again."""
@@ -219,3 +219,37 @@ def _each(values: Sequence[Any], most: int = 10) -> Iterator[str]:
     yield from map(shown, values[:most])
     if len(values) > most:
         yield f"… ({len(values)} in total)"
+
+
+# --- A quick look first -------------------------------------------------------------------------------------------
+
+
+_OUTER_KEYS = frozenset(("type", "properties", "required", "title", "description", "additionalProperties"))
+_INNER_KEYS = frozenset(("type", "title", "description", "enum", "default"))
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+def fit_plainly(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
+    """True where the arguments keep to a sound schema; False where it takes a closer look to tell."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not _OUTER_KEYS.issuperset(schema):
+        return False
+    for name in schema.get("required", ()):
+        if name not in arguments:
+            return False
+    for name, value in arguments.items():
+        inner = properties.get(name)
+        if not isinstance(inner, dict) or not _INNER_KEYS.issuperset(inner):
+            return False
+        kind = inner.get("type")
+        if not isinstance(kind, str) or type(value) not in _TYPES.get(kind, ()):
+            return False
+        # Python takes True for 1, which JSON does not.
+        if "enum" in inner and not (isinstance(value, str) and value in inner["enum"]):
+            return False
+    return True

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.dataset.checking.plainarguments import fit_plainly
-from orchestrator.dataset.checking.schemas import parameters_of
+from orchestrator.dataset.checking.schemas import fit_plainly, parameters_of
 
 NAMES = "abc"
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null", ["string", "null"])
