@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.server.resultfile import result_file
 from orchestrator.server.store.jobs import Measured
 from orchestrator.server.store.records import Failure, Job
 from orchestrator.server.trainers.interface import Requested
@@ -36,3 +36,27 @@ def requested_by(job: Job) -> Requested:
 
 
 OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)
+
+
+# --- The result file ----------------------------------------------------------------------------------------------
+
+
+FILENAME = "step_metrics.csv"
+PURPOSE = "fine-tune-results"
+HEADER = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
+
+
+def result_file(steps: Sequence[Measured]) -> bytes:
+    """The steps as CSV, base64-encoded as by the official service. A missing number is an empty cell."""
+    return base64.b64encode(csv_of(steps, HEADER))
+
+
+def csv_of(steps: Sequence[Measured], header: str) -> bytes:
+    """The steps as plain CSV under a header of five names."""
+    lines = [header, *(_line(step) for step in steps)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _line(step: Measured) -> str:
+    numbers = (step.train_loss, step.train_accuracy, step.valid_loss, step.valid_accuracy)
+    return ",".join([str(step.step), *("" if number is None else str(round(number, 5)) for number in numbers)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.server import ids
-from orchestrator.server.resultfile import FILENAME, PURPOSE, result_file
+from orchestrator.server.jobrules import FILENAME, PURPOSE, result_file
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import FileNotes, Measured, Metrics
 from orchestrator.server.store.records import File, Job, JobStatus

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from orchestrator.dataset.files import open_as_sent
 from orchestrator.dataset.lines import numbered_lines
-from orchestrator.server.jobrules import JobRules
-from orchestrator.server.resultfile import csv_of
+from orchestrator.server.jobrules import JobRules, csv_of
 from orchestrator.server.store.records import Failure
 
 HARMFUL = re.compile(rb"ftorch-harmful:(hate_fairness|self_harm|sexual|violence)")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,8 +12,10 @@ from starlette.routing import Route
 
 from orchestrator.server import ids, objects, requests
 from orchestrator.server.apierror import bad_request, not_found
-from orchestrator.server.batchrequest import BatchBody
 from orchestrator.server.context import Context, context
+from orchestrator.server.filerequest import ExpiresAfter
+from orchestrator.server.jobrequest import Metadata
+from orchestrator.server.requests import Body, Text, wrong
 from orchestrator.server.store.batches import Batch, BatchStatus
 
 MAX_LIST = 100
@@ -100,3 +105,37 @@ def _batch(request: Request) -> Batch:
 
 def _answer(at: Context, batch: Batch) -> Response:
     return JSONResponse(objects.batch_object(batch, at.profile))
+
+
+# --- The request for a batch --------------------------------------------------------------------------------------
+
+
+ENDPOINT = "/v1/chat/completions"
+_WINDOWS = {"24h": 24 * 3600}
+
+
+def _offered(endpoint: str) -> str:
+    if endpoint != ENDPOINT:
+        problem = f"must be {ENDPOINT} on the local endpoint, not {endpoint[:100]!r}"
+        raise wrong(problem, code="unsupported_parameter")
+    return endpoint
+
+
+class BatchBody(Body):
+    """POST /batches."""
+
+    input_file_id: Text
+    endpoint: Annotated[Text, AfterValidator(_offered)]
+    completion_window: Literal["24h"]
+    metadata: Metadata | None = None
+    output_expires_after: ExpiresAfter | None = None
+
+    @property
+    def window_seconds(self) -> int:
+        """How long the batch may take."""
+        return _WINDOWS[self.completion_window]
+
+    @property
+    def output_lifetime(self) -> int | None:
+        """The seconds that its output files are kept; None for ever."""
+        return None if self.output_expires_after is None else self.output_expires_after.seconds

@@ -119,7 +119,7 @@ async def test_refused_lines_are_reported_apart_and_asked_again(
 async def test_what_an_expired_batch_did_not_answer_is_asked_by_the_next(
     place: Place, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.server.batchrequest._WINDOWS", {"24h": 0})
+    monkeypatch.setattr("orchestrator.server.routes.batches._WINDOWS", {"24h": 0})
     scene = await place.drive(record_batches(place.ledger, make_plan()))
     [batch] = place.recorded()
     assert (batch.state, batch.reason) == ("done", "expired on the endpoint; 0 of 5 answered")
