@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.childenv import child_environment
 from orchestrator.dataset.profile.answers import without_keys
 from orchestrator.identity import current_user, this_host
 from orchestrator.store.submissions import Provenance
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
-import os
-import re
-import subprocess
-from dataclasses import dataclass
-
-from orchestrator.childenv import child_environment
 
 HIDDEN = "[key]"
 """The replacement of a key in a recorded text."""

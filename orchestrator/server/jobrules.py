@@ -35,20 +35,17 @@ def requested_by(job: Job) -> Requested:
     )
 
 
-OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)
-
-
 # --- The result file ----------------------------------------------------------------------------------------------
 
 
-FILENAME = "step_metrics.csv"
-PURPOSE = "fine-tune-results"
-HEADER = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
+RESULT_FILENAME = "step_metrics.csv"
+RESULT_PURPOSE = "fine-tune-results"
+_HEADER = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
 
 
 def result_file(steps: Sequence[Measured]) -> bytes:
     """The steps as CSV, base64-encoded as by the official service. A missing number is an empty cell."""
-    return base64.b64encode(csv_of(steps, HEADER))
+    return base64.b64encode(csv_of(steps, _HEADER))
 
 
 def csv_of(steps: Sequence[Measured], header: str) -> bytes:
@@ -60,3 +57,6 @@ def csv_of(steps: Sequence[Measured], header: str) -> bytes:
 def _line(step: Measured) -> str:
     numbers = (step.train_loss, step.train_accuracy, step.valid_loss, step.valid_accuracy)
     return ",".join([str(step.step), *("" if number is None else str(round(number, 5)) for number in numbers)])
+
+
+OPENAI = JobRules(result_file=result_file, screen=lambda path: None, most_tokens=None)

@@ -23,8 +23,8 @@ from typing import Literal
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.checking.checks import CheckReport, check_file
-from orchestrator.server import ids, resultfile
-from orchestrator.server.jobrules import OPENAI, JobRules, requested_by
+from orchestrator.server import ids
+from orchestrator.server.jobrules import OPENAI, RESULT_FILENAME, RESULT_PURPOSE, JobRules, requested_by
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import FileNotes, Measured, Metrics, NoLongerRunningError
@@ -281,7 +281,7 @@ def _record_outcome(store: Store, job: Job, numbers: Hyperparameters, weights: P
     model_weights = store.weights.take(weights)
     result = rules_of(job).result_file(store.progress.steps(job))
     result_blob = store.blobs.put(result)
-    file = File(ids.file_id(), now, None, resultfile.FILENAME, len(result), resultfile.PURPOSE, result_blob)
+    file = File(ids.file_id(), now, None, RESULT_FILENAME, len(result), RESULT_PURPOSE, result_blob)
     try:
         tokens = (job.training_tokens or 0) * numbers.n_epochs
         store.progress.succeed(job, model_weights, file, tokens, now)
