@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.reports.charts import palette
+from orchestrator.reports.charts import svgfile
 from orchestrator.reports.charts.chart import Axis, Chart, Line, Mark, thinned
 from orchestrator.reports.charts.curves import accuracy_chart, loss_chart, overlaid
 from orchestrator.reports.charts.parallel import Course, Parallel, dimension
@@ -153,7 +153,7 @@ def test_parallel_axes_have_names_or_numbers_and_skip_what_a_point_lacks() -> No
 
 def test_the_style_sheet_has_the_colours_of_files() -> None:
     light = html.STYLES.read_text().partition("@media")[0]
-    for name, colours in (("line", palette.LINES), ("tone", palette.TONES)):
+    for name, colours in (("line", svgfile.LINES), ("tone", svgfile.TONES)):
         assert [f"--{name}-{number}: {colour};" in light for number, colour in enumerate(colours)] == [True] * len(
             colours
         )

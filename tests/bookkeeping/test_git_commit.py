@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.bookkeeping import worktree
+from orchestrator.bookkeeping import provenance
 from orchestrator.bookkeeping.provenance import WorkTree, work_tree
 
 
@@ -63,7 +63,7 @@ def test_a_tree_that_takes_too_long_is_recorded_with_its_commit(
     slow.write_text(f'#!/bin/sh\ncase "$*" in *"status --porcelain"*) exec sleep 60;; esac\nexec {real} "$@"\n')
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(worktree, "_SECONDS", 0.5)
+    monkeypatch.setattr(provenance, "_SECONDS", 0.5)
     assert work_tree(repository) == WorkTree(git(repository, "rev-parse", "HEAD"), is_clean=None)
 
 
