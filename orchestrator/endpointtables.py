@@ -20,7 +20,7 @@ from orchestrator.raytable import ray_problems
 from orchestrator.tomlsource import TomlSource
 from orchestrator.tracktables import TABLE as TRACK
 
-EndpointType = Literal["local", "openai", "compatible", "azure"]
+EndpointType = Literal["local", "openai", "compatible", "azure", "nebius"]
 Table = Mapping[str, Any]
 BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
 """The endpoints that need no table, with their types."""
@@ -30,6 +30,12 @@ DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
     "openai": {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"},
     "compatible": {},
     "azure": {"api_key_env": "AZURE_OPENAI_API_KEY"},
+    "nebius": {
+        "base_url": "https://api.tokenfactory.nebius.com/v1",
+        "api_key_env": "NEBIUS_API_KEY",
+        "hyperparameters": "top-level",
+        "result": "last-checkpoint",
+    },
 }
 """What a type sets if the table doesn't."""
 _MAX_NAME = 64
@@ -82,8 +88,10 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems.append(f'{place}: {path} is for endpoints of type "azure" only')
         elif key in LOCAL_KEYS and kind != "local":
             problems.append(f'{place}: {path} is for endpoints of type "local" only')
-        elif key in _DIALECT_KEYS and kind not in ("compatible", "azure"):
+        elif key in _SHAPE_KEYS and kind not in ("compatible", "azure"):
             problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
+        elif key in _HOST_KEYS and kind in BUILT_IN.values():
+            problems.append(f'{place}: {path} is for endpoints of other types than "local" and "openai" only')
     if table.get("auth") == "entra" and "api_key_env" in table:
         place = source.place("endpoints", name, "api_key_env")
         problems.append(f'{place}: with auth = "entra" no key is used; remove one of the two')
@@ -177,7 +185,9 @@ LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained", "launcher", "ray")
 _ADDRESS_KEYS = ("base_url", "arm_url", "vllm_url")
 # Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
 _VARIABLE = r"[A-Z_][A-Z0-9_]*"
-_DIALECT_KEYS = ("hyperparameters", "result", "suffix_max", "headers", "query", "body")
+_SHAPE_KEYS = ("hyperparameters", "result")
+"""Where hosts that speak OpenAI's API differ; the other types say it themselves."""
+_HOST_KEYS = ("suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
     "type": _Rule(lambda value: value in list(DEFAULTS), f"must be one of {', '.join(DEFAULTS)}"),

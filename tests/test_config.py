@@ -50,6 +50,14 @@ def test_local_and_openai_are_always_there(home: Path) -> None:
         ),
         ("compatible", EndpointConfig("mine", "compatible", None, None, 3, 5.0, 120.0, 60.0)),
         ("azure", EndpointConfig("mine", "azure", None, "AZURE_OPENAI_API_KEY", 3, 5.0, 120.0, 60.0, api="v1")),
+        (
+            "nebius",
+            EndpointConfig(
+                *("mine", "nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"),
+                hyperparameters="top-level",
+                result="last-checkpoint",
+            ),
+        ),
     ],
 )
 def test_every_type_has_its_defaults(home: Path, kind: str, expected: EndpointConfig) -> None:
@@ -72,6 +80,22 @@ def test_a_table_of_prices_is_meant_from_the_file_that_names_it(home: Path, tmp_
     assert endpoint(home, 'type = "openai"\nprices = "~/p.toml"').prices == Path.home() / "p.toml"
     [problem] = problems(home, "[endpoints.openai]\nprices = 3\n")
     assert problem.startswith(":2: endpoints.openai.prices must be the path of a TOML file")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "problem"),
+    [
+        ("nebius", "suffix_max = 32", None),
+        ("nebius", 'result = "model"', 'is for endpoints of type "compatible" or "azure" only'),
+        ("openai", "suffix_max = 32", 'is for endpoints of other types than "local" and "openai" only'),
+    ],
+)
+def test_a_key_is_refused_where_it_has_no_effect(home: Path, kind: str, key: str, problem: str | None) -> None:
+    table = f'[endpoints.x]\ntype = "{kind}"\n{key}\n'
+    if problem is None:
+        assert configured(home, table).endpoint("x").suffix_max == 32
+    else:
+        assert problems(home, table) == [f":3: endpoints.x.{key.split()[0]} {problem}"]
 
 
 AZURE = '[endpoints.a]\ntype = "azure"\n'
@@ -164,15 +188,15 @@ TABLE = '[endpoints.a]\ntype = "local"\n'
         ("endpoints.a = 3", ":1: endpoints.a must be a table: [endpoints.a]"),
         (
             "[endpoints.a]",
-            ":1: endpoints.a.type is missing; must be one of local, openai, compatible, azure",
+            ":1: endpoints.a.type is missing; must be one of local, openai, compatible, azure, nebius",
         ),
         (
             '[endpoints.a]\ntype = "gpt"',
-            ":2: endpoints.a.type must be one of local, openai, compatible, azure, not 'gpt'",
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, not 'gpt'",
         ),
         (
             "[endpoints.a]\ntype = []",
-            ":2: endpoints.a.type must be one of local, openai, compatible, azure, not []",
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, not []",
         ),
         (TABLE + "poll_second = 1", ':3: unknown key "poll_second" in [endpoints.a]; did you mean "poll_seconds"?'),
         (

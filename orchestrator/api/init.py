@@ -158,7 +158,7 @@ def _endpoint(workspace: Workspace, data: Path, method: Method, wanted: str | No
 def _draft(checked: CheckedSource, job_file: Path, config: EndpointConfig, options: InitOptions) -> NewJob:
     report = checked.report
     name = options.name or _name(checked.source.path, job_file)
-    if options.model is None and config.type == "compatible":
+    if options.model is None and config.type not in ("local", "openai", "azure"):
         raise NoUsualModel(endpoint=config.name)
     model = options.model or usual_model(report.method)
     return NewJob(

@@ -77,7 +77,7 @@ def _find(ledger: Ledger, key: str) -> tuple[StoredModel, EndpointConfig]:
     run = _newest_run(ledger, key)
     name = run.fine_tuned_model or ""
     if run.endpoint_type != _LOCAL:
-        advice = _ON_A_HOST if run.endpoint_type == "compatible" else _NO_WEIGHTS
+        advice = _NO_WEIGHTS if run.endpoint_type in ("openai", "azure") else _ON_A_HOST
         raise WeightsElsewhere(model=name, endpoint=run.endpoint, advice=advice)
     found = find_model(store, name)
     if found is None:

@@ -85,8 +85,11 @@ def _parse_counts(text: str) -> tuple[int, ...]:
 def _parse_price_as(text: str) -> tuple[str, str | None]:
     """An endpoint type, and a tier after a colon."""
     kind, _, tier = text.partition(":")
-    if kind not in ("openai", "azure", "compatible"):
-        raise click.BadParameter(f'"{kind}" is not one of openai, azure, compatible')
+    from orchestrator.endpointtables import DEFAULTS
+
+    known = [each for each in DEFAULTS if each != "local"]
+    if kind not in known:
+        raise click.BadParameter(f'"{kind}" is not one of {", ".join(known)}')
     return kind, tier or None
 
 

@@ -88,7 +88,8 @@ def _run_of_job(ledger: Ledger, path: Path, endpoint: str | None) -> Run:
 
 def _of_model(ledger: Ledger, model: str, endpoint: str | None) -> Subject:
     if endpoint is None:
-        managed = [each.name for each in ledger.workspace.endpoints.values() if each.type == "azure"]
+        configs = ledger.workspace.endpoints.values()
+        managed = [each.name for each in configs if capabilities_of(each).needs_deployment]
         if len(managed) != 1:
             problem = "there is no run or recorded model of that name; for another model, name its endpoint"
             raise DeploymentNotPossible(what=f'"{model}"', problem=f"{problem}: --endpoint NAME")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.azure import Dialect, dialect_of
-from orchestrator.endpoints.interface import LONGEST_SUFFIX, Capabilities, Endpoint, Parts
+from orchestrator.config import EndpointConfig, EndpointType
+from orchestrator.endpoints.capabilities import capabilities_of
+from orchestrator.endpoints.interface import Capabilities, Endpoint
 from orchestrator.errors import EndpointError
 from orchestrator.trust import use_state
 
 if TYPE_CHECKING:
+    from orchestrator.endpoints.bounded import BoundedClient
     from orchestrator.endpoints.management import Management
+    from orchestrator.endpoints.openai import OpenAIEndpoint
+    from orchestrator.endpoints.retries import Retries
 
-_IN_PARTS = Parts(above=100_000_000, size=64 << 20)
-"""By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB."""
+__all__ = ["capabilities_of", "open_endpoint", "open_management", "visit_endpoint"]
 
 
 @asynccontextmanager
@@ -36,20 +37,12 @@ async def open_endpoint(config: EndpointConfig, home: Path) -> AsyncIterator[End
             yield endpoint
         return
     from orchestrator.endpoints.accounts import watch_answers
-    from orchestrator.endpoints.clients import client_of, http_client
-    from orchestrator.endpoints.openai import OpenAIEndpoint
+    from orchestrator.endpoints.clients import http_client
 
     http = http_client(config)
     account = watch_answers(http, config)
-    if config.type == "azure":
-        from orchestrator.endpoints.azure.endpoint import open_azure
-
-        async with http, open_azure(config, http, capabilities, Retries(total=config.timeout_seconds)) as azure:
-            azure.account = account
-            yield azure
-        return
-    async with client_of(config, http) as client:
-        found = OpenAIEndpoint(config, client, capabilities, Retries(total=config.timeout_seconds))
+    retries = Retries(total=config.timeout_seconds)
+    async with http, _connected(config, http, capabilities, retries) as found:
         found.account = account
         yield found
 
@@ -77,42 +70,41 @@ async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
         yield arm
 
 
-def capabilities_of(config: EndpointConfig) -> Capabilities:
-    """The capabilities of an endpoint with this configuration, without connecting to it."""
+# --- The class of each type --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _connected(
+    config: EndpointConfig, http: BoundedClient, capabilities: Capabilities, retries: Retries
+) -> AsyncIterator[OpenAIEndpoint]:
+    """Connect over `http`. Raises EndpointNotUsable if the key can't be one."""
     if config.type == "azure":
-        found = _of_azure(dialect_of(config.api))
-        return replace(found, longest_suffix=config.suffix_max or found.longest_suffix)
-    is_local, is_openai = config.type == "local", config.type == "openai"
-    return Capabilities(
-        metadata=is_local or is_openai,
-        pause=is_local or is_openai,
-        checkpoints=True,
-        accepts_auto=is_local or is_openai,
-        needs_processed_files=False,
-        charges=not is_local,
-        outlives_us=not is_local,
-        lora=not is_openai,
-        batch=is_local or is_openai,
-        wandb=is_openai,
-        parts=None if config.type == "compatible" else _IN_PARTS,
-        longest_suffix=config.suffix_max or LONGEST_SUFFIX,
-    )
+        from orchestrator.endpoints.azure.endpoint import open_azure
+
+        async with open_azure(config, http, capabilities, retries) as azure:
+            yield azure
+        return
+    from orchestrator.endpoints.clients import client_of
+
+    async with client_of(config, http) as client:
+        yield CLASSES[config.type]()(config, client, capabilities, retries)
 
 
-def _of_azure(dialect: Dialect) -> Capabilities:
-    return Capabilities(
-        metadata=False,  # v1 declares it, but no recorded response has it
-        pause=dialect.pause,
-        checkpoints=True,
-        accepts_auto=False,
-        needs_processed_files=True,
-        charges=True,
-        outlives_us=True,
-        parts=_IN_PARTS,
-        longest_suffix=40,
-        suffix_takes_dots=False,
-        imports=True,
-        cancelling_charges=True,
-        needs_deployment=True,
-        deletes_models=False,  # Microsoft's reference of the data plane, version 2024-10-21, has no such request
-    )
+def _openai() -> type[OpenAIEndpoint]:
+    from orchestrator.endpoints.openai import OpenAIEndpoint
+
+    return OpenAIEndpoint
+
+
+def _nebius() -> type[OpenAIEndpoint]:
+    from orchestrator.endpoints.nebius import NebiusEndpoint
+
+    return NebiusEndpoint
+
+
+CLASSES: Mapping[EndpointType, Callable[[], type[OpenAIEndpoint]]] = {
+    "openai": _openai,
+    "compatible": _openai,
+    "nebius": _nebius,
+}
+"""The types whose hosts take a key as OpenAI does, with what loads their class."""

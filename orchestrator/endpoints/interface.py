@@ -18,6 +18,14 @@ TRAINING, BATCH = "fine-tune", "batch"
 LONGEST_SUFFIX = 64
 """Characters, by OpenAI's API description 2.3.0."""
 
+EVERY_LORA_KEY = frozenset(
+    {
+        *("rank", "alpha", "dropout", "targets", "learning_rate"),
+        *("quantization", "gradient_checkpointing", "precision", "num_processes"),
+    }
+)
+"""The keys of the job file's table `[lora]`."""
+
 OnSent = Callable[[int], None]
 """Receives how many bytes of a content have been sent so far; fewer again if it is sent a second time."""
 
@@ -56,8 +64,12 @@ class Capabilities:
     """A cancelled job is charged for the training done so far."""
     needs_deployment: bool = False
     """A model answers only under the name of a deployment, which is made and removed separately."""
-    lora: bool = False
-    """Jobs take the settings of `[lora]`."""
+    lora: frozenset[str] = frozenset()
+    """The keys of `[lora]` that jobs take; empty if they take none."""
+    learning_rate: bool = False
+    """Jobs take an absolute learning rate."""
+    learning_rate_multiplier: bool = True
+    """Jobs take a multiplier of the rate that the endpoint chooses."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
     wandb: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
+from orchestrator.endpoints.capabilities import capabilities_of
 from orchestrator.modelfolders import is_hub_id
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
     found = []
     if job.azure.deployment is not None and config.type != "azure":
         found.append(f"[azure.deployment] has no effect on {config.name}, whose models need no deployment.")
-    if job.lora is not None and config.type in ("openai", "azure"):
+    if job.lora is not None and not capabilities_of(config).lora:
         found.append(f"[lora] has no effect on {config.name}, which trains its own models in its own way.")
     return found
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 from orchestrator.config import PROJECT_FILE, EndpointConfig, Workspace
 from orchestrator.dataset.basemodels import base_model, is_fine_tuned, is_of_known_family
+from orchestrator.endpoints.capabilities import capabilities_of
 from orchestrator.errors import (
     BaseModelGone,
     BaseModelUnknown,
@@ -81,7 +82,7 @@ def problem_elsewhere(job: JobFile, config: EndpointConfig, workspace: Workspace
     way_out = f"name one of the models of {config.name}, or add --endpoint local"
     if job.has_folder:
         return f"model is the folder {job.written_model} on this machine; {way_out}"
-    is_theirs = config.type == "compatible" or is_of_known_family(job.model)
+    is_theirs = bool(capabilities_of(config).lora) or is_of_known_family(job.model)
     if is_theirs or job.model not in workspace.models:
         return None
     return f'"{job.model}" is on this machine, by [models] in {workspace.models[job.model].file}; {way_out}'

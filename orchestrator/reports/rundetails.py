@@ -299,7 +299,7 @@ def call_lines(run: Run, deployment: str | None, config: EndpointConfig | None) 
     way."""
     name = deployment or run.fine_tuned_model or ""
     lines = []
-    if config is not None and config.type == "azure" and deployment is None:
+    if config is not None and capabilities_of(config).needs_deployment and deployment is None:
         lines.append(
             f"ftorch deployments create {run.id}    # prints the name to use; hosting is charged from then on"
         )

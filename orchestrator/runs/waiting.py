@@ -43,6 +43,6 @@ def stands_still(run: Run, now: float) -> bool:
 
 def way_on(run: Run) -> str:
     """How a paused run continues."""
-    if run.endpoint_type == "compatible":
+    if run.endpoint_type not in ("local", "openai", "azure"):
         return "unpause it on the host; ftorch resume looks again"
     return f"to continue: ftorch unpause {run.id}"

@@ -103,7 +103,10 @@ def test_a_comparison_without_the_base_is_refused_before_anything_is_asked(insid
         (("--requests-per-day", "0"), "not a list of whole numbers from 1"),
         (("--requests-per-day", "100,many"), "not a list of whole numbers from 1"),
         (("--requests-per-day", "²"), "not a list of whole numbers from 1"),
-        (("--requests-per-day", "100", "--price-as", "google"), '"google" is not one of openai, azure, compatible'),
+        (
+            ("--requests-per-day", "100", "--price-as", "google"),
+            '"google" is not one of openai, compatible, azure, nebius',
+        ),
         (("--requests-per-day", "100", "--training-cost", "nan"), "is not an amount from 0"),
         (("--life-days", "30"), "--training-cost need --requests-per-day"),
         (("--cost-plot", "cost.svg"), "--cost-plot needs --requests-per-day"),

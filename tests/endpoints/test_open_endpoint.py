@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import get_args
 
 import pytest
 from support.contents import content_of
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints import capabilities_of, open_endpoint
+from orchestrator.dataset.checking.limits import ENDPOINT_TYPES
+from orchestrator.endpoints import CLASSES, capabilities_of, open_endpoint
+from orchestrator.endpoints.capabilities import CAPABILITIES
+from orchestrator.endpoints.interface import EVERY_LORA_KEY
+from orchestrator.endpointtables import DEFAULTS, EndpointType
 from orchestrator.errors import EndpointNotUsable, EndpointUnreachable, RequestRefused
+from orchestrator.jobfile.tables import Lora
 
 KEY = "sk-canary-0123456789"
 
@@ -22,12 +29,13 @@ class Host:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
+        self.bodies: list[bytes] = []
         self.redirect_to: str | None = None
         host = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("content-length") or 0))
+                host.bodies.append(self.rfile.read(int(self.headers.get("content-length") or 0)))
                 host.asked.append((self.command, self.headers.get("authorization")))
                 self.send_response(307 if host.redirect_to else 200)
                 if host.redirect_to:
@@ -129,3 +137,26 @@ def test_what_an_endpoint_can_do_is_known_without_connecting():
     assert (local.metadata, openai.metadata, compatible.metadata) == (True, True, False)
     assert (openai.accepts_auto, compatible.accepts_auto) == (True, False)
     assert (local.outlives_us, compatible.outlives_us) == (False, True)
+
+
+def test_every_type_has_its_capabilities_limits_and_a_class():
+    kinds = set(get_args(EndpointType))
+    assert set(CAPABILITIES) == set(DEFAULTS) == set(ENDPOINT_TYPES) == kinds
+    assert set(CLASSES) == kinds - {"local", "azure"}  # which are opened in other ways
+
+
+def test_the_keys_of_lora_are_those_of_the_job_file():
+    assert set(Lora.model_fields) == EVERY_LORA_KEY
+
+
+async def test_nebius_takes_an_adapter_at_the_top_level_under_its_names(hosts, config, tmp_path, request_):
+    method = {
+        "type": "supervised",
+        "hyperparameters": {"n_epochs": 2, "batch_size": "auto", "learning_rate": 0.0001, "lora_rank": 16},
+    }
+    nebius = replace(config, type="nebius", hyperparameters="top-level")
+    async with open_endpoint(nebius, tmp_path) as endpoint:
+        await endpoint.create(replace(request_, method=method))
+    sent = json.loads(hosts[0].bodies[-1])
+    assert sent["hyperparameters"] == {"n_epochs": 2, "learning_rate": 0.0001, "lora_r": 16, "lora": True}
+    assert "method" not in sent

@@ -35,7 +35,7 @@ of_method = click.option(
     "endpoint",
     metavar="ENDPOINT",
     shell_complete=complete_endpoint,
-    help="Also report what this endpoint refuses: its name, or openai, azure, local, compatible.",
+    help="Also report what this endpoint refuses: its name, or its type, such as openai.",
 )
 @click.option(
     "--model",

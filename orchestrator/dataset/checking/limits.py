@@ -31,6 +31,7 @@ _LIMITS: Mapping[str, Limits] = {
     "azure": Limits("azure", most_trained_tokens=2_000_000_000),
     "local": Limits("local", frozenset({"supervised", "dpo"})),
     "compatible": Limits("compatible", any_file_size=True),
+    "nebius": Limits("nebius", frozenset({"supervised"}), any_file_size=True),
 }
 ENDPOINT_TYPES = tuple(_LIMITS)
 
