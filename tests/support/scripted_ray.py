@@ -43,6 +43,8 @@ class ScriptedTrainer:
     wrote: bool = False
     trespassed: bool = False
     """It went on after it was replaced."""
+    was_replaced: bool = False
+    """It ran on until it found that a newer attempt counts."""
     _fence: Fence | None = None
     _done: list[int] = field(default_factory=list)
 
@@ -55,7 +57,7 @@ class ScriptedTrainer:
                 self.trespassed |= not counts
             except Left:
                 TrainingFolder(self.path).attempt(self.number).leave()
-                self.status = LEFT
+                self.status, self.was_replaced = LEFT, not counts
             except FileNotFoundError:
                 self.status = 74
 

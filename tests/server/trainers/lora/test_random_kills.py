@@ -48,7 +48,7 @@ class Life:
         self.process: Process | None = None
         self.happened: list[str] = []
         for _ in range(self.random.randint(1, 5)):
-            ray.plan(self.random.uniform(0.0, 60.0), self.kill)
+            ray.plan(self.random.uniform(0.0, self.random.choice([15.0, 60.0])), self.kill)
         kinds = ["", "lost request", "lost answer", "doubled", "error"]
         ray.faults = [self.random.choice(kinds) for _ in range(self.random.randint(0, 4))]
         self.doubled = ray.faults.count("doubled")
@@ -57,7 +57,7 @@ class Life:
         kind = self.random.choice(["process", "head", "head that remembers", "node", "trainer"])
         self.happened.append(f"{self.ray.now:.0f} {kind}")
         if kind.startswith("head"):
-            self.ray.kill_head(self.random.choice([1.0, 30.0, 600.0]), forgets=kind == "head")
+            self.ray.kill_head(self.random.choice([1.0, 1.0, 1.0, 30.0, 600.0]), forgets=kind == "head")
         elif kind == "node":
             self.ray.kill_node(process_goes_on=self.random.random() < 0.5)
         elif kind == "trainer":
@@ -134,4 +134,9 @@ def test_each_training_gives_one_model_whatever_is_killed(lives: list[Life]) -> 
         assert len(life.ray.posts) - len(set(life.ray.posts)) <= life.doubled
     kills = sum(len(life.happened) for life in lives)
     attempted = sum(len(set(life.ray.posts)) for life in lives)
-    print(f"{len(lives)} trainings, {kills} kills, {attempted} attempts, {len(lives)} models, 0 lost, 0 doubled")
+    replaced = sum(trainer.was_replaced for life in lives for _, trainer in life.ray.started)
+    assert replaced, "no trainer ran on after it was replaced: the fence was not tried"
+    print(
+        f"{len(lives)} trainings, {kills} kills, {attempted} attempts, {len(lives)} models, 0 lost, 0 doubled; "
+        f"{replaced} trainers were replaced while they ran"
+    )
