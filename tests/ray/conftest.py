@@ -7,48 +7,43 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 RAY = os.environ.get("FTORCH_RAY", "")
+LORA_PYTHON = os.environ.get("FTORCH_LORA_PYTHON", "")
+needs_lora = pytest.mark.skipif(not LORA_PYTHON, reason="needs make test-lora's environment")
 TOKEN = "ftorch-test-token-0123456789"
 collect_ignore_glob = [] if RAY else ["*.py"]
 _OURS = b"orchestrator.server"
 
 
-class Head:
-    """A cluster of one machine. It is killed by its processes' ids: `ray stop` would end every Ray here."""
+class Node:
+    """A node of a cluster. It is killed by its processes' ids: `ray stop` would end every Ray here."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ports = [_free_port() for _ in range(2)]
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder = name, folder
         self._process: subprocess.Popen[bytes] | None = None
         self._lives = 0
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._ports[1]}"
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def launch(self, *options: str) -> None:
         self._lives += 1
-        port, dashboard = self._ports
-        command = [RAY, "start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}"]
-        command += ["--dashboard-host=127.0.0.1", "--num-gpus=1", "--num-cpus=2", "--disable-usage-stats"]
-        command += ["--object-store-memory=100000000", f"--temp-dir=/tmp/ftray-{os.getpid()}-{self._lives}"]
+        command = [RAY, "start", "--block", "--num-gpus=1", "--num-cpus=2", "--disable-usage-stats"]
         variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-        with (self._folder / f"head-{self._lives}.log").open("wb") as log:
+        variables["PATH"] = f"{Path(RAY).parent}:{os.environ['PATH']}"
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **variables}, start_new_session=True
+                [*command, "--object-store-memory=100000000", *options],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **variables},
+                start_new_session=True,
             )
-        deadline = time.monotonic() + 120
-        while not self._answers():
-            assert time.monotonic() < deadline, (self._folder / f"head-{self._lives}.log").read_text()
-            time.sleep(0.5)
 
     def kill(self) -> None:
         """Kill everything but the trainers, with SIGKILL."""
@@ -61,12 +56,47 @@ class Head:
         self._process.wait()
         self._process = None
 
-    def _answers(self) -> bool:
+    def await_(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.5)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / f"{self._name}-{self._lives}.log"
+
+
+class Head(Node):
+    """A cluster of one machine, to which nodes may be added."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("head", folder)
+        self.port, self._dashboard = _free_port(), _free_port()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._dashboard}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        ports = (f"--port={self.port}", f"--dashboard-port={self._dashboard}", "--dashboard-host=127.0.0.1")
+        self.launch("--head", *ports, f"--temp-dir=/tmp/ftray-{os.getpid()}-{self._lives}")
+        self.await_(lambda: self._asked("jobs/") is not None)
+
+    def nodes(self) -> int:
+        """How many nodes it has now."""
+        answer = self._asked("cluster_status")
+        report = answer["data"]["clusterStatus"]["loadMetricsReport"] if answer else {}
+        return len(report.get("usageByNode") or {})
+
+    def _asked(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         try:
-            return httpx2.get(f"{self.address}/api/jobs/", headers=headers, timeout=5, trust_env=False).is_success
+            answer = httpx2.get(f"{self.address}/api/{path}", headers=headers, timeout=5, trust_env=False)
         except httpx2.TransportError:
-            return False
+            return None
+        return answer.json() if answer.is_success else None
 
 
 def descendants(pid: int) -> list[int]:
@@ -110,6 +140,19 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield found
     finally:
         found.kill()
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of 329,000 parameters, made in the environment that has torch."""
+    folder = tmp_path_factory.mktemp("models") / "llama"
+    script = (
+        "import sys; from pathlib import Path; from support.randomllama import make_random_llama as make; "
+        "make(Path(sys.argv[1]))"
+    )
+    path = f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}"
+    subprocess.run([LORA_PYTHON, "-c", script, str(folder)], check=True, env={**os.environ, "PYTHONPATH": path})
+    return folder
 
 
 def _free_port() -> int:

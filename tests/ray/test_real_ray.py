@@ -26,7 +26,7 @@ from orchestrator.server.app import Settings, create_app, running
 from orchestrator.server.launchers.rayjobs import RayJobs
 from orchestrator.server.launchers.settings import RaySettings
 
-from .conftest import TOKEN, Head, trainers
+from .conftest import LORA_PYTHON, TOKEN, Head, needs_lora, trainers
 from .program import TOTAL
 from .wire import Wire
 
@@ -265,20 +265,11 @@ def test_a_wrong_address_is_named(make: Callable[..., Job], head: Head) -> None:
     assert "is not the address of a Ray dashboard" in (job.folder / "follower.log").read_text()
 
 
-@pytest.mark.skipif(not os.environ.get("FTORCH_LORA_PYTHON"), reason="needs make test-lora's environment")
-async def test_the_endpoint_trains_a_language_model_on_the_cluster(head: Head, tmp_path: Path) -> None:
+@needs_lora
+async def test_the_endpoint_trains_a_language_model_on_the_cluster(head: Head, llama: Path, tmp_path: Path) -> None:
     """From an upload over the API to the model, with the real program: a random Llama of 329k parameters."""
-    python = os.environ["FTORCH_LORA_PYTHON"]
-    script = (
-        "import sys; from pathlib import Path; from support.randomllama import make_random_llama as make; "
-        "make(Path(sys.argv[1]))"
-    )
-    path = f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}"
-    subprocess.run(
-        [python, "-c", script, str(tmp_path / "llama")], check=True, env={**os.environ, "PYTHONPATH": path}
-    )
-    ray = RaySettings(head.address, tmp_path / "storage", "FTORCH_RAY_TOKEN", python, gpus=1, cpus=1)
-    settings = Settings(models={"llama": tmp_path / "llama"}, python=python, ray=ray)
+    ray = RaySettings(head.address, tmp_path / "storage", "FTORCH_RAY_TOKEN", LORA_PYTHON, gpus=1, cpus=1)
+    settings = Settings(models={"llama": llama}, python=LORA_PYTHON, ray=ray)
     app = create_app(tmp_path / "endpoint", settings=settings)
     transport = httpx2.ASGITransport(app=app)
     rows = "".join(json.dumps(row) + "\n" for row in short_rows(20))

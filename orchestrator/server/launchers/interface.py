@@ -14,6 +14,12 @@ MEMORY_RAN_OUT = 79
 """The exit status that stands for a program which the kernel ended for its memory."""
 NOT_SHARED = 78
 """The exit status of a worker that doesn't find the training's folder: EX_CONFIG of sysexits.h."""
+PEER_LOST = 76
+"""The exit status of a process whose peers have gone: EX_PROTOCOL of sysexits.h."""
+WORKER_LOST = 71
+"""The exit status of a group that lost one of its workers: EX_OSERR of sysexits.h."""
+NO_GROUP = 69
+"""The exit status where no group of workers can be made: EX_UNAVAILABLE of sysexits.h."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.server.launchers.interface import LaunchError, UnreachableError
@@ -18,6 +19,14 @@ TIMEOUT_SECONDS = 15.0
 """A head that was killed may leave requests without an answer."""
 _SHOWN = 300
 """Characters of Ray's own words in an error."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a cluster has, free or not, by name ("CPU", "GPU")."""
+
+    whole: Mapping[str, float] = field(default_factory=dict)
+    nodes: Sequence[Mapping[str, float]] = ()
 
 
 class TokenRefusedError(LaunchError):
@@ -44,14 +53,15 @@ class RayJobs:
             "one that `ray start --head` prints, by default with port 8265."
         )
 
-    def totals(self) -> Mapping[str, float] | None:
-        """All resources of the cluster, by name ("CPU", "GPU"); None if it doesn't say."""
+    def resources(self) -> Resources:
+        """All resources of the cluster and of each node; empty where it doesn't say."""
         status, answer = self._asked("GET", "/api/cluster_status")
         try:
-            usage = answer["data"]["clusterStatus"]["loadMetricsReport"]["usage"]
-            return {name: float(pair[1]) for name, pair in usage.items()} if status == 200 and usage else None
-        except (KeyError, TypeError, ValueError, IndexError):
-            return None
+            report = answer["data"]["clusterStatus"]["loadMetricsReport"] if status == 200 else {}
+            nodes = (report.get("usageByNode") or {}).values()
+            return Resources(_totals(report.get("usage") or {}), tuple(_totals(usage) for usage in nodes))
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            return Resources()
 
     def submit(self, body: Mapping[str, Any]) -> str:
         """Start a job. Returns what Ray says if it leaves open whether the job was started, and an empty text
@@ -115,6 +125,10 @@ class RayJobs:
             )
         state = "refused the token in" if os.environ.get(name) else "wants a token, and there is none in"
         return f"{place} {state} the environment variable {name} (HTTP {status})."
+
+
+def _totals(usage: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: float(pair[1]) for name, pair in usage.items()}
 
 
 def _said(status: int, answer: Any) -> str:

@@ -20,6 +20,7 @@ from orchestrator.server.launchers.children import FAREWELL_SECONDS, last_output
 from orchestrator.server.launchers.interface import (
     MEMORY_RAN_OUT,
     NOT_SHARED,
+    PEER_LOST,
     Launcher,
     LaunchError,
     Phase,
@@ -32,7 +33,6 @@ from orchestrator.server.trainers.lora.events import Event
 from orchestrator.server.trainers.lora.failures import MEMORY_ADVICE, needs_packages
 from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, Attempt, Limits, TrainingFolder, is_complete
 from orchestrator.server.trainers.lora.following import Follower
-from orchestrator.server.trainers.lora.training.ranks import PEER_LOST
 
 PROGRAM = "orchestrator.server.trainers.lora.training.program"
 LOOK_SECONDS = 0.1

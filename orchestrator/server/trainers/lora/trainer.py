@@ -111,4 +111,5 @@ class LoraTrainer:
         folder = TrainingFolder(training.folder)
         if self._ray is None:
             return folder, prepared_job(folder, training)
-        return folder, prepared_job(folder, staged(training), threads=max(1, int(self._ray.cpus)))
+        cpus = self._ray.cpus * training.hyperparameters.options["num_processes"]
+        return folder, prepared_job(folder, staged(training), threads=max(1, int(cpus)))

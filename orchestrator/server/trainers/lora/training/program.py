@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import FtorchError
+from orchestrator.server.launchers.interface import PEER_LOST
 from orchestrator.server.trainers.interface import TrainingFailedError
 from orchestrator.server.trainers.lora.folder import DISK_FAILED, LEFT, TrainingFolder, put_json
 from orchestrator.server.trainers.lora.job import written_job
 from orchestrator.server.trainers.lora.lifeline import end_with_parent
 from orchestrator.server.trainers.lora.training.fence import Fence, Left, SilentFence, beat
-from orchestrator.server.trainers.lora.training.ranks import PEER_LOST, PeerLost, launched, rank
+from orchestrator.server.trainers.lora.training.ranks import PeerLost, launched, rank
 
 
 def main(command: str, path: str, number: str) -> int:
@@ -63,7 +64,7 @@ def train(folder: TrainingFolder, number: int) -> int:
     is_peer = "RANK" in os.environ
     fence = SilentFence(folder, attempt) if rank() else Fence(folder, attempt)
     fence.hold()
-    if not is_peer:
+    if rank() == 0:
         beat(attempt)
     try:
         job = written_job(folder)

@@ -2,7 +2,8 @@
 
 Each takes its share of every batch, and the gradients of the adapter, which is small, are added up before each
 step. So all hold the same weights, and the loss is that of one process up to the order of sums. The first one
-writes to the folder. They are started by torch's own launcher (torchrun); when one dies, it ends the others.
+writes to the folder. On one machine they are started by torch's own launcher (torchrun), on several nodes of a Ray
+cluster by `launchers/workergroup.py`; when one dies, the launcher ends the others.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orchestrator.server.launchers.interface import MEMORY_RAN_OUT
+from orchestrator.server.launchers.interface import MEMORY_RAN_OUT, PEER_LOST
 from orchestrator.server.launchers.memory import kills_for_memory
 
-PEER_LOST = 76
-"""The exit status of a process whose peers have gone: EX_PROTOCOL of sysexits.h."""
 Item = TypeVar("Item")
 
 
