@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ _SECTIONS = {
     "How to ask and score": ("--batch", "--twice", "--rescore", "--rejection-tool", "--keep", "--dry-run"),
     "Logs": ("--from-log", "--out-cases", "--out-training", "--case-share"),
     "Cost of ownership": ("--requests-per-day", "--life-days", "--price-as", "--training-cost"),
-    "Output": ("--details", "--show-wrong", "--json", "--csv", "--html", "--cost-plot"),
+    "Output": ("--details", "--show-wrong", "--json", "--csv", "--html", "--junit", "--cost-plot"),
     "Consent": ("--yes", "--allow-outside"),
 }
 
@@ -195,6 +196,8 @@ def _show_results(ledger: Ledger, plan: Plan, results: Results, terms: Terms | N
         if wrong is not None:
             print_wrong_answers(wrong, stdout())
     _write_files(ledger, results, ownership, output)
+    if output.junit:
+        _write_junit(ledger, plan, results, output.junit)
 
 
 def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, output: Output) -> None:
@@ -213,6 +216,17 @@ def _write_files(ledger: Ledger, results: Results, ownership: Ownership | None, 
 
         write_chart(ownership_chart(ownership), output.cost_plot)
         click.echo(f"wrote {output.cost_plot}", err=True)
+
+
+def _write_junit(ledger: Ledger, plan: Plan, results: Results, path: Path) -> None:
+    from orchestrator.evaluation.scores import read_scored
+    from orchestrator.reports.junit import IN_FULL, evaluation_suites, write_junit
+
+    wrong = wrong_answers(ledger, plan, results, IN_FULL)
+    scored = partial(read_scored, ledger, results.evaluation.id)
+    root, gate = ledger.workspace.root, plan.settings.gate
+    write_junit(evaluation_suites(results, scored, wrong, root, gate=gate), path)
+    click.echo(f"wrote {path}", err=True)
 
 
 def _place(targets: tuple[str, ...]) -> Path | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 _USUAL_LIFE = 365
-_PAGES, _PLOTS = (".html", ".htm"), (".svg", ".png")
+_PAGES, _PLOTS, _XML = (".html", ".htm"), (".svg", ".png"), (".xml",)
 
 
 # Option types are plain functions: `click.ParamType[...]` needs Click 8.4.
@@ -115,6 +115,7 @@ class Output:
     details: bool = False
     show_wrong: int = 0
     """Number of wrong answers to list for each tuned model."""
+    junit: Path | None = None
 
 
 def output_options(command: Command) -> Command:
@@ -130,6 +131,12 @@ def output_options(command: Command) -> Command:
     )
     @click.option("--html", type=click.Path(path_type=Path), help="Write all results to an HTML page.")
     @click.option(
+        "--junit",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Write JUnit XML for CI: a test case for each answer, and one for the gate.",
+    )
+    @click.option(
         "--cost-plot",
         metavar="FILE",
         type=click.Path(path_type=Path),
@@ -144,6 +151,7 @@ def output_options(command: Command) -> Command:
         as_json: bool,
         as_csv: bool,
         html: Path | None,
+        junit: Path | None,
         cost_plot: Path | None,
         older_cost_plot: Path | None,
         **others: Any,
@@ -153,11 +161,12 @@ def output_options(command: Command) -> Command:
         if show_wrong and as_csv:
             raise click.UsageError("--show-wrong and --csv can't be combined; --json has the wrong answers too")
         _check_ending("--html", html, _PAGES)
+        _check_ending("--junit", junit, _XML)
         plot = cost_plot or older_cost_plot
         _check_ending("--cost-plot", plot, _PLOTS)
         if plot and others.get("terms") is None:
             raise click.UsageError("--cost-plot needs --requests-per-day, such as 100,1000,10000")
-        command(*args, output=Output(as_json, as_csv, html, plot, details, show_wrong or 0), **others)
+        command(*args, output=Output(as_json, as_csv, html, plot, details, show_wrong or 0, junit), **others)
 
     return with_output
 

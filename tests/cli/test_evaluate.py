@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import parse
 
 import pytest
 from support.command import ftorch
@@ -159,6 +160,31 @@ def test_wrong_answers_are_listed_with_what_was_expected_and_nothing_is_asked(in
     [wrong] = json.loads(ftorch(*command, "--json").stdout)["wrong_answers"]
     assert (wrong["label"], wrong["total"], len(wrong["answers"])) == ("tuned", 2, 1)
     assert wrong["answers"][0]["base_was_right"] is False
+
+
+def test_a_pipeline_gets_the_results_as_junit_also_if_the_gate_is_not_met(inside: Project) -> None:
+    inside.write_job(f'{EVALUATION}gate = {{ metric = "rejection_recall", min = 0.5 }}')
+    path = write_cases(inside, ["garden", "garage", "kitchen", "stairs"])
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[1]["messages"][-1]["tool_calls"][0]["function"]["arguments"] = '{"room": "attic"}'
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = ftorch("evaluate", "jobs/greet.toml", "--junit", "reports/evaluation.xml")
+    assert done.exit_code == 3
+    assert "wrote reports/evaluation.xml" in done.stderr
+    root = parse("reports/evaluation.xml").getroot()
+    assert [each.get("name") for each in root.iter("testsuite")] == ["greet: tuned (full)", "greet: gate"]
+    [wrong, gate] = root.iter("failure")
+    assert (wrong.text or "").split("\n")[0::2] == [
+        "jobs/cases.jsonl:2",
+        'expected: light_room(room="attic")',
+        'reason: wrong value at argument room: expected "attic", found "garage"',
+    ]
+    assert "rejection_recall can't be computed" in (gate.get("message") or "")
+
+
+def test_junit_is_not_written_over_a_file_of_another_kind(home: Path) -> None:
+    done = ftorch("evaluate", "greet", "--junit", "cases.jsonl")
+    assert (done.exit_code, "ends in .xml" in done.stderr) == (2, True)
 
 
 def test_a_function_that_training_defined_differently_is_warned_of(inside: Project) -> None:

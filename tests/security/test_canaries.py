@@ -66,7 +66,7 @@ COMMANDS: dict[str, list[str]] = {
     "endpoints list": ["--json"],
     "endpoints check": ["hosted"],
     "endpoints trust": ["--yes"],
-    "evaluate": ["greet", "--file", "jobs/train.jsonl", "--yes"],
+    "evaluate": ["greet", "--file", "jobs/train.jsonl", "--yes", "--junit", "report.xml"],
     "compare": ["greet", "other"],
     "leaderboard": [],
     "ask": ["greet", "Hello", "--yes"],
