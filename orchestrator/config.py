@@ -92,6 +92,8 @@ class EndpointConfig:
     """Azure: the dialect, "v1" or the date of an api-version."""
     auth: Auth = "key"
     """Azure: a key, or a token of Entra ID."""
+    scope: str | None = None
+    """Azure: the scope of these tokens; None for the one of the kind of address."""
     subscription_id: str | None = None
     resource_group: str | None = None
     account: str | None = None
@@ -173,11 +175,8 @@ class EndpointConfig:
         return None
 
     def _azure_problem(self) -> str | None:
-        if "/api/projects" in urlsplit(self.base_url or "").path:
-            return (
-                f"{self.base_url} is the address of a project; give the resource's address in {self.source}, "
-                "which is the same without /api/projects/…"
-            )
+        if found := self._project_problem():
+            return found
         if urlsplit(self.base_url or "").query:
             return (
                 f"its base_url in {self.source} has a query (?…); remove it, and name the API's version with "
@@ -185,6 +184,23 @@ class EndpointConfig:
             )
         if self.auth == "entra" and not _is_installed("azure.identity"):
             return f"signing in with Entra ID needs azure-identity; run: {extra_command('azure')}"
+        return None
+
+    def _project_problem(self) -> str | None:
+        """What is wrong with the address of a Foundry project; None if it is right, or no such address."""
+        path = urlsplit(self.base_url or "").path
+        if "/api/projects" not in path:
+            return None
+        if not _PROJECT.fullmatch(path):
+            return (
+                f"{self.base_url} is no address of a project; write "
+                f"https://RESOURCE.services.ai.azure.com/api/projects/PROJECT in {self.source}"
+            )
+        if self.api != "v1":
+            return (
+                f'{self.base_url} is the address of a project, which has only api = "v1"; set that in '
+                f"{self.source}, or give the resource's address, https://RESOURCE.openai.azure.com"
+            )
         return None
 
     def _local_problem(self) -> str | None:
@@ -221,6 +237,7 @@ def _require_none(name: str, problem: str | None) -> None:
         raise EndpointNotUsable(name=name, problem=problem)
 
 
+_PROJECT = re.compile(r"/api/projects/[^/]+(/openai(/v1)?)?/?")
 _ROUTE = re.compile(r"/(fine_tuning(/.*)?|chat/completions|files)$")
 _EXAMPLES: Mapping[str, str] = {"compatible": "https://host/v1", "azure": "https://RESOURCE.openai.azure.com"}
 """Addresses of the types that have a default."""

@@ -177,7 +177,7 @@ def _are_variables(value: Any) -> bool:
 
 
 _AZURE_KEYS = (
-    *("api", "auth", "subscription_id", "resource_group", "account", "arm_url"),
+    *("api", "auth", "scope", "subscription_id", "resource_group", "account", "arm_url"),
     *("import_variables", "import_private"),
 )
 LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained", "launcher", "ray")
@@ -244,6 +244,10 @@ RULES: Mapping[str, _Rule] = {
         reaches=False,
     ),
     "auth": _Rule(lambda value: value in ["key", "entra"], 'must be "key" or "entra"'),
+    "scope": _Rule(
+        _fits(r"(https|api)://[A-Za-z0-9./_-]+/\.default"),
+        'must be the scope of a token, such as "https://ai.azure.com/.default"',
+    ),
     # The rules for names are those of Azure's page "Naming rules and restrictions for Azure resources".
     "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
     "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),

@@ -492,7 +492,7 @@ class ProxyRefused(KeyRefused):
 
 class RoleMissing(KeyRefused):
     """The endpoint {endpoint} does not let this identity fine-tune: {problem}.
-    Nothing was lost. Have the role "Foundry Owner" or "Cognitive Services OpenAI Contributor" on the resource
+    Nothing was lost. Have the role "Foundry User" or "Cognitive Services OpenAI Contributor" on the resource
     assigned to it (this can take minutes to take effect), then {onward}"""
 
 

@@ -280,9 +280,14 @@ def test_an_endpoint_without_a_key_is_usable_as_it_is(home: Path) -> None:
             'it has no base_url; set one in {}/ftorch.toml, such as base_url = "https://RESOURCE.openai.azure.com"',
         ),
         (
-            'type = "azure"\nbase_url = "https://res.services.ai.azure.com/api/projects/p"',
-            "https://res.services.ai.azure.com/api/projects/p is the address of a project; "
-            "give the resource's address in {}/ftorch.toml, which is the same without /api/projects/…",
+            'type = "azure"\nbase_url = "https://res.services.ai.azure.com/api/projects/"',
+            "https://res.services.ai.azure.com/api/projects/ is no address of a project; write "
+            "https://RESOURCE.services.ai.azure.com/api/projects/PROJECT in {}/ftorch.toml",
+        ),
+        (
+            'type = "azure"\nbase_url = "https://res.services.ai.azure.com/api/projects/p"\napi = "2024-10-21"',
+            "https://res.services.ai.azure.com/api/projects/p is the address of a project, which has only "
+            'api = "v1"; set that in {}/ftorch.toml, or give the resource\'s address, https://RESOURCE.openai.azure.com',
         ),
         (
             'type = "azure"\nbase_url = "https://res.openai.azure.com/openai?api-version=2024-10-21"',

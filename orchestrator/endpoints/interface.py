@@ -239,8 +239,9 @@ class Endpoint(Protocol):
         """Send a file, for fine-tuning by default. Raises DataFileUnusable if it is no longer the file that was
         checked: then the endpoint doesn't have it."""
 
-    async def open_upload(self, sent_name: str, size: int) -> str:
-        """Begin an upload in parts; its id. There is no file until it is completed, and it expires if it is not."""
+    async def open_upload(self, sent_name: str, size: int) -> str | None:
+        """Begin an upload in parts; its id, or None if this address has no such uploads. There is no file until it
+        is completed, and it expires if it is not."""
 
     async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:
         """Send one part; its id. Raises DataFileUnusable, like `upload`."""

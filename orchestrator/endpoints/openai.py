@@ -115,7 +115,7 @@ class OpenAIEndpoint:
             fields = {"file": file, "purpose": purpose, "timeout": self._deadline(content.size)}
             return await self._once(self._raw_files.create, read=read_file, **fields)
 
-    async def open_upload(self, sent_name: str, size: int) -> str:
+    async def open_upload(self, sent_name: str, size: int) -> str | None:
         fields = {"filename": sent_name, "bytes": size, "purpose": TRAINING, "mime_type": _MIME_TYPE}
         return await self._repeat("open upload", self._raw_uploads.create, read=_id, **fields)
 

@@ -39,6 +39,8 @@ _PATIENCE_SECONDS = 7200.0
 _LOOK_AGAIN_SHARE = 0.1
 """Of the settling window: each look pages through the list of files."""
 _MOST_COMPARED = 5
+LARGEST_IN_ONE_REQUEST = 150_000_000
+"""In bytes; Microsoft's notes on fine-tuning say that larger plain uploads may fail later."""
 _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 
@@ -252,10 +254,14 @@ async def _request(context: Context, intended: Upload, path: Place) -> RemoteFil
     try:
         if parts and content.size > parts.above:
             return await send_in_parts(context, intended, content, parts.size, on_sent)
-        return await context.endpoint.upload(content, intended.sent_name, on_sent, purpose=intended.purpose)
+        return await _send_whole(context, intended, content, on_sent)
     finally:
         context.listener.sending(path, None, content.size)
         crash_point("after-upload")
+
+
+async def _send_whole(context: Context, intended: Upload, content: Content, on_sent: OnSent) -> RemoteFile:
+    return await context.endpoint.upload(content, intended.sent_name, on_sent, purpose=intended.purpose)
 
 
 async def _import(context: Context, intended: Upload, address: Address) -> RemoteFile:
@@ -316,13 +322,18 @@ def _ready(context: Context, upload: Upload, remote: RemoteFile, path: Place) ->
 async def send_in_parts(
     context: Context, intended: Upload, content: Content, part_bytes: int, on_sent: OnSent
 ) -> RemoteFile:
-    """Upload the file and complete it, as long as the lease on it is held.
+    """Upload the file and complete it, as long as the lease on it is held; in one request if the address has no
+    uploads in parts.
 
     An upload that was started and then failed is cancelled; if its process died, it expires on the endpoint within
     the hour. Raises like `Endpoint.upload`, and LostLease.
     """
     pieces = await asyncio.to_thread(cut, content, part_bytes)  # gigabytes take seconds, and leases must be renewed
     upload_id = await _open(context, intended)
+    if upload_id is None:
+        _warn_of_one_request(context, content)
+        _require_lease(context, intended)
+        return await _send_whole(context, intended, content, on_sent)
     try:
         part_ids = [await _send_part(context, upload_id, part, on_sent) for part in pieces.parts]
         _renew_intent(context, intended)
@@ -332,7 +343,16 @@ async def send_in_parts(
         raise
 
 
-async def _open(context: Context, intended: Upload) -> str:
+def _warn_of_one_request(context: Context, content: Content) -> None:
+    if content.size > LARGEST_IN_ONE_REQUEST:
+        context.listener.warned(
+            f"{context.config.base_url} takes no uploads in parts: {content.path.name} "
+            f"({content.size / 1e6:,.0f} MB) is sent in one request, which is known to fail above "
+            f"{LARGEST_IN_ONE_REQUEST / 1e6:.0f} MB; the resource's own address takes parts"
+        )
+
+
+async def _open(context: Context, intended: Upload) -> str | None:
     crash_point("before-parts-open")
     try:
         return await context.endpoint.open_upload(intended.sent_name, intended.bytes)

@@ -23,6 +23,8 @@ class AzureSettings:
     subscription: str = "00000000-0000-0000-0000-000000000001"
     resource_group: str = "ftorch"
     account: str = "ftorch"
+    project: str = "ftorch"
+    """The Foundry project, whose address has neither dated versions nor uploads in parts."""
     location: str = "swedencentral"
     signed_in_only: bool = False
     """Requests without a key or a token are refused even if no key was set."""

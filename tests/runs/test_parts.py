@@ -9,6 +9,7 @@ import pytest
 from orchestrator.endpoints.interface import Parts
 from orchestrator.engine.machine import Wait
 from orchestrator.errors import DataFileUnusable, EndpointBusy, LostLease
+from orchestrator.runs import uploading
 
 PART_BYTES = 50
 
@@ -109,3 +110,30 @@ async def test_a_worker_that_slept_past_its_lease_completes_nothing(
     clock.pass_(config.settling_seconds + 1)
     assert isinstance(await send(other), str)
     assert len(endpoint.raw_files) == 1
+
+
+async def test_an_address_without_uploads_in_parts_gets_the_file_in_one_request(send, endpoint, row, data_file):
+    endpoint.takes_parts = False
+    file_id = await send()
+    assert file_id == row().file_id
+    assert endpoint.received[file_id] == data_file.read_bytes()
+    assert (endpoint.count("open_upload"), endpoint.count("add_part"), endpoint.count("upload")) == (1, 0, 1)
+
+
+async def test_the_one_request_is_warned_of_above_the_size_that_is_known_to_fail(
+    send, endpoint, context, data_file, monkeypatch
+):
+    endpoint.takes_parts = False
+    monkeypatch.setattr(uploading, "LARGEST_IN_ONE_REQUEST", data_file.stat().st_size - 1)
+    await send()
+    [warning] = context.listener.warnings
+    assert warning.startswith("http://fake/v1 takes no uploads in parts: train.jsonl (")
+    assert warning.endswith("the resource's own address takes parts")
+
+
+async def test_a_lost_answer_to_the_one_request_is_found_by_name_and_not_sent_again(send, endpoint, errors, fault):
+    endpoint.takes_parts = False
+    endpoint.fault("upload", fault(errors.unknown(), lands=True))
+    assert isinstance(await send(), Wait)
+    assert isinstance(await send(), str)
+    assert len(endpoint.raw_files) == endpoint.count("upload") == 1

@@ -88,6 +88,7 @@ class FakeEndpoint:
         self.gives_model = True
         self.echoes: set[str] = {"seed", "suffix", "metadata"}
         self.hidden_lists = 0
+        self.takes_parts = True
         self.page_size = 100
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._numbers = itertools.count(1)
@@ -143,13 +144,15 @@ class FakeEndpoint:
         self.received[str(raw["id"])] = data
         return read_file({**raw, "status": "processed"})
 
-    async def open_upload(self, sent_name: str, size: int) -> str:
-        def effect() -> str:
+    async def open_upload(self, sent_name: str, size: int) -> str | None:
+        def effect() -> str | None:
+            if not self.takes_parts:
+                return None
             upload_id = f"upload-{next(self._numbers)}"
             self.open_uploads[upload_id] = (sent_name, {})
             return upload_id
 
-        upload_id: str = await self._meet("open_upload", (sent_name, size), effect)
+        upload_id: str | None = await self._meet("open_upload", (sent_name, size), effect)
         return upload_id
 
     async def add_part(self, upload_id: str, part: Content, on_sent: OnSent = unheard) -> str:

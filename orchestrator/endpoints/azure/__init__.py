@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrator.endpoints.azure.dialects import Dialect, dialect_of
+from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, is_project
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["Dialect", "dialect_of", "is_project"]

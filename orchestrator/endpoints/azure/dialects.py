@@ -49,5 +49,11 @@ def dialect_of(api: str) -> Dialect:
 
 
 def resource_url(base_url: str) -> str:
-    """The resource's address: the portal and the SDKs also show it followed by the API's path."""
+    """The address of the resource or of its project: the portal and the SDKs also show it followed by the API's
+    path."""
     return re.sub(r"/openai(/v1)?$", "", base_url.rstrip("/"))
+
+
+def is_project(base_url: str | None) -> bool:
+    """Whether this is the address of a Foundry project, which Microsoft's pages on the SDKs give since 2025."""
+    return "/api/projects/" in (base_url or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import httpx2
 from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, resource_url
+from orchestrator.endpoints.azure.dialects import Dialect, dialect_of, is_project, resource_url
 from orchestrator.endpoints.azure.fitting import spelled
 from orchestrator.endpoints.azure.refusals import advised, is_full
 from orchestrator.endpoints.azure.signin import EntraSignIn
@@ -55,6 +56,15 @@ class AzureEndpoint(OpenAIEndpoint):
     async def check(self) -> str:
         how = "Entra ID" if self._config.auth == "entra" else "a key"
         return f"{await super().check()} (Azure, {self._dialect.api}, signed in with {how})"
+
+    async def open_upload(self, sent_name: str, size: int) -> str | None:
+        """The address of a project may lack the route, which the resource's address has."""
+        try:
+            return await super().open_upload(sent_name, size)
+        except RequestRefused as error:
+            if error.facts["status"] != HTTPStatus.NOT_FOUND or not is_project(self._config.base_url):
+                raise
+            return None
 
     async def create(self, request: JobRequest) -> RemoteJob:
         try:

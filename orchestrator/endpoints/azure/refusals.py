@@ -12,6 +12,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.azure.dialects import is_project
+from orchestrator.endpoints.azure.signin import scope_of
 from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
@@ -120,6 +122,8 @@ def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
     if isinstance(error, QuotaExhausted | EndpointBusy | ProxyRefused):
         return error
     said = f"{error.facts.get('code')} {error.facts.get('message')}"
+    if found := _of_audience(error, said, config):
+        return found
     for known in _REFUSALS:
         if known.pattern.search(said):
             key = {"api_key_env": config.api_key_env or "(no key is configured)"}
@@ -129,6 +133,27 @@ def advised(error: EndpointError, config: EndpointConfig) -> EndpointError:
     if isinstance(error, KeyRefused):
         return SignInRefused(**error.facts) if config.auth == "entra" else error
     return _of_path(error, config) if isinstance(error, RequestRefused) else error
+
+
+def _of_audience(error: EndpointError, said: str, config: EndpointConfig) -> EndpointError | None:
+    """Azure names the audience that it wants also to a token that has expired: then it is the one asked for."""
+    named = _AUDIENCE.search(said)
+    if named is None:
+        return None
+    if config.auth == "key":
+        advice = (
+            f'the address of a project takes tokens, not keys: set auth = "entra" in {config.source}, or give the '
+            "resource's address, https://RESOURCE.openai.azure.com"
+        )
+        return _with(error, advice) if is_project(config.base_url) else None
+    wanted = f"{named[1]}/.default"
+    if wanted == scope_of(config):
+        return None
+    return _with(error, f'set scope = "{wanted}" in {config.source}', TokenUnfit)
+
+
+_AUDIENCE = re.compile(r"audience is incorrect \((https://[\w.-]+)")
+"""As in https://github.com/microsoft/agent-framework/issues/7201."""
 
 
 def _of_address(error: EndpointUnreachable) -> EndpointError:

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.azure.dialects import is_project
 from orchestrator.endpoints.keys import HIDDEN
 from orchestrator.errors import EndpointUnreachable, SignInFailed
 
-SCOPE = "https://cognitiveservices.azure.com/.default"
-"""The scope of a token; see Microsoft's page "Configure Microsoft Entra ID" for Azure OpenAI."""
+RESOURCE_SCOPE = "https://cognitiveservices.azure.com/.default"
+"""The scope of a token for a resource; see Microsoft's page "Configure Microsoft Entra ID" for Azure OpenAI."""
+PROJECT_SCOPE = "https://ai.azure.com/.default"
+"""The scope of a token for a Foundry project, as in Microsoft's samples for projects."""
 _EARLY_SECONDS = 300.0
 """How long before its end a token is renewed: a request may take minutes, and clocks differ."""
 
@@ -84,7 +87,12 @@ class EntraSignIn:
     def _asked(self) -> Any:
         if self._credential is None:
             self._credential = self._new_credential()
-        return self._credential.get_token(SCOPE)
+        return self._credential.get_token(scope_of(self._config))
+
+
+def scope_of(config: EndpointConfig) -> str:
+    """The scope that the configuration names, else the one of its address."""
+    return config.scope or (PROJECT_SCOPE if is_project(config.base_url) else RESOURCE_SCOPE)
 
 
 def why_not_signed_in(message: str) -> dict[str, str]:

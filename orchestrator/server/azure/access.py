@@ -25,6 +25,7 @@ from orchestrator.server.apierror import ApiError
 from orchestrator.server.azure.errors import AzureError
 
 DATA_AUDIENCES = ("https://cognitiveservices.azure.com", "https://ai.azure.com")
+PROJECT_AUDIENCES = ("https://ai.azure.com",)
 MANAGEMENT_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 
 
@@ -51,14 +52,22 @@ IDENTITIES: dict[str, Collection[Right]] = {
 Services OpenAI User, and none at all. Any other client id has those roles and Contributor."""
 
 _NO_KEY = "Access denied due to invalid subscription key or wrong API endpoint."
-_BAD_TOKEN = "Unauthorized: the access token is invalid, has expired, or is not for {audience}."
+_BAD_TOKEN = "Unauthorized. Access token is missing, invalid, audience is incorrect ({audience}), or have expired."
 
 
 class DataAccess:
     """Admits requests of the data plane, by key or by token."""
 
-    def __init__(self, api_key: str | None, signed_in_only: bool, tokens: Tokens, bearer_keys: bool) -> None:
+    def __init__(
+        self,
+        api_key: str | None,
+        signed_in_only: bool,
+        tokens: Tokens,
+        bearer_keys: bool,
+        audiences: Collection[str] = DATA_AUDIENCES,
+    ) -> None:
         self._api_key = api_key
+        self._audiences = audiences
         self._is_open = api_key is None and not signed_in_only
         self._tokens = tokens
         self._bearer_keys = bearer_keys
@@ -70,7 +79,7 @@ class DataAccess:
         if self._is_key(headers.get("api-key")) or (self._bearer_keys and self._is_key(bearer)):
             return
         if bearer is not None and looks_like_token(bearer):
-            _check_data_right(_claims(self._tokens, bearer, DATA_AUDIENCES), scope)
+            _check_data_right(_claims(self._tokens, bearer, self._audiences), scope)
         elif not self._is_open:
             raise AzureError(401, "401", _NO_KEY)
 

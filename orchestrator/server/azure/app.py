@@ -16,7 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.server.apierror import ApiError
 from orchestrator.server.azure import models
-from orchestrator.server.azure.access import DataAccess, ManagementAccess, Tokens, TokenServer, oauth_body
+from orchestrator.server.azure.access import (
+    DATA_AUDIENCES,
+    PROJECT_AUDIENCES,
+    DataAccess,
+    ManagementAccess,
+    Tokens,
+    TokenServer,
+    oauth_body,
+)
 from orchestrator.server.azure.arm import Management, arm_body
 from orchestrator.server.azure.deployments import Deployments, Inference, RateLimits
 from orchestrator.server.azure.dialect import AzureDialect
@@ -36,11 +44,13 @@ def azure_routes(core: Context, settings: AzureSettings) -> list[BaseRoute]:
     deployments = Deployments(core.store, settings, now)
     inference = Inference(deployments, RateLimits(now))
     v1, *dated = [_data_plane(core, settings, version, tokens, inference) for version in (V1, *DATED)]
+    of_project = _data_plane(core, settings, V1, tokens, inference, is_project=True)
     by_version = {version.name: app for version, app in zip(DATED, dated, strict=True)}
     management = Management(core, settings, deployments)
     sign_in = TokenServer(tokens, core.settings.api_key)
     return [
         Mount("/openai/v1", _Unversioned(v1)),
+        Mount(f"/api/projects/{settings.project}/openai/v1", _Unversioned(of_project)),
         Mount("/openai", _Versioned(by_version)),
         Mount("/subscriptions", _application(management.routes(), ManagementAccess(tokens), arm_body)),
         *_at_the_root(sign_in.routes()),
@@ -92,13 +102,26 @@ async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -
 
 
 def _data_plane(
-    core: Context, settings: AzureSettings, version: ApiVersion, tokens: Tokens, inference: Inference
+    core: Context,
+    settings: AzureSettings,
+    version: ApiVersion,
+    tokens: Tokens,
+    inference: Inference,
+    *,
+    is_project: bool = False,
 ) -> Starlette:
-    access = DataAccess(core.settings.api_key, settings.signed_in_only, tokens, bearer_keys=not version.is_dated)
+    access = DataAccess(
+        core.settings.api_key,
+        settings.signed_in_only,
+        tokens,
+        bearer_keys=not version.is_dated,
+        audiences=PROJECT_AUDIENCES if is_project else DATA_AUDIENCES,
+    )
     chat = inference.routes(by_path=version.is_dated)
     imports = Imports(settings).routes()
     listed = models.routes(settings)
-    routes = [*imports, *files.ROUTES, *uploads.ROUTES, *jobs.ROUTES, *jobs.DELETION, *listed, *chat]
+    in_parts = [] if is_project else uploads.ROUTES
+    routes = [*imports, *files.ROUTES, *in_parts, *jobs.ROUTES, *jobs.DELETION, *listed, *chat]
     app = _application(routes, access, azure_body)
     app.state.context = replace(core, dialect=AzureDialect(version, settings, core.settings.organization))
     return app

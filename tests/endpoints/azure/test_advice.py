@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from unittest.mock import Mock
 
 import httpx2
 import pytest
 
+from orchestrator.endpoints.azure import endpoint as opening
+from orchestrator.endpoints.azure.signin import EntraSignIn
 from orchestrator.errors import (
     EndpointBusy,
     EndpointUnreachable,
@@ -14,6 +18,7 @@ from orchestrator.errors import (
     NetworkRefused,
     RequestRefused,
     RoleMissing,
+    SignInRefused,
     TokenUnfit,
 )
 
@@ -167,3 +172,42 @@ async def test_the_key_is_taken_out_of_what_azure_says(azure, wire, azure_config
     wire.answers(refusal(400, "bad key azure-key-0123456789 in the request", "invalidPayload"))
     assert "[key]" in await told(await azure())
     assert replace(azure_config).api_key_env == "AZURE_OPENAI_API_KEY"
+
+
+@pytest.fixture
+def entra(azure, monkeypatch):
+    """Opens the endpoint with a token of Entra ID."""
+    identity = Mock(get_token=lambda *_: Mock(token="token", expires_on=time.time() + 3600))
+    monkeypatch.setattr(opening, "EntraSignIn", lambda config: EntraSignIn(config, lambda: identity))
+
+    async def open_(**settings):
+        return await azure(auth="entra", api_key_env=None, **settings)
+
+    return open_
+
+
+def wrong_audience(audience):
+    """As quoted in https://github.com/microsoft/agent-framework/issues/7201."""
+    said = f"Unauthorized. Access token is missing, invalid, audience is incorrect ({audience}), or have expired."
+    return httpx2.Response(401, json={"statusCode": 401, "message": said})
+
+
+async def test_a_token_for_another_audience_names_the_scope_to_set(entra, wire):
+    wire.answers(wrong_audience("https://ai.azure.com"))
+    with pytest.raises(TokenUnfit, match=r'set scope = "https://ai\.azure\.com/\.default" in ftorch\.toml'):
+        await (await entra()).jobs()
+    assert len(wire.requests) == 2  # renewed once: Azure says the same of a token that has expired
+
+
+async def test_an_expired_token_is_no_reason_to_set_a_scope(entra, wire):
+    wire.answers(wrong_audience("https://cognitiveservices.azure.com"))
+    with pytest.raises(SignInRefused) as caught:
+        await (await entra()).jobs()
+    assert "scope" not in str(caught.value)
+
+
+async def test_a_key_at_the_address_of_a_project_is_told_what_to_use_instead(azure, wire):
+    wire.answers(wrong_audience("https://ai.azure.com"))
+    endpoint = await azure(base_url="https://res.services.ai.azure.com/api/projects/flight")
+    with pytest.raises(KeyRefused, match=r'takes tokens, not keys: set auth = "entra" in ftorch\.toml'):
+        await endpoint.jobs()

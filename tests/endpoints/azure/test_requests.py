@@ -14,6 +14,7 @@ from orchestrator.endpoints.interface import JobRequest
 from orchestrator.errors import RequestRefused
 
 KEY = "azure-key-0123456789"
+PROJECT = "https://res.services.ai.azure.com/api/projects/flight"
 OLD, PREVIEW = API, "2025-04-01-preview"
 
 
@@ -51,6 +52,21 @@ async def test_an_address_may_be_copied_with_or_without_the_apis_path(base_url, 
     wire.answers(ok())
     await (await azure(base_url=base_url, api=api)).job("ftjob-1")
     assert str(wire.requests[0].url) == expected
+
+
+@pytest.mark.parametrize("rest", ["", "/", "/openai", "/openai/v1", "/openai/v1/"])
+async def test_the_address_of_a_project_may_be_copied_in_every_form(rest, azure, wire):
+    wire.answers(ok())
+    await (await azure(base_url=f"{PROJECT}{rest}")).job("ftjob-1")
+    assert str(wire.requests[0].url) == f"{PROJECT}/openai/v1/fine_tuning/jobs/ftjob-1"
+
+
+async def test_only_a_project_may_lack_uploads_in_parts(azure, wire):
+    missing = httpx2.Response(404, json={"error": {"code": "404", "message": "Resource not found"}})
+    wire.answers(missing, missing)
+    assert await (await azure(base_url=PROJECT)).open_upload("train.jsonl", 200_000_000) is None
+    with pytest.raises(RequestRefused):
+        await (await azure()).open_upload("train.jsonl", 200_000_000)
 
 
 async def test_v1_is_signed_as_the_plain_client_does_and_has_no_api_version(azure, wire):

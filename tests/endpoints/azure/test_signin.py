@@ -10,7 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from support.contents import content_of
 
 from orchestrator.endpoints.azure import endpoint as opening
-from orchestrator.endpoints.azure.signin import SCOPE, EntraSignIn, what_was_tried, why_not_signed_in
+from orchestrator.endpoints.azure.signin import EntraSignIn, what_was_tried, why_not_signed_in
 from orchestrator.endpoints.refusals import LONGEST
 from orchestrator.errors import (
     EndpointNotUsable,
@@ -31,13 +31,14 @@ class Identity:
         self.now = 1_000_000.0
         self.made = self.given = self.closed = 0
         self.fails_with: Exception | None = None
+        self.scopes: set[tuple[str, ...]] = set()
 
     def __call__(self) -> Identity:
         self.made += 1
         return self
 
     def get_token(self, *scopes: str) -> object:
-        assert scopes == (SCOPE,)
+        self.scopes.add(scopes)
         if self.fails_with:
             raise self.fails_with
         self.given += 1
@@ -61,8 +62,8 @@ def signed_in(azure, identity, monkeypatch):
 
     monkeypatch.setattr(opening, "EntraSignIn", sign_in)
 
-    async def open_(api="v1"):
-        return await azure(api=api, auth="entra", api_key_env=None)
+    async def open_(api="v1", **settings):
+        return await azure(api=api, auth="entra", api_key_env=None, **settings)
 
     return open_
 
@@ -72,6 +73,26 @@ def answer(status=200, **error):
 
 
 DENIED = answer(401, code="401", message="Access denied due to invalid or expired token.")
+
+
+PROJECT = "https://res.services.ai.azure.com/api/projects/flight"
+
+
+@pytest.mark.parametrize(
+    ("settings", "scope"),
+    [
+        ({}, "https://cognitiveservices.azure.com/.default"),
+        ({"base_url": PROJECT}, "https://ai.azure.com/.default"),
+        ({"scope": "https://ai.azure.com/.default"}, "https://ai.azure.com/.default"),
+        ({"base_url": PROJECT, "scope": "api://mine/.default"}, "api://mine/.default"),
+    ],
+)
+async def test_a_token_is_for_the_kind_of_address_unless_the_configuration_names_another(
+    settings, scope, signed_in, wire, identity
+):
+    wire.answers(answer())
+    await (await signed_in(**settings)).jobs()
+    assert identity.scopes == {(scope,)}
 
 
 @pytest.mark.parametrize("api", ["v1", "2024-10-21"])

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 DATA = "https://cognitiveservices.azure.com/.default"
+PROJECT = "https://ai.azure.com/.default"
 MANAGEMENT = "https://management.azure.com/.default"
 
 
@@ -192,3 +193,15 @@ def _certificate(folder):
     form = serialization.PrivateFormat.PKCS8
     (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
     return str(folder / "certificate.pem"), str(folder / "key.pem")
+
+
+def test_a_project_takes_only_tokens_for_projects(signed_in):
+    address = f"{signed_in}/api/projects/ftorch/openai/v1/"
+    with DefaultAzureCredential() as identity:
+        right, wrong = (
+            openai.OpenAI(base_url=address, api_key=get_bearer_token_provider(identity, scope))
+            for scope in (PROJECT, DATA)
+        )
+        assert right.fine_tuning.jobs.list().data == []
+        with pytest.raises(openai.AuthenticationError, match=r"audience is incorrect \(https://ai\.azure\.com"):
+            wrong.fine_tuning.jobs.list()

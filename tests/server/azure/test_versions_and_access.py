@@ -98,7 +98,7 @@ async def test_a_token_is_refused_when_its_time_is_over(http, tokens, clock, ver
     clock.pass_(3600)
     answer = await http.get(JOBS[version], headers=bearer(token))
     assert answer.status_code == 401
-    assert "has expired" in answer.json()["error"]["message"]
+    assert "or have expired" in answer.json()["error"]["message"]
 
 
 async def test_a_token_for_another_service_and_a_forged_one_are_refused(http, tokens):
@@ -138,3 +138,15 @@ async def test_a_token_does_what_the_roles_of_its_identity_allow(http, tokens, i
         if refused.status_code in (401, 403):
             assert refused.json()["error"]["code"] == "PermissionDenied"
             assert identity in refused.json()["error"]["message"]
+
+
+async def test_a_project_has_the_same_files_but_no_uploads_in_parts_and_no_dated_versions(http, clock, lines):
+    project = "/api/projects/ftorch/openai"
+    form = {"files": {"file": ("train.jsonl", lines(10))}, "data": {"purpose": "fine-tune"}}
+    file = (await http.post(f"{project}/v1/files", **form)).json()
+    assert (await http.get(f"/openai/v1/files/{file['id']}")).json()["bytes"] == file["bytes"]
+    upload = {"filename": "a.jsonl", "bytes": 1, "purpose": "fine-tune", "mime_type": "text/jsonl"}
+    assert (await http.post(f"{project}/v1/uploads", json=upload)).status_code == 404
+    assert (await http.post("/openai/v1/uploads", json=upload)).status_code == 200
+    assert (await http.get(f"{project}/files", params={"api-version": "2024-10-21"})).status_code == 404
+    assert (await http.get("/api/projects/other/openai/v1/files")).status_code == 404
