@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -88,6 +89,13 @@ if TYPE_CHECKING:
     help="Train open-weights models here, or on the Ray cluster of ftorch.toml.  [default: as the endpoint local]",
 )
 @click.option("--ray-address", metavar="URL", help="With --launcher ray: use the cluster at this address.")
+@click.option(
+    "--shutdown-date",
+    "endings",
+    metavar="MODEL=DATE",
+    multiple=True,
+    help="End a model, or all that is tuned from a base model, on this day, such as 2027-01-14 (repeatable).",
+)
 @click.option("--azure", is_flag=True, help="Serve an Azure OpenAI resource as well.")
 @click.option("--entra", is_flag=True, help="With --azure: refuse requests without a token or the key.")
 @click.option(
@@ -109,6 +117,7 @@ def serve(
     log_json: bool,
     launcher: Literal["process", "ray"] | None,
     ray_address: str | None,
+    endings: tuple[str, ...],
     azure: bool,
     entra: bool,
     region: str | None,
@@ -135,6 +144,7 @@ def serve(
     if api_key_env is not None and not os.environ.get(api_key_env):
         raise click.UsageError(f"the environment variable {api_key_env} is not set")
     place = region or AzureSettings.location
+    shutdown_dates = dict(map(_ending, endings))
     here = host in ("127.0.0.1", "::1", "localhost")
     workspace = find_workspace()
     home = workspace.home if store is None else None
@@ -146,6 +156,7 @@ def serve(
         max_training=at_once or (1 if azure else 2),
         api_key=os.environ[api_key_env] if api_key_env else None,
         hosts=hosts,
+        shutdown_dates=shutdown_dates,
         azure=AzureSettings(location=place, signed_in_only=entra, imports_from_here=here) if azure else None,
     )
     if log_json:
@@ -165,6 +176,19 @@ def _refuse_options(ctx: click.Context) -> None:
     if given:
         option = next(each.opts[0] for each in ctx.command.params if each.name == given[0])
         raise click.UsageError(f"{option} is an option of `{ctx.command_path}` without {ctx.invoked_subcommand}")
+
+
+def _ending(text: str) -> tuple[str, date]:
+    """A model and the day on which it ends. Raises click.BadParameter."""
+    model, equals, day = text.rpartition("=")
+    try:
+        ends = date.fromisoformat(day)
+    except ValueError:
+        ends = None
+    if not (model and equals and ends):
+        message = f'"{text}" is not a model and a day, such as gpt-4.1-mini=2027-01-14'
+        raise click.BadParameter(message, param_hint="'--shutdown-date'")
+    return model, ends
 
 
 def _changed(

@@ -49,7 +49,7 @@ def create_app(store_dir: Path, *, settings: Settings = DEFAULTS) -> Starlette:
         store.folder, settings.python, settings.serving, settings.vllm_url, settings.constrained, settings.ray
     )
     base_models = BaseModels(store, settings.models, settings.trainer)
-    loaded = LoadedModels(store, base_models, machine)
+    loaded = LoadedModels(store, base_models, machine, settings.is_shut_down)
     scheduler = Scheduler(store, settings, machine, BatchRunner(BatchWork(store, loaded, settings.now)))
     context = Context(
         store=store,

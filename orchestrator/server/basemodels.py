@@ -75,3 +75,8 @@ class BaseModels:
 def unknown_model(name: str, more: str = "") -> ApiError:
     """The 404 for an unknown model."""
     return not_found(f"The model '{name[:200]}' does not exist.{more}", "model", "model_not_found")
+
+
+def shut_down(name: str) -> ApiError:
+    """The 404 for a model after its shutdown date."""
+    return not_found(f"The model '{name[:200]}' has been shut down.", "model", "model_not_found")

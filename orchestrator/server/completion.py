@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from orchestrator.dataset.tokens import count_messages, count_text
 from orchestrator.figures import count
 from orchestrator.server import ids
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.basemodels import BaseModels, unknown_model
+from orchestrator.server.basemodels import BaseModels, shut_down, unknown_model
 from orchestrator.server.chatrequest import ChatRequest
 from orchestrator.server.jobrequest import MAX_SEED
 from orchestrator.server.store import Store
@@ -299,7 +299,14 @@ Key = tuple[str, str | None, str | None]
 class LoadedModels:
     """Finds models by name and loads their weights once."""
 
-    def __init__(self, store: Store, base_models: BaseModels, machine: Machine) -> None:
+    def __init__(
+        self,
+        store: Store,
+        base_models: BaseModels,
+        machine: Machine,
+        is_shut_down: Callable[[str], bool] = lambda _name: False,
+    ) -> None:
+        self._is_shut_down = is_shut_down
         self._store = store
         self._base_models = base_models
         self._machine = machine
@@ -310,8 +317,10 @@ class LoadedModels:
     def get(self, name: str) -> Loaded:
         """The fine-tuned or base model of this name.
 
-        Raises ApiError 404 if there is no such fine-tuned model, 500 if it can't be loaded.
+        Raises ApiError 404 if there is no such fine-tuned model or it was shut down, 500 if it can't be loaded.
         """
+        if self._is_shut_down(name):
+            raise shut_down(name)
         if not is_fine_tuned(name):
             origin = self._base_models.origin(name)
             return self._load((origin.trainer, None, origin.folder), name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from orchestrator.server.settings import Profile
@@ -129,14 +130,20 @@ def batch_object(batch: Batch, profile: Profile) -> Json:
     }
 
 
-def model_object(model: FineTunedModel, organization: str) -> Json:
-    return {"id": model.name, "object": "model", "created": model.created_at, "owned_by": organization}
+def model_object(model: FineTunedModel, organization: str, ends: date | None) -> Json:
+    shown = {"id": model.name, "object": "model", "created": model.created_at, "owned_by": organization}
+    return {**shown, **_ending(ends)}
 
 
-def base_object(base: BaseModel) -> Json:
+def base_object(base: BaseModel, ends: date | None) -> Json:
     """A base model: open weights on this machine, or a name whose place the local trainer takes."""
     owner = "local-stand-in" if base.folder is None else "local"
-    return {"id": base.name, "object": "model", "created": base.since, "owned_by": owner}
+    return {"id": base.name, "object": "model", "created": base.since, "owned_by": owner, **_ending(ends)}
+
+
+def _ending(ends: date | None) -> Json:
+    """The field is optional, and models without an announced end are returned without it."""
+    return {} if ends is None else {"shutdown_date": ends.isoformat()}
 
 
 def deleted(object_id: str, kind: str) -> Json:

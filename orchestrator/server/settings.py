@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.dataset.basemodels import base_model, is_version_of
 from orchestrator.server.launchers.settings import RaySettings
 from orchestrator.server.store.jobs import JobRoom
 
@@ -88,6 +90,19 @@ class Settings:
     """The `organization_id` in job objects."""
     azure: AzureSettings | None = None
     """The resource whose API is served as well; None if there is none."""
+    shutdown_dates: Mapping[str, date] = field(default_factory=dict)
+    """When models shut down, by the name of a model, or of a base model or its family for all that was tuned from
+    it. From that day on (UTC) they are neither listed nor answer."""
+
+    def shutdown_date(self, model: str) -> date | None:
+        """When this model shuts down; None if that was not announced."""
+        base = base_model(model)
+        days = [day for name, day in self.shutdown_dates.items() if name == model or is_version_of(base, name)]
+        return min(days, default=None)
+
+    def is_shut_down(self, model: str) -> bool:
+        ends = self.shutdown_date(model)
+        return ends is not None and datetime.fromtimestamp(self.now(), UTC).date() >= ends
 
 
 # --- Profiles: the behaviour of other endpoints, so that a client can be tried against each -------------------

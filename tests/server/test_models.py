@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from pathlib import Path
+
 import openai
 import pytest
 
-from orchestrator.server.app import running
+from orchestrator.server.app import create_app, running
+from orchestrator.server.settings import Settings
 
 
 async def test_fine_tuned_models_and_stand_ins_are_listed(training, submit, reach):
@@ -44,3 +48,24 @@ async def test_a_job_whose_parent_was_deleted_fails_and_says_so(app, client, sub
     async with running(app):
         failed = await reach(client, job.id, "failed")
     assert (failed.error.code, failed.error.param) == ("model_not_found", "model")
+
+
+async def test_a_shutdown_date_is_shown_until_that_day_and_then_the_models_are_gone(
+    tmp_path: Path, connect, submit, reach
+):
+    time = [datetime.fromisoformat("2027-01-13T23:59:00Z").timestamp()]
+    settings = Settings(now=lambda: time[0], shutdown_dates={"gpt-4.1-mini": date(2027, 1, 14)})
+    app = create_app(tmp_path / "ending", settings=settings)
+    async with running(app), connect(app) as client:
+        model = (await reach(client, (await submit(client)).id, "succeeded")).fine_tuned_model
+        shown = {each.id: each.shutdown_date async for each in client.models.list()}
+        assert (shown[model], shown["gpt-4.1-mini-2025-04-14"], shown["tiny"]) == ("2027-01-14", "2027-01-14", None)
+        assert (await client.models.retrieve(model)).shutdown_date == "2027-01-14"
+        time[0] += 60
+        assert [each.id async for each in client.models.list()] == ["tiny"]
+        for refused in (
+            client.models.retrieve(model),
+            client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hi"}]),
+        ):
+            with pytest.raises(openai.NotFoundError, match="has been shut down"):
+                await refused
