@@ -46,6 +46,7 @@ def _of_openai(_config: EndpointConfig) -> Capabilities:
         outlives_us=True,
         batch=True,
         wandb=True,
+        evals=True,
         parts=_IN_PARTS,
     )
 

@@ -6,7 +6,8 @@ Values are read tolerantly (hosts differ), and every value keeps the raw object 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,6 +73,8 @@ class Capabilities:
     """Jobs take a multiplier of the rate that the endpoint chooses."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
+    evals: bool = False
+    """It has OpenAI's Evals API."""
     wandb: bool = False
     """It reports its jobs to Weights & Biases, if the create request names a project there."""
     deletes_models: bool = True
@@ -88,6 +91,7 @@ class RemoteFile:
     """uploaded, processed, error, …; None if the host gives none."""
     status_details: str | None
     created_at: float | None
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ class RemoteEvent:
     type: str | None
     message: str
     data: Mapping[str, Any] | None
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,19 @@ class RemoteCheckpoint:
     model: str
     metrics: Mapping[str, Any]
     created_at: float
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """A model that answers on the endpoint."""
+
+    name: str
+    created_at: float | None
+    owned_by: str | None
+    shutdown_date: date | None
+    """The day (UTC) on which the endpoint ends it; None if it names none."""
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -215,6 +233,20 @@ class Batches(Protocol):
         """Write the lines of an output or error file to `path`. Raises OSError if that can't be written."""
 
 
+class Evals(Protocol):
+    """OpenAI's Evals API, only to read; the objects are as received. Methods raise like those of Endpoint, and
+    AnswerUnreadable if a response is not a list."""
+
+    async def evals(self) -> list[Mapping[str, Any]]:
+        """Every eval: its data source and its graders."""
+
+    async def runs(self, eval_id: str) -> list[Mapping[str, Any]]:
+        """Every run of an eval."""
+
+    async def output_items(self, eval_id: str, run_id: str) -> list[Mapping[str, Any]]:
+        """Every item of a run: the input, the model's output, and the graders' results."""
+
+
 class Endpoint(Protocol):
     """An open connection to an endpoint.
 
@@ -227,6 +259,7 @@ class Endpoint(Protocol):
     name: str
     capabilities: Capabilities
     batches: Batches
+    evals: Evals
     account: Mapping[str, str]
     """Account details in the responses so far: organization, project, tenant; see `accounts.py`."""
 
@@ -266,6 +299,10 @@ class Endpoint(Protocol):
         """The SHA-256 of a file's bytes, reading at most `size` of them; None if there are more, or the endpoint
         doesn't return them."""
 
+    async def download(self, file_id: str, path: Path) -> None:
+        """Write the contents of a file to `path`. Raises RequestRefused if the endpoint doesn't return it, and
+        OSError if it can't be written."""
+
     async def files(self) -> list[RemoteFile]:
         """All fine-tuning files, newest first."""
 
@@ -303,6 +340,9 @@ class Endpoint(Protocol):
 
     async def models(self) -> list[str]:
         """The names of the models that it lists; empty if it has no such list."""
+
+    async def listed_models(self) -> list[RemoteModel] | None:
+        """The models that it lists; None if it has no such list."""
 
     async def delete_model(self, name: str) -> None:
         """Delete a tuned model or a checkpoint's model, only if `capabilities.deletes_models`; a missing one is not

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from orchestrator.endpoints.interface import (
@@ -23,6 +23,7 @@ from orchestrator.endpoints.interface import (
     RemoteEvent,
     RemoteFile,
     RemoteJob,
+    RemoteModel,
 )
 from orchestrator.endpoints.refusals import reason_in
 
@@ -125,6 +126,7 @@ def read_file(raw: Json) -> RemoteFile:
         status=_text(raw.get("status")),
         status_details=_text(raw.get("status_details")),
         created_at=_number(raw.get("created_at")),
+        raw=raw,
     )
 
 
@@ -140,6 +142,7 @@ def read_event(raw: Json) -> RemoteEvent:
         type=_text(raw.get("type")),
         message=message,
         data=_table(raw.get("data")) or None,
+        raw=raw,
     )
 
 
@@ -152,6 +155,18 @@ def read_checkpoint(raw: Json) -> RemoteCheckpoint:
         model=str(raw.get("fine_tuned_model_checkpoint") or ""),
         metrics={key: value for key, value in metrics.items() if isinstance(value, int | float)},
         created_at=_number(raw.get("created_at")) or 0.0,
+        raw=raw,
+    )
+
+
+def read_model(raw: Json) -> RemoteModel:
+    """Raises KeyError if there is no usable id."""
+    return RemoteModel(
+        name=usable_id(raw),
+        created_at=_number(raw.get("created")),
+        owned_by=_text(raw.get("owned_by")),
+        shutdown_date=_day(raw.get("shutdown_date")),
+        raw=raw,
     )
 
 
@@ -198,6 +213,14 @@ def _whole(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) <= _LARGEST_WHOLE else None
+
+
+def _day(value: Any) -> date | None:
+    """From a date or a moment in ISO 8601; None for anything else."""
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
 
 
 def _number(value: Any) -> float | None:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -18,11 +19,13 @@ from orchestrator.dataset.files import hash_in
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.dataset.profile.fingerprints import json_text
 from orchestrator.endpoints.batches import OpenAIBatches
+from orchestrator.endpoints.evals import OpenAIEvals
 from orchestrator.endpoints.failures import Unexplained, explain
 from orchestrator.endpoints.interface import (
     TRAINING,
     Batches,
     Capabilities,
+    Evals,
     JobPage,
     JobRequest,
     OnSent,
@@ -30,6 +33,7 @@ from orchestrator.endpoints.interface import (
     RemoteEvent,
     RemoteFile,
     RemoteJob,
+    RemoteModel,
 )
 from orchestrator.endpoints.keys import body_of, content_without_key
 from orchestrator.endpoints.objects import (
@@ -39,9 +43,9 @@ from orchestrator.endpoints.objects import (
     read_event,
     read_file,
     read_job,
+    read_model,
     read_object,
     read_result_rows,
-    usable_id,
 )
 from orchestrator.endpoints.pages import read_page
 from orchestrator.endpoints.retries import Retries
@@ -83,6 +87,7 @@ class OpenAIEndpoint:
         self._retries = retries or Retries()
         self._files_limit: int | None = PAGE
         self.batches: Batches = OpenAIBatches(config, self._client, self._retries, self._repeat, self._once)
+        self.evals: Evals = OpenAIEvals(self._client, self._pages)
 
     async def check(self) -> str:
         try:
@@ -181,6 +186,9 @@ class OpenAIEndpoint:
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError):
             return None  # hosts don't return training files; an unknown file is not ours
         return found.hexdigest()
+
+    async def download(self, file_id: str, path: Path) -> None:
+        await self.batches.download(file_id, path)
 
     async def files(self) -> list[RemoteFile]:
         return await self._files_for(TRAINING)
@@ -341,15 +349,18 @@ class OpenAIEndpoint:
         return True
 
     async def models(self) -> list[str]:
+        return [model.name for model in await self.listed_models() or ()]
+
+    async def listed_models(self) -> list[RemoteModel] | None:
         try:
             page = await self._repeat("list models", self._client.models.with_raw_response.list, read=read_page)
         except AnswerUnreadable:
-            return []
+            return None
         except RequestRefused as error:
             if error.facts["status"] not in _GONE:
                 raise
-            return []
-        return [usable_id(item) for item in page.items if has_usable_id(item)]
+            return None
+        return [read_model(item) for item in page.items if has_usable_id(item)]
 
     async def delete_model(self, name: str) -> None:
         try:
