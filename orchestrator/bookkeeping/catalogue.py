@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
+from orchestrator.bookkeeping.endings import endings
 from orchestrator.bookkeeping.lineage import Evaluated, first_value
 from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations, listing as listings, promotions
@@ -30,6 +32,8 @@ class CataloguedModel:
     evaluation: Evaluated | None = None
     """By the last evaluation that asked it, in its first variant. The value is None where it asked more than
     `MOST_ANSWERS` questions of the model, or none counts for the metric."""
+    ends: date | None = None
+    """The day (UTC) on which its endpoint ends it; None if none is known."""
 
 
 def model_ids(ledger: Ledger, listing: Listing, *, limit: int | None) -> list[str]:
@@ -47,7 +51,13 @@ def catalogue(ledger: Ledger, listing: Listing, *, limit: int | None) -> list[Ca
         done = evaluations.newest(connection) if found else []
     stages = {(each.endpoint, each.model): each.stage for each in standing}
     last = _last_by_model(done)
-    catalogued = [CataloguedModel(model, name, stages.get((model.endpoint, model.model))) for model, name in found]
+    ends = endings(ledger).of
+    catalogued = [
+        CataloguedModel(
+            model, name, stages.get((model.endpoint, model.model)), ends=ends(model.endpoint, model.model)
+        )
+        for model, name in found
+    ]
     return [replace(each, evaluation=_value(ledger, each.model, last)) for each in catalogued]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator.bookkeeping.endings import endings
 from orchestrator.bookkeeping.lineage import lineage_of_run
 from orchestrator.cli.completion import complete_run
 from orchestrator.cli.output import print_json
@@ -53,10 +54,11 @@ def show(run: str, job_file: bool, plot: Path | None, as_json: bool) -> None:
         if plot is not None:
             _plot(details, plot)
         lineage = lineage_of_run(ledger, details.run)
+        ends = endings(ledger).of(details.run.endpoint, details.run.fine_tuned_model)
         if as_json:
-            print_json({**details_object(details), "lineage": lineage_object(lineage)})
+            print_json({**details_object(details, ends), "lineage": lineage_object(lineage)})
             return
-        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout(), lineage)
+        print_details(details, ledger.workspace.endpoints.get(details.run.endpoint), stdout(), lineage, ends)
     if details.run.sweep_id is not None and run == details.run.name:
         click.echo(f"\nThis is one trial of a sweep. To see all of them: ftorch sweep show {run}", err=True)
 

@@ -35,7 +35,7 @@ _SECTIONS = {
 }
 COLUMNS = (
     *("run", "name", "state", "step", "endpoint", "base", "loss", "valid", "cost"),
-    *("created", "updated", "finished", "duration", "job", "model"),
+    *("created", "updated", "finished", "duration", "job", "ends", "model"),
 )
 """The same as `reports.runtable.RUN_COLUMNS`, which would load the database."""
 
@@ -100,9 +100,13 @@ def _listing(ledger: Ledger, key: str | None, filters: Filters) -> Listing:
 def _print_for_programs(ledger: Ledger, listing: Listing, window: Window, as_json: bool) -> None:
     found = ledger.summaries(listing, limit=window.limit_for_programs)
     if as_json:
+        from orchestrator.bookkeeping.endings import endings
         from orchestrator.reports.runs import run_object
 
-        print_json_list(run_object(each, last, tags) for each, last, tags in found)
+        ends = endings(ledger).of
+        print_json_list(
+            run_object(each, last, tags, ends(each.endpoint, each.fine_tuned_model)) for each, last, tags in found
+        )
     else:
         for each, *_ in found:
             click.echo(each.id)
@@ -180,10 +184,13 @@ def _unfolded(ledger: Ledger, sweeps: list[SweepStanding], window: Window, conso
 
 
 def _runs_table(ledger: Ledger, runs: list[Run], window: Window, console: Console) -> RenderableType:
+    from orchestrator.bookkeeping.endings import endings
     from orchestrator.reports.runtable import status_table
 
     last = ledger.progress([run.id for run in runs])
-    table = status_table(runs, last, time.time(), console.width, window.columns)
+    known = endings(ledger)
+    ends = {run.id: day for run in runs if (day := known.of(run.endpoint, run.fine_tuned_model))}
+    table = status_table(runs, last, time.time(), console.width, window.columns, ends)
     if window.columns:
         console.width = max(console.width, table.width)  # what the user asked for is shown whole
     return table

@@ -1,4 +1,7 @@
-"""OpenAI's Evals API (https://developers.openai.com/api/docs/guides/evals), only to read: it ends on 30 November 2026."""
+"""OpenAI's Evals API (https://developers.openai.com/api/docs/guides/evals), only to read.
+
+It ends on 30 November 2026.
+"""
 
 from __future__ import annotations
 

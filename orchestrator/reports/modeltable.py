@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.bookkeeping.catalogue import MOST_ANSWERS, CataloguedModel
+from orchestrator.bookkeeping.endings import today
 from orchestrator.bookkeeping.lineage import Evaluated
 from orchestrator.reports.runs import model_object
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Row, Table, row
-from orchestrator.reports.text import ago, percent, printable
+from orchestrator.reports.text import ago, ending, percent, printable
 
 _FULL_WIDTH = 130
 """From this many characters on, all columns have room."""
+_WIDE = ("run", "name", "endpoint", "base", "stage", "evaluation", "created", "model")
 _NARROW = ("run", "name", "stage", "evaluation", "created", "model")
 _STAGES = {"production": Meaning.GOOD, "retired": Meaning.MUTED}
 
@@ -24,6 +26,8 @@ class _Line:
 
     entry: CataloguedModel
     now: float
+    has_note: bool
+    """Whether the model's cell says when it ends."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,15 @@ def _title(found: Evaluated) -> str:
     return METRICS[found.metric].title if found.metric in METRICS else "argument F1"
 
 
+def _ends(line: _Line) -> str:
+    return ending(line.entry.ends, today()) or "–"
+
+
+def _model(line: _Line) -> Cell:
+    note = f" {ending(line.entry.ends, today())}" if line.entry.ends and line.has_note else ""
+    return Cell(printable(line.entry.model.model), note=note)
+
+
 MODEL_COLUMNS: Mapping[str, _Shown] = {
     "run": _Shown("RUN", lambda line: line.entry.model.run_id),
     "name": _Shown("NAME", lambda line: printable(line.entry.name)),
@@ -61,7 +74,8 @@ MODEL_COLUMNS: Mapping[str, _Shown] = {
     "stage": _Shown("STAGE", _stage),
     "evaluation": _Shown("LAST EVALUATION", _evaluation),
     "created": _Shown("CREATED", lambda line: ago(line.entry.model.created_at, line.now)),
-    "model": _Shown("MODEL", lambda line: printable(line.entry.model.model)),
+    "ends": _Shown("ENDS", _ends),
+    "model": _Shown("MODEL", _model),
 }
 """By the names that `--columns` takes."""
 
@@ -69,12 +83,13 @@ MODEL_COLUMNS: Mapping[str, _Shown] = {
 def models_table(found: Sequence[CataloguedModel], now: float, width: int, columns: Sequence[str] = ()) -> Table:
     """One row for each model. `columns` are names of `MODEL_COLUMNS`, of which the model is always the last; () for
     what has room in `width`."""
-    names = columns or (tuple(MODEL_COLUMNS) if width >= _FULL_WIDTH else _NARROW)
+    names = columns or (_WIDE if width >= _FULL_WIDTH else _NARROW)
     shown = [_column(name) for name in sorted(names, key=lambda name: name == "model")]
     is_unread = any(each.evaluation is not None and each.evaluation.value is None for each in found)
     unread = f"Not read: more than {MOST_ANSWERS:,} answers. To see the metrics: ftorch leaderboard"
     notes = [unread] if is_unread and "evaluation" in names else []
-    return Table(shown, [_row(shown, _Line(entry, now)) for entry in found], notes=notes)
+    lines = [_Line(entry, now, "ends" not in names) for entry in found]
+    return Table(shown, [_row(shown, line) for line in lines], notes=notes)
 
 
 def _column(name: str) -> Column:
@@ -97,4 +112,10 @@ def catalogued_object(entry: CataloguedModel) -> dict[str, Any]:
         "value": found.value,
         "rehearsal": found.evaluation.is_rehearsal,
     }
-    return {**model_object(entry.model), "name": entry.name, "stage": entry.stage, "evaluation": evaluation}
+    return {
+        **model_object(entry.model),
+        "name": entry.name,
+        "stage": entry.stage,
+        "shutdown_date": entry.ends.isoformat() if entry.ends else None,
+        "evaluation": evaluation,
+    }

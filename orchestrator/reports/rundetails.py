@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.bookkeeping.endings import today
 from orchestrator.bookkeeping.lineage import Lineage
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
@@ -25,6 +27,7 @@ from orchestrator.reports.text import (
     as_set,
     count,
     duration,
+    ending,
     iso,
     loss,
     moment,
@@ -47,14 +50,19 @@ _HASH_SHOWN = 12
 
 
 def print_details(
-    details: RunDetails, config: EndpointConfig | None, console: Console, lineage: Lineage | None = None
+    details: RunDetails,
+    config: EndpointConfig | None,
+    console: Console,
+    lineage: Lineage | None = None,
+    ends: date | None = None,
 ) -> None:
-    """`config` is the run's endpoint as it is configured now; None where it is not configured any more."""
+    """`config` is the run's endpoint as it is configured now; None where it is not configured any more. `ends` is
+    the day on which its model ends."""
     run = details.run
     heading = Text(f"run {run.id}  {printable(run.name)}  ", style="bold")
     console.print(heading.append(run.state, style=state_style(run.state)))
     console.print(f"  {printable(why(run, time.time()))}\n")
-    console.print(run_facts(details, config))
+    console.print(run_facts(details, config, ends))
     _print_files(details, console, lineage_facts(lineage) if lineage else ())
     _print_notes(details, console)
     _print_curve(details.metrics, console)
@@ -64,11 +72,11 @@ def print_details(
         _print_call(run, details.deployment.name if details.deployment else None, config, console)
 
 
-def details_object(details: RunDetails) -> dict[str, Any]:
-    """What `show --json` prints."""
+def details_object(details: RunDetails, ends: date | None = None) -> dict[str, Any]:
+    """What `show --json` prints; `ends` is the day on which its model ends."""
     run = details.run
     return {
-        **run_object(run, details.metrics[-1] if details.metrics else None, details.tags),
+        **run_object(run, details.metrics[-1] if details.metrics else None, details.tags, ends),
         "job_file": run.job_file,
         "base_folder": run.base_folder,
         "suffix": run.suffix,
@@ -97,11 +105,12 @@ def details_object(details: RunDetails) -> dict[str, Any]:
 # --- The facts ------------------------------------------------------------------------------------------------
 
 
-def run_facts(details: RunDetails, config: EndpointConfig | None) -> Table:
+def run_facts(details: RunDetails, config: EndpointConfig | None, ends: date | None = None) -> Table:
     """What is known of a run in a line each: names and values."""
     run = details.run
     rows = [
         ("model", run.fine_tuned_model),
+        ("shutdown date", f"{ends}: it {ending(ends, today())}" if ends else None),
         ("base model", run.model),
         ("folder", run.base_folder),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from orchestrator.ledger import is_followed
@@ -41,9 +42,13 @@ def summary(counts: Mapping[str, int], shown: int, first: str = "the newest") ->
 
 
 def run_object(
-    run: Run | RunSummary, last: Metric | None = None, tags: Mapping[str, str] | None = None
+    run: Run | RunSummary,
+    last: Metric | None = None,
+    tags: Mapping[str, str] | None = None,
+    ends: date | None = None,
 ) -> dict[str, Any]:
-    """One element of `status --json`; without `tags` where they were not read."""
+    """One element of `status --json`; without `tags` where they were not read. `ends` is the day on which its model
+    ends."""
     return {
         "run": run.id,
         "name": run.name,
@@ -55,6 +60,7 @@ def run_object(
         "remote_status": run.remote_status,
         "job_id": run.job_id,
         "fine_tuned_model": run.fine_tuned_model,
+        "shutdown_date": ends.isoformat() if ends else None,
         "step": last.step if last else None,
         "total_steps": last.total_steps if last else None,
         "train_loss": last.train_loss if last else None,

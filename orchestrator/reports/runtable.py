@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
+from orchestrator.bookkeeping.endings import today
 from orchestrator.reports.runs import loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.table import Cell, Column, Fit, Number, Row, Table, row
-from orchestrator.reports.text import ago, duration, money, printable
+from orchestrator.reports.text import ago, duration, ending, money, printable
 from orchestrator.store.records import Metric
 from orchestrator.store.runs import Run
 
+NO_ENDINGS: Mapping[str, date] = {}
 _FULL_WIDTH = 110
 """From this many characters on, all the usual columns have room."""
 _NARROW = ("run", "name", "state", "step", "model")
@@ -19,11 +22,15 @@ _WIDE = ("run", "name", "state", "step", "endpoint", "loss", "valid", "updated",
 
 @dataclass(frozen=True)
 class _Line:
-    """A run, its last measured step, and the present time."""
+    """A run, its last measured step, the present time, and when its model ends."""
 
     run: Run
     metric: Metric | None
     now: float
+    ends: date | None
+    """The day on which its model ends."""
+    has_note: bool
+    """Whether the model's cell says it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,18 @@ def _duration(line: _Line) -> Number:
     return Number(duration(seconds), value=seconds, unit="s")
 
 
+def _ends(line: _Line) -> str:
+    return ending(line.ends, today()) or "–"
+
+
+def _model(line: _Line) -> Cell:
+    """The model, with its end if it has no column; else what the run waits for."""
+    if line.run.fine_tuned_model is None:
+        return Cell(printable(why(line.run, line.now)))
+    note = f" {ending(line.ends, today())}" if line.ends and line.has_note else ""
+    return Cell(printable(line.run.fine_tuned_model), note=note)
+
+
 def _ago(then: float | None, now: float) -> str:
     return "–" if then is None else ago(then, now)
 
@@ -69,21 +88,29 @@ RUN_COLUMNS: Mapping[str, _Shown] = {
     "finished": _Shown("FINISHED", lambda line: _ago(line.run.finished_at, line.now)),
     "duration": _Shown("DURATION", _duration, is_number=True),
     "job": _Shown("JOB", lambda line: printable(line.run.job_id or "–")),
-    "model": _Shown("MODEL / REASON", lambda line: printable(line.run.fine_tuned_model or why(line.run, line.now))),
+    "ends": _Shown("ENDS", _ends),
+    "model": _Shown("MODEL / REASON", _model),
 }
 """By the names that `--columns` takes."""
 
 
 def status_table(
-    runs: Sequence[Run], last: Mapping[str, Metric], now: float, width: int, columns: Sequence[str] = ()
+    runs: Sequence[Run],
+    last: Mapping[str, Metric],
+    now: float,
+    width: int,
+    columns: Sequence[str] = (),
+    ends: Mapping[str, date] = NO_ENDINGS,
 ) -> Table:
     """One row for each run: its state, its progress, and its model id or the reason it waits.
 
     `columns` are names of `RUN_COLUMNS`, of which the model is always the last; () for what has room in `width`.
+    `ends` has the days on which models end, by run.
     """
     names = columns or (_WIDE if width >= _FULL_WIDTH else _NARROW)
     shown = [_column(name) for name in sorted(names, key=lambda name: name == "model")]
-    return Table(shown, [_row(shown, _Line(run, last.get(run.id), now)) for run in runs])
+    lines = [_Line(run, last.get(run.id), now, ends.get(run.id), "ends" not in names) for run in runs]
+    return Table(shown, [_row(shown, line) for line in lines])
 
 
 def _column(name: str) -> Column:

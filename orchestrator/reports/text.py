@@ -8,7 +8,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import IO, Any, cast
 
@@ -75,6 +75,16 @@ def ago(then: float, now: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
     return "just now"
+
+
+def ending(day: date | None, today: date) -> str:
+    """`ends in 47 days`, `ends tomorrow`, `ends today`, `ended 3 days ago`; "" for None."""
+    if day is None:
+        return ""
+    days = (day - today).days
+    if days < 0:
+        return f"ended {plural(-days, 'day')} ago"
+    return f"ends in {plural(days, 'day')}" if days > 1 else "ends tomorrow" if days else "ends today"
 
 
 def clock(then: float) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v5"
+REVISION = "v6"
 """The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
@@ -530,6 +530,15 @@ promotions = Table(
     Column("at", Float, nullable=False),
     Index("ix_promotions_endpoint_model", "endpoint", "model"),
     Index("ix_promotions_name", "name"),
+)
+
+model_endings = Table(
+    "model_endings",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("model", Text, primary_key=True),  # tuned, or a base model: what is tuned from it ends with it
+    Column("ends_at", Float, nullable=False),  # when that day begins, in UTC
+    Column("seen_at", Float, nullable=False),
 )
 
 exports = Table(
