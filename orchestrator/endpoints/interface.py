@@ -120,6 +120,8 @@ class RemoteJob:
     estimated_finish: float | None
     error: JobError | None
     raw: Mapping[str, Any]
+    cost_usd: float | None = None
+    """What the endpoint charged for it; None if the job doesn't say."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,35 @@ class JobRequest:
     """Sent as Idempotency-Key: the same in every attempt to create this job."""
     training_type: str | None = None
     """Azure's training type: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What the endpoint would charge for a job; `usd` is None if it doesn't say, with its `reason`."""
+
+    usd: float | None
+    tokens: int | None = None
+    """Those to be trained, of all epochs."""
+    reason: str | None = None
+    is_early: bool = False
+    """It says so only later: the files are still being checked."""
+    is_refused: bool = False
+    """It found a file that no job can be trained with."""
+    is_over_limit: bool = False
+    """The account may not spend that much."""
+    limit_usd: float | None = None
+    """How much it may spend."""
+
+
+@dataclass(frozen=True)
+class TokenizedRow:
+    """A row of a training file as the endpoint trains it; the three tuples are of the same length."""
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+    texts: tuple[str, ...]
+    is_cut: bool
+    """It was longer than the model's context."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +344,13 @@ class Endpoint(Protocol):
 
     async def create(self, request: JobRequest) -> RemoteJob:
         """The paid request, sent once. Raises OutcomeUnknown also for a response without a usable job id."""
+
+    async def quote(self, request: JobRequest) -> Quote:
+        """What that job would cost, only if `capabilities.quotes`. Its files must have been uploaded."""
+
+    async def preview(self, model: str, file_id: str, rows: int) -> list[TokenizedRow]:
+        """The first `rows` of an uploaded training file as `model` is trained on them, only if
+        `capabilities.previews`."""
 
     async def job(self, job_id: str) -> RemoteJob: ...
 

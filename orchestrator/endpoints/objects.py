@@ -88,6 +88,7 @@ def read_job(raw: Json) -> RemoteJob:
         estimated_finish=_number(raw.get("estimated_finish")),
         error=_job_error(raw.get("error")),
         raw=raw,
+        cost_usd=_number(raw.get("cost_usd")),
     )
 
 

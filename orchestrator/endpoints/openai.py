@@ -47,7 +47,7 @@ from orchestrator.endpoints.objects import (
     read_object,
     read_result_rows,
 )
-from orchestrator.endpoints.pages import read_page
+from orchestrator.endpoints.pages import Page, read_page
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     AnswerUnreadable,
@@ -217,7 +217,7 @@ class OpenAIEndpoint:
             return read_result_rows(content)
         except ValueError as error:  # apparently another format: asking again would not help
             unreadable = self._explained(error)
-            raise RequestRefused(**_refusal_facts(unreadable)) from error
+            raise RequestRefused(**refusal_facts(unreadable)) from error
 
     # --- jobs ----------------------------------------------------------------------------------------------
 
@@ -278,18 +278,22 @@ class OpenAIEndpoint:
             query["after"] = after
         if metadata and self.capabilities.metadata:
             query["metadata"] = dict(metadata)
-        try:
-            page = await self._repeat("list jobs", self._raw_jobs.list, read=read_page, **query)
-        except (EndpointUnreachable, RequestRefused) as error:
-            passes = not isinstance(error, AnswerUnreadable | RequestRefused)
-            if passes and error.facts.get("status") not in _GONE:
-                raise
-            raise NoJobList(**_refusal_facts(error)) from error
+        page = await self._job_list(self._raw_jobs.list, **query)
         jobs = tuple(read_job(item) for item in page.items if has_usable_id(item))
         if not page.items or page.has_more is False:
             return JobPage(jobs, None, is_last=True)
         repeats_itself = not jobs or jobs[-1].id == after
         return JobPage(jobs, None if repeats_itself else jobs[-1].id, is_last=False)
+
+    async def _job_list(self, call: Callable[..., Awaitable[Any]], *args: Any, **fields: Any) -> Page:
+        """One page of the list of jobs. Raises NoJobList if there is no such list."""
+        try:
+            return await self._repeat("list jobs", call, *args, read=read_page, **fields)
+        except (EndpointUnreachable, RequestRefused) as error:
+            passes = not isinstance(error, AnswerUnreadable | RequestRefused)
+            if passes and error.facts.get("status") not in _GONE:
+                raise
+            raise NoJobList(**refusal_facts(error)) from error
 
     async def cancel(self, job_id: str) -> RemoteJob:
         return await self._command("cancel job", self._raw_jobs.cancel, job_id)
@@ -300,10 +304,17 @@ class OpenAIEndpoint:
     async def unpause(self, job_id: str) -> RemoteJob:
         return await self._command("unpause job", self._raw_jobs.resume, job_id)
 
-    async def _command(self, what: str, call: Callable[..., Awaitable[Any]], job_id: str) -> RemoteJob:
+    async def _command(
+        self,
+        what: str,
+        call: Callable[..., Awaitable[Any]],
+        *args: Any,
+        read: Callable[[Any], RemoteJob] = read_job,
+        **fields: Any,
+    ) -> RemoteJob:
         """A lasting conflict is a refusal of the request: the job is not in the state for it."""
         try:
-            return await self._repeat(what, call, job_id, read=read_job)
+            return await self._repeat(what, call, *args, read=read, **fields)
         except EndpointUnreachable as error:
             if error.facts.get("status") == HTTPStatus.CONFLICT:
                 raise RequestRefused(**error.facts) from error
@@ -319,7 +330,7 @@ class OpenAIEndpoint:
                 if newest_first and any(event.id in known for event in listed[-len(raw) :]):
                     break  # the rest is older, and known
         except AnswerUnreadable as error:
-            raise RequestRefused(**_refusal_facts(error)) from error  # apparently a host without events
+            raise RequestRefused(**refusal_facts(error)) from error  # apparently a host without events
         oldest_first = reversed(listed) if newest_first else listed
         found = {event.id: event for event in oldest_first if event.id not in known}
         return sorted(found.values(), key=lambda event: event.created_at)  # stable: many share a second
@@ -402,7 +413,8 @@ class OpenAIEndpoint:
         self, what: str, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
     ) -> T:
         """For calls that may be repeated: the response, converted from the JSON object by `read`."""
-        fields.setdefault("timeout", self._config.timeout_seconds)
+        if "options" not in fields:  # of the client's own get and post, which have it among them
+            fields.setdefault("timeout", self._config.timeout_seconds)
         return await self._retries(what, lambda: self._send(call, *args, read=read, **fields))
 
     async def _once(
@@ -427,7 +439,8 @@ class OpenAIEndpoint:
     ) -> T:
         try:
             # The library's own limit is per pause; a host that sends a byte now and then would never exceed it.
-            async with asyncio.timeout(_WHOLE_REQUEST * fields.get("timeout", self._config.timeout_seconds)):
+            limit = fields.get("options", fields).get("timeout", self._config.timeout_seconds)
+            async with asyncio.timeout(_WHOLE_REQUEST * limit):
                 answer = await call(*args, **fields)
             return read(parse(self._without_secrets(answer.content)))
         except TimeoutError as error:
@@ -474,6 +487,6 @@ def _made_file(upload: Json) -> RemoteFile:
     return read_file(upload["file"])
 
 
-def _refusal_facts(error: EndpointError) -> dict[str, Any]:
+def refusal_facts(error: EndpointError) -> dict[str, Any]:
     """For handlers of RequestRefused, also for a response that only could not be read."""
     return {"status": None, "code": None, "param": None, "message": error.facts["problem"], **error.facts}

@@ -150,7 +150,9 @@ def _cost(run: Run, trained_tokens: int, context: Context) -> float | None:
 
 
 def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, context: Context) -> Move:
-    cost = None if job.trained_tokens is None else _cost(run, job.trained_tokens, context)
+    cost = job.cost_usd
+    if cost is None and job.trained_tokens is not None:
+        cost = _cost(run, job.trained_tokens, context)
     recorded = Model(run.endpoint, model, run.id, run.model, context.now())
 
     def also(connection: Connection) -> None:

@@ -105,6 +105,9 @@ _BY_STATUS: Mapping[str, State] = {
     "failed_validation": State.FAILED,
     "expired": State.FAILED,
     "deleted": State.FAILED,
+    "compressing": State.RUNNING,
+    "uploading": State.RUNNING,
+    "cancel_requested": State.RUNNING,
 }
 
 
