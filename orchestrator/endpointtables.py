@@ -20,7 +20,7 @@ from orchestrator.raytable import ray_problems
 from orchestrator.tomlsource import TomlSource
 from orchestrator.tracktables import TABLE as TRACK
 
-EndpointType = Literal["local", "openai", "compatible", "azure", "nebius"]
+EndpointType = Literal["local", "openai", "compatible", "azure", "nebius", "together"]
 Table = Mapping[str, Any]
 BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
 """The endpoints that need no table, with their types."""
@@ -36,6 +36,7 @@ DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
         "hyperparameters": "top-level",
         "result": "last-checkpoint",
     },
+    "together": {"base_url": "https://api.together.xyz/v1", "api_key_env": "TOGETHER_API_KEY"},
 }
 """What a type sets if the table doesn't."""
 _MAX_NAME = 64

@@ -60,18 +60,24 @@ def usual_model(method: Method) -> str:
     return "o4-mini-2025-04-16" if method == "reinforcement" else "gpt-4.1-mini-2025-04-14"
 
 
+_TOGETHERS = re.compile(r"[^/:]+/([^:]+):[^:]*:ft-[0-9a-f-]+")
+
+
 def base_model(model: str) -> str:
     """The base of a fine-tuned model's name; a base model's name is given back as it is.
 
-    OpenAI writes `ft:<base>:<organisation>:<suffix>:<id>`, Azure `<base>.ft-<job>-<suffix>`.
+    OpenAI writes `ft:<base>:<organisation>:<suffix>:<id>`, Azure `<base>.ft-<job>-<suffix>`, Together
+    `<account>/<base>:<suffix>:ft-<job>`.
     """
     if model.startswith("ft:"):
         return model.split(":")[1]
+    if found := _TOGETHERS.fullmatch(model):
+        return found[1]
     return model.partition(".ft-")[0]
 
 
 def is_fine_tuned(model: str) -> bool:
-    """True for the name of a fine-tuned model, in OpenAI's or Azure's way of writing it."""
+    """True for the name of a fine-tuned model, in OpenAI's, Azure's or Together's way of writing it."""
     return base_model(model) != model
 
 

@@ -102,9 +102,16 @@ def _nebius() -> type[OpenAIEndpoint]:
     return NebiusEndpoint
 
 
+def _together() -> type[OpenAIEndpoint]:
+    from orchestrator.endpoints.together.endpoint import TogetherEndpoint
+
+    return TogetherEndpoint
+
+
 CLASSES: Mapping[EndpointType, Callable[[], type[OpenAIEndpoint]]] = {
     "openai": _openai,
     "compatible": _openai,
     "nebius": _nebius,
+    "together": _together,
 }
 """The types whose hosts take a key as OpenAI does, with what loads their class."""

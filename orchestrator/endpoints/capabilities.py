@@ -8,6 +8,7 @@ from dataclasses import replace
 from orchestrator.config import EndpointConfig, EndpointType
 from orchestrator.endpoints.azure.dialects import dialect_of
 from orchestrator.endpoints.interface import EVERY_LORA_KEY, Capabilities, Parts
+from orchestrator.endpoints.together import DEFAULT_EPOCHS
 
 _IN_PARTS = Parts(above=100_000_000, size=64 << 20)
 """By OpenAI's reference of uploads a part has at most 64 MB; Microsoft's advises parts from 100 MB."""
@@ -100,10 +101,34 @@ def _of_nebius(_config: EndpointConfig) -> Capabilities:
     )
 
 
+def _of_together(_config: EndpointConfig) -> Capabilities:
+    """By Together's description (openapi.yaml of 28 April 2026) and its SDK 3.1.1, read in November 2026."""
+    return Capabilities(
+        metadata=False,
+        pause=False,
+        checkpoints=True,
+        accepts_auto=False,
+        needs_processed_files=True,
+        charges=True,
+        outlives_us=True,
+        longest_suffix=40,  # of the SDK's `suffix`; the description names no limit
+        suffix_takes_dots=False,
+        cancelling_charges=True,
+        lora=frozenset({"rank", "alpha", "dropout", "targets", "learning_rate"}),
+        learning_rate=True,
+        learning_rate_multiplier=False,
+        default_epochs=DEFAULT_EPOCHS,
+        quotes=True,
+        previews=True,
+        deletes_models=False,  # the description has no such request
+    )
+
+
 CAPABILITIES: Mapping[EndpointType, Callable[[EndpointConfig], Capabilities]] = {
     "local": _of_local,
     "openai": _of_openai,
     "compatible": _of_compatible,
     "azure": _of_azure,
     "nebius": _of_nebius,
+    "together": _of_together,
 }

@@ -71,6 +71,12 @@ class Capabilities:
     """Jobs take an absolute learning rate."""
     learning_rate_multiplier: bool = True
     """Jobs take a multiplier of the rate that the endpoint chooses."""
+    default_epochs: int | None = None
+    """The epochs of a job whose request leaves them out; None if the endpoint chooses by the data."""
+    quotes: bool = False
+    """It tells the price of a job whose files are uploaded."""
+    previews: bool = False
+    """It shows how it turns rows of an uploaded file into tokens."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
     evals: bool = False

@@ -88,7 +88,7 @@ def read_job(raw: Json) -> RemoteJob:
         estimated_finish=_number(raw.get("estimated_finish")),
         error=_job_error(raw.get("error")),
         raw=raw,
-        cost_usd=_number(raw.get("cost_usd")),
+        cost_usd=_amount(raw.get("cost_usd")),
     )
 
 
@@ -222,6 +222,12 @@ def _day(value: Any) -> date | None:
         return date.fromisoformat(str(value)[:10])
     except ValueError:
         return None
+
+
+def _amount(value: Any) -> float | None:
+    """A sum of money; None if it is not a number from 0."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < _LATEST_SECOND else None
 
 
 def _number(value: Any) -> float | None:

@@ -25,8 +25,8 @@ from orchestrator.endpoints.objects import Json, read_checkpoint, read_event, re
 
 _NANODOLLARS = 1_000_000_000
 """Of a dollar: `total_price` is in these, by `finetune_price_to_dollars` of the SDK."""
-_COMPLETED = "completed"
-_ENDED = (_COMPLETED, "error", "user_error", "cancelled")
+_DONE = ("completed", "succeeded", "success")
+_ENDED = (*_DONE, "error", "user_error", "failed", "cancelled")
 _MASKED = -100
 """The label of a token that is not learned."""
 
@@ -37,7 +37,7 @@ _MASKED = -100
 def read_together_job(raw: Json) -> RemoteJob:
     """Raises KeyError if there is no usable id."""
     status = str(raw.get("status") or "").lower()
-    has_ended, is_done = status in _ENDED, status == _COMPLETED
+    has_ended, is_done = status in _ENDED, status in _DONE
     added = {
         "seed": raw.get("random_seed"),
         "suffix": raw.get("suffix") or _suffix_in(raw),
@@ -79,8 +79,9 @@ def _estimated_finish(raw: Json) -> float | None:
 
 def _dollars(raw: Json) -> float | None:
     price = raw.get("total_price")
-    is_number = isinstance(price, int | float) and not isinstance(price, bool) and price > 0
-    return price / _NANODOLLARS if is_number else None
+    if isinstance(price, bool) or not isinstance(price, int | float) or price <= 0:
+        return None
+    return price / _NANODOLLARS
 
 
 def _hyperparameters(raw: Json) -> dict[str, Any]:
@@ -138,22 +139,24 @@ _METRIC_NAMES: Mapping[str, str] = {
 
 
 def metric_events(raw: Json, at: float) -> Iterator[RemoteEvent]:
-    """The metrics of a job, each as the event that other hosts send, at that time. Raises ValueError if they are not a list."""
+    """The metrics of a job, each as the event that other hosts send, at that time. Raises ValueError if they are not
+    a list."""
     rows = raw.get("metrics")
     if not isinstance(rows, list):
         raise ValueError('there is no array under "metrics"')  # noqa: TRY004 - as for every unreadable response
     for row in rows:
-        values = {_METRIC_NAMES[key]: value for key, value in _table(row).items() if key in _METRIC_NAMES}
+        named = {_METRIC_NAMES[key]: value for key, value in _table(row).items() if key in _METRIC_NAMES}
+        values = {name: value for name, value in named.items() if isinstance(value, int | float)}
         step = values.get("step")
-        if not isinstance(step, int | float) or len(values) == 1:
+        if step is None or len(values) == 1:
             continue
-        said = ", ".join(f"{name}={value:g}" for name, value in values.items() if name != "step")
+        measured = sorted(values.keys() - {"step"})
         yield RemoteEvent(
-            id=f"metrics-{'-'.join([f'{step:.0f}', *sorted(values.keys() - {'step'})])}",
+            id="-".join(["metrics", f"{step:.0f}", *measured]),
             created_at=at,
             level="info",
             type="metrics",
-            message=f"Step {step:g}: {said}",
+            message=f"Step {step:.0f}: " + ", ".join(f"{name}={values[name]:g}" for name in measured),
             data=values,
         )
 
@@ -182,7 +185,7 @@ def _file_status(raw: Json) -> str | None:
     if status in _FAILED:
         return "error"
     if status:
-        return "processed" if status == _COMPLETED else status
+        return "processed" if status in _DONE else status
     processed = raw.get("Processed")
     return None if processed is None else "processed" if processed else "pending"
 

@@ -1,7 +1,7 @@
 """What ftorch sends to Together, in Together's words.
 
-By the description in https://github.com/togethercomputer/openapi (openapi.yaml of 28 April 2026) and the requests of
-its SDK `together` 3.1.1.
+By the description in https://github.com/togethercomputer/openapi (openapi.yaml of 28 April 2026) and the requests
+of its SDK `together` 3.1.1.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.endpoints.interface import JobRequest
+from orchestrator.endpoints.together import DEFAULT_EPOCHS
 
-DEFAULT_EPOCHS = 1
-"""The number of epochs of a job whose request names none."""
 _NUMBERS = ("n_epochs", "batch_size", "learning_rate", "packing")
 _PRICED = ("model", "training_file", "validation_file", "n_epochs", "n_evals", "training_method", "training_type")
 
