@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.server import ids
-from orchestrator.server.jobrules import FILENAME, PURPOSE, result_file
+from orchestrator.server.jobrules import RESULT_FILENAME, RESULT_PURPOSE, result_file
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import FileNotes, Measured, Metrics
 from orchestrator.server.store.records import File, Job, JobStatus
@@ -29,5 +29,5 @@ def _finish(store: Store, job: Job, now: int) -> None:
     told = Metrics("Step 1/1: training loss=0.50", {"step": 1, "total_steps": 1, "train_loss": 0.5})
     store.progress.add_steps(job, [_ONLY_STEP], [told], None, now)
     content = result_file([_ONLY_STEP])
-    result = File(ids.file_id(), now, None, FILENAME, len(content), PURPOSE, store.blobs.put(content))
+    result = File(ids.file_id(), now, None, RESULT_FILENAME, len(content), RESULT_PURPOSE, store.blobs.put(content))
     store.progress.succeed(job, store.blobs.put(b"weights"), result, 10, now)
