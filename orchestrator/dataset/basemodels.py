@@ -67,13 +67,21 @@ def base_model(model: str) -> str:
     """The base of a fine-tuned model's name; a base model's name is given back as it is.
 
     OpenAI writes `ft:<base>:<organisation>:<suffix>:<id>`, Azure `<base>.ft-<job>-<suffix>`, Together
-    `<account>/<base>:<suffix>:ft-<job>`.
+    `<account>/<base>:<suffix>:ft-<job>`. On Fireworks ftorch chooses the name,
+    `accounts/<account>/models/<base>-ft-<suffix>`.
     """
     if model.startswith("ft:"):
         return model.split(":")[1]
     if found := _TOGETHERS.fullmatch(model):
         return found[1]
+    if tuned := _TUNED_ON_FIREWORKS.fullmatch(model):
+        return f"accounts/fireworks/models/{tuned[1]}"
     return model.partition(".ft-")[0]
+
+
+FIREWORKS_TUNED = "-ft-"
+"""What stands between the base and the suffix in the ids of models that ftorch has tuned on Fireworks."""
+_TUNED_ON_FIREWORKS = re.compile(rf"accounts/(?!fireworks/)[^/]+/models/([^/]+?){FIREWORKS_TUNED}[^/]+")
 
 
 def is_fine_tuned(model: str) -> bool:

@@ -31,6 +31,11 @@ OnSent = Callable[[int], None]
 """Receives how many bytes of a content have been sent so far; fewer again if it is sent a second time."""
 
 
+def chosen_id(token: str) -> str:
+    """The id of the job that is requested with this token, on endpoints with `chosen_ids`."""
+    return f"ftorch-{token.lower()}"
+
+
 @dataclass(frozen=True)
 class Parts:
     """Files of more than `above` bytes are uploaded in parts of at most `size` bytes."""
@@ -85,6 +90,9 @@ class Capabilities:
     """It reports its jobs to Weights & Biases, if the create request names a project there."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
+    chosen_ids: bool = False
+    """Jobs are created under an id that we choose, so the request can be repeated: a second one finds the first's
+    job in its place."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class RemoteJob:
     error: JobError | None
     raw: Mapping[str, Any]
     cost_usd: float | None = None
-    """What the endpoint charged for it; None if the job doesn't say."""
+    """What the endpoint charges for it, in US dollars; None if the job doesn't say."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +195,7 @@ class JobRequest:
     suffix: str | None
     metadata: Mapping[str, str]
     token: str
-    """Sent as Idempotency-Key: the same in every attempt to create this job."""
+    """Sent as Idempotency-Key, or as part of the id: the same in every attempt to create this job."""
     training_type: str | None = None
     """Azure's training type: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
 
@@ -357,6 +365,10 @@ class Endpoint(Protocol):
     async def preview(self, model: str, file_id: str, rows: int) -> list[TokenizedRow]:
         """The first `rows` of an uploaded training file as `model` is trained on them, only if
         `capabilities.previews`."""
+
+    async def job_of(self, request: JobRequest) -> RemoteJob | None:
+        """The job that this request made, by the id that was chosen for it; None if there is none, and on endpoints
+        without `capabilities.chosen_ids`. Raises RequestRefused if somebody else's job has that id."""
 
     async def job(self, job_id: str) -> RemoteJob: ...
 

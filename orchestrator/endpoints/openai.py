@@ -47,7 +47,7 @@ from orchestrator.endpoints.objects import (
     read_object,
     read_result_rows,
 )
-from orchestrator.endpoints.pages import Page, read_page
+from orchestrator.endpoints.pages import read_page
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import (
     AnswerUnreadable,
@@ -269,6 +269,9 @@ class OpenAIEndpoint:
             return dict(numbers)
         return {name: value for name, value in numbers.items() if value != "auto"}
 
+    async def job_of(self, request: JobRequest) -> RemoteJob | None:
+        return None
+
     async def job(self, job_id: str) -> RemoteJob:
         return await self._repeat("get job", self._raw_jobs.retrieve, job_id, read=read_job)
 
@@ -278,17 +281,19 @@ class OpenAIEndpoint:
             query["after"] = after
         if metadata and self.capabilities.metadata:
             query["metadata"] = dict(metadata)
-        page = await self._job_list(self._raw_jobs.list, **query)
+        page = await self._list_of_jobs(self._raw_jobs.list, read=read_page, **query)
         jobs = tuple(read_job(item) for item in page.items if has_usable_id(item))
         if not page.items or page.has_more is False:
             return JobPage(jobs, None, is_last=True)
         repeats_itself = not jobs or jobs[-1].id == after
         return JobPage(jobs, None if repeats_itself else jobs[-1].id, is_last=False)
 
-    async def _job_list(self, call: Callable[..., Awaitable[Any]], *args: Any, **fields: Any) -> Page:
-        """One page of the list of jobs. Raises NoJobList if there is no such list."""
+    async def _list_of_jobs(
+        self, call: Callable[..., Awaitable[Any]], *args: Any, read: Callable[[Any], T], **fields: Any
+    ) -> T:
+        """One page. Raises NoJobList, like `jobs`."""
         try:
-            return await self._repeat("list jobs", call, *args, read=read_page, **fields)
+            return await self._repeat("list jobs", call, *args, read=read, **fields)
         except (EndpointUnreachable, RequestRefused) as error:
             passes = not isinstance(error, AnswerUnreadable | RequestRefused)
             if passes and error.facts.get("status") not in _GONE:

@@ -100,7 +100,7 @@ class TogetherEndpoint(OpenAIEndpoint):
         )
 
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
-        page = await self._job_list(self._client.get, _JOBS, **self._raw())
+        page = await self._list_of_jobs(self._client.get, _JOBS, read=read_page, **self._raw())
         jobs = tuple(read_together_job(item) for item in page.items if has_usable_id(item))
         return JobPage(jobs, None, is_last=True)
 

@@ -1,0 +1,191 @@
+"""Requests to Fireworks' control plane, and transfers through the addresses that it signs.
+
+They go through the same client as every other endpoint's: keys are hidden, deadlines and retries hold, and errors
+are explained. By the SDK fireworks-ai 1.2.30, whose types are generated from Fireworks' own description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+from openai import AsyncOpenAI
+
+from orchestrator.addresses import is_safe_way
+from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.fireworks.names import last
+from orchestrator.endpoints.fireworks.objects import read_list, read_name
+from orchestrator.endpoints.interface import Capabilities
+from orchestrator.endpoints.objects import Json
+from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.retries import Retries
+from orchestrator.errors import EndpointNotUsable, EndpointUnreachable, RequestRefused
+
+T = TypeVar("T")
+
+PAGE = 200
+"""The most items of a list's page."""
+_MOST_PAGES = 1000
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_TAILS = ("/inference/v1", "/inference", "/v1")
+"""What the addresses of parts of the API end with: people copy them as `base_url`."""
+
+
+class ControlPlane(OpenAIEndpoint):
+    """An open connection that knows its account, and how each kind of request is sent."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        client: AsyncOpenAI,
+        capabilities: Capabilities,
+        retries: Retries | None = None,
+    ) -> None:
+        super().__init__(config, client.with_options(base_url=_root_of(config)), capabilities, retries)
+        self._account_id: str | None = None
+
+    async def place(self, kind: str, name: str = "", action: str = "") -> str:
+        """The path of a collection of the account, or of one resource in it. Raises what `account_id` raises."""
+        inside = f"/{name}" if name else ""
+        return f"/v1/accounts/{await self.account_id()}/{kind}{inside}{action}"
+
+    async def full_name(self, kind: str, name: str) -> str:
+        """The resource's whole name."""
+        return f"accounts/{await self.account_id()}/{kind}/{name}"
+
+    async def account_id(self) -> str:
+        """The account of the table, or else the only one that the key opens. Raises EndpointNotUsable."""
+        if self._account_id is None:
+            self._account_id = self._config.account or await self._only_account()
+            # Another key of the same account sees the same jobs.
+            self.account = {**self.account, "organization": self._account_id, "project": self._account_id}
+        return self._account_id
+
+    async def _only_account(self) -> str:
+        advice = f'set account = "…" in {self._config.source}'
+        try:
+            found = await self.read("list accounts", "/v1/accounts", lambda raw: read_list(raw, "accounts")[0])
+        except RequestRefused as error:
+            problem = f"its key can't list its accounts ({error.facts['problem']}); {advice}"
+            raise EndpointNotUsable(name=self.name, problem=problem) from error
+        names = [last(read_name(each)) for each in found]
+        if len(names) != 1:
+            which = f"{len(names)} accounts ({', '.join(names)})" if names else "no account"
+            raise EndpointNotUsable(name=self.name, problem=f"its key opens {which}; {advice}")
+        return names[0]
+
+    # --- requests --------------------------------------------------------------------------------------------
+
+    async def read(
+        self, what: str, path: str, read: Callable[[Json], T], query: Mapping[str, Any] | None = None
+    ) -> T:
+        """What `read` makes of an object that is asked for, repeatedly if need be."""
+        return await self._repeat(what, self._get, path, read=read, query=query)
+
+    async def write(
+        self,
+        what: str,
+        path: str,
+        read: Callable[[Json], T],
+        body: Mapping[str, Any],
+        query: Mapping[str, Any] | None = None,
+    ) -> T:
+        """The same for a request that changes something, and may be repeated."""
+        return await self._repeat(what, self._post, path, read=read, body=body, query=query)
+
+    async def remove(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> None:
+        """Delete a resource; a missing one is not an error."""
+        try:
+            await self._repeat(what, self._delete, path, read=dict, query=query)
+        except RequestRefused as error:
+            if not is_missing(error):
+                raise
+
+    async def every(self, what: str, kind: str, query: Mapping[str, Any] | None = None) -> list[Json]:
+        """All items of a collection of the account."""
+        path, found, token = await self.place(kind), list[Json](), ""
+        for _ in range(_MOST_PAGES):
+            asked = {**(query or {}), "pageSize": PAGE, **({"pageToken": token} if token else {})}
+            items, following = await self.read(what, path, lambda raw: read_list(raw, kind), asked)
+            found += items
+            if not following or following == token:
+                break
+            token = following
+        return found
+
+    async def _get(self, path: str, *, timeout: float, query: Mapping[str, Any] | None = None) -> httpx2.Response:
+        options: Any = {"timeout": timeout, "params": dict(query or {})}
+        return await self._client.get(path, cast_to=httpx2.Response, options=options)
+
+    async def _post(
+        self,
+        path: str,
+        *,
+        timeout: float,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        files: Any = None,
+    ) -> httpx2.Response:
+        options: Any = {"timeout": timeout, "params": dict(query or {})}
+        if files is not None:
+            options["headers"] = {"Content-Type": "multipart/form-data"}
+        sent = dict(body or {})
+        return await self._client.post(path, cast_to=httpx2.Response, body=sent, files=files, options=options)
+
+    async def _delete(
+        self, path: str, *, timeout: float, query: Mapping[str, Any] | None = None
+    ) -> httpx2.Response:
+        options: Any = {"timeout": timeout, "params": dict(query or {})}
+        return await self._client.delete(path, cast_to=httpx2.Response, options=options)
+
+    # --- addresses that Fireworks signs: they are given no key ------------------------------------------------
+
+    async def fetch(self, address: str) -> bytes | None:
+        """What an address holds; None if it holds nothing yet. Raises RequestRefused and EndpointUnreachable."""
+        answer = await self._unkeyed("GET", address)
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        return self._without_secrets(self._accepted(answer, address).content)
+
+    async def put(self, address: str, pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
+        """Send bytes to an address. Raises RequestRefused and EndpointUnreachable."""
+        self._accepted(await self._unkeyed("PUT", address, content=pieces, headers=headers), address)
+
+    async def _unkeyed(self, method: str, address: str, **sent: Any) -> httpx2.Response:
+        host = urlsplit(address).hostname or "?"
+        if not is_safe_way(address):
+            raise self._refusal(f"it names an address without encryption on {host}")
+        try:
+            return await self._client._client.request(
+                method, address, timeout=self._config.timeout_seconds, follow_redirects=False, **sent
+            )
+        except httpx2.HTTPError as error:
+            problem = f"the connection to {host} failed: {error or type(error).__name__}"
+            raise EndpointUnreachable(endpoint=self.name, problem=problem, sent=True, status=None) from error
+
+    def _accepted(self, answer: httpx2.Response, address: str) -> httpx2.Response:
+        host, status = urlsplit(address).hostname, answer.status_code
+        if answer.is_success:
+            return answer
+        problem = f"{host} answered with HTTP {status}"
+        if answer.is_server_error or status in _PASSING:
+            raise EndpointUnreachable(endpoint=self.name, problem=problem, sent=True, status=status)
+        raise self._refusal(problem, status)
+
+    def _refusal(self, problem: str, status: int | None = None, code: str | None = None) -> RequestRefused:
+        facts = {"status": status, "code": code, "param": None, "message": problem}
+        return RequestRefused(endpoint=self.name, problem=problem, **facts)
+
+
+def is_missing(error: RequestRefused) -> bool:
+    """Whether the host says that there is no such resource."""
+    return bool(error.facts["status"] == HTTPStatus.NOT_FOUND)
+
+
+def _root_of(config: EndpointConfig) -> str:
+    """The address without a path of the API."""
+    root = (config.base_url or "").rstrip("/")
+    return next((root.removesuffix(tail) for tail in _TAILS if root.endswith(tail)), root)
