@@ -97,7 +97,8 @@ class EndpointConfig:
     subscription_id: str | None = None
     resource_group: str | None = None
     account: str | None = None
-    """Azure: with the two above, identifies the resource to Azure's management API."""
+    """Azure: with the two above, identifies the resource to Azure's management API. Fireworks: the account of a key
+    that opens several."""
     arm_url: str | None = None
     """Azure: where deployments are managed; None for the public cloud."""
     import_variables: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from orchestrator.raytable import ray_problems
 from orchestrator.tomlsource import TomlSource
 from orchestrator.tracktables import TABLE as TRACK
 
-EndpointType = Literal["local", "openai", "compatible", "azure", "nebius", "together"]
+EndpointType = Literal["local", "openai", "compatible", "azure", "nebius", "fireworks", "together"]
 Table = Mapping[str, Any]
 BUILT_IN: Mapping[str, EndpointType] = {"local": "local", "openai": "openai"}
 """The endpoints that need no table, with their types."""
@@ -36,6 +36,7 @@ DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
         "hyperparameters": "top-level",
         "result": "last-checkpoint",
     },
+    "fireworks": {"base_url": "https://api.fireworks.ai", "api_key_env": "FIREWORKS_API_KEY"},
     "together": {"base_url": "https://api.together.xyz/v1", "api_key_env": "TOGETHER_API_KEY"},
 }
 """What a type sets if the table doesn't."""
@@ -85,6 +86,8 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems += ray_problems(source, name, value)
         elif not RULES[key].fits(value):
             problems.append(f"{place}: {path} {RULES[key].sentence}{_finding(key, value)}")
+        elif key == "account" and kind not in ("azure", "fireworks"):
+            problems.append(f'{place}: {path} is for endpoints of type "azure" or "fireworks" only')
         elif key in _AZURE_KEYS and kind != "azure":
             problems.append(f'{place}: {path} is for endpoints of type "azure" only')
         elif key in LOCAL_KEYS and kind != "local":
@@ -178,7 +181,7 @@ def _are_variables(value: Any) -> bool:
 
 
 _AZURE_KEYS = (
-    *("api", "auth", "scope", "subscription_id", "resource_group", "account", "arm_url"),
+    *("api", "auth", "scope", "subscription_id", "resource_group", "arm_url"),
     *("import_variables", "import_private"),
 )
 LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained", "launcher", "ray")
@@ -253,7 +256,10 @@ RULES: Mapping[str, _Rule] = {
     "subscription_id": _Rule(_is_uuid, 'must be a UUID, such as "00000000-0000-0000-0000-000000000000"'),
     "resource_group": _Rule(_fits(r"[\w().-]{0,89}[\w()-]"), "must be the name of a resource group"),
     "arm_url": _Rule(is_address, 'must be an address such as "https://management.azure.com"'),
-    "account": _Rule(_fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"), "must be the name of the Azure OpenAI resource"),
+    "account": _Rule(
+        _fits(r"[A-Za-z0-9][A-Za-z0-9-]{1,63}"),
+        "must be the name of the Azure OpenAI resource, or the id of the account on Fireworks",
+    ),
     "python": _Rule(
         lambda value: isinstance(value, str) and "/" in value and value.isprintable(),
         'must be the path of a Python program, such as ".venv-lora/bin/python"',

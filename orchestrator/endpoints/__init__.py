@@ -108,10 +108,17 @@ def _together() -> type[OpenAIEndpoint]:
     return TogetherEndpoint
 
 
+def _fireworks() -> type[OpenAIEndpoint]:
+    from orchestrator.endpoints.fireworks.endpoint import FireworksEndpoint
+
+    return FireworksEndpoint
+
+
 CLASSES: Mapping[EndpointType, Callable[[], type[OpenAIEndpoint]]] = {
     "openai": _openai,
     "compatible": _openai,
     "nebius": _nebius,
     "together": _together,
+    "fireworks": _fireworks,
 }
 """The types whose hosts take a key as OpenAI does, with what loads their class."""

@@ -124,6 +124,25 @@ def _of_together(_config: EndpointConfig) -> Capabilities:
     )
 
 
+def _of_fireworks(_config: EndpointConfig) -> Capabilities:
+    """By the SDK fireworks-ai 1.2.30 and https://docs.fireworks.ai/fine-tuning/deploying-loras, November 2026."""
+    return Capabilities(
+        metadata=False,
+        pause=False,
+        checkpoints=False,
+        accepts_auto=False,
+        needs_processed_files=True,
+        charges=True,
+        outlives_us=True,
+        longest_suffix=63,
+        needs_deployment=True,
+        lora=frozenset({"rank", "learning_rate"}),
+        learning_rate=True,
+        learning_rate_multiplier=False,
+        chosen_ids=True,
+    )
+
+
 CAPABILITIES: Mapping[EndpointType, Callable[[EndpointConfig], Capabilities]] = {
     "local": _of_local,
     "openai": _of_openai,
@@ -131,4 +150,5 @@ CAPABILITIES: Mapping[EndpointType, Callable[[EndpointConfig], Capabilities]] = 
     "azure": _of_azure,
     "nebius": _of_nebius,
     "together": _of_together,
+    "fireworks": _of_fireworks,
 }

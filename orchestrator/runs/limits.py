@@ -115,8 +115,8 @@ def unpriced(run: Run) -> str:
 
 
 def told_apart(run: Run, context: Context) -> Callable[[Connection], Wait | None] | None:
-    """The guard of an intent to create, if jobs carry marks instead of metadata."""
-    if context.endpoint.capabilities.metadata:
+    """The guard of an intent to create, if jobs carry marks instead of metadata or a chosen id."""
+    if context.endpoint.capabilities.metadata or context.endpoint.capabilities.chosen_ids:
         return None
     return partial(lookalike, run=run, now=context.now())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.endpoints.interface import Capabilities, RemoteBatch, RemoteJob
+from orchestrator.endpoints.interface import Capabilities, RemoteBatch, RemoteJob, chosen_id
 from orchestrator.runs.jobs import TOKEN_KEY, sent_suffix
 from orchestrator.store.runs import Run
 
@@ -24,10 +24,13 @@ NO_MARK = "bears no mark of this run"
 
 
 def is_certain(job: RemoteJob, run: Run) -> bool:
-    """Whether the job carries the run's token, the run's id in its suffix, or a seed drawn by ftorch.
+    """Whether the job carries the run's token, is called by it, carries the run's id in its suffix, or a seed drawn
+    by ftorch.
 
     The token of another run is proof to the contrary.
     """
+    if run.creation_token and job.id.rpartition("/")[2] == chosen_id(run.creation_token):
+        return True
     token = job.metadata.get(TOKEN_KEY)
     if token is not None:
         return token == run.creation_token

@@ -3,6 +3,8 @@
 The paid request is never repeated on a guess. Its job is looked for in the endpoint's list. Only if nothing was
 found for a whole settling window, and the list was complete, is the request sent again, with its token.
 
+Where we choose the job's id, it is looked up by that id and sent again sooner, as it can't make a second job.
+
 The window is how long this process itself has been looking, by a clock that nobody can set: a wall clock that
 jumps, or another machine's, shortens nothing.
 """
@@ -22,7 +24,14 @@ from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import NoJobList, RequestRefused
 from orchestrator.runs.context import Context
-from orchestrator.runs.jobs import ID_EXAMPLE, TOKEN_KEY, departures, move_to_status, other_hyperparameters
+from orchestrator.runs.jobs import (
+    ID_EXAMPLE,
+    TOKEN_KEY,
+    departures,
+    move_to_status,
+    other_hyperparameters,
+    request_for,
+)
 from orchestrator.runs.limits import told_apart
 from orchestrator.runs.marks import (
     CLOCK_SKEW_SECONDS,
@@ -177,7 +186,9 @@ _WIND_DOWN = (
 def _window(run: Run, context: Context) -> float:
     """Seconds of looking before the request is sent again: longer each time."""
     doubled: int = 2 ** (max(run.creation_attempts, 1) - 1)
-    return context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
+    window = context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
+    # Under a chosen id the request can't make a second job: waiting only spares the host.
+    return _LOOK_AGAIN_SHARE * window if context.endpoint.capabilities.chosen_ids else window
 
 
 def _unsettled(run: Run, finding: str, context: Context) -> Move:
@@ -201,6 +212,8 @@ def way_out(run: Run) -> str:
 async def look_once(run: Run, context: Context) -> Look:
     """Search the endpoint's jobs for those of this run that no other run owns: those with a certain mark, or else
     those that fit."""
+    if context.endpoint.capabilities.chosen_ids:
+        return await _by_id(run, context)
     if context.endpoint.capabilities.metadata and (by_token := await _by_token(run, context)):
         return Look(by_token, None)
     jobs, doubt = await _listed(run, context)
@@ -210,6 +223,18 @@ async def look_once(run: Run, context: Context) -> Look:
     if not found and doubt is None:
         doubt = await _other_account(run, context, {job.id for job in jobs})
     return Look(found, doubt)
+
+
+async def _by_id(run: Run, context: Context) -> Look:
+    """The job under the id that was chosen for this run. A job of somebody else's under that id is never taken."""
+    request = request_for(run, context.endpoint.capabilities)
+    try:
+        job = await context.endpoint.job_of(request)
+    except RequestRefused as error:
+        return Look([], error.facts["problem"])
+    if job is None:
+        return Look([], await _other_account(run, context, set()))
+    return Look(_free([job], run, context), None)
 
 
 async def _by_token(run: Run, context: Context) -> list[RemoteJob]:

@@ -33,6 +33,7 @@ _LIMITS: Mapping[str, Limits] = {
     "compatible": Limits("compatible", any_file_size=True),
     "nebius": Limits("nebius", frozenset({"supervised"}), any_file_size=True),
     "together": Limits("together", frozenset({"supervised", "dpo"}), any_file_size=True),
+    "fireworks": Limits("fireworks", frozenset({"supervised", "dpo"}), any_file_size=True),
 }
 ENDPOINT_TYPES = tuple(_LIMITS)
 
