@@ -25,7 +25,7 @@ import httpx2
 import pytest
 from support.project import make_project
 
-from faults.dialects import CONFIGS, Dialect, can_pause, connected, profile_of
+from faults.dialects import CONFIGS, MODELS, Dialect, app_of, can_pause, connected
 from faults.exchange import Answer, Exchange, NoAnswerError, SilentError
 from faults.training import advance
 from faults.virtualtime import VirtualLoop, without_threads
@@ -44,8 +44,6 @@ from orchestrator.runs.engine import EndpointLoop
 from orchestrator.runs.plan import Plan, plan_job
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import record_run
-from orchestrator.server.app import create_app
-from orchestrator.server.settings import AzureSettings, Settings
 from orchestrator.server.store.records import Job
 from orchestrator.store import runs as store
 from orchestrator.store.database import Database
@@ -133,8 +131,7 @@ class Bench:
         self.parts: Parts | None = None
         self.warnings: list[str] = []
         self.workers: list[Worker] = []
-        settings = Settings(now=self.endpoint_now, profile=profile_of(dialect), azure=AzureSettings())
-        self._app = create_app(folder / "endpoint", settings=settings)
+        self._app = app_of(dialect, folder / "endpoint", self.endpoint_now)
         self.endpoint_store = self._app.state.context.store
         self.wire = Wire(self._deliver, self.endpoint_now, LATE)
         self.database = Database(self.url)
@@ -363,7 +360,8 @@ def _template() -> Path:
 def _plan(dialect: Dialect) -> Plan:
     """The job of every case; checking its data once is enough."""
     project = make_project(_shared_folder() / "project")
-    job = load_job_file(project.write_job(endpoint='endpoint = "there"'))
+    model = {"model": f'model = "{MODELS[dialect]}"'} if dialect in MODELS else {}
+    job = load_job_file(project.write_job(endpoint='endpoint = "there"', **model))
     config = replace(CONFIGS[dialect], poll_seconds=5.0, settling_seconds=SETTLING, timeout_seconds=TIMEOUT)
     return plan_job(job, Workspace(project.root, project.root, "", {"there": config}))
 

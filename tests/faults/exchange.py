@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 _ROOT = r"(/v1|/openai|/openai/v1)"
 _FILES, _UPLOADS, _JOBS = rf"{_ROOT}/files", rf"{_ROOT}/uploads", rf"{_ROOT}/fine_tuning/jobs"
+_ACCOUNT = "/v1/accounts/[^/]+"
+_DATASETS, _CHOSEN_JOBS = f"{_ACCOUNT}/datasets", f"{_ACCOUNT}/supervisedFineTuningJobs"
 _ROUTES = {
     ("POST", _FILES): "upload",
     ("POST", _UPLOADS): "open-upload",
@@ -25,6 +27,13 @@ _ROUTES = {
     ("POST", rf"{_JOBS}/[^/]+/resume"): "unpause",
     ("GET", rf"{_JOBS}/[^/]+/events"): "events",
     ("GET", rf"{_JOBS}/[^/]+/checkpoints"): "checkpoints",
+    ("POST", _DATASETS): "announce",
+    ("POST", rf"{_DATASETS}/[^/]+:upload"): "upload",
+    ("GET", rf"{_DATASETS}/[^/]+"): "file",
+    ("POST", _CHOSEN_JOBS): "create",
+    ("GET", _CHOSEN_JOBS): "list",
+    ("POST", rf"{_CHOSEN_JOBS}/[^/]+:cancel"): "cancel",
+    ("GET", rf"{_CHOSEN_JOBS}/[^/]+"): "job",
 }
 
 
@@ -45,6 +54,11 @@ class Exchange:
             if method == self.method and re.fullmatch(pattern, self.path):
                 return name
         return "other"
+
+    @property
+    def subject(self) -> str:
+        """The id or name that its address ends with."""
+        return self.path.rpartition("/")[2]
 
     def with_body(self, body: bytes) -> Exchange:
         kept = tuple(pair for pair in self.headers if pair[0].lower() != "content-length")

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 from faults.bench import Bench
+from orchestrator.endpoints.interface import chosen_id
 from orchestrator.runs.states import FINAL, MOVES, State
 from orchestrator.server.store.records import Job
 from orchestrator.store.runs import Run
@@ -69,10 +70,9 @@ def _wrong_ends(runs: list[Run], ends: dict[str, State], may_stay_unknown: bool)
 def _wrong_jobs(bench: Bench, ends: dict[str, State]) -> list[str]:
     """Exactly one job that was paid to its end for a run that succeeded, none for any other."""
     live: dict[str, list[Job]] = defaultdict(list)
-    run_of_seed = {run.seed: run for run in bench.runs()}
     for job in bench.jobs():
         if job.status != "cancelled":
-            live[run_of_seed[job.seed].id].append(job)
+            live[_run_of(job, bench.runs()).id].append(job)
     wrong = []
     for run in bench.runs():
         ids, wanted = [job.id for job in live[run.id]], int(ends.get(run.id) == State.SUCCEEDED)
@@ -85,8 +85,14 @@ def _wrong_jobs(bench: Bench, ends: dict[str, State]) -> list[str]:
     return wrong
 
 
+def _run_of(job: Job, runs: list[Run]) -> Run:
+    """By its seed, or by the id that was chosen for it."""
+    [found] = [run for run in runs if job.seed == run.seed or job.id == chosen_id(run.creation_token or "")]
+    return found
+
+
 def _surplus_jobs(bench: Bench, most: int | None) -> list[str]:
-    made = Counter(job.seed for job in bench.jobs())
+    made = Counter(_run_of(job, bench.runs()).id for job in bench.jobs())
     return (
         [] if most is None else [f"{count} jobs were made, not {most}" for count in made.values() if count > most]
     )

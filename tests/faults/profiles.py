@@ -57,6 +57,8 @@ class HostProfile:
         if self.unreadable_list is not None:
             return Answer(200, self.unreadable_list)
         page = json.loads(answer.body)
+        if "data" not in page:
+            return answer  # of a host whose objects have another shape
         shown = self.page([self._shown(job) for job in page["data"]], page)
         return replace(answer, body=json.dumps(shown).encode(), headers=_JSON)
 

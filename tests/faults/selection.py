@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from faults.catalogue import ON_CREATE, ON_UPLOAD
-from faults.dialects import DIALECTS, Dialect, can_pause
+from faults.dialects import DIALECTS, PROFILED, Dialect, can_pause, takes_parts
 from faults.product import IN_PARTS, Case, Verdict
 from faults.profiles import PROFILES
 from orchestrator.engine.crashpoints import POINTS
@@ -80,9 +80,9 @@ def _wishes(dialect: Dialect) -> list[Case]:
 
 def _in_parts(dialect: Dialect) -> list[Case]:
     """Faults in each step of an upload in parts: the telling ones on every dialect, each other on one of them."""
-    if dialect == "marks":  # hosts of that dialect take no parts
+    takers = [other for other in DIALECTS if takes_parts(other)]
+    if dialect not in takers:
         return []
-    takers = [other for other in DIALECTS if other != "marks"]
     return [
         Case(dialect, on_upload=fault, route=route)
         for number, fault in enumerate(ON_UPLOAD)
@@ -162,7 +162,7 @@ def _every_fault(profile: str) -> list[Case]:
     first = hosts().index(profile)
     cases = [
         Case(
-            DIALECTS[turn % len(DIALECTS)],
+            PROFILED[turn % len(PROFILED)],
             on_create=fault,
             on_upload=_PASSING_UPLOADS[turn % len(_PASSING_UPLOADS)],
             profile=profile,
@@ -173,7 +173,7 @@ def _every_fault(profile: str) -> list[Case]:
 
 
 def _on_each_dialect(profile: str) -> list[Case]:
-    return [Case(dialect, on_create=fault, profile=profile) for dialect in DIALECTS for fault in _MOST_TELLING]
+    return [Case(dialect, on_create=fault, profile=profile) for dialect in PROFILED for fault in _MOST_TELLING]
 
 
 def _can_be_helped(case: Case) -> bool:
@@ -188,17 +188,17 @@ def _kills_on_profile(profile: str, calm: list[Verdict]) -> Iterator[Case]:
     for fault in _MOST_TELLING:
         for turn, place in enumerate(POINTS, first):
             passed = _passing(lives, place, fault, profile)
-            dialects = [*DIALECTS[turn % len(DIALECTS) :], *DIALECTS[: turn % len(DIALECTS)]]
+            dialects = [*PROFILED[turn % len(PROFILED) :], *PROFILED[: turn % len(PROFILED)]]
             able = [dialect for dialect in dialects if dialect in passed]
             is_at_the_create = place in _AROUND_THE_CREATE and fault == "answer-lost"
             for dialect in able if is_at_the_create else able[:1]:
-                passing = passed[dialect] if (turn // len(DIALECTS)) % 2 else 1
+                passing = passed[dialect] if (turn // len(PROFILED)) % 2 else 1
                 yield Case(dialect, on_create=fault, profile=profile, crash=place, passing=passing)
 
 
 def _passing(lives: Mapping[Case, dict[str, int]], place: str, fault: str, profile: str) -> dict[Dialect, int]:
     """How often each dialect's life with this fault came by the place."""
-    cases = [Case(dialect, on_create=fault, profile=profile) for dialect in DIALECTS]
+    cases = [Case(dialect, on_create=fault, profile=profile) for dialect in PROFILED]
     return {case.dialect: lives[case][place] for case in cases if place in lives[case]}
 
 

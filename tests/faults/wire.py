@@ -8,6 +8,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from faults.catalogue import Fault
@@ -16,6 +17,8 @@ from faults.profiles import PROFILES, HostProfile
 
 Deliver = Callable[[Exchange], Awaitable[Answer]]
 _LISTS = ("list", "find-files")
+_BY_CHOSEN_NAME, _HAS_CHOSEN_NAMES = ("job", "file"), "/v1/accounts/"
+"""Where names are chosen, what a host doesn't show yet is not found by its name either."""
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Wire:
         for _ in range(fault.arrivals):
             answer = await self._arrive(request)
         if answer and fault.hidden_lists:
-            self._hidden[json.loads(answer.body)["id"]] = fault.hidden_lists
+            self._hidden[_name_of(json.loads(answer.body))] = fault.hidden_lists
         return fault.reply(answer, self.now())
 
     async def _arrive(self, request: Exchange) -> Answer:
@@ -65,6 +68,8 @@ class Wire:
         await asyncio.sleep(self.latency)
         answer = self.profile.answered(request, await self.deliver(self.profile.asked(request)))
         await asyncio.sleep(self.latency)
+        if request.route in _BY_CHOSEN_NAME and _HAS_CHOSEN_NAMES in request.path and self._hides(request.subject):
+            return Answer(404, b'{"code": 5, "message": "not found", "details": []}')
         return self._altered_list(answer) if request.route in _LISTS and answer.status == 200 else answer
 
     async def settle(self) -> None:
@@ -85,17 +90,22 @@ class Wire:
             page = json.loads(answer.body)
         except ValueError:
             return answer
-        if not isinstance(page.get("data"), list):
+        key = next((key for key, value in page.items() if isinstance(value, list)), None)
+        if key is None:
             return answer
-        page["data"] = [item for item in page["data"] if not self._hides(item["id"])]
+        page[key] = [item for item in page[key] if not self._hides(_name_of(item))]
         if self.doubles_lists:
-            page["data"] = [item for item in page["data"] for _ in range(2)]
+            page[key] = [item for item in page[key] for _ in range(2)]
         return replace(answer, body=json.dumps(page).encode(), headers={"content-type": "application/json"})
 
     def _hides(self, item: str) -> bool:
         left = self._hidden.get(item, 0)
         self._hidden[item] = max(0, left - 1)
         return left > 0
+
+
+def _name_of(item: dict[str, Any]) -> str:
+    return str(item.get("id") or item.get("name", "")).rpartition("/")[2]
 
 
 def _without_metadata(request: Exchange) -> Exchange:
