@@ -1197,3 +1197,56 @@ class OptunaMissing(ExtraMissing, UsageError):
     {command}"""
 
     extra = "optuna"
+
+
+# --- Migrations ---------------------------------------------------------------------------------------------------
+
+
+class SuccessorUnreadable(UsageError):
+    """--to {found}: write ENDPOINT or ENDPOINT:MODEL, such as --to local or --to host:meta-llama/Llama-3.1-8B."""
+
+
+class SuccessorTwice(UsageError):
+    """--to {found}: this endpoint and model are named twice."""
+
+
+class SuccessorNeedsModel(UsageError):
+    """{path}: {model} is a fine-tuned model of another endpoint and can't be trained further on {endpoint}. Name a
+    base model: --to {endpoint}:MODEL"""
+
+
+class SuccessorIsBaseline(UsageError):
+    """--to {target}: run {run} trained the baseline itself ({model}). Name another endpoint or model."""
+
+
+class SuccessorElsewhere(AwaitsPerson):
+    """{said}. Until it is recorded, it is not trained again; after that, run the same command again."""
+
+
+class MigrationOverBudget(AwaitsPerson):
+    """Over budget: {used} of {limit} are used or planned, and {target} would add about {added}. Raise
+    --max-cost-usd and run the same command again."""
+
+
+class MigratesOneRun(UsageError):
+    """{path} describes a sweep, and a successor is trained with one setting. Copy it without [sweep], with the
+    settings of the best trial: ftorch sweep best {name}"""
+
+
+class NoBaseline(UsageError):
+    """There is no baseline: {problem}. {advice}"""
+
+
+class BaselineUnclear(UsageError):
+    """Evaluation {evaluation} has {count} tuned models, so the baseline is unclear. Name one with --baseline:
+    {models}"""
+
+
+class BaselineChanged(UsageError):
+    """{path} has changed or is gone since evaluation {evaluation} asked its cases, so nothing can be compared with
+    them. Restore the file, name its copy with --file, or evaluate the baseline again."""
+
+
+class CasesDontFit(UsageError):
+    """The cases of {cases} name the tools {tools}, and no example of {training} declares or calls any of them. Name
+    the cases of this job with --file."""

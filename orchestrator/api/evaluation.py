@@ -37,13 +37,15 @@ def carry_out(
     rescore: bool = False,
     wanted: Evaluation | None = None,
     allow_outside: bool = False,
+    is_agreed: bool = False,
 ) -> Results:
     """Ask the open questions, score all answers, and compute metrics; as the `wanted` evaluation if one is
     recorded.
 
-    The user is asked before any cost, except for a wanted evaluation: that was agreed to at submission. `rescore`
-    asks no questions. Files that the job file names outside its project need a yes, or `allow_outside`. Raises
-    FilesOutside, Stopped, NothingAnswered, and what `require_weights`, `ask_plan` and `answers_to_batches` raise.
+    The user is asked before any cost, unless it `is_agreed` to, as a wanted evaluation was at submission.
+    `rescore` asks no questions. Files that the job file names outside its project need a yes, or `allow_outside`.
+    Raises FilesOutside, Stopped, NothingAnswered, and what `require_weights`, `ask_plan` and `answers_to_batches`
+    raise.
     """
     job = plan.subject.job
     if job and plan.cases.path == job.evaluation_path and wanted is None and not rescore and not allow_outside:
@@ -52,7 +54,8 @@ def carry_out(
         require_weights(ledger, plan)
     if not rescore and not plan.in_batches:
         require_nothing_under_way(plan)
-    if plan.price is not None and plan.missing and not rescore and wanted is None:
+    is_agreed = is_agreed or wanted is not None
+    if plan.price is not None and plan.missing and not rescore and not is_agreed:
         host.confirm("Ask it?")
     asks = not rescore and not plan.in_batches  # batches may take a day: their questions are locked one by one
     with observed(ledger, host), hold_turn(ledger, lock_names(plan, asks=asks), host.say) as turn:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.generation.outcome import Outcome
     from orchestrator.generation.plan import Plan as GenerationPlan
     from orchestrator.ledger import Ledger
+    from orchestrator.migration.plan import MigrationPlan
     from orchestrator.runs import context as runs
     from orchestrator.runs.plan import Plan
     from orchestrator.runs.submission import Outlook
@@ -131,6 +132,8 @@ class Host:
         """A generation that was carried on."""
 
     def show_evaluation_plan(self, plan: evaluation.Plan) -> None: ...
+
+    def show_migration_plan(self, plan: MigrationPlan) -> None: ...
 
     def show_runs(self, ended: Sequence[Run]) -> None:
         """Runs as they ended."""

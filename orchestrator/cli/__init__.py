@@ -37,6 +37,7 @@ _GROUPS = {
     "Endpoints": {
         "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
         "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure."),
+        "migrate": (f"{_CLI}.migrate", "Train successors of a tuned model, and show which are as good."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
     },
     "Records": {

@@ -73,7 +73,7 @@ def _parse_presets(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parse_counts(text: str) -> tuple[int, ...]:
+def parse_counts(text: str) -> tuple[int, ...]:
     """Whole numbers from 1 separated by commas, in order."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     # Python also reads 1_000 and digits of other scripts, which are mistakes here.
@@ -176,7 +176,7 @@ def ownership_options(command: Command) -> Command:
 
     @click.option(
         "--requests-per-day",
-        type=_parse_counts,
+        type=parse_counts,
         metavar="N,…",
         help="Show the monthly cost at these request volumes.",
     )

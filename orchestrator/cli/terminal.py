@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.generation.plan import Plan as GenerationPlan
     from orchestrator.generation.states import Listener as GenerationListener
     from orchestrator.ledger import Ledger
+    from orchestrator.migration.plan import MigrationPlan
     from orchestrator.runs.context import Listener
     from orchestrator.runs.plan import Plan
     from orchestrator.runs.submission import Outlook
@@ -179,6 +180,12 @@ class Terminal(Host):
         from orchestrator.reports.text import stderr
 
         print_evaluation_plan(plan, stderr())
+
+    def show_migration_plan(self, plan: MigrationPlan) -> None:
+        from orchestrator.reports.migration import print_migration_plan
+        from orchestrator.reports.text import stderr
+
+        print_migration_plan(plan, stderr())
 
     def show_runs(self, ended: Sequence[Run]) -> None:
         """The outcomes on stderr; only the model ids on stdout, at the end."""

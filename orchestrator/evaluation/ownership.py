@@ -156,6 +156,16 @@ def ownership_of(ledger: Ledger, results: Results, terms: Terms, today: date | N
     )
 
 
+def option_of(ledger: Ledger, evaluation: Evaluation, series: Series, life_days: int) -> Option:
+    """The cost of one model by the prices of the endpoint that answered; nothing if that is this machine. Raises
+    PricesUnreadable."""
+    if evaluation.endpoint_type == _LOCAL:
+        return Option(series, 0.0, 0.0, Training(0.0, "this machine charges nothing"))
+    reckoner = _Reckoner(ledger, evaluation, Terms([1], life_days), evaluation.endpoint_type)
+    base = reckoner.origin(series).base
+    return replace(reckoner, tier=reckoner.choose_tier({base: None}, [series])).option(series)
+
+
 @dataclass(frozen=True)
 class _Reckoner:
     ledger: Ledger
@@ -267,6 +277,8 @@ class Cheaper(StrEnum):
 
     FROM = "from"
     """Above a number of requests per day."""
+    BELOW = "below"
+    """Below a number of requests per day, if what it replaces has the higher fixed cost."""
     ALWAYS = "always"
     """From the first request: there is no fixed cost to earn back."""
     NEVER = "never"
@@ -285,7 +297,7 @@ class BreakEven:
 
     cheaper: Cheaper
     requests_per_day: float | None = None
-    """The volume at which both cost the same; None unless `cheaper` is FROM."""
+    """The volume at which both cost the same; None unless `cheaper` is FROM or BELOW."""
     least_per_day: float | None = None
     """If only the cost of training is unknown: the same without it, so the volume is higher."""
 
@@ -307,6 +319,22 @@ def break_even(
     if fixed_per_day == 0:
         return BreakEven(Cheaper.ALWAYS)
     return BreakEven(Cheaper.FROM, fixed_per_day / saved)
+
+
+def replacing(other: Option, own: Option, life_days: int) -> BreakEven:
+    """When an option is cheaper than one in use that has a fixed daily cost too, such as hosting."""
+    fixed, instead = own.fixed_per_day(life_days), other.fixed_per_day(life_days)
+    if instead is None or (fixed is None and instead > 0):
+        return BreakEven(Cheaper.UNKNOWN)
+    if fixed is None or fixed >= instead:
+        more_per_day = None if fixed is None else fixed - instead
+        return break_even(other.usd_per_request, own.usd_per_request, more_per_day)
+    if other.usd_per_request is None or own.usd_per_request is None:
+        return BreakEven(Cheaper.UNKNOWN)
+    more_per_request = own.usd_per_request - other.usd_per_request
+    if more_per_request <= _ROUNDING * other.usd_per_request:
+        return BreakEven(Cheaper.ALWAYS)
+    return BreakEven(Cheaper.BELOW, (instead - fixed) / more_per_request)
 
 
 # --- Caveats -----------------------------------------------------------------------------------------------------

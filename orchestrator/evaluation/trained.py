@@ -74,12 +74,23 @@ def definition_warnings(
             yield f"{candidate.label} was trained with other definitions: {reason}"
 
 
+def unlike_training(path: Path, trained: Variant, variants: Sequence[Variant], cases: Path) -> Iterator[str]:
+    """A sentence if a model to be trained on a file will be asked with other definitions than the file has."""
+    others = [variant for variant in variants if variant != trained]
+    if others:
+        yield f"{path} has {trained} definitions, but the cases are asked with {_and(others)}"
+    elif reason := _disagreement(path, trained, cases):
+        yield f"the cases have other definitions than the training file: {reason}"
+
+
 def _difference(run: Run, variant: Variant, cases: Path) -> str:
     """Where the training file and the questions define a function differently; "" if nowhere, or if the training
     file has changed or is gone."""
     path = Path(run.training_path)
-    if not is_unchanged(path, run.training_sha256):
-        return ""
+    return _disagreement(path, variant, cases) if is_unchanged(path, run.training_sha256) else ""
+
+
+def _disagreement(path: Path, variant: Variant, cases: Path) -> str:
     questions = Definitions(str(cases))
     for case in read_cases(cases):
         questions.add(case.line, in_variant(dict(case.request), variant))

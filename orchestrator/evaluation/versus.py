@@ -182,6 +182,15 @@ def _sides(ledger: Ledger, first: str, second: str, on: str | None) -> tuple[Sid
     return common
 
 
+def best_side(ledger: Ledger, name: str, file_sha256: str | None = None, *, only: str | None = None) -> Side | None:
+    """The newest evaluation of the model that `name` means, on this file if one is given, in the variant that it is
+    compared in; `only` names the evaluation. None if there is none."""
+    with ledger.database.read() as connection:
+        done = store.newest(connection, file_sha256=file_sha256)
+    found = _evaluated(ledger, name, [each for each in done if only in (None, each.id)])
+    return min(found, key=lambda side: _rank(ledger, side), default=None)
+
+
 def _is_same_file(pair: tuple[Side, Side]) -> bool:
     return pair[0].evaluation.file_sha256 == pair[1].evaluation.file_sha256
 

@@ -89,11 +89,14 @@ def amount(usd: float | None) -> str:
 
 
 def turning_point(found: BreakEven) -> str:
-    """`from 1,235 per day`, `above 1,200 per day` without the unknown cost of training, or the word."""
+    """`from 1,235 per day`, `below 500 per day`, `above 1,200 per day` without the unknown cost of training, or the
+    word."""
     if found.least_per_day is not None:
         return f"above {math.floor(found.least_per_day):,} per day"
     if found.requests_per_day is None:
         return found.cheaper
+    if found.cheaper is Cheaper.BELOW:
+        return f"below {math.ceil(found.requests_per_day):,} per day"
     return f"from {math.floor(found.requests_per_day) + 1:,} per day"
 
 

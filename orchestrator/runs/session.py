@@ -39,12 +39,13 @@ async def drive(
     """
     with database.read() as connection:
         names = {*store.busy_endpoints(connection, ids), *(each.endpoint for each in supervisors)}
+        places = {run.id: run.endpoint for run in store.by_ids(connection, followed)}
     stop = stop or asyncio.Event()
     listener = listener or NullListener()
 
     async def drive_one(name: str) -> None:
         async with _connected(workspace, database, name, listener, clock) as context:
-            context.followed.update(followed)
+            context.followed.update(run_id for run_id, place in places.items() if place == name)
             here = [each for each in supervisors if each.endpoint == name]
             await EndpointLoop(context, ids, until, here).run(stop)
 

@@ -127,15 +127,16 @@ def _cases(results: Results, answers: Mapping[SeriesKey, Answers]) -> Iterator[B
     for series in judged:
         found, name = answers[series.key], _named(results, series)
         if has_base:
-            yield _folded(f"Broken by {name}", "right with the base only", found.broken)
-            yield _folded(f"Fixed by {name}", "right with this model only", found.fixed)
+            yield answers_block(f"Broken by {name}", "right with the base only", found.broken)
+            yield answers_block(f"Fixed by {name}", "right with this model only", found.fixed)
         also = "wrong with the base too" if has_base else ""
-        yield _folded(
+        yield answers_block(
             f"{'Still wrong' if has_base else 'Wrong'} with {name}", also, found.wrong, is_folded=has_base
         )
 
 
-def _folded(title: str, meaning: str, found: Sequence[Changed], *, is_folded: bool = False) -> Block:
+def answers_block(title: str, meaning: str, found: Sequence[Changed], *, is_folded: bool = False) -> Block:
+    """A list of answers that opens, or that there are none."""
     summary = f"{title}: {plural(len(found), 'answer')}{f' {meaning}' if meaning else ''}"
     if not found:
         return Paragraph(summary, Meaning.MUTED)
