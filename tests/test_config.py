@@ -128,7 +128,10 @@ def test_an_azure_endpoint_has_keys_of_its_own(home: Path) -> None:
             "subscription_id must be a UUID, such as \"00000000-0000-0000-0000-000000000000\", not 'mine'",
         ),
         (AZURE + 'resource_group = "ends."', "resource_group must be the name of a resource group, not 'ends.'"),
-        (AZURE + 'account = "a b"', "account must be the name of the Azure OpenAI resource, not 'a b'"),
+        (
+            AZURE + 'account = "a b"',
+            "account must be the name of the Azure OpenAI resource, or the id of the account on Fireworks, not 'a b'",
+        ),
     ],
 )
 def test_a_mistake_in_an_azure_key_is_told(home: Path, table: str, expected: str) -> None:
@@ -188,15 +191,15 @@ TABLE = '[endpoints.a]\ntype = "local"\n'
         ("endpoints.a = 3", ":1: endpoints.a must be a table: [endpoints.a]"),
         (
             "[endpoints.a]",
-            ":1: endpoints.a.type is missing; must be one of local, openai, compatible, azure, nebius",
+            ":1: endpoints.a.type is missing; must be one of local, openai, compatible, azure, nebius, fireworks, together",
         ),
         (
             '[endpoints.a]\ntype = "gpt"',
-            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, not 'gpt'",
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, fireworks, together, not 'gpt'",
         ),
         (
             "[endpoints.a]\ntype = []",
-            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, not []",
+            ":2: endpoints.a.type must be one of local, openai, compatible, azure, nebius, fireworks, together, not []",
         ),
         (TABLE + "poll_second = 1", ':3: unknown key "poll_second" in [endpoints.a]; did you mean "poll_seconds"?'),
         (
