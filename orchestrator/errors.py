@@ -920,7 +920,7 @@ class ModelNotAllowed(UsageError):
 
 
 class NotOpenWeights(UsageError):
-    """{place}: [lora] trains open-weights models on {endpoint}, and "{model}" is not the name of one. {advice}"""
+    """{place}: {what} on {endpoint}, and "{model}" is not the name of one. {advice}"""
 
 
 class BaseModelUnknown(UsageError):

@@ -20,6 +20,7 @@ from orchestrator.dataset.checking.filesets import (
     check_files,
     purpose_in_name,
 )
+from orchestrator.dataset.checking.limits import limits_of
 from orchestrator.dataset.checking.report import CheckReport
 from orchestrator.dataset.checking.rows import GoodRows
 from orchestrator.dataset.files import inspect_file, new_files
@@ -28,6 +29,7 @@ from orchestrator.dataset.pricing import training_cost
 from orchestrator.dataset.split import FILE_NAMES, Split, split_file
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.fitting import training_type_for
+from orchestrator.endpoints.interface import Capabilities
 from orchestrator.errors import (
     DataToConvert,
     MethodNotTrained,
@@ -40,7 +42,7 @@ from orchestrator.errors import (
 from orchestrator.jobfile import load_job_file
 from orchestrator.jobfile.loading import require_valid
 from orchestrator.jobfile.outside import OutsideFile, files_outside
-from orchestrator.jobfile.writing import NewJob, job_text
+from orchestrator.jobfile.writing import SHOWN_LORA, NewJob, job_text
 from orchestrator.runs.jobs import ID_EXAMPLE, marked_suffix
 from orchestrator.tomlsource import KeyPath, TomlSource
 
@@ -150,7 +152,7 @@ def _subject(path: Path, purpose: Purpose) -> str:
 
 def _endpoint(workspace: Workspace, data: Path, method: Method, wanted: str | None) -> EndpointConfig:
     config = workspace.endpoint(wanted or ("openai" if method == "reinforcement" else "local"))
-    if config.type == "local" and method == "reinforcement":
+    if method not in limits_of(config.type).methods:
         raise MethodNotTrained(path=data, method=method, endpoint=config.name)
     return config
 
@@ -160,7 +162,7 @@ def _draft(checked: CheckedSource, job_file: Path, config: EndpointConfig, optio
     name = options.name or _name(checked.source.path, job_file)
     if options.model is None and config.type not in ("local", "openai", "azure"):
         raise NoUsualModel(endpoint=config.name)
-    model = options.model or usual_model(report.method)
+    model, capabilities = options.model or usual_model(report.method), capabilities_of(config)
     return NewJob(
         name=name,
         endpoint=config.name,
@@ -173,7 +175,14 @@ def _draft(checked: CheckedSource, job_file: Path, config: EndpointConfig, optio
         max_cost_usd=_limit(report, model, config),
         rejection_tools=tuple(_rejection_tools(report)),
         reference=_reference(checked) if report.method == "reinforcement" else None,
+        absolute_rate=not capabilities.learning_rate_multiplier,
+        lora=_lora_keys(capabilities),
     )
+
+
+def _lora_keys(capabilities: Capabilities) -> tuple[str, ...]:
+    """The keys of `[lora]` to show in the file. On this machine they depend on the model."""
+    return tuple(key for key in SHOWN_LORA if key in capabilities.lora) if capabilities.charges else ()
 
 
 _GENERIC = ("data", "dataset", "datasets", "examples", "finetune", "job", "jobs", "files", "split", "tmp")

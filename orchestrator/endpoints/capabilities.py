@@ -29,7 +29,7 @@ def _of_local(_config: EndpointConfig) -> Capabilities:
         needs_processed_files=False,
         charges=False,
         outlives_us=False,
-        lora=EVERY_LORA_KEY,
+        lora=EVERY_LORA_KEY - {"max_length", "packing"},
         learning_rate=True,
         batch=True,
         parts=_IN_PARTS,
@@ -95,7 +95,7 @@ def _of_nebius(_config: EndpointConfig) -> Capabilities:
         needs_processed_files=False,
         charges=True,
         outlives_us=True,
-        lora=frozenset({"rank", "alpha", "dropout", "learning_rate"}),
+        lora=frozenset({"rank", "alpha", "dropout", "max_length", "packing"}),
         learning_rate=True,
         learning_rate_multiplier=False,
     )

@@ -21,11 +21,11 @@ LONGEST_SUFFIX = 64
 
 EVERY_LORA_KEY = frozenset(
     {
-        *("rank", "alpha", "dropout", "targets", "learning_rate"),
+        *("rank", "alpha", "dropout", "targets", "max_length", "packing"),
         *("quantization", "gradient_checkpointing", "precision", "num_processes"),
     }
 )
-"""The keys of the job file's table `[lora]`."""
+"""The keys of the job file's table `[lora]`, except for learning_rate, which `[method]` has."""
 
 OnSent = Callable[[int], None]
 """Receives how many bytes of a content have been sent so far; fewer again if it is sent a second time."""
@@ -82,6 +82,11 @@ class Capabilities:
     """It tells the price of a job whose files are uploaded."""
     previews: bool = False
     """It shows how it turns rows of an uploaded file into tokens."""
+    seed: bool = True
+    """Jobs take the seed of their training."""
+    validation_file: bool = True
+    validation_loss: bool = True
+    """Jobs report the loss on a validation file, with their steps or their checkpoints."""
     batch: bool = False
     """It has a Batch API, which answers many questions within a day, at a lower price."""
     evals: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.endpoints.openai import OpenAIEndpoint
 
-_NAMES: Mapping[str, str] = {"lora_rank": "lora_r"}
+_NAMES: Mapping[str, str] = {"lora_rank": "lora_r", "max_length": "context_length"}
 """Nebius' names of the settings that have another name in ftorch's requests."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
-from orchestrator.endpoints.capabilities import capabilities_of
+from orchestrator.endpoints.fitting import not_offered, without_effect
 from orchestrator.modelfolders import is_hub_id
 
 if TYPE_CHECKING:
@@ -32,13 +32,11 @@ def notices(config: EndpointConfig, job: JobFile, today: date, *, is_open_weight
 
 
 def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
-    """Tables of the job file that are for other endpoints."""
+    """What the job file asks for, or could, that this endpoint does not offer."""
     found = []
     if job.azure.deployment is not None and config.type != "azure":
         found.append(f"[azure.deployment] has no effect on {config.name}, whose models need no deployment.")
-    if job.lora is not None and not capabilities_of(config).lora:
-        found.append(f"[lora] has no effect on {config.name}, which trains its own models in its own way.")
-    return found
+    return [*found, *without_effect(job, config), *not_offered(config)]
 
 
 def _rehearsal(config: EndpointConfig, job: JobFile) -> str:

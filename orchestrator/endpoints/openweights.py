@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from orchestrator.config import PROJECT_FILE, EndpointConfig, Workspace
 from orchestrator.dataset.basemodels import base_model, is_fine_tuned, is_of_known_family
 from orchestrator.endpoints.capabilities import capabilities_of
+from orchestrator.endpoints.fitting import key_of
 from orchestrator.errors import (
     BaseModelGone,
     BaseModelUnknown,
@@ -62,13 +63,14 @@ def weights_of(job: JobFile, config: EndpointConfig, home: Path) -> OpenWeights 
     """The open-weights model that a job trains on this endpoint; None if it trains none.
 
     Raises ModelFolderUnusable, ModelNotDownloaded, ModelNotAllowed, BaseModelGone, BaseNameTaken, BaseModelUnknown
-    for a name close to a known one, and NotOpenWeights for any other model of a job with `[lora]`.
+    for a name close to a known one, and NotOpenWeights for any other model of a job with `[lora]` or an absolute
+    learning rate.
     """
     if config.type != "local":
         return None
     folder = _folder_of(job, config, home)
     if folder is None:
-        _require_no_lora(job, config, home)
+        _require_tiny(job, config, home)
         return None
     found = OpenWeights(base_model(job.model), folder, content_mark(folder))
     _require_same_meaning(found, config, home)
@@ -166,14 +168,21 @@ def _require_name(name: str, written: str) -> None:
         raise ModelFolderUnusable(path=written, problem=problem)
 
 
-def _require_no_lora(job: JobFile, config: EndpointConfig, home: Path) -> None:
+_RATE, _LORA = "learning_rate, the rate itself, is for open-weights models", "[lora] trains open-weights models"
+
+
+def _require_tiny(job: JobFile, config: EndpointConfig, home: Path) -> None:
+    """Check that the job file has no setting that only open-weights models take."""
     known = sorted(known_models(config, home))
     near = None if is_fine_tuned(job.model) else nearest(job.model, known, cutoff=_ALIKE)
     if near:
         raise BaseModelUnknown(place=job.place("model"), model=job.model, endpoint=config.name, near=near)
+    facts = {"endpoint": config.name, "model": job.model, "advice": _advice(job.model, known)}
     if job.lora is not None:
-        facts = {"place": job.place("lora"), "endpoint": config.name, "model": job.model}
-        raise NotOpenWeights(**facts, advice=_advice(job.model, known))
+        raise NotOpenWeights(place=job.place("lora"), what=_LORA, **facts)
+    if job.method.learning_rate != "auto":
+        facts["advice"] += " To rehearse the job with tiny, add --set method.learning_rate=auto."
+        raise NotOpenWeights(place=job.place(*key_of(job, "learning_rate")), what=_RATE, **facts)
 
 
 def _advice(model: str, known: list[str]) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import floor, log10, prod
 
-from orchestrator.jobfile.job import JobFile
+from orchestrator.jobfile.job import JobFile, rate_keys
 from orchestrator.jobfile.problems import Problem, absence, problem
 from orchestrator.jobfile.sweep import (
     DIRECTIONS,
@@ -41,13 +41,17 @@ def _deployment_problems(job: JobFile, source: TomlSource) -> list[Problem]:
 
 
 def _rate_problems(job: JobFile, source: TomlSource) -> list[Problem]:
+    """The problems of a rate that is given twice."""
+    found, [*keys] = [], rate_keys(source.data)
     multiplier = job.method.learning_rate_multiplier
-    if job.lora is None or job.lora.learning_rate is None or multiplier == "auto":
-        return []
-    finding = (
-        f"lora.learning_rate is absolute, but method.learning_rate_multiplier is {multiplier:g}; keep one of them"
-    )
-    return [problem(source, ("lora", "learning_rate"), finding)]
+    if len(keys) == 2:
+        finding = "lora.learning_rate is an older name of method.learning_rate, which is set too; keep one of them"
+        found.append(problem(source, keys[1], finding))
+    if keys and multiplier != "auto":
+        name = ".".join(keys[0])
+        finding = f"{name} is absolute, but method.learning_rate_multiplier is {multiplier:g}; keep one of them"
+        found.append(problem(source, keys[0], finding))
+    return found
 
 
 # --- [sweep] -----------------------------------------------------------------------------------------------------
@@ -127,10 +131,10 @@ def _doubles(points: Iterable[Point]) -> Iterator[Finding]:
 def _rates(job: JobFile, sweep: Sweep) -> Iterator[Finding]:
     """A learning rate is absolute or a multiplier, in each trial."""
     multiplier, absolute = "learning_rate_multiplier", "learning_rate"
-    has_absolute = job.lora is not None and job.lora.learning_rate is not None
+    has_absolute = job.method.learning_rate != "auto"
     has_multiplier = job.method.learning_rate_multiplier != "auto"
     if sweep.strategy == "recommended" and has_absolute:
-        yield ("strategy",), f'sweep.strategy "recommended" tries values of {multiplier}; leave out lora.{absolute}'
+        yield ("strategy",), f'sweep.strategy "recommended" tries values of {multiplier}; leave out {absolute}'
     for where, names in _combinations(sweep):
         is_varied = absolute in names or multiplier in names
         if is_varied and (absolute in names or has_absolute) and (multiplier in names or has_multiplier):

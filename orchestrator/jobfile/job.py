@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr
 from orchestrator.errors import TomlSyntaxError, TomlUnreadable
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.jobfile.generate import Generate
-from orchestrator.jobfile.overrides import Override
+from orchestrator.jobfile.overrides import Override, with_overrides
 from orchestrator.jobfile.sweep import Sweep
 from orchestrator.jobfile.tables import (
     MAX_SEED,
@@ -28,7 +28,7 @@ from orchestrator.jobfile.tables import (
     Table,
 )
 from orchestrator.modelfolders import expanded, is_path, name_of
-from orchestrator.tomlsource import read_toml
+from orchestrator.tomlsource import KeyPath, read_toml
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MODEL_PATTERN = r"^([^\s\x00-\x1f\x7f]+|(/|~/|\.\.?/)[^\x00-\x1f\x7f]*)$"
@@ -36,6 +36,16 @@ MODEL_PATTERN = r"^([^\s\x00-\x1f\x7f]+|(/|~/|\.\.?/)[^\x00-\x1f\x7f]*)$"
 LONGEST_MODEL = 1024
 MAX_SUFFIX = 64
 MAX_ENDPOINT_NAME = 64
+
+
+def rate_keys(document: Mapping[str, Any]) -> list[KeyPath]:
+    """The keys of a job file's content that set its absolute learning rate, the present name first."""
+    found: list[KeyPath] = []
+    for table in ("method", "lora"):
+        given = document.get(table)
+        if isinstance(given, dict) and given.get("learning_rate", "auto") != "auto":
+            found.append((table, "learning_rate"))
+    return found
 
 
 class JobFile(Table):
@@ -81,9 +91,10 @@ class JobFile(Table):
         return is_path(self.written_model)
 
     def place(self, *key: str) -> str:
-        """`job.toml:4`, the place of a key in the job file; only the path if that file is gone."""
+        """`job.toml:4`, the place of a key in the job file, or the option that replaced it; only the path if that
+        file is gone."""
         try:
-            return read_toml(self._source).place(*key)
+            return with_overrides(read_toml(self._source), self._overrides).place(*key)
         except (FileNotFoundError, TomlSyntaxError, TomlUnreadable):
             return str(self._source)
 

@@ -87,7 +87,7 @@ def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
 
     Raises pydantic's ValidationError if the content is not a job file's.
     """
-    job = JobFile.model_validate(_with_method_type(document))
+    job = _with_one_rate(JobFile.model_validate(_with_method_type(document)))
     job._source, job._document = path, document
     return job
 
@@ -95,6 +95,16 @@ def job_from_document(document: Mapping[str, Any], path: Path) -> JobFile:
 def _with_method_type(data: Mapping[str, Any]) -> dict[str, Any]:
     method = data.get("method")
     return {**data, "method": {"type": "supervised", **method}} if isinstance(method, dict) else dict(data)
+
+
+def _with_one_rate(job: JobFile) -> JobFile:
+    """An absolute learning rate has been a key of `[lora]`; it is one of `[method]`, whose own value wins."""
+    if job.lora is None or job.lora.learning_rate is None:
+        return job
+    given, former = job.method.learning_rate, job.lora.learning_rate
+    method = job.method.model_copy(update={"learning_rate": former if given == "auto" else given})
+    lora = job.lora.model_copy(update={"learning_rate": None})
+    return job.model_copy(update={"method": method, "lora": lora})
 
 
 def _all_missing(source: TomlSource) -> list[Problem]:

@@ -126,8 +126,6 @@ _TABLES: Mapping[KeyPath, type[Table]] = {
 
 _TOP = ("name", "endpoint", "model", "suffix", "seed")
 _ONE_HOME = ("data", "limits", "evaluation", "lora", "poll", "sweep")
-_ABSOLUTE_RATE = "learning_rate"
-"""Most who write it elsewhere than in [lora] mean learning_rate_multiplier."""
 
 
 def _home_of(key: KeyPath) -> str | None:
@@ -142,8 +140,6 @@ def _home_of(key: KeyPath) -> str | None:
         return f"put it under [method] (method.{name})"
     if home := _home_in_lora(name, table):
         return home
-    if name == _ABSOLUTE_RATE:
-        return None
     homes = [home for home in _ONE_HOME if name in _TABLES[(home,)].model_fields and table[:1] != (home,)]
     return f"put it under [{homes[0]}] ({homes[0]}.{name})" if len(homes) == 1 else None
 

@@ -170,10 +170,7 @@ def _of(check: Callable[[Any], Value]) -> PlainValidator:
     return PlainValidator(partial(_axis, check))
 
 
-LORA_AXES: Mapping[str, str] = {
-    **{f"lora_{key}": key for key in ("rank", "alpha", "dropout")},
-    "learning_rate": "learning_rate",
-}
+LORA_AXES: Mapping[str, str] = {f"lora_{key}": key for key in ("rank", "alpha", "dropout")}
 """The parameters of `[lora]`, and their keys there."""
 
 

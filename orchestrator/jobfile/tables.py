@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
@@ -193,7 +193,9 @@ RANK = _whole(1, 1024, may_be_auto=False)
 ALPHA = _whole(1, 10_000, may_be_auto=False)
 DROPOUT = Number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1, may_be_auto=False)
 PROCESSES = _whole(1, 64, may_be_auto=False)
-LEARNING_RATE = Number(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1, may_be_auto=False)
+MAX_LENGTH = _whole(1, 10_000_000, may_be_auto=False)
+_RATE = Number(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1)
+LEARNING_RATE = replace(_RATE, may_be_auto=False)
 
 Whole = int | Literal["auto"]
 Real = float | Literal["auto"]
@@ -204,11 +206,14 @@ class _Method(Table):
     n_epochs: Annotated[Whole, PlainValidator(EPOCHS)] = "auto"
     batch_size: Annotated[Whole, PlainValidator(BATCH_SIZE)] = "auto"
     learning_rate_multiplier: Annotated[Real, PlainValidator(RATE_MULTIPLIER)] = "auto"
+    learning_rate: Annotated[Real, PlainValidator(_RATE)] = "auto"
+    """The rate itself, in place of a multiplier, on endpoints that take one."""
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The numbers and "auto"s by their API names."""
-        return self.model_dump(exclude={"type", "grader"})
+        """The numbers and "auto"s by their API names; a rate is a multiplier unless it is given itself."""
+        other = "learning_rate" if self.learning_rate == "auto" else "learning_rate_multiplier"
+        return self.model_dump(exclude={"type", "grader", other})
 
 
 class Supervised(_Method):
@@ -262,8 +267,12 @@ class Lora(Table):
     dropout: Annotated[float | None, PlainValidator(DROPOUT)] = None
     targets: Annotated[str | list[str] | None, PlainValidator(_targets)] = None
     """The modules that get an adapter."""
+    max_length: Annotated[int | None, PlainValidator(MAX_LENGTH)] = None
+    """The most tokens of one example."""
+    packing: Annotated[bool | None, Field(strict=True)] = None
+    """Several short examples in one sequence."""
     learning_rate: Annotated[float | None, PlainValidator(LEARNING_RATE)] = None
-    """In place of method.learning_rate_multiplier."""
+    """An older place of method.learning_rate, where loading puts it."""
     quantization: Literal["none", "nf4"] | None = None
     """How the base model is held in memory."""
     gradient_checkpointing: Annotated[bool | Literal["auto"] | None, PlainValidator(_checkpointing)] = None
@@ -274,10 +283,18 @@ class Lora(Table):
     """How many train together, each on its own GPU: Accelerate's name for it."""
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The given values by their keys here, without the learning rate, which is the method's."""
+        return self.model_dump(exclude_none=True, exclude={"learning_rate"})
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """The given values by their API names."""
-        given = self.model_dump(exclude_none=True)
-        return {LORA_NAMES[key]: value for key, value in given.items()}
+        return self.taken(self.given)
+
+    def taken(self, keys: Container[str]) -> dict[str, Any]:
+        """Those of the given values that an endpoint with these keys takes, by their API names."""
+        return {LORA_NAMES[key]: value for key, value in self.given.items() if key in keys}
 
 
 LORA_NAMES: Mapping[str, str] = {

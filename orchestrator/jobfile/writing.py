@@ -9,6 +9,13 @@ from typing import Literal
 
 _WIDEST = 46
 """The column at which comments begin; after a longer setting the comment follows directly."""
+SHOWN_LORA: Mapping[str, tuple[str, str]] = {
+    "rank": ("16", "of the adapter: more can learn more"),
+    "alpha": ("32", "scales what is learned, by alpha / rank"),
+    "dropout": ("0.05", "share of the adapter left out in each step"),
+    "max_length": ("8192", "the most tokens of one example"),
+}
+"""Keys of `[lora]` that a new job file may show, with a value and a comment."""
 _LEARNS: Mapping[str, str] = {
     "supervised": "learn to give the assistant's answers",
     "dpo": "learn to prefer one answer to another",
@@ -33,6 +40,10 @@ class NewJob:
     rejection_tools: tuple[str, ...] = ()
     reference: str | None = None
     """Reinforcement: the key of a row with the right answer."""
+    absolute_rate: bool = False
+    """Whether the endpoint takes only a learning rate itself, no multiplier."""
+    lora: tuple[str, ...] = ()
+    """The keys of `[lora]` to show."""
 
 
 Line = tuple[str, str]
@@ -41,8 +52,8 @@ Line = tuple[str, str]
 
 def job_text(job: NewJob, file_name: str) -> str:
     """The job file as TOML with comments; `file_name` is its name for the commands in them."""
-    parts = [_top(job), _data(job), _method(job), _limits(job), _evaluation(job, file_name)]
-    lines = [line for part in parts if part for line in (("", ""), *part)]
+    parts = [_top(job), _data(job), _method(job), _lora(job), _limits(job), _evaluation(job, file_name)]
+    lines = [line for part in map(list, parts) if part for line in (("", ""), *part)]
     width = max(len(setting) for setting, _ in lines if len(setting) < _WIDEST)
     return f"# Every line can be changed. Check it with: ftorch data check {file_name}\n" + "".join(
         f"{setting.ljust(width)}  # {comment}".rstrip() + "\n" if comment else f"{setting}\n"
@@ -77,12 +88,24 @@ def _method(job: NewJob) -> Iterator[Line]:
     yield "[method]", ""
     yield f"type = {quoted(job.method)}", _LEARNS[job.method]
     yield 'n_epochs = "auto"', "passes over the training file; next, try 2, 3 and 4"
-    yield "# learning_rate_multiplier = 0.5", "change it second; the default is auto"
+    if job.absolute_rate:
+        yield "# learning_rate = 1e-4", "change it second; the default is the endpoint's"
+    else:
+        yield "# learning_rate_multiplier = 0.5", "change it second; the default is auto"
     yield "# batch_size = 8", "examples in each step; the default is auto"
     if job.method == "dpo":
         yield "# beta = 0.1", "higher stays closer to the base model"
     if job.method == "reinforcement":
         yield from _grader(job.reference)
+
+
+def _lora(job: NewJob) -> Iterator[Line]:
+    if not job.lora:
+        return
+    yield "# [lora]", "the adapter; the endpoint chooses the rest"
+    for key in job.lora:
+        value, comment = SHOWN_LORA[key]
+        yield f"# {key} = {value}", comment
 
 
 def _grader(reference: str | None) -> Iterable[Line]:

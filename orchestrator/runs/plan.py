@@ -22,6 +22,7 @@ from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.fitting import problem_with, training_type_for
+from orchestrator.endpoints.fitting import lora_for, misfit_of
 from orchestrator.endpoints.notices import notices
 from orchestrator.endpoints.openweights import OpenWeights, problem_elsewhere, weights_of
 from orchestrator.errors import InvalidData, JobFileNotFitting
@@ -148,6 +149,8 @@ def _require_fitting(job: JobFile, config: EndpointConfig, workspace: Workspace)
     problem = problem_with(job, config) if config.type == "azure" else None
     if problem:
         raise JobFileNotFitting(path=job.source, endpoint=config.name, problem=problem)
+    if misfit := misfit_of(job, config):
+        raise JobFileNotFitting(path=job.place(*misfit.key), endpoint=config.name, problem=misfit.problem)
     places = {"training_file": job.training_place, "validation_file": job.validation_place}
     for key, address in places.items():
         if isinstance(address, Address) and (problem := _import_problem(address, config)):
@@ -318,13 +321,16 @@ class Recipe:
             "suffix": job.suffix,
             "seed": job.seed,
             "metadata": job.metadata,
-            "method": job.method.model_dump(mode="json"),
+            "method": job.method.model_dump(mode="json", exclude={"learning_rate"}),
             "training": self.training.sha256,
             "validation": self.validation.sha256 if self.validation else None,
         }
         if self.training_type:
             identity["training_type"] = self.training_type
-        if lora := _lora_of(job, self.config):
+        lora = lora_for(job, self.config)
+        if job.method.learning_rate != "auto":
+            lora["learning_rate"] = job.method.learning_rate  # where it has always been
+        if lora:
             identity["lora"] = lora
         if self.weights:
             identity["base"] = self.weights.mark
@@ -339,12 +345,7 @@ def training_type(job: JobFile, config: EndpointConfig) -> str | None:
 def hyperparameters_of(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
     """The hyperparameters that a job's request names on this endpoint: those of `[method]`, and those of `[lora]`
     where they have an effect."""
-    lora = _lora_of(job, config)
-    numbers = job.method.hyperparameters
-    if "learning_rate" in lora:
-        del numbers["learning_rate_multiplier"]  # "auto", and the API takes only one of them
-    return {**numbers, **lora}
-
-
-def _lora_of(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
-    return job.lora.hyperparameters if job.lora and capabilities_of(config).lora else {}
+    numbers = {**job.method.hyperparameters, **lora_for(job, config)}
+    if "learning_rate_multiplier" in numbers and not capabilities_of(config).learning_rate_multiplier:
+        del numbers["learning_rate_multiplier"]  # "auto": a number is refused
+    return numbers

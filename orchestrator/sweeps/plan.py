@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig, Workspace
 from orchestrator.dataset.checking.filesets import Announce
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.fitting import idle_axes
 from orchestrator.errors import BudgetTooSmall, JobFileNotFitting
 from orchestrator.jobfile import Axis, Choices, JobFile, Sweep, Value
-from orchestrator.jobfile.sweep import LORA_AXES
 from orchestrator.runs.plan import CheckedFile, Plan, facts_of, plan_job
 from orchestrator.sweeps.overview import settings
 from orchestrator.sweeps.points import contains, known_points
@@ -89,6 +89,7 @@ def plan_sweep(
     Raises what `plan_job` and `preview` raise, OptunaMissing, and BudgetTooSmall if no trial could start.
     """
     sweep, checked = settings(job), _Checked(job, workspace, endpoint, announce)
+    _require_comparable(job, workspace.endpoint(endpoint or job.endpoint))
     require_optuna(sweep)
     examples = facts_of(checked.plan({}).training).examples if sweep.strategy == "recommended" else 0
     points = known_points(sweep, examples=examples, model=job.model)
@@ -125,7 +126,7 @@ class _Checked:
     def __init__(self, job: JobFile, workspace: Workspace, endpoint: str | None, announce: Announce | None) -> None:
         self._job = job
         self._plan = partial(plan_job, workspace=workspace, endpoint=endpoint, announce=announce)
-        self._plans: dict[tuple[str, str, str | None, bool], Plan] = {}
+        self._plans: dict[tuple[str | bool | None, ...], Plan] = {}
 
     def plans(self, points: Iterable[Parameters]) -> tuple[Plan, ...]:
         """The different ones among the plans of these points."""
@@ -135,11 +136,12 @@ class _Checked:
 
     def plan(self, parameters: Parameters) -> Plan:
         job = trial_job(self._job, Trial(0, parameters))
-        key = (job.model, job.data.training_file, job.data.validation_file, job.lora is None)
+        rates = (job.method.learning_rate == "auto", job.method.learning_rate_multiplier == "auto")
+        key = (job.model, job.data.training_file, job.data.validation_file, job.lora is None, *rates)
         if key not in self._plans:
             self._plans[key] = self._plan(job)
             _require_checked(self._plans[key])
-            _require_effect(self._plans[key], parameters)
+        _require_effect(self._plans[key], parameters)
         return self._plans[key]
 
 
@@ -153,10 +155,29 @@ def _require_checked(plan: Plan) -> None:
 
 def _require_effect(plan: Plan, parameters: Parameters) -> None:
     """Trials that differ only in what the endpoint ignores would be the same."""
-    idle = [name for name in parameters if name in LORA_AXES and not capabilities_of(plan.config).lora]
-    if idle:
-        problem = f"it ignores [lora], so {', '.join(idle)} in [sweep] would change nothing there; leave it out"
-        raise JobFileNotFitting(path=plan.job.source, endpoint=plan.config.name, problem=problem)
+    if idle := idle_axes(parameters, plan.config):
+        problem = f"it does not take {', '.join(idle)}, which would change nothing there; leave it out of [sweep]"
+        raise JobFileNotFitting(path=plan.job.place("sweep"), endpoint=plan.config.name, problem=problem)
+
+
+_NO_MULTIPLIERS = (
+    'strategy "recommended" tries values of learning_rate_multiplier, and it takes only the rate itself; set '
+    'strategy = "grid", and learning_rate in [sweep.space], such as [5e-5, 1e-4, 2e-4]'
+)
+_NO_LOSS = (
+    'it reports no validation loss, so trials can\'t be compared or stopped by it; set metric = "evaluation" in '
+    "[sweep] and leave out [sweep.stop]"
+)
+
+
+def _require_comparable(job: JobFile, config: EndpointConfig) -> None:
+    """Check that the endpoint takes what the strategy varies, and measures what trials are compared by."""
+    sweep, capabilities = settings(job), capabilities_of(config)
+    if sweep.strategy == "recommended" and not capabilities.learning_rate_multiplier:
+        raise JobFileNotFitting(path=job.place("sweep", "strategy"), endpoint=config.name, problem=_NO_MULTIPLIERS)
+    if not capabilities.validation_loss and (sweep.stop is not None or not sweep.by_evaluation):
+        key = "stop" if sweep.by_evaluation else "metric"
+        raise JobFileNotFitting(path=job.place("sweep", key), endpoint=config.name, problem=_NO_LOSS)
 
 
 def _corners(sweep: Sweep) -> Iterator[Parameters]:

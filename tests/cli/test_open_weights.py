@@ -55,7 +55,7 @@ def test_the_plan_says_what_is_trained_from_where_and_how(project: Project) -> N
     shown = words(project.ftorch("submit", "jobs/greet.toml", "--dry-run").err)
     assert f"model smol folder {project.root}/models/smol trainer lora, on this machine" in shown
     assert "the device is reported when training starts" in shown
-    assert "method supervised: n_epochs 1, batch_size auto, lora_rank 8, learning_rate 0.001" in shown
+    assert "method supervised: n_epochs 1, batch_size auto, learning_rate 0.001, lora_rank 8" in shown
     assert "cost no charge" in shown
     assert "tiny" not in shown
 
@@ -241,7 +241,9 @@ def test_axes_that_an_endpoint_ignores_are_refused(project: Project) -> None:
     project.write_job("[sweep.space]\nlora_rank = [4, 8]\n", training_file=data)
     done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "openai", "--dry-run")
     assert done.code == 2
-    assert "it ignores [lora], so lora_rank in [sweep] would change nothing there" in words(done.err)
+    assert "it does not take lora_rank, which would change nothing there; leave it out of [sweep]" in words(
+        done.err
+    )
 
 
 # --- serve -------------------------------------------------------------------------------------------------------

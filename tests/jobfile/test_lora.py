@@ -36,6 +36,7 @@ def test_every_key_has_its_api_name_and_what_is_left_out_is_not_sent(tmp_path: P
         '[lora]\nrank = 8\nalpha = 16\ndropout = 0\ntargets = ["q_proj", "v_proj"]\nlearning_rate = 1e-3\n'
         'quantization = "nf4"\ngradient_checkpointing = true\nprecision = "fp32"\n'
     )
+    text += "max_length = 8192\npacking = false\n"
     lora = load(tmp_path, text).lora
     assert lora is not None
     assert lora.hyperparameters == {
@@ -43,7 +44,8 @@ def test_every_key_has_its_api_name_and_what_is_left_out_is_not_sent(tmp_path: P
         "lora_alpha": 16,
         "lora_dropout": 0.0,
         "lora_targets": ["q_proj", "v_proj"],
-        "learning_rate": 0.001,
+        "max_length": 8192,
+        "packing": False,
         "quantization": "nf4",
         "gradient_checkpointing": True,
         "precision": "fp32",
@@ -57,7 +59,8 @@ def test_every_key_has_its_api_name_and_what_is_left_out_is_not_sent(tmp_path: P
 def test_a_setting_of_the_command_line_reaches_the_table(tmp_path: Path) -> None:
     job = load(tmp_path, "[lora]\nrank = 4\n", "lora.rank=8", "lora.learning_rate=2e-4")
     assert job.lora is not None
-    assert job.lora.hyperparameters == {"lora_rank": 8, "learning_rate": 0.0002}
+    assert job.lora.hyperparameters == {"lora_rank": 8}
+    assert job.method.learning_rate == 0.0002
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,8 @@ def test_a_setting_of_the_command_line_reaches_the_table(tmp_path: Path) -> None
             'lora.gradient_checkpointing must be "auto", true or false, not "yes"',
         ),
         ('precision = "fp16"', "lora.precision must be 'auto', 'bf16' or 'fp32', not \"fp16\""),
+        ("max_length = 0", "lora.max_length must be a whole number from 1 to 10000000, not 0"),
+        ("packing = 1", "lora.packing must be true or false, not 1"),
         ("rnak = 8", 'unknown key "rnak" in [lora]; did you mean "rank"?'),
         ("lora_rank = 8", 'unknown key "lora_rank" in [lora]; did you mean "rank"?'),
         ("n_epochs = 3", 'unknown key "n_epochs" in [lora]; put it under [method] (method.n_epochs)'),
@@ -98,7 +103,10 @@ def test_a_mistake_names_line_key_finding_and_what_is_allowed(tmp_path: Path, li
     [
         ("rank = 8", 'unknown key "rank" in [method]; put it under [lora] (lora.rank)'),
         ("lora_alpha = 8", 'unknown key "lora_alpha" in [method]; put it under [lora] (lora.alpha)'),
-        ("learning_rate = 1", 'unknown key "learning_rate" in [method]; did you mean "learning_rate_multiplier"?'),
+        (
+            "learning_rate = 2",
+            'method.learning_rate must be "auto" or a number above 0 and at most 1, not 2',
+        ),
     ],
 )
 def test_a_key_in_the_wrong_table_is_sent_home(tmp_path: Path, line: str, expected: str) -> None:
@@ -114,6 +122,28 @@ def test_an_absolute_rate_leaves_no_room_for_a_multiplier(tmp_path: Path) -> Non
     said = "2: lora.learning_rate is absolute, but method.learning_rate_multiplier is 0.5; keep one of them"
     assert problems(tmp_path, text.format("0.5")) == [said]
     assert load(tmp_path, text.format('"auto"')).lora is not None
+    text = "[method]\nlearning_rate_multiplier = 0.5\nlearning_rate = 1e-3\n"
+    assert problems(tmp_path, text) == [said.replace("2: lora", "3: method")]
+
+
+def test_the_older_name_of_an_absolute_rate_means_the_same(tmp_path: Path) -> None:
+    older, present = (load(tmp_path, f"[{table}]\nlearning_rate = 1e-3\n") for table in ("lora", "method"))
+    assert older.method == present.method
+    assert older.method.hyperparameters == {"n_epochs": "auto", "batch_size": "auto", "learning_rate": 0.001}
+    again = job_from_document(older.document, older.source)
+    assert (again.method, again.lora) == (older.method, older.lora)
+
+
+def test_a_rate_under_both_of_its_names_is_told(tmp_path: Path) -> None:
+    text = "[method]\nlearning_rate = {}\n[lora]\nlearning_rate = 1e-4\n"
+    said = "4: lora.learning_rate is an older name of method.learning_rate, which is set too; keep one of them"
+    assert problems(tmp_path, text.format("1e-3")) == [said]
+    assert load(tmp_path, text.format('"auto"')).method.learning_rate == 1e-4
+
+
+def test_a_rate_in_any_other_place_is_sent_home(tmp_path: Path) -> None:
+    home = 'unknown key "learning_rate" in [limits]; put it under [method] (method.learning_rate)'
+    assert problems(tmp_path, "[limits]\nlearning_rate = 1e-3\n") == [f"2: {home}"]
 
 
 # --- [sweep] -----------------------------------------------------------------------------------------------------
@@ -156,7 +186,7 @@ def test_a_sweep_has_axes_for_lora(tmp_path: Path) -> None:
         ),
         (
             '[lora]\nlearning_rate = 1e-3\n[sweep]\nstrategy = "recommended"\n',
-            '4: sweep.strategy "recommended" tries values of learning_rate_multiplier; leave out lora.',
+            '4: sweep.strategy "recommended" tries values of learning_rate_multiplier; leave out learning_rate',
         ),
     ],
 )

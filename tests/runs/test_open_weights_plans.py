@@ -96,7 +96,7 @@ def test_models_may_map_the_name_of_a_hosted_model(plan: Make, project: Path) ->
     model_folder(project / "smol")
     mapped = '"gpt-4.1-mini-2025-04-14" = "smol"'
     assert plan("gpt-4.1-mini-2025-04-14", models=mapped).weights is not None
-    assert plan("gpt-4.1-mini-2025-04-14", endpoint="openai", models=mapped).weights is None
+    assert plan("gpt-4.1-mini-2025-04-14", "", endpoint="openai", models=mapped).weights is None
 
 
 def test_a_tuned_model_is_trained_further_on_its_base(plan: Make, project: Path) -> None:
@@ -214,7 +214,7 @@ def test_lora_becomes_hyperparameters_where_it_has_an_effect(plan: Make, project
     assert plan("smol", endpoint="host").recipe.hyperparameters == numbers
     without = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
     for endpoint in ("openai", "ms"):
-        ignored = plan("gpt-4.1-mini-2025-04-14", endpoint=endpoint)
+        ignored = plan("gpt-4.1-mini-2025-04-14", "[lora]\nrank = 8\n", endpoint=endpoint)
         assert ignored.recipe.hyperparameters == without
         assert any(f"[lora] has no effect on {endpoint}" in notice for notice in ignored.notices)
         assert ignored.fingerprint == plan("gpt-4.1-mini-2025-04-14", "", endpoint=endpoint).fingerprint
@@ -222,10 +222,31 @@ def test_lora_becomes_hyperparameters_where_it_has_an_effect(plan: Make, project
 
 def test_each_setting_of_lora_makes_another_run(plan: Make, project: Path) -> None:
     model_folder(project / "smol")
-    tables = ["", "[lora]\n", "[lora]\nrank = 8\n", "[lora]\nrank = 16\n", "[lora]\nlearning_rate = 1e-3\n"]
+    tables = ["", "[lora]\n", "[lora]\nrank = 8\n", "[lora]\nrank = 16\n", "[method]\nlearning_rate = 1e-3\n"]
     prints = [plan("smol", table, models='smol = "smol"').fingerprint for table in tables]
     assert prints[0] == prints[1]
     assert len(set(prints)) == len(prints) - 1
+
+
+def test_a_run_keeps_its_identity_under_the_present_name_of_its_rate(plan: Make, project: Path) -> None:
+    model_folder(project / "smol")
+    older, present = (
+        plan("smol", f"[{table}]\nlearning_rate = 1e-3\n", models='smol = "smol"') for table in ("lora", "method")
+    )
+    assert older.fingerprint == present.fingerprint
+    method = {"type": "supervised", "n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    identity = {
+        "name": "greet",
+        "endpoint": "local",
+        "model": "smol",
+        **dict.fromkeys(("suffix", "seed", "validation")),
+        "metadata": {},
+        "method": method,
+        "training": older.recipe.training.sha256,
+        "lora": {"learning_rate": 0.001},
+        "base": older.weights.mark if older.weights else None,
+    }
+    assert older.fingerprint == hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def test_a_job_without_open_weights_is_the_run_that_it_was_before_there_were_any(plan: Make) -> None:

@@ -18,6 +18,8 @@ class Limits:
 
     endpoint: str
     methods: frozenset[Method] = _ALL
+    images: bool = True
+    """False if it trains on text only."""
     any_file_size: bool = False
     """True where no limit of a file's size is known; else 512 MiB, which the large services share."""
     most_trained_tokens: int | None = None
@@ -29,9 +31,9 @@ class Limits:
 _LIMITS: Mapping[str, Limits] = {
     "openai": Limits("openai"),
     "azure": Limits("azure", most_trained_tokens=2_000_000_000),
-    "local": Limits("local", frozenset({"supervised", "dpo"})),
+    "local": Limits("local", frozenset({"supervised", "dpo"}), images=False),
     "compatible": Limits("compatible", any_file_size=True),
-    "nebius": Limits("nebius", frozenset({"supervised"}), any_file_size=True),
+    "nebius": Limits("nebius", frozenset({"supervised"}), images=False, any_file_size=True),
     "together": Limits("together", frozenset({"supervised", "dpo"}), any_file_size=True),
     "fireworks": Limits("fireworks", frozenset({"supervised", "dpo"}), any_file_size=True),
 }
@@ -41,6 +43,13 @@ ENDPOINT_TYPES = tuple(_LIMITS)
 def limits_of(endpoint_type: str) -> Limits:
     """The limits of an endpoint type of the configuration."""
     return _LIMITS[endpoint_type]
+
+
+def _note_method(limits: Limits, method: Method, notes: Notes) -> None:
+    """Note what the endpoint trains with instead, and the types that train with this method."""
+    offered = " or ".join(sorted(limits.methods, reverse=True))
+    others = ", ".join(each.endpoint for each in _LIMITS.values() if method in each.methods)
+    notes.add("FT701", endpoint=limits.endpoint, method=method, offered=offered, others=others)
 
 
 _LARGE = ("openai", "azure")
@@ -55,9 +64,9 @@ def beyond_limits(limits: Limits, report: CheckReport, model: str | None, epochs
     """What an endpoint refuses of a file that is sound, or is not known to train `model` with."""
     notes = Notes()
     if report.method not in limits.methods:
-        notes.add("FT701", endpoint=limits.endpoint, method=report.method)
+        _note_method(limits, report.method, notes)
     _note_refusals(limits.endpoint, report, notes)
-    _note_untrained(model, limits.endpoint, report, notes)
+    _note_untrained(model, limits, report, notes)
     tokens, most = report.tokens, limits.most_trained_tokens
     if report.survey.purpose == "training" and tokens and most and tokens * epochs > most:
         notes.add("FT702", endpoint=limits.endpoint, tokens=tokens, epochs=epochs, limit=most)
@@ -78,10 +87,10 @@ def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
         notes.add("FT703", endpoint=endpoint, problem=problem, advice="Leave the images out, or train supervised.")
 
 
-def _note_untrained(model: str | None, endpoint: str, report: CheckReport, notes: Notes) -> None:
+def _note_untrained(model: str | None, limits: Limits, report: CheckReport, notes: Notes) -> None:
     """Note a model that the endpoint does not train with the method, or with images."""
-    images = report.survey.answers.with_images
-    if endpoint == "local" and images.count:
+    images, endpoint = report.survey.answers.with_images, limits.endpoint
+    if not limits.images and images.count:
         notes.at(images.first[0])
         other = f"on images, found in {images.count:,} example(s): {images}"
         notes.add("FT704", endpoint=endpoint, what="on text only", other=other, advice="Leave the images out")

@@ -127,7 +127,7 @@ ENDPOINTS: tuple[Rule, ...] = (
         "FT701",
         "method not offered",
         "{endpoint} endpoints do not train with the method {method}",
-        "Choose another method, or another endpoint.",
+        "Train {offered} there, on such data, or choose an endpoint of another type ({others}).",
     ),
     error(
         "FT702",
