@@ -971,6 +971,10 @@ class FolderTaken(UsageError):
     """{path} {finding}, and nothing was written. Choose a new folder with -o."""
 
 
+class RescueUnderWay(UsageError):
+    """Another ftorch rescue is writing to {path}. Nothing was changed. Wait until it has finished."""
+
+
 class NoServingAddress(UsageError):
     """{endpoint} answers through vLLM, whose address is not known here. Give it with --url, or set vllm_url under
     [endpoints.{endpoint}] in ftorch.toml."""

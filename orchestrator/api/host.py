@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.generation.plan import Plan as GenerationPlan
     from orchestrator.ledger import Ledger
     from orchestrator.migration.plan import MigrationPlan
+    from orchestrator.rescue import keeping
     from orchestrator.runs import context as runs
     from orchestrator.runs.plan import Plan
     from orchestrator.runs.submission import Outlook
@@ -110,6 +111,9 @@ class Host:
         return None
 
     def generating(self) -> AbstractContextManager[generation.Listener | None]:
+        return nullcontext()
+
+    def rescuing(self) -> AbstractContextManager[keeping.Listener | None]:
         return nullcontext()
 
     # --- results ------------------------------------------------------------------------------------------------

@@ -39,17 +39,18 @@ _GROUPS = {
         "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure."),
         "migrate": (f"{_CLI}.migrate", "Train successors of a tuned model, and show which are as good."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
+        "rescue": (f"{_CLI}.rescue", "Keep what an endpoint has of your models before it ends."),
     },
     "Records": {
         "models": (f"{_CLI}.models", "List tuned models, promote them, export their weights."),
         "runs": (f"{_CLI}.runs", "Tag, note, archive, delete, export and adopt runs."),
         "where": (f"{_CLI}.where", "Show which project, database and settings are in use."),
-        "completion": (f"{_CLI}.completion", "Print the script that completes ftorch in your shell."),
     },
 }
 """By heading and name, in the order of use: the module and the first sentence of the command's help, so that
 listing the commands imports none of them."""
 _ALIASES = {
+    "completion": (f"{_CLI}.completion", "completion"),
     "deploy": (f"{_CLI}.deploy", "create"),
     "undeploy": (f"{_CLI}.deploy", "remove"),
     "adopt": (f"{_CLI}.runs", "adopt"),
@@ -65,7 +66,7 @@ _ALIASES = {
     "endpoint": (f"{_CLI}.endpoints", "endpoints"),
     "deployment": (f"{_CLI}.deploy", "deployments"),
 }
-"""Names that help does not list: names of earlier versions, and unambiguous words."""
+"""Names that help does not list: what is needed once, names of earlier versions, and unambiguous words."""
 _MEANT = {
     "run": ("submit JOBFILE", "show RUN", "runs"),
     "start": ("submit JOBFILE", "unpause RUN"),

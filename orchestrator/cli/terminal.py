@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.generation.states import Listener as GenerationListener
     from orchestrator.ledger import Ledger
     from orchestrator.migration.plan import MigrationPlan
+    from orchestrator.rescue.keeping import Listener as RescueListener
     from orchestrator.runs.context import Listener
     from orchestrator.runs.plan import Plan
     from orchestrator.runs.submission import Outlook
@@ -133,6 +134,12 @@ class Terminal(Host):
         from orchestrator.reports.text import stderr
 
         return generation_progress(stderr())
+
+    def rescuing(self) -> AbstractContextManager[RescueListener]:
+        from orchestrator.reports.rescue import rescue_progress
+        from orchestrator.reports.text import stderr
+
+        return rescue_progress(stderr())
 
     # --- results --------------------------------------------------------------------------------------------
 

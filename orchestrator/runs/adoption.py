@@ -6,7 +6,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -36,8 +36,21 @@ class Adopted:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class JobData:
+    """A data file of a job."""
+
+    path: str
+    """On this machine, or only the file's name on the endpoint."""
+    sha256: str = ""
+    """As it was sent; "" if its bytes are not known."""
+
+
 async def adopt_jobs(
-    ledger: Ledger, config: EndpointConfig, job_ids: Sequence[str] | None, listener: Listener | None = None
+    ledger: Ledger,
+    config: EndpointConfig,
+    job_ids: Sequence[str] | None,
+    listener: Listener | None = None,
 ) -> list[Adopted]:
     """Record these jobs of the endpoint, or all of them (None), with the results they have so far.
 
@@ -45,11 +58,25 @@ async def adopt_jobs(
     """
     async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         jobs = await all_jobs(endpoint) if job_ids is None else [await endpoint.job(each) for each in job_ids]
-        names = {file_id: await _file_name(endpoint, file_id) for file_id in _file_ids(jobs)}
+        files = {file_id: JobData(await _file_name(endpoint, file_id)) for file_id in _file_ids(jobs)}
         capabilities = endpoint.capabilities
-    found = [_record(ledger, config, job, names, capabilities, is_named=job_ids is not None) for job in jobs]
+    return await adopt_found(ledger, config, jobs, files, capabilities, listener, is_named=job_ids is not None)
+
+
+async def adopt_found(
+    ledger: Ledger,
+    config: EndpointConfig,
+    jobs: Sequence[RemoteJob],
+    files: Mapping[str, JobData],
+    capabilities: Capabilities,
+    listener: Listener | None = None,
+    *,
+    is_named: bool = False,
+) -> list[Adopted]:
+    """The same for jobs that were just received, with their files by id. `is_named`: the user named these jobs."""
+    found = [_record(ledger, config, job, files, capabilities, is_named=is_named) for job in jobs]
     adopted = [each for each in found if each is not None]
-    new = [each.run.id for each in adopted if each.is_new]
+    new = [each.run.id for each in adopted if each.is_new or _is_behind(each.run)]
 
     def are_caught_up() -> bool:
         with ledger.database.read() as connection:
@@ -66,6 +93,11 @@ async def adopt_jobs(
             until=are_caught_up,
         )
     return [Adopted(ledger.run(each.run.id), each.is_new) for each in adopted]
+
+
+def _is_behind(run: Run) -> bool:
+    """Whether a process that adopted it was killed before it had recorded the results."""
+    return not run.job_file and not run.is_over and (run.state == State.COLLECTING or run.remote_job is None)
 
 
 async def all_jobs(endpoint: Endpoint) -> list[RemoteJob]:
@@ -96,7 +128,7 @@ def _record(
     ledger: Ledger,
     config: EndpointConfig,
     job: RemoteJob,
-    names: dict[str, str],
+    files: Mapping[str, JobData],
     capabilities: Capabilities,
     *,
     is_named: bool,
@@ -112,7 +144,7 @@ def _record(
             may_have_it = seeker.state == State.UNKNOWN and (is_certain(job, seeker) or is_named)
             settled = _settled(connection, seeker, job) if may_have_it else None
             return None if settled is None else Adopted(settled, is_new=True)
-        run = _run_of(connection, config, job, names)
+        run = _run_of(connection, config, job, files)
         store.add(connection, run, run.reason)
     return Adopted(run, is_new=True)
 
@@ -143,11 +175,14 @@ def _settled(connection: Connection, run: Run, job: RemoteJob) -> Run | None:
 _OWNER = "adopt"
 
 
-def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, names: dict[str, str]) -> Run:
+def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, files: Mapping[str, JobData]) -> Run:
     """A run in the state of its job; polling and collecting bring it up to date."""
     now = time.time()
     state = State.COLLECTING if state_of(job) is State.COLLECTING else State.QUEUED
-    validation = job.validation_file
+    training, validation = (
+        files.get(file_id, JobData(file_id)) if file_id else None
+        for file_id in (job.training_file, job.validation_file)
+    )
     return Run(
         id=_run_id(connection, job),
         name=_name(job),
@@ -162,10 +197,10 @@ def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, name
         seed=job.seed or 0,
         seed_given=True,
         metadata={key: value for key, value in job.metadata.items() if key not in RESERVED_METADATA_KEYS},
-        training_path=names.get(job.training_file or "", job.training_file or ""),
-        training_sha256="",
-        validation_path=names.get(validation, validation) if validation else None,
-        validation_sha256="" if validation else None,
+        training_path=training.path if training else "",
+        training_sha256=training.sha256 if training else "",
+        validation_path=validation.path if validation else None,
+        validation_sha256=validation.sha256 if validation else None,
         examples=None,
         tokens_per_epoch=None,
         estimated_cost_usd=None,
@@ -177,7 +212,7 @@ def _run_of(connection: Connection, config: EndpointConfig, job: RemoteJob, name
         created_at=job.created_at or now,
         updated_at=now,
         training_file_id=job.training_file,
-        validation_file_id=validation,
+        validation_file_id=job.validation_file,
         job_id=job.id,
         remote_status=job.status,
     )

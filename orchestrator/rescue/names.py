@@ -1,0 +1,33 @@
+"""File names made from a host's ids and names, which may hold anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_LONGEST = 80
+_HASH = 8
+
+
+def safe(text: str) -> str:
+    """The text as part of a file name: itself if it is one on every system; otherwise its letters, digits, dots and
+    dashes, and a hash of the whole, so that two different texts stay two."""
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:_LONGEST]
+    if kept == text and kept:
+        return kept
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
+    return f"{kept}-{digest}" if kept else digest
+
+
+def file_path(file_id: str, name: str | None) -> str:
+    """`files/file-abc123-train.jsonl`: the id makes it unique, the name tells people what it is."""
+    tail = re.sub(r"[^A-Za-z0-9._-]+", "-", (name or "").rsplit("/", 1)[-1]).strip("-.")[-_LONGEST:].lstrip("-.")
+    return f"files/{safe(file_id)}{f'-{tail}' if tail and tail != file_id else ''}"
+
+
+def job_path(job_id: str, part: str) -> str:
+    return f"jobs/{safe(job_id)}/{part}"
+
+
+def eval_path(eval_id: str, part: str) -> str:
+    return f"evals/{safe(eval_id)}/{part}"
