@@ -20,7 +20,7 @@ from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.deployments import print_standings, print_troubles, survey_object
 from orchestrator.reports.text import stderr, stdout
 
-SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
+SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier")
 _UNITS = {"h": 3600.0, "d": 86_400.0}
 
 

@@ -15,7 +15,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.deployments.states import RequestedAction, State, move
 from orchestrator.deployments.subjects import Subject
-from orchestrator.endpoints.azure.fitting import needs_global
+from orchestrator.endpoints.azure.fitting import DATA_ZONE, needs_global
 from orchestrator.endpoints.management import RemoteDeployment
 from orchestrator.engine.worker import LEASE_SECONDS, new_owner
 from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
@@ -73,21 +73,26 @@ def plan(subject: Subject, terms: Terms) -> Planned:
     name = wished_name or name_for(subject.model, subject.run, subject.step, temporary=terms.temporary)
     if problem := name_problem(name):
         raise DeploymentNotPossible(what=f'"{name}"', problem=f"{problem}; choose another --name")
-    sku = terms.sku or (settings and settings.sku) or usual_sku(subject.model, temporary=terms.temporary)
+    sku = terms.sku or (settings and settings.sku) or usual_sku(subject, temporary=terms.temporary)
     capacity = terms.capacity or (settings and settings.capacity) or CAPACITY
     return Planned(subject, name, sku, capacity, terms.temporary)
 
 
-def usual_sku(model: str, *, temporary: bool = False) -> str:
-    """The cheapest suitable hosting. Base and open-weight models need GlobalStandard; DeveloperTier, which charges
-    no hosting, is for trying fine-tuned models."""
+def usual_sku(subject: Subject, *, temporary: bool = False) -> str:
+    """The cheapest suitable hosting. What was trained in a data zone stays there; base and open-weight models need
+    GlobalStandard; DeveloperTier, which charges no hosting, is for trying fine-tuned models."""
+    model, run = subject.model, subject.run
+    if run is not None and run.method.get("training_type") == DATA_ZONE:
+        return DATA_ZONE
     if not is_fine_tuned(model) or needs_global(model):
         return "GlobalStandard"
     return "DeveloperTier" if temporary and not model.startswith(_NO_DEVELOPER_TIER) else "Standard"
 
 
-def usual_sku_of_run(base: str) -> str:
+def usual_sku_of_run(base: str, training_type: str | None) -> str:
     """The same for a model that will be tuned from this base, or from a model tuned before."""
+    if training_type == DATA_ZONE:
+        return DATA_ZONE
     return "GlobalStandard" if needs_global(base) else "Standard"
 
 
@@ -171,7 +176,7 @@ def want(
     if settings is None or not settings.auto or store.newest(connection, run_ids=[run.id]):
         return None
     name = settings.name or name_for(run.model, run)
-    sku = settings.sku or usual_sku_of_run(run.model)
+    sku = settings.sku or usual_sku_of_run(run.model, run.method.get("training_type"))
     wanted = replace(
         _new(config, name, sku, settings.capacity or CAPACITY, now, rng),
         run_id=run.id,

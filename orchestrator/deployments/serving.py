@@ -43,11 +43,13 @@ def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep
         ]
     with ledger.database.read() as connection:
         missing = [model for model in models if _recorded(connection, config, model) is None]
-    return [_note(config, model, keep) for model in missing]
+        subjects = [_subject(connection, config, model) for model in missing]
+    return [_note(subject, keep) for subject in subjects]
 
 
-def _note(config: EndpointConfig, model: str, keep: bool) -> str:
-    sku = recording.usual_sku(model, temporary=True)
+def _note(subject: Subject, keep: bool) -> str:
+    config, model = subject.config, subject.model
+    sku = recording.usual_sku(subject, temporary=True)
     per_day = cost_per_day(config, model, sku)
     cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} per day"
     until = ", until Azure removes it after 24 hours" if sku == "DeveloperTier" else ""

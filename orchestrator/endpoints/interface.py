@@ -202,7 +202,8 @@ class JobRequest:
     token: str
     """Sent as Idempotency-Key, or as part of the id: the same in every attempt to create this job."""
     training_type: str | None = None
-    """Azure's training type: Standard, GlobalStandard or DeveloperTier; None leaves it to the endpoint."""
+    """Azure's training type: Standard, GlobalStandard, DataZoneStandard or DeveloperTier; None leaves it to the
+    endpoint."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import Protocol
 from orchestrator.config import EndpointConfig
 from orchestrator.errors import AzureMissing, DeploymentsNotConfigured
 
-SKUS = ("Standard", "GlobalStandard", "DeveloperTier")
-"""Deployment types: in the account's region; in any region with capacity; without charge and for 24 hours."""
+SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier")
+"""Deployment types: in the account's region; in any region with capacity; in the data zone; without charge and for
+24 hours."""
 
 _RESOURCE = ("subscription_id", "resource_group", "account")
 

@@ -36,6 +36,8 @@ def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
     found = []
     if job.azure.deployment is not None and config.type != "azure":
         found.append(f"[azure.deployment] has no effect on {config.name}, whose models need no deployment.")
+    if config.type != "azure":
+        found += [f"[azure] {name} has no effect on {config.name}." for name in job.azure.hyperparameters]
     return [*found, *without_effect(job, config), *not_offered(config)]
 
 

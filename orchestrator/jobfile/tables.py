@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 MOST_CAPACITY = 100_000
-Sku = Literal["Standard", "GlobalStandard", "DeveloperTier"]
+Sku = Literal["Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier"]
 """How Azure hosts a deployment."""
 RESERVED_METADATA_KEYS = frozenset({"ftorch_token", "ftorch_run", "ftorch_content"})
 _KEPT_FREE = 2
@@ -45,13 +45,6 @@ class Deployment(Table):
     sku: Sku | None = None
     capacity: int | None = Field(default=None, ge=1, le=MOST_CAPACITY)
     """Thousands of tokens per minute."""
-
-
-class Azure(Table):
-    """Settings for Azure endpoints; others ignore the table, so a job file works on any endpoint."""
-
-    training_type: Literal["Standard", "GlobalStandard", "DeveloperTier"] | None = None
-    deployment: Deployment | None = None
 
 
 class Poll(Table):
@@ -197,6 +190,14 @@ MAX_LENGTH = _whole(1, 10_000_000, may_be_auto=False)
 _RATE = Number(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1)
 LEARNING_RATE = replace(_RATE, may_be_auto=False)
 
+# Azure's own, by Microsoft's page on the REST API (prompt_loss_weight) and its notes on DPO (l2_multiplier), which
+# name no bounds. A prompt counts at most as much as an answer.
+LOSS_WEIGHT = Number(float, "a number from 0 to 1", lambda value: 0 <= value <= 1, may_be_auto=False)
+L2_MULTIPLIER = Number(
+    float, "a number of at least 0", lambda value: 0 <= value <= sys.float_info.max, may_be_auto=False
+)
+AZURE_HYPERPARAMETERS = ("prompt_loss_weight", "l2_multiplier")
+
 Whole = int | Literal["auto"]
 Real = float | Literal["auto"]
 Effort = Literal["default", "low", "medium", "high"]
@@ -234,6 +235,25 @@ class Reinforcement(_Method):
     eval_interval: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
     eval_samples: Annotated[Whole, PlainValidator(INTERVAL)] = "auto"
     grader: dict[str, Any]
+
+
+# --- [azure] ---------------------------------------------------------------------------------------------------
+
+
+class Azure(Table):
+    """Settings for Azure endpoints; others ignore the table, so a job file works on any endpoint."""
+
+    training_type: Literal["Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier"] | None = None
+    prompt_loss_weight: Annotated[float | None, PlainValidator(LOSS_WEIGHT)] = None
+    """How much a prompt's tokens count in the loss, beside an answer's at 1: of supervised training."""
+    l2_multiplier: Annotated[float | None, PlainValidator(L2_MULTIPLIER)] = None
+    """How strongly the weights are held near the base model's: of DPO."""
+    deployment: Deployment | None = None
+
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """The given numbers by their API names."""
+        return self.model_dump(include=set(AZURE_HYPERPARAMETERS), exclude_none=True)
 
 
 # --- [lora] ------------------------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def _deployment(plan: Plan) -> str | None:
     from orchestrator.deployments.recording import CAPACITY, usual_sku_of_run
     from orchestrator.reports.deployments import hosting_words
 
-    sku = wanted.sku or usual_sku_of_run(plan.job.model)
+    sku = wanted.sku or usual_sku_of_run(plan.job.model, plan.recipe.training_type)
     words = hosting_words(plan.config, f"{plan.job.model}.ft-", sku)
     return f"automatically when the run has succeeded, {sku}, capacity {wanted.capacity or CAPACITY}: {words}"
 

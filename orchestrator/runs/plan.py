@@ -332,6 +332,8 @@ class Recipe:
             lora["learning_rate"] = job.method.learning_rate  # where it has always been
         if lora:
             identity["lora"] = lora
+        if own := _of_azure(job, self.config):
+            identity["azure"] = own
         if self.weights:
             identity["base"] = self.weights.mark
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -344,8 +346,12 @@ def training_type(job: JobFile, config: EndpointConfig) -> str | None:
 
 def hyperparameters_of(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
     """The hyperparameters that a job's request names on this endpoint: those of `[method]`, and those of `[lora]`
-    where they have an effect."""
-    numbers = {**job.method.hyperparameters, **lora_for(job, config)}
+    and `[azure]` where they have an effect."""
+    numbers = {**job.method.hyperparameters, **lora_for(job, config), **_of_azure(job, config)}
     if "learning_rate_multiplier" in numbers and not capabilities_of(config).learning_rate_multiplier:
         del numbers["learning_rate_multiplier"]  # "auto": a number is refused
     return numbers
+
+
+def _of_azure(job: JobFile, config: EndpointConfig) -> dict[str, float]:
+    return job.azure.hyperparameters if config.type == "azure" else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.dataset.files import DataFile, inspect_file, sent_name
 from orchestrator.dataset.outgoing import Content, cut
+from orchestrator.endpoints.azure.fitting import LARGEST_IN_ONE_REQUEST
 from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Wait
@@ -39,8 +40,6 @@ _PATIENCE_SECONDS = 7200.0
 _LOOK_AGAIN_SHARE = 0.1
 """Of the settling window: each look pages through the list of files."""
 _MOST_COMPARED = 5
-LARGEST_IN_ONE_REQUEST = 150_000_000
-"""In bytes; Microsoft's notes on fine-tuning say that larger plain uploads may fail later."""
 _DELETED_STATUSES = ("deleted", "deleting")
 _FAILED_STATUSES = ("error", "failed", *_DELETED_STATUSES)
 

@@ -28,6 +28,8 @@ class Dialect:
     name: DialectName = "openai"
     job_room: JobRoom | None = None
     """The most jobs that it accepts; None for any number."""
+    untrained: frozenset[str] = frozenset()
+    """The hyperparameters that it takes and returns, but that no trainer here has."""
 
     def __init__(self, profile: Profile, organization: str) -> None:
         self.profile = profile

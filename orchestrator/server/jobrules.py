@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.server.store.jobs import Measured
 from orchestrator.server.store.records import Failure, Job
-from orchestrator.server.trainers.interface import Requested
+from orchestrator.server.trainers.interface import Hyperparameters, Requested
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,25 @@ class JobRules:
     """The API's objection to an otherwise valid file."""
     most_tokens: int | None
     """The most tokens, times epochs, that one job may train on."""
+    untrained: frozenset[str] = frozenset()
+    """The hyperparameters that it takes and returns, but that no trainer here has."""
 
 
-def requested_by(job: Job) -> Requested:
-    """The hyperparameters of the job, for its trainer."""
+def requested_by(job: Job, untrained: Collection[str]) -> Requested:
+    """The hyperparameters of the job, for its trainer; without the `untrained` ones of its API."""
     return Requested(
         n_epochs=job.n_epochs if job.n_epochs == "auto" else int(job.n_epochs),
         batch_size=job.batch_size if job.batch_size == "auto" else int(job.batch_size),
         learning_rate_multiplier=job.learning_rate_multiplier,
         beta=job.beta,
-        options=job.options,
+        options={name: value for name, value in job.options.items() if name not in untrained},
     )
+
+
+def recorded_of(job: Job, resolved: Hyperparameters, rules: JobRules) -> dict[str, Any]:
+    """The job's hyperparameters once its trainer has resolved them."""
+    untrained = {name: value for name, value in job.options.items() if name in rules.untrained}
+    return {**asdict(resolved), "options": {**resolved.options, **untrained}}
 
 
 # --- The result file ----------------------------------------------------------------------------------------------

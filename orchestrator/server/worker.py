@@ -17,14 +17,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.dataset.checking.checks import CheckReport, check_file
 from orchestrator.server import ids
-from orchestrator.server.jobrules import OPENAI, RESULT_FILENAME, RESULT_PURPOSE, JobRules, requested_by
+from orchestrator.server.jobrules import (
+    OPENAI,
+    RESULT_FILENAME,
+    RESULT_PURPOSE,
+    JobRules,
+    recorded_of,
+    requested_by,
+)
 from orchestrator.server.locks import job_lock, slot_locks, take_any
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import FileNotes, Measured, Metrics, NoLongerRunningError
@@ -216,7 +223,7 @@ def train(store: Store, job: Job, machine: Machine, now: Callable[[], float]) ->
     training = _training(store, job, school, now())
     _check_size(job, training.hyperparameters)
     opening = _opening(job, store.progress.last_checkpoint(job))
-    store.progress.begin(job, asdict(training.hyperparameters), opening, int(now()))
+    store.progress.begin(job, recorded_of(job, training.hyperparameters, rules_of(job)), opening, int(now()))
     recorder = Recorder(store, job, now)
     try:
         weights = school.train(training, recorder)
@@ -235,7 +242,7 @@ def _training(store: Store, job: Job, school: Trainer, now: float) -> Training:
         validation=store.blobs.path(files["validation_file"]) if job.validation_file is not None else None,
         method=job.method,
         # A job that was started before has its numbers already; resolving them again gives the same.
-        hyperparameters=school.resolve(count_rows(path), job.method, requested_by(job)),
+        hyperparameters=school.resolve(count_rows(path), job.method, requested_by(job, rules_of(job).untrained)),
         seed=job.seed,
         folder=store.training_folder(job.id),
         base=Base(job.base, Path(job.base_folder)) if job.base_folder is not None else None,

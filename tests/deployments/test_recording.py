@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from support.deploying import MODEL, Rig
 from orchestrator.api.deployments import find
 from orchestrator.deployments.recording import LONGEST, due, name_for, name_problem, usual_sku, want
 from orchestrator.deployments.states import MOVES, State
+from orchestrator.deployments.subjects import Subject
 from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.store import deployments as store
@@ -76,12 +78,27 @@ def test_names_of_models_without_a_run_are_told_apart() -> None:
     assert all(name_problem(name_for(model, None)) is None for model in (first, second, BASE))
 
 
-def test_hosting_is_the_cheapest_that_fits() -> None:
-    assert usual_sku(MODEL) == "Standard"
-    assert usual_sku(MODEL, temporary=True) == "DeveloperTier"
-    assert usual_sku("gpt-4o-mini-2024-07-18.ft-1-x", temporary=True) == "Standard"
-    assert usual_sku(BASE, temporary=True) == "GlobalStandard"
-    assert usual_sku("Ministral-3B.ft-1-x", temporary=True) == "GlobalStandard"
+def test_hosting_is_the_cheapest_that_fits(rig: Rig) -> None:
+    def sku(model: str, *, temporary: bool = False) -> str:
+        return usual_sku(Subject(rig.config, model, None), temporary=temporary)
+
+    assert sku(MODEL) == "Standard"
+    assert sku(MODEL, temporary=True) == "DeveloperTier"
+    assert sku("gpt-4o-mini-2024-07-18.ft-1-x", temporary=True) == "Standard"
+    assert sku(BASE, temporary=True) == "GlobalStandard"
+    assert sku("Ministral-3B.ft-1-x", temporary=True) == "GlobalStandard"
+
+
+@pytest.mark.parametrize("temporary", [False, True])
+def test_what_was_trained_in_a_data_zone_is_hosted_there(
+    rig: Rig, run_of_azure: Callable[..., Run], temporary: bool
+) -> None:
+    run = run_of_azure(method={"type": "supervised", "hyperparameters": {}, "training_type": "DataZoneStandard"})
+    assert usual_sku(Subject(rig.config, MODEL, run), temporary=temporary) == "DataZoneStandard"
+    with rig.ledger.database.write() as connection:
+        wanted = want(connection, rig.config, Settings(), run, now=0.0, rng=random.Random(1))
+    assert wanted is not None
+    assert wanted.sku == "DataZoneStandard"
 
 
 @pytest.mark.parametrize(("state", "after"), [("succeeded", "deploying"), ("failed", "undeployed")])

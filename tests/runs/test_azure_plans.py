@@ -72,6 +72,16 @@ def test_the_training_type_decides_the_price_and_makes_another_run(plan, db):
     assert "training_type" not in record_run(usual, db, now=1000.0, rng=random.Random(2)).run.method
 
 
+def test_numbers_of_azure_make_another_run_and_are_named_in_its_request(plan, db):
+    usual, weighted = plan(), plan(end="[azure]\nprompt_loss_weight = 0.1")
+    assert usual.fingerprint != weighted.fingerprint
+    run = record_run(weighted, db, now=1000.0, rng=random.Random(1)).run
+    assert run.method["hyperparameters"]["prompt_loss_weight"] == 0.1
+    elsewhere = plan(endpoint="local", end="[azure]\nprompt_loss_weight = 0.1")
+    assert "[azure] prompt_loss_weight has no effect on local." in elsewhere.notices
+    assert elsewhere.fingerprint == plan(endpoint="local").fingerprint
+
+
 def test_what_the_dialect_can_not_do_is_told_before_anything_is_sent(plan):
     with pytest.raises(
         JobFileNotFitting, match=r'job\.toml can\'t run on old: api "2024-10-21" has only the training type'

@@ -22,6 +22,7 @@ from orchestrator.server.azure.catalogue import (
     SKUS,
     BaseModel,
     find_model,
+    has_sku,
     is_offered,
     offered_in,
     quota_text,
@@ -189,7 +190,7 @@ _MOST_CAPACITY = 100_000
 class Sku(OpenBody):
     """How it is billed, and its thousand tokens per minute."""
 
-    name: Literal["Standard", "GlobalStandard", "DeveloperTier"]
+    name: Literal["Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier"]
     capacity: Annotated[int, Field(ge=1, le=_MOST_CAPACITY), WHOLE] = 1
 
 
@@ -258,6 +259,8 @@ def _check_model(wanted: Deployment, store: Store, settings: AzureSettings) -> N
         raise _unsupported(wanted)
     if wanted.model_source not in (None, account_id(settings)):
         raise _invalid(f"There is no account {wanted.model_source} to take the model from.")
+    if not has_sku(settings.location, wanted.sku):
+        raise _invalid(f"The sku {wanted.sku} is not available for this model in {settings.location}.")
     if wanted.sku == DEVELOPER and not is_tuned:
         raise _invalid(f"The sku {DEVELOPER} is only for fine-tuned models.")
 

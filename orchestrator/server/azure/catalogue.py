@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from orchestrator.dataset.basemodels import base_model, is_version_of
 
-TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier")
-DEVELOPER = "DeveloperTier"
-SKUS = ("Standard", "GlobalStandard", DEVELOPER)
+DEVELOPER, DATA_ZONE = "DeveloperTier", "DataZoneStandard"
+TRAINING_TYPES = ("Standard", "GlobalStandard", DATA_ZONE, "developerTier")
+SKUS = ("Standard", "GlobalStandard", DATA_ZONE, DEVELOPER)
 """For deployments of fine-tuned models."""
+_DATA_ZONE = ("eastus2", "northcentralus")
+"""Training and hosting in a data zone exist in the US only."""
 _REGIONS = ("eastus2", "northcentralus", "swedencentral")
 
 
@@ -34,6 +36,8 @@ class BaseModel:
 
     def trains_in(self, region: str, training_type: str) -> bool:
         """Whether a job may train it from a resource in that region."""
+        if training_type.casefold() == DATA_ZONE.casefold():
+            return region in _DATA_ZONE
         if self.open_weight:
             return training_type.casefold() == "globalstandard"
         return region in _REGIONS
@@ -61,6 +65,11 @@ def find_model(name: str) -> BaseModel | None:
 def is_offered(model: BaseModel, region: str) -> bool:
     """Whether a resource in that region can deploy it."""
     return model.open_weight or region in _REGIONS
+
+
+def has_sku(region: str, sku: str) -> bool:
+    """Whether deployments there can be of this kind."""
+    return sku != DATA_ZONE or region in _DATA_ZONE
 
 
 def offered_in(region: str) -> list[BaseModel]:

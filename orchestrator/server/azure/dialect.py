@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,11 +19,20 @@ from orchestrator.dataset.lines import numbered_lines
 from orchestrator.server import objects
 from orchestrator.server.azure.catalogue import TRAINING_TYPES, find_model
 from orchestrator.server.azure.errors import AzureError, quota_exceeded, refused
+from orchestrator.server.azure.jobrules import AZURE
 from orchestrator.server.azure.versions import ApiVersion
 from orchestrator.server.dialect import Dialect
-from orchestrator.server.jobrequest import JobBody, JobSpec
+from orchestrator.server.jobrequest import (
+    Dpo,
+    DpoHyperparameters,
+    Hyperparameters,
+    JobBody,
+    JobSpec,
+    MethodBody,
+    Supervised,
+)
 from orchestrator.server.objects import Json
-from orchestrator.server.requests import INVALID_TYPE, Text, parse, wrong
+from orchestrator.server.requests import AS_SENT, INVALID_TYPE, Text, parse, wrong
 from orchestrator.server.settings import AzureSettings
 from orchestrator.server.store import Store
 from orchestrator.server.store.jobs import NoJobRoomError
@@ -38,6 +47,7 @@ class AzureDialect(Dialect):
     """One API version of the data plane."""
 
     name: DialectName = "azure"
+    untrained = AZURE.untrained
 
     def __init__(self, version: ApiVersion, settings: AzureSettings, organization: str) -> None:
         super().__init__(version.profile, organization)
@@ -132,6 +142,7 @@ class AzureDialect(Dialect):
             "batch_size": job.batch_size,
             "learning_rate_multiplier": job.learning_rate_multiplier,
         }
+        numbers |= job.options
         hidden = self.settings.ignored_hyperparameters
         flat = {name: _as_number(number) for name, number in numbers.items() if name not in hidden}
         if self.version.method == "none":
@@ -181,9 +192,52 @@ def _training_type(name: str | None) -> str | None:
     return name
 
 
+class _LossWeight(Hyperparameters):
+    """As in Microsoft's page on the REST API."""
+
+    prompt_loss_weight: Annotated[float | None, Field(ge=0, le=1), AS_SENT] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return _given(prompt_loss_weight=self.prompt_loss_weight)
+
+
+class _L2Multiplier(DpoHyperparameters):
+    """As in Microsoft's notes on DPO."""
+
+    l2_multiplier: Annotated[float | None, Field(ge=0), AS_SENT] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return _given(l2_multiplier=self.l2_multiplier)
+
+
+class _Flat(DpoHyperparameters, _LossWeight):
+    """Those next to the method."""
+
+
+class _Supervised(Supervised):
+    hyperparameters: _LossWeight | None = None
+
+
+class _Dpo(Dpo):
+    hyperparameters: _L2Multiplier | None = None
+
+
+class _Method(MethodBody):
+    supervised: _Supervised | None = None
+    dpo: _Dpo | None = None
+
+
+def _given(**numbers: float | None) -> dict[str, Any]:
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 class AzureJobBody(JobBody):
     """POST /fine_tuning/jobs."""
 
+    method: _Method | None = None
+    hyperparameters: _Flat | None = None
     suffix: Annotated[Text | None, AfterValidator(_suffix)] = None
     trainingType: Annotated[Text | None, AfterValidator(_training_type)] = None  # noqa: N815
 
@@ -203,6 +257,9 @@ def read(body: Mapping[str, Any], version: ApiVersion, region: str, ignored: fro
 def _check_version(body: Mapping[str, Any], version: ApiVersion) -> None:
     unknown = [name for name in body if name in _UNKNOWN[version.method]]
     method = body.get("method")
+    flat = body.get("hyperparameters")
+    if version.method == "none" and isinstance(flat, dict):
+        unknown += [f"hyperparameters.{name}" for name in flat if name == "prompt_loss_weight"]
     if version.method == "type" and isinstance(method, dict):
         unknown += [f"method.{name}" for name in method if name != "type"]
     if unknown:

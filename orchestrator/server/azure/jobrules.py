@@ -30,4 +30,9 @@ def _screen(path: Path) -> Failure | None:
     return Failure("contentFilter", message, "training_file")
 
 
-AZURE = JobRules(result_file=lambda steps: csv_of(steps, _HEADER), screen=_screen, most_tokens=MOST_TOKENS)
+AZURE = JobRules(
+    result_file=lambda steps: csv_of(steps, _HEADER),
+    screen=_screen,
+    most_tokens=MOST_TOKENS,
+    untrained=frozenset({"prompt_loss_weight", "l2_multiplier"}),
+)

@@ -152,7 +152,7 @@ def _said_of_trainer(job: Job) -> str:
 def _check_hyperparameters(at: Context, job: Job) -> None:
     """Refuse what the job's trainer doesn't have (400)."""
     try:
-        at.models.trainer(job.trainer).resolve(1, job.method, requested_by(job))
+        at.models.trainer(job.trainer).resolve(1, job.method, requested_by(job, at.dialect.untrained))
     except ValueError as error:
         raise bad_request(f"{error}.", "hyperparameters", "unsupported_parameter") from error
 

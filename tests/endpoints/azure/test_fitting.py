@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.endpoints.azure import fitting
 from orchestrator.endpoints.azure.fitting import azure_notices, problem_with, training_type_for
 from orchestrator.jobfile import job_from_document
 
@@ -72,8 +73,63 @@ def test_an_open_weight_model_is_trained_as_global_standard_without_being_told_t
     [notice] = [each for each in azure_notices(azure_config, job(model)) if "GlobalStandard" in each]
     assert notice.startswith(f"{model} is an open-weight model, so it is trained as GlobalStandard")
     other = job(model, azure={"training_type": "DeveloperTier"})
-    expected = f'{model} can be trained only as GlobalStandard, but [azure] training_type is "DeveloperTier"'
-    assert problem_with(other, azure_config) == expected
+    assert problem_with(other, azure_config) == (
+        f"{model} can be trained only as GlobalStandard or DataZoneStandard, "
+        'but [azure] training_type is "DeveloperTier"'
+    )
+    assert problem_with(job(model, azure={"training_type": "DataZoneStandard"}), azure_config) is None
+
+
+def test_that_data_zones_are_in_the_us_only_is_told(job, azure_config):
+    [notice, *_] = azure_notices(azure_config, job(azure={"training_type": "DataZoneStandard"}))
+    assert notice == "Data zone training exists in the US only: the resource must be in a US region."
+
+
+@pytest.mark.parametrize(
+    ("api", "tables", "problem"),
+    [
+        (
+            OLD,
+            {"azure": {"prompt_loss_weight": 0.1}},
+            f'api "{OLD}" has no prompt_loss_weight; leave it out, or set',
+        ),
+        (
+            PREVIEW,
+            {"azure": {"l2_multiplier": 0.1}, "method": DPO},
+            f'api "{PREVIEW}" has no l2_multiplier; leave it out, or set api = "v1"',
+        ),
+        (
+            "v1",
+            {"azure": {"prompt_loss_weight": 0.1}, "method": DPO},
+            "[azure] prompt_loss_weight is for supervised training, not for dpo; leave it out",
+        ),
+        (
+            "v1",
+            {"azure": {"l2_multiplier": 0.1}},
+            "[azure] l2_multiplier is for dpo, not for supervised training; leave it out",
+        ),
+    ],
+)
+def test_numbers_of_azure_are_refused_where_they_have_no_meaning(api, tables, problem, job, azure_config):
+    found = problem_with(job(**tables), replace(azure_config, api=api))
+    assert found is not None
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("api", ["v1", PREVIEW])
+def test_a_weight_of_prompts_is_taken_by_supervised_training(api, job, azure_config):
+    config = replace(azure_config, api=api)
+    assert problem_with(job(azure={"prompt_loss_weight": 0.1}), config) is None
+
+
+def test_a_large_file_is_told_that_a_project_may_take_it_only_in_one_request(
+    job, azure_config, tmp_path, monkeypatch
+):
+    (tmp_path / "a.jsonl").write_bytes(b"x" * 200)
+    monkeypatch.setattr(fitting, "LARGEST_IN_ONE_REQUEST", 100)
+    project = replace(azure_config, base_url="https://res.services.ai.azure.com/api/projects/flight")
+    assert any(each.startswith("a.jsonl has 0 MB") for each in azure_notices(project, job("gpt-oss-20b")))
+    assert not any("a.jsonl" in each for each in azure_notices(azure_config, job("gpt-oss-20b")))
 
 
 def test_other_models_are_trained_as_asked():

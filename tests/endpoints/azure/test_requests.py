@@ -132,7 +132,12 @@ async def test_hyperparameters_that_are_all_auto_are_not_mentioned(azure, wire, 
 
 @pytest.mark.parametrize(
     ("training_type", "spelled"),
-    [("Standard", "standard"), ("GlobalStandard", "globalStandard"), ("DeveloperTier", "developerTier")],
+    [
+        ("Standard", "standard"),
+        ("GlobalStandard", "globalStandard"),
+        ("DataZoneStandard", "dataZoneStandard"),
+        ("DeveloperTier", "developerTier"),
+    ],
 )
 @pytest.mark.parametrize("api", ["v1", PREVIEW])
 async def test_the_training_type_is_sent_as_azure_spells_it(api, training_type, spelled, azure, wire, job_request):

@@ -290,3 +290,39 @@ async def test_both_apis_of_one_store_show_the_same_job(app, speak, create, conn
     same = await connect(app).fine_tuning.jobs.retrieve(job.id)
     assert same.status == "validating_files"
     assert same.organization_id == "org-local"
+
+
+async def test_the_numbers_of_azure_stay_with_the_job_to_its_end(app, speak, create, work):
+    client = speak(app, "v1")
+    weight = {"method": {"type": "supervised", "supervised": {"hyperparameters": {"prompt_loss_weight": 0.1}}}}
+    multiplier = {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "l2_multiplier": 0.3}}}}
+    supervised, dpo = await create(client, **weight), await create(client, **multiplier)
+    assert dpo.model_dump()["method"]["dpo"]["hyperparameters"]["l2_multiplier"] == 0.3
+    await work(app, supervised)
+    done = (await client.fine_tuning.jobs.retrieve(supervised.id)).model_dump()
+    assert done["status"] == "succeeded"
+    assert done["method"]["supervised"]["hyperparameters"]["prompt_loss_weight"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("version", "extra"),
+    [
+        ("2024-10-21", {"hyperparameters": {"prompt_loss_weight": 0.1}}),
+        ("v1", {"hyperparameters": {"l2_multiplier": 0.1}}),
+        ("v1", {"method": {"type": "dpo", "dpo": {"hyperparameters": {"prompt_loss_weight": 0.1}}}}),
+        ("v1", {"hyperparameters": {"prompt_loss_weight": 1.5}}),
+    ],
+)
+async def test_a_number_of_azure_that_does_not_fit_is_refused(app, speak, create, version, extra):
+    with pytest.raises(openai.BadRequestError, match=r"prompt_loss_weight|l2_multiplier"):
+        await create(speak(app, version), **extra)
+
+
+@pytest.mark.parametrize(("location", "takes"), [("eastus2", True), ("swedencentral", False)])
+async def test_data_zones_are_in_the_us_only(resource, speak, create, location, takes):
+    client = speak(resource(location=location), "v1")
+    if takes:
+        assert (await create(client, trainingType="DatazoneStandard")).model_extra["trainingType"]
+    else:
+        with pytest.raises(openai.BadRequestError, match="does not support fine-tuning"):
+            await create(client, trainingType="DatazoneStandard")
