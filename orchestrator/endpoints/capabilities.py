@@ -48,6 +48,7 @@ def _of_openai(_config: EndpointConfig) -> Capabilities:
         batch=True,
         wandb=True,
         evals=True,
+        checks_graders=True,
         parts=_IN_PARTS,
     )
 
@@ -79,6 +80,7 @@ def _of_azure(config: EndpointConfig) -> Capabilities:
         longest_suffix=40,
         suffix_takes_dots=False,
         imports=True,
+        checks_graders=dialect_of(config.api).is_v1,
         cancelling_charges=True,
         needs_deployment=True,
         deletes_models=False,  # Microsoft's reference of the data plane, version 2024-10-21, has no such request

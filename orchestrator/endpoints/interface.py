@@ -93,6 +93,8 @@ class Capabilities:
     """It has OpenAI's Evals API."""
     wandb: bool = False
     """It reports its jobs to Weights & Biases, if the create request names a project there."""
+    checks_graders: bool = False
+    """It checks the grader of a reinforcement job before the job exists."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
     chosen_ids: bool = False
@@ -361,6 +363,10 @@ class Endpoint(Protocol):
 
     async def delete_file(self, file_id: str) -> None:
         """Delete a file; a missing one is not an error."""
+
+    async def check_grader(self, grader: Mapping[str, Any]) -> None:
+        """Have a grader checked, which costs nothing; only if `capabilities.checks_graders`. A request that fails
+        for another reason says nothing about the grader. Raises RequestRefused if the grader is refused."""
 
     async def create(self, request: JobRequest) -> RemoteJob:
         """The paid request, sent once. Raises OutcomeUnknown also for a response without a usable job id."""

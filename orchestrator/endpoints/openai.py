@@ -64,6 +64,7 @@ PAGE = 100
 _MIME_TYPE = "text/jsonl"
 _SLOWEST_UPLOAD = 250_000  # bytes per second: the deadline of an upload allows for this speed
 _GONE = (404, 405, 501)
+_REFUSES_THE_CONTENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _WHOLE_REQUEST = 2
 """The total time of a request is at most this many times its limit."""
 _MOST_PAGES = 1000
@@ -220,6 +221,16 @@ class OpenAIEndpoint:
             raise RequestRefused(**refusal_facts(unreadable)) from error
 
     # --- jobs ----------------------------------------------------------------------------------------------
+
+    async def check_grader(self, grader: Mapping[str, Any]) -> None:
+        call = self._client.fine_tuning.alpha.graders.with_raw_response.validate
+        try:
+            await self._repeat("check grader", call, read=dict, grader=dict(grader))
+        except (AnswerUnreadable, EndpointUnreachable):
+            return  # nothing is known of the grader, and what follows meets an endpoint that is away
+        except RequestRefused as error:
+            if error.facts["status"] in _REFUSES_THE_CONTENT:
+                raise
 
     async def create(self, request: JobRequest) -> RemoteJob:
         fields = self._job_fields(request)

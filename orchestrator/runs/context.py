@@ -87,6 +87,8 @@ class Context(Worker[Run]):
     """The number of polls in a row in which the endpoint refused the key for every job."""
     account_marks: dict[frozenset[tuple[str, str]], str | None] = field(default_factory=dict)
     """From what responses have said about the account: the mark that runs are recorded with."""
+    checked_graders: set[str] = field(default_factory=set)
+    """Runs whose grader the endpoint has not refused."""
     warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     """Runs that a user is watching: their events are fetched at every poll."""

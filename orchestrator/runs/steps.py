@@ -50,11 +50,17 @@ from orchestrator.store.runs import RUNS, Run
 async def pending(run: Run, context: Context) -> Outcome:
     """Start, if a slot is free and the budget allows it."""
     guard = partial(limits.admission, run=run, config=context.config, now=context.now())
-    return Move(State.UPLOADING, f"a slot is free{limits.unpriced(run)}", guard=guard)
+    return Move(State.UPLOADING, f"started{limits.unpriced(run)}", guard=guard)
 
 
 async def uploading(run: Run, context: Context) -> Outcome:
-    """Upload the files; once they are there, commit the intent to create."""
+    """Upload the files; once they are there, commit the intent to create. A grader is checked before."""
+    if refusal := await _refused_grader(run, context):
+        problem = (
+            f"{context.config.name} refuses the grader: {refusal.facts['problem']}. Nothing was uploaded; fix "
+            f"[method.grader] in {run.job_file}, then submit it again"
+        )
+        return Move(State.FAILED, problem, {"error_code": "grader", "error_message": problem})
     ids: dict[str, str] = {}
     waits: list[Wait] = []  # while one file is being processed, the other can be uploaded
     for role, place, sha256 in _files(run):
@@ -81,6 +87,19 @@ async def uploading(run: Run, context: Context) -> Outcome:
     }
     guard = limits.told_apart(run, context)
     return Move(State.CREATING, "files are ready; requesting the job", {**ids, **intent}, guard=guard)
+
+
+async def _refused_grader(run: Run, context: Context) -> RequestRefused | None:
+    """The refusal of the run's grader, while it costs nothing; None if it has none or the endpoint doesn't tell."""
+    grader = run.method.get("grader")
+    if grader is None or not context.endpoint.capabilities.checks_graders or run.id in context.checked_graders:
+        return None
+    try:
+        await context.endpoint.check_grader(grader)
+    except RequestRefused as error:
+        return error
+    context.checked_graders.add(run.id)
+    return None
 
 
 def _files(run: Run) -> list[tuple[str, Path | Address, str]]:

@@ -404,3 +404,35 @@ async def test_a_wrong_address_is_not_taken_for_a_host_without_a_list(connect, w
     wire.answers(refusal(404), refusal(404))
     with pytest.raises(RequestRefused):
         await (await connect()).check()
+
+
+GRADER = {
+    "type": "string_check",
+    "name": "same",
+    "input": "{{sample.output_text}}",
+    "reference": "yes",
+    "operation": "eq",
+}
+
+
+async def test_a_grader_is_checked_by_the_request_that_is_made_for_it(connect, wire):
+    wire.answers(ok({"grader": GRADER}))
+    await (await connect()).check_grader(GRADER)
+    [request] = wire.requests
+    assert (request.method, request.url.path) == ("POST", "/v1/fine_tuning/alpha/graders/validate")
+    assert json.loads(request.content) == {"grader": GRADER}
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refused_grader_is_raised(connect, wire, status):
+    wire.answers(refusal(status))
+    with pytest.raises(RequestRefused):
+        await (await connect()).check_grader(GRADER)
+
+
+@pytest.mark.parametrize(
+    "answer", [refusal(404), refusal(403), refusal(500), httpx2.Response(200, html="<h1>hello</h1>")]
+)
+async def test_an_answer_that_is_not_about_the_grader_says_nothing(connect, wire, answer):
+    wire.answers(answer)
+    await (await connect()).check_grader(GRADER)

@@ -244,3 +244,39 @@ async def test_a_long_upload_keeps_its_lease_while_the_worker_lives(
     with db.write() as connection:
         uploads.UPLOADS.renew(connection, context.owner, clock.now() + 30, clock.now())
     assert isinstance(await send(make_world()), str)
+
+
+# --- a grader is checked first ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def graded(make_run):
+    """Makes a run of reinforcement."""
+    method = {"type": "reinforcement", "hyperparameters": {}, "grader": {"type": "string_check"}}
+    return lambda: make_run(method=method)
+
+
+async def test_a_refused_grader_ends_the_run_before_anything_is_sent(endpoint, errors, graded, drive, reread):
+    endpoint.capabilities = replace(endpoint.capabilities, checks_graders=True)
+    endpoint.fault("check_grader", errors.refused(400))
+    run = graded()
+    await drive(run)
+    ended = reread(run)
+    assert (ended.state, ended.error_code) == (State.FAILED, "grader")
+    assert ended.error_message.startswith("fake refuses the grader: ")
+    assert (endpoint.count("upload"), endpoint.count("create")) == (0, 0)
+
+
+async def test_a_grader_is_checked_once_by_a_process(endpoint, clock, graded, drive, reread):
+    endpoint.capabilities = replace(endpoint.capabilities, checks_graders=True, needs_processed_files=True)
+    run = graded()
+    await drive(run)
+    assert reread(run).state == State.SUCCEEDED
+    assert endpoint.count("check_grader") == 1
+
+
+async def test_no_grader_is_checked_where_there_is_none_or_nobody_who_checks(endpoint, make_run, graded, drive):
+    await drive(graded())
+    endpoint.capabilities = replace(endpoint.capabilities, checks_graders=True)
+    await drive(make_run())
+    assert endpoint.count("check_grader") == 0

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,9 @@ class FakeEndpoint:
 
         found: RemoteFile = await self._meet("file", file_id, effect)
         return found
+
+    async def check_grader(self, grader: Mapping[str, Any]) -> None:
+        await self._meet("check_grader", grader, lambda: None)
 
     async def create(self, request: JobRequest) -> RemoteJob:
         def effect() -> RemoteJob:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.server.apierror import ApiError
-from orchestrator.server.azure import models
+from orchestrator.server.azure import graders, models
 from orchestrator.server.azure.access import (
     DATA_AUDIENCES,
     PROJECT_AUDIENCES,
@@ -121,7 +121,8 @@ def _data_plane(
     imports = Imports(settings).routes()
     listed = models.routes(settings)
     in_parts = [] if is_project else uploads.ROUTES
-    routes = [*imports, *files.ROUTES, *in_parts, *jobs.ROUTES, *jobs.DELETION, *listed, *chat]
+    checks = [] if version.is_dated else graders.routes()
+    routes = [*imports, *checks, *files.ROUTES, *in_parts, *jobs.ROUTES, *jobs.DELETION, *listed, *chat]
     app = _application(routes, access, azure_body)
     app.state.context = replace(core, dialect=AzureDialect(version, settings, core.settings.organization))
     return app
