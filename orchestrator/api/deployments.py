@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.api.host import Host
@@ -13,6 +14,7 @@ from orchestrator.deployments import driving, recording
 from orchestrator.deployments.account import Survey, find_elsewhere, survey as survey_accounts
 from orchestrator.deployments.hosting import IDLE_SECONDS
 from orchestrator.deployments.recording import Planned, Recorded, Terms
+from orchestrator.deployments.room import look_for_room
 from orchestrator.deployments.states import State
 from orchestrator.deployments.subjects import find_subject
 from orchestrator.deployments.uses import IN_USE
@@ -23,6 +25,7 @@ from orchestrator.errors import (
     DeploymentFailed,
     DeploymentInUse,
     DeploymentNotReady,
+    EndpointError,
     NoSuchDeployment,
     NoSuchRun,
     Stopped,
@@ -53,12 +56,20 @@ def deploy(
         known = recording.find_same(ledger, planned)
         host.show_deployment_plan(planned, known)
         if known is None:
+            _warn_of_shortage(planned, host)
             host.confirm("Deploy it?")
         [settled] = settle(ledger, [record(ledger, planned).deployment], host, wait=wait)
         if wait or settled.is_over:
             require_answering(settled)
         host.show_deployment(settled, ledger.workspace.endpoint(settled.endpoint))
         return settled
+
+
+def _warn_of_shortage(planned: Planned, host: Host) -> None:
+    """An account that can't be asked is met by the request for the deployment."""
+    with suppress(EndpointError):
+        if words := run_blocking(lambda: look_for_room(planned)):
+            host.say(f"Warning: {words}")
 
 
 def plan(

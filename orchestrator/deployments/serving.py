@@ -17,6 +17,7 @@ from orchestrator.deployments.context import Context, Listener
 from orchestrator.deployments.driving import drive, open_context
 from orchestrator.deployments.hosting import cost_per_day
 from orchestrator.deployments.recording import Terms
+from orchestrator.deployments.room import shortage
 from orchestrator.deployments.states import RequestedAction, State
 from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.subjects import Subject
@@ -79,6 +80,7 @@ async def serving(
     async with open_context(ledger, config, listener) as context:
         remote = await context.management.all()
         await drive(context, _vanished(ledger, config, models, remote))
+        await _warn_of_shortages(ledger, context, models, remote)
         names, ours = _found_or_made(ledger, context, models, remote, keep)
         try:
             async with kept_in_use(
@@ -148,6 +150,22 @@ def _elsewhere(
         if fits and each.name not in recorded and each.state.lower() == "succeeded":
             return each.name
     return None
+
+
+async def _warn_of_shortages(
+    ledger: Ledger, context: Context, models: Sequence[str], remote: Sequence[RemoteDeployment]
+) -> None:
+    """Say where the account has too little room for a deployment that will be made."""
+    with ledger.database.read() as connection:
+        missing = [
+            _subject(connection, context.config, model)
+            for model in models
+            if _recorded(connection, context.config, model) is None
+            and _elsewhere(connection, context.config, model, remote) is None
+        ]
+    for subject in missing:
+        if words := await shortage(context.management, recording.plan(subject, Terms(temporary=True))):
+            context.listener.warned(f"{subject.model}: {words}")
 
 
 def _made(connection: Connection, context: Context, model: str, keep: bool) -> Deployment:

@@ -6,6 +6,7 @@ tokens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
@@ -60,6 +61,15 @@ class QuotaUse:
     limit: float
 
 
+@dataclass(frozen=True)
+class Room:
+    """The capacity that is left for deployments of one model, in thousands of tokens per minute."""
+
+    region: str
+    by_sku: Mapping[str, float]
+    """A sku that is not in it may have room or not."""
+
+
 class Management(Protocol):
     """An open connection. Every call may be repeated: a deployment is identified by its name.
 
@@ -72,6 +82,9 @@ class Management(Protocol):
 
     async def all(self) -> list[RemoteDeployment]:
         """Every deployment of the account."""
+
+    async def room(self, model: str) -> Room | None:
+        """The capacity left in the account's region for this model; None if the account does not say."""
 
     async def put(self, wanted: WantedDeployment) -> None:
         """Request a deployment without waiting for it. Raises DeployQuotaFull too."""

@@ -289,3 +289,12 @@ def test_what_a_dead_evaluation_left_is_removed_before_runs_are_followed(project
     assert ftorch("submit", str(project.write_job()), "--yes", "--detach").exit_code == 0
     told = ftorch("resume").stderr
     assert told.index("undeployed: removed") < told.index("succeeded after")
+
+
+def test_too_little_room_is_said_before_the_question(run_id: str) -> None:
+    done = ftorch("deployments", "create", run_id, "--capacity", "900")
+    assert done.exit_code == 4
+    said = " ".join(done.stderr.split())
+    assert "Warning: swedencentral has room for only 250,000 tokens a minute of Standard for this model" in said
+    assert "lower the capacity to 250, or request more quota" in said
+    assert "Warning" not in ftorch("deployments", "create", run_id, "--capacity", "250").stderr

@@ -15,7 +15,7 @@ from support.fake_account import FakeAccount
 from orchestrator.deployments import serving as serving_module
 from orchestrator.deployments.serving import leftovers, notes, serving
 from orchestrator.deployments.uses import live_users
-from orchestrator.endpoints.management import WantedDeployment
+from orchestrator.endpoints.management import Room, WantedDeployment
 from orchestrator.errors import DeploymentFailed, DeploymentRefused
 from orchestrator.store import deployments as store, records
 from orchestrator.store.records import Model
@@ -206,3 +206,15 @@ def test_what_will_be_made_is_said_before_with_its_cost(rig: Rig) -> None:
     assert "it is kept (--keep), until Azure removes it after 24 hours" in kept
     rig.record()
     assert notes(rig.ledger, rig.config, [MODEL]) == []
+
+
+async def test_too_little_room_is_warned_of_only_where_a_deployment_is_made(rig: Rig, account: FakeAccount) -> None:
+    account.left = Room("eastus2", {"DeveloperTier": 10})
+    async with serve(rig, MODEL):
+        pass
+    [warning] = rig.heard.warnings
+    assert warning.startswith(f"{MODEL}: eastus2 has room for only 10,000 tokens a minute of DeveloperTier")
+    await rig.deployed(name="mine")
+    async with serve(rig, MODEL):
+        pass
+    assert len(rig.heard.warnings) == 1

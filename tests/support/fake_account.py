@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
+from orchestrator.endpoints.management import RemoteDeployment, Room, WantedDeployment
 from orchestrator.errors import RequestRefused
 from support.fake_endpoint import FakeClock, Fault
 
@@ -46,6 +46,8 @@ class FakeAccount:
     """The name of each deployment that came to be: a second request for one that is there makes none."""
     removed: list[str] = field(default_factory=list)
     faults: dict[str, deque[Fault]] = field(default_factory=dict)
+    left: Room | None = None
+    """What it has room for."""
 
     def fault(self, kind: str, *faults: Fault | Exception) -> None:
         """What the next requests of this kind meet."""
@@ -70,6 +72,10 @@ class FakeAccount:
         await self._meet("all", "")
         shown = [self._shown(name) for name in list(self.there)]
         return [each for each in shown if each is not None]
+
+    async def room(self, model: str) -> Room | None:
+        await self._meet("room", model)
+        return self.left
 
     async def put(self, wanted: WantedDeployment) -> None:
         def effect() -> None:

@@ -21,11 +21,11 @@ from azure.identity import DefaultAzureCredential
 from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient, models as arm_models
 
 from orchestrator.config import EndpointConfig
-from orchestrator.dataset.basemodels import base_model
-from orchestrator.endpoints.azure.models import arm_model, model_name
+from orchestrator.dataset.basemodels import base_model, is_fine_tuned
+from orchestrator.endpoints.azure.models import ArmModel, arm_model, model_name
 from orchestrator.endpoints.azure.signin import why_not_signed_in
 from orchestrator.endpoints.failures import of_proxy
-from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, WantedDeployment
+from orchestrator.endpoints.management import QuotaUse, RemoteDeployment, Room, WantedDeployment
 from orchestrator.endpoints.refusals import Refusal, quoted, read_refusal
 from orchestrator.endpoints.retries import retry_after
 from orchestrator.errors import (
@@ -93,6 +93,25 @@ class Arm:
             return list(self._client.deployments.list(**self._place, **self._options))
 
         return [_read(each) for each in await self._call(ask)]
+
+    async def room(self, model: str) -> Room | None:
+        base = arm_model(base_model(model))
+        if base.version is None:
+            return None  # the request needs a version
+        return await self._call(lambda: self._room(base, is_tuned=is_fine_tuned(model)))
+
+    def _room(self, base: ArmModel, *, is_tuned: bool) -> Room:
+        account = self._client.accounts.get(**self._place, **self._options)
+        region = str(account.location)
+        found = self._client.location_based_model_capacities.list(
+            region, base.format, base.name, str(base.version), **self._options
+        )
+        left: dict[str, float] = {}
+        for each in (item.properties for item in found if item.properties):
+            capacity = each.available_finetune_capacity if is_tuned else each.available_capacity
+            if each.sku_name and capacity is not None:
+                left[each.sku_name] = capacity
+        return Room(region, left)
 
     async def put(self, wanted: WantedDeployment) -> None:
         model = arm_model(wanted.model)

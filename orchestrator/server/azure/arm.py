@@ -39,7 +39,8 @@ Json = dict[str, Any]
 
 PROVIDER = "Microsoft.CognitiveServices"
 _ACCOUNT = f"/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/accounts/{{account}}"
-_REGION = f"/{{subscription}}/providers/{PROVIDER}/locations/{{region}}"
+_SUBSCRIPTION = f"/{{subscription}}/providers/{PROVIDER}"
+_REGION = f"{_SUBSCRIPTION}/locations/{{region}}"
 _DEPLOYMENT = f"{_ACCOUNT}/deployments/{{name}}"
 
 
@@ -70,6 +71,8 @@ class Management:
             Route(_DEPLOYMENT, self._delete, methods=["DELETE"]),
             Route(f"{_REGION}/usages", self._list_usages, methods=["GET"]),
             Route(f"{_REGION}/models", self._list_models, methods=["GET"]),
+            Route(f"{_REGION}/modelCapacities", self._list_capacities, methods=["GET"]),
+            Route(f"{_SUBSCRIPTION}/modelCapacities", self._list_capacities, methods=["GET"]),
             Route(f"{_REGION}/operationsStatuses/{{operation}}", self._operation, methods=["GET"]),
         ]
 
@@ -124,6 +127,25 @@ class Management:
             for sku in SKUS
         ]
         return JSONResponse({"value": usages})
+
+    def _list_capacities(self, request: Request) -> Response:
+        """What is left for one version of a model, in the only region there is."""
+        self._check_scope(request)
+        asked = request.query_params
+        for name in ("modelFormat", "modelName", "modelVersion"):
+            if not asked.get(name):
+                raise _invalid(f"The query parameter '{name}' is missing.")
+        at = self._settings
+        if request.path_params.get("region", at.location).casefold() != at.location.casefold():
+            return JSONResponse({"value": []})
+        wanted = (asked["modelFormat"], asked["modelName"], asked["modelVersion"])
+        found = [each for each in offered_in(at.location) if (each.format, each.family, each.version) == wanted]
+        skus = [sku for sku in SKUS if has_sku(at.location, sku)]
+        return JSONResponse({"value": [self._room(model, sku) for model in found for sku in skus]})
+
+    def _room(self, model: BaseModel, sku: str) -> Json:
+        left = max(0, self._settings.capacity - self._deployments.used(sku, model))
+        return capacity_object(sku, model, left, self._settings)
 
     def _list_models(self, request: Request) -> Response:
         self._check_scope(request)
@@ -321,6 +343,26 @@ def usage_object(sku: str, model: BaseModel, used: int, limit: int) -> Json:
     """How much of a quota for fine-tuned models is used, in thousand tokens per minute."""
     name = {"value": _quota(sku, model), "localizedValue": quota_text(sku, model)}
     return {"name": name, "currentValue": used, "limit": limit, "unit": "Count"}
+
+
+def capacity_object(sku: str, model: BaseModel, left: int, settings: AzureSettings) -> Json:
+    """What is left for deployments of models tuned from this one; of the model itself, as much as anybody needs."""
+    kind = f"{PROVIDER}/locations/models/skuCapacities"
+    named = (
+        f"locations/{settings.location}/models/{model.format}.{model.family}.{model.version}/skuCapacities/{sku}"
+    )
+    return {
+        "id": f"/subscriptions/{settings.subscription}/providers/{PROVIDER}/{named}",
+        "type": kind,
+        "name": sku,
+        "location": settings.location,
+        "properties": {
+            "model": _named(model),
+            "skuName": sku,
+            "availableCapacity": settings.capacity,
+            "availableFinetuneCapacity": left,
+        },
+    }
 
 
 def region_models(region: str) -> list[Json]:

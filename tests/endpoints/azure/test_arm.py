@@ -103,6 +103,21 @@ async def test_a_full_quota_says_what_is_in_use(arm: Management, resource: Azure
     assert "--capacity" in str(caught.value)
 
 
+async def test_the_room_that_is_left_is_told_for_each_kind_of_hosting(
+    arm: Management, resource: AzureResource
+) -> None:
+    await arm.put(WantedDeployment("taken", resource.model, "Standard", 240))
+    room = await arm.room(resource.model)
+    await arm.delete("taken")
+    assert room is not None
+    assert room.region == "swedencentral"
+    assert room.by_sku == {"Standard": 10, "GlobalStandard": 250, "DeveloperTier": 250}
+
+
+async def test_of_a_model_without_a_known_version_no_room_is_told(arm: Management) -> None:
+    assert await arm.room("Ministral-3B.ft-1-drone") is None
+
+
 async def test_a_sku_that_does_not_fit_names_the_option(arm: Management) -> None:
     with pytest.raises(DeploymentRefused, match="--sku"):
         await arm.put(WantedDeployment("base", BASE, "DeveloperTier", 10))
