@@ -31,8 +31,8 @@ async def test_enough_room_and_an_account_that_does_not_say_are_nothing_to_tell(
     [
         (
             {"Standard": 10, "GlobalStandard": 250, "DeveloperTier": 20},
-async def test_enough_room_or_no_answer_is_nothing_to_tell(rig: Rig, account: FakeAccount) -> None:
-            "lower the capacity to 10, use GlobalStandard (room for 250,000), or request more quota in the portal",
+            "eastus2 has room for only 10,000 tokens a minute of Standard for this model, and 50,000 are "
+            "requested: lower the capacity to 10, use GlobalStandard (room for 250,000), or request more quota in the portal",
         ),
         (
             {"Standard": 0},
