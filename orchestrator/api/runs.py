@@ -33,6 +33,7 @@ from orchestrator.runs.elsewhere import look_elsewhere
 from orchestrator.runs.engine import Supervisor
 from orchestrator.runs.jobs import content_of
 from orchestrator.runs.plan import Plan, plan_job
+from orchestrator.runs.quoting import quote_for
 from orchestrator.runs.session import drive
 from orchestrator.runs.states import State
 from orchestrator.runs.submission import Also, Outlook, Submitted, new_run, outlook_of, record_run
@@ -89,6 +90,18 @@ def with_parents(plan: Plan, ledger: Ledger, *, is_previewed: bool = False) -> P
     is_previewed = is_previewed or (evaluation is not None and evaluation.auto)
     notices = notices_about(plan, files_of_parents(ledger, plan), is_previewed=is_previewed)
     return replace(plan, notices=(*plan.notices, *_retired(plan, ledger), *notices))
+
+
+def with_price(plan: Plan, ledger: Ledger) -> Plan:
+    """The plan with the endpoint's own price, if it can tell one: the key is set, and the files are there already
+    from an earlier run. Otherwise the plan as it is."""
+    if not capabilities_of(plan.config).quotes or plan.config.problem:
+        return plan
+    quote = run_blocking(lambda: quote_for(plan, ledger.workspace.home, ledger.database))
+    if quote is None or quote.usd is None:
+        return plan
+    note = f"the price that {plan.config.name} itself gives"
+    return replace(plan, cost=replace(plan.cost, usd=quote.usd, note=note))
 
 
 def _retired(plan: Plan, ledger: Ledger) -> list[str]:

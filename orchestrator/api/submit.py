@@ -72,10 +72,10 @@ def plan_run(
     job_file: Path, host: Host, endpoint: str | None = None, overrides: Sequence[Override] = ()
 ) -> tuple[Plan, Preview | None, Outlook]:
     """What submitting a job file without `[sweep]` would do and cost, the evaluation that follows, and what the
-    records say; nothing is recorded or sent. Raises what `runs.plan` and `preview` raise."""
+    records say; nothing is recorded, and no data is sent. Raises what `runs.plan` and `preview` raise."""
     plan = runs.plan(job_file, host, endpoint, overrides)
     with open_ledger(job_file.parent) as ledger:
-        plan = runs.with_parents(plan, ledger)
+        plan = runs.with_price(runs.with_parents(plan, ledger), ledger)
         return plan, runs.preview_of(plan, ledger), runs.outlook(plan, ledger)
 
 

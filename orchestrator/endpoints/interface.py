@@ -300,6 +300,17 @@ class Evals(Protocol):
         """Every item of a run: the input, the model's output, and the graders' results."""
 
 
+class Estimates(Protocol):
+    """What an endpoint says of a job before it is requested. Methods raise like the reading ones of Endpoint."""
+
+    async def price(self, request: JobRequest) -> Quote:
+        """What that job would cost, if `capabilities.quotes`. Its files must have been uploaded."""
+
+    async def preview(self, model: str, file_id: str, rows: int) -> list[TokenizedRow]:
+        """The first `rows` of an uploaded training file as `model` is trained on them, if
+        `capabilities.previews`."""
+
+
 class Endpoint(Protocol):
     """An open connection to an endpoint.
 
@@ -313,6 +324,8 @@ class Endpoint(Protocol):
     capabilities: Capabilities
     batches: Batches
     evals: Evals
+    estimates: Estimates | None
+    """None unless its capabilities say that it has one."""
     account: Mapping[str, str]
     """Account details in the responses so far: organization, project, tenant; see `accounts.py`."""
 
@@ -370,13 +383,6 @@ class Endpoint(Protocol):
 
     async def create(self, request: JobRequest) -> RemoteJob:
         """The paid request, sent once. Raises OutcomeUnknown also for a response without a usable job id."""
-
-    async def quote(self, request: JobRequest) -> Quote:
-        """What that job would cost, only if `capabilities.quotes`. Its files must have been uploaded."""
-
-    async def preview(self, model: str, file_id: str, rows: int) -> list[TokenizedRow]:
-        """The first `rows` of an uploaded training file as `model` is trained on them, only if
-        `capabilities.previews`."""
 
     async def job_of(self, request: JobRequest) -> RemoteJob | None:
         """The job that this request made, by the id that was chosen for it; None if there is none, and on endpoints

@@ -25,6 +25,7 @@ from orchestrator.endpoints.interface import (
     TRAINING,
     Batches,
     Capabilities,
+    Estimates,
     Evals,
     JobPage,
     JobRequest,
@@ -87,6 +88,7 @@ class OpenAIEndpoint:
         self._client = client.with_options(max_retries=0)
         self._retries = retries or Retries()
         self._files_limit: int | None = PAGE
+        self.estimates: Estimates | None = None
         self.batches: Batches = OpenAIBatches(config, self._client, self._retries, self._repeat, self._once)
         self.evals: Evals = OpenAIEvals(self._client, self._pages)
 

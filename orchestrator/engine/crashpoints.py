@@ -33,6 +33,7 @@ _REQUESTS = (
     "parts-complete",
     "parts-cancel",
     "file-look",
+    "price",
     "create",
     "job-look",
     "surplus-cancel",

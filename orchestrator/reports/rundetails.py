@@ -166,7 +166,8 @@ def _tokens(run: Run) -> str:
 
 def _cost(run: Run) -> str:
     if run.cost_usd is not None:
-        return f"{money(run.cost_usd)} from the trained tokens (estimated {money(run.estimated_cost_usd)})"
+        source = "as the endpoint says" if (run.remote_job or {}).get("cost_usd") else "from the trained tokens"
+        return f"{money(run.cost_usd)} {source} (estimated {money(run.estimated_cost_usd)})"
     return "unknown" if run.estimated_cost_usd is None else f"{money(run.estimated_cost_usd)} (estimated)"
 
 

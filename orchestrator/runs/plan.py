@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from orchestrator.config import EndpointConfig, Workspace
+from orchestrator.config import EndpointConfig, EndpointType, Workspace
 from orchestrator.dataset.addresses import ImportedFile
 from orchestrator.dataset.basemodels import doubt_about
 from orchestrator.dataset.checking.filesets import Announce, check_together, sources_of
@@ -21,10 +22,12 @@ from orchestrator.dataset.files import DataFile, inspect_file
 from orchestrator.dataset.pricing import CostEstimate, training_cost
 from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.azure.fitting import problem_with, training_type_for
+from orchestrator.endpoints.azure import fitting as azure
+from orchestrator.endpoints.azure.fitting import training_type_for
 from orchestrator.endpoints.fitting import lora_for, misfit_of
 from orchestrator.endpoints.notices import notices
 from orchestrator.endpoints.openweights import OpenWeights, problem_elsewhere, weights_of
+from orchestrator.endpoints.together import fitting as together
 from orchestrator.errors import InvalidData, JobFileNotFitting
 from orchestrator.jobfile import JobFile
 from orchestrator.jobfile.addresses import Address
@@ -125,7 +128,7 @@ def plan_job(
             config.type,
             job.model,
             facts.tokens,
-            job.method.n_epochs,
+            epochs_of(job, config),
             facts.examples,
             method=job.method.type,
             tier=training_type(job, config),
@@ -146,7 +149,7 @@ def plan_job(
 def _require_fitting(job: JobFile, config: EndpointConfig, workspace: Workspace) -> None:
     if problem := problem_elsewhere(job, config, workspace):
         raise JobFileNotFitting(path=job.place("model"), endpoint=config.name, problem=problem)
-    problem = problem_with(job, config) if config.type == "azure" else None
+    problem = _PROBLEMS[config.type](job, config) if config.type in _PROBLEMS else None
     if problem:
         raise JobFileNotFitting(path=job.source, endpoint=config.name, problem=problem)
     if misfit := misfit_of(job, config):
@@ -155,6 +158,13 @@ def _require_fitting(job: JobFile, config: EndpointConfig, workspace: Workspace)
     for key, address in places.items():
         if isinstance(address, Address) and (problem := _import_problem(address, config)):
             raise JobFileNotFitting(path=job.place("data", key), endpoint=config.name, problem=problem)
+
+
+_PROBLEMS: Mapping[EndpointType, Callable[[JobFile, EndpointConfig], str | None]] = {
+    "azure": azure.problem_with,
+    "together": together.problem_with,
+}
+"""Why a job can't run on an endpoint of this type, with the next step."""
 
 
 def _import_problem(address: Address, config: EndpointConfig) -> str | None:
@@ -337,6 +347,12 @@ class Recipe:
         if self.weights:
             identity["base"] = self.weights.mark
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def epochs_of(job: JobFile, config: EndpointConfig) -> int | Literal["auto"]:
+    """The epochs of the job: if the job file sets none, the endpoint's usual number; "auto" if it has none."""
+    asked = job.method.n_epochs
+    return (capabilities_of(config).default_epochs or asked) if asked == "auto" else asked
 
 
 def training_type(job: JobFile, config: EndpointConfig) -> str | None:

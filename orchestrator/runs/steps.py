@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.engine.crashpoints import crash_point
@@ -30,6 +34,7 @@ from orchestrator.runs.accounts import mark_for
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import departures, move_to_status, request_for
+from orchestrator.runs.quoting import Priced, priced
 from orchestrator.runs.reconcile import (
     adopt,
     look_before_asking,
@@ -61,7 +66,7 @@ async def uploading(run: Run, context: Context) -> Outcome:
             f"[method.grader] in {run.job_file}, then submit it again"
         )
         return Move(State.FAILED, problem, {"error_code": "grader", "error_message": problem})
-    ids: dict[str, str] = {}
+    ids: dict[str, Any] = {}
     waits: list[Wait] = []  # while one file is being processed, the other can be uploaded
     for role, place, sha256 in _files(run):
         try:
@@ -77,16 +82,31 @@ async def uploading(run: Run, context: Context) -> Outcome:
     if waits:
         return waits[0]
     now = context.now()
+    token = run.creation_token or ulid(context.random, now)
+    price = await priced(replace(run, **ids, creation_token=token), context)
+    if not isinstance(price, Priced):
+        return price
     intent = {
-        "creation_token": run.creation_token or ulid(context.random, now),
+        **price.changes,
+        "creation_token": token,
         "creation_started_at": now,
         "creation_attempted_at": now,
         "creation_attempts": run.creation_attempts + 1,
         "creation_open": True,
         "account": run.account or mark_for(context),
     }
-    guard = limits.told_apart(run, context)
-    return Move(State.CREATING, "files are ready; requesting the job", {**ids, **intent}, guard=guard)
+    return Move(
+        State.CREATING,
+        "files are ready; requesting the job",
+        {**ids, **intent},
+        guard=partial(_may_create, run=run, price=price, context=context),
+    )
+
+
+def _may_create(connection: Connection, *, run: Run, price: Priced, context: Context) -> Wait | None:
+    """Why the job must not be requested now; None if it may be."""
+    apart = limits.told_apart(run, context)
+    return price.over_budget(connection, context) or (apart(connection) if apart else None)
 
 
 async def _refused_grader(run: Run, context: Context) -> RequestRefused | None:

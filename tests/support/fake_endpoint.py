@@ -72,6 +72,7 @@ class FakeEndpoint:
     """Files and jobs in memory. `calls` tells every request; `fault` says what the next ones of a kind meet."""
 
     name = "fake"
+    estimates = None
 
     def __init__(self, clock: FakeClock, capabilities: Capabilities) -> None:
         self.capabilities = capabilities

@@ -239,7 +239,6 @@ async def _upload(request: Request) -> Response:
 
 def _files(request: Request) -> Response:
     """GET /files: all of them, whatever their purpose."""
-    _check_fields(request.query_params, frozenset(), ())
     at = context(request)
     found = at.store.files.page(at.now, purpose=None, after=None, limit=10_000, newest_first=False)
     shown = [at.dialect.file(file, at.now) for file in found if file.purpose == "fine-tune"]
@@ -254,7 +253,6 @@ def _deleted_file(request: Request) -> Response:
 
 def _jobs(request: Request) -> Response:
     """GET /fine-tunes: all of them, oldest first."""
-    _check_fields(request.query_params, frozenset(), ())
     at = context(request)
     found = at.store.jobs.page(after=None, limit=10_000)
     return JSONResponse({"data": [at.dialect.job(job) for job in reversed(found)]})
@@ -462,7 +460,10 @@ async def _chat(request: Request) -> Response:
             "model",
             "model_not_available",
         )
-    return await chat.respond(request, {**body, "model": model})
+    answer = await chat.respond(request, {**body, "model": model})
+    said = json.loads(bytes(answer.body))
+    choices = [{key: value for key, value in each.items() if value is not None} for each in said["choices"]]
+    return JSONResponse({**said, "prompt": [], "choices": choices})
 
 
 _OPEN = Settings()
