@@ -58,6 +58,7 @@ def test_local_and_openai_are_always_there(home: Path) -> None:
                 result="last-checkpoint",
             ),
         ),
+        ("together", EndpointConfig("mine", "together", "https://api.together.xyz/v1", "TOGETHER_API_KEY")),
     ],
 )
 def test_every_type_has_its_defaults(home: Path, kind: str, expected: EndpointConfig) -> None:

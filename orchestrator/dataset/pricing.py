@@ -55,11 +55,12 @@ def training_cost(
     """Estimate the cost of training `model` on `examples` of that many tokens in all: tokens × epochs × price."""
     epochs = assumed_epochs(examples) if n_epochs == "auto" else n_epochs
     price = find_price(endpoint_type, model, tier=tier, prices=prices)
+    rate = price.of_training(method) if price else None
     usd = None
     if endpoint_type == _NO_CHARGE:
         usd = 0.0
-    elif method != "reinforcement" and tokens_per_epoch is not None and price and price.training is not None:
-        usd = tokens_per_epoch * epochs * price.training / _MILLION
+    elif tokens_per_epoch is not None and rate is not None:
+        usd = tokens_per_epoch * epochs * rate / _MILLION
     note = _note(endpoint_type, model, method, tokens_per_epoch, price)
     return CostEstimate(usd, tokens_per_epoch, epochs, n_epochs == "auto", price, note)
 
@@ -78,9 +79,8 @@ def trained_tokens_cost(
     if endpoint_type == _NO_CHARGE:
         return 0.0
     price = find_price(endpoint_type, model, tier=tier, prices=prices)
-    if price is None or price.training is None or method == "reinforcement":
-        return None
-    return trained_tokens * price.training / _MILLION
+    rate = price.of_training(method) if price else None
+    return None if rate is None else trained_tokens * rate / _MILLION
 
 
 def calls_cost(
@@ -136,13 +136,14 @@ def _training_note(endpoint_type: str, model: str, method: Method, tokens: int |
         rate = price.training_per_hour if price else None
         by_the_hour = f"{rate:.2f} USD, {_read_at(price)}" if price and rate is not None else "at an unknown price"
         return f"reinforcement is charged by the hour ({by_the_hour}), and its duration is unknown before training"
-    if price is None or price.training is None:
+    rate = price.of_training(method) if price else None
+    if price is None or rate is None:
         unknown = f"the price of training {base_model(model)} on {endpoint_type} is unknown"
         return f"{unknown}; to use your own table, set `prices` of the endpoint"
     if tokens is None:
         return "the tokens are not counted, so the cost is unknown"
     twice = ", the prompt counted with each of its two answers" if method == "dpo" else ""
-    return f"{price.training:.2f} USD per 1M tokens{twice}, {_read_at(price)}"
+    return f"{rate:.2f} USD per 1M tokens{twice}, {_read_at(price)}"
 
 
 def _hosting_note(price: Price | None) -> str:
@@ -187,6 +188,8 @@ class Price:
     """The training and deployment type it holds for; None for all."""
     training: float | None
     """A million tokens, for each epoch."""
+    training_dpo: float | None
+    """The same for preference data, where it costs more."""
     training_per_hour: float | None
     """Reinforcement."""
     hosting_per_hour: float | None
@@ -198,6 +201,12 @@ class Price:
     source: str
     seen: str
     """The month in which the price was read at its source, as YYYY-MM."""
+
+    def of_training(self, method: Method) -> float | None:
+        """What a million tokens cost, for each epoch; None for reinforcement, which is charged by the hour."""
+        if method == "reinforcement":
+            return None
+        return self.training_dpo if method == "dpo" and self.training_dpo is not None else self.training
 
     def rates(self, *, fine_tuned: bool, batch: bool) -> Rates:
         """What calls to the fine-tuned or to the base model cost, at once or through the Batch API."""
@@ -253,7 +262,7 @@ def _read_prices(path: Path) -> tuple[Price, ...]:
 _WORDS = ("endpoint_type", "model", "tier", "source", "seen")
 _RATES = ("", "batch_", "base_", "base_batch_")
 _AMOUNTS = (
-    *("training", "training_per_hour", "hosting_per_hour"),
+    *("training", "training_dpo", "training_per_hour", "hosting_per_hour"),
     *(f"{prefix}{way}" for prefix in _RATES for way in ("input", "output")),
 )
 
@@ -278,6 +287,7 @@ class _Row:
             model=self._word("model"),
             tier=self._word("tier") if "tier" in self.values else None,
             training=self._amount("training"),
+            training_dpo=self._amount("training_dpo"),
             training_per_hour=self._amount("training_per_hour"),
             hosting_per_hour=self._amount("hosting_per_hour"),
             tuned=tuned,

@@ -10,6 +10,7 @@ import pytest
 from support.command import ftorch
 from support.project import Project, make_project
 
+from orchestrator.endpointtables import DEFAULTS
 from orchestrator.ledger import open_ledger
 
 EVALUATION = '[evaluation]\nfile = "cases.jsonl"\nauto = true\n'
@@ -105,7 +106,7 @@ def test_a_comparison_without_the_base_is_refused_before_anything_is_asked(insid
         (("--requests-per-day", "²"), "not a list of whole numbers from 1"),
         (
             ("--requests-per-day", "100", "--price-as", "google"),
-            '"google" is not one of openai, compatible, azure, nebius',
+            f'"google" is not one of {", ".join(kind for kind in DEFAULTS if kind != "local")}',
         ),
         (("--requests-per-day", "100", "--training-cost", "nan"), "is not an amount from 0"),
         (("--life-days", "30"), "--training-cost need --requests-per-day"),

@@ -52,11 +52,17 @@ def _note_method(limits: Limits, method: Method, notes: Notes) -> None:
     notes.add("FT701", endpoint=limits.endpoint, method=method, offered=offered, others=others)
 
 
-_LARGE = ("openai", "azure")
-_REFUSED: Mapping[str, str] = {
+_BY_THE_LARGE: Mapping[str, str] = {
     "FT333": "definitions whose schema is incomplete",
     "FT334": 'definitions with "strict": true whose schema is not strict',
     "FT335": "definitions with a description that is too long",
+}
+# Together's page on data preparation, read in November 2026: after a system message, user and assistant alternate.
+# Its SDK names the roles system, user, assistant and tool, and beside the messages only the key tools.
+_REFUSED: Mapping[str, Mapping[str, str]] = {
+    "openai": _BY_THE_LARGE,
+    "azure": _BY_THE_LARGE,
+    "together": {"FT215": "assistant messages in a row", "FT616": "functions and function_call"},
 }
 
 
@@ -66,6 +72,7 @@ def beyond_limits(limits: Limits, report: CheckReport, model: str | None, epochs
     if report.method not in limits.methods:
         _note_method(limits, report.method, notes)
     _note_refusals(limits.endpoint, report, notes)
+    _note_developers(limits.endpoint, report, notes)
     _note_untrained(model, limits, report, notes)
     tokens, most = report.tokens, limits.most_trained_tokens
     if report.survey.purpose == "training" and tokens and most and tokens * epochs > most:
@@ -74,9 +81,9 @@ def beyond_limits(limits: Limits, report: CheckReport, model: str | None, epochs
 
 
 def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
-    """What the two large services refuse, and other hosts may take."""
-    for code, problem in _REFUSED.items():
-        if endpoint in _LARGE and (count := report.counts.get(code)):
+    """What one service refuses, and other hosts may take."""
+    for code, problem in _REFUSED.get(endpoint, {}).items():
+        if count := report.counts.get(code):
             first = next(finding for finding in report.findings if finding.code == code)
             notes.at(first.line)
             notes.add("FT703", endpoint=endpoint, problem=f"{problem} ({count}, see {code})", advice=first.fix)
@@ -85,6 +92,15 @@ def _note_refusals(endpoint: str, report: CheckReport, notes: Notes) -> None:
         notes.at(images.first[0])
         problem = f"preference data with images, found in {images.count:,} example(s): {images}"
         notes.add("FT703", endpoint=endpoint, problem=problem, advice="Leave the images out, or train supervised.")
+
+
+def _note_developers(endpoint: str, report: CheckReport, notes: Notes) -> None:
+    """Note messages of the role developer where there is no such role."""
+    found = report.survey.answers.developers
+    if endpoint == "together" and found.count:
+        notes.at(found.first[0])
+        problem = f"messages of the role developer, found in {found.count:,} example(s): {found}"
+        notes.add("FT703", endpoint=endpoint, problem=problem, advice="Write system in place of developer.")
 
 
 def _note_untrained(model: str | None, limits: Limits, report: CheckReport, notes: Notes) -> None:

@@ -54,6 +54,8 @@ class Answers:
     unclosed: Places = field(default_factory=Places)
     with_images: Places = field(default_factory=Places)
     """Examples whose prompt holds an image."""
+    developers: Places = field(default_factory=Places)
+    """Examples with a message of the role developer."""
     templates: Places = field(default_factory=Places)
     """Examples whose request is in words from a template, see `TEMPLATE`."""
 
@@ -72,6 +74,8 @@ class Answers:
                 self.functions[name] += 1
         if example.images:
             self.with_images.add(line)
+        if example.has_developer:
+            self.developers.add(line)
         if any(name == TEMPLATE for role, _, _, name in example.context if role == "user"):
             self.templates.add(line)
         if example.legacy:
@@ -85,7 +89,7 @@ class Answers:
         self.functions.update(later.functions)
         self.with_tools += later.with_tools
         self.long_texts += later.long_texts
-        for name in ("untrained", "legacy", "cut", "unclosed", "with_images", "templates"):
+        for name in ("untrained", "legacy", "cut", "unclosed", "with_images", "developers", "templates"):
             getattr(self, name).merge(getattr(later, name), line_offset)
 
     def note(self, notes: Notes) -> None:

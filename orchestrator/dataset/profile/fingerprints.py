@@ -133,6 +133,8 @@ class Example(NamedTuple):
     """True where it has `functions` or a `function_call` in place of tools."""
     reference: Any
     """What a grader of reinforcement data compares with: the row's keys beside the conversation; else None."""
+    has_developer: bool
+    """Whether it has a message of the role developer."""
 
     @property
     def prompt(self) -> str:
@@ -178,6 +180,7 @@ def _example(holder: Mapping[str, Any], before: Sequence[Any], outputs: Sequence
         text=_text(outputs[-1]) if outputs else None,
         legacy=bool(holder.get("functions")) or any(each.get("function_call") for each in answering),
         reference=reference,
+        has_developer=any(each["role"] == "developer" for each in before),
     )
 
 
