@@ -11,6 +11,7 @@ import httpx2
 from openai import AsyncOpenAI
 from starlette.applications import Starlette
 from support.fireworks_host import BASE, fireworks_app
+from support.together_host import together_app
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import CLASSES, capabilities_of
@@ -21,7 +22,7 @@ from orchestrator.endpoints.retries import Retries
 from orchestrator.server.app import create_app
 from orchestrator.server.settings import AzureSettings, ProfileName, Settings
 
-Dialect = Literal["metadata", "marks", "azure-v1", "azure-2024-10-21", "fireworks"]
+Dialect = Literal["metadata", "marks", "azure-v1", "azure-2024-10-21", "fireworks", "together"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 CONFIGS: Mapping[Dialect, EndpointConfig] = {
     "metadata": EndpointConfig("there", "openai", "https://endpoint/v1"),
@@ -29,6 +30,7 @@ CONFIGS: Mapping[Dialect, EndpointConfig] = {
     "azure-v1": EndpointConfig("there", "azure", "https://endpoint"),
     "azure-2024-10-21": EndpointConfig("there", "azure", "https://endpoint", api="2024-10-21"),
     "fireworks": EndpointConfig("there", "fireworks", "https://endpoint"),
+    "together": EndpointConfig("there", "together", "https://endpoint/v1"),
 }
 MODELS: Mapping[Dialect, str] = {"fireworks": BASE}
 """The base model of the hosts that have none of OpenAI's."""
@@ -41,6 +43,8 @@ def app_of(dialect: Dialect, folder: Path, now: Callable[[], float]) -> Starlett
     settings = Settings(now=now, profile=profile_of(dialect), azure=AzureSettings())
     if dialect == "fireworks":
         return fireworks_app(folder, settings=settings)
+    if dialect == "together":
+        return together_app(folder, settings=settings)
     return create_app(folder, settings=settings)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 _ROOT = r"(/v1|/openai|/openai/v1)"
-_FILES, _UPLOADS, _JOBS = rf"{_ROOT}/files", rf"{_ROOT}/uploads", rf"{_ROOT}/fine_tuning/jobs"
+_FILES, _UPLOADS, _JOBS = rf"{_ROOT}/files", rf"{_ROOT}/uploads", rf"{_ROOT}/(fine_tuning/jobs|fine-tunes)"
 _ACCOUNT = "/v1/accounts/[^/]+"
 _DATASETS, _CHOSEN_JOBS = f"{_ACCOUNT}/datasets", f"{_ACCOUNT}/supervisedFineTuningJobs"
 _ROUTES = {
-    ("POST", _FILES): "upload",
+    ("POST", rf"{_FILES}(/upload)?"): "upload",
     ("POST", _UPLOADS): "open-upload",
     ("POST", rf"{_UPLOADS}/[^/]+/parts"): "part",
     ("POST", rf"{_UPLOADS}/[^/]+/complete"): "complete-upload",
@@ -20,6 +20,7 @@ _ROUTES = {
     ("GET", rf"{_FILES}/[^/]+"): "file",
     ("GET", rf"{_FILES}/[^/]+/content"): "result-file",
     ("POST", _JOBS): "create",
+    ("POST", rf"{_JOBS}/estimate-price"): "price",
     ("GET", _JOBS): "list",
     ("GET", rf"{_JOBS}/[^/]+"): "job",
     ("POST", rf"{_JOBS}/[^/]+/cancel"): "cancel",
@@ -27,6 +28,7 @@ _ROUTES = {
     ("POST", rf"{_JOBS}/[^/]+/resume"): "unpause",
     ("GET", rf"{_JOBS}/[^/]+/events"): "events",
     ("GET", rf"{_JOBS}/[^/]+/checkpoints"): "checkpoints",
+    ("GET", rf"{_JOBS}/[^/]+/metrics"): "metrics",
     ("POST", _DATASETS): "announce",
     ("POST", rf"{_DATASETS}/[^/]+:upload"): "upload",
     ("GET", rf"{_DATASETS}/[^/]+"): "file",
