@@ -9,6 +9,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
 from orchestrator.endpoints.fitting import not_offered, without_effect
+from orchestrator.endpoints.together.fitting import together_notices
 from orchestrator.modelfolders import is_hub_id
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def notices(config: EndpointConfig, job: JobFile, today: date, *, is_open_weight
     found = _without_effect(config, job)
     if config.type == "openai":
         return [_wind_down(today), *_end_of_tuned(config, job, today), *found]
+    if config.type == "together":
+        return [*together_notices(config, job), *found]
     if config.type == "local" and not is_open_weights:
         return [*found, _rehearsal(config, job)]
     return found

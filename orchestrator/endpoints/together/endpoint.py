@@ -9,10 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+from openai import AsyncOpenAI
 
+from orchestrator.config import EndpointConfig
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.endpoints.interface import (
     TRAINING,
+    Capabilities,
     JobPage,
     JobRequest,
     OnSent,
@@ -27,6 +30,7 @@ from orchestrator.endpoints.keys import body_of
 from orchestrator.endpoints.objects import Json, has_usable_id, read_object
 from orchestrator.endpoints.openai import OpenAIEndpoint, refusal_facts
 from orchestrator.endpoints.pages import read_page
+from orchestrator.endpoints.retries import Retries
 from orchestrator.endpoints.together.objects import (
     metric_events,
     read_quote,
@@ -46,6 +50,16 @@ _NO_LIST = (404, 405, 501)
 
 class TogetherEndpoint(OpenAIEndpoint):
     """An open connection; see `interface.Endpoint` for the methods' guarantees. Lists have no pages."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        client: AsyncOpenAI,
+        capabilities: Capabilities,
+        retries: Retries | None = None,
+    ) -> None:
+        super().__init__(config, client, capabilities, retries)
+        self.estimates = self
 
     async def check(self) -> str:
         page = await self.jobs()
@@ -88,7 +102,7 @@ class TogetherEndpoint(OpenAIEndpoint):
             **self._raw(headers={"Idempotency-Key": request.token}),
         )
 
-    async def quote(self, request: JobRequest) -> Quote:
+    async def price(self, request: JobRequest) -> Quote:
         path, body = f"{_JOBS}/estimate-price", {**price_body(request)}
         return await self._repeat(
             "ask for the price", self._client.post, path, body=body, read=read_quote, **self._raw()

@@ -53,7 +53,7 @@ def read_together_job(raw: Json) -> RemoteJob:
 
 def _output_name(raw: Json) -> str | None:
     """The model's name. A job has it from its beginning, when there is no such model yet."""
-    name = raw.get("model_output_name") or raw.get("model_object_name")
+    name = raw.get("model_output_name") or raw.get("output_name") or raw.get("model_object_name")
     return str(name) if name else None
 
 
@@ -139,8 +139,8 @@ _METRIC_NAMES: Mapping[str, str] = {
 
 
 def metric_events(raw: Json, at: float) -> Iterator[RemoteEvent]:
-    """The metrics of a job, each as the event that other hosts send, at that time. Raises ValueError if they are not
-    a list."""
+    """The metrics of a job, each as an event such as other hosts send, at that time. Raises ValueError if they are
+    not a list."""
     rows = raw.get("metrics")
     if not isinstance(rows, list):
         raise ValueError('there is no array under "metrics"')  # noqa: TRY004 - as for every unreadable response
