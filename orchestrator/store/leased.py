@@ -36,8 +36,8 @@ CLOCKS_APART = 60.0
 """Seconds by which the clocks of two machines that share a database may differ."""
 
 Condition = ColumnElement[bool]
-_ALL = 2**31
-"""No limit."""
+_ALL = 2**31 - 1
+"""No limit: the largest INTEGER of PostgreSQL."""
 
 
 class Narrowed:
