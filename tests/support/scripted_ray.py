@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx2
 
+from orchestrator.server.launchers.interface import NO_GROUP, WORKER_LOST
+from orchestrator.server.launchers.ray import GROUP
 from orchestrator.server.trainers.interface import Step
 from orchestrator.server.trainers.lora.folder import LEFT, TrainingFolder, put_json
 from orchestrator.server.trainers.lora.training.fence import Fence, Left
@@ -133,6 +135,10 @@ class ScriptedRay:
     def __init__(self, gpus: int = 1) -> None:
         self.now = 0.0
         self.gpus = gpus
+        self.nodes: list[int] = []
+        """The GPUs of each node, if it says so."""
+        self.head_has_ray = True
+        """Whether a Python on the head has the package, which a group of workers needs."""
         self.jobs: dict[str, Job] = {}
         self.is_up = True
         self.started: list[tuple[str, ScriptedTrainer]] = []
@@ -199,7 +205,13 @@ class ScriptedRay:
             job.end("FAILED", words, "JOB_ENTRYPOINT_COMMAND_ERROR")
             job.exit_code = 78
             return
-        path, number = command[-2:]
+        if GROUP in command and not self.head_has_ray:
+            words = "Job entrypoint command failed with exit code 69\nftorch: none of python3 has the package ray"
+            job.end("FAILED", words, "JOB_ENTRYPOINT_COMMAND_ERROR")
+            job.exit_code = NO_GROUP
+            return
+        path, number = command[command.index("train") + 1 :][:2]
+        number = number.rstrip(";")
         job.trainer = ScriptedTrainer(Path(path), int(number), len(self.started), self.fenced)
         self.started.append((key, job.trainer))
 
@@ -215,6 +227,7 @@ class ScriptedRay:
         elif job.trainer.status is not None:
             job.exit_code = job.trainer.status % 256 if job.trainer.status >= 0 else 128 - job.trainer.status
             words = f"Job entrypoint command failed with exit code {job.exit_code}"
+            words += "\nftorch: process 1 was lost" if job.exit_code == WORKER_LOST else ""
             if job.exit_code == 0:
                 job.end("SUCCEEDED", "Job finished successfully.")
             else:
@@ -228,6 +241,12 @@ class ScriptedRay:
         if forgets:
             self.jobs = {}
         self.plan(self.now + seconds, self._restart)
+
+    def lose_rank(self) -> None:
+        """One of the workers of each group: its process ends, and the group says so."""
+        for job in self.jobs.values():
+            if job.status == "RUNNING" and job.trainer is not None:
+                job.trainer.status = WORKER_LOST
 
     def kill_node(self, *, process_goes_on: bool) -> None:
         """The worker node of each running job."""
@@ -259,7 +278,11 @@ class ScriptedRay:
             return httpx2.Response(200, json={"version": "4", "ray_version": "2.60.0"})
         if parts == ["cluster_status"]:
             usage = {"CPU": [0.0, 2.0], "GPU": [0.0, float(self.gpus)]}
-            report = {"clusterStatus": {"loadMetricsReport": {"usage": usage}}}
+            nodes = {
+                f"node{number}": {"CPU": [0.0, 2.0], "GPU": [0.0, float(gpus)]}
+                for number, gpus in enumerate(self.nodes)
+            }
+            report = {"clusterStatus": {"loadMetricsReport": {"usage": usage, "usageByNode": nodes}}}
             return httpx2.Response(200, json={"result": True, "msg": "", "data": report})
         if request.method == "POST" and parts == ["jobs"]:
             return self._posted(json.loads(request.content))

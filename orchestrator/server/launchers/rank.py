@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from orchestrator.server.launchers.entry import ran
 
@@ -34,8 +36,7 @@ class Rank:
 
     def place(self, probe: str, reads: Sequence[str]) -> Place:
         """Where this is; looks for the file and the folders."""
-        import ray
-
+        ray = ray_package()
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         host = ray.util.get_node_ip_address()
@@ -50,6 +51,11 @@ class Rank:
     def run(self, command: Sequence[str], log: str, variables: Mapping[str, str]) -> int:
         """The exit status of the command; see `ran`. It ends with this actor, as its standard input does."""
         return ran(command, log, variables)
+
+
+def ray_package() -> Any:
+    """Ray, in a Python that has it."""
+    return import_module("ray")
 
 
 def _missing(probe: str, reads: Sequence[str]) -> str:

@@ -17,13 +17,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from orchestrator.server.launchers.children import last_output
 from orchestrator.server.launchers.environment import FIXED
 from orchestrator.server.launchers.interface import NO_GROUP, NOT_SHARED, PEER_LOST, WORKER_LOST
-from orchestrator.server.launchers.rank import Place, Rank
+from orchestrator.server.launchers.rank import Place, Rank, ray_package
 
 CAUSE_SECONDS = 30.0
 """How long the cause is waited for once a process has lost its peers: Ray notices a dead node after 18 seconds."""
@@ -51,9 +52,7 @@ class Needs:
 def main(needs: str, log: str, module: str, *arguments: str) -> int:
     """The exit status of the process that failed first; 0 if none did, WORKER_LOST if Ray lost one, NO_GROUP if
     this Python doesn't fit the cluster."""
-    import ray
-
-    wanted = Needs(**json.loads(needs))
+    ray, wanted = ray_package(), Needs(**json.loads(needs))
     try:
         ray.init(log_to_driver=False)
     except (RuntimeError, ConnectionError) as error:
@@ -68,8 +67,7 @@ def main(needs: str, log: str, module: str, *arguments: str) -> int:
 
 
 def _trained(wanted: Needs, command: Sequence[str], log: str) -> int:
-    import ray
-
+    ray = ray_package()
     ranks = _actors(wanted)
     places: list[Place] = ray.get([rank.place.remote(wanted.probe, wanted.reads) for rank in ranks])
     for place in places:
@@ -102,13 +100,12 @@ def variables_of(number: int, places: Sequence[Place]) -> dict[str, str]:
 
 def _actors(wanted: Needs) -> list[Any]:
     """An actor in each bundle of a new placement group, once there is room for all."""
-    import ray
-    from ray.util.placement_group import placement_group
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
+    ray = ray_package()
+    placing = import_module("ray.util.placement_group")
+    in_bundle = import_module("ray.util.scheduling_strategies").PlacementGroupSchedulingStrategy
     bundle = {name: count for name, count in (("GPU", wanted.gpus), ("CPU", wanted.cpus)) if count}
     # PACK: as few nodes as possible.
-    group = placement_group([bundle] * wanted.processes, strategy="PACK")
+    group = placing.placement_group([bundle] * wanted.processes, strategy="PACK")
     if not group.wait(5):
         print(f"Waiting for {wanted.processes} times {bundle}", flush=True)
         ray.get(group.ready())
@@ -118,7 +115,7 @@ def _actors(wanted: Needs) -> list[Any]:
             num_gpus=wanted.gpus,
             num_cpus=wanted.cpus,
             runtime_env={"env_vars": {"PYTHONPATH": wanted.package}},
-            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
+            scheduling_strategy=in_bundle(group, placement_group_bundle_index=index),
         )
         .remote()
         for index in range(wanted.processes)
@@ -127,8 +124,7 @@ def _actors(wanted: Needs) -> list[Any]:
 
 def _first_failure(running: Mapping[Any, int], places: Sequence[Place], log: str) -> int:
     """Wait for all, or until one fails; returns its status. One that lost its peers is not the cause."""
-    import ray
-
+    ray = ray_package()
     left, lost = dict(running), False
     while left:
         ended, _ = ray.wait(list(left), timeout=CAUSE_SECONDS if lost else None)
@@ -144,8 +140,7 @@ def _first_failure(running: Mapping[Any, int], places: Sequence[Place], log: str
 
 
 def _status(reference: Any) -> int:
-    import ray
-
+    ray = ray_package()
     try:
         return int(ray.get(reference))
     except ray.exceptions.RayActorError:
