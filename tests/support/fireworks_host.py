@@ -353,7 +353,6 @@ def _job(request: Request, job: Job) -> Json:
     own = {
         "name": _name(_collection(job), job.id),
         "createTime": _iso(job.created_at),
-        "updateTime": _iso(job.finished_at or job.started_at or job.created_at),
         "createdBy": "pilot@example.com",
         "state": _STATES[job.status],
         "status": {"code": "INVALID_ARGUMENT", "message": job.error.message}
@@ -366,6 +365,7 @@ def _job(request: Request, job: Job) -> Json:
     return {
         **asked,
         **own,
+        "updateTime": _iso(job.finished_at or job.started_at or job.created_at),
         "jobProgress": {"percent": 100 if is_over else min(99, len(steps)), "epoch": 0},
         "estimatedCost": {"currencyCode": "USD", "units": "0", "nanos": tokens * 500},
         **({"metricsFileSignedUrl": _signed(request, f"metrics/{job.id}")} if steps else {}),
@@ -519,12 +519,27 @@ async def _chat(request: Request) -> Response:
     model = str(body["model"])
     deployed = state.deployments.get(model.rpartition("/")[2]) if "/deployments/" in model else None
     if deployed is not None and deployed["state"] == "READY":
-        return await chat.respond(request, {**body, "model": deployed["baseModel"]})
+        return _completion(await chat.respond(request, {**body, "model": deployed["baseModel"]}), model)
     if model in state.serverless:
-        return await chat.respond(request, body)
+        return _completion(await chat.respond(request, body), model)
     message = "Model not found, inaccessible, and/or not deployed"
     error = {"object": "error", "type": "invalid_request_error", "code": "NOT_FOUND", "message": message}
     return JSONResponse({"error": error}, 404)
+
+
+def _completion(answer: Response, model: str) -> Response:
+    """Without the fields that only OpenAI's completions have."""
+    whole = json.loads(bytes(answer.body))
+    choices = [
+        {**each, "message": {key: value for key, value in each["message"].items() if key not in _OPENAI_ONLY}}
+        for each in whole["choices"]
+    ]
+    usage = {key: value for key, value in whole["usage"].items() if not key.endswith("_details")}
+    kept = {key: whole[key] for key in ("id", "object", "created")}
+    return JSONResponse({**kept, "model": model, "choices": choices, "usage": usage})
+
+
+_OPENAI_ONLY = ("refusal", "annotations", "audio")
 
 
 def _accounts(request: Request) -> Response:
