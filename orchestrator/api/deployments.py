@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.api.host import Host
 from orchestrator.bookkeeping.provenance import provenance_of
 from orchestrator.deployments import driving, recording
-from orchestrator.deployments.account import Survey, find_elsewhere, survey as survey_accounts
+from orchestrator.deployments.account import Survey, find_elsewhere, sku_there, survey as survey_accounts
 from orchestrator.deployments.hosting import IDLE_SECONDS
 from orchestrator.deployments.recording import Planned, Recorded, Terms
 from orchestrator.deployments.room import look_for_room
@@ -52,7 +53,7 @@ def deploy(
     """
     start = Path(target).parent if str(target).endswith(".toml") else None  # a job file determines its project
     with open_ledger(start, create=True) as ledger:
-        planned = plan(ledger, str(target), terms, checkpoint=checkpoint, endpoint=endpoint)
+        planned = settled_hardware(plan(ledger, str(target), terms, checkpoint=checkpoint, endpoint=endpoint))
         known = recording.find_same(ledger, planned)
         host.show_deployment_plan(planned, known)
         if known is None:
@@ -80,6 +81,16 @@ def plan(
     subject = find_subject(ledger, target, endpoint=endpoint, checkpoint=checkpoint)
     require_manageable(subject.config)
     return recording.plan(subject, terms)
+
+
+def settled_hardware(planned: Planned) -> Planned:
+    """The plan with the hardware that the host would choose, where it does, so that its price is known. Nothing is
+    made. Raises EndpointError."""
+    if planned.sku != recording.UNSETTLED:
+        return planned
+    subject = planned.subject
+    found = run_blocking(lambda: sku_there(subject.config, subject.model))
+    return replace(planned, sku=found) if found else planned
 
 
 def record(ledger: Ledger, planned: Planned) -> Recorded:

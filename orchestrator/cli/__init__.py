@@ -36,7 +36,7 @@ _GROUPS = {
     },
     "Endpoints": {
         "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
-        "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure."),
+        "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure and Fireworks."),
         "migrate": (f"{_CLI}.migrate", "Train successors of a tuned model, and show which are as good."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
         "rescue": (f"{_CLI}.rescue", "Keep what an endpoint has of your models before it ends."),

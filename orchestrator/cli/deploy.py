@@ -20,7 +20,6 @@ from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.deployments import print_standings, print_troubles, survey_object
 from orchestrator.reports.text import stderr, stdout
 
-SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier")
 _UNITS = {"h": 3600.0, "d": 86_400.0}
 
 
@@ -32,11 +31,23 @@ def _parse_span(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+def _parse_sku(text: str) -> str:
+    """Azure's deployment types, however they are spelled, or hardware. Raises click.BadParameter."""
+    from orchestrator.endpoints.management import SKUS
+
+    if re.fullmatch(r"\d+x\w+", text):
+        return text.upper().replace("X", "x", 1)
+    for each in SKUS:
+        if text.lower() == each.lower():
+            return each
+    raise click.BadParameter(f'"{text}" is none of {", ".join(SKUS)}, and no hardware such as 1xH200_141GB')
+
+
 @click.group(cls=OrderedGroup, default="list")
 def deployments() -> None:
-    """List, create and remove deployments on Azure.
+    """List, create and remove deployments on Azure and Fireworks.
 
-    A fine-tuned model answers on Azure only while it is deployed. `ftorch deployments` alone is `ftorch deployments
+    A fine-tuned model answers there only while it is deployed. `ftorch deployments` alone is `ftorch deployments
     list`.
     """
 
@@ -53,9 +64,9 @@ def deployments() -> None:
 @click.option("--yes", is_flag=True, help="With --remove: remove them without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as a JSON object.")
 def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool, as_json: bool) -> None:
-    """List deployments, their cost, and when Azure removes them.
+    """List deployments, their cost, and when they end.
 
-    The list comes from the Azure accounts, so it includes deployments that were created outside ftorch; --idle
+    The list comes from the accounts, so it includes deployments that were created outside ftorch; --idle
     leaves those out, so --remove never removes them.
     """
     remove = remove or undeploy
@@ -75,13 +86,18 @@ def list_deployments(idle: float | None, remove: bool, undeploy: bool, yes: bool
 )
 @click.option("--name", help="Call the deployment this.  [default: named after the run]")
 @click.option(
-    "--sku", type=click.Choice(SKUS, case_sensitive=False), help="Choose the type of hosting.  [default: Standard]"
+    "--sku",
+    type=_parse_sku,
+    metavar="TYPE",
+    help="Azure: Standard, GlobalStandard, DataZoneStandard or DeveloperTier.  [default: Standard]  "
+    "Fireworks: hardware, such as 1xH200_141GB.  [default: what Fireworks chooses]",
 )
 @click.option(
     "--capacity",
     type=click.IntRange(1),
     metavar="N",
-    help="Allow this many thousand tokens per minute.  [default: 50]",
+    help="Azure: thousands of tokens per minute.  [default: 50]  Fireworks: the most copies of the model.  "
+    "[default: 1]",
 )
 @click.option("--endpoint", metavar="NAME", shell_complete=complete_endpoint, help="The model's endpoint.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the model answers.")
@@ -96,10 +112,11 @@ def create(
     wait: bool,
     yes: bool,
 ) -> None:
-    """Deploy a fine-tuned model on Azure.
+    """Deploy a fine-tuned model.
 
-    Prints the name of the deployment, which requests use as their model. Hosting is charged by the hour, used or
-    not, until the deployment is removed; DeveloperTier hosts without charge for 24 hours. A model that is already
+    Prints the name of the deployment, which requests use as their model. Azure charges hosting by the hour, used or
+    not, until the deployment is removed; DeveloperTier hosts without charge for 24 hours. Fireworks charges by the
+    hour and processor while the deployment runs. A model that is already
     deployed is not deployed twice. Ctrl-C stops waiting, never the deployment.
     """
     with terminal(yes=yes) as host:

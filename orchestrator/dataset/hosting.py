@@ -16,7 +16,9 @@ def usd_per_month(usd_per_hour: float) -> float:
     return DAYS_A_MONTH * usd_per_day(usd_per_hour)
 
 
-def hosting_words(usd_per_hour: float) -> str:
-    """`$1.70 an hour, $40.80 a day, $1,224.00 per 30 days, used or not`."""
+def hosting_words(usd_per_hour: float, *, is_always: bool = True) -> str:
+    """`$1.70 an hour, $40.80 a day, $1,224.00 per 30 days, used or not`; the last words where it is always
+    charged."""
     day, month = usd_per_day(usd_per_hour), usd_per_month(usd_per_hour)
-    return f"${usd_per_hour:,.2f} an hour, ${day:,.2f} a day, ${month:,.2f} per {DAYS_A_MONTH} days, used or not"
+    end = ", used or not" if is_always else ""
+    return f"${usd_per_hour:,.2f} an hour, ${day:,.2f} a day, ${month:,.2f} per {DAYS_A_MONTH} days{end}"

@@ -112,6 +112,16 @@ def hosting_cost(
     return None if price is None or price.hosting_per_hour is None else hours * price.hosting_per_hour
 
 
+def gpu_cost(endpoint_type: str, gpu: str, hours: float, *, prices: Path | None = None) -> float | None:
+    """US dollars for so many hours of one processor of a deployment; None where that is unknown."""
+    price = find_price(endpoint_type, f"{GPU}{gpu}", prices=prices)
+    return None if price is None or price.hosting_per_hour is None else hours * price.hosting_per_hour
+
+
+GPU = "gpu/"
+"""The beginning of the `model` of a row that is the price of a processor."""
+
+
 def assumed_epochs(examples: int) -> int:
     """What "auto" is taken to be: 3 epochs, but more for few examples and fewer for very many.
 

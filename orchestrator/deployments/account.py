@@ -118,6 +118,12 @@ async def find_elsewhere(config: EndpointConfig, name: str) -> RemoteDeployment 
         return await management.get(name)
 
 
+async def sku_there(config: EndpointConfig, model: str) -> str | None:
+    """The hosting that the host would choose for a deployment of the model; None if we choose."""
+    async with open_management(config) as management:
+        return await management.sku_for(model)
+
+
 async def _elsewhere(
     ledger: Ledger, config: EndpointConfig, listener: Listener | None
 ) -> tuple[list[Standing], set[str]]:
@@ -147,6 +153,8 @@ def _is_in(connection: Connection, each: Deployment, remote: Mapping[str, Remote
 
 
 def _account(config: EndpointConfig) -> tuple[str | None, ...]:
+    if config.type != "azure":
+        return config.base_url, config.api_key_env, config.account
     return config.arm_url, config.subscription_id, config.resource_group, config.account
 
 
@@ -170,7 +178,7 @@ def _standing(
             hosting.cost_per_day(config, str(each.model), each.sku) if config and is_priced else None, is_there
         ),
         last_used_at=each.last_used_at,
-        ends_at=hosting.ends_at(each),
+        ends_at=hosting.ends_at(config, each) if config else None,
         is_idle=hosting.is_idle(each, now, idle_seconds) and is_there and not in_use,
     )
 

@@ -1,20 +1,22 @@
-"""What a deployment costs, how long it has been unused, and when Azure removes it automatically.
+"""What a deployment costs, how long it has been unused, and when its host removes it automatically.
 
 By Microsoft's page "Deploy a fine-tuned model": hosting is charged by the hour, used or not; a deployment without
-requests for 15 days is deleted, and one of DeveloperTier after 24 hours; the model stays.
+requests for 15 days is deleted, and one of DeveloperTier after 24 hours; the model stays. Fireworks charges for
+each processor while it runs.
 """
 
 from __future__ import annotations
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.hosting import usd_per_day
-from orchestrator.dataset.pricing import hosting_cost
+from orchestrator.dataset.pricing import gpu_cost, hosting_cost
+from orchestrator.endpoints.management import gpus_of, rules_of
 from orchestrator.store.deployments import Deployment
 
 HOUR, DAY = 3600.0, 86_400.0
 IDLE_SECONDS = DAY
 """The age from which an unused deployment gets a warning."""
-_DEVELOPER_LIFE, _IDLE_LIFE = DAY, 15 * DAY
+_DEVELOPER_LIFE = DAY
 
 
 def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
@@ -25,6 +27,8 @@ def cost_per_day(config: EndpointConfig, model: str, sku: str) -> float | None:
 
 def cost_per_hour(config: EndpointConfig, model: str, sku: str) -> float | None:
     """The same per hour."""
+    if (gpus := gpus_of(sku)) is not None:
+        return gpu_cost(config.type, gpus[1], float(gpus[0]), prices=config.prices)
     return hosting_cost(config.type, model, 1.0, tier=sku, prices=config.prices)
 
 
@@ -45,8 +49,8 @@ def charged_between(deployment: Deployment, now: float) -> tuple[float, float] |
 
 def hosting_of(config: EndpointConfig, deployment: Deployment, seconds: float) -> float | None:
     """US dollars for this much time of hosting; None if the price is unknown."""
-    model, sku = str(deployment.model), deployment.sku
-    return hosting_cost(config.type, model, seconds / HOUR, tier=sku, prices=config.prices)
+    per_hour = cost_per_hour(config, str(deployment.model), deployment.sku)
+    return None if per_hour is None else per_hour * seconds / HOUR
 
 
 def unused_since(deployment: Deployment) -> float | None:
@@ -54,13 +58,15 @@ def unused_since(deployment: Deployment) -> float | None:
     return deployment.last_used_at or deployment.deployed_at or deployment.requested_at
 
 
-def ends_at(deployment: Deployment) -> float | None:
-    """When Azure removes it automatically, judging by ftorch's own requests; None if it is not deployed."""
-    if deployment.provisioned_at is None or deployment.is_over:
+def ends_at(config: EndpointConfig, deployment: Deployment) -> float | None:
+    """When the host removes it automatically, judging by ftorch's own requests; None if it doesn't, or if it is not
+    deployed."""
+    life = rules_of(config).idle_life
+    if deployment.provisioned_at is None or deployment.is_over or life is None:
         return None
     if deployment.sku == "DeveloperTier":
         return deployment.provisioned_at + _DEVELOPER_LIFE
-    return (unused_since(deployment) or deployment.provisioned_at) + _IDLE_LIFE
+    return (unused_since(deployment) or deployment.provisioned_at) + life
 
 
 def is_idle(deployment: Deployment, now: float, seconds: float = IDLE_SECONDS) -> bool:

@@ -16,7 +16,7 @@ from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.deployments.states import RequestedAction, State, move
 from orchestrator.deployments.subjects import Subject
 from orchestrator.endpoints.azure.fitting import DATA_ZONE, needs_global
-from orchestrator.endpoints.management import RemoteDeployment
+from orchestrator.endpoints.management import DeploymentRules, RemoteDeployment, gpus_of, rules_of
 from orchestrator.engine.worker import LEASE_SECONDS, new_owner
 from orchestrator.errors import DeploymentDiffers, DeploymentNotPossible
 from orchestrator.ids import short_id
@@ -28,8 +28,6 @@ from orchestrator.store.deployments import DEPLOYMENTS, Deployment
 from orchestrator.store.runs import Run
 from orchestrator.store.submissions import Provenance
 
-CAPACITY = 50
-"""Thousands of tokens per minute: at 1, a deployment answers about once a minute, too slow for an evaluation."""
 SAME_NAME_SECONDS = 20.0
 """How long a name is not reused after a removal: a new deployment could be hit by the removal of the old one."""
 _NO_DEVELOPER_TIER = ("gpt-4o",)
@@ -67,15 +65,27 @@ class Recorded:
 
 
 def plan(subject: Subject, terms: Terms) -> Planned:
-    """Settle the name and the terms. Raises DeploymentNotPossible for a name that Azure does not accept."""
+    """Settle the name and the terms. Raises DeploymentNotPossible for a name that the host does not accept."""
+    rules = rules_of(subject.config)
     settings = None if terms.temporary else subject.settings
     wished_name = terms.name or (settings.name if settings and subject.step is None else None)
-    name = wished_name or name_for(subject.model, subject.run, subject.step, temporary=terms.temporary)
-    if problem := name_problem(name):
+    name = wished_name or name_for(rules, subject.model, subject.run, subject.step, temporary=terms.temporary)
+    if problem := name_problem(rules, name):
         raise DeploymentNotPossible(what=f'"{name}"', problem=f"{problem}; choose another --name")
-    sku = terms.sku or (settings and settings.sku) or usual_sku(subject, temporary=terms.temporary)
-    capacity = terms.capacity or (settings and settings.capacity) or CAPACITY
+    sku = terms.sku or (settings and settings.sku) or _usual_sku_there(subject, rules, terms)
+    if (gpus_of(sku) is None and sku != UNSETTLED) == (not rules.skus):
+        offered = " or ".join(rules.skus) or "hardware, such as 1xH200_141GB"
+        raise DeploymentNotPossible(what=f'"{name}"', problem=f"{rules.host} has no sku {sku}; choose {offered}")
+    capacity = terms.capacity or (settings and settings.capacity) or rules.capacity
     return Planned(subject, name, sku, capacity, terms.temporary)
+
+
+def _usual_sku_there(subject: Subject, rules: DeploymentRules, terms: Terms) -> str:
+    return usual_sku(subject, temporary=terms.temporary) if rules.skus else UNSETTLED
+
+
+UNSETTLED = "default"
+"""The sku of a deployment whose hardware the host chooses."""
 
 
 def usual_sku(subject: Subject, *, temporary: bool = False) -> str:
@@ -173,12 +183,18 @@ def want(
 ) -> Deployment | None:
     """Record that the run's model is to be deployed after success, if the job file's `settings` say so and nothing
     is recorded yet."""
-    if settings is None or not settings.auto or store.newest(connection, run_ids=[run.id]):
+    if (
+        settings is None
+        or not settings.auto
+        or not rules_of(config).is_in_job_file
+        or store.newest(connection, run_ids=[run.id])
+    ):
         return None
-    name = settings.name or name_for(run.model, run)
+    rules = rules_of(config)
+    name = settings.name or name_for(rules, run.model, run)
     sku = settings.sku or usual_sku_of_run(run.model, run.method.get("training_type"))
     wanted = replace(
-        _new(config, name, sku, settings.capacity or CAPACITY, now, rng),
+        _new(config, name, sku, settings.capacity or rules.capacity, now, rng),
         run_id=run.id,
         state=State.WANTED,
         reason="waiting for its run to succeed",
@@ -273,37 +289,45 @@ def _new(
 # --- Names -------------------------------------------------------------------------------------------------------
 
 
-LONGEST = 64
 _SHORTEST = 2
-_FITS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _TEMPORARY = "-eval"
 """The ending of the names of deployments made for an evaluation."""
 
 
-def name_for(model: str, run: Run | None, step: int | None = None, *, temporary: bool = False) -> str:
-    """A name of at most 64 characters: of the run and its id, or of the model if it has no run; a checkpoint's ends
+def name_for(
+    rules: DeploymentRules, model: str, run: Run | None, step: int | None = None, *, temporary: bool = False
+) -> str:
+    """A name that the host accepts: of the run and its id, or of the model if it has no run; a checkpoint's ends
     with its step."""
+    longest = rules.longest_name
     ending = (f"-step-{step}" if step is not None else "") + (_TEMPORARY if temporary else "")
     if run is not None:
         ending = f"-{run.id}{ending}"
-        return _cut(run.name, LONGEST - len(ending)) + ending
-    whole = _cut(model, 2 * LONGEST) + ending
-    if len(whole) <= LONGEST:
+        return (_cut(run.name, longest - len(ending), rules) + ending).lstrip("-")
+    whole = _cut(model, 2 * longest, rules) + ending
+    if len(whole) <= longest:
         return whole
     digest = hashlib.sha256(model.encode()).hexdigest()[:8]
-    return f"{_cut(model, LONGEST - len(ending) - 9)}-{digest}{ending}"
+    return f"{_cut(model, longest - len(ending) - 9, rules)}-{digest}{ending}"
 
 
-def name_problem(name: str) -> str | None:
-    """Why Azure would not accept the name; None if it would."""
-    if not _SHORTEST <= len(name) <= LONGEST:
-        return f"a deployment's name has {_SHORTEST} to {LONGEST} characters, and this one has {len(name)}"
-    if not _FITS.fullmatch(name):
-        return "a deployment's name has letters and digits, with dots, dashes and underscores only between them"
+def name_problem(rules: DeploymentRules, name: str) -> str | None:
+    """Why the host would not accept the name; None if it would."""
+    if not _SHORTEST <= len(name) <= rules.longest_name:
+        return (
+            f"a deployment's name has {_SHORTEST} to {rules.longest_name} characters, and this one has {len(name)}"
+        )
+    inner = f"{rules.allowed}*"
+    if not re.fullmatch(f"(?!{_EDGE}){inner}(?<!{_EDGE})", name):
+        return f"a deployment's name has {rules.names_are}"
     return None
 
 
-def _cut(text: str, room: int) -> str:
+_EDGE = "[._-]"
+
+
+def _cut(text: str, room: int, rules: DeploymentRules) -> str:
     """Only the characters that a name may have, starting with a letter or digit."""
-    fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")
+    spelled = text.lower() if rules.lower_case else text
+    fitting = re.sub(f"[^{rules.allowed[1:-1]}]+", "-", spelled).lstrip("._-")
     return fitting[:room].rstrip("._-")

@@ -23,7 +23,7 @@ from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.subjects import Subject
 from orchestrator.deployments.uses import begin_using, kept_in_use, live_users
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.management import RemoteDeployment, manages
+from orchestrator.endpoints.management import Management, RemoteDeployment, manages, rules_of
 from orchestrator.errors import DeploymentFailed, DeploymentNotReady
 from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store, records, runs
@@ -49,7 +49,13 @@ def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep
 
 
 def _note(subject: Subject, keep: bool) -> str:
-    config, model = subject.config, subject.model
+    config, model, rules = subject.config, subject.model, rules_of(subject.config)
+    if not rules.skus:
+        end = "it is kept (--keep)" if keep else "it is removed afterwards"
+        return (
+            f"{model} has no recorded deployment: if it doesn't answer without one, one is made on hardware that "
+            f"{rules.host} chooses, charged by the hour, and {end}."
+        )
     sku = recording.usual_sku(subject, temporary=True)
     per_day = cost_per_day(config, model, sku)
     cost = "an unknown price" if per_day is None else "no charge" if per_day == 0 else f"${per_day:.2f} per day"
@@ -80,8 +86,12 @@ async def serving(
     async with open_context(ledger, config, listener) as context:
         remote = await context.management.all()
         await drive(context, _vanished(ledger, config, models, remote))
-        await _warn_of_shortages(ledger, context, models, remote)
-        names, ours = _found_or_made(ledger, context, models, remote, keep)
+        answering = [model for model in models if await context.management.answers(model)]
+        asked = [model for model in models if model not in answering]
+        skus = await _skus_there(context.management, asked)
+        await _warn_of_shortages(ledger, context, asked, remote)
+        names, ours = _found_or_made(ledger, context, asked, remote, keep, skus)
+        names |= {model: model for model in answering}
         try:
             async with kept_in_use(
                 ledger.database, [each.id for each in ours.values()], context.owner, context.now
@@ -96,6 +106,11 @@ async def serving(
             await _remove_unused(context, [each for each in ours.values() if each.temporary])
 
 
+async def _skus_there(management: Management, models: Sequence[str]) -> dict[str, str | None]:
+    """The hosting that the host would choose for each, so that its price is known."""
+    return {model: await management.sku_for(model) for model in models}
+
+
 def _vanished(
     ledger: Ledger, config: EndpointConfig, models: Sequence[str], remote: Sequence[RemoteDeployment]
 ) -> list[str]:
@@ -107,7 +122,12 @@ def _vanished(
 
 
 def _found_or_made(
-    ledger: Ledger, context: Context, models: Sequence[str], remote: Sequence[RemoteDeployment], keep: bool
+    ledger: Ledger,
+    context: Context,
+    models: Sequence[str],
+    remote: Sequence[RemoteDeployment],
+    keep: bool,
+    skus: Mapping[str, str | None],
 ) -> tuple[dict[str, str], dict[str, Deployment]]:
     """The names of deployments made elsewhere, and the recorded deployments, by model."""
     names: dict[str, str] = {}
@@ -122,7 +142,7 @@ def _found_or_made(
                 names[model] = elsewhere
                 continue
             else:
-                ours[model] = _made(connection, context, model, keep)
+                ours[model] = _made(connection, context, model, keep, skus[model])
             begin_using(connection, ours[model].id, context.owner, context.now())
     return names, ours
 
@@ -168,9 +188,9 @@ async def _warn_of_shortages(
             context.listener.warned(f"{subject.model}: {words}")
 
 
-def _made(connection: Connection, context: Context, model: str, keep: bool) -> Deployment:
+def _made(connection: Connection, context: Context, model: str, keep: bool, sku: str | None) -> Deployment:
     subject = _subject(connection, context.config, model)
-    planned = recording.plan(subject, Terms(temporary=True))
+    planned = recording.plan(subject, Terms(sku=sku, temporary=True))
     if keep:
         planned = replace(planned, temporary=False)
     return recording.record_in(connection, planned, now=context.now(), rng=random.SystemRandom()).deployment

@@ -20,7 +20,7 @@ from orchestrator.dataset.basemodels import is_version_of
 from orchestrator.deployments.context import Context
 from orchestrator.deployments.states import RequestedAction, State
 from orchestrator.deployments.uses import IN_USE, live_users
-from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment
+from orchestrator.endpoints.management import RemoteDeployment, WantedDeployment, rules_of
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Rest, Wait
 from orchestrator.errors import (
@@ -66,11 +66,12 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
     if not _is_its_model(found, deployment, context):
         return Move(State.FAILED, _taken(found), _error("name_taken", _taken(found)))
     if found.state.lower() in _BROKEN:
-        problem = f"Azure could not provision it ({found.state})"
+        problem = f"{_host(context)} could not provision it ({found.state})"
         return Move(State.UNDEPLOYING, f"{problem}: removing what is left", _error("not_provisioned", problem))
     if found.state.lower() == _DISABLED:
         reason = (
-            "Azure has disabled it; the portal says why. Once it is enabled, run: ftorch resume. To remove it: "
+            f"{_host(context)} has disabled it; the portal says why. Once it is enabled, run: ftorch resume. "
+            "To remove it: "
             f"ftorch deployments remove {deployment.name}"
         )
         return Wait(_next_look(context), reason, blocked=True)
@@ -82,8 +83,8 @@ async def deploying(deployment: Deployment, context: Context) -> Outcome:
 def _being_provisioned(found: RemoteDeployment, deployment: Deployment, context: Context) -> Wait:
     until = (deployment.requested_at or context.now()) + PROVISION_SECONDS
     if context.now() < until:
-        return Wait(_next_look(context), f"Azure says {found.state}; looking until {_clock(until)}")
-    reason = f"Azure still says {found.state}, {PROVISION_SECONDS / 60:.0f} minutes after the request"
+        return Wait(_next_look(context), f"{_host(context)} says {found.state}; looking until {_clock(until)}")
+    reason = f"{_host(context)} still says {found.state}, {PROVISION_SECONDS / 60:.0f} minutes after the request"
     return Wait(_next_look(context), reason, blocked=True)
 
 
@@ -93,7 +94,7 @@ async def deployed(deployment: Deployment, context: Context) -> Outcome:
         return Move(State.UNDEPLOYING, "as requested", guard=partial(_in_use, deployment, context))
     found = await _look(deployment, context)
     if found is None:
-        return Move(State.UNDEPLOYED, _gone(deployment))
+        return Move(State.UNDEPLOYED, _gone(deployment, context))
     return Rest() if _is_its_model(found, deployment, context) else Move(State.UNDEPLOYED, _replaced(found))
 
 
@@ -168,7 +169,7 @@ def _may_arrive(deployment: Deployment, context: Context) -> bool:
 
 async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
     if deployment.provisioned_at is not None:
-        return Move(State.UNDEPLOYED, _gone(deployment))
+        return Move(State.UNDEPLOYED, _gone(deployment, context))
     is_first = deployment.requested_at is None
     deployment = _intend(deployment, context)
     wanted = _wanted(deployment, context)
@@ -186,7 +187,7 @@ async def _ask_for(deployment: Deployment, context: Context) -> Outcome:
     finally:
         crash_point("after-deployment-put")
     context.arrived.add(deployment.id)
-    return Wait(_next_look(context), "requested; Azure is provisioning it")
+    return Wait(_next_look(context), f"requested; {_host(context)} is provisioning it")
 
 
 def _model_not_known_yet(error: EndpointError, deployment: Deployment, context: Context) -> Wait | None:
@@ -198,7 +199,9 @@ def _model_not_known_yet(error: EndpointError, deployment: Deployment, context: 
     until = (trained_at or 0.0) + NEW_MODEL_SECONDS
     if context.now() >= until:
         return None
-    reason = f"Azure does not know the new model yet ({_said(error)}); asking again until {_clock(until)}"
+    reason = (
+        f"{_host(context)} does not know the new model yet ({_said(error)}); asking again until {_clock(until)}"
+    )
     return Wait(_next_look(context), reason)
 
 
@@ -209,9 +212,8 @@ def _role_not_held_yet(error: EndpointError, deployment: Deployment, context: Co
         until = store.history(connection, deployment.id)[-1].at + NEW_ROLE_SECONDS
     if context.now() >= until:
         return None
-    reason = (
-        f"Azure refuses it ({_said(error)}); a new role takes minutes to work; asking again until {_clock(until)}"
-    )
+    said = f"{_host(context)} refuses it ({_said(error)})"
+    reason = f"{said}; a new role takes minutes to work; asking again until {_clock(until)}"
     return Wait(_next_look(context), reason)
 
 
@@ -222,7 +224,9 @@ def _wanted(deployment: Deployment, context: Context) -> WantedDeployment:
     model = str(deployment.model)
     with context.database.read() as connection:
         checkpoint = records.checkpoint_id(connection, deployment.endpoint, model)
-    return WantedDeployment(deployment.name, model, deployment.sku, deployment.capacity, checkpoint)
+    return WantedDeployment(
+        deployment.name, model, deployment.sku, deployment.capacity, checkpoint, deployment.temporary
+    )
 
 
 def _require_held(deployment: Deployment, context: Context) -> None:
@@ -251,7 +255,7 @@ async def _ask_it(deployment: Deployment, context: Context) -> Outcome:
     if problem is None:
         return Move(State.DEPLOYED, "it answers", {"provisioned_at": since, "deployed_at": context.now()})
     until = since + READY_SECONDS
-    reason = f"Azure says Succeeded, but it does not answer yet: {problem}"
+    reason = f"{_host(context)} says Succeeded, but it does not answer yet: {problem}"
     if context.now() <= until:
         return Wait(_next_look(context), f"{reason}; asking until {_clock(until)}", {"provisioned_at": since})
     return Wait(_next_look(context), reason, {"provisioned_at": since}, blocked=True)
@@ -304,9 +308,19 @@ def _replaced(found: RemoteDeployment) -> str:
     return f"the account has another model under this name now, {found.model}; it was left unchanged"
 
 
-def _gone(deployment: Deployment) -> str:
-    usual = "after 24 hours, as DeveloperTier ends" if deployment.sku == "DeveloperTier" else "after 15 days unused"
+def _host(context: Context) -> str:
+    """The host's name in sentences."""
+    return rules_of(context.config).host
+
+
+def _gone(deployment: Deployment, context: Context) -> str:
+    rules = rules_of(context.config)
+    usual = ""
+    if rules.idle_life is not None:
+        is_developers = deployment.sku == "DeveloperTier"
+        when = "after 24 hours, as DeveloperTier ends" if is_developers else "after 15 days unused"
+        usual = f", or by {rules.host} {when}"
     return (
-        f"no longer on the account: removed by somebody else, or by Azure {usual}; "
+        f"no longer on the account: removed by somebody else{usual}; "
         f"deploy it again: ftorch deployments create {deployment.run_id or deployment.model}"
     )

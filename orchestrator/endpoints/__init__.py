@@ -64,6 +64,12 @@ async def open_management(config: EndpointConfig) -> AsyncIterator[Management]:
     from orchestrator.endpoints.management import require_manageable
 
     require_manageable(config)
+    if config.type == "fireworks":
+        from orchestrator.endpoints.fireworks.deployments import open_deployments
+
+        async with open_deployments(config) as deployments:
+            yield deployments
+        return
     from orchestrator.endpoints.azure.arm import open_arm
 
     async with open_arm(config) as arm:

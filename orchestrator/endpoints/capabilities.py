@@ -141,6 +141,7 @@ def _of_fireworks(_config: EndpointConfig) -> Capabilities:
         lora=frozenset({"rank", "learning_rate"}),
         learning_rate=True,
         learning_rate_multiplier=False,
+        default_epochs=1,  # by https://docs.fireworks.ai/fine-tuning/fine-tuning-models
         chosen_ids=True,
     )
 

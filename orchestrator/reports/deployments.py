@@ -14,6 +14,7 @@ from orchestrator.dataset.hosting import hosting_words as words_of
 from orchestrator.deployments.account import Standing, Survey
 from orchestrator.deployments.hosting import cost_per_hour
 from orchestrator.deployments.recording import Planned
+from orchestrator.endpoints.management import gpus_of, rules_of
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row, terminal_text
 from orchestrator.reports.text import ago, duration, iso, money, print_wrapped, printable
 from orchestrator.store.deployments import Deployment
@@ -37,7 +38,7 @@ def print_deployment_plan(planned: Planned, known: Deployment | None, console: C
     said = [
         ("model", printable(subject.model)),
         ("hosting", f"{planned.sku}: {hosting_words(subject.config, subject.model, planned.sku)}"),
-        ("capacity", f"{planned.capacity},000 tokens a minute"),
+        ("capacity", rules_of(subject.config).capacity_words.format(capacity=planned.capacity)),
     ]
     console.print(facts(said))
     if known is not None:
@@ -52,8 +53,10 @@ def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
     elif per_hour == 0:
         cost = "no hosting charge"
     else:
-        cost = words_of(per_hour)
-    life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else "Azure removes it after 15 days unused"
+        cost = words_of(per_hour, is_always=gpus_of(sku) is None)
+    if gpus_of(sku) is not None:
+        return f"{cost} while it runs; {rules_of(config).end}"
+    life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else rules_of(config).end
     return f"{cost}; calls are charged in addition; {life}"
 
 

@@ -244,12 +244,14 @@ def _deployment(plan: Plan) -> str | None:
     wanted = plan.job.azure.deployment
     if plan.config.type != "azure" or wanted is None or not wanted.auto:
         return None
-    from orchestrator.deployments.recording import CAPACITY, usual_sku_of_run
+    from orchestrator.deployments.recording import usual_sku_of_run
+    from orchestrator.endpoints.management import rules_of
     from orchestrator.reports.deployments import hosting_words
 
     sku = wanted.sku or usual_sku_of_run(plan.job.model, plan.recipe.training_type)
     words = hosting_words(plan.config, f"{plan.job.model}.ft-", sku)
-    return f"automatically when the run has succeeded, {sku}, capacity {wanted.capacity or CAPACITY}: {words}"
+    capacity = wanted.capacity or rules_of(plan.config).capacity
+    return f"automatically when the run has succeeded, {sku}, capacity {capacity}: {words}"
 
 
 def _cost(plan: Plan) -> str:

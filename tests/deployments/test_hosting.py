@@ -52,14 +52,14 @@ def test_an_unknown_price_is_not_nothing(rig: Rig) -> None:
     assert hosting.cost_per_day(rig.config, "Ministral-3B.ft-1-x", "GlobalStandard") is None
 
 
-def test_azure_ends_the_developer_tier_after_a_day_however_it_is_used(hosted: Any) -> None:
-    assert hosting.ends_at(replace(hosted, sku="DeveloperTier", last_used_at=20 * HOUR)) == DAY
+def test_azure_ends_the_developer_tier_after_a_day_however_it_is_used(rig: Rig, hosted: Any) -> None:
+    assert hosting.ends_at(rig.config, replace(hosted, sku="DeveloperTier", last_used_at=20 * HOUR)) == DAY
 
 
-def test_azure_ends_others_after_fifteen_days_without_a_request(hosted: Any) -> None:
-    assert hosting.ends_at(hosted) == 60.0 + 15 * DAY
-    assert hosting.ends_at(replace(hosted, last_used_at=DAY)) == 16 * DAY
-    assert hosting.ends_at(replace(hosted, finished_at=DAY)) is None
+def test_azure_ends_others_after_fifteen_days_without_a_request(rig: Rig, hosted: Any) -> None:
+    assert hosting.ends_at(rig.config, hosted) == 60.0 + 15 * DAY
+    assert hosting.ends_at(rig.config, replace(hosted, last_used_at=DAY)) == 16 * DAY
+    assert hosting.ends_at(rig.config, replace(hosted, finished_at=DAY)) is None
 
 
 def test_idle_is_what_was_not_used_for_so_long(hosted: Any) -> None:

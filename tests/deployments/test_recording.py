@@ -11,9 +11,10 @@ import pytest
 from support.deploying import MODEL, Rig
 
 from orchestrator.api.deployments import find
-from orchestrator.deployments.recording import LONGEST, due, name_for, name_problem, usual_sku, want
+from orchestrator.deployments.recording import due, name_for, name_problem, usual_sku, want
 from orchestrator.deployments.states import MOVES, State
 from orchestrator.deployments.subjects import Subject
+from orchestrator.endpoints.management import RULES
 from orchestrator.errors import AmbiguousDeployment, DeploymentDiffers, DeploymentNotPossible
 from orchestrator.jobfile import Deployment as Settings
 from orchestrator.store import deployments as store
@@ -21,6 +22,8 @@ from orchestrator.store.deployments import Deployment
 from orchestrator.store.runs import Run
 
 BASE = "gpt-4.1-mini-2025-04-14"
+
+AZURE = RULES["azure"]
 
 
 def test_the_same_wish_is_recorded_once(rig: Rig) -> None:
@@ -65,17 +68,21 @@ def test_a_name_that_azure_refuses_is_refused_before(rig: Rig, name: str) -> Non
 
 def test_names_come_from_the_run_and_fit(make_run: Callable[..., Run]) -> None:
     run = make_run(id="ab12cd34", name="drone." + "x" * 58)
-    for name in (name_for(MODEL, run), name_for(MODEL, run, 1200), name_for(MODEL, run, temporary=True)):
-        assert len(name) <= LONGEST
-        assert name_problem(name) is None
+    for name in (
+        name_for(AZURE, MODEL, run),
+        name_for(AZURE, MODEL, run, 1200),
+        name_for(AZURE, MODEL, run, temporary=True),
+    ):
+        assert len(name) <= AZURE.longest_name
+        assert name_problem(AZURE, name) is None
         assert "ab12cd34" in name
-    assert name_for(MODEL, make_run(id="ab12cd34", name="drone"), 12) == "drone-ab12cd34-step-12"
+    assert name_for(AZURE, MODEL, make_run(id="ab12cd34", name="drone"), 12) == "drone-ab12cd34-step-12"
 
 
 def test_names_of_models_without_a_run_are_told_apart() -> None:
     first, second = ("gpt-4.1-mini-2025-04-14.ft-" + "0" * 40 + end for end in ("a", "b"))
-    assert name_for(first, None) != name_for(second, None)
-    assert all(name_problem(name_for(model, None)) is None for model in (first, second, BASE))
+    assert name_for(AZURE, first, None) != name_for(AZURE, second, None)
+    assert all(name_problem(AZURE, name_for(AZURE, model, None)) is None for model in (first, second, BASE))
 
 
 def test_hosting_is_the_cheapest_that_fits(rig: Rig) -> None:

@@ -96,6 +96,12 @@ class FakeAccount:
 
         await self._meet("delete", name, effect)
 
+    async def sku_for(self, model: str) -> str | None:
+        return None
+
+    async def answers(self, model: str) -> bool:
+        return False
+
     async def chat(self, request: Mapping[str, Any], _once: str) -> Mapping[str, Any]:
         await self._meet("chat", request["model"])
         known = self.there.get(request["model"])

@@ -147,6 +147,12 @@ class Arm:
             if not is_missing(error):
                 raise explain(error, self._config) from error
 
+    async def sku_for(self, model: str) -> str | None:
+        return None
+
+    async def answers(self, model: str) -> bool:
+        return False
+
     async def _quota_full(self, error: AzureError, wanted: WantedDeployment) -> DeployQuotaFull:
         facts = explain(error, self._config).facts
         try:

@@ -96,6 +96,23 @@ class ControlPlane(OpenAIEndpoint):
         """The same for a request that changes something, and may be repeated."""
         return await self._repeat(what, self._post, path, read=read, body=body, query=query)
 
+    async def make(
+        self, what: str, path: str, body: Mapping[str, Any], query: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Make a resource under the name in the request, repeatedly if need be; False if there is one already."""
+
+        async def attempt() -> bool:
+            timeout = self._config.timeout_seconds
+            try:
+                await self._send(self._post, path, read=dict, body=body, query=query, timeout=timeout)
+            except EndpointUnreachable as error:
+                if error.facts.get("status") != HTTPStatus.CONFLICT:
+                    raise
+                return False
+            return True
+
+        return await self._retries(what, attempt)
+
     async def remove(self, what: str, path: str, query: Mapping[str, Any] | None = None) -> None:
         """Delete a resource; a missing one is not an error."""
         try:
@@ -157,7 +174,7 @@ class ControlPlane(OpenAIEndpoint):
     async def _unkeyed(self, method: str, address: str, **sent: Any) -> httpx2.Response:
         host = urlsplit(address).hostname or "?"
         if not is_safe_way(address):
-            raise self._refusal(f"it names an address without encryption on {host}")
+            raise self.refusal(f"it names an address without encryption on {host}")
         try:
             return await self._client._client.request(
                 method, address, timeout=self._config.timeout_seconds, follow_redirects=False, **sent
@@ -173,9 +190,10 @@ class ControlPlane(OpenAIEndpoint):
         problem = f"{host} answered with HTTP {status}"
         if answer.is_server_error or status in _PASSING:
             raise EndpointUnreachable(endpoint=self.name, problem=problem, sent=True, status=status)
-        raise self._refusal(problem, status)
+        raise self.refusal(problem, status)
 
-    def _refusal(self, problem: str, status: int | None = None, code: str | None = None) -> RequestRefused:
+    def refusal(self, problem: str, status: int | None = None, code: str | None = None) -> RequestRefused:
+        """Of something that the host's answer rules out."""
         facts = {"status": status, "code": code, "param": None, "message": problem}
         return RequestRefused(endpoint=self.name, problem=problem, **facts)
 

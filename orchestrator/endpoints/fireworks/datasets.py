@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import BinaryIO, cast
 
 from orchestrator.dataset.files import hash_in
@@ -19,7 +18,7 @@ from orchestrator.endpoints.fireworks.names import dataset_id
 from orchestrator.endpoints.fireworks.objects import has_name, read_dataset
 from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
 from orchestrator.endpoints.objects import Json
-from orchestrator.errors import EndpointUnreachable, RequestRefused
+from orchestrator.errors import RequestRefused
 
 LARGEST_AT_ONCE = 150_000_000
 """Bytes that one request may carry, by the SDK fireworks-ai 1.2.30; more go to an address that Fireworks signs."""
@@ -49,24 +48,12 @@ class Datasets(ControlPlane):
         if somebody else's is."""
         examples = await asyncio.to_thread(_count_examples, content)
         fields = {"displayName": sent_name, "exampleCount": str(examples), "userUploaded": {}}
-        path = await self.place(_KIND)
-
-        async def announce() -> bool:
-            timeout = self._config.timeout_seconds
-            body = {"datasetId": made, "dataset": fields}
-            try:
-                await self._send(self._post, path, read=dict, body=body, timeout=timeout)
-            except EndpointUnreachable as error:
-                if error.facts.get("status") != HTTPStatus.CONFLICT:
-                    raise
-                return False
-            return True
-
-        if await self._retries("announce dataset", announce):
+        body = {"datasetId": made, "dataset": fields}
+        if await self.make("announce dataset", await self.place(_KIND), body):
             return None
         found = await self.file(made)
         if found.filename is None or hash_in(found.filename) != hash_in(sent_name):
-            raise self._refusal(f"the account has another dataset under the name {made}; delete that one there")
+            raise self.refusal(f"the account has another dataset under the name {made}; delete that one there")
         return found if found.status == "processed" else None
 
     async def _send_at_once(self, made: str, sent_name: str, content: Content, on_sent: OnSent) -> None:

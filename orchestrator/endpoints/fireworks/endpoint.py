@@ -30,7 +30,7 @@ from orchestrator.endpoints.fireworks.objects import (
 from orchestrator.endpoints.interface import JobPage, JobRequest, RemoteEvent, RemoteJob, chosen_id
 from orchestrator.endpoints.keys import body_of
 from orchestrator.endpoints.objects import Json
-from orchestrator.errors import AnswerUnreadable, EndpointUnreachable, NoJobList, OutcomeUnknown, RequestRefused
+from orchestrator.errors import EndpointUnreachable, NoJobList, OutcomeUnknown, RequestRefused
 
 _ADDONS = ("HF_PEFT_ADDON", "HF_TEFT_ADDON")
 """Kinds of models that are no base, but were tuned from one: training goes on from them."""
@@ -86,7 +86,7 @@ class FireworksEndpoint(Datasets):
             return None
         if other := _differences(found, request):
             problem = f"the account has a job {chosen} that this run did not make: {other}"
-            raise self._refusal(problem, HTTPStatus.CONFLICT, "ALREADY_EXISTS")
+            raise self.refusal(problem, HTTPStatus.CONFLICT, "ALREADY_EXISTS")
         return found
 
     async def _job_fields_of(self, request: JobRequest, kind: JobKind) -> dict[str, Any]:
@@ -129,13 +129,9 @@ class FireworksEndpoint(Datasets):
         kind = JOB_KINDS[number]
         query = {"pageSize": PAGE, **({"pageToken": token} if token else {})}
         path = await self.place(kind.collection)
-        try:
-            items, following = await self.read(
-                "list jobs", path, lambda raw: read_list(raw, kind.collection), query
-            )
-        except (AnswerUnreadable, RequestRefused) as error:
-            facts = {"status": None, "code": None, "param": None, "message": error.facts["problem"]}
-            raise NoJobList(**{**facts, **error.facts}) from error
+        items, following = await self._list_of_jobs(
+            self._get, path, read=lambda raw: read_list(raw, kind.collection), query=query
+        )
         jobs = tuple(read_fireworks_job(raw, kind) for raw in items if has_name(raw))
         if following and following != token:
             return JobPage(jobs, f"{kind.collection} {following}", is_last=False)
