@@ -35,7 +35,7 @@ class Listener(Protocol):
     """Receives the progress."""
 
     def found(self, objects: int) -> None:
-        """So many more objects are to be asked for."""
+        """This many more objects will be asked for."""
 
     def done(self, what: str) -> None:
         """One of them is kept, or can't be had."""

@@ -77,6 +77,7 @@ COMMANDS: dict[str, list[str]] = {
     "runs delete": ["greet", "--remote", "--yes"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
     "serve check": ["greet"],
+    "rescue": ["hosted", "-o", "rescued", "--evaluation", "jobs/train.jsonl", "--yes"],
     "ui": ["--host", "0.0.0.0"],  # the same: tests/web has the page itself
     "sweep list": [],
     "sweep show": ["greet"],
@@ -84,7 +85,6 @@ COMMANDS: dict[str, list[str]] = {
     "sweep extend": ["greet"],
     "sweep stop": ["greet"],
     "where": [],
-    "completion": ["bash"],
     "data generate": ["jobs/train.jsonl", "-o", "made.jsonl", "--endpoint", "hosted", "--model", "m", "--yes"],
     "data augment": ["jobs/train.jsonl", "-o", "more.jsonl", "--from-failures", "greet", "--offline"],
     "data review": ["jobs/train.jsonl", "--json"],
