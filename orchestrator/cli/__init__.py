@@ -37,7 +37,7 @@ _GROUPS = {
     "Endpoints": {
         "endpoints": (f"{_CLI}.endpoints", "List endpoints, check them, and trust a project's own."),
         "deployments": (f"{_CLI}.deploy", "List, create and remove deployments on Azure and Fireworks."),
-        "migrate": (f"{_CLI}.migrate", "Train successors of a tuned model, and show which are as good."),
+        "migrate": (f"{_CLI}.migrate", "Train a tuned model's successors, and compare them with it."),
         "serve": (f"{_CLI}.serve", "Serve the local endpoint to any OpenAI client."),
         "rescue": (f"{_CLI}.rescue", "Keep what an endpoint has of your models before it ends."),
     },
@@ -111,7 +111,7 @@ _MEANT = {
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log every repeated request on stderr.")
 def main(verbose: bool) -> None:
-    """Take a training file to a fine-tuned, recorded model: never paid twice, never lost.
+    """Take a training file to a fine-tuned, recorded model, and pay for it once.
 
     \b
     ftorch submit jobs/drone.toml    train, follow, print the model id

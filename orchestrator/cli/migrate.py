@@ -104,7 +104,7 @@ def migrate(
     yes: bool,
     allow_outside: bool,
 ) -> None:
-    """Train successors of a tuned model, and show which are as good.
+    """Train a tuned model's successors, and compare them with it.
 
     \b
     ftorch migrate jobs/drone.toml --to tokenfactory:meta-llama/Llama-3.1-8B-Instruct --to local

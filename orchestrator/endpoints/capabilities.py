@@ -116,7 +116,7 @@ def _of_together(_config: EndpointConfig) -> Capabilities:
         longest_suffix=40,  # of the SDK's `suffix`; the description names no limit
         suffix_takes_dots=False,
         cancelling_charges=True,
-        lora=frozenset({"rank", "alpha", "dropout", "targets", "learning_rate"}),
+        lora=frozenset({"rank", "alpha", "dropout", "targets"}),
         learning_rate=True,
         learning_rate_multiplier=False,
         default_epochs=DEFAULT_EPOCHS,
@@ -138,7 +138,7 @@ def _of_fireworks(_config: EndpointConfig) -> Capabilities:
         outlives_us=True,
         longest_suffix=63,
         needs_deployment=True,
-        lora=frozenset({"rank", "learning_rate"}),
+        lora=frozenset({"rank"}),
         learning_rate=True,
         learning_rate_multiplier=False,
         default_epochs=1,  # by https://docs.fireworks.ai/fine-tuning/fine-tuning-models

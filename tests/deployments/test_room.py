@@ -32,7 +32,8 @@ async def test_enough_room_and_an_account_that_does_not_say_are_nothing_to_tell(
         (
             {"Standard": 10, "GlobalStandard": 250, "DeveloperTier": 20},
             "eastus2 has room for only 10,000 tokens a minute of Standard for this model, and 50,000 are "
-            "requested: lower the capacity to 10, use GlobalStandard (room for 250,000), or request more quota in the portal",
+            "requested: lower the capacity to 10, use GlobalStandard (room for 250,000), or request more quota in "
+            "the portal",
         ),
         (
             {"Standard": 0},
