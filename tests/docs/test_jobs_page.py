@@ -18,7 +18,7 @@ from orchestrator.jobfile.tables import METHODS, Azure, Data, Evaluation, Limits
 JOBS = Path(__file__).parents[2] / "jobs"
 PAGE = (JOBS / "README.md").read_text(encoding="utf-8")
 EXAMPLE = re.findall(r"^```toml\n(name.+?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)[0]
-NAMED = set(re.findall(r"`([a-z_.]+)`", "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))))
+NAMED = set(re.findall(r"`([a-z0-9_.]+)`", "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))))
 
 
 def cases(name: str) -> list[dict[str, Any]]:
