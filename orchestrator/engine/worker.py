@@ -107,12 +107,13 @@ def process_of(owner: str) -> tuple[str, str]:
 def is_abandoned(owner: str) -> bool:
     """Whether the worker of that name certainly no longer runs: it was a process on this machine, and is gone.
 
-    Anything less certain (another machine, a process without a known start) counts as alive: its lease runs out.
+    Anything less certain (another machine, a process without a known start, a name of another form) counts as
+    alive: its lease runs out.
     """
-    machine, process, _ = owner.rsplit(":", 2)
-    if machine != _machine():
+    machine, _, rest = owner.partition(":")
+    number, _, started_at = rest.partition(":")[0].partition(".")
+    if machine != _machine() or not (number.isascii() and number.isdigit()):
         return False
-    number, _, started_at = process.partition(".")
     pid = int(number)
     if pid != os.getpid():
         try:

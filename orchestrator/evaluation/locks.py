@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner
+from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned, new_owner, process_of
 from orchestrator.errors import DatabaseBusy, TurnLost
 from orchestrator.evaluation.plan import Plan
 from orchestrator.ledger import Ledger
@@ -134,6 +134,7 @@ def _keep(turn: Turn, is_over: threading.Event) -> None:
 def _sentence(held: dict[str, str]) -> str:
     """`another ftorch (process 4711 on host) is about to ask gpt-4.1 on openai; waiting, to avoid paying twice`."""
     name, owner = max(held.items())  # the same evaluation says more than one of its models
-    machine, pid, _ = owner.rsplit(":", 2)
+    machine, number = process_of(owner)
+    process = f"process {number} on {machine}" if number else machine
     what = "is running the same evaluation" if name.startswith("evaluate ") else f"is about to {name}"
-    return f"another ftorch (process {pid} on {machine.partition('.')[0]}) {what}; waiting, to avoid paying twice"
+    return f"another ftorch ({process}) {what}; waiting, to avoid paying twice"

@@ -41,3 +41,9 @@ def test_a_process_id_that_is_in_use_again_is_abandoned(owner: str, pid: int) ->
 
 def test_a_worker_on_another_machine_counts_as_alive(owner: str) -> None:
     assert not is_abandoned("another-machine:1.1:00000000")
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "a:b", "{machine}:x.1:0", "{machine}:", "{machine}:1:2:3:4"])
+def test_a_worker_with_a_name_of_another_form_counts_as_alive(owner: str, name: str) -> None:
+    machine = owner.partition(":")[0]
+    assert not is_abandoned(name.format(machine=machine))
