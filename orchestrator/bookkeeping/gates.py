@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -53,6 +54,21 @@ def judge(ledger: Ledger, found: RecordedModel, stage: str) -> Judgement | None:
     problems = _problems(ledger, found, gate, newest) if newest else [_unjudged(asked, settings)]
     advice = f"It was judged by evaluation {newest.id}." if newest else _advice(found)
     return Judgement(found.run.job_file, newest.id if newest else None, tuple(problems), advice)
+
+
+def unmet(ledger: Ledger, evaluation: Evaluation) -> list[str]:
+    """Why a finished evaluation does not meet the gate of its job file as recorded, a sentence each; empty if it
+    does, or if no gate is recorded."""
+    with ledger.database.read() as connection:
+        text = submissions.job_file_of(connection, submissions.EVALUATION, evaluation.id)
+        if text is None and evaluation.run_id is not None:
+            text = submissions.job_file_of(connection, submissions.RUN, evaluation.run_id)
+    try:
+        settings = _table(tomllib.loads(text)) if text else None
+    except (tomllib.TOMLDecodeError, ValidationError):
+        return []  # of another version
+    gate = settings.gate if settings else None
+    return failures(gate, results_of(ledger, evaluation)) if gate else []
 
 
 def _is_required(gate: Gate, stage: str) -> bool:
@@ -120,11 +136,16 @@ def _settings(ledger: Ledger, found: RecordedModel) -> Settings | None:
     try:
         document = tomllib.loads(text)
         is_its = recorded is not None or document.get("name") == run.name  # the path may have another job by now
-        table = document.get("evaluation") if is_its else None
-        return None if table is None else Settings.model_validate(table)
+        return _table(document) if is_its else None
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         problem = " ".join(str(error).split())[:200]
         raise JobFileTextUnreadable(run=run.id, model=found.model, problem=problem) from error
+
+
+def _table(document: Mapping[str, Any]) -> Settings | None:
+    """Raises ValidationError."""
+    table = document.get("evaluation")
+    return None if table is None else Settings.model_validate(table)
 
 
 def _text_at(path: Path) -> str | None:

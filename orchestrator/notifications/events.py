@@ -18,6 +18,8 @@ from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
 
 Kind = Literal["run", "sweep", "evaluation", "batch"]
+GATE_NOT_MET = "gate_not_met"
+"""The state of an evaluation whose job file has a gate that it misses."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,15 @@ def _of_sweep(ledger: Ledger, sweep_id: str, key: str) -> Event | None:
 
 
 def _of_evaluation(ledger: Ledger, evaluation: Evaluation) -> Event:
-    text = f"evaluation of {evaluation.name} on {evaluation.endpoint} is done: {_headline(ledger, evaluation)}"
+    from orchestrator.bookkeeping.gates import unmet  # loads the scorer
+
+    problems = unmet(ledger, evaluation)
+    gate = f"; gate not met: {problems[0]}" if problems else ""
+    headline = _headline(ledger, evaluation)
+    text = f"evaluation of {evaluation.name} on {evaluation.endpoint} is done: {headline}{gate}"
     at = evaluation.finished_at or evaluation.created_at
-    names = (evaluation.name, evaluation.endpoint, evaluation.state)
-    return Event("evaluation", evaluation.id, evaluation.state, *names, text, at)
+    names = (evaluation.name, evaluation.endpoint, GATE_NOT_MET if problems else evaluation.state)
+    return Event("evaluation", evaluation.id, evaluation.state, *names, text, at, "; ".join(problems))
 
 
 def _headline(ledger: Ledger, evaluation: Evaluation) -> str:

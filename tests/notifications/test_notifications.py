@@ -126,6 +126,23 @@ def test_an_evaluation_is_an_event_with_its_figures(project: Project, hook: WebH
     assert body["text"].startswith("evaluation of greet on local is done: call accuracy ")
 
 
+def test_an_evaluation_that_misses_its_gate_says_so(project: Project, hook: WebHost) -> None:
+    write(project, f'[notify.team]\nurl = "{hook.url}"\non = ["evaluation"]\n')
+    gate = (
+        '[evaluation]\nfile = "train.jsonl"\nallow_leak = true\nauto = true\ngate = {{ metric = "{}", min = 0 }}\n'
+    )
+    project.write_job(gate.format("rejection_recall"))
+    assert project.ftorch("submit", "jobs/greet.toml").code == 3
+    [body] = hook.bodies
+    assert body["text"].startswith("evaluation of greet on local is done: call accuracy ")
+    assert "; gate not met: tuned (full): rejection_recall can't be computed" in body["text"]
+    assert (body["state"], body["event"]) == ("gate_not_met", "gate_not_met")
+    assert body["reason"].startswith("tuned (full): rejection_recall")
+    project.write_job(gate.format("accuracy"))
+    assert project.ftorch("evaluate", "jobs/greet.toml").code == 0
+    assert (hook.bodies[1]["state"], "gate" in hook.bodies[1]["text"]) == ("done", False)
+
+
 def test_the_secret_of_a_webhook_is_nowhere(project: Project, hook: WebHost) -> None:
     hook.answer = lambda asked: (404, {"message": f"no hook {asked.path}"})
     write(project, '[notify.team]\nurl = "${HOOK_URL}"\n')
