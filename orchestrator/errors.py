@@ -646,7 +646,7 @@ class NothingToEvaluate(UsageError):
 class CasesInTraining(UsageError):
     """{path}: {count} of {of} cases also appear in the training file {training} ({where}), so correct answers to
     them prove nothing. Nothing was sent. Remove them. To ask them anyway, set evaluation.allow_leak in the job
-    file, or add --allow-leak to ftorch evaluate."""
+    file, or add --allow-leak."""
 
 
 class NoSuchModel(UsageError):

@@ -14,7 +14,7 @@ from orchestrator.cli.completion import complete_endpoint, complete_run
 from orchestrator.cli.output import print_json
 from orchestrator.cli.settings import set_option
 from orchestrator.cli.terminal import Terminal, terminal
-from orchestrator.jobfile import Override, load_job_file, overrides_of
+from orchestrator.jobfile import Override, leaks_allowed, load_job_file, overrides_of
 from orchestrator.ledger import open_ledger
 
 
@@ -38,6 +38,9 @@ from orchestrator.ledger import open_ledger
 @click.option(
     "--allow-outside", is_flag=True, help="Use files outside the job file's folder and project without asking."
 )
+@click.option(
+    "--allow-leak", is_flag=True, help="Train even if examples are in the validation or evaluation file too."
+)
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as a JSON object.")
 def submit(
     job_file: Path,
@@ -50,6 +53,7 @@ def submit(
     yes: bool,
     again: bool,
     allow_outside: bool,
+    allow_leak: bool,
     as_json: bool,
 ) -> None:
     """Train a model from a job file and print the model id.
@@ -79,10 +83,12 @@ def submit(
     if as_json and not dry_run:
         raise click.UsageError("--json needs --dry-run; to see a submitted run: ftorch show RUN --json")
     overrides, tags = overrides_of(settings, model), tags_from(tagged)
-    is_sweep = load_job_file(job_file, overrides).sweep is not None
+    job = load_job_file(job_file, overrides)
+    if allow_leak:
+        overrides = (*overrides, *leaks_allowed(has_evaluation=job.evaluation is not None))
     with terminal(yes=yes) as host:
         if dry_run:
-            (_rehearse_sweep if is_sweep else _rehearse)(job_file, host, endpoint, overrides, as_json)
+            (_rehearse_sweep if job.sweep is not None else _rehearse)(job_file, host, endpoint, overrides, as_json)
         else:
             submitting.submit(
                 job_file,

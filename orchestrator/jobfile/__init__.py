@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.loading import job_from_document, load_job_file, load_job_to_evaluate
-from orchestrator.jobfile.overrides import Override, overrides_of
+from orchestrator.jobfile.overrides import Override, leaks_allowed, overrides_of
 from orchestrator.jobfile.sweep import (
     Asha,
     Axis,
@@ -64,6 +64,7 @@ __all__ = [
     "Sweep",
     "Value",
     "job_from_document",
+    "leaks_allowed",
     "load_job_file",
     "load_job_to_evaluate",
     "overrides_of",

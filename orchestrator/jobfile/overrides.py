@@ -40,6 +40,13 @@ def overrides_of(settings: Iterable[str] = (), model: str | None = None) -> tupl
     return tuple({override.key: override for override in found}.values())
 
 
+def leaks_allowed(*, has_evaluation: bool) -> tuple[Override, ...]:
+    """The settings of `--allow-leak`: rows of the validation file, and cases of an evaluation, may be in
+    training."""
+    tables = ("data", "evaluation") if has_evaluation else ("data",)
+    return tuple(Override((table, "allow_leak"), True, "--allow-leak") for table in tables)
+
+
 def with_overrides(source: TomlSource, overrides: Sequence[Override]) -> TomlSource:
     """The file's content with these settings, whose place in errors is their option."""
     data: Mapping[str, Any] = source.data

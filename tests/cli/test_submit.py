@@ -233,8 +233,17 @@ def test_the_evaluation_file_is_checked_with_the_others(project: Project) -> Non
     assert leaked.code == 1
     assert "FT802: 4 of 4 example(s) also appear in" in leaked.err
     assert project.status() == []
+    allowed = project.ftorch("submit", "jobs/greet.toml", "--allow-leak", "--dry-run")
+    assert allowed.code == 0, allowed.err
+    assert "data.allow_leak = true, evaluation.allow_leak = true" in " ".join(allowed.err.split())
     project.write_job(job + "allow_leak = true\n")
     assert project.ftorch("submit", "jobs/greet.toml").code == 0
+
+
+def test_a_leak_can_be_allowed_for_one_submission_without_an_evaluation(project: Project) -> None:
+    project.write_job(training_file='training_file = "train.jsonl"\nvalidation_file = "train.jsonl"')
+    assert "FT802" in project.ftorch("submit", "jobs/greet.toml").err
+    assert project.ftorch("submit", "jobs/greet.toml", "--allow-leak").code == 0
 
 
 def test_a_refusal_of_data_is_written_in_sentences(project: Project) -> None:
