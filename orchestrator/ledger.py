@@ -245,10 +245,12 @@ class Ledger:
         with self.database.read() as connection:
             return bool(deployments.newest(connection, only_active=True, limit=1))
 
-    def models(self, limit: int | None = None) -> list[Model]:
-        """The model ids of succeeded runs, newest first."""
+    def models(
+        self, limit: int | None = None, *, model: str | None = None, run_ids: Collection[str] | None = None
+    ) -> list[Model]:
+        """The model ids of succeeded runs, newest first: all, those equal to `model`, or those of these runs."""
         with self.database.read() as connection:
-            return records.models_newest(connection, limit)
+            return records.models_newest(connection, limit, model=model, run_ids=run_ids)
 
 
 def _data_checks(connection: Connection, run: Run) -> dict[str, DataCheck]:

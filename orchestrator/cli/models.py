@@ -158,15 +158,13 @@ def export_model(key: str, target: Path, merged: bool, as_json: bool) -> None:
 def model_of(ledger: Ledger, key: str) -> Model:
     """The recorded model with that id, or the run's model. Raises NoSuchRun, AmbiguousRun, SeveralModels and
     NoModelYet."""
-    known = ledger.models()
-    named = next((each for each in known if each.model == key), None)
-    if named is not None:
-        return named
+    if named := ledger.models(1, model=key):
+        return named[0]
     trials = [run.id for run in ledger.runs(key) if run.sweep_id is not None and run.name == key]
     if trials:
-        raise SeveralModels(key=key, count=sum(each.run_id in trials for each in known))
+        raise SeveralModels(key=key, count=len(ledger.models(run_ids=trials)))
     run = ledger.run(key)
-    found = next((each for each in known if each.run_id == run.id), None)
-    if found is None:
+    found = ledger.models(1, run_ids=[run.id])
+    if not found:
         raise NoModelYet(run=run.id, state=run.state, reason=run.reason)
-    return found
+    return found[0]

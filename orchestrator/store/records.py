@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -191,9 +191,19 @@ def checkpoints_of(connection: Connection, run_id: str) -> list[Checkpoint]:
     return [Checkpoint(**row._mapping) for row in connection.execute(query.order_by(checkpoints.c.step))]
 
 
-def models_newest(connection: Connection, limit: int | None = None) -> list[Model]:
-    """Every model id recorded, newest first."""
+def models_newest(
+    connection: Connection,
+    limit: int | None = None,
+    *,
+    model: str | None = None,
+    run_ids: Collection[str] | None = None,
+) -> list[Model]:
+    """The model ids recorded, newest first: every one, those equal to `model`, or those of these runs."""
     query = select(*_columns(models, Model)).order_by(models.c.created_at.desc(), models.c.model).limit(limit)
+    if model is not None:
+        query = query.where(models.c.model == model)
+    if run_ids is not None:
+        query = query.where(models.c.run_id.in_(run_ids))
     return [Model(**row._mapping) for row in connection.execute(query)]
 
 
