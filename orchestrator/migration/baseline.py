@@ -72,10 +72,10 @@ def find_baseline(
     """The baseline that `key` means: a model, a run, `MODEL@VARIANT`, or the id of an evaluation. Without one, the
     newest evaluation of the file by a tuned model.
 
-    Models of the runs `without` (fingerprints) are then no baseline. Those of the endpoints `leaving_for`, where an
-    earlier migration may have left successors, come last, rehearsals before them, and those of the job file's
-    endpoint first. `file` replaces the job file's cases. Raises NoBaseline, BaselineUnclear, BaselineChanged,
-    AmbiguousEvaluation, and the errors of an unreadable file.
+    Models of the runs `without` (fingerprints) are then taken only if there is no other. Those of the endpoints
+    `leaving_for`, where an earlier migration may have left successors, come last, rehearsals before them, and those
+    of the job file's endpoint first. `file` replaces the job file's cases. Raises NoBaseline, BaselineUnclear,
+    BaselineChanged, AmbiguousEvaluation, and the errors of an unreadable file.
     """
     path = file or job.evaluation_path
     sha256 = inspect_file(path).sha256 if path else None
@@ -132,7 +132,7 @@ def _usual(
         return None
     with ledger.database.read() as connection:
         done = store.newest(connection, file_sha256=sha256)
-    found = [*_tuned_models(ledger, done, without)]
+    found = [*_tuned_models(ledger, done, without)] or [*_tuned_models(ledger, done, ())]
     found.sort(key=lambda pair: _rank(pair[0], job, leaving_for))
     for evaluation, model in found:
         if side := best_side(ledger, model, sha256, only=evaluation.id):
