@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -73,6 +74,7 @@ class Head(Node):
     def __init__(self, folder: Path) -> None:
         super().__init__("head", folder)
         self.port, self._dashboard = _free_port(), _free_port()
+        self._folders: list[str] = []
 
     @property
     def address(self) -> str:
@@ -81,8 +83,15 @@ class Head(Node):
     def start(self) -> None:
         """Start it, and wait until it answers."""
         ports = (f"--port={self.port}", f"--dashboard-port={self._dashboard}", "--dashboard-host=127.0.0.1")
-        self.launch("--head", *ports, f"--temp-dir=/tmp/ftray-{os.getpid()}-{self._lives}")
+        self._folders.append(f"/tmp/ftray-{os.getpid()}-{self._lives}")
+        self.launch("--head", *ports, f"--temp-dir={self._folders[-1]}")
         self.await_(lambda: self._asked("jobs/") is not None)
+
+    def end(self) -> None:
+        """Kill it and remove its files."""
+        self.kill()
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def nodes(self) -> int:
         """How many nodes it has now."""
@@ -139,7 +148,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     try:
         yield found
     finally:
-        found.kill()
+        found.end()
 
 
 @pytest.fixture(scope="session")

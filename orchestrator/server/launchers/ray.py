@@ -28,7 +28,7 @@ from orchestrator.server.launchers.interface import (
     UnreachableError,
     Waiting,
 )
-from orchestrator.server.launchers.package import shared_package
+from orchestrator.server.launchers.package import note_use, shared_package
 from orchestrator.server.launchers.rayjobs import RayJobs, Resources, TokenRefusedError
 from orchestrator.server.launchers.settings import RaySettings
 from orchestrator.server.launchers.workergroup import Needs
@@ -83,6 +83,7 @@ class RayLauncher:
                 "entrypoint_num_gpus": needs.gpus * processes,
                 "entrypoint_num_cpus": needs.cpus * processes,
             }
+        note_use(program.log.parent, shared_package(needs.storage))
         with _token_may_return():
             self._refusals[key] = self._jobs.submit(body)
 

@@ -7,6 +7,7 @@
     check.json              what `program check` found
     attempts/N/             only attempt N writes here
         owner.json          who began it, written before its program is started
+        package             on a cluster: which copy of this package it runs from
         heartbeat, log, log-N   log-N: of the other processes of a training over several nodes
         left                it ended because it was replaced or told to stop
         events.jsonl        steps, notes and checkpoints as they come

@@ -48,6 +48,7 @@ def test_a_job_is_submitted_with_its_needs_and_a_key_of_its_own(
     assert request["entrypoint"].endswith(f"train {training.folder} 1")
     assert "/opt/trainer/bin/python -P -m" in request["entrypoint"]
     assert ray.jobs["folder-1"].status == "SUCCEEDED"
+    assert (TrainingFolder(training.folder).attempt(1).path / "package").read_text() == "1"
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "doubled", "error"])
