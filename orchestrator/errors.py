@@ -418,6 +418,11 @@ class DatabaseReadOnly(DatabaseError):
     If nothing is recorded in it yet, you can set FTORCH_HOME to another directory instead."""
 
 
+class MachineFailed(FtorchError):
+    """{path} can't be read or written: {problem}. Free some disk space, or make it usable for this user. The worker
+    tries again, and nothing that is recorded is lost."""
+
+
 class DatabaseCorrupt(DatabaseError):
     """The file {place} is damaged or is not a database ({problem}). {restore}"""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.api import batches, followups, generation, sweeps
 from orchestrator.api.host import Host
-from orchestrator.api.workerhost import StopSignal, WorkerHost
+from orchestrator.api.workerhost import StopSignal, WorkerHost, machine_failed
 from orchestrator.errors import FtorchError, Stopped
 from orchestrator.ledger import Ledger
 
@@ -77,6 +77,8 @@ class ChoreThread(threading.Thread):
                 pass
             except FtorchError:
                 raise
+            except OSError as error:
+                raise machine_failed(error, self._ledger.workspace.home) from error
             except Exception as error:  # a fault of ours in one kind of work must not end the others
                 log.exception("unexpected error in %s", self.name)
                 raise FtorchError(f"{self.name}: {error!r}") from error

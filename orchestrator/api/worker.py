@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from orchestrator.api.chores import CHORES, ChoreThread
 from orchestrator.api.host import Host
 from orchestrator.api.observing import observed
-from orchestrator.api.workerhost import LogListener, StopSignal, WorkerHost
+from orchestrator.api.workerhost import LogListener, StopSignal, WorkerHost, machine_failed
 from orchestrator.errors import DatabaseError, FtorchError, KeyRefused, QuotaExhausted
 from orchestrator.ledger import Ledger
 from orchestrator.runs.session import stand_by
@@ -132,7 +132,6 @@ class _Runs:
                 self._tasks[name] = asyncio.create_task(self._drive(name, stop))
 
     async def _drive(self, name: str, stop: asyncio.Event) -> None:
-        pause = self._pauses[name]
         try:
             await stand_by(
                 self.ledger.workspace,
@@ -143,12 +142,18 @@ class _Runs:
                 supervisors=self._sweeps[name],
             )
         except FtorchError as error:
-            pause.after(error)
-            if str(error) != pause.said:
-                pause.said = str(error)
-                log.error("%s", error, extra={"endpoint": name})
+            self._wait_after(error, name)
+        except OSError as error:
+            self._wait_after(machine_failed(error, self.ledger.workspace.home), name)
         except Exception:  # a fault of ours on one endpoint must not end the others
-            pause.after(FtorchError())
+            self._pauses[name].after(FtorchError())
             log.exception("unexpected error on %s", name, extra={"endpoint": name})
         else:
             self._pauses[name] = _Pause()
+
+    def _wait_after(self, error: FtorchError, name: str) -> None:
+        pause = self._pauses[name]
+        pause.after(error)
+        if str(error) != pause.said:
+            pause.said = str(error)
+            log.error("%s", error, extra={"endpoint": name})

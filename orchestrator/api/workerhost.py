@@ -7,10 +7,11 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.api.host import Host
-from orchestrator.errors import FtorchError, NotConfirmed
+from orchestrator.errors import FtorchError, MachineFailed, NotConfirmed
 from orchestrator.figures import count
 from orchestrator.runs.context import Listener, NullListener
 from orchestrator.store.runs import Run, Transition
@@ -61,6 +62,11 @@ class StopSignal:
         finally:
             with self._lock:
                 del self._linked[event]
+
+
+def machine_failed(error: OSError, home: Path) -> MachineFailed:
+    """The error a user can act on, for one of this machine while files below `home` are used."""
+    return MachineFailed(path=error.filename or home, problem=error.strerror or error)
 
 
 class WorkerHost(Host):
