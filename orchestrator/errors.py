@@ -475,6 +475,11 @@ class SignInFailed(KeyRefused):
     Nothing was lost. To continue, {remedy}, then {onward}"""
 
 
+class AccountNotChosen(KeyRefused):
+    """It is not known which account of {endpoint} is meant: {problem}. Set account = "…" in [endpoints.{endpoint}]
+    of {source}, then {onward}"""
+
+
 class SignInRefused(KeyRefused):
     """The endpoint {endpoint} refused a fresh Entra ID token: {problem}.
     Nothing was lost. Sign in to the tenant of the resource (az login), then {onward}"""

@@ -15,6 +15,7 @@ from orchestrator.cli.output import print_json
 from orchestrator.cli.terminal import Terminal, ask, terminal
 from orchestrator.deployments.account import Standing, Survey
 from orchestrator.deployments.recording import Terms
+from orchestrator.endpoints.management import called_name
 from orchestrator.errors import NotConfirmed
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.reports.deployments import print_standings, print_troubles, survey_object
@@ -123,7 +124,7 @@ def create(
         settled = api.deploy(
             target, Terms(name, sku, capacity), host, checkpoint=checkpoint, endpoint=endpoint, wait=wait
         )
-        click.echo(settled.name)
+        click.echo(called_name(settled.model, settled.name))
 
 
 @deployments.command()

@@ -15,7 +15,7 @@ from orchestrator.config import EndpointConfig
 from orchestrator.deployments import recording
 from orchestrator.deployments.context import Context, Listener
 from orchestrator.deployments.driving import drive, open_context
-from orchestrator.deployments.hosting import cost_per_day
+from orchestrator.deployments.hosting import cost_per_day, cost_per_hour
 from orchestrator.deployments.recording import Terms
 from orchestrator.deployments.room import shortage
 from orchestrator.deployments.states import RequestedAction, State
@@ -23,7 +23,7 @@ from orchestrator.deployments.steps import is_model
 from orchestrator.deployments.subjects import Subject
 from orchestrator.deployments.uses import begin_using, kept_in_use, live_users
 from orchestrator.endpoints import capabilities_of
-from orchestrator.endpoints.management import Management, RemoteDeployment, manages, rules_of
+from orchestrator.endpoints.management import DeploymentRules, Management, RemoteDeployment, manages, rules_of
 from orchestrator.errors import DeploymentFailed, DeploymentNotReady
 from orchestrator.ledger import Ledger
 from orchestrator.store import deployments as store, records, runs
@@ -54,7 +54,7 @@ def _note(subject: Subject, keep: bool) -> str:
         end = "it is kept (--keep)" if keep else "it is removed afterwards"
         return (
             f"{model} has no recorded deployment: if it doesn't answer without one, one is made on hardware that "
-            f"{rules.host} chooses, charged by the hour, and {end}."
+            f"{rules.host} chooses, charged by the hour{_such_as(config, rules)}, and {end}."
         )
     sku = recording.usual_sku(subject, temporary=True)
     per_day = cost_per_day(config, model, sku)
@@ -104,6 +104,11 @@ async def serving(
                     _note_use(context, ours)
         finally:
             await _remove_unused(context, [each for each in ours.values() if each.temporary])
+
+
+def _such_as(config: EndpointConfig, rules: DeploymentRules) -> str:
+    per_hour = cost_per_hour(config, "", rules.usual_hardware)
+    return "" if per_hour is None else f", such as ${per_hour:.2f} for {rules.usual_hardware}"
 
 
 async def _skus_there(management: Management, models: Sequence[str]) -> dict[str, str | None]:

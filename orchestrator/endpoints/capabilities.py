@@ -138,9 +138,10 @@ def _of_fireworks(_config: EndpointConfig) -> Capabilities:
         outlives_us=True,
         longest_suffix=63,
         needs_deployment=True,
-        lora=frozenset({"rank"}),
+        lora=frozenset({"rank", "max_length"}),
         learning_rate=True,
         learning_rate_multiplier=False,
+        seed=False,
         default_epochs=1,  # by https://docs.fireworks.ai/fine-tuning/fine-tuning-models
         chosen_ids=True,
     )

@@ -124,6 +124,8 @@ class DeploymentRules:
     """When the host ends one that is not used."""
     idle_life: float | None = None
     """Seconds until it removes an unused one; None if it doesn't."""
+    usual_hardware: str = ""
+    """An example of a sku that is hardware."""
     lower_case: bool = False
     is_in_job_file: bool = False
     """Whether `[azure.deployment]` is about it."""
@@ -150,7 +152,8 @@ RULES: Mapping[EndpointType, DeploymentRules] = {
         allowed="[a-z0-9-]",
         names_are="lower-case letters and digits, with dashes only between them",
         skus=(),
-        end="while it gets no requests, Fireworks stops it and charges nothing",
+        end="Fireworks stops it after an hour without requests and charges nothing until the next",
+        usual_hardware="1xH200_141GB",
         lower_case=True,
     ),
 }
@@ -159,6 +162,13 @@ RULES: Mapping[EndpointType, DeploymentRules] = {
 def rules_of(config: EndpointConfig) -> DeploymentRules:
     """The rules of an endpoint with deployments."""
     return RULES[config.type]
+
+
+def called_name(model: str | None, name: str) -> str:
+    """The `model` of requests to a deployment: its name, on Fireworks with the account that its model belongs
+    to."""
+    found = re.fullmatch(r"(accounts/[^/]+)/models/[^/]+", model or "")
+    return f"{found[1]}/deployments/{name}" if found else name
 
 
 def gpus_of(sku: str) -> tuple[int, str] | None:

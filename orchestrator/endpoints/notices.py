@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import base_model, tuned_until
 from orchestrator.endpoints.azure.fitting import azure_notices
+from orchestrator.endpoints.capabilities import capabilities_of
+from orchestrator.endpoints.fireworks.fitting import fireworks_notices
 from orchestrator.endpoints.fitting import not_offered, without_effect
 from orchestrator.endpoints.together.fitting import together_notices
 from orchestrator.modelfolders import is_hub_id
@@ -29,6 +31,8 @@ def notices(config: EndpointConfig, job: JobFile, today: date, *, is_open_weight
         return [_wind_down(today), *_end_of_tuned(config, job, today), *found]
     if config.type == "together":
         return [*together_notices(config, job), *found]
+    if config.type == "fireworks":
+        return [*fireworks_notices(config, job), *found]
     if config.type == "local" and not is_open_weights:
         return [*found, _rehearsal(config, job)]
     return found
@@ -38,7 +42,12 @@ def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
     """What the job file asks for, or could, that this endpoint does not offer."""
     found = []
     if job.azure.deployment is not None and config.type != "azure":
-        found.append(f"[azure.deployment] has no effect on {config.name}, whose models need no deployment.")
+        why = (
+            "which has its own deployments"
+            if capabilities_of(config).needs_deployment
+            else "whose models need no deployment"
+        )
+        found.append(f"[azure.deployment] has no effect on {config.name}, {why}.")
     if config.type != "azure":
         found += [f"[azure] {name} has no effect on {config.name}." for name in job.azure.hyperparameters]
     return [*found, *without_effect(job, config), *not_offered(config)]

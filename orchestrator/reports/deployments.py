@@ -48,13 +48,14 @@ def print_deployment_plan(planned: Planned, known: Deployment | None, console: C
 def hosting_words(config: EndpointConfig, model: str, sku: str) -> str:
     """What hosting costs and how long it lasts."""
     per_hour = cost_per_hour(config, model, sku)
+    is_always = gpus_of(sku) is None and bool(rules_of(config).skus)
     if per_hour is None:
-        cost = "hosting at an unknown price, charged by the hour, used or not"
+        cost = f"hosting at an unknown price, charged by the hour{', used or not' if is_always else ''}"
     elif per_hour == 0:
         cost = "no hosting charge"
     else:
-        cost = words_of(per_hour, is_always=gpus_of(sku) is None)
-    if gpus_of(sku) is not None:
+        cost = words_of(per_hour, is_always=is_always)
+    if not is_always:
         return f"{cost} while it runs; {rules_of(config).end}"
     life = "Azure removes it after 24 hours" if sku == "DeveloperTier" else rules_of(config).end
     return f"{cost}; calls are charged in addition; {life}"
@@ -108,7 +109,9 @@ def print_standings(standings: Sequence[Standing], console: Console) -> None:
             _print_block(each, now, console)
     known = [each.cost_usd_per_day for each in standings if each.cost_usd_per_day]
     if known:
-        print_wrapped(f"Together {money(sum(known))} a day for hosting, used or not.", console, indent="")
+        stops = any(each.cost_usd_per_day and gpus_of(each.sku or "") for each in standings)
+        how = "if none of them is stopped" if stops else "used or not"
+        print_wrapped(f"Together {money(sum(known))} a day for hosting, {how}.", console, indent="")
     print_wrapped('"Last used" counts the requests of ftorch only.', console, indent="")
 
 

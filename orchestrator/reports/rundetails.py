@@ -16,6 +16,8 @@ from orchestrator.bookkeeping.lineage import Lineage
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure.dialects import resource_url
+from orchestrator.endpoints.fireworks.names import chat_address
+from orchestrator.endpoints.management import called_name
 from orchestrator.engine.worker import process_of
 from orchestrator.ledger import RunDetails
 from orchestrator.reports.bookkeeping import note_object, submission_object, submission_text, tags_text
@@ -120,7 +122,7 @@ def run_facts(details: RunDetails, config: EndpointConfig | None, ends: date | N
         ("job", f"{run.job_id} ({run.remote_status})" if run.job_id else None),
         ("method", run.method["type"]),
         ("hyperparameters", _hyperparameters(run)),
-        ("seed", f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"),
+        ("seed", _seed(run, config)),
         ("suffix", _suffix(run, config)),
         ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
         ("tokens", _tokens(run)),
@@ -146,6 +148,12 @@ def _hyperparameters(run: Run) -> str:
         changed = used is not None and used not in (asked, -1)
         parts.append(f"{name} {as_set(asked)}" + (f" → {as_set(used)}" if changed else ""))
     return ", ".join(parts)
+
+
+def _seed(run: Run, config: EndpointConfig | None) -> str:
+    if config is not None and not capabilities_of(config).seed:
+        return f"drawn by {run.endpoint}"
+    return f"{run.seed}{'' if run.seed_given else ' (chosen by ftorch)'}"
 
 
 def _suffix(run: Run, config: EndpointConfig | None) -> str | None:
@@ -305,9 +313,9 @@ def _print_call(run: Run, deployment: str | None, config: EndpointConfig | None,
 
 
 def call_lines(run: Run, deployment: str | None, config: EndpointConfig | None) -> list[str]:
-    """Commands and Python that call the model. On Azure it is called by the name of its deployment, and in no other
-    way."""
-    name = deployment or run.fine_tuned_model or ""
+    """Commands and Python that call the model. Where it needs a deployment, it is called only by the name of
+    that."""
+    name = called_name(run.fine_tuned_model, deployment) if deployment else run.fine_tuned_model or ""
     lines = []
     if config is not None and capabilities_of(config).needs_deployment and deployment is None:
         lines.append(
@@ -331,6 +339,8 @@ def _client(config: EndpointConfig | None) -> str:
     address = config.base_url or ""
     if config.type == "azure":
         address = f"{resource_url(address)}/openai/v1/"
+    if config.type == "fireworks":
+        address = chat_address(address)
     return f'openai.OpenAI(base_url="{printable(address)}", api_key={key})'
 
 

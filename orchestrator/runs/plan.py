@@ -24,6 +24,7 @@ from orchestrator.dataset.variants import WITHOUT_TOOLS, Variant
 from orchestrator.endpoints import capabilities_of
 from orchestrator.endpoints.azure import fitting as azure
 from orchestrator.endpoints.azure.fitting import training_type_for
+from orchestrator.endpoints.fireworks import fitting as fireworks
 from orchestrator.endpoints.fitting import lora_for, misfit_of
 from orchestrator.endpoints.notices import notices
 from orchestrator.endpoints.openweights import OpenWeights, problem_elsewhere, weights_of
@@ -163,6 +164,7 @@ def _require_fitting(job: JobFile, config: EndpointConfig, workspace: Workspace)
 _PROBLEMS: Mapping[EndpointType, Callable[[JobFile, EndpointConfig], str | None]] = {
     "azure": azure.problem_with,
     "together": together.problem_with,
+    "fireworks": fireworks.problem_with,
 }
 """Why a job can't run on an endpoint of this type, with the next step."""
 

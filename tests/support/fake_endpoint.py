@@ -24,6 +24,7 @@ from orchestrator.endpoints.interface import (
     OnSent,
     RemoteFile,
     RemoteJob,
+    chosen_id,
 )
 from orchestrator.endpoints.objects import read_checkpoint, read_event, read_file, read_job
 from orchestrator.errors import EndpointUnreachable, OutcomeUnknown, RequestRefused
@@ -89,6 +90,8 @@ class FakeEndpoint:
         self.gives_model = True
         self.echoes: set[str] = {"seed", "suffix", "metadata"}
         self.hidden_lists = 0
+        self.somebody_elses: str | None = None
+        """What it says of a job under a chosen id that somebody else made."""
         self.takes_parts = True
         self.page_size = 100
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
@@ -224,6 +227,16 @@ class FakeEndpoint:
             return read_job(dict(raw))
 
         job: RemoteJob = await self._meet("create", request, effect)
+        return job
+
+    async def job_of(self, request: JobRequest) -> RemoteJob | None:
+        def effect() -> RemoteJob | None:
+            if self.somebody_elses is not None:
+                raise refused(409, message=self.somebody_elses)
+            raw = self.raw_jobs.get(chosen_id(request.token))
+            return read_job(dict(raw)) if raw else None
+
+        job: RemoteJob | None = await self._meet("job_of", request.token, effect)
         return job
 
     async def job(self, job_id: str) -> RemoteJob:

@@ -462,7 +462,7 @@ async def _deploy(request: Request) -> Response:
     }
     if request.query_params.get("validateOnly") == "true":
         return JSONResponse({**shown, "state": "STATE_UNSPECIFIED"})
-    if state.deployments.get(made, {}).get("state") not in (None, "DELETED"):
+    if made in state.deployments:  # one that was deleted softly keeps its name
         raise _conflict(f"deployment {made} already exists")
     state.deployments[made] = shown
     return JSONResponse(shown)
@@ -482,18 +482,26 @@ def _shape(state: FireworksState, asked: str | None) -> tuple[str, str, int]:
 def _one_deployment(request: Request) -> Response:
     """GET deployments/ID: each look finds it a step further."""
     found = _existing(_state(request).deployments, request.path_params["id"], "deployment")
+    if found["state"] == "DELETING" and found.pop("hard", False):
+        del _state(request).deployments[request.path_params["id"]]
     found["state"] = {"CREATING": "READY", "DELETING": "DELETED"}.get(found["state"], found["state"])
     found["replicaCount"] = int(found["state"] == "READY")
-    return JSONResponse(found)
+    return JSONResponse(_shown_deployment(found))
 
 
 def _all_deployments(request: Request) -> Response:
-    return _page(request, "deployments", list(_state(request).deployments.values()))
+    return _page(request, "deployments", [_shown_deployment(each) for each in _state(request).deployments.values()])
+
+
+def _shown_deployment(found: Json) -> Json:
+    return {key: value for key, value in found.items() if key != "hard"}
 
 
 def _delete_deployment(request: Request) -> Response:
     found = _existing(_state(request).deployments, request.path_params["id"], "deployment")
     found["state"] = "DELETED" if found["state"] == "DELETED" else "DELETING"
+    if request.query_params.get("hard") == "true":
+        found["hard"] = True
     return JSONResponse({})
 
 

@@ -16,13 +16,13 @@ from openai import AsyncOpenAI
 
 from orchestrator.addresses import is_safe_way
 from orchestrator.config import EndpointConfig
-from orchestrator.endpoints.fireworks.names import last
+from orchestrator.endpoints.fireworks.names import last, root_of
 from orchestrator.endpoints.fireworks.objects import read_list, read_name
 from orchestrator.endpoints.interface import Capabilities
 from orchestrator.endpoints.objects import Json
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import EndpointNotUsable, EndpointUnreachable, RequestRefused
+from orchestrator.errors import AccountNotChosen, EndpointUnreachable, RequestRefused
 
 T = TypeVar("T")
 
@@ -30,8 +30,6 @@ PAGE = 200
 """The most items of a list's page."""
 _MOST_PAGES = 1000
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_TAILS = ("/inference/v1", "/inference", "/v1")
-"""What the addresses of parts of the API end with: people copy them as `base_url`."""
 
 
 class ControlPlane(OpenAIEndpoint):
@@ -44,11 +42,11 @@ class ControlPlane(OpenAIEndpoint):
         capabilities: Capabilities,
         retries: Retries | None = None,
     ) -> None:
-        super().__init__(config, client.with_options(base_url=_root_of(config)), capabilities, retries)
+        super().__init__(config, client.with_options(base_url=root_of(config.base_url)), capabilities, retries)
         self._account_id: str | None = None
 
     async def place(self, kind: str, name: str = "", action: str = "") -> str:
-        """The path of a collection of the account, or of one resource in it. Raises what `account_id` raises."""
+        """The path of a collection of the account, or of one resource in it. Raises AccountNotChosen."""
         inside = f"/{name}" if name else ""
         return f"/v1/accounts/{await self.account_id()}/{kind}{inside}{action}"
 
@@ -57,7 +55,7 @@ class ControlPlane(OpenAIEndpoint):
         return f"accounts/{await self.account_id()}/{kind}/{name}"
 
     async def account_id(self) -> str:
-        """The account of the table, or else the only one that the key opens. Raises EndpointNotUsable."""
+        """The account of the table, or else the only one that the key opens. Raises AccountNotChosen."""
         if self._account_id is None:
             self._account_id = self._config.account or await self._only_account()
             # Another key of the same account sees the same jobs.
@@ -65,17 +63,21 @@ class ControlPlane(OpenAIEndpoint):
         return self._account_id
 
     async def _only_account(self) -> str:
-        advice = f'set account = "…" in {self._config.source}'
         try:
             found = await self.read("list accounts", "/v1/accounts", lambda raw: read_list(raw, "accounts")[0])
         except RequestRefused as error:
-            problem = f"its key can't list its accounts ({error.facts['problem']}); {advice}"
-            raise EndpointNotUsable(name=self.name, problem=problem) from error
+            problem = f"the key can't list its accounts ({error.facts['problem']})"
+            raise AccountNotChosen(**{**error.facts, "problem": problem, **self._where}) from error
         names = [last(read_name(each)) for each in found]
         if len(names) != 1:
             which = f"{len(names)} accounts ({', '.join(names)})" if names else "no account"
-            raise EndpointNotUsable(name=self.name, problem=f"its key opens {which}; {advice}")
+            facts = {"status": None, "code": None, "param": None, "message": None, **self._where}
+            raise AccountNotChosen(endpoint=self.name, problem=f"the key opens {which}", **facts)
         return names[0]
+
+    @property
+    def _where(self) -> dict[str, str | None]:
+        return {"source": self._config.source, "api_key_env": self._config.api_key_env}
 
     # --- requests --------------------------------------------------------------------------------------------
 
@@ -201,9 +203,3 @@ class ControlPlane(OpenAIEndpoint):
 def is_missing(error: RequestRefused) -> bool:
     """Whether the host says that there is no such resource."""
     return bool(error.facts["status"] == HTTPStatus.NOT_FOUND)
-
-
-def _root_of(config: EndpointConfig) -> str:
-    """The address without a path of the API."""
-    root = (config.base_url or "").rstrip("/")
-    return next((root.removesuffix(tail) for tail in _TAILS if root.endswith(tail)), root)

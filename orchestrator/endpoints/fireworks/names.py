@@ -15,6 +15,7 @@ LONGEST_ID = 63
 """Characters of an id: lower-case letters, digits and hyphens, beginning with a letter."""
 OWNER = "fireworks"
 """The account that the shared base models belong to."""
+_TAILS = ("/inference/v1", "/inference", "/v1")
 _MARK = 9
 """The end of a suffix that identifies the run: a hyphen and its id."""
 
@@ -73,6 +74,17 @@ def model_id(base: str, suffix: str) -> str:
     if room < _MARK:
         return slug(f"ft-{given}")
     return begin + (given[: room - _MARK].rstrip("-") + given[-_MARK:]).lstrip("-")
+
+
+def root_of(base_url: str | None) -> str:
+    """The host's address, without the path of a part of its API, which people copy."""
+    root = (base_url or "").rstrip("/")
+    return next((root.removesuffix(tail) for tail in _TAILS if root.endswith(tail)), root)
+
+
+def chat_address(base_url: str | None) -> str:
+    """What clients of OpenAI's API call."""
+    return f"{root_of(base_url)}/inference/v1"
 
 
 def slug(text: str) -> str:

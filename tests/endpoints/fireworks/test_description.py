@@ -21,7 +21,9 @@ from support.fireworks_wire import Fireworks, preference
 
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints.fireworks import datasets
+from orchestrator.endpoints.fireworks.deployments import FireworksDeployments
 from orchestrator.endpoints.interface import JobRequest
+from orchestrator.endpoints.management import WantedDeployment
 from orchestrator.errors import EndpointError
 
 PYTHON = os.environ.get("FTORCH_FIREWORKS_PYTHON")
@@ -39,6 +41,7 @@ async def test_every_request_and_answer_fits_the_types_of_the_sdk(
     await _files(fireworks, data, monkeypatch)
     await _jobs(fireworks, data, asked)
     await _models(fireworks)
+    await _deployments(fireworks)
     exchanges = [each for each in fireworks.wire.exchanges if not each["path"].startswith("/storage/")]
     *verdicts, version = _judged(exchanges)
     wrong = [problem for verdict in verdicts for problem in json.loads(verdict)]
@@ -114,10 +117,28 @@ async def _models(fireworks: Fireworks) -> None:
     models = await endpoint.models()
     await endpoint.has_model(BASE)
     await endpoint.delete_model(models[0])
-    fireworks.state.deployments["mine"] = {"baseModel": BASE, "state": "READY"}
+    fireworks.state.deployments["mine"] = {
+        "baseModel": BASE,
+        "state": "READY",
+        "name": "accounts/a/deployments/mine",
+    }
     tool = {"type": "function", "function": {"name": "climb", "parameters": {"type": "object", "properties": {}}}}
     messages = [{"role": "system", "content": "Fly"}, {"role": "user", "content": "Up"}]
     await endpoint.chat({"model": "mine", "messages": messages, "tools": [tool], "temperature": 0}, "once")
+
+
+async def _deployments(fireworks: Fireworks) -> None:
+    account = FireworksDeployments(fireworks.endpoint)
+    for number, sku in enumerate(("1xH200_141GB", "2xH100_80GB")):
+        name = f"mine-{number}"
+        await account.put(WantedDeployment(name, BASE, sku, 1, temporary=bool(number)))
+        await account.put(WantedDeployment(name, BASE, sku, 1))
+        await account.get(name)
+        await account.all()
+        await account.delete(name)
+        await account.get(name)
+        await account.get(name)
+    await account.answers(BASE)
 
 
 def _judged(exchanges: list[dict[str, Any]]) -> list[str]:

@@ -14,7 +14,7 @@ from support.fireworks_wire import Fireworks, preference
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints.fireworks import datasets
 from orchestrator.endpoints.interface import JobRequest
-from orchestrator.errors import EndpointNotUsable, NoJobList, OutcomeUnknown, RequestRefused
+from orchestrator.errors import AccountNotChosen, NoJobList, OutcomeUnknown, RequestRefused
 
 JOB_ID = "ftorch-01m8ms6twft0csg7c71ng1hm4q"
 MODEL = f"accounts/{ACCOUNT}/models/qwen3-8b-ft-drone-7pw2v6vb"
@@ -51,7 +51,7 @@ async def test_a_key_of_several_accounts_or_none_needs_the_accounts_name(
     fireworks: Fireworks, accounts: list[str]
 ) -> None:
     fireworks.state.accounts = accounts
-    with pytest.raises(EndpointNotUsable, match=r'set account = "…" in ftorch.toml'):
+    with pytest.raises(AccountNotChosen, match=r'Set account = "…" in \[endpoints.fw\] of ftorch.toml'):
         await fireworks.endpoint.files()
 
 
