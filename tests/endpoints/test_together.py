@@ -65,7 +65,13 @@ def host(tmp_path: Path) -> Host:
 
 async def test_a_job_is_requested_in_togethers_words(host: Host) -> None:
     file = await host.uploaded()
-    numbers = {"n_epochs": 2, "batch_size": 8, "learning_rate": 1e-4, "lora_rank": 8, "lora_dropout": 0.1}
+    numbers: dict[str, Any] = {
+        "n_epochs": 2,
+        "batch_size": 8,
+        "learning_rate": 1e-4,
+        "lora_rank": 8,
+        "lora_dropout": 0.1,
+    }
     await host.endpoint.create(wanted(file, validation=file, lora_targets=["q_proj", "v_proj"], **numbers))
     assert host.sent("/fine-tunes") == [
         {

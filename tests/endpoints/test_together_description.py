@@ -108,7 +108,8 @@ def _operation(method: str, path: str) -> Json | None:
         for template, item in _document()["paths"].items()
         if method in item and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path)
     ]
-    return min(fitting, key=lambda found: found[0])[1] if fitting else None
+    found: Json | None = min(fitting, key=lambda each: each[0])[1] if fitting else None
+    return found
 
 
 def _of_request(each: Kept, operation: Json, counts: Counter[str]) -> Iterator[str]:

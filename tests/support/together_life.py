@@ -22,7 +22,12 @@ from support.exchanges import Kept, Recorder
 from support.together_host import BASE, TogetherState, together_app
 
 CONFIG = EndpointConfig("together", "together", "https://together/v1")
-_LORA = {"lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.1, "lora_targets": ["q_proj", "v_proj"]}
+_LORA: dict[str, Any] = {
+    "lora_rank": 8,
+    "lora_alpha": 32,
+    "lora_dropout": 0.1,
+    "lora_targets": ["q_proj", "v_proj"],
+}
 _ROW = {"messages": [{"role": "user", "content": "Climb to 50 m"}, {"role": "assistant", "content": "Climbing."}]}
 _PAIR = {
     "input": {"messages": [{"role": "user", "content": "Climb"}]},
