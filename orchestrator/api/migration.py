@@ -40,12 +40,14 @@ from orchestrator.migration.plan import (
     Successor,
     asked_like,
     left_out,
+    left_to_the_endpoint,
     metric_of,
     require_another,
     require_model,
     too_few_cases,
     unknown_tools,
     within_budget,
+    without_rate,
 )
 from orchestrator.migration.results import Migration, migration_of
 from orchestrator.migration.targets import Target, targets_of
@@ -142,8 +144,9 @@ def _draft(
 ) -> Successor:
     """The successor as far as it is known without the baseline."""
     require_model(target, job)
-    overrides = [*settings, *target.overrides]
-    found = Successor(target, load_job_file(job_file, overrides))
+    config = ledger.workspace.endpoint(target.endpoint)
+    overrides = [*settings, *target.overrides, *left_to_the_endpoint(job, config, target)]
+    found = Successor(target, load_job_file(job_file, overrides), notes=tuple(without_rate(job, config)))
     try:
         plan = runs.plan(job_file, host, target.endpoint, overrides)
     except (InvalidJobFile, InvalidConfig):
@@ -172,7 +175,7 @@ def _checked(found: Successor, baseline: Baseline, ledger: Ledger) -> Successor:
     paths = [training.file.path] if isinstance(training, CheckedFile) else []
     asked = preview(job, found.plan.config, paths)
     asked = compared(asked, files_of_parents(ledger, found.plan)) if asked else None
-    notes = [*left_out(found.plan), *found.plan.notices, *(asked.notes if asked else ())]
+    notes = [*found.notes, *left_out(found.plan), *found.plan.notices, *(asked.notes if asked else ())]
     if isinstance(training, CheckedFile) and asked is not None:
         _require_fitting(training, asked.cases.tools, baseline)
         notes += unlike_training(training.file.path, training.variant, asked.variants, asked.cases.path)

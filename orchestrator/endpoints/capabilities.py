@@ -116,7 +116,7 @@ def _of_together(_config: EndpointConfig) -> Capabilities:
         longest_suffix=40,  # of the SDK's `suffix`; the description names no limit
         suffix_takes_dots=False,
         cancelling_charges=True,
-        lora=frozenset({"rank", "alpha", "dropout", "targets"}),
+        lora=frozenset({"rank", "alpha", "dropout", "targets", "max_length", "packing"}),
         learning_rate=True,
         learning_rate_multiplier=False,
         default_epochs=DEFAULT_EPOCHS,
@@ -139,6 +139,7 @@ def _of_fireworks(_config: EndpointConfig) -> Capabilities:
         longest_suffix=63,
         needs_deployment=True,
         lora=frozenset({"rank", "max_length"}),
+        validation_file=frozenset({"supervised"}),
         learning_rate=True,
         learning_rate_multiplier=False,
         seed=False,

@@ -31,6 +31,11 @@ def misfit_of(job: JobFile, config: EndpointConfig) -> Misfit | None:
     return next(_misfits(job, capabilities_of(config)), None)
 
 
+def rate_misfits(job: JobFile, config: EndpointConfig) -> list[Misfit]:
+    """The learning rate that this endpoint can't take; without it, the endpoint would choose one."""
+    return list(_rate_misfits(job, capabilities_of(config)))
+
+
 def lora_for(job: JobFile, config: EndpointConfig) -> dict[str, Any]:
     """The settings of `[lora]` that have an effect on this endpoint, by their API names."""
     return job.lora.taken(capabilities_of(config).lora) if job.lora else {}
@@ -92,18 +97,23 @@ _NO_MULTIPLIER = (
     "both out"
 )
 _NO_VALIDATION = (
-    "it takes no validation file; leave it out, and measure the tuned model afterwards with [evaluation]"
+    "it takes no validation file for {method}; leave it out, and measure the tuned model afterwards with "
+    "[evaluation]"
 )
 
 
 def _misfits(job: JobFile, capabilities: Capabilities) -> Iterator[Misfit]:
     method, data = job.method, job.data
-    if method.learning_rate != "auto" and not capabilities.learning_rate:
+    yield from _rate_misfits(job, capabilities)
+    if data.validation_file is not None and method.type not in capabilities.validation_file:
+        yield Misfit(key_of(job, "validation_file"), _NO_VALIDATION.format(method=method.type))
+
+
+def _rate_misfits(job: JobFile, capabilities: Capabilities) -> Iterator[Misfit]:
+    if job.method.learning_rate != "auto" and not capabilities.learning_rate:
         yield Misfit(key_of(job, "learning_rate"), _NO_RATE)
-    if method.learning_rate_multiplier != "auto" and not capabilities.learning_rate_multiplier:
+    if job.method.learning_rate_multiplier != "auto" and not capabilities.learning_rate_multiplier:
         yield Misfit(key_of(job, "learning_rate_multiplier"), _NO_MULTIPLIER)
-    if data.validation_file is not None and not capabilities.validation_file:
-        yield Misfit(key_of(job, "validation_file"), _NO_VALIDATION)
 
 
 def _is_set(document: Any, key: Key) -> bool:

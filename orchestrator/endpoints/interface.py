@@ -84,7 +84,8 @@ class Capabilities:
     """It shows how it turns rows of an uploaded file into tokens."""
     seed: bool = True
     """Jobs take the seed of their training."""
-    validation_file: bool = True
+    validation_file: frozenset[str] = frozenset({"supervised", "dpo", "reinforcement"})
+    """The methods whose jobs take a validation file."""
     validation_loss: bool = True
     """Jobs report the loss on a validation file, with their steps or their checkpoints."""
     batch: bool = False

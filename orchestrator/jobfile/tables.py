@@ -291,7 +291,7 @@ class Lora(Table):
     """The most tokens of one example."""
     packing: Annotated[bool | None, Field(strict=True)] = None
     """Several short examples in one sequence."""
-    learning_rate: Annotated[float | None, PlainValidator(LEARNING_RATE)] = None
+    learning_rate: Annotated[Real | None, PlainValidator(_RATE)] = None
     """An older place of method.learning_rate, where loading puts it."""
     quantization: Literal["none", "nf4"] | None = None
     """How the base model is held in memory."""

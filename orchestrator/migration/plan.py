@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.endpoints import capabilities_of
+from orchestrator.endpoints.fitting import rate_misfits
 from orchestrator.errors import FtorchError, MigrationOverBudget, SuccessorIsBaseline, SuccessorNeedsModel
 from orchestrator.evaluation.noninferiority import fewest_cases
 from orchestrator.evaluation.preview import Preview
-from orchestrator.jobfile import Evaluation as Settings, JobFile, ScoreName
+from orchestrator.jobfile import Evaluation as Settings, JobFile, Override, ScoreName
 from orchestrator.jobfile.tables import TUNED
 from orchestrator.migration.baseline import Baseline
 from orchestrator.migration.targets import Target
@@ -188,7 +190,22 @@ def _amounts(used: float, added: float, limit: float) -> dict[str, str]:
     return {"used": f"${used:,.2f}", "added": f"${added:,.2f}", "limit": f"${limit:,.2f}"}
 
 
+def left_to_the_endpoint(job: JobFile, config: EndpointConfig, target: Target) -> Iterator[Override]:
+    """What sets a learning rate to "auto" that the endpoint can't take."""
+    for misfit in rate_misfits(job, config):
+        yield Override(misfit.key, "auto", f"--to {target.written}")
+
+
 # --- Notes -------------------------------------------------------------------------------------------------------
+
+
+def without_rate(job: JobFile, config: EndpointConfig) -> Iterator[str]:
+    """A sentence on a learning rate that the endpoint can't take."""
+    given = {**job.method.hyperparameters}
+    for misfit in rate_misfits(job, config):
+        name = misfit.key[-1]
+        other = "absolute rates" if name == "learning_rate_multiplier" else "multipliers"
+        yield f"{name} {given[name]:g}: not sent, {config.name} takes {other} only and chooses its own"
 
 
 def left_out(plan: Plan) -> Iterator[str]:

@@ -21,6 +21,10 @@ from orchestrator.sweeps.plan import plan_sweep
 HOSTS = """
 [endpoints.nebius]
 type = "nebius"
+[endpoints.together]
+type = "together"
+[endpoints.fireworks]
+type = "fireworks"
 [endpoints.host]
 type = "compatible"
 base_url = "https://host/v1"
@@ -142,30 +146,27 @@ def test_keys_of_lora_that_a_host_lacks_are_named_with_those_it_takes(plan: Make
 # --- other settings ----------------------------------------------------------------------------------------------
 
 
-def test_a_seed_that_a_host_does_not_take_is_told(plan: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "seed")
-    said = "seed has no effect on host, which draws its own: the same job trained again may differ."
-    assert said in plan("host", "", "seed=3").notices
-    assert said not in plan("host", "").notices
+def test_a_seed_that_a_host_does_not_take_is_told(plan: Make) -> None:
+    said = "seed has no effect on fireworks, which draws its own: the same job trained again may differ."
+    assert said in plan("fireworks", "", "seed=3").notices
+    assert said not in plan("fireworks", "").notices
     assert not any("seed" in notice for notice in plan("openai", "", "seed=3").notices)
 
 
-def test_a_validation_file_that_a_host_does_not_take_is_refused(
-    plan: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without(monkeypatch, "validation_file")
-    said = refused(plan, "host", "", data='validation_file = "train.jsonl"\nallow_leak = true\n')
-    assert "greet.toml:5 can't run on host: it takes no validation file; leave it out, and measure" in said
-    assert plan("host", "").validation is None
+def test_a_validation_file_that_a_host_does_not_take_is_refused(plan: Make, folder: Path) -> None:
+    more, data = '[method]\ntype = "dpo"\n', 'validation_file = "train.jsonl"\nallow_leak = true\n'
+    said = refused(plan, "fireworks", more, data=data)
+    assert "greet.toml:5 can't run on fireworks: it takes no validation file for dpo; leave it out, and" in said
+    assert plan("fireworks", "", data=data).validation is not None
 
 
-def test_what_ftorch_does_only_elsewhere_is_one_sentence(plan: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ftorch_does_only_elsewhere_is_one_sentence(plan: Make) -> None:
     usual = "a job can be cancelled, not paused; "
     batch = "evaluations ask directly, not in batches at a lower price."
     assert f"On nebius {usual}{batch}" in plan("nebius", "").notices
     assert not any(notice.startswith("On ") for notice in plan("openai", "").notices)
-    without(monkeypatch, "checkpoints")
-    assert f"On host {usual}only the final model is kept, no checkpoints; {batch}" in plan("host", "").notices
+    said = f"On fireworks {usual}only the final model is kept, no checkpoints; {batch}"
+    assert said in plan("fireworks", "").notices
 
 
 # --- sweeps ------------------------------------------------------------------------------------------------------
@@ -213,10 +214,9 @@ def test_a_sweep_over_rates_is_not_rehearsed(folder: Path) -> None:
         sweep(folder, "local", "[sweep.space]\nlearning_rate = [1e-5]\n")
 
 
-def test_a_sweep_over_seeds_needs_a_host_that_takes_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "seed")
+def test_a_sweep_over_seeds_needs_a_host_that_takes_them(folder: Path) -> None:
     text = "[sweep]\npoints = [{ n_epochs = 1 }, { seed = 1 }]\n"
-    said = refused(sweep, folder, "host", text)  # type: ignore[arg-type]
+    said = refused(sweep, folder, "fireworks", text)  # type: ignore[arg-type]
     assert "it does not take seed, which would change nothing there" in said
 
 

@@ -71,8 +71,7 @@ def test_a_setting_of_the_command_line_reaches_the_table(tmp_path: Path) -> None
         ("alpha = true", "lora.alpha must be a whole number from 1 to 10000, not true"),
         ("dropout = 1", "lora.dropout must be a number of at least 0 and below 1, not 1"),
         ("dropout = nan", "lora.dropout must be a number of at least 0 and below 1, not nan"),
-        ("learning_rate = 0", "lora.learning_rate must be a number above 0 and at most 1, not 0"),
-        ('learning_rate = "auto"', 'lora.learning_rate must be a number above 0 and at most 1, not "auto"'),
+        ("learning_rate = 0", 'lora.learning_rate must be "auto" or a number above 0 and at most 1, not 0'),
         (
             'targets = "up"',
             'lora.targets must be "all-linear" or a list of module names, such as ["q_proj", "v_proj"], not "up"',
@@ -139,6 +138,8 @@ def test_a_rate_under_both_of_its_names_is_told(tmp_path: Path) -> None:
     said = "4: lora.learning_rate is an older name of method.learning_rate, which is set too; keep one of them"
     assert problems(tmp_path, text.format("1e-3")) == [said]
     assert load(tmp_path, text.format('"auto"')).method.learning_rate == 1e-4
+    job = load(tmp_path, text.format("1e-3"), 'lora.learning_rate="auto"')
+    assert job.method.learning_rate == 1e-3
 
 
 def test_a_rate_in_any_other_place_is_sent_home(tmp_path: Path) -> None:
