@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -301,12 +302,46 @@ def test_points_drawn_before_an_edit_stay_where_they_still_fit(sweeping: Sweepin
     assert len(again.changes.removed) == 14 - len(inside)
 
 
+RATES = "learning_rate = { low = 1e-5, high = 1e-3, log = true }"
+HOST = '[endpoints.host]\ntype = "together"\n'
+
+
+def test_tpe_draws_rates_themselves_on_a_logarithmic_scale_for_an_endpoint_that_takes_them(
+    sweeping: Sweeping,
+) -> None:
+    pytest.importorskip("optuna")
+    (sweeping.project.root / "ftorch.toml").write_text(HOST)
+    text = f'[sweep]\nstrategy = "tpe"\ntrials = 14\nmax_active = 1\n[sweep.space]\n{RATES}'
+    submitted = sweeping.submit(text, "host")
+    worker = sweeping.supervisor(submitted)
+    for _ in range(20):
+        worker.attend(NOW)
+        for trial in sweeping.trials(submitted):
+            if not sweeping.run(trial).is_over:
+                sweeping.score(trial, abs(math.log10(float(trial.parameters["learning_rate"])) + 4))
+    trials = sweeping.trials(submitted)
+    rates = [float(trial.parameters["learning_rate"]) for trial in trials]
+    assert len(rates) == 14
+    assert all(1e-5 <= rate <= 1e-3 for rate in rates)
+    assert sum(rate < 1e-4 for rate in rates) >= 4, "a linear scale would have one in ten below the middle"
+    sent = [dict(sweeping.run(trial).hyperparameters) for trial in trials]
+    assert [numbers["learning_rate"] for numbers in sent] == rates
+    assert not any("learning_rate_multiplier" in numbers for numbers in sent)
+    best = min(trials, key=lambda trial: abs(math.log10(float(trial.parameters["learning_rate"])) + 4))
+    assert overview(sweeping.ledger, "greet").best_model == f"model-{best.number}"
+
+
 # --- stopping ----------------------------------------------------------------------------------------------
 
 
-def test_a_losing_trial_is_stopped_with_its_evidence(sweeping: Sweeping) -> None:
+@pytest.mark.parametrize("axis", ["learning_rate_multiplier = [1, 2]", "learning_rate = [1e-4, 1e-3]"])
+def test_a_losing_trial_is_stopped_with_its_evidence(sweeping: Sweeping, axis: str) -> None:
     pytest.importorskip("optuna")
-    submitted = sweeping.submit(MEDIAN)
+    (sweeping.project.root / "ftorch.toml").write_text(HOST)
+    is_absolute = axis.startswith("learning_rate =")
+    submitted = sweeping.submit(
+        MEDIAN.replace("learning_rate_multiplier = [1, 2]", axis), "host" if is_absolute else None
+    )
     worker = sweeping.supervisor(submitted)
     good, better, loser, winner, *_ = sweeping.trials(submitted)
     falling = {step: 2.0 - step / 100 for step in range(1, 101)}
