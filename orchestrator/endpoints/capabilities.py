@@ -138,6 +138,7 @@ def _of_fireworks(_config: EndpointConfig) -> Capabilities:
         outlives_us=True,
         longest_suffix=63,
         needs_deployment=True,
+        returns_files=False,  # only result files, through signed addresses
         lora=frozenset({"rank", "max_length"}),
         validation_file=frozenset({"supervised"}),
         learning_rate=True,

@@ -96,6 +96,8 @@ class Capabilities:
     """It reports its jobs to Weights & Biases, if the create request names a project there."""
     checks_graders: bool = False
     """It checks the grader of a reinforcement job before the job exists."""
+    returns_files: bool = True
+    """A request returns what is in a file."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
     chosen_ids: bool = False
@@ -367,8 +369,8 @@ class Endpoint(Protocol):
         doesn't return them."""
 
     async def download(self, file_id: str, path: Path) -> None:
-        """Write the contents of a file to `path`. Raises RequestRefused if the endpoint doesn't return it, and
-        OSError if it can't be written."""
+        """Write the contents of a file to `path`, only if `capabilities.returns_files`. Raises RequestRefused if
+        the endpoint doesn't return it, and OSError if it can't be written."""
 
     async def files(self) -> list[RemoteFile]:
         """All fine-tuning files, newest first."""

@@ -32,6 +32,7 @@ _WHY = {
     "gone": "deleted, or of another account",
     "refused": "refused to this key",
     "failing": "the host fails",
+    "unsupported": "the host has no request for it",
     "unusable": "no case can be made",
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from orchestrator.dataset.basemodels import base_model
-from orchestrator.endpoints.interface import Endpoint, RemoteJob
+from orchestrator.endpoints.interface import Endpoint, RemoteFile, RemoteJob
 from orchestrator.errors import OutputUnwritable
 from orchestrator.rescue.asking import Asking, Missing
 from orchestrator.rescue.inventory import Inventory
@@ -129,7 +129,7 @@ class Keeper:
 
     async def _file(self, inventory: Inventory, file_id: str, owner: str | None) -> None:
         listed = inventory.files.get(file_id)
-        about = listed if listed else await self._asking(lambda: self._endpoint.file(file_id))
+        about: RemoteFile | Missing = listed if listed else await self._asking(lambda: self._endpoint.file(file_id))
         if isinstance(about, Missing):
             self._manifest.lack("file", file_id, about.why, about.reason, of=owner)
         else:
@@ -137,6 +137,10 @@ class Keeper:
         self._listener.done(f"file {file_id}")
 
     async def _content(self, file_id: str, name: str | None, owner: str | None) -> None:
+        if not self._endpoint.capabilities.returns_files:
+            reason = f"{self._endpoint.name} returns no files"
+            self._manifest.lack("file", file_id, "unsupported", reason, name=name, of=owner)
+            return
         path = file_path(file_id, name)
         arrived = self._manifest.folder / f"{path}.part"
         arrived = arrived.with_name(f".draft-{arrived.name}")

@@ -22,8 +22,9 @@ from orchestrator.errors import FolderTaken, OutputUnwritable, RescueUnderWay
 
 NAME = "manifest.jsonl"
 Kind = Literal["job", "events", "checkpoints", "file", "models", "eval", "eval run", "eval items", "cases"]
-Why = Literal["gone", "refused", "failing", "unusable"]
-"""Not there, or another account's; refused to this key; answered with errors; nothing can be made of it."""
+Why = Literal["gone", "refused", "failing", "unsupported", "unusable"]
+"""Not there, or another account's; refused to this key; answered with errors; no request of the host returns it;
+nothing can be made of it."""
 _LOCK, _DRAFT = ".lock", ".draft-"
 _BLOCK_BYTES = 1 << 20
 

@@ -11,6 +11,7 @@ import pytest
 from faults.training import advance
 from support.contents import content_of
 from support.exchanges import Recorder
+from support.rescuing import rescued_from
 from support.together_host import BASE, TogetherState, together_app
 from support.together_life import connected, wanted
 
@@ -303,3 +304,14 @@ def test_masked_tokens_are_those_with_the_label_minus_100() -> None:
     assert [(each.learned, each.is_cut) for each in read_tokenized({"rows": [row]})] == [
         ((False, True, True), True)
     ]
+
+
+async def test_a_rescue_keeps_jobs_files_and_models(host: Host, tmp_path: Path) -> None:
+    file = await host.uploaded()
+    job = await host.endpoint.create(wanted(file, n_epochs=1))
+    host.train()
+    kept, missing, models = await rescued_from(host.endpoint, tmp_path / "rescued")
+    assert {("job", job.id), ("events", job.id), ("checkpoints", job.id), ("file", file)} <= kept.keys()
+    assert (tmp_path / "rescued" / kept["file", file]).read_bytes() == host.rows.read_bytes()
+    assert missing == {}
+    assert models[str((await host.endpoint.job(job.id)).fine_tuned_model)] is True

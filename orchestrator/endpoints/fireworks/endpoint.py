@@ -27,7 +27,14 @@ from orchestrator.endpoints.fireworks.objects import (
     read_metrics,
     read_name,
 )
-from orchestrator.endpoints.interface import JobPage, JobRequest, RemoteEvent, RemoteJob, chosen_id
+from orchestrator.endpoints.interface import (
+    JobPage,
+    JobRequest,
+    RemoteEvent,
+    RemoteJob,
+    RemoteModel,
+    chosen_id,
+)
 from orchestrator.endpoints.keys import body_of
 from orchestrator.endpoints.objects import Json
 from orchestrator.errors import EndpointUnreachable, NoJobList, OutcomeUnknown, RequestRefused
@@ -179,8 +186,9 @@ class FireworksEndpoint(Datasets):
             return False if is_missing(error) else None
         return True
 
-    async def models(self) -> list[str]:
-        return [read_name(raw) for raw in await self.every("list models", "models") if has_name(raw)]
+    async def listed_models(self) -> list[RemoteModel]:
+        listed = await self.every("list models", "models")
+        return [RemoteModel(read_name(raw), None, None, None, raw) for raw in listed if has_name(raw)]
 
     async def delete_model(self, name: str) -> None:
         await self.remove("delete model", f"/v1/{name}")

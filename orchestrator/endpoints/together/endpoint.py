@@ -24,6 +24,7 @@ from orchestrator.endpoints.interface import (
     RemoteEvent,
     RemoteFile,
     RemoteJob,
+    RemoteModel,
     TokenizedRow,
 )
 from orchestrator.endpoints.keys import body_of
@@ -172,7 +173,7 @@ class TogetherEndpoint(OpenAIEndpoint):
         """A tuned model exists when its job has completed; whether a dedicated endpoint serves it is not said."""
         return True if name in await self.models() else None
 
-    async def models(self) -> list[str]:
+    async def listed_models(self) -> list[RemoteModel]:
         """The base models, then the tuned ones of this account."""
         found: list[str] = []
         with suppress(AnswerUnreadable, RequestRefused):
@@ -180,7 +181,8 @@ class TogetherEndpoint(OpenAIEndpoint):
                 "list models", self._client.get, "/models", read=_names, parse=_wrapped, **self._raw()
             )
         tuned = [job.fine_tuned_model for job in (await self.jobs()).jobs]
-        return list(dict.fromkeys([*found, *filter(None, tuned)]))
+        names = dict.fromkeys([*found, *filter(None, tuned)])
+        return [RemoteModel(name, None, None, None) for name in names]
 
     # --- one request ---------------------------------------------------------------------------------------
 

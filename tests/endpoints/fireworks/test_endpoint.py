@@ -10,6 +10,7 @@ import pytest
 from support.contents import content_of
 from support.fireworks_host import ACCOUNT, BASE, Dataset
 from support.fireworks_wire import Fireworks, preference
+from support.rescuing import rescued_from
 
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints.fireworks import datasets
@@ -330,3 +331,14 @@ async def test_models_are_listed_and_deleted(fireworks: Fireworks, data: Path, a
     await fireworks.endpoint.delete_model(MODEL)
     await fireworks.endpoint.delete_model(MODEL)
     assert await fireworks.endpoint.has_model(MODEL) is False
+
+
+async def test_a_rescue_keeps_jobs_and_models_and_says_that_no_file_is_returned(
+    fireworks: Fireworks, data: Path, asked: JobRequest, tmp_path: Path
+) -> None:
+    request = await created(fireworks, data, asked)
+    fireworks.train(3)
+    kept, missing, models = await rescued_from(fireworks.endpoint, tmp_path / "rescued")
+    assert {"job", "events"} <= {kind for kind, _ in kept}
+    assert missing == {("file", request.training_file): "unsupported"}
+    assert models == {MODEL: True}
