@@ -16,7 +16,7 @@ from orchestrator.errors import EndpointError, LostLease, QuotaExhausted, Reques
 from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
-from orchestrator.runs.limits import admission, free_slots, look_again_seconds
+from orchestrator.runs.limits import admission, free_slots, full_sweeps, look_again_seconds
 from orchestrator.runs.polling import Pace, poll
 from orchestrator.runs.reconcile import disown
 from orchestrator.runs.states import MACHINE, POLLED, State
@@ -177,7 +177,7 @@ class EndpointLoop(Loop[Run, Context]):
         with context.database.read() as connection:
             follows = store.holds_any(connection, context.owner, context.config.name, POLLED)
             free = free_slots(connection, context.config)
-            due = RUNS.next_due(connection, context.owner, endpoint=context.config.name, states=(State.PENDING,))
+            due = self._next_pending(connection)
         waits = [self._poll_at - context.clock.steady()] if follows else []
         if due is not None:
             waits.append(max(due - context.now(), 0.0 if free else look_again_seconds(context.config)))
@@ -199,19 +199,33 @@ class EndpointLoop(Loop[Run, Context]):
         await self.each(requested, act)
 
     def _pending(self, connection: Connection, due_before: float | None, limit: int) -> list[Run]:
-        """The oldest pending runs that this worker holds."""
+        """The oldest pending runs that this worker holds, except those of sweeps that may take no more slots."""
         context, states = self.worker, (State.PENDING,)
         name = context.config.name
+        if full := full_sweeps(connection, context.config):
+            return store.held_pending(connection, context.owner, name, full, due_before=due_before, limit=limit)
         return RUNS.held(
             connection, context.owner, endpoint=name, states=states, due_before=due_before, limit=limit
         )
 
+    def _next_pending(self, connection: Connection) -> float | None:
+        """When the first of these is due: 0 for now, None if there is none."""
+        context = self.worker
+        name = context.config.name
+        if full := full_sweeps(connection, context.config):
+            return store.next_pending(connection, context.owner, name, full)
+        return RUNS.next_due(connection, context.owner, endpoint=name, states=(State.PENDING,))
+
     async def _say_who_waits(self) -> None:
-        """Without a free slot, the next in line say what they wait for."""
+        """Without a free slot, on the endpoint or for their sweep, the next in line say what they wait for."""
         context = self.worker
         with context.database.read() as connection:
             is_full = free_slots(connection, context.config) == 0
             found = self._pending(connection, None, _NEXT_IN_LINE) if is_full else []
+            if full := full_sweeps(connection, context.config):
+                found += store.held_pending(
+                    connection, context.owner, context.config.name, full, is_of_full=True, limit=_NEXT_IN_LINE
+                )
         await self.each([run for run in found if (run.due_at or 0.0) <= context.now()], self._say_why_it_waits)
 
     async def _say_why_it_waits(self, run: Run) -> None:

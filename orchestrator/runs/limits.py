@@ -40,6 +40,11 @@ def free_slots(connection: Connection, config: EndpointConfig) -> int:
     return max(0, config.max_active - _active(connection, config))
 
 
+def full_sweeps(connection: Connection, config: EndpointConfig) -> list[str]:
+    """The sweeps that may have no more jobs now, by their own `max_active`."""
+    return sweep_store.full(connection, config.name, SLOT_HOLDERS)
+
+
 def _active(connection: Connection, config: EndpointConfig) -> int:
     query = select(func.count()).where(runs.c.endpoint == config.name, runs.c.state.in_(SLOT_HOLDERS))
     return connection.execute(query).scalar_one()

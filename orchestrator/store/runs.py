@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, case, func, or_, select, update
 
 from orchestrator.errors import AmbiguousRun, NoSuchRun
 from orchestrator.store import leased
@@ -403,6 +403,37 @@ def holds_any(connection: Connection, owner: str, endpoint: str, states: Collect
     """Whether `owner` holds a run in one of these states."""
     values = {"owner": owner, "endpoint": endpoint, "states": list(states)}
     return connection.execute(_HELD_ID, values).first() is not None
+
+
+def held_pending(
+    connection: Connection,
+    owner: str,
+    endpoint: str,
+    full: Collection[str],
+    *,
+    is_of_full: bool = False,
+    due_before: float | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """The pending runs that `owner` holds, oldest first: those outside the sweeps `full`, or of these."""
+    its = _held_pending(owner, endpoint, full, is_of_full=is_of_full)
+    due = () if due_before is None else (or_(runs.c.due_at.is_(None), runs.c.due_at <= due_before),)
+    return RUNS.select(connection, *its, *due, limit=limit)
+
+
+def next_pending(connection: Connection, owner: str, endpoint: str, full: Collection[str]) -> float | None:
+    """When the first of these outside the sweeps `full` is due: 0 for now, None if there is none."""
+    query = select(func.min(func.coalesce(runs.c.due_at, 0.0)))
+    due: float | None = connection.execute(query.where(*_held_pending(owner, endpoint, full))).scalar()
+    return due
+
+
+def _held_pending(
+    owner: str, endpoint: str, full: Collection[str], *, is_of_full: bool = False
+) -> list[ColumnElement[bool]]:
+    of_full = runs.c.sweep_id.in_(full)
+    its = [runs.c.lease_owner == owner, runs.c.endpoint == endpoint, runs.c.state == "pending"]
+    return [*its, of_full if is_of_full else or_(runs.c.sweep_id.is_(None), ~of_full)]
 
 
 def held_by_job(connection: Connection, owner: str, endpoint: str, job_ids: Collection[str]) -> list[Run]:

@@ -143,6 +143,18 @@ class Standing:
     is_over: bool
 
 
+def full(connection: Connection, endpoint: str, states: Collection[str]) -> list[str]:
+    """The sweeps on the endpoint that have as many runs in these states as their own `max_active` allows."""
+    query = (
+        select(sweeps.c.id)
+        .join(runs, runs.c.sweep_id == sweeps.c.id)
+        .where(sweeps.c.endpoint == endpoint, sweeps.c.max_active.is_not(None), runs.c.state.in_(states))
+        .group_by(sweeps.c.id, sweeps.c.max_active)
+        .having(func.count() >= sweeps.c.max_active)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def standings(connection: Connection, sweep_id: str) -> list[Standing]:
     """The sweep's trials by number, including those no longer listed."""
     is_over = runs.c.finished_at.is_not(None).label("is_over")

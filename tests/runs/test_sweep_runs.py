@@ -107,3 +107,20 @@ def test_a_trial_is_found_by_its_run(db, trial, make_run):
         assert not store.prune(connection, replace(recorded, run_id="another"), "of another run")
         assert store.evidence(connection, run.id) == "evidence"
         assert store.evidence(connection, "unknown") is None
+
+
+async def test_trials_of_a_full_sweep_are_left_alone_while_the_endpoint_has_free_slots(
+    db, make_run, context, endpoint, drive, reread, clock
+):
+    """Eight trials of a sweep that runs one at a time: each says once or twice that it waits, not every two
+    seconds."""
+    recorded = RecordedSweep("sweep002", "drone", "fake", "drone.toml", {}, trials=8, max_active=1, created_at=0.0)
+    with db.write() as connection:
+        store.add(connection, recorded)
+    endpoint.life = ("queued", *["running"] * 5, "succeeded")
+    trials = [make_run(sweep_id="sweep002") for _ in range(8)]
+    waits = []
+    context.listener.noted = lambda run: waits.append(run.reason.startswith("waiting for a slot: 1 of the 1"))
+    await drive(*trials)
+    assert {reread(run).state for run in trials} == {State.SUCCEEDED}
+    assert 0 < sum(waits) <= 3 * len(trials)
