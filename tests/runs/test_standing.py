@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -131,3 +132,18 @@ async def test_a_long_queue_is_not_written_again_while_it_waits(make_run, make_w
         found = store.by_ids(connection, [run.id for run in waiting])
     assert ["waiting for a slot" in run.reason for run in found].count(True) == 8
     assert all("waiting for a slot" in run.reason for run in found[:8])
+
+
+def test_looking_for_free_runs_in_vain_takes_a_fiftieth_of_the_time(make_world, clock, monkeypatch):
+    context, looks = make_world(), []
+    loop = StandingLoop(context)
+
+    def slow(_connection, _abandoned):
+        looks.append(context.clock.steady())
+        clock.pass_(0.5)
+
+    monkeypatch.setattr(loop, "claim", slow)
+    for _ in range(200):
+        loop._claim()
+        clock.pass_(1.0)
+    assert {later - sooner for sooner, later in pairwise(looks)} == {25.5}

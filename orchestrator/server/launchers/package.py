@@ -53,7 +53,7 @@ def _remove_unused(newest: Path, trainings: Path) -> None:
     for folder in newest.parent.iterdir():
         age = newest.stat().st_mtime - folder.stat().st_mtime
         if folder.name not in used and age > UNUSED_SECONDS:
-            # Whoever asks for it from now on makes another copy.
+            # A server that asks for it from now on makes another copy.
             gone = folder.with_name(f".removed.{folder.name}.{os.getpid()}")
             with suppress(OSError):
                 folder.rename(gone)
