@@ -113,7 +113,7 @@ def hosting_cost(
 
 
 def gpu_cost(endpoint_type: str, gpu: str, hours: float, *, prices: Path | None = None) -> float | None:
-    """US dollars for so many hours of one processor of a deployment; None where that is unknown."""
+    """US dollars for this many hours of one processor of a deployment; None where that is unknown."""
     price = find_price(endpoint_type, f"{GPU}{gpu}", prices=prices)
     return None if price is None or price.hosting_per_hour is None else hours * price.hosting_per_hour
 

@@ -124,7 +124,10 @@ def print_troubles(troubles: Sequence[str], console: Console) -> None:
 
 def hosting_warning(standings: Sequence[Standing], now: float) -> str | None:
     """A line about deployments that are charged but unused; None where there are none."""
-    idle = [each for each in standings if each.is_idle and each.cost_usd_per_day != 0]
+    # Hardware that is charged only while it runs has been stopped by then.
+    idle = [
+        each for each in standings if each.is_idle and each.cost_usd_per_day != 0 and not gpus_of(each.sku or "")
+    ]
     if not idle:
         return None
     named = ", ".join(f"{printable(each.name)} ({_usage(each, now)}, {_cost(each)})" for each in idle)
