@@ -867,6 +867,10 @@ class NotConfirmed(AwaitsPerson):
     """This may cost money, and there is no terminal to confirm it at. Check the plan above, then add --yes."""
 
 
+class UploadNotConfirmed(NotConfirmed):
+    """{path} ({size}) is not on {endpoint} yet, and there is no terminal to ask at. To upload it, add --yes."""
+
+
 class RemovalNotConfirmed(AwaitsPerson):
     """{model} is still on the leaderboard: there is no terminal to ask at. Add --yes to remove it."""
 
@@ -913,6 +917,10 @@ class NoSuchBase(UsageError):
 class NoModelToPreview(UsageError):
     """Rows look different for each model, and {path} names no open-weights model on this machine. Add --model with
     a name of [models], a folder, or a Hugging Face id."""
+
+
+class PreviewNotPossible(UsageError):
+    """The endpoint {endpoint} can't preview this: {problem}."""
 
 
 class NoSuchLine(UsageError):

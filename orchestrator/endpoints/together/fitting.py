@@ -55,5 +55,5 @@ def _price(config: EndpointConfig) -> str:
 def _serving(config: EndpointConfig) -> str:
     return (
         f"a tuned model of {config.name} answers on a dedicated endpoint, which is charged by the minute. ftorch "
-        "starts none: start and stop it at https://api.together.ai/models."
+        "starts none: use tg endpoints deploy, or https://api.together.ai/models, and stop it there."
     )
