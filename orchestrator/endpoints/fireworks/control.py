@@ -6,6 +6,7 @@ are explained. By the SDK fireworks-ai 1.2.30, whose types are generated from Fi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -14,7 +15,6 @@ from urllib.parse import urlsplit
 import httpx2
 from openai import AsyncOpenAI
 
-from orchestrator.addresses import is_safe_way
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.fireworks.names import last, root_of
 from orchestrator.endpoints.fireworks.objects import read_list, read_name
@@ -164,24 +164,28 @@ class ControlPlane(OpenAIEndpoint):
 
     async def fetch(self, address: str) -> bytes | None:
         """What an address holds; None if it holds nothing yet. Raises RequestRefused and EndpointUnreachable."""
-        answer = await self._unkeyed("GET", address)
+        answer = await self._unkeyed("GET", address, self._config.timeout_seconds)
         if answer.status_code == HTTPStatus.NOT_FOUND:
             return None
         return self._without_secrets(self._accepted(answer, address).content)
 
-    async def put(self, address: str, pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
-        """Send bytes to an address. Raises RequestRefused and EndpointUnreachable."""
-        self._accepted(await self._unkeyed("PUT", address, content=pieces, headers=headers), address)
+    async def put(
+        self, address: str, pieces: AsyncIterator[bytes], headers: Mapping[str, str], seconds: float
+    ) -> None:
+        """Send bytes to an address within that time. Raises RequestRefused and EndpointUnreachable."""
+        self._accepted(await self._unkeyed("PUT", address, seconds, content=pieces, headers=headers), address)
 
-    async def _unkeyed(self, method: str, address: str, **sent: Any) -> httpx2.Response:
+    async def _unkeyed(self, method: str, address: str, seconds: float, **sent: Any) -> httpx2.Response:
         host = urlsplit(address).hostname or "?"
-        if not is_safe_way(address):
+        is_the_hosts = urlsplit(address)[:2] == urlsplit(root_of(self._config.base_url))[:2]
+        if urlsplit(address).scheme != "https" and not is_the_hosts:
             raise self.refusal(f"it names an address without encryption on {host}")
         try:
-            return await self._client._client.request(
-                method, address, timeout=self._config.timeout_seconds, follow_redirects=False, **sent
-            )
-        except httpx2.HTTPError as error:
+            async with asyncio.timeout(seconds):
+                return await self._client._client.request(
+                    method, address, timeout=self._config.timeout_seconds, follow_redirects=False, **sent
+                )
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             problem = f"the connection to {host} failed: {error or type(error).__name__}"
             raise EndpointUnreachable(endpoint=self.name, problem=problem, sent=True, status=None) from error
 

@@ -76,7 +76,7 @@ class Datasets(ControlPlane):
                 "Content-Length": str(content.size),
                 "X-Goog-Content-Length-Range": f"{content.size},{content.size}",
             }
-            await self.put(address, _pieces(source), headers)
+            await self.put(address, _pieces(source), headers, self._deadline(content.size))
         await self.write("validate upload", await self.place(_KIND, made, ":validateUpload"), dict, {})
 
     async def find_files(self, sent_name: str, *, purpose: str = TRAINING) -> list[RemoteFile]:

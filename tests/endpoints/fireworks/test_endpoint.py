@@ -122,9 +122,11 @@ async def test_a_large_file_goes_to_the_signed_address_without_the_key(
     assert put["headers"]["content-length"] == str(data.stat().st_size)
 
 
-async def test_an_address_without_encryption_gets_nothing(fireworks: Fireworks, data: Path) -> None:
+@pytest.mark.parametrize("host", ["storage.example", "127.0.0.1:8080"])
+async def test_an_address_without_encryption_gets_nothing(fireworks: Fireworks, host: str) -> None:
     with pytest.raises(RequestRefused, match="without encryption"):
-        await fireworks.endpoint.fetch("http://storage.example/metrics")
+        await fireworks.endpoint.fetch(f"http://{host}/metrics")
+    assert fireworks.wire.exchanges == []
 
 
 async def test_what_the_host_finds_wrong_with_a_dataset_is_shown(fireworks: Fireworks, data: Path) -> None:
