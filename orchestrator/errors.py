@@ -1225,11 +1225,11 @@ class OptunaMissing(ExtraMissing, UsageError):
 
 
 class SuccessorUnreadable(UsageError):
-    """--to {found}: write ENDPOINT or ENDPOINT:MODEL, such as --to local or --to host:meta-llama/Llama-3.1-8B."""
+    """ "{found}" is not ENDPOINT or ENDPOINT:MODEL, such as --to local or --to host:meta-llama/Llama-3.1-8B."""
 
 
 class SuccessorTwice(UsageError):
-    """--to {found}: this endpoint and model are named twice."""
+    """ "{found}" is named twice with --to."""
 
 
 class SuccessorNeedsModel(UsageError):
@@ -1238,7 +1238,8 @@ class SuccessorNeedsModel(UsageError):
 
 
 class SuccessorIsBaseline(UsageError):
-    """--to {target}: run {run} trained the baseline itself ({model}). Name another endpoint or model."""
+    """ "{target}" can't be a successor: run {run} trained the baseline itself ({model}). Name another endpoint or
+    model."""
 
 
 class SuccessorElsewhere(AwaitsPerson):
@@ -1260,8 +1261,8 @@ class NoBaseline(UsageError):
 
 
 class BaselineUnclear(UsageError):
-    """Evaluation {evaluation} has {count} tuned models, so the baseline is unclear. Name one with --baseline:
-    {models}"""
+    """{count} tuned models have answered these cases, and it is unclear which one is the baseline. Name it with
+    --baseline: {models}"""
 
 
 class BaselineChanged(UsageError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 _USUAL_LIFE = 365
-_PAGES, _PLOTS, _XML = (".html", ".htm"), (".svg", ".png"), (".xml",)
+_PAGES, _PLOTS, XML = (".html", ".htm"), (".svg", ".png"), (".xml",)
 
 
 # Option types are plain functions: `click.ParamType[...]` needs Click 8.4.
@@ -160,10 +160,10 @@ def output_options(command: Command) -> Command:
             raise click.UsageError("--json and --csv can't be combined")
         if show_wrong and as_csv:
             raise click.UsageError("--show-wrong and --csv can't be combined; --json has the wrong answers too")
-        _check_ending("--html", html, _PAGES)
-        _check_ending("--junit", junit, _XML)
+        check_ending("--html", html, _PAGES)
+        check_ending("--junit", junit, XML)
         plot = cost_plot or older_cost_plot
-        _check_ending("--cost-plot", plot, _PLOTS)
+        check_ending("--cost-plot", plot, _PLOTS)
         if plot and others.get("terms") is None:
             raise click.UsageError("--cost-plot needs --requests-per-day, such as 100,1000,10000")
         command(*args, output=Output(as_json, as_csv, html, plot, details, show_wrong or 0, junit), **others)
@@ -223,7 +223,7 @@ def _terms(
     return Terms(requests, life_days, endpoint_type, tier, training_usd)
 
 
-def _check_ending(option: str, path: Path | None, endings: tuple[str, ...]) -> None:
+def check_ending(option: str, path: Path | None, endings: tuple[str, ...]) -> None:
     """Refuse other endings, so that a report can't replace a data file after a typing mistake."""
     if path is not None and path.suffix.lower() not in endings:
         raise click.UsageError(f'{option} needs a name that ends in {" or ".join(endings)}, not "{path}"')

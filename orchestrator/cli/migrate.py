@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completion import complete_endpoint
-from orchestrator.cli.evaluationoptions import parse_counts
+from orchestrator.cli.evaluationoptions import XML, check_ending, parse_counts
 from orchestrator.cli.settings import set_option
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.terminal import Terminal
     from orchestrator.jobfile import ScoreName
     from orchestrator.ledger import Ledger
+    from orchestrator.migration.results import Migration
 
 METRICS = ("accuracy", "call_accuracy", "tool_accuracy", "rejection_recall")
 """The same as `migration.plan.JUDGED_BY`, which would load pydantic."""
@@ -79,6 +80,12 @@ METRICS = ("accuracy", "call_accuracy", "tool_accuracy", "rejection_recall")
     type=click.Path(path_type=Path),
     help="Write the page to FILE.html, .md, .json or .csv.",
 )
+@click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write JUnit XML for CI: a test case for each successor.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing .md, .csv or .json file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results, or with --dry-run the plan, as JSON.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; record and send nothing.")
@@ -98,6 +105,7 @@ def migrate(
     requests_per_day: tuple[int, ...] | None,
     life_days: int,
     output: Path | None,
+    junit: Path | None,
     force: bool,
     as_json: bool,
     dry_run: bool,
@@ -118,11 +126,12 @@ def migrate(
     Exits with status 0 if at least one successor passes, with 3 if none does, and with 4 if one waits for you,
     such as for the budget.
     """
-    from orchestrator.api.migration import MigrationOptions
+    from orchestrator.api.migration import MigrationOptions, migrate as carry_out
     from orchestrator.cli.terminal import terminal
     from orchestrator.jobfile import overrides_of
     from orchestrator.ledger import open_ledger
 
+    check_ending("--junit", junit, XML)
     if output is not None:
         from orchestrator.reports.documents.files import require_writable
 
@@ -143,7 +152,10 @@ def migrate(
         if dry_run:
             _rehearse(ledger, job_file, host, options, as_json=as_json)
         else:
-            _carry_out(ledger, job_file, host, options, output, as_json=as_json)
+            found = carry_out(ledger, job_file, host, options)
+            _show(found, as_json=as_json)
+            _write(found, ledger.workspace.root, output, junit)
+            host.failed(found.exit_code)
 
 
 def _rehearse(ledger: Ledger, job_file: Path, host: Terminal, options: MigrationOptions, *, as_json: bool) -> None:
@@ -152,26 +164,16 @@ def _rehearse(ledger: Ledger, job_file: Path, host: Terminal, options: Migration
     plan = plan_migration(ledger, job_file, host, options)
     if as_json:
         from orchestrator.cli.output import print_json
-        from orchestrator.reports.migration import migration_plan_object
+        from orchestrator.reports.migrationplan import migration_plan_object
 
         print_json(migration_plan_object(plan))
     else:
         host.show_migration_plan(plan)
 
 
-def _carry_out(
-    ledger: Ledger,
-    job_file: Path,
-    host: Terminal,
-    options: MigrationOptions,
-    output: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from orchestrator.api.migration import migrate as carry_out
+def _show(found: Migration, *, as_json: bool) -> None:
     from orchestrator.reports.migration import migration_object, print_migration
 
-    found = carry_out(ledger, job_file, host, options)
     if as_json:
         from orchestrator.cli.output import print_json
 
@@ -180,11 +182,19 @@ def _carry_out(
         from orchestrator.reports.text import stdout
 
         print_migration(found, stdout())
+
+
+def _write(found: Migration, root: Path, output: Path | None, junit: Path | None) -> None:
     if output is not None:
         from orchestrator.reports.documents.files import write_document
         from orchestrator.reports.documents.migration import migration_document
         from orchestrator.reports.documents.places import without_places
 
-        write_document(without_places(migration_document(found), ledger.workspace.root), output)
+        write_document(without_places(migration_document(found), root), output)
         click.echo(f"wrote {output}", err=True)
-    host.failed(found.exit_code)
+    if junit is not None:
+        from orchestrator.reports.junit import write_junit
+        from orchestrator.reports.migrationjunit import migration_suites
+
+        write_junit(migration_suites(found), junit, name="ftorch migrate")
+        click.echo(f"wrote {junit}", err=True)

@@ -189,7 +189,7 @@ class Terminal(Host):
         print_evaluation_plan(plan, stderr())
 
     def show_migration_plan(self, plan: MigrationPlan) -> None:
-        from orchestrator.reports.migration import print_migration_plan
+        from orchestrator.reports.migrationplan import print_migration_plan
         from orchestrator.reports.text import stderr
 
         print_migration_plan(plan, stderr())

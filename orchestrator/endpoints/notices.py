@@ -80,6 +80,6 @@ def _wind_down(today: date) -> str:
     return (
         "OpenAI is winding fine-tuning down: since 7 May 2026 no new organisations, since 2 July 2026 only those "
         f"with recent use, from 6 January 2027 ({when}) no new jobs at all; fine-tuned models answer until their "
-        "base model retires. The same job file works on another endpoint: Azure OpenAI, a compatible host "
-        '(type = "compatible"), or --endpoint local to rehearse.'
+        "base model retires. The same job file works on another endpoint. Keep what you have with ftorch rescue, "
+        "and train a successor elsewhere with ftorch migrate: docs/leaving-openai.md"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from orchestrator.dataset.basemodels import tuned_until
+from orchestrator.bookkeeping.endings import endings
 from orchestrator.dataset.files import inspect_file
 from orchestrator.errors import AmbiguousEvaluation, BaselineChanged, BaselineUnclear, NoBaseline
 from orchestrator.evaluation.pricing import origin_of
@@ -19,6 +19,7 @@ from orchestrator.jobfile import JobFile
 from orchestrator.ledger import Ledger
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
+from orchestrator.store.runs import Run
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Baseline:
     file: Path
     """The cases, unchanged since."""
     ends: date | None
-    """When its endpoint ends the model, as announced; None if no date is known."""
+    """When its endpoint ends the model; None if no date is known."""
 
     @property
     def evaluation(self) -> Evaluation:
@@ -70,17 +71,17 @@ def find_baseline(
     leaving_for: Collection[str] = (),
 ) -> Baseline:
     """The baseline that `key` means: a model, a run, `MODEL@VARIANT`, or the id of an evaluation. Without one, the
-    newest evaluation of the file by a tuned model.
+    newest evaluation of the file by a tuned model of this job: trained on its data, or under its name.
 
     Models of the runs `without` (fingerprints) are then taken only if there is no other. Those of the endpoints
     `leaving_for`, where an earlier migration may have left successors, come last, rehearsals before them, and those
-    of the job file's endpoint first. `file` replaces the job file's cases. Raises NoBaseline, BaselineUnclear,
-    BaselineChanged, AmbiguousEvaluation, and the errors of an unreadable file.
+    of the job file's endpoint first. `file` replaces the job file's cases. Raises NoBaseline, BaselineUnclear if
+    several models may be meant, BaselineChanged, AmbiguousEvaluation, and the errors of an unreadable file.
     """
     path = file or job.evaluation_path
     sha256 = inspect_file(path).sha256 if path else None
     if key is not None:
-        side = best_side(ledger, key, sha256) or _of_evaluation(ledger, key, path, sha256)
+        side = best_side(ledger, key, sha256) or _of_evaluation(ledger, job, key, path, sha256)
     else:
         side = _usual(ledger, job, sha256, without, leaving_for)
     if side is None:
@@ -99,30 +100,38 @@ def _read(ledger: Ledger, side: Side, path: Path | None) -> Baseline:
         raise BaselineChanged(path=cases, evaluation=found.id)
     scores = scores_of(ledger, found, side.key)[side.key]
     series = series_of(ledger, found, side.key, scores)
-    ends = tuned_until(found.endpoint_type, origin_of(ledger, found.endpoint, model).base)
-    return Baseline(side, series, scores, cases, ends)
+    return Baseline(side, series, scores, cases, endings(ledger).of(found.endpoint, model))
 
 
 # --- Which evaluation ------------------------------------------------------------------------------------------
 
 
-def _of_evaluation(ledger: Ledger, key: str, path: Path | None, sha256: str | None) -> Side | None:
-    """The one tuned model of the evaluation whose id starts with `key`."""
+@dataclass(frozen=True)
+class _Asked:
+    """A tuned model that was asked the cases."""
+
+    evaluation: Evaluation
+    model: str
+    run: Run | None
+    """The recorded run that trained it."""
+
+
+def _of_evaluation(ledger: Ledger, job: JobFile, key: str, path: Path | None, sha256: str | None) -> Side | None:
+    """The tuned model of the evaluation whose id starts with `key`; of several, that of the job."""
     with ledger.database.read() as connection:
         known = store.starting_with(connection, key)
     if len(known) > 1:
         raise AmbiguousEvaluation(key=key, candidates=", ".join(each.id for each in known))
     if not known:
         return None
-    if sha256 not in (None, known[0].file_sha256):
-        named = f"--file {known[0].file_path}"
-        problem = f"evaluation {known[0].id} asked other cases than {path}: those of {known[0].file_path}"
-        raise NoBaseline(problem=problem, advice=f"To use them, add {named}")
-    tuned = [entry["model"] for entry in known[0].settings["models"] if _is_tuned(ledger, known[0], entry["model"])]
-    if len(tuned) != 1:
-        models = ", ".join(tuned or [entry["model"] for entry in known[0].settings["models"]])
-        raise BaselineUnclear(evaluation=known[0].id, count=len(tuned), models=models)
-    return best_side(ledger, tuned[0], known[0].file_sha256, only=known[0].id)
+    [found] = known
+    if sha256 not in (None, found.file_sha256):
+        problem = f"evaluation {found.id} asked other cases than {path}"
+        raise NoBaseline(problem=problem, advice=f"To use them, add --file {found.file_path}")
+    tuned = [*_tuned(ledger, known)]
+    if not tuned:
+        raise NoBaseline(problem=f"evaluation {found.id} asked no tuned model", advice="Name one with --baseline.")
+    return _side(ledger, _only(_of_job(tuned, job)))
 
 
 def _usual(
@@ -132,30 +141,53 @@ def _usual(
         return None
     with ledger.database.read() as connection:
         done = store.newest(connection, file_sha256=sha256)
-    found = [*_tuned_models(ledger, done, without)] or [*_tuned_models(ledger, done, ())]
-    found.sort(key=lambda pair: _rank(pair[0], job, leaving_for))
-    for evaluation, model in found:
-        if side := best_side(ledger, model, sha256, only=evaluation.id):
-            return side
-    return None
+    tuned = [*_tuned(ledger, done)]
+    tuned = [each for each in tuned if each.run is None or each.run.fingerprint not in without] or tuned
+    if not tuned:
+        return None
+    found = _of_job(tuned, job)
+    first = min(_rank(each.evaluation, job, leaving_for) for each in found)
+    found = [each for each in found if _rank(each.evaluation, job, leaving_for) == first]
+    if _is_of_job(found[0], job):  # several seeds or settings: the newest counts
+        found = [each for each in found if each.evaluation.id == found[0].evaluation.id]
+    return _side(ledger, _only(found))
+
+
+def _tuned(ledger: Ledger, among: Sequence[Evaluation]) -> Iterator[_Asked]:
+    for evaluation in among:
+        for entry in evaluation.settings["models"]:
+            origin = origin_of(ledger, evaluation.endpoint, entry["model"])
+            if origin.is_tuned:
+                yield _Asked(evaluation, entry["model"], origin.run)
+
+
+def _of_job(tuned: Sequence[_Asked], job: JobFile) -> list[_Asked]:
+    """Those that the job trained, if there are any."""
+    return [each for each in tuned if _is_of_job(each, job)] or list(tuned)
+
+
+def _is_of_job(asked: _Asked, job: JobFile) -> bool:
+    if asked.run is None:
+        return False
+    training = job.training_path
+    same_data = training is not None and is_unchanged(training, asked.run.training_sha256)
+    return same_data or asked.run.name == job.name
 
 
 def _rank(found: Evaluation, job: JobFile, leaving_for: Collection[str]) -> tuple[bool, bool, bool]:
     return found.endpoint in leaving_for, found.is_rehearsal, found.endpoint != job.endpoint
 
 
-def _tuned_models(
-    ledger: Ledger, done: Sequence[Evaluation], without: Collection[str]
-) -> Iterator[tuple[Evaluation, str]]:
-    for evaluation in done:
-        for entry in evaluation.settings["models"]:
-            origin = origin_of(ledger, evaluation.endpoint, entry["model"])
-            if origin.is_tuned and not (origin.run and origin.run.fingerprint in without):
-                yield evaluation, entry["model"]
+def _only(found: Sequence[_Asked]) -> _Asked:
+    """The newest evaluation of the one model. Raises BaselineUnclear if there are several models."""
+    models = dict.fromkeys(each.model for each in found)
+    if len(models) > 1:
+        raise BaselineUnclear(count=len(models), models=", ".join(models))
+    return found[0]
 
 
-def _is_tuned(ledger: Ledger, evaluation: Evaluation, model: str) -> bool:
-    return origin_of(ledger, evaluation.endpoint, model).is_tuned
+def _side(ledger: Ledger, asked: _Asked) -> Side | None:
+    return best_side(ledger, asked.model, asked.evaluation.file_sha256, only=asked.evaluation.id)
 
 
 def _none(ledger: Ledger, job: JobFile, key: str | None, path: Path | None) -> NoBaseline:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import parse
 
 import pytest
 from support.paid_host import PaidHost, paid_host
@@ -150,6 +151,25 @@ def test_the_page_is_written_in_each_form(project: Project, ending: str) -> None
     assert str(project.root) not in text
 
 
+def test_ci_gets_a_test_case_for_each_successor_that_fails_unless_it_passes(project: Project) -> None:
+    assert project.ftorch(*SUCCESSOR, *PASSING, "--junit", "passed.xml").code == 0
+    assert project.ftorch(*SUCCESSOR, "--junit", "undecided.xml").code == 3
+    passed, undecided = (parse(project.root / f"{name}.xml").getroot() for name in ("passed", "undecided"))
+    assert (passed.get("tests"), passed.get("failures"), undecided.get("failures")) == ("1", "0", "1")
+    [failure] = undecided.iter("failure")
+    assert failure.get("type") == "undecided"
+    assert "would show it" in str(failure.text)
+    assert project.ftorch(*SUCCESSOR, "--junit", "page.html").code == 2
+
+
+def test_a_successor_without_answers_is_an_error_for_ci(project: Project, paid: PaidHost) -> None:
+    paid.status = "failed"
+    command = ("migrate", "jobs/greet.toml", "--to", "paid:paid-model", "--yes", "--junit", "failed.xml")
+    assert project.ftorch(*command).code == 1
+    [error] = parse(project.root / "failed.xml").getroot().iter("error")
+    assert "is failed" in str(error.get("message"))
+
+
 def test_a_page_over_another_file_is_refused_before_anything(project: Project) -> None:
     (project.root / "page.md").write_text("mine")
     done = project.ftorch(*SUCCESSOR, "-o", "page.md")
@@ -219,8 +239,8 @@ def test_cases_that_changed_since_are_no_baseline(project: Project) -> None:
     ("options", "said"),
     [
         (("--to", "nowhere"), 'no endpoint named "nowhere"'),
-        (("--to", ":model"), "write ENDPOINT or ENDPOINT:MODEL"),
-        (("--to", "local:"), "write ENDPOINT or ENDPOINT:MODEL"),
+        (("--to", ":model"), "is not ENDPOINT or ENDPOINT:MODEL"),
+        (("--to", "local:"), "is not ENDPOINT or ENDPOINT:MODEL"),
         (("--to", "local:a", "--to", "local:a"), "named twice"),
         (("--to", "local"), "trained the baseline itself"),
         (("--to", "local:a", "--margin", "0"), "not in the range 0<x<100"),

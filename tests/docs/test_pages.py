@@ -116,6 +116,7 @@ PAGES: tuple[Page, ...] = (
     Page("docs/runs.md"),
     Page("docs/records.md", varying=(r"by \S+ on .+", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+")),
     Page("docs/endpoints.md"),
+    Page("docs/leaving-openai.md"),
     Page("docs/tracking.md"),
     Page(
         "docs/models.md",

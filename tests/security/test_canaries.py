@@ -77,6 +77,7 @@ COMMANDS: dict[str, list[str]] = {
     "runs delete": ["greet", "--remote", "--yes"],
     "serve": ["--entra"],  # a mistake: tests/security/test_keys.py has the server itself
     "serve check": ["greet"],
+    "migrate": ["jobs/greet.toml", "--to", "hosted:other", "--file", "jobs/train.jsonl", "--yes"],
     "rescue": ["hosted", "-o", "rescued", "--evaluation", "jobs/train.jsonl", "--yes"],
     "ui": ["--host", "0.0.0.0"],  # the same: tests/web has the page itself
     "sweep list": [],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from functools import partial
 
 from orchestrator.evaluation.metrics import METRICS
@@ -16,8 +15,6 @@ from orchestrator.reports.documents.evaluation import answers_block
 from orchestrator.reports.documents.run import utc
 from orchestrator.reports.evaluation import REHEARSAL
 from orchestrator.reports.migration import (
-    cases_of,
-    ends_in,
     headline,
     next_steps,
     use_notes,
@@ -25,6 +22,7 @@ from orchestrator.reports.migration import (
     verdict_notes,
     verdict_table,
 )
+from orchestrator.reports.migrationplan import cases_of, ends_in
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Table, facts, row
 from orchestrator.reports.text import plural
 
@@ -59,7 +57,7 @@ def migration_document(migration: Migration) -> Document:
 def _warnings(migration: Migration) -> Iterator[str]:
     baseline = migration.plan.baseline
     if baseline.ends:
-        yield f"The {BASELINE} {ends_in(baseline.ends, date.today())}: {baseline.evaluation.endpoint} announced it."
+        yield f"The {BASELINE} on {baseline.evaluation.endpoint} {ends_in(baseline.ends)}."
     evaluations = [baseline.evaluation, *(each.evaluation for each in _answered(migration))]
     if any(each.is_rehearsal for each in evaluations):
         yield REHEARSAL
