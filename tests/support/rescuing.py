@@ -22,6 +22,6 @@ async def rescued_from(
         found = await collect(endpoint, manifest, [], Silent(), asyncio.Event())
         entries = manifest.entries
     assert found is not None
-    kept = {(entry.kind, entry.id): entry.path for entry in entries if entry.path}
-    missing = {(entry.kind, entry.id): str(entry.why) for entry in entries if not entry.is_kept}
+    kept: dict[Named, str] = {(entry.kind, entry.id): entry.path for entry in entries if entry.path}
+    missing: dict[Named, str] = {(entry.kind, entry.id): str(entry.why) for entry in entries if not entry.is_kept}
     return kept, missing, {model.name: model.is_there for model in found.models}
