@@ -32,6 +32,7 @@ base_url = "https://host/v1"
 type = "azure"
 base_url = "https://res.openai.azure.com"
 """
+FIREWORKS = "accounts/fireworks/models/qwen3-8b"
 RATE, MULTIPLIER = "[method]\nlearning_rate = 1e-4\n", "[method]\nlearning_rate_multiplier = 0.5\n"
 Make = Callable[..., Plan]
 
@@ -148,16 +149,16 @@ def test_keys_of_lora_that_a_host_lacks_are_named_with_those_it_takes(plan: Make
 
 def test_a_seed_that_a_host_does_not_take_is_told(plan: Make) -> None:
     said = "seed has no effect on fireworks, which draws its own: the same job trained again may differ."
-    assert said in plan("fireworks", "", "seed=3").notices
-    assert said not in plan("fireworks", "").notices
+    assert said in plan("fireworks", "", "seed=3", model=FIREWORKS).notices
+    assert said not in plan("fireworks", "", model=FIREWORKS).notices
     assert not any("seed" in notice for notice in plan("openai", "", "seed=3").notices)
 
 
 def test_a_validation_file_that_a_host_does_not_take_is_refused(plan: Make, folder: Path) -> None:
     more, data = '[method]\ntype = "dpo"\n', 'validation_file = "train.jsonl"\nallow_leak = true\n'
-    said = refused(plan, "fireworks", more, data=data)
+    said = refused(plan, "fireworks", more, data=data, model=FIREWORKS)
     assert "greet.toml:5 can't run on fireworks: it takes no validation file for dpo; leave it out, and" in said
-    assert plan("fireworks", "", data=data).validation is not None
+    assert plan("fireworks", "", data=data, model=FIREWORKS).validation is not None
 
 
 def test_what_ftorch_does_only_elsewhere_is_one_sentence(plan: Make) -> None:
@@ -166,14 +167,15 @@ def test_what_ftorch_does_only_elsewhere_is_one_sentence(plan: Make) -> None:
     assert f"On nebius {usual}{batch}" in plan("nebius", "").notices
     assert not any(notice.startswith("On ") for notice in plan("openai", "").notices)
     said = f"On fireworks {usual}only the final model is kept, no checkpoints; {batch}"
-    assert said in plan("fireworks", "").notices
+    assert said in plan("fireworks", "", model=FIREWORKS).notices
 
 
 # --- sweeps ------------------------------------------------------------------------------------------------------
 
 
 def sweep(folder: Path, endpoint: str, text: str) -> Any:
-    path = job_path(folder, text, data='validation_file = "train.jsonl"\nallow_leak = true\n')
+    model = FIREWORKS if endpoint == "fireworks" else "gpt-4.1-mini-2025-04-14"
+    path = job_path(folder, text, model, 'validation_file = "train.jsonl"\nallow_leak = true\n')
     return plan_sweep(load_job_file(path), find_workspace(folder), endpoint)
 
 

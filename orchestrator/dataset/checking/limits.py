@@ -19,7 +19,7 @@ class Limits:
     endpoint: str
     methods: frozenset[Method] = _ALL
     images: bool = True
-    """False if it trains on text only."""
+    """False if ftorch has it train on text only."""
     any_file_size: bool = False
     """True where no limit of a file's size is known; else 512 MiB, which the large services share."""
     most_trained_tokens: int | None = None
@@ -34,8 +34,8 @@ _LIMITS: Mapping[str, Limits] = {
     "local": Limits("local", frozenset({"supervised", "dpo"}), images=False),
     "compatible": Limits("compatible", any_file_size=True),
     "nebius": Limits("nebius", frozenset({"supervised"}), images=False, any_file_size=True),
-    "together": Limits("together", frozenset({"supervised", "dpo"}), any_file_size=True),
-    "fireworks": Limits("fireworks", frozenset({"supervised", "dpo"}), any_file_size=True),
+    "together": Limits("together", frozenset({"supervised", "dpo"}), images=False, any_file_size=True),
+    "fireworks": Limits("fireworks", frozenset({"supervised", "dpo"}), images=False, any_file_size=True),
 }
 ENDPOINT_TYPES = tuple(_LIMITS)
 
@@ -109,7 +109,9 @@ def _note_untrained(model: str | None, limits: Limits, report: CheckReport, note
     if not limits.images and images.count:
         notes.at(images.first[0])
         other = f"on images, found in {images.count:,} example(s): {images}"
-        notes.add("FT704", endpoint=endpoint, what="on text only", other=other, advice="Leave the images out")
+        notes.add(
+            "FT704", endpoint=endpoint, what="on text only with ftorch", other=other, advice="Leave the images out"
+        )
     subjects: list[Subject] = [report.method]
     if images.count and report.method != "dpo":
         subjects.append("images")

@@ -24,11 +24,6 @@ def problem_with(job: JobFile, config: EndpointConfig) -> str | None:
             f'models there are called accounts/ACCOUNT/models/NAME, not "{job.model}"; write the name from '
             f'Fireworks\' library of models, such as model = "accounts/fireworks/models/{guess}"'
         )
-    if job.method.type == "dpo" and job.data.validation_file is not None:
-        return (
-            "its jobs of DPO take no validation file; leave it out, and measure the tuned model afterwards with "
-            "[evaluation]"
-        )
     return None
 
 

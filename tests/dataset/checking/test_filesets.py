@@ -117,7 +117,7 @@ def test_images_are_named_where_the_local_endpoint_reads_text_only(tmp_path: Pat
         path = pictures(tmp_path / f"{purpose}.jsonl")
         [checked] = check_together([Source(path, purpose, model="tiny", limits=limits_of("local"))])
         [found] = [each for each in checked.report.findings if each.code == "FT704"]
-        assert found.reason.startswith("local trains on text only, not on images, found in ")
+        assert found.reason.startswith("local trains on text only with ftorch, not on images, found in ")
 
 
 def test_a_job_files_findings_name_its_keys_and_no_options(tmp_path: Path) -> None:

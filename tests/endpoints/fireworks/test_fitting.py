@@ -52,7 +52,7 @@ def test_dpo_takes_no_validation_file(project: Project) -> None:
     (project.root / "jobs" / "valid.jsonl").write_text(json.dumps(rows[0]) + "\n")
     data = 'training_file = "train.jsonl"\nvalidation_file = "valid.jsonl"'
     code, shown = planned(project, method='[method]\ntype = "dpo"', training_file=data)
-    assert (code, "its jobs of DPO take no validation file" in shown) == (2, True)
+    assert (code, "it takes no validation file for dpo; leave it out" in shown) == (2, True)
 
 
 def test_what_costs_and_what_has_no_effect_is_said(project: Project) -> None:
