@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -227,6 +228,31 @@ def test_a_suffix_has_room_for_the_run_where_the_endpoint_needs_it(project: Proj
         assert not [each for each in plan["notices"] if "suffix" in each], plan["notices"]
     refused = project.ftorch("init", "d.jsonl", "-o", "other.toml", "--endpoint", "host")
     assert (refused.code, "Name the base model: --model MODEL" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "lora"),
+    [
+        ("nebius", "meta-llama/Llama-3.1-8B-Instruct", ["rank", "alpha", "dropout", "max_length"]),
+        ("fireworks", "accounts/fireworks/models/qwen3-8b", ["rank", "max_length"]),
+        ("openai", "gpt-4.1-mini-2025-04-14", []),
+    ],
+)
+def test_the_job_file_shows_the_settings_that_its_endpoint_takes(
+    project: Project, kind: str, model: str, lora: list[str]
+) -> None:
+    if kind != "openai":
+        (project.root / "ftorch.toml").write_text(f'[endpoints.{kind}]\ntype = "{kind}"\n')
+    write(project, "d.jsonl", rows(60, chat))
+    started(project, "d.jsonl", "--endpoint", kind, "--model", model, "--name", "mine")
+    text = (project.root / "job.toml").read_text()
+    assert ("# learning_rate = 1e-4" in text) is (kind != "openai")
+    assert ("# learning_rate_multiplier = 0.5" in text) is (kind == "openai")
+    shown = re.findall(r"^# (rank|alpha|dropout|max_length) = ", text, flags=re.MULTILINE)
+    assert shown == lora
+    turned_on = re.sub(r"^# (?=\[lora\]|learning_rate|rank|alpha|dropout|max_length)", "", text, flags=re.MULTILINE)
+    (project.root / "job.toml").write_text(turned_on)
+    assert project.ftorch("submit", "job.toml", "--dry-run").code == 0
 
 
 def test_errors_in_the_data_are_counted_and_do_not_stop_it(project: Project) -> None:

@@ -329,6 +329,11 @@ def test_tpe_draws_rates_themselves_on_a_logarithmic_scale_for_an_endpoint_that_
     assert not any("learning_rate_multiplier" in numbers for numbers in sent)
     best = min(trials, key=lambda trial: abs(math.log10(float(trial.parameters["learning_rate"])) + 4))
     assert overview(sweeping.ledger, "greet").best_model == f"model-{best.number}"
+    assert sweeping.project.ftorch("sweep", "best", "greet").out == f"model-{best.number}\n"
+    shown = sweeping.project.ftorch("sweep", "show", "greet").out
+    assert f"{float(best.parameters['learning_rate']):.4g}" in shown
+    assert "learning_rate" in shown
+    assert "multiplier" not in shown
 
 
 # --- stopping ----------------------------------------------------------------------------------------------
