@@ -1,4 +1,5 @@
-"""Writes the tables of findings and formats in data.md and convert.md: `make docs`. A test fails if one is old."""
+"""Writes the tables of data.md, convert.md and hosts.md that the program knows: `make docs`. A test fails if one is
+old."""
 
 from __future__ import annotations
 
@@ -6,11 +7,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from orchestrator.config import EndpointConfig, EndpointType
 from orchestrator.dataset.checking.examples import explain
+from orchestrator.dataset.checking.limits import limits_of
 from orchestrator.dataset.formats import FORMATS
 from orchestrator.dataset.rules import RULES, Rule
+from orchestrator.endpoints.capabilities import capabilities_of
+from orchestrator.endpoints.interface import Capabilities
 
 DOCS = Path(__file__).parent
 MARKS = ("<!-- written by make docs -->\n", "<!-- end -->\n")
@@ -46,7 +51,17 @@ def formats() -> str:
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in cells), ""])
 
 
-TABLES: dict[str, Callable[[], str]] = {"data.md": findings, "convert.md": formats}
+def offered() -> str:
+    """What each type of endpoint takes from a job file and offers while it trains, in Markdown."""
+    names = (
+        *("type", "methods", "images", "learning rate", "`[lora]`", "`seed`", "validation file"),
+        *("checkpoints", "pause", "batches", "its jobs are recognised by"),
+    )
+    head = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    return "\n".join([*head, *map(_host, get_args(EndpointType)), ""])
+
+
+TABLES: dict[str, Callable[[], str]] = {"data.md": findings, "convert.md": formats, "hosts.md": offered}
 """Which table goes between the marks of which page."""
 
 
@@ -56,6 +71,40 @@ def page(name: str) -> str:
     before, _, rest = text.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
     return f"{before}{MARKS[0]}\n{TABLES[name]()}\n{MARKS[1]}{after}"
+
+
+def _host(kind: EndpointType) -> str:
+    found, limits = capabilities_of(EndpointConfig(kind, kind)), limits_of(kind)
+    validated = sorted(found.validation_file & limits.methods, reverse=True)
+    cells = (
+        f"`{kind}`",
+        ", ".join(sorted(limits.methods, reverse=True)),
+        _yes(limits.images),
+        _rates(found),
+        ", ".join(sorted(found.lora)) or "–",
+        _yes(found.seed),
+        "yes" if len(validated) == len(limits.methods) else f"{', '.join(validated)} only",
+        *map(_yes, (found.checkpoints, found.pause, found.batch)),
+        _mark(found),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _yes(is_offered: bool) -> str:
+    return "yes" if is_offered else "–"
+
+
+def _rates(found: Capabilities) -> str:
+    ways = (("multiplier", found.learning_rate_multiplier), ("absolute", found.learning_rate))
+    return " or ".join(way for way, is_taken in ways if is_taken)
+
+
+def _mark(found: Capabilities) -> str:
+    if found.chosen_ids:
+        return "an id that ftorch chooses"
+    if found.metadata:
+        return "metadata"
+    return f"suffix ({found.longest_suffix} characters) and seed"
 
 
 def _theme(prefix: str, theme: str) -> Iterator[str]:
