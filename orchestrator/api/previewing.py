@@ -50,8 +50,8 @@ def preview_there(
     """Compare the first `rows` of a job file's training file. The file is uploaded if it isn't there yet, after a
     yes; nothing is paid. `model` renders here in place of the job's base model.
 
-    Raises UnknownEndpoint, EndpointNotUsable, PreviewNotPossible, UploadNotConfirmed, NoSuchBase, DataBehindAddress,
-    the errors of job files, data files and model folders, and EndpointError.
+    Raises UnknownEndpoint, EndpointNotUsable, PreviewNotPossible, UploadNotConfirmed, NoSuchBase,
+    DataBehindAddress, the errors of job files, data files and model folders, and EndpointError.
     """
     job = load_job_file(job_file)
     with open_ledger(job_file.parent, create=True) as ledger:

@@ -67,7 +67,7 @@ def test_the_table_of_the_page_is_read_from_where_the_page_puts_it(home: Path) -
 
 
 def test_the_page_shows_every_key_of_a_row(home: Path) -> None:
-    (home / "prices.toml").write_text(re.sub(r"^# (?=tier|training_per)", "", PRICES, flags=re.MULTILINE))
+    (home / "prices.toml").write_text(re.sub(r"^# (?=tier|training_)", "", PRICES, flags=re.MULTILINE))
     price = find_price("compatible", "qwen-3-32b", tier="GlobalStandard", prices=home / "prices.toml")
     assert price is not None
     values = [getattr(price, field.name) for field in fields(Price)]

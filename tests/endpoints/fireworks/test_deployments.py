@@ -19,8 +19,8 @@ def account(fireworks: Fireworks) -> FireworksDeployments:
     return FireworksDeployments(fireworks.endpoint)
 
 
-def wanted(sku: str = DEFAULT, **more: bool) -> WantedDeployment:
-    return WantedDeployment("mine", MODEL, sku, 1, **more)
+def wanted(sku: str = DEFAULT, *, temporary: bool = False) -> WantedDeployment:
+    return WantedDeployment("mine", MODEL, sku, 1, temporary=temporary)
 
 
 async def test_hardware_is_asked_for_and_nothing_is_made(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -206,7 +207,7 @@ async def test_a_create_whose_answer_is_lost_is_unknown_until_it_is_looked_up(
     ],
 )
 async def test_a_job_of_somebody_else_under_our_id_is_never_taken(
-    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, str], said: str
+    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, Any], said: str
 ) -> None:
     request = replace(await created(fireworks, data, asked), **changed)
     with pytest.raises(RequestRefused, match=f"a job {JOB_ID} that this run did not make: {said}"):
