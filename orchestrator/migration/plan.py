@@ -86,6 +86,13 @@ class Successor:
         return self.training_usd is not None and self.answers_usd is not None
 
     @property
+    def needs_hosting(self) -> bool:
+        """Whether it is still to be asked, and answers only while it is deployed: that is charged by the hour."""
+        if not self.is_possible or self.plan is None or self.evaluated is not None:
+            return False
+        return capabilities_of(self.plan.config).needs_deployment
+
+    @property
     def may_cost(self) -> bool:
         """Whether anything is still to be paid."""
         if not self.is_possible or self.plan is None or not capabilities_of(self.plan.config).charges:

@@ -40,8 +40,8 @@ def print_migration(migration: Migration, console: Console) -> None:
         console.print(table)
     for sentence in use_notes(migration):
         print_wrapped(sentence, console, indent="", hanging="")
-    for sentence in next_steps(migration):
-        print_wrapped(sentence, console, indent="", hanging="")
+    if command := promotion(migration):
+        console.print(f"To promote the best: {command}", soft_wrap=True)
 
 
 def headline(migration: Migration) -> str:
@@ -225,10 +225,10 @@ def _cheaper(migration: Migration, answered: Answered) -> str:
     return turning_point(answered.break_even)
 
 
-def next_steps(migration: Migration) -> Iterator[str]:
-    """The command that promotes the best successor."""
-    if best := next(iter(migration.non_inferior), None):
-        yield f"To promote it: ftorch models promote {printable(str(best.model))} production"
+def promotion(migration: Migration) -> str:
+    """The command that promotes the best successor; "" if none passes."""
+    best = next(iter(migration.non_inferior), None)
+    return f"ftorch models promote {printable(str(best.model))} production" if best else ""
 
 
 # --- For programs ------------------------------------------------------------------------------------------------

@@ -66,10 +66,12 @@ def _total(plan: MigrationPlan) -> str:
         return "no charge"
     known = f"about {money(plan.usd)}"
     said = known if plan.is_priced else f"{known} and an unknown part" if plan.usd else "unknown"
+    hosting = ", and hosting while they are asked" if any(each.needs_hosting for each in plan.successors) else ""
     if plan.limit_usd is None:
-        return f"{said}; no limit (--max-cost-usd)"
-    held = "" if plan.is_priced else "; an unknown cost can't be held back"
-    return f"{said}; at most {money(plan.limit_usd)} for all{held}"
+        return f"{said}{hosting}; no limit (--max-cost-usd)"
+    left = [*([] if plan.is_priced else ["an unknown cost"]), *(["hosting"] if hosting else [])]
+    held = f"; {' and '.join(left)} can't be held back" if left else ""
+    return f"{said}{hosting}; at most {money(plan.limit_usd)} for all{held}"
 
 
 def _print_successor(successor: Successor, console: Console) -> None:
@@ -108,7 +110,8 @@ def _answers(successor: Successor) -> str:
         return f"recorded in evaluation {successor.evaluated.id}"
     usd = successor.answers_usd
     if not usd:
-        return "cost unknown" if usd is None else "no charge"
+        is_charged = successor.plan is not None and successor.plan.may_cost
+        return "cost unknown" if usd is None else "no charge for tokens" if is_charged else "no charge"
     return f"about {money(usd)}"
 
 

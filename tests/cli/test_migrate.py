@@ -123,14 +123,12 @@ def test_the_same_command_neither_trains_nor_asks_again(project: Project) -> Non
     assert len(project.status()) == 2
 
 
-def test_several_successors_are_judged_together_and_each_step_is_said_once(project: Project) -> None:
+def test_several_successors_are_judged_together(project: Project) -> None:
     (project.root / "ftorch.toml").write_text('[endpoints.other]\ntype = "local"\n')
     done = project.ftorch(*SUCCESSOR, "--to", "other", *PASSING)
     assert done.code == 0, done.err
     assert "Holm-adjusted for 2 successors" in done.out
     assert [line.split()[0] for line in done.out.splitlines() if "non-inferior" in line] == ["local", "other"]
-    moves = [line.split(maxsplit=1)[1] for line in done.err.splitlines() if "creating: files are ready" in line]
-    assert len(moves) == len(set(moves)) == 2
 
 
 def test_an_identical_run_under_another_name_is_taken_and_not_repeated(project: Project) -> None:
@@ -346,6 +344,16 @@ def test_a_host_that_gives_no_answers_is_no_successor(
     [found] = results(done)["successors"]
     assert found["verdict"] == "failed"
     assert "404" in found["reason"]
+
+
+def test_one_yes_is_for_the_training_and_the_answers(
+    project: Project, paid: PaidHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "NEW_MODEL_SECONDS", 0.0)
+    done = project.terminal("migrate", "jobs/greet.toml", "--to", "paid:paid-model", typed="y\ny\n")
+    assert done.out.count("[y/N]") == 1
+    assert len(paid.jobs) == 1
+    assert "evaluating paid" in done.out
 
 
 def test_a_missing_key_leaves_its_successor_out(project: Project, paid: PaidHost) -> None:

@@ -16,7 +16,7 @@ from orchestrator.reports.documents.run import utc
 from orchestrator.reports.evaluation import REHEARSAL
 from orchestrator.reports.migration import (
     headline,
-    next_steps,
+    promotion,
     use_notes,
     use_tables,
     verdict_notes,
@@ -130,9 +130,8 @@ def _endpoints(migration: Migration) -> Iterator[Block]:
 
 
 def _next(migration: Migration) -> Iterator[Block]:
-    for step in next_steps(migration):
-        text, _, command = step.partition(": ")
-        yield Paragraph(f"{text}:")
+    if command := promotion(migration):
+        yield Paragraph("To put the best successor into production:")
         yield Code(command)
 
 
