@@ -115,7 +115,8 @@ def migrate(
     """Train a tuned model's successors, and compare them with it.
 
     \b
-    ftorch migrate jobs/drone.toml --to tokenfactory:meta-llama/Llama-3.1-8B-Instruct --to local
+    ftorch migrate jobs/drone.toml --to nebius:meta-llama/Llama-3.1-8B-Instruct
+    ftorch migrate jobs/drone.toml --to azure --to local -o successors.html
 
     One job file is checked and converted for each endpoint, trained there within one budget, and asked the cases
     that the baseline answered: its answers are recorded by ftorch evaluate or ftorch rescue. A successor passes if
