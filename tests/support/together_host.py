@@ -40,7 +40,6 @@ from orchestrator.server.store.records import Event, File, Job, JobStatus
 Json = dict[str, Any]
 BASE = "Qwen/Qwen3-8B"
 ACCOUNT = "drone-team"
-HARDWARE = "1x_nvidia_h100_80gb_sxm"
 _CREATE_FIELDS = frozenset(
     {
         *("training_file", "validation_file", "packing", "max_seq_length", "model", "n_epochs", "n_checkpoints"),
@@ -86,12 +85,10 @@ class TogetherState:
     echoes_seed: bool = True
     tokenize: Callable[[Json], Json] | None = None
     """Makes a row of a preview from a row of the file; None goes by words."""
-    is_serverless: bool = False
-    """Whether tuned models answer under their own names."""
+    served: dict[str, str] = field(default_factory=dict)
+    """Dedicated endpoints that somebody has started: the model of each name."""
     asked: dict[str, Json] = field(default_factory=dict)
     """What each job was asked for."""
-    endpoints: dict[str, Json] = field(default_factory=dict)
-    """Dedicated endpoints, by id."""
 
 
 class TogetherDialect(Dialect):
@@ -385,76 +382,14 @@ def _file(at: Context, file_id: str) -> File:
     return found
 
 
-# --- Dedicated endpoints -----------------------------------------------------------------------------------------
-
-
-async def _endpoint(request: Request) -> Response:
-    """POST /endpoints."""
-    body, at = await json_object(request), context(request)
-    fields = ("display_name", "model", "hardware", "autoscaling", "state", "inactive_timeout", "availability_zone")
-    _check_fields(body, frozenset(fields), ("model", "hardware", "autoscaling"))
-    if body["hardware"] != HARDWARE:
-        raise _wrong(f"hardware {body['hardware']} is not available for {body['model']}", "hardware")
-    number = len(_state(at).endpoints)
-    made = {
-        "object": "endpoint",
-        "id": f"endpoint-{uuid.uuid4()}",
-        "name": f"{ACCOUNT}/{body['model'].rpartition('/')[2].replace(':', '-')}-{number:08x}",
-        "display_name": body.get("display_name", ""),
-        "model": body["model"],
-        "hardware": body["hardware"],
-        "type": "dedicated",
-        "owner": ACCOUNT,
-        "state": "PENDING",
-        "autoscaling": body["autoscaling"],
-        "created_at": _iso(at.now),
-    }
-    _state(at).endpoints[made["id"]] = made
-    return JSONResponse(made)
-
-
-_STARTING = {"PENDING": "STARTING", "STARTING": "STARTED"}
-
-
-def _one_endpoint(request: Request) -> Response:
-    """GET /endpoints/{id}: each look finds it a step further."""
-    found = _state(context(request)).endpoints.get(request.path_params["id"])
-    if found is None:
-        raise not_found("Endpoint not found", "endpointId", "not_found")
-    found["state"] = _STARTING.get(found["state"], found["state"])
-    return JSONResponse(found)
-
-
-def _all_endpoints(request: Request) -> Response:
-    keys = ("object", "id", "name", "model", "type", "owner", "state", "created_at")
-    shown = [{key: each[key] for key in keys} for each in _state(context(request)).endpoints.values()]
-    return JSONResponse({"object": "list", "data": shown})
-
-
-def _deleted_endpoint(request: Request) -> Response:
-    if _state(context(request)).endpoints.pop(request.path_params["id"], None) is None:
-        raise not_found("Endpoint not found", "endpointId", "not_found")
-    return Response(status_code=204)
-
-
-def _hardware(request: Request) -> Response:
-    offer = {
-        "object": "hardware",
-        "id": HARDWARE,
-        "pricing": {"cents_per_minute": 6.0},
-        "specs": {"gpu_type": "h100", "gpu_link": "sxm", "gpu_memory": 80, "gpu_count": 1},
-        "availability": {"status": "available"},
-        "updated_at": _iso(context(request).now),
-    }
-    return JSONResponse({"object": "list", "data": [offer]})
+# --- Chat --------------------------------------------------------------------------------------------------------
 
 
 async def _chat(request: Request) -> Response:
-    """POST /chat/completions: base models answer; tuned ones only by a started endpoint's name."""
+    """POST /chat/completions: base models answer; tuned ones only where the test has a dedicated endpoint."""
     body, state = await json_object(request), _state(context(request))
-    served = {each["name"]: each["model"] for each in state.endpoints.values() if each["state"] == "STARTED"}
-    model = served.get(body["model"], body["model"])
-    if model == body["model"] and ":ft-" in model and not state.is_serverless:
+    model = state.served.get(body["model"], body["model"])
+    if model == body["model"] and ":ft-" in model:
         raise bad_request(
             f"Unable to access non-serverless model {model}. Please create and start a dedicated endpoint for it.",
             "model",
@@ -587,9 +522,4 @@ _ROUTES = [
     Route("/fine-tunes/{job_id}/checkpoints", _checkpoints, methods=["GET"]),
     Route("/models", _models, methods=["GET"]),
     Route("/chat/completions", _chat, methods=["POST"]),
-    Route("/endpoints", _endpoint, methods=["POST"]),
-    Route("/endpoints", _all_endpoints, methods=["GET"]),
-    Route("/endpoints/{id}", _one_endpoint, methods=["GET"]),
-    Route("/endpoints/{id}", _deleted_endpoint, methods=["DELETE"]),
-    Route("/hardware", _hardware, methods=["GET"]),
 ]

@@ -62,7 +62,7 @@ def wanted(
 
 def exchanges(folder: Path, age: str) -> list[Kept]:
     """All that is said in one life of each kind of job; `age`: the form of files and prices, see TogetherState."""
-    state = TogetherState(age=age, is_serverless=True)
+    state = TogetherState(age=age)
     app = together_app(folder / "host", state)
     recorder = Recorder(app)
     asyncio.run(_live(connected(recorder), app.state.context.store, folder, state))
