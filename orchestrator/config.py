@@ -74,8 +74,11 @@ class EndpointConfig:
     hyperparameters: Literal["method", "top-level"] = "method"
     """Where the host expects them in a create request: in `method`, or at the top level as in the API before
     2024-12."""
-    result: Literal["model", "last-checkpoint"] = "model"
-    """The model of a succeeded job: the one it names or, on hosts that name none, its last checkpoint."""
+    result: Literal["model", "last-checkpoint", "served-checkpoint"] = "model"
+    """The model of a succeeded job: the one it names or, on hosts that name none, its last checkpoint, or the model
+    that the host makes of that checkpoint on request."""
+    serving_models: Mapping[str, str] = field(default_factory=dict)
+    """Nebius: by the name of a base model in jobs, its name where a checkpoint is served."""
     suffix_max: int | None = None
     """The most characters that the host accepts in a suffix; None for the limit of its type."""
     headers: Mapping[str, str] = field(default_factory=dict)

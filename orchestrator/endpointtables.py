@@ -34,7 +34,7 @@ DEFAULTS: Mapping[EndpointType, Mapping[str, Any]] = {
         "base_url": "https://api.tokenfactory.nebius.com/v1",
         "api_key_env": "NEBIUS_API_KEY",
         "hyperparameters": "top-level",
-        "result": "last-checkpoint",
+        "result": "served-checkpoint",
     },
     "fireworks": {"base_url": "https://api.fireworks.ai", "api_key_env": "FIREWORKS_API_KEY"},
     "together": {"base_url": "https://api.together.xyz/v1", "api_key_env": "TOGETHER_API_KEY"},
@@ -92,7 +92,11 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems.append(f'{place}: {path} is for endpoints of type "azure" only')
         elif key in LOCAL_KEYS and kind != "local":
             problems.append(f'{place}: {path} is for endpoints of type "local" only')
-        elif key in _SHAPE_KEYS and kind not in ("compatible", "azure"):
+        elif key in _NEBIUS_KEYS and kind != "nebius":
+            problems.append(f'{place}: {path} is for endpoints of type "nebius" only')
+        elif key == "result" and value not in _RESULTS.get(str(kind), ()):
+            problems.append(f"{place}: {path} {_result_sentence(str(kind))}")
+        elif key == "hyperparameters" and kind not in ("compatible", "azure"):
             problems.append(f'{place}: {path} is for endpoints of type "compatible" or "azure" only')
         elif key in _HOST_KEYS and kind in BUILT_IN.values():
             problems.append(f'{place}: {path} is for endpoints of other types than "local" and "openai" only')
@@ -189,8 +193,21 @@ LOCAL_KEYS = ("python", "serving", "vllm_url", "constrained", "launcher", "ray")
 _ADDRESS_KEYS = ("base_url", "arm_url", "vllm_url")
 # Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
 _VARIABLE = r"[A-Z_][A-Z0-9_]*"
-_SHAPE_KEYS = ("hyperparameters", "result")
-"""Where hosts that speak OpenAI's API differ; the other types say it themselves."""
+_NEBIUS_KEYS = ("serving_models",)
+_RESULTS: Mapping[str, tuple[str, str]] = {
+    "compatible": ("model", "last-checkpoint"),
+    "azure": ("model", "last-checkpoint"),
+    "nebius": ("served-checkpoint", "last-checkpoint"),
+}
+"""What the model of a job can be, by the type of endpoint; the other types have no choice."""
+
+
+def _result_sentence(kind: str) -> str:
+    if kind not in _RESULTS:
+        return 'is for endpoints of type "compatible", "azure" or "nebius" only'
+    return "must be " + " or ".join(f'"{each}"' for each in _RESULTS[kind])
+
+
 _HOST_KEYS = ("suffix_max", "headers", "query", "body")
 _VARIABLE_SENTENCE = "must be the name of an environment variable, in capitals, never the key itself"
 RULES: Mapping[str, _Rule] = {
@@ -220,7 +237,14 @@ RULES: Mapping[str, _Rule] = {
         lambda value: value in ["method", "top-level"], 'must be "method" or "top-level"', reaches=False
     ),
     "result": _Rule(
-        lambda value: value in ["model", "last-checkpoint"], 'must be "model" or "last-checkpoint"', reaches=False
+        lambda value: any(value in each for each in _RESULTS.values()),
+        'must be "model", "last-checkpoint" or "served-checkpoint"',
+        reaches=False,
+    ),
+    "serving_models": _Rule(
+        lambda value: isinstance(value, dict) and all(isinstance(text, str) and text for text in value.values()),
+        'must be a table of names of base models, such as { "vendor/as-trained" = "vendor/as-served" }',
+        reaches=False,
     ),
     "suffix_max": _Rule(
         lambda value: type(value) is int and 8 <= value <= 64,

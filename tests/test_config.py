@@ -55,7 +55,7 @@ def test_local_and_openai_are_always_there(home: Path) -> None:
             EndpointConfig(
                 *("mine", "nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"),
                 hyperparameters="top-level",
-                result="last-checkpoint",
+                result="served-checkpoint",
             ),
         ),
         ("together", EndpointConfig("mine", "together", "https://api.together.xyz/v1", "TOGETHER_API_KEY")),
@@ -87,7 +87,15 @@ def test_a_table_of_prices_is_meant_from_the_file_that_names_it(home: Path, tmp_
     ("kind", "key", "problem"),
     [
         ("nebius", "suffix_max = 32", None),
-        ("nebius", 'result = "model"', 'is for endpoints of type "compatible" or "azure" only'),
+        ("nebius", 'result = "model"', 'must be "served-checkpoint" or "last-checkpoint"'),
+        ("compatible", 'result = "served-checkpoint"', 'must be "model" or "last-checkpoint"'),
+        ("openai", 'result = "last-checkpoint"', 'is for endpoints of type "compatible", "azure" or "nebius" only'),
+        ("compatible", 'serving_models = { "a" = "b" }', 'is for endpoints of type "nebius" only'),
+        (
+            "nebius",
+            "serving_models = 3",
+            'must be a table of names of base models, such as { "vendor/as-trained" = "vendor/as-served" }, not 3',
+        ),
         ("openai", "suffix_max = 32", 'is for endpoints of other types than "local" and "openai" only'),
     ],
 )

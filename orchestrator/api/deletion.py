@@ -14,6 +14,7 @@ from itertools import groupby
 from orchestrator.api.host import Host
 from orchestrator.bookkeeping.deletion import Deletion, Kind, Remote, deletion_of, require_deletable, why_kept
 from orchestrator.bookkeeping.subjects import Subjects
+from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.endpoints import capabilities_of, visit_endpoint
 from orchestrator.endpoints.interface import Endpoint
 from orchestrator.engine.crashpoints import crash_point
@@ -38,9 +39,13 @@ def plan(ledger: Ledger, keys: Iterable[str]) -> Deletion:
 
 def _possible(ledger: Ledger, remote: Remote) -> Remote:
     config = ledger.workspace.endpoints.get(remote.endpoint)
-    if remote.kept or config is None or remote.kind is not Kind.MODELS or capabilities_of(config).deletes_models:
+    if remote.kept or config is None or remote.kind is not Kind.MODELS:
         return remote
-    return replace(remote, kept=f"{config.name} has no request that deletes a model; use its portal")
+    if not capabilities_of(config).deletes_models:
+        return replace(remote, kept=f"{config.name} has no request that deletes a model; use its portal")
+    if capabilities_of(config).serves_on_request and not is_fine_tuned(remote.id):
+        return replace(remote, kept=f"{config.name} has no request that deletes a checkpoint; use its portal")
+    return remote
 
 
 def delete(ledger: Ledger, planned: Deletion, host: Host, kinds: Collection[Kind] = ()) -> None:

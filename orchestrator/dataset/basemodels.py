@@ -61,13 +61,14 @@ def usual_model(method: Method) -> str:
 
 
 _TOGETHERS = re.compile(r"[^/:]+/([^:]+):[^:]*:ft-[0-9a-f-]+")
+_ON_NEBIUS = "-LoRa:"
 
 
 def base_model(model: str) -> str:
     """The base of a fine-tuned model's name; a base model's name is given back as it is.
 
     OpenAI writes `ft:<base>:<organisation>:<suffix>:<id>`, Azure `<base>.ft-<job>-<suffix>`, Together
-    `<account>/<base>:<suffix>:ft-<job>`. On Fireworks ftorch chooses the name,
+    `<account>/<base>:<suffix>:ft-<job>`, Nebius `<base>-LoRa:<name>`. On Fireworks ftorch chooses the name,
     `accounts/<account>/models/<base>-ft-<suffix>`.
     """
     if model.startswith("ft:"):
@@ -76,6 +77,8 @@ def base_model(model: str) -> str:
         return found[1]
     if tuned := _TUNED_ON_FIREWORKS.fullmatch(model):
         return f"accounts/fireworks/models/{tuned[1]}"
+    if _ON_NEBIUS in model:
+        return model.partition(_ON_NEBIUS)[0]
     return model.partition(".ft-")[0]
 
 

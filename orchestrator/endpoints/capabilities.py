@@ -100,6 +100,8 @@ def _of_nebius(_config: EndpointConfig) -> Capabilities:
         lora=frozenset({"rank", "alpha", "dropout", "max_length", "packing"}),
         learning_rate=True,
         learning_rate_multiplier=False,
+        default_epochs=3,
+        serves_on_request=True,
     )
 
 

@@ -100,6 +100,8 @@ class Capabilities:
     """A request returns what is in a file."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
+    serves_on_request: bool = False
+    """The results of jobs are checkpoints, each of which answers once a request has made a model of it."""
     chosen_ids: bool = False
     """Jobs are created under an id that we choose, so the request can be repeated: a second one finds the first's
     job in its place."""
@@ -270,6 +272,50 @@ class BatchPage:
     """Whether the endpoint says that this is the last page."""
 
 
+@dataclass(frozen=True)
+class ServingRequest:
+    """The request that makes a checkpoint answer."""
+
+    name: str
+    """A part of the model's name; the host adds to it."""
+    model: str
+    """The base model, as the job names it."""
+    job_id: str
+    checkpoint_id: str
+    description: str
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that a host serves on request. `job_id` and `checkpoint_id` say what it was made from, if the host
+    does."""
+
+    name: str
+    """Requests to the model name it so."""
+    status: str
+    """As given by the host: an open set."""
+    problem: str | None
+    job_id: str | None
+    checkpoint_id: str | None
+    description: str | None
+    created_at: float | None
+
+
+class Serving(Protocol):
+    """How a checkpoint is made to answer, on hosts where it takes a request. Methods raise like those of
+    Endpoint."""
+
+    async def models(self) -> list[ServedModel]:
+        """Every model that was made so. Raises AnswerUnreadable if the response is not a list."""
+
+    async def serve(self, request: ServingRequest) -> ServedModel:
+        """Make a model of a checkpoint, asking once: each request that arrives makes another one. Raises
+        OutcomeUnknown if it is unknown whether it took effect."""
+
+    async def remove(self, name: str) -> None:
+        """Remove a model; its checkpoint stays. A missing one is not an error."""
+
+
 class Batches(Protocol):
     """The Batch API of an open endpoint, if `capabilities.batch`. Methods raise like those of Endpoint."""
 
@@ -329,6 +375,8 @@ class Endpoint(Protocol):
     evals: Evals
     estimates: Estimates | None
     """None unless its capabilities say that it has one."""
+    serving: Serving | None
+    """None where the models of jobs answer without a request."""
     account: Mapping[str, str]
     """Account details in the responses so far: organization, project, tenant; see `accounts.py`."""
 

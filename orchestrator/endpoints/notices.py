@@ -33,6 +33,8 @@ def notices(config: EndpointConfig, job: JobFile, today: date, *, is_open_weight
         return [*together_notices(config, job), *found]
     if config.type == "fireworks":
         return [*fireworks_notices(config, job), *found]
+    if config.result == "served-checkpoint":
+        return [_serving(config), *found]
     if config.type == "local" and not is_open_weights:
         return [*found, _rehearsal(config, job)]
     return found
@@ -51,6 +53,17 @@ def _without_effect(config: EndpointConfig, job: JobFile) -> list[str]:
     if config.type != "azure":
         found += [f"[azure] {name} has no effect on {config.name}." for name in job.azure.hyperparameters]
     return [*found, *without_effect(job, config), *not_offered(config)]
+
+
+def _serving(config: EndpointConfig) -> str:
+    """By repositories whose authors read docs.tokenfactory.nebius.com/other-capabilities/deprecation-info in
+    September 2026; the page itself was out of reach."""
+    return (
+        f"A tuned model answers once {config.name} serves its last checkpoint, which ftorch requests after the "
+        "training. Readers of Nebius' pages reported in September 2026 that this is being retired, and that tuned "
+        "models then answer only on a dedicated endpoint, charged by the GPU hour: ask Nebius before you train. To "
+        f'train without serving, set result = "last-checkpoint" in [endpoints.{config.name}].'
+    )
 
 
 def _rehearsal(config: EndpointConfig, job: JobFile) -> str:

@@ -24,6 +24,7 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
     RemoteModel,
+    ServedModel,
 )
 from orchestrator.endpoints.refusals import reason_in
 
@@ -168,6 +169,22 @@ def read_model(raw: Json) -> RemoteModel:
         owned_by=_text(raw.get("owned_by")),
         shutdown_date=_day(raw.get("shutdown_date")),
         raw=raw,
+    )
+
+
+def read_served_model(raw: Json) -> ServedModel:
+    """Raises KeyError if it has no name."""
+    name = _text(raw.get("name"))
+    if name is None:
+        raise KeyError("name")
+    return ServedModel(
+        name=name,
+        status=_text(raw.get("status")) or "unknown",
+        problem=_text(raw.get("status_reason")),
+        job_id=_text(raw.get("job_id")),
+        checkpoint_id=_text(raw.get("checkpoint_id")),
+        description=_text(raw.get("description")),
+        created_at=_number(raw.get("created_at")),
     )
 
 

@@ -35,6 +35,7 @@ from orchestrator.endpoints.interface import (
     RemoteFile,
     RemoteJob,
     RemoteModel,
+    Serving,
 )
 from orchestrator.endpoints.keys import body_of, content_without_key
 from orchestrator.endpoints.objects import (
@@ -91,6 +92,7 @@ class OpenAIEndpoint:
         self.estimates: Estimates | None = None
         self.batches: Batches = OpenAIBatches(config, self._client, self._retries, self._repeat, self._once)
         self.evals: Evals = OpenAIEvals(self._client, self._pages)
+        self.serving: Serving | None = None
 
     async def check(self) -> str:
         try:

@@ -19,6 +19,7 @@ _COMMITS = (
     "upload-failure",
     "parts-complete",
     "attempt-closed",
+    "serving-intent",
     "wait",
     "events",
     "note",
@@ -39,6 +40,9 @@ _REQUESTS = (
     "surplus-cancel",
     "poll",
     "collection",
+    "serving-look",
+    "serving",
+    "serving-removal",
     "action",
 )
 POINTS = tuple(

@@ -201,12 +201,12 @@ def _tuned(subject: Subject, run: Run) -> Iterator[Candidate]:
 
 
 def _checkpoints(subject: Subject, run: Run, ledger: Ledger) -> Iterator[Candidate]:
-    """The checkpoints before the last step, which is the fine-tuned model itself."""
+    """The checkpoints that answer, before the last step, which is the fine-tuned model itself."""
     of = "" if len(subject.runs) == 1 else f" of {run.id}"
     with ledger.database.read() as connection:
         found = records.checkpoints_of(connection, run.id)
         last = records.last_metrics(connection, [run.id]).get(run.id)
     for checkpoint in found:
         is_result = last is not None and checkpoint.step == last.total_steps
-        if checkpoint.model != run.fine_tuned_model and not is_result:
+        if checkpoint.answers and checkpoint.model != run.fine_tuned_model and not is_result:
             yield Candidate(checkpoint.model, f"checkpoint {checkpoint.step}{of}", run.finished_at)

@@ -18,6 +18,7 @@ from orchestrator.errors import EndpointUnreachable, PricesUnreadable, RequestRe
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import checkpoint_of, event_of, job_changes, metrics_of
 from orchestrator.runs.reconcile import look_for_surplus
+from orchestrator.runs.serving import already_served, serve
 from orchestrator.runs.states import State
 from orchestrator.store import records, runs as store
 from orchestrator.store.records import Checkpoint, Event, Metric, Model
@@ -65,19 +66,22 @@ async def collecting(run: Run, context: Context) -> Outcome:
     crash_point("after-collection")
     if job.fine_tuned_model:
         return _succeed(run, job, harvest, job.fine_tuned_model, context)
-    if model := _last_checkpoint(harvest, context):
-        return _succeed(run, job, harvest, model, context)
+    if harvest.checkpoints and context.config.result != "model":
+        last = max(harvest.checkpoints, key=lambda checkpoint: checkpoint.step)
+        model = await _of_checkpoint(last, run, context)
+        return model if isinstance(model, Wait) else _succeed(run, job, harvest, model, context)
     patience = max(_MODEL_PATIENCE_POLLS * context.config.poll_seconds, context.config.settling_seconds)
     if context.now() < _since(run, context) + patience:
         return Wait(context.now() + context.config.poll_seconds, "the job succeeded; waiting for its model id")
     return _without_model(run, job, harvest, context)
 
 
-def _last_checkpoint(harvest: Harvest, context: Context) -> str | None:
-    """The model of the highest step, if the endpoint's table says that a job's model is its last checkpoint."""
-    if context.config.result != "last-checkpoint" or not harvest.checkpoints:
-        return None
-    return max(harvest.checkpoints, key=lambda checkpoint: checkpoint.step).model or None
+async def _of_checkpoint(last: Checkpoint, run: Run, context: Context) -> str | Wait:
+    """The model of a job whose last checkpoint this is, as the endpoint's table says. Of a job that was adopted,
+    nothing is served that isn't yet."""
+    if context.config.result != "served-checkpoint":
+        return last.model
+    return await serve(run, last, context) if run.job_file else await already_served(run, last, context)
 
 
 def _without_model(run: Run, job: RemoteJob, harvest: Harvest, context: Context) -> Move:
@@ -101,6 +105,7 @@ async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
     endpoint = context.endpoint
     with context.database.read() as connection:
         known = records.known_event_ids(connection, run.id)
+        has_metrics = bool(records.last_metrics(connection, [run.id]))
     missing: list[str] = []
     events = await _optional(run, context, "the events", endpoint.events(job.id, known), missing) or []
     checkpoints = await _optional(run, context, "the checkpoints", endpoint.checkpoints(job.id), missing) or []
@@ -108,6 +113,8 @@ async def gather(run: Run, job: RemoteJob, context: Context) -> Harvest:
     for file_id in job.result_files:
         fetched = endpoint.result_rows(file_id)
         rows += await _optional(run, context, f"result file {file_id}", fetched, missing) or []
+    if not rows and not has_metrics:  # on hosts that measure nothing else
+        rows = [{"step": each.step, **each.metrics} for each in checkpoints]
     return Harvest(
         events=[event_of(run, event) for event in events],
         metrics=metrics_of(run, rows),
@@ -159,5 +166,5 @@ def _succeed(run: Run, job: RemoteJob, harvest: Harvest, model: str, context: Co
         harvest.write(connection)
         records.add_model(connection, recorded)
 
-    changes = {**job_changes(job), "fine_tuned_model": model, "cost_usd": cost}
+    changes = {**job_changes(job), "fine_tuned_model": model, "cost_usd": cost, "create_not_before": None}
     return Move(State.SUCCEEDED, f"model {model}{harvest.lacks}", changes, also=also)

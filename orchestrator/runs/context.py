@@ -89,6 +89,8 @@ class Context(Worker[Run]):
     """From what responses have said about the account: the mark that runs are recorded with."""
     checked_graders: set[str] = field(default_factory=set)
     """Runs whose grader the endpoint has not refused."""
+    serving_requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """By run: how often this process has asked for its model to be served."""
     warned_of: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     """Runs that a user is watching: their events are fetched at every poll."""

@@ -269,10 +269,11 @@ async def unknown(run: Run, context: Context) -> Outcome:
         return _still_unknown(run, context)
     try:
         job = await context.endpoint.job(run.job_id)
+        has_checkpoints = context.config.result != "model" and bool(await context.endpoint.checkpoints(job.id))
     except RequestRefused:
         return _still_unknown(run, context)
     state = state_of(job)
-    names_its_model = job.fine_tuned_model or context.config.result == "last-checkpoint"
+    names_its_model = job.fine_tuned_model or has_checkpoints
     if state is State.COLLECTING and not names_its_model:
         return _still_unknown(run, context)
     seen = move_to_status(job, "seen again: ")

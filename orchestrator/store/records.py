@@ -51,6 +51,11 @@ class Checkpoint:
     metrics: Mapping[str, Any]
     created_at: float
 
+    @property
+    def answers(self) -> bool:
+        """Whether the host gave it a model's name: `JOB:CHECKPOINT` is ftorch's name of one that has none."""
+        return not self.model.endswith(f":{self.checkpoint_id}")
+
 
 @dataclass(frozen=True)
 class Model:

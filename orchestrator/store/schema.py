@@ -91,7 +91,8 @@ runs = Table(
     Column("creation_attempted_at", Float),  # the last attempt: where the settling window begins
     Column("creation_attempts", Integer, nullable=False, default=0),
     Column("creation_open", Boolean, nullable=False, default=False),  # an attempt's outcome is not recorded yet
-    Column("create_not_before", Float),  # the endpoint wants no create request before this time
+    # the endpoint wants no create request before this time; later, when a request to serve the model was last sent
+    Column("create_not_before", Float),
     Column("account", Text),  # a mark of the account that the request goes to; see endpoints/accounts.py
     # from the endpoint
     Column("training_file_id", Text),

@@ -65,14 +65,15 @@ def score_of(
     evaluation, which is measured separately.
 
     Measurements on the whole validation file count; without any, those on a part of it. With `checkpoint = "best"`
-    the best of the final model and the kept checkpoints counts; a tie goes to the final model.
+    the best of the final model and the kept checkpoints that answer counts; a tie goes to the final model.
     """
     if sweep.by_evaluation:
         return None
     final = _final(sweep, metrics, final_model)
     if sweep.checkpoint == "final":
         return final
-    found = [score for checkpoint in checkpoints if (score := _of_checkpoint(sweep, checkpoint))]
+    answering = (each for each in checkpoints if each.answers)
+    found = [score for checkpoint in answering if (score := _of_checkpoint(sweep, checkpoint))]
     candidates = [*([final] if final else []), *found]
     candidates = [score for score in candidates if score.is_whole] or candidates
     sign = 1 if sweep.goal == "minimize" else -1

@@ -21,6 +21,7 @@ from orchestrator.dataset.basemodels import (
         ("ft:gpt-4.1-mini-2025-04-14:org:drone:abc:ckpt-step-10", "gpt-4.1-mini-2025-04-14"),
         ("gpt-4o-mini-2024-07-18.ft-0123-drone", "gpt-4o-mini-2024-07-18"),
         ("Ministral-3B", "Ministral-3B"),
+        ("Qwen/Qwen3-4B-fast-LoRa:grammar-checker-WpCf", "Qwen/Qwen3-4B-fast"),
     ],
 )
 def test_the_base_is_in_the_name_of_a_fine_tuned_model(model: str, base: str) -> None:

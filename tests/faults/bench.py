@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from support.nebius_host import NebiusState
 from support.project import make_project
 
 from faults.dialects import CONFIGS, MODELS, Dialect, app_of, can_pause, connected
@@ -271,6 +272,14 @@ class Bench:
         """The names of the training files on the endpoint."""
         found = self.endpoint_store.files.page(0, purpose="fine-tune", after=None, limit=1000, newest_first=True)
         return [file.filename for file in found]
+
+    @property
+    def served(self) -> dict[str, str] | None:
+        """The descriptions of the models that the host serves on request, by name; None where it doesn't."""
+        state: NebiusState | None = getattr(self._app.state, "nebius", None)
+        if state is None:
+            return None
+        return {name: each["description"] for name, each in state.served.items() if each["status"] != "deleted"}
 
     def close(self) -> None:
         self.database.close()

@@ -114,6 +114,9 @@ _BOTH = (
 
 ON_UPLOAD: Mapping[str, Fault] = {fault.name: fault for fault in _BOTH}
 
+_TWICE = Fault("made-twice", _cut, arrivals=2)
+ON_SERVING: Mapping[str, Fault] = {**ON_UPLOAD, _TWICE.name: _TWICE}
+
 ON_CREATE: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
@@ -122,6 +125,6 @@ ON_CREATE: Mapping[str, Fault] = {
         Fault("queue-full", _status(429, "quotaExceeded")),
         Fault("metadata-forgotten", _honest, arrivals=1, forgets_metadata=True),
         Fault("metadata-forgotten-and-answer-lost", _cut, arrivals=1, forgets_metadata=True),
-        Fault("made-twice", _cut, arrivals=2),
+        _TWICE,
     )
 }

@@ -11,6 +11,7 @@ import httpx2
 from openai import AsyncOpenAI
 from starlette.applications import Starlette
 from support.fireworks_host import BASE, fireworks_app
+from support.nebius_host import TRAINED, nebius_app
 from support.together_host import together_app
 
 from orchestrator.config import EndpointConfig
@@ -22,7 +23,7 @@ from orchestrator.endpoints.retries import Retries
 from orchestrator.server.app import create_app
 from orchestrator.server.settings import AzureSettings, ProfileName, Settings
 
-Dialect = Literal["metadata", "marks", "azure-v1", "azure-2024-10-21", "fireworks", "together"]
+Dialect = Literal["metadata", "marks", "azure-v1", "azure-2024-10-21", "fireworks", "together", "nebius"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 CONFIGS: Mapping[Dialect, EndpointConfig] = {
     "metadata": EndpointConfig("there", "openai", "https://endpoint/v1"),
@@ -31,8 +32,11 @@ CONFIGS: Mapping[Dialect, EndpointConfig] = {
     "azure-2024-10-21": EndpointConfig("there", "azure", "https://endpoint", api="2024-10-21"),
     "fireworks": EndpointConfig("there", "fireworks", "https://endpoint"),
     "together": EndpointConfig("there", "together", "https://endpoint/v1"),
+    "nebius": EndpointConfig(
+        "there", "nebius", "https://endpoint/v1", hyperparameters="top-level", result="served-checkpoint"
+    ),
 }
-MODELS: Mapping[Dialect, str] = {"fireworks": BASE}
+MODELS: Mapping[Dialect, str] = {"fireworks": BASE, "nebius": TRAINED}
 """The base model of the hosts that have none of OpenAI's."""
 PROFILED: tuple[Dialect, ...] = tuple(dialect for dialect in DIALECTS if dialect != "fireworks")
 """The dialects of hosts whose objects have OpenAI's shape, which the host profiles change."""
@@ -45,6 +49,8 @@ def app_of(dialect: Dialect, folder: Path, now: Callable[[], float]) -> Starlett
         return fireworks_app(folder, settings=settings)
     if dialect == "together":
         return together_app(folder, settings=settings)
+    if dialect == "nebius":
+        return nebius_app(folder, settings=settings)
     return create_app(folder, settings=settings)
 
 
@@ -56,6 +62,11 @@ def profile_of(dialect: Dialect) -> ProfileName:
 def takes_parts(dialect: Dialect) -> bool:
     """Whether a file can be uploaded there in parts."""
     return capabilities_of(CONFIGS[dialect]).parts is not None
+
+
+def pages(dialect: Dialect) -> bool:
+    """Whether its list of jobs has pages: without them, nobody knows whether a list that is full was all of it."""
+    return dialect not in ("marks", "nebius")
 
 
 def can_pause(dialect: Dialect) -> bool:

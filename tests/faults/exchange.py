@@ -10,6 +10,7 @@ _ROOT = r"(/v1|/openai|/openai/v1)"
 _FILES, _UPLOADS, _JOBS = rf"{_ROOT}/files", rf"{_ROOT}/uploads", rf"{_ROOT}/(fine_tuning/jobs|fine-tunes)"
 _ACCOUNT = "/v1/accounts/[^/]+"
 _DATASETS, _CHOSEN_JOBS = f"{_ACCOUNT}/datasets", f"{_ACCOUNT}/supervisedFineTuningJobs"
+_SERVED = "/v0/models"
 _ROUTES = {
     ("POST", rf"{_FILES}(/upload)?"): "upload",
     ("POST", _UPLOADS): "open-upload",
@@ -29,6 +30,9 @@ _ROUTES = {
     ("GET", rf"{_JOBS}/[^/]+/events"): "events",
     ("GET", rf"{_JOBS}/[^/]+/checkpoints"): "checkpoints",
     ("GET", rf"{_JOBS}/[^/]+/metrics"): "metrics",
+    ("POST", _SERVED): "serve",
+    ("GET", _SERVED): "served",
+    ("DELETE", rf"{_SERVED}/.+"): "unserve",
     ("POST", _DATASETS): "announce",
     ("POST", rf"{_DATASETS}/[^/]+:upload"): "upload",
     ("GET", rf"{_DATASETS}/[^/]+"): "file",

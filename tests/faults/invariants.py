@@ -31,6 +31,7 @@ def violations(
         *_wrong_jobs(bench, ends),
         *_surplus_jobs(bench, most_jobs),
         *_twice_uploaded(bench, surplus_files),
+        *_wrongly_served(bench),
         *unexplained(bench),
     ]
 
@@ -101,6 +102,19 @@ def _surplus_jobs(bench: Bench, most: int | None) -> list[str]:
 def _twice_uploaded(bench: Bench, surplus: int) -> list[str]:
     counted = Counter(bench.files())
     return [f"{name} was uploaded {count} times" for name, count in counted.items() if count > 1 + surplus]
+
+
+def _wrongly_served(bench: Bench) -> list[str]:
+    """Where models are served on request: exactly the recorded one for a run that succeeded, and no other."""
+    if bench.served is None:
+        return []
+    wrong = []
+    for run in bench.runs():
+        found = [name for name, description in bench.served.items() if run.id in description]
+        wanted = [run.fine_tuned_model] if run.state == State.SUCCEEDED else []
+        if found != wanted:
+            wrong.append(f"{run.id} is served as {found}, not {wanted}")
+    return wrong
 
 
 def expected_end(run: Run) -> State:

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, fields
 
 from faults.bench import Bench, Worker, in_bench
-from faults.catalogue import ON_CREATE, ON_UPLOAD, Fault
-from faults.dialects import DIALECTS, Dialect
+from faults.catalogue import ON_CREATE, ON_SERVING, ON_UPLOAD, Fault
+from faults.dialects import DIALECTS, Dialect, pages
 from faults.invariants import violations
 from faults.profiles import PROFILES
 from orchestrator.endpoints.interface import Parts
@@ -18,6 +18,7 @@ from orchestrator.runs.states import State
 ALL = os.environ.get("FTORCH_FAULTS") == "all"
 """Whether the whole product is asked for."""
 IN_PARTS = ("open-upload", "part", "complete-upload")
+SERVING = "serve"
 PARTS = Parts(above=1, size=1000)
 _AGAIN = 10
 
@@ -27,7 +28,8 @@ class Case:
     """The first upload and the first create meet their faults; the user may wish something of the running job; the
     first process dies when it passes `crash` for the `passing`-th time ("" for no crash).
 
-    Which request of an upload meets the fault is its `route`: the whole upload, or a step of one in parts.
+    Which request of an upload meets the fault is its `route`: the whole upload, or a step of one in parts. On a
+    host that serves models on request, it may be that request instead.
     """
 
     dialect: Dialect
@@ -41,14 +43,18 @@ class Case:
 
     @property
     def may_stay_unknown(self) -> bool:
-        """Whether nothing on the host can settle a create whose answer was lost. The host of the marks pages by
-        nothing: with other jobs in its list nobody knows whether that was all of it."""
-        is_cut_short = self.dialect == "marks" and self.profile in ("pages-of-one", "strangers")
+        """Whether nothing on the host can settle a create whose answer was lost."""
+        is_cut_short = not pages(self.dialect) and self.profile in ("pages-of-one", "strangers")
         return is_cut_short or not PROFILES[self.profile].is_settleable
 
     @property
+    def fault_of_route(self) -> Fault:
+        return (ON_SERVING if self.route == SERVING else ON_UPLOAD)[self.on_upload]
+
+    @property
     def end(self) -> State:
-        if ON_CREATE[self.on_create].refuses or ON_UPLOAD[self.on_upload].refuses:
+        is_upload = self.route != SERVING  # a model that is not served yet waits for the user
+        if ON_CREATE[self.on_create].refuses or (is_upload and self.fault_of_route.refuses):
             return State.FAILED
         return State.CANCELLED if self.requested_action == "cancel" else State.SUCCEEDED
 
@@ -102,7 +108,7 @@ async def _prove(case: Case, bench: Bench) -> Verdict:
     bench.wire.profile = PROFILES[case.profile]
     bench.wire.plan("create", _lasting(ON_CREATE[case.on_create]))
     bench.parts = PARTS if case.route in IN_PARTS else None
-    bench.wire.plan(case.route, _lasting(ON_UPLOAD[case.on_upload]))
+    bench.wire.plan(case.route, _lasting(case.fault_of_route))
     first = bench.new_worker(case.crash, case.passing)
     run_id = await _submitted(bench, first)
     await _worked_on(case, run_id, first, bench)

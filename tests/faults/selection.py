@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from faults.catalogue import ON_CREATE, ON_UPLOAD
-from faults.dialects import DIALECTS, PROFILED, Dialect, can_pause, takes_parts
-from faults.product import IN_PARTS, Case, Verdict
+from faults.catalogue import ON_CREATE, ON_SERVING, ON_UPLOAD
+from faults.dialects import CONFIGS, DIALECTS, PROFILED, Dialect, can_pause, takes_parts
+from faults.product import IN_PARTS, SERVING, Case, Verdict
 from faults.profiles import PROFILES
 from orchestrator.engine.crashpoints import POINTS
 
@@ -23,6 +23,7 @@ HALVES = (0, 1)
 _TELLING = ("none", "dropped", "answer-lost", "arrives-late", "429-seconds", "500-though-done")
 _MOST_TELLING = ("none", "answer-lost")
 _UPLOADING = ("upload", "part", "file-look", "commit-upload", "commit-part")
+_SERVING = ("serving", "commit-serving", "commit-succeeded")
 _AROUND_THE_CREATE = (
     *("before-commit-creating", "after-commit-creating", "before-create", "after-create", "after-job-look"),
     *("before-commit-queued", "after-commit-queued"),
@@ -34,7 +35,7 @@ _PASSING_UPLOADS = tuple(fault for fault in ON_UPLOAD if not ON_UPLOAD[fault].re
 def on_dialect(dialect: Dialect, half: int, prove: Prove) -> list[Verdict]:
     """The verdicts on half of a dialect's cases, on an honest host."""
     alone = prove(one_fault(dialect))
-    others = prove([*_wishes(dialect), *_in_parts(dialect)][half::2])
+    others = prove([*_wishes(dialect), *_in_parts(dialect), *_of_serving(dialect)][half::2])
     kills = [*_kills(alone, half), *(case for verdict in others for case in _kills_of_other(verdict))]
     killed = prove(list(dict.fromkeys(kills)))
     missed = [verdict for verdict in killed if not verdict.died]
@@ -58,7 +59,7 @@ def one_fault(dialect: Dialect) -> list[Case]:
 def sampled(dialect: Dialect, prove: Prove, sizes: tuple[int, int, int]) -> list[Verdict]:
     """The same few cases each time: of faults alone, of host profiles, and of kills in them."""
     faults, hosts, kills = sizes
-    calm = _sample([*one_fault(dialect), *_wishes(dialect), *_in_parts(dialect)], faults)
+    calm = _sample([*one_fault(dialect), *_wishes(dialect), *_in_parts(dialect), *_of_serving(dialect)], faults)
     calm += _sample([case for case in _on_all_profiles() if case.dialect == dialect], hosts)
     verdicts = prove(calm)
     killed = [
@@ -89,6 +90,13 @@ def _in_parts(dialect: Dialect) -> list[Case]:
         for route in IN_PARTS
         if fault in _TELLING or takers[number % len(takers)] == dialect
     ]
+
+
+def _of_serving(dialect: Dialect) -> list[Case]:
+    """Every fault in the request that makes a model answer."""
+    if CONFIGS[dialect].result != "served-checkpoint":
+        return []
+    return [Case(dialect, on_upload=fault, route=SERVING) for fault in ON_SERVING]
 
 
 def _kills(alone: list[Verdict], half: int) -> Iterator[Case]:
@@ -137,11 +145,14 @@ def _leads_there(case: Case, alone: list[Verdict]) -> bool:
 
 
 def _kills_of_other(verdict: Verdict) -> Iterator[Case]:
-    """A wish with every place. Of uploads in parts the telling faults, where the upload is under way."""
+    """A wish with every place. Of uploads in parts the telling faults, where the upload is under way. Of serving
+    every fault, where that is under way."""
     case = verdict.case
     for turn, (place, count) in enumerate(verdict.passed.items()):
-        is_at_upload = place.partition("-")[2].startswith(_UPLOADING)
-        if case.requested_action or (case.on_upload in _TELLING and is_at_upload):
+        effect = place.partition("-")[2]
+        is_at_upload = case.on_upload in _TELLING and effect.startswith(_UPLOADING)
+        is_at_it = effect.startswith(_SERVING) if case.route == SERVING else is_at_upload
+        if case.requested_action or is_at_it:
             yield replace(case, crash=place, passing=count if turn % 2 else 1)
 
 

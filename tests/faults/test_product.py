@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from faults.dialects import DIALECTS
-from faults.product import ALL, Case, Verdict, prove_alone
+from faults.product import ALL, SERVING, Case, Verdict, prove_alone
 from faults.selection import HALVES, hosts, on_dialect, on_profile, one_fault, sampled
 from orchestrator.engine.crashpoints import POINTS
 
@@ -47,6 +47,7 @@ def test_every_crash_point_is_passed_by_some_case() -> None:
     verdicts += _prove([Case("metadata", requested_action="pause"), Case("metadata", route="complete-upload")])
     verdicts += _prove([Case("metadata", route="complete-upload", on_upload="400")])
     verdicts += _prove([Case("metadata", on_create="answer-lost", profile="no-list-route")])
+    verdicts += _prove([Case("together"), Case("nebius", on_upload="made-twice", route=SERVING)])
     assert set(POINTS) - {place for verdict in verdicts for place in verdict.passed} == set()
 
 

@@ -16,7 +16,7 @@ from faults.exchange import Answer, Exchange
 from faults.profiles import PROFILES, HostProfile
 
 Deliver = Callable[[Exchange], Awaitable[Answer]]
-_LISTS = ("list", "find-files")
+_LISTS = ("list", "find-files", "served")
 _BY_CHOSEN_NAME, _HAS_CHOSEN_NAMES = ("job", "file"), "/v1/accounts/"
 """Where names are chosen, what a host doesn't show yet is not found by its name either."""
 
@@ -87,16 +87,18 @@ class Wire:
         if not (self._hidden or self.doubles_lists):
             return answer
         try:
-            page = json.loads(answer.body)
+            found = json.loads(answer.body)
         except ValueError:
             return answer
+        page = {"": found} if isinstance(found, list) else found
         key = next((key for key, value in page.items() if isinstance(value, list)), None)
         if key is None:
             return answer
         page[key] = [item for item in page[key] if not self._hides(_name_of(item))]
         if self.doubles_lists:
             page[key] = [item for item in page[key] for _ in range(2)]
-        return replace(answer, body=json.dumps(page).encode(), headers={"content-type": "application/json"})
+        altered = page[key] if isinstance(found, list) else page
+        return replace(answer, body=json.dumps(altered).encode(), headers={"content-type": "application/json"})
 
     def _hides(self, item: str) -> bool:
         left = self._hidden.get(item, 0)

@@ -150,3 +150,22 @@ async def test_the_last_checkpoint_is_the_model_where_the_table_says_so(ended, s
     endpoint.checkpoints_of[run.job_id] += [later, CHECKPOINT]
     done = await step(run)
     assert (done.state, done.fine_tuned_model) == (State.SUCCEEDED, "ft:x:ckpt-12")
+
+
+async def test_where_nothing_else_is_measured_the_checkpoints_have_the_metrics(ended, step, endpoint, db):
+    run = await ended()
+    endpoint.checkpoints_of[run.job_id].append({**CHECKPOINT, "metrics": {"train_loss": 0.25, "valid_loss": 0.5}})
+    await step(run)
+    with db.read() as connection:
+        [metric] = records.metrics_of(connection, run.id)
+    assert (metric.step, metric.train_loss, metric.valid_loss) == (4, 0.25, 0.5)
+
+
+async def test_what_was_measured_is_not_replaced_by_the_checkpoints(ended, step, endpoint, db):
+    run = await ended()
+    with db.write() as connection:
+        records.add_metrics(connection, [records.Metric(run.id, 4, train_loss=0.75)])
+    endpoint.checkpoints_of[run.job_id].append({**CHECKPOINT, "metrics": {"train_loss": 0.25}})
+    await step(run)
+    with db.read() as connection:
+        assert [metric.train_loss for metric in records.metrics_of(connection, run.id)] == [0.75]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -78,3 +79,9 @@ def test_what_is_no_number_is_no_look() -> None:
 
 def test_nothing_measured_is_no_look() -> None:
     assert looks([], 10) == looks([metric(30)], 10) == {}
+
+
+def test_a_checkpoint_without_a_models_name_is_not_the_best() -> None:
+    """Nobody could ask it: on Nebius only the last one is served."""
+    unnamed = [replace(each, model=f"ftjob-1:{each.checkpoint_id}") for each in CHECKPOINTS]
+    assert score_of(BEST, COURSE, unnamed, "model") == Score(0.6, 20, "model")
