@@ -321,7 +321,7 @@ def test_a_damaged_database_is_said_with_the_copy_to_go_back_to(path: Path, make
     damaged = bytearray(path.read_bytes())
     damaged[100 * 4096 :] = b"\xff" * (len(damaged) - 100 * 4096)
     path.write_bytes(damaged)
-    with opened(path) as database, pytest.raises(DatabaseCorrupt) as caught, database.read() as connection:
+    with pytest.raises(DatabaseCorrupt) as caught, opened(path) as database, database.read() as connection:
         runs.newest(connection)
     assert "ftorch runs adopt --all --endpoint NAME" in str(caught.value).partition("return to the copy: ")[0]
     assert str(caught.value).endswith(f" && cp {copy} {path}")
