@@ -87,6 +87,8 @@ class EndpointConfig:
     """Sent with every request."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Sent with every request for a fine-tuning job."""
+    dedicated: Mapping[str, str] = field(default_factory=dict)
+    """By model, the name of the dedicated endpoint that the user started for it on the host."""
     source: str = field(default=BUILT_IN_SOURCE, compare=False)
     to_allow: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The keys of the project's table that name a host, a variable or an account and that the user has not allowed

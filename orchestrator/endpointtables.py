@@ -94,6 +94,9 @@ def _endpoint_problems(source: TomlSource, name: str, table: Any, known_type: st
             problems.append(f'{place}: {path} is for endpoints of type "local" only')
         elif key in _NEBIUS_KEYS and kind != "nebius":
             problems.append(f'{place}: {path} is for endpoints of type "nebius" only')
+        elif key == "dedicated" and kind not in _DEDICATED:
+            listed = ", ".join(f'"{each}"' for each in _DEDICATED[:-1])
+            problems.append(f'{place}: {path} is for endpoints of type {listed} or "{_DEDICATED[-1]}" only')
         elif key == "result" and value not in _RESULTS.get(str(kind), ()):
             problems.append(f"{place}: {path} {_result_sentence(str(kind))}")
         elif key == "hyperparameters" and kind not in ("compatible", "azure"):
@@ -180,6 +183,10 @@ def _is_body(value: Any) -> bool:
     return True
 
 
+def _are_names(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) and text for text in value.values())
+
+
 def _are_variables(value: Any) -> bool:
     return isinstance(value, list) and all(map(_fits(_VARIABLE), value))
 
@@ -194,6 +201,8 @@ _ADDRESS_KEYS = ("base_url", "arm_url", "vllm_url")
 # Capitals only: many providers' keys are letters, digits and underscores, and would pass as a name.
 _VARIABLE = r"[A-Z_][A-Z0-9_]*"
 _NEBIUS_KEYS = ("serving_models",)
+_DEDICATED = ("together", "nebius", "compatible")
+"""The types whose users may start endpoints for single models; other types have deployments, or need none."""
 _RESULTS: Mapping[str, tuple[str, str]] = {
     "compatible": ("model", "last-checkpoint"),
     "azure": ("model", "last-checkpoint"),
@@ -241,8 +250,14 @@ RULES: Mapping[str, _Rule] = {
         'must be "model", "last-checkpoint" or "served-checkpoint"',
         reaches=False,
     ),
+    "dedicated": _Rule(
+        _are_names,
+        "must be a table of the names of your dedicated endpoints by model, such as "
+        '{ "team/Qwen3-8B-ft-drone" = "team/drone" }',
+        reaches=False,
+    ),
     "serving_models": _Rule(
-        lambda value: isinstance(value, dict) and all(isinstance(text, str) and text for text in value.values()),
+        _are_names,
         'must be a table of names of base models, such as { "vendor/as-trained" = "vendor/as-served" }',
         reaches=False,
     ),

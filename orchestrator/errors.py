@@ -538,6 +538,10 @@ class ModelNotThere(EndpointError):
     answers are kept. Check that the endpoint serves the model, then run the same command to continue."""
 
 
+class NotServed(AwaitsPerson, EndpointError):
+    """{model}{asked} does not answer on {endpoint}: {problem}. {advice}. Then run the same command again."""
+
+
 class OutcomeUnknown(EndpointError):
     """The endpoint {endpoint} gave no usable answer ({problem}), so the outcome is unknown."""
 

@@ -96,6 +96,17 @@ def test_a_table_of_prices_is_meant_from_the_file_that_names_it(home: Path, tmp_
             "serving_models = 3",
             'must be a table of names of base models, such as { "vendor/as-trained" = "vendor/as-served" }, not 3',
         ),
+        (
+            "azure",
+            'dedicated = { "a" = "b" }',
+            'is for endpoints of type "together", "nebius" or "compatible" only',
+        ),
+        (
+            "together",
+            'dedicated = "team/drone"',
+            "must be a table of the names of your dedicated endpoints by model, such as "
+            """{ "team/Qwen3-8B-ft-drone" = "team/drone" }, not 'team/drone'""",
+        ),
         ("openai", "suffix_max = 32", 'is for endpoints of other types than "local" and "openai" only'),
     ],
 )

@@ -19,6 +19,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     KeyRefused,
     NoAnswer,
+    NotServed,
     RequestRefused,
     SignInFailed,
 )
@@ -75,6 +76,8 @@ def no_answer(target: Target, error: EndpointError) -> NoAnswer:
 
 
 def _advice(target: Target, error: EndpointError) -> str:
+    if isinstance(error, NotServed):
+        return f" {error.facts['advice']}."
     if isinstance(error, SignInFailed):
         return f" To sign in, {error.facts['remedy']}."
     if type(error) is KeyRefused:  # its subclasses give the next step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -35,6 +35,8 @@ _ANSWERING = (State.DEPLOYING, State.DEPLOYED)
 
 def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep: bool = False) -> list[str]:
     """Sentences on what asking these models takes, by the records alone; the account may have more."""
+    if models and capabilities_of(config).needs_dedicated:
+        return list(_dedicated_notes(ledger, config, models))
     if not models or not capabilities_of(config).needs_deployment:
         return []
     if not manages(config):
@@ -46,6 +48,20 @@ def notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str], *, keep
         missing = [model for model in models if _recorded(connection, config, model) is None]
         subjects = [_subject(connection, config, model) for model in missing]
     return [_note(subject, keep) for subject in subjects]
+
+
+def _dedicated_notes(ledger: Ledger, config: EndpointConfig, models: Sequence[str]) -> Iterator[str]:
+    for model in models:
+        if name := config.dedicated.get(model):
+            yield f"{model} is asked as {name}, your dedicated endpoint, charged by the minute"
+            continue
+        with ledger.database.read() as connection:
+            is_tuned = records.run_of_model(connection, config.name, model) is not None
+        if is_tuned:
+            yield (
+                f"{model} answers only on a dedicated endpoint, charged by the minute: start one there, and name "
+                f"it under dedicated in [endpoints.{config.name}] of {config.source}"
+            )
 
 
 def _note(subject: Subject, keep: bool) -> str:

@@ -124,6 +124,7 @@ def _of_together(_config: EndpointConfig) -> Capabilities:
         default_epochs=DEFAULT_EPOCHS,
         quotes=True,
         previews=True,
+        needs_dedicated=True,
         deletes_models=False,  # the description has no such request
     )
 

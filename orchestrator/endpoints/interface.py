@@ -100,6 +100,9 @@ class Capabilities:
     """A request returns what is in a file."""
     deletes_models: bool = True
     """A request deletes a tuned model."""
+    needs_dedicated: bool = False
+    """A tuned model answers only on an endpoint that the user starts and stops there; see `dedicated` of
+    `EndpointConfig`."""
     serves_on_request: bool = False
     """The results of jobs are checkpoints, each of which answers once a request has made a model of it."""
     chosen_ids: bool = False

@@ -402,6 +402,9 @@ class OpenAIEndpoint:
                 raise
 
     async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        model = request["model"]
+        if (name := self._config.dedicated.get(model, model)) != model:
+            request = {**request, "model": name}
         # As bytes: the SDK copies a body leaf by leaf for each request, and many tools are many leaves.
         headers = {"Idempotency-Key": once, "Content-Type": "application/json"}
         options: Any = {"headers": headers, "timeout": self._config.timeout_seconds}

@@ -16,6 +16,8 @@ from pathlib import Path
 from orchestrator.dataset.basemodels import shutdown_date
 from orchestrator.dataset.hosting import DAYS_A_MONTH, usd_per_day
 from orchestrator.dataset.pricing import Price, find_price
+from orchestrator.deployments.hosting import cost_per_day
+from orchestrator.endpoints.management import gpus_of
 from orchestrator.errors import NoBaseToCompare, NothingCharged
 from orchestrator.evaluation.asking import VARIANTS
 from orchestrator.evaluation.plan import Plan
@@ -182,7 +184,7 @@ class _Reckoner:
         return Option(
             series=series,
             usd_per_request=_per_request(series, price, fine_tuned=origin.is_tuned),
-            hosting_per_day=_hosting(price) if origin.is_tuned else 0.0,
+            hosting_per_day=self._hosting(series.model, price) if origin.is_tuned else 0.0,
             training=self._training(origin) if origin.is_tuned else None,
         )
 
@@ -221,6 +223,17 @@ class _Reckoner:
             return None
         with self.ledger.database.read() as connection:
             return deployments.sku_of(connection, self.evaluation.endpoint, model)
+
+    def _hosting(self, model: str, price: Price | None) -> float | None:
+        """By the row of the model, or by the hardware of its newest deployment where hardware is what is hired."""
+        if price is not None and price.hosting_per_hour is not None:
+            return usd_per_day(price.hosting_per_hour)
+        config = self.ledger.workspace.endpoints.get(self.evaluation.endpoint)
+        with self.ledger.database.read() as connection:
+            sku = deployments.sku_of(connection, self.evaluation.endpoint, model, temporary=True)
+        if config is None or config.type != self.endpoint_type or sku is None or gpus_of(sku) is None:
+            return None
+        return cost_per_day(config, model, sku)
 
     @property
     def _prices(self) -> Path | None:
@@ -263,10 +276,6 @@ def _per_request(series: Series, price: Price | None, *, fine_tuned: bool) -> fl
     if price is None or prompt is None or answer is None:
         return None
     return price.rates(fine_tuned=fine_tuned, batch=False).cost(prompt.mean, answer.mean)
-
-
-def _hosting(price: Price | None) -> float | None:
-    return None if price is None or price.hosting_per_hour is None else usd_per_day(price.hosting_per_hour)
 
 
 # --- Break-even --------------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ class Successor:
         """Whether it is still to be asked, and answers only while it is deployed: that is charged by the hour."""
         if not self.is_possible or self.plan is None or self.evaluated is not None:
             return False
-        return capabilities_of(self.plan.config).needs_deployment
+        capabilities = capabilities_of(self.plan.config)
+        return capabilities.needs_deployment or capabilities.needs_dedicated
 
     @property
     def may_cost(self) -> bool:

@@ -322,6 +322,9 @@ def call_lines(run: Run, deployment: str | None, config: EndpointConfig | None) 
             f"ftorch deployments create {run.id}    # prints the name to use; hosting is charged from then on"
         )
         name = "NAME"
+    if config is not None and capabilities_of(config).needs_dedicated:
+        name = config.dedicated.get(name, "NAME")
+        lines += ["# NAME: a dedicated endpoint that you start there, charged by the minute"] * (name == "NAME")
     if config is not None and config.type == "local":
         lines.append(f"ftorch serve --port {_SERVE_PORT}    # in another shell, then:")
     call = f"client.chat.completions.create(model={printable(name)!r}, messages=[…], tools=[…])"

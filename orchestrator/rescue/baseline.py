@@ -56,6 +56,9 @@ def plan_baseline(
     left = budget_usd
     for run in runs:
         model = run.fine_tuned_model or ""
+        if capabilities_of(config).needs_dedicated and model not in config.dedicated:
+            skipped.append(_without_dedicated(config, model))
+            continue
         path = file or file_of(ledger, run)
         if path is None:
             skipped.append(Skipped(model, "no evaluation file is known: name one with --evaluation FILE"))
@@ -79,6 +82,12 @@ def plan_baseline(
 def _behind_deployment(run: Run) -> Skipped:
     reason = f"it answers only through a deployment, paid by the hour: ftorch evaluate {run.id} --file FILE"
     return Skipped(run.fine_tuned_model or "", reason)
+
+
+def _without_dedicated(config: EndpointConfig, model: str) -> Skipped:
+    place = f"[endpoints.{config.name}] of {config.source}"
+    reason = f"it answers only on a dedicated endpoint: start one there, and name it under dedicated in {place}"
+    return Skipped(model, reason)
 
 
 def file_of(ledger: Ledger, run: Run) -> Path | None:

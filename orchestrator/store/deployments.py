@@ -98,14 +98,16 @@ def answering(connection: Connection, endpoint: str, model: str) -> Deployment |
     return min(there, key=lambda each: each.temporary, default=None)
 
 
-def sku_of(connection: Connection, endpoint: str, model: str) -> str | None:
-    """How the model's newest permanent deployment is or was hosted; None if it never had one."""
+def sku_of(connection: Connection, endpoint: str, model: str, *, temporary: bool = False) -> str | None:
+    """How the model's newest permanent deployment is or was hosted, or with `temporary` the newest of all; None if
+    it never had one."""
     query = select(deployments.c.sku).where(
         deployments.c.endpoint == endpoint,
         deployments.c.model == model,
-        deployments.c.temporary.is_(False),
         deployments.c.deployed_at.is_not(None),
     )
+    if not temporary:
+        query = query.where(deployments.c.temporary.is_(False))
     return connection.execute(query.order_by(deployments.c.created_at.desc()).limit(1)).scalar()
 
 

@@ -13,7 +13,7 @@ import pytest
 from support import fireworks_host as fireworks, together_host as together
 from support.fireworks_host import FireworksHost
 from support.project import FTORCH, Project, make_project
-from support.together_host import TogetherHost, TogetherState
+from support.together_host import TogetherHost
 
 ROOMS = (
     *("garden", "garage", "kitchen", "stairs", "loft", "barn", "shed", "study", "parlour", "pantry"),
@@ -30,8 +30,7 @@ COMMAND = ("migrate", "jobs/greet.toml", *TO, "--margin", "60", "--yes", "--json
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[tuple[FireworksHost, TogetherHost]]:
-    state = TogetherState(is_serverless=True)
-    with fireworks.fireworks_host(tmp_path / "one") as one, together.together_host(tmp_path / "two", state) as two:
+    with fireworks.fireworks_host(tmp_path / "one") as one, together.together_host(tmp_path / "two") as two:
         yield one, two
 
 
@@ -74,9 +73,20 @@ def test_one_command_trains_evaluates_and_compares_on_each_host_once(
     done = project.ftorch(*COMMAND)
     assert done.code == 0, done.err
     found = json.loads(done.out)
+    assert [each["verdict"] for each in found["successors"]] == ["non-inferior", "waits", "non-inferior"]
+    model = found["successors"][1]["model"]
+    line = f'dedicated = {{ "{model}" = "NAME" }}'
+    assert line in found["successors"][1]["reason"]
+    with (project.root / "ftorch.toml").open("a") as tables:  # that of together is the last one
+        tables.write(line.replace("NAME", "drone-team/greet"))
+    hosts[1].state.served["drone-team/greet"] = model
+    done = project.ftorch(*COMMAND)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
     assert found["baseline"]["endpoint"] == "openai"
     assert found["baseline"]["ends"] == "2027-01-14"
     assert [each["verdict"] for each in found["successors"]] == ["non-inferior"] * 3
+    assert found["successors"][0]["hosting_usd_per_day"] == 24 * 8.00, "one H200, by the price table"
     assert min(each["judgement"]["successor"]["share"] for each in found["successors"]) > 0.5
     assert "and hosting while they are asked" in done.err
     assert [len(host.jobs) for host in hosts] == [1, 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.project import Project, make_project
-from support.together_host import BASE, KEY, together_host
+from support.together_host import BASE
 
 from orchestrator.dataset.checking.filesets import Source, check_together
 from orchestrator.dataset.checking.limits import limits_of
@@ -99,18 +99,3 @@ def test_rows_that_together_refuses_are_errors_for_it_alone(
         found = [each.reason for each in checked.report.findings if each.code == "FT703"]
         assert [named in reason for reason in found if named] == [True] * bool(named and endpoint == "together")
         assert bool(found) is bool(named and endpoint == "together")
-
-
-def test_a_tuned_model_answers_under_the_name_of_its_dedicated_endpoint(tmp_path: Path) -> None:
-    with together_host(tmp_path / "host") as host:
-        project = make_project(tmp_path / "project")
-        (project.root / "ftorch.toml").write_text(host.table)
-        project.write_job(endpoint='endpoint = "together"', model=f'model = "{BASE}"')
-        model = project.ftorch("submit", "jobs/greet.toml", "--yes", TOGETHER_API_KEY=KEY).out.strip()
-        asked = ("Switch on the light in the hall", "--endpoint", "together", "--yes")
-        refused = project.ftorch("ask", model, *asked, TOGETHER_API_KEY=KEY)
-        assert refused.code == 1
-        assert "create and start a dedicated endpoint" in " ".join(refused.out.split())
-        host.state.served["drone-team/lights"] = model
-        answered = project.ftorch("ask", "drone-team/lights", *asked, TOGETHER_API_KEY=KEY)
-        assert (answered.code, bool(answered.out.strip())) == (0, True)

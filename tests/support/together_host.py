@@ -39,6 +39,7 @@ from orchestrator.server.store.records import Event, File, Job, JobStatus
 
 Json = dict[str, Any]
 BASE = "Qwen/Qwen3-8B"
+_SERVERLESS = (BASE, "meta-llama/Meta-Llama-3.1-8B-Instruct-Reference")
 ACCOUNT = "drone-team"
 _CREATE_FIELDS = frozenset(
     {
@@ -290,7 +291,7 @@ def _checkpoints(request: Request) -> Response:
 
 
 def _supported(request: Request) -> Response:
-    return JSONResponse({"models": [BASE, "meta-llama/Meta-Llama-3.1-8B-Instruct-Reference"]})
+    return JSONResponse({"models": [*_SERVERLESS]})
 
 
 def _models(request: Request) -> Response:
@@ -386,10 +387,10 @@ def _file(at: Context, file_id: str) -> File:
 
 
 async def _chat(request: Request) -> Response:
-    """POST /chat/completions: base models answer; tuned ones only where the test has a dedicated endpoint."""
+    """POST /chat/completions: serverless models answer; others only where the test has a dedicated endpoint."""
     body, state = await json_object(request), _state(context(request))
     model = state.served.get(body["model"], body["model"])
-    if model == body["model"] and ":ft-" in model:
+    if model == body["model"] and model not in _SERVERLESS:
         raise bad_request(
             f"Unable to access non-serverless model {model}. Please create and start a dedicated endpoint for it.",
             "model",

@@ -32,6 +32,7 @@ from orchestrator.endpoints.objects import Json, has_usable_id, read_object
 from orchestrator.endpoints.openai import OpenAIEndpoint, refusal_facts
 from orchestrator.endpoints.pages import read_page
 from orchestrator.endpoints.retries import Retries
+from orchestrator.endpoints.together.fitting import not_served
 from orchestrator.endpoints.together.objects import (
     metric_events,
     read_quote,
@@ -47,6 +48,7 @@ from orchestrator.errors import AnswerUnreadable, RequestRefused
 _FORM = {"Content-Type": "multipart/form-data"}
 _JOBS, _FILES = "/fine-tunes", "/files"
 _NO_LIST = (404, 405, 501)
+_NOT_SERVED = "model_not_available"
 
 
 class TogetherEndpoint(OpenAIEndpoint):
@@ -168,6 +170,14 @@ class TogetherEndpoint(OpenAIEndpoint):
         )
 
     # --- inference -----------------------------------------------------------------------------------------
+
+    async def chat(self, request: Mapping[str, Any], once: str) -> Mapping[str, Any]:
+        try:
+            return await super().chat(request, once)
+        except RequestRefused as error:
+            if error.facts.get("code") != _NOT_SERVED:
+                raise
+            raise not_served(self._config, str(request["model"]), str(error.facts["message"])) from error
 
     async def has_model(self, name: str) -> bool | None:
         """A tuned model exists when its job has completed; whether a dedicated endpoint serves it is not said."""

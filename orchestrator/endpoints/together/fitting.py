@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.endpoints.together import DEFAULT_EPOCHS
+from orchestrator.errors import NotServed
 
 if TYPE_CHECKING:
     from orchestrator.jobfile import JobFile
@@ -54,6 +55,19 @@ def _price(config: EndpointConfig) -> str:
 
 def _serving(config: EndpointConfig) -> str:
     return (
-        f"a tuned model of {config.name} answers on a dedicated endpoint, which is charged by the minute. ftorch "
-        "starts none: use tg endpoints deploy, or https://api.together.ai/models, and stop it there."
+        f"A tuned model of {config.name} answers on a dedicated endpoint, which is charged by the minute. ftorch "
+        "starts none: when the model is trained, start one with tg endpoints deploy or at "
+        f"https://api.together.ai/models, name it under dedicated in [endpoints.{config.name}], and stop it there "
+        "when you have finished."
     )
+
+
+def not_served(config: EndpointConfig, model: str, said: str) -> NotServed:
+    """The error for a model that the host doesn't serve, which `said` so."""
+    name, place = config.dedicated.get(model), f"[endpoints.{config.name}] of {config.source}"
+    if name is not None:
+        asked, advice = f', asked as "{name}",', f"Start that dedicated endpoint, or correct its name in {place}"
+    else:
+        line = f'dedicated = {{ "{model}" = "NAME" }}'
+        asked, advice = "", f"Start one there, and add to {place}: {line}"
+    return NotServed(endpoint=config.name, model=model, asked=asked, problem=said.rstrip("."), advice=advice)
