@@ -713,6 +713,10 @@ class BatchUnsettled(AwaitsPerson):
     """The outcome of batch {batch} is unknown: {reason}"""
 
 
+class BatchOnHold(AwaitsPerson):
+    """Batch {batch} is {reason}"""
+
+
 class NothingAnswered(FtorchError):
     """None of the {count} questions got an answer. The first: {first}"""
 

@@ -25,6 +25,7 @@ from orchestrator.store import (
     submissions,
     sweeps,
 )
+from orchestrator.store.accounts import PAID_BATCHES, PAID_RUNS
 from orchestrator.store.batches import Batch
 from orchestrator.store.database import Database
 from orchestrator.store.datachecks import DataCheck
@@ -225,10 +226,11 @@ class Ledger:
         with self.database.write() as connection:
             runs.hasten(connection, [run.id for run in waiting])
 
-    def forget_account(self, held: Collection[Run]) -> None:
-        """Record the user's word that these runs belong to the account of the current key."""
+    def forget_account(self, held: Collection[Run], batches: Collection[Batch] = ()) -> None:
+        """Record the user's word that these belong to the account of the current key."""
         with self.database.write() as connection:
-            runs.forget_account(connection, [run.id for run in held])
+            PAID_RUNS.forget(connection, [run.id for run in held])
+            PAID_BATCHES.forget(connection, [batch.id for batch in batches])
 
     def generations(self) -> list[Generation]:
         """The unfinished generations of training data, oldest first."""

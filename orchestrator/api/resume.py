@@ -30,8 +30,8 @@ def resume(
     unfinished, as they are then.
 
     With `now`, every wait is cut short. With `again`, the job of the run `key` is requested once more, although it
-    may exist: that can be paid twice, and only the user can decide it. With `same_account`, runs that are on hold
-    for another account's key continue with the current key.
+    may exist: that can be paid twice, and only the user can decide it. With `same_account`, what is on hold for
+    another account's key continues with the current key.
 
     One failure doesn't stop the rest. Batches come last: they may take a day. Raises NoSuchRun, ActionRefused if
     there is nothing to request `again`, and Stopped.
@@ -40,7 +40,7 @@ def resume(
         request_action(ledger, key, RequestedAction.AGAIN)
     left = _unfinished(ledger, key)
     if same_account:
-        ledger.forget_account(left.active)
+        ledger.forget_account(left.active, ledger.batches() if key is None else ())
     if left.is_any:
         host.say(f"resuming {left.said}")
         for run in left.active:

@@ -131,7 +131,7 @@ def _rehearse_sweep(
 @click.option("--now", is_flag=True, help="Check everything that waits now; settling windows do not change.")
 @click.option("--again", is_flag=True, help="Send the create request of a RUN whose job is unknown again.")
 @click.option(
-    "--same-account", is_flag=True, help="Confirm that runs on hold belong to the account of the current key."
+    "--same-account", is_flag=True, help="Confirm that what is on hold belongs to the account of the current key."
 )
 @click.option("--worker", is_flag=True, help="Stay, and take up whatever becomes due, until it is stopped.")
 @click.option(

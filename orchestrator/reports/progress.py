@@ -179,9 +179,11 @@ def batches_under_way(batches: Sequence[Batch]) -> Text:
 
 
 def _batch_line(batch: Batch) -> str:
+    from orchestrator.runs.waiting import HELD
+
     done = f"{count(batch.completed + batch.failed)} of {count(batch.questions)} answered"
     what = f"batch {batch.id} on {batch.endpoint}, {batch.model}: {batch.state}, {done}"
-    if batch.state == "unknown":  # its reason says what to do
+    if batch.state == "unknown" or batch.reason.startswith(HELD):  # its reason says what to do
         return printable(f"{what}; {batch.reason}")
     wait = f" ({batch.reason})" if batch.state == "creating" else ""
     return printable(f"{what}{wait}; ftorch resume follows it")

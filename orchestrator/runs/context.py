@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from orchestrator.endpoints.interface import Endpoint
-from orchestrator.engine.worker import Worker
+from orchestrator.engine.accounts import KeyedWorker
 from orchestrator.errors import RequestRefused
 from orchestrator.store.leased import Leases, Transition
 from orchestrator.store.records import Metric
@@ -65,12 +64,11 @@ NO_LOOK = PoorLook(0.0, 0.0)
 
 
 @dataclass(kw_only=True)
-class Context(Worker[Run]):
+class Context(KeyedWorker[Run]):
     """One endpoint, and this process as a worker on its runs."""
 
     leases: ClassVar[tuple[Leases, ...]] = (RUNS, UPLOADS)
 
-    endpoint: Endpoint
     listener: Listener = field(default_factory=NullListener)
     upload_locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     refusals: dict[Hashable, RequestRefused] = field(default_factory=dict)
@@ -85,8 +83,6 @@ class Context(Worker[Run]):
     """By job: those that the endpoint does not return at the moment."""
     refused_keys: int = 0
     """The number of polls in a row in which the endpoint refused the key for every job."""
-    account_marks: dict[frozenset[tuple[str, str]], str | None] = field(default_factory=dict)
-    """From what responses have said about the account: the mark that runs are recorded with."""
     checked_graders: set[str] = field(default_factory=set)
     """Runs whose grader the endpoint has not refused."""
     serving_requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))

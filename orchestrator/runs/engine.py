@@ -10,10 +10,10 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from orchestrator.engine.accounts import OF_RUNS, items_of_other_accounts
 from orchestrator.engine.loop import Loop, Part
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointError, LostLease, QuotaExhausted, RequestRefused
-from orchestrator.runs.accounts import runs_of_other_accounts
 from orchestrator.runs.actions import carry_out
 from orchestrator.runs.context import Context
 from orchestrator.runs.limits import admission, free_slots, full_sweeps, look_again_seconds
@@ -81,7 +81,7 @@ class EndpointLoop(Loop[Run, Context]):
         self._foreign: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        self._foreign = await runs_of_other_accounts(self.worker)
+        self._foreign = await items_of_other_accounts(self.worker, OF_RUNS)
         await super().run(stop)
 
     @property

@@ -10,10 +10,10 @@ from http import HTTPStatus
 
 from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.endpoints.refusals import shortened
+from orchestrator.engine.accounts import ON_HOLD
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import EndpointError, EndpointUnreachable, KeyRefused, LostLease, NoJobList, RequestRefused
-from orchestrator.runs.accounts import ON_HOLD
 from orchestrator.runs.collecting import gather
 from orchestrator.runs.context import NO_LOOK, Context, PoorLook
 from orchestrator.runs.jobs import event_of, job_changes, metrics_of, move_to_status

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.endpoints.interface import RemoteJob
+from orchestrator.engine.accounts import mark_for
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import (
@@ -30,7 +31,6 @@ from orchestrator.errors import (
 from orchestrator.ids import ulid
 from orchestrator.jobfile.addresses import Address, place_of
 from orchestrator.runs import limits
-from orchestrator.runs.accounts import mark_for
 from orchestrator.runs.collecting import collecting
 from orchestrator.runs.context import Context
 from orchestrator.runs.jobs import departures, move_to_status, request_for

@@ -41,6 +41,7 @@ class Batch:
     creation_started_at: float | None = None
     creation_attempts: int = 0
     creation_open: bool = False
+    account: str | None = None
     input_file_id: str | None = None
     remote_id: str | None = None
     remote_status: str | None = None
@@ -108,11 +109,16 @@ def owners_of_remotes(connection: Connection, endpoint: str, remote_ids: Collect
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def last_remotes(connection: Connection, endpoint: str, *, limit: int) -> list[str]:
-    """The endpoint's ids of the batches recorded last, newest first."""
+def last_remotes(connection: Connection, endpoint: str, account: str | None, *, limit: int) -> list[str]:
+    """The endpoint's ids of the batches recorded last, newest first: those with the mark of this account, or
+    without any."""
     query = (
         select(batches.c.remote_id)
-        .where(batches.c.endpoint == endpoint, batches.c.remote_id.is_not(None))
+        .where(
+            batches.c.endpoint == endpoint,
+            batches.c.remote_id.is_not(None),
+            batches.c.account.is_(None) if account is None else batches.c.account == account,
+        )
         .order_by(batches.c.created_at.desc(), batches.c.id)
         .limit(limit)
     )

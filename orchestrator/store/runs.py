@@ -249,48 +249,6 @@ def without_job(connection: Connection, endpoint: str) -> list[Run]:
     return [RUNS.item(row) for row in connection.execute(query)]
 
 
-def unfinished_by_account(connection: Connection, endpoint: str) -> dict[str, list[str]]:
-    """The ids of the unfinished runs on this endpoint, by the mark of their account, if they have one."""
-    query = select(runs.c.account, runs.c.id).where(
-        runs.c.endpoint == endpoint, runs.c.finished_at.is_(None), runs.c.account.is_not(None)
-    )
-    found: dict[str, list[str]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.account, []).append(row.id)
-    return found
-
-
-def account_marks(connection: Connection, host: str) -> list[str]:
-    """The marks of the host's accounts that its newest runs were recorded with, newest first."""
-    query = (
-        select(runs.c.account)
-        .where(runs.c.account.startswith(f"{host} ", autoescape=True))
-        .order_by(runs.c.created_at.desc())
-        .limit(_RECENT_RUNS)
-    )
-    return list(dict.fromkeys(connection.execute(query).scalars()))
-
-
-_RECENT_RUNS = 200
-
-
-def jobs_of_account(connection: Connection, endpoint: str, mark: str, *, limit: int) -> list[str]:
-    """The ids of the newest fine-tuning jobs of the account of this mark on this endpoint."""
-    query = (
-        select(runs.c.job_id)
-        .where(runs.c.endpoint == endpoint, runs.c.account == mark, runs.c.job_id.is_not(None))
-        .order_by(runs.c.created_at.desc())
-        .limit(limit)
-    )
-    return [str(job_id) for job_id in connection.execute(query).scalars()]
-
-
-def accounts_of_jobs(connection: Connection, endpoint: str, job_ids: Collection[str]) -> set[str]:
-    """The marks of the accounts that these fine-tuning jobs are recorded for."""
-    query = select(runs.c.account).where(runs.c.endpoint == endpoint, runs.c.job_id.in_(job_ids)).distinct()
-    return {mark for mark in connection.execute(query).scalars() if mark}
-
-
 def by_token(connection: Connection, token: str) -> Run | None:
     """The run whose create request carries this token."""
     row = connection.execute(select(*RUNS.columns).where(runs.c.creation_token == token)).first()
@@ -475,25 +433,6 @@ def set_limits(connection: Connection, run_id: str, max_cost_usd: float | None, 
     statement = update(runs).where(runs.c.id == run_id, runs.c.finished_at.is_(None))
     limits = {"max_cost_usd": max_cost_usd, "poll_seconds": poll_seconds, "due_at": None}
     connection.execute(statement.values(limits))
-
-
-def put_on_hold(connection: Connection, ids: Collection[str], reason: str, now: float) -> None:
-    """Record why these runs are left alone for now, if nobody works on them. Needs no lease: it moves nothing."""
-    nobodys = RUNS.free(now)
-    connection.execute(update(runs).where(runs.c.id.in_(ids), nobodys).values(reason=reason))
-
-
-def forget_account(connection: Connection, ids: Collection[str]) -> None:
-    """Record the user's word that these runs belong to the account of the current key."""
-    connection.execute(update(runs).where(runs.c.id.in_(ids)).values(account=None))
-
-
-def change_account(connection: Connection, marks: Collection[str], mark: str) -> None:
-    """Give all runs of these marks one mark: they belong to the same account. Needs no lease."""
-    old, most = sorted(marks), 500  # a statement's limit in every database
-    for start in range(0, len(old), most):
-        named = runs.c.account.in_(old[start : start + most])
-        connection.execute(update(runs).where(named).values(account=mark))
 
 
 def set_estimate(connection: Connection, run_id: str, estimated_cost_usd: float | None) -> None:

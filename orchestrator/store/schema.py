@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "v6"
+REVISION = "v7"
 """The migrations up to this one build exactly these tables."""
 
 metadata = MetaData(
@@ -368,6 +368,7 @@ batches = Table(
     Column("creation_started_at", Float),  # the first attempt: how far back a lost batch is looked for
     Column("creation_attempts", Integer, nullable=False),
     Column("creation_open", Boolean, nullable=False),  # an attempt's outcome is not recorded yet
+    Column("account", Text),  # a mark of the account that the request goes to; see endpoints/accounts.py
     Column("input_file_id", Text),
     Column("remote_id", Text),
     Column("remote_status", Text),

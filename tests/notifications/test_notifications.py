@@ -24,6 +24,7 @@ from orchestrator.notifications.courier import Courier
 from orchestrator.notifications.events import Event
 from orchestrator.notifytables import KINDS, NotifyTarget
 from orchestrator.store import notifications as store, runs
+from orchestrator.store.accounts import PAID_RUNS
 from orchestrator.store.database import Database
 from orchestrator.store.notifications import SENDING, Notification
 from orchestrator.store.runs import Run
@@ -270,7 +271,7 @@ def test_a_run_that_waits_for_a_person_is_sent_once_for_each_state(
     sender = courier(ledger, hook)
     sender.look()
     with ledger.database.write() as connection:
-        runs.put_on_hold(connection, [run.id], f"{reason}; asking again at 14:05", NOW + 60)
+        PAID_RUNS.put_on_hold(connection, [run.id], f"{reason}; asking again at 14:05", NOW + 60)
     sender.look()
     assert [body["id"] for body in hook.bodies] == [run.id]
     assert "needs you" in hook.bodies[0]["text"]

@@ -19,9 +19,9 @@ from orchestrator.endpoints.accounts import (
     tenant_of,
     watch_answers,
 )
-from orchestrator.runs.accounts import mark_for, runs_of_other_accounts
+from orchestrator.engine.accounts import OF_RUNS, items_of_other_accounts, mark_for
 from orchestrator.runs.states import State
-from orchestrator.store import runs as store
+from orchestrator.store.accounts import PAID_RUNS
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ async def test_a_new_key_of_the_same_account_is_known_by_the_jobs_it_sees(
 async def test_the_user_may_say_that_it_is_the_same_account(under_another_key, drive, reread, endpoint, db):
     worker, (_, creating) = under_another_key
     with db.write() as connection:
-        store.forget_account(connection, [creating.id])
+        PAID_RUNS.forget(connection, [creating.id])
     await drive(creating, worker=worker)
     assert reread(creating).state != State.CREATING
 
@@ -135,7 +135,7 @@ async def test_one_job_that_is_seen_speaks_for_all_runs_of_its_account(
     many = [make_run(state=State.QUEUED, job_id=f"ftjob-{n}", account=running.account) for n in range(19)]
     many.append(make_run(state=State.QUEUED, job_id="ftjob-19", **later))
     made_here(endpoint, "ftjob-19")
-    assert await runs_of_other_accounts(worker) == set()
+    assert await items_of_other_accounts(worker, OF_RUNS) == set()
     assert (endpoint.count("job"), endpoint.count("jobs")) == (1, 0)
     marks = {reread(run).account for run in (running, creating, over, *many)}
     assert marks == {mark_for(worker)}
@@ -151,7 +151,7 @@ async def test_a_run_without_a_job_is_known_by_a_run_that_is_over(under_another_
         created_at=running.created_at + 1,
     )
     made_here(endpoint, "ftjob-done")
-    assert await runs_of_other_accounts(worker) == set()
+    assert await items_of_other_accounts(worker, OF_RUNS) == set()
     assert is_same_account(reread(creating).account, worker.config)
 
 
@@ -162,7 +162,7 @@ async def test_marks_of_an_older_ftorch_become_one_with_few_requests(
     runs = [make_run(state=State.RUNNING, job_id=f"ftjob-{n}", account=mark) for n, mark in enumerate(older)]
     for run in runs:
         made_here(endpoint, run.job_id)
-    assert await runs_of_other_accounts(make_world(config=keyed)) == set()
+    assert await items_of_other_accounts(make_world(config=keyed), OF_RUNS) == set()
     assert endpoint.calls == []
     assert len({reread(run).account for run in runs}) == 1
 
@@ -173,7 +173,7 @@ async def test_many_marks_of_another_key_cost_few_requests(keyed, make_world, ma
     for run in runs[:40]:
         made_here(endpoint, run.job_id)
     monkeypatch.setenv("THE_KEY", "key-of-others-987654321")
-    assert await runs_of_other_accounts(make_world(config=keyed)) == {run.id for run in runs[40:]}
+    assert await items_of_other_accounts(make_world(config=keyed), OF_RUNS) == {run.id for run in runs[40:]}
     assert len(endpoint.calls) <= 31
 
 

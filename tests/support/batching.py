@@ -119,6 +119,15 @@ def refusing(status: int, code: str = "no", **headers: str) -> Callable[..., Any
     return refuse
 
 
+def answering(status: int, body: object) -> Callable[..., Any]:
+    """The request never arrives; something else answers."""
+
+    async def answer(_request: httpx2.Request, _deliver: Callable[..., Any]) -> httpx2.Response:
+        return httpx2.Response(status, json=body)
+
+    return answer
+
+
 @dataclass
 class Place:
     """A ledger, and an endpoint with a Batch API that it is not the owner of."""
@@ -200,11 +209,12 @@ def dying_at(place: str, database: MortalDatabase | None = None, passing: int = 
 
 
 @asynccontextmanager
-async def place_with_batches(ledger: Ledger, folder: Path) -> AsyncIterator[Place]:
-    """The endpoint goes on with its batches for as long as this lasts."""
+async def place_with_batches(ledger: Ledger, folder: Path, api_key_env: str | None = None) -> AsyncIterator[Place]:
+    """The endpoint goes on with its batches for as long as this lasts; `api_key_env` has the key of its account."""
     app = create_app(folder)
     wire = Wire(app)
-    config = replace(ledger.workspace.endpoint("local"), poll_seconds=0.02, settling_seconds=SETTLING)
+    local = ledger.workspace.endpoint("local")
+    config = replace(local, poll_seconds=0.02, settling_seconds=SETTLING, api_key_env=api_key_env)
     async with (
         running(app),
         httpx2.AsyncClient(transport=wire, base_url="http://local/v1") as http,

@@ -7,13 +7,16 @@ import random
 from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import open_endpoint
 from orchestrator.endpoints.interface import Endpoint
+from orchestrator.engine.accounts import OF_BATCHES, ON_HOLD, items_of_other_accounts
 from orchestrator.engine.loop import Loop
 from orchestrator.engine.machine import Move, Wait
 from orchestrator.engine.worker import Clock, new_owner
-from orchestrator.errors import BatchRefused, BatchUnsettled, RequestRefused
+from orchestrator.errors import BatchOnHold, BatchRefused, BatchUnsettled, RequestRefused
 from orchestrator.evaluation import session
 from orchestrator.evaluation.batching.inputs import FOLDER
 from orchestrator.evaluation.batching.reconcile import way_out
@@ -24,7 +27,7 @@ from orchestrator.evaluation.session import Asking
 from orchestrator.ledger import Ledger
 from orchestrator.runs.context import Context as RunContext, NullListener as SilentRuns
 from orchestrator.store import batches as store
-from orchestrator.store.batches import Batch
+from orchestrator.store.batches import BATCHES, Batch
 from orchestrator.store.evaluations import Asked
 
 _GONE = 404
@@ -80,13 +83,25 @@ class BatchLoop(Loop[Batch, Context]):
     machine = MACHINE
     steps = STEPS
 
+    def __init__(self, context: Context, ids: Collection[str]) -> None:
+        super().__init__(context, ids)
+        self._foreign: set[str] = set()
+        """Those of other accounts."""
+
     async def run(self, stop: asyncio.Event) -> None:
         """As in every loop, but a batch due later is polled now, because the user is waiting. Nothing is paid for
         before the time that the endpoint named."""
         with self.worker.database.write() as connection:
             store.hasten(connection, self.left, but_in=State.CREATING)
+        self._foreign = await items_of_other_accounts(self.worker, OF_BATCHES)
         self.look()
         await super().run(stop)
+
+    def claim(self, connection: Connection, abandoned: Collection[str]) -> None:
+        worker = self.worker
+        worker.blocked |= self._foreign
+        ids, until = self.left - self._foreign, worker.lease_end()
+        BATCHES.claim(connection, worker.owner, until, worker.now(), ids=ids, abandoned=abandoned)
 
     def see(self, item: Batch) -> None:
         self.worker.show(item)
@@ -141,8 +156,8 @@ async def answers_to_batches(
     """Step these batches of the plan's questions, and wait for all their answers.
 
     Setting `stop` ends the waiting: the batches continue, and the same command finds them again. Raises
-    BatchRefused if the endpoint refuses a whole batch, BatchUnsettled, OutputUnwritable, EndpointNotUsable and
-    EndpointError.
+    BatchRefused if the endpoint refuses a whole batch, BatchUnsettled, BatchOnHold, OutputUnwritable,
+    EndpointNotUsable and EndpointError.
     """
     if not ids:
         return Asking(0, {}, True)
@@ -150,22 +165,26 @@ async def answers_to_batches(
     async with open_endpoint(plan.config, ledger.workspace.home) as endpoint:
         await session.wait_for_new_models(endpoint, plan, waiting or session.NullListener(), stop)
     errors = await drive(ledger, plan.config, ids, listener=listener, stop=stop)
-    ended = _read(ledger, ids)
-    require_known(ended)
-    _require_answers(ended)
+    ended = as_driven(ledger, ids)
     return Asking(sum(batch.completed for batch in ended), errors, all(batch.is_over for batch in ended))
 
 
-def _read(ledger: Ledger, ids: Collection[str]) -> list[Batch]:
+def as_driven(ledger: Ledger, ids: Collection[str]) -> list[Batch]:
+    """These batches after they were driven. Raises BatchRefused, BatchUnsettled and BatchOnHold."""
     with ledger.database.read() as connection:
-        return store.by_ids(connection, ids)
+        found = store.by_ids(connection, ids)
+    require_known(found)
+    _require_answers(found)
+    return found
 
 
 def require_known(found: Collection[Batch]) -> None:
-    """Raises BatchUnsettled if the outcome of one is unknown."""
-    unknown = [batch for batch in found if batch.state == State.UNKNOWN]
-    if unknown:
-        raise BatchUnsettled(batch=unknown[0].id, reason=unknown[0].reason)
+    """Raises BatchOnHold if one belongs to another account, and BatchUnsettled if the outcome of one is unknown."""
+    for batch in found:
+        if not batch.is_over and batch.reason.startswith(ON_HOLD):
+            raise BatchOnHold(batch=batch.id, reason=batch.reason)
+        if batch.state == State.UNKNOWN:
+            raise BatchUnsettled(batch=batch.id, reason=batch.reason)
 
 
 def _require_answers(ended: Collection[Batch]) -> None:

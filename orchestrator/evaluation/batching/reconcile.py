@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from orchestrator.endpoints.interface import RemoteBatch
+from orchestrator.engine.accounts import mark_for
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import AnswerUnreadable, EndpointUnreachable, RequestRefused
@@ -185,10 +186,9 @@ async def _listed(batch: Batch, context: Context) -> tuple[list[RemoteBatch], st
 
 
 async def _other_account(batch: Batch, context: Context, seen: set[str]) -> str | None:
-    """Why the endpoint may be showing another account's batches: it knows neither an earlier recorded batch nor the
-    file with the questions."""
-    with context.database.read() as connection:
-        recorded = store.last_remotes(connection, batch.endpoint, limit=_RECORDED_BATCHES)
+    """Why the endpoint may be showing another account's batches: it knows neither an earlier recorded batch of the
+    same account nor the file with the questions."""
+    recorded = _of_the_same_account(batch, context)
     if not seen.isdisjoint(recorded):
         return None
     for batch_id in recorded:
@@ -202,6 +202,15 @@ async def _other_account(batch: Batch, context: Context, seen: set[str]) -> str 
     except RequestRefused:
         return f"{context.config.name} does not show its uploaded file: is this another account's key?"
     return None
+
+
+def _of_the_same_account(batch: Batch, context: Context) -> list[str]:
+    """The endpoint's ids of batches recorded last. Where accounts are told apart, batches that say nothing of
+    theirs may be of several."""
+    if batch.account is None and mark_for(context) is not None:
+        return []
+    with context.database.read() as connection:
+        return store.last_remotes(connection, batch.endpoint, batch.account, limit=_RECORDED_BATCHES)
 
 
 def is_certain(remote: RemoteBatch, batch: Batch) -> bool:

@@ -9,9 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from orchestrator.endpoints.interface import Endpoint
+from orchestrator.engine.accounts import KeyedWorker
 from orchestrator.engine.machine import Machine
-from orchestrator.engine.worker import Worker
 from orchestrator.errors import RequestRefused
 from orchestrator.runs.context import Context as RunContext
 from orchestrator.store.batches import BATCHES, Batch, let_go
@@ -86,12 +85,11 @@ class NullListener:
 
 
 @dataclass(kw_only=True)
-class Context(Worker[Batch]):
+class Context(KeyedWorker[Batch]):
     """One endpoint, and this process as a worker on its batches."""
 
     leases: ClassVar[tuple[Leases, ...]] = (BATCHES, UPLOADS)
 
-    endpoint: Endpoint
     uploader: RunContext
     """The same process as a worker that uploads files."""
     folder: Path

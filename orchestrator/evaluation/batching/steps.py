@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator.endpoints.interface import BATCH, RemoteBatch
 from orchestrator.endpoints.objects import read_object
+from orchestrator.engine.accounts import mark_for
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.errors import (
@@ -179,6 +180,7 @@ async def uploading(batch: Batch, context: Context) -> Outcome:
         "creation_started_at": now,
         "creation_attempts": batch.creation_attempts + 1,
         "creation_open": True,
+        "account": batch.account or mark_for(context),
     }
     return Move(State.CREATING, "file uploaded; creating the batch", intent)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from support.batching import Notes, Place, answer_lost, dropped, refusing
+from support.batching import Notes, Place, answer_lost, answering, dropped, refusing
 
 from orchestrator.engine.worker import Worker
 from orchestrator.errors import BatchUnsettled
@@ -24,15 +24,6 @@ from orchestrator.store import batches as store
 MakePlan = Callable[..., Plan]
 Answer = Callable[..., Any]
 CREATE, LIST = "POST /batches", "GET /batches"
-
-
-def answering(status: int, body: object) -> Answer:
-    """The request never arrives; something else answers."""
-
-    async def answer(_request: httpx2.Request, _deliver: Answer) -> httpx2.Response:
-        return httpx2.Response(status, json=body)
-
-    return answer
 
 
 async def passed_on(request: httpx2.Request, deliver: Answer) -> httpx2.Response:
