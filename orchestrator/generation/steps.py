@@ -11,7 +11,7 @@ from orchestrator.dataset.pricing import calls_cost
 from orchestrator.dataset.tokens import count_messages
 from orchestrator.engine.machine import Move, Outcome, Wait
 from orchestrator.evaluation.asking import Question
-from orchestrator.evaluation.batching.driving import drive
+from orchestrator.evaluation.batching.driving import as_driven, drive
 from orchestrator.evaluation.batching.submission import record_questions
 from orchestrator.evaluation.plan import asked_as, batches
 from orchestrator.generation.asking import (
@@ -113,11 +113,13 @@ async def _at_once(generation: Generation, spec: Spec, standing: Standing, conte
 
 
 async def _in_batches(generation: Generation, spec: Spec, standing: Standing, context: Context) -> bool:
-    """Ask the open questions through the Batch API; returns the same."""
+    """Ask the open questions through the Batch API; returns the same. Raises BatchRefused, BatchUnsettled and
+    BatchOnHold."""
     allowed = _intended(generation, spec, standing, context)
     ids = record_questions(context.ledger, context.config.name, allowed)
     errors = await drive(context.ledger, context.config, ids, listener=context.batches, stop=context.stop)
     _settle(generation, allowed, errors, context)
+    as_driven(context.ledger, ids)
     return len(allowed) < len(standing.open)
 
 

@@ -255,11 +255,15 @@ def test_another_generation_of_the_same_file_is_named(project: Project, teacher:
     assert project.ftorch("resume").err.strip() == "Nothing to resume: every run has finished. See: ftorch status"
 
 
+def has_batches(project: Project) -> None:
+    """Let the teacher's endpoint be one with a Batch API."""
+    for name in ("ftorch.toml", "prices.toml"):
+        settings = (project.root / name).read_text().replace("compatible", "openai")
+        (project.root / name).write_text(settings)
+
+
 def test_batches_answer_the_same_and_cost_half(project: Project, teacher: Teacher) -> None:
-    settings = (project.root / "ftorch.toml").read_text().replace("compatible", "openai")
-    (project.root / "ftorch.toml").write_text(settings)
-    prices = (project.root / "prices.toml").read_text().replace("compatible", "openai")
-    (project.root / "prices.toml").write_text(prices)
+    has_batches(project)
     with project.entered():
         done = project.ftorch(*ASK, *REJECTS, "--batch", "--json", OPENAI_API_KEY="sk-test")
     assert done.code == 0, done.err
@@ -268,6 +272,41 @@ def test_batches_answer_the_same_and_cost_half(project: Project, teacher: Teache
     assert teacher.host.count(CHAT) == 0
     assert outcome["cost_usd"] == pytest.approx(outcome["requests"] * 0.0015)
     assert json.loads(project.ftorch(*ASK, *REJECTS, "--batch", "--json", OPENAI_API_KEY="sk-test").out) == outcome
+
+
+def test_a_batch_that_needs_the_user_ends_the_command_and_is_not_paid_for_again(
+    project: Project, teacher: Teacher
+) -> None:
+    has_batches(project)
+    with (project.root / "ftorch.toml").open("a") as settings:
+        settings.write("settling_seconds = 0.2\n")
+
+    def attempt(key: str) -> Result:
+        return project.ftorch(*ASK, *REJECTS, "--batch", OPENAI_API_KEY=key)
+
+    teacher.batches = "hidden"
+    unknown = attempt("sk-ours")
+    assert unknown.code == 4
+    assert "gives no list of batches" in unknown.err
+    held = attempt("sk-theirs")
+    assert held.code == 4
+    assert "is on hold: it belongs to another account of 127.0.0.1 than the current key" in held.err
+    assert project.ftorch("resume", OPENAI_API_KEY="sk-theirs").code == 4
+    assert "unknown, 0 of" in project.ftorch("status").out
+    teacher.batches = "good"
+    done = project.ftorch("resume", "--same-account", OPENAI_API_KEY="sk-theirs")
+    assert done.code == 0, done.err
+    assert rows(project)
+    assert set(teacher.paid.values()) == {1}
+
+
+def test_a_refused_batch_ends_the_command(project: Project, teacher: Teacher) -> None:
+    has_batches(project)
+    teacher.batches = "refused"
+    refused = project.ftorch(*ASK, *REJECTS, "--batch", OPENAI_API_KEY="sk-ours")
+    assert refused.code == 1
+    assert "the endpoint refused the batch: this account has no batches" in refused.err
+    assert teacher.host.count("POST /batches") == 1
 
 
 def test_an_endpoint_without_batches_is_named(project: Project, teacher: Teacher) -> None:

@@ -94,6 +94,8 @@ class Teacher:
         """So many requests are refused first."""
         self.empties_answers = False
         """What the assistant says is left out."""
+        self.batches = "good"
+        """"good", "refused", or "hidden": they are made, no create is answered, and there is no list."""
         self.verifier = "good"
         """Of round trips: "good", "prose", "other"."""
         self.under_way = self.most_at_once = 0
@@ -234,8 +236,12 @@ class _Host(ScriptedHost):
     def _batch(self, asked: Asked) -> Answer:
         """A batch is answered as soon as it is made."""
         if asked.line == "GET /batches":
+            if self._teacher.batches == "hidden":
+                return refusal(404, "no such page")
             return page(list(self._batches.values()))
         if asked.line == "POST /batches":
+            if self._teacher.batches == "refused":
+                return refusal(400, "this account has no batches")
             batch_id = f"batch_{len(self._batches)}"
             lines = [json.loads(line) for line in self._inputs[-1].splitlines() if line]
             self._outputs[f"out_{batch_id}"] = "\n".join(map(self._answered, lines))
@@ -251,7 +257,7 @@ class _Host(ScriptedHost):
                 "metadata": asked.fields.get("metadata"),
                 "request_counts": {"total": len(lines), "completed": len(lines), "failed": 0},
             }
-            return Answer(200, self._batches[batch_id])
+            return LOST if self._teacher.batches == "hidden" else Answer(200, self._batches[batch_id])
         if asked.line.endswith("/content"):
             return Answer(200, self._outputs[asked.line.split("/")[-2]])
         return Answer(200, self._batches[asked.subject])
