@@ -7,16 +7,18 @@ of what may be left there, and the same command ends what it began.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from orchestrator.api.host import Host
 from orchestrator.bookkeeping.deletion import Deletion, Kind, Remote, deletion_of, require_deletable, why_kept
 from orchestrator.bookkeeping.subjects import Subjects
+from orchestrator.config import EndpointConfig
 from orchestrator.dataset.basemodels import is_fine_tuned
-from orchestrator.endpoints import capabilities_of, visit_endpoint
+from orchestrator.endpoints import capabilities_of, open_management, visit_endpoint
 from orchestrator.endpoints.interface import Endpoint
+from orchestrator.endpoints.management import manages
 from orchestrator.engine.crashpoints import crash_point
 from orchestrator.engine.worker import run_blocking
 from orchestrator.errors import DeletionIncomplete, EndpointError, FtorchError
@@ -74,13 +76,36 @@ async def _delete_remotes(ledger: Ledger, planned: Deletion, host: Host, kinds: 
     wanted = [each for kind in Kind if kind in kinds for each in planned.of_kind(kind)]
     problems: list[str] = []
     for name, some in groupby(sorted(wanted, key=lambda each: each.endpoint), key=lambda each: each.endpoint):
+        there = list(some)
         try:
             config = ledger.workspace.endpoint(name)
+            deployed = await _deployed(config) if any(each.kind is Kind.MODELS for each in there) else {}
+            in_use = [each for each in there if each.id in deployed]
+            problems += [_in_use(each, deployed[each.id]) for each in in_use]
+            free = [each for each in there if each.id not in deployed]
             async with visit_endpoint(config, ledger.workspace.home) as endpoint:
-                problems += await _delete_on(ledger, endpoint, list(some), planned.subjects.run_ids, host)
+                problems += await _delete_on(ledger, endpoint, free, planned.subjects.run_ids, host)
         except FtorchError as error:
             problems.append(f"{name}: {error}")
     return problems
+
+
+async def _deployed(config: EndpointConfig) -> Mapping[str, str]:
+    """The models that the account has deployed, each with a deployment, whoever made it."""
+    if not manages(config):
+        return {}
+    async with open_management(config) as management:
+        return {each.model: each.name for each in await management.all() if each.state != _GOING}
+
+
+_GOING = "Deleting"
+
+
+def _in_use(model: Remote, deployment: str) -> str:
+    return (
+        f"{model.id}: deployed as {deployment} on {model.endpoint}, which costs until it is removed: ftorch "
+        f"deployments remove {deployment} --endpoint {model.endpoint}"
+    )
 
 
 async def _delete_on(

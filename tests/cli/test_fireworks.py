@@ -97,3 +97,21 @@ def test_a_key_of_several_accounts_is_told_what_to_set(project: Project, host: F
     (project.root / "ftorch.toml").write_text(f'{table}account = "{ACCOUNT}"\n')
     assert project.ftorch("resume").code == 0
     assert len(host.jobs) == 1
+
+
+def test_a_model_that_was_deployed_elsewhere_is_not_deleted(
+    project: Project, host: FireworksHost, run: str
+) -> None:
+    model = f"accounts/{ACCOUNT}/models/qwen3-8b-ft-greet-{run}"
+    hardware = {"acceleratorType": "NVIDIA_H200_141GB", "acceleratorCount": 1, "maxReplicaCount": 1}
+    night = {"name": f"accounts/{ACCOUNT}/deployments/night", "baseModel": model, "state": "READY", **hardware}
+    host.state.deployments["night"] = night
+    refused = project.ftorch("runs", "delete", run, "--remote", "--yes")
+    assert refused.code == 1
+    assert f"{model}: deployed as night on fireworks, which costs until it is removed:" in refused.err
+    assert "ftorch deployments remove night" in refused.err
+    assert [each["run"] for each in project.status()] == [run]
+    assert host.has_model(model)
+    assert project.ftorch("deployments", "remove", "night", "--yes").code == 0
+    assert project.ftorch("runs", "delete", run, "--remote", "--yes").code == 0
+    assert not host.has_model(model)

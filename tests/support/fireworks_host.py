@@ -707,6 +707,10 @@ class FireworksHost:
         """The jobs on the host, newest first."""
         return list(self.app.state.context.store.jobs.page(after=None, limit=1000))
 
+    def has_model(self, name: str) -> bool:
+        """Whether the account has this tuned model."""
+        return self.app.state.context.store.models.get(name) is not None
+
 
 @contextmanager
 def fireworks_host(folder: Path, state: FireworksState | None = None) -> Iterator[FireworksHost]:
