@@ -51,11 +51,12 @@ from orchestrator.migration.plan import (
 )
 from orchestrator.migration.results import Migration, migration_of
 from orchestrator.migration.targets import Target, targets_of
+from orchestrator.rescue.jobfiles import rescued_job
 from orchestrator.runs.plan import CheckedFile, Plan
 from orchestrator.runs.submission import Outlook
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
-from orchestrator.store.runs import Run
+from orchestrator.store.runs import Run, owners_of_jobs
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def plan_migration(ledger: Ledger, job_file: Path, host: Host, options: Migratio
         job,
         options.baseline,
         options.file,
+        rescued=_rescued(ledger, job_file),
         without={each.plan.fingerprint for each in drafts if each.plan},
         leaving_for={each.endpoint for each in targets},
     )
@@ -129,6 +131,16 @@ def plan_migration(ledger: Ledger, job_file: Path, host: Host, options: Migratio
     successors = tuple(within_budget(checked, limit))
     notes = tuple(_notes(baseline, successors, metric, options.margin))
     return MigrationPlan(job, baseline, successors, metric, options.margin, limit, notes)
+
+
+def _rescued(ledger: Ledger, job_file: Path) -> Run | None:
+    """The run of the job that a rescue wrote this job file for."""
+    if (written_for := rescued_job(job_file)) is None:
+        return None
+    endpoint, job_id = written_for
+    with ledger.database.read() as connection:
+        run_id = owners_of_jobs(connection, endpoint, [job_id]).get(job_id)
+    return ledger.run(run_id) if run_id else None
 
 
 def _limit(usd: float) -> Override:

@@ -23,9 +23,11 @@ from orchestrator.errors import FtorchError, PricesUnreadable, Stopped
 from orchestrator.evaluation.results import Results
 from orchestrator.ledger import Ledger
 from orchestrator.rescue.baseline import Baseline, plan_baseline
+from orchestrator.rescue.casefiles import keep_case_files
 from orchestrator.rescue.cases import Cases, write_cases
 from orchestrator.rescue.collection import Collected, collect
 from orchestrator.rescue.evals import Eval, read_evals
+from orchestrator.rescue.jobfiles import keep_job_file
 from orchestrator.rescue.keeping import Silent, TunedModel
 from orchestrator.rescue.manifest import Entry, Manifest, open_manifest
 from orchestrator.rescue.names import safe
@@ -68,11 +70,25 @@ class Rescued:
     notes: tuple[str, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The recorded runs, by job."""
+    case_files: Mapping[str, Path] = field(default_factory=dict)
+    """The evaluation file of each model, in the folder, by run."""
+
+    @property
+    def job_files(self) -> Mapping[str, Path]:
+        """The job file of each job that has one, by job."""
+        its = (entry for entry in self.entries if entry.kind == "job file")
+        return {entry.id: self.folder / entry.path for entry in its if entry.path}
 
     @property
     def missing(self) -> list[Entry]:
-        """What could not be had."""
-        return [entry for entry in self.entries if not entry.is_kept]
+        """What could not be had, without the job files that follow from it."""
+        return [entry for entry in self.entries if not entry.is_kept and entry.kind != "job file"]
+
+    @property
+    def without_job_file(self) -> Mapping[str, str]:
+        """Why a job has no job file, by job."""
+        its = (entry for entry in self.entries if entry.kind == "job file" and not entry.is_kept)
+        return {entry.id: entry.reason or "" for entry in its}
 
     @property
     def answering(self) -> list[RescuedModel]:
@@ -88,10 +104,12 @@ def rescue(
     host: Host,
     *,
     exports: Sequence[Path] = (),
+    evaluation: Path | None = None,
     describe: Callable[[Rescued], str] | None = None,
 ) -> Rescued:
-    """Keep in `folder` what the endpoint returns of jobs, files, models and evals, and record its jobs as runs.
-    `exports` are files and folders with exported evals; `describe` writes the folder's index.
+    """Keep in `folder` what the endpoint returns of jobs, files, models and evals, record its jobs as runs, and
+    write a job file for each. `exports` are files and folders with exported evals; `evaluation` has the cases for
+    all job files that it fits; `describe` writes the folder's index.
 
     The same call again asks only for what is not here or can change. Raises FolderTaken, RescueUnderWay,
     OutputUnwritable, Stopped, DataFileUnreadable for exports, and EndpointError for what concerns the whole
@@ -104,19 +122,22 @@ def rescue(
         _record_endings(ledger, config, collected)
         adopted = _adopt(ledger, config, manifest, collected, host)
         cases = _cases(manifest, exports)
-        found = _rescued(ledger, config, manifest, collected, adopted, cases)
+        runs = {run.job_id: run for run in _recorded(ledger, config) if run.job_id}
+        files = _job_files(ledger, config, manifest, collected, runs, cases, evaluation)
+        found = _rescued(ledger, config, manifest, collected, adopted, cases, runs)
+        found = replace(found, case_files=files)
         if describe is not None:
             (folder / INDEX).write_text(describe(found), encoding="utf-8")
     return found
 
 
 def plan_answers(ledger: Ledger, rescued: Rescued, file: Path | None, budget_usd: float | None) -> Baseline:
-    """Plan to record the answers of the models that still answer: to `file`, or to the files that their records
-    name. Raises what `plan_baseline` raises."""
+    """Plan to record the answers of the models that still answer: to `file`, or to the files that the
+    folder or their records have. Raises what `plan_baseline` raises."""
     final = [each.model for each in rescued.answering if each.model.step is None and each.run_id]
     runs = [run for each in final if (run := rescued.runs.get(each.job_id or ""))]
     config = ledger.workspace.endpoint(rescued.endpoint)
-    return plan_baseline(ledger, config, runs, file, budget_usd)
+    return plan_baseline(ledger, config, runs, file, budget_usd, rescued.case_files)
 
 
 def record_answers(ledger: Ledger, baseline: Baseline, host: Host) -> list[Results]:
@@ -203,6 +224,23 @@ def _cases_of(manifest: Manifest, found: Eval) -> Cases:
     return made
 
 
+def _job_files(
+    ledger: Ledger,
+    config: EndpointConfig,
+    manifest: Manifest,
+    collected: Collected,
+    runs: Mapping[str, Run],
+    cases: Sequence[Cases],
+    evaluation: Path | None,
+) -> Mapping[str, Path]:
+    """Write a job file for each recorded job; the evaluation files, by run."""
+    jobs = [(job, runs[job.id]) for job in collected.inventory.jobs if job.id in runs]
+    files = keep_case_files(ledger, manifest, [run for _, run in jobs], cases, evaluation)
+    for job, run in jobs:
+        keep_job_file(manifest, config, job, run, files.get(run.id))
+    return files
+
+
 def _rescued(
     ledger: Ledger,
     config: EndpointConfig,
@@ -210,9 +248,9 @@ def _rescued(
     collected: Collected,
     adopted: Sequence[Adopted],
     cases: Sequence[Cases],
+    runs: Mapping[str, Run],
 ) -> Rescued:
     jobs = {job.id: job for job in collected.inventory.jobs}
-    runs = {run.job_id: run for run in _recorded(ledger, config) if run.job_id}
     ends = endings(ledger)
     models = [_model(config, each, jobs, runs, ends) for each in collected.models]
     manifest.keep_json("models", "models", "models.json", [model_object(each) for each in models])

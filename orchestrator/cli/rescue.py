@@ -93,7 +93,7 @@ def rescue(
         raise click.UsageError("--no-answers can't be combined with --evaluation and --budget")
     with open_ledger(create=True) as ledger, terminal(yes=yes) as host:
         config = ledger.workspace.endpoint(endpoint)
-        rescued = keep(ledger, config, folder, host, exports=exports, describe=index_page)
+        rescued = keep(ledger, config, folder, host, exports=exports, evaluation=file, describe=index_page)
         if not as_json:
             print_rescued(rescued, stdout())
         baseline, evaluations = (None, []) if no_answers else _answers(ledger, rescued, host, file, budget)

@@ -169,4 +169,11 @@ def _spellings(value: str) -> list[str]:
 
 def place_of(text: str, folder: Path = Path()) -> Path | Address:
     """The file that a job file's or a record's text names: an address, or a path relative to `folder`."""
-    return Address(text) if text.startswith(_SCHEMES) else folder / text
+    return Address(text) if text.startswith(_SCHEMES) else path_from(folder, text)
+
+
+def path_from(folder: Path, text: str) -> Path:
+    """The file that `text` names relative to `folder`, without `..` unless it follows a link."""
+    path = folder / text
+    plain = Path(os.path.normpath(path))
+    return plain if ".." in path.parts and plain.resolve() == path.resolve() else path

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from orchestrator.errors import TomlSyntaxError, TomlUnreadable
-from orchestrator.jobfile.addresses import Address, place_of
+from orchestrator.jobfile.addresses import Address, path_from, place_of
 from orchestrator.jobfile.generate import Generate
 from orchestrator.jobfile.overrides import Override, with_overrides
 from orchestrator.jobfile.sweep import Sweep
@@ -35,6 +35,7 @@ MODEL_PATTERN = r"^([^\s\x00-\x1f\x7f]+|(/|~/|\.\.?/)[^\x00-\x1f\x7f]*)$"
 """Only a folder's path may have spaces."""
 LONGEST_MODEL = 1024
 MAX_SUFFIX = 64
+SUFFIX_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_ENDPOINT_NAME = 64
 
 
@@ -55,7 +56,7 @@ class JobFile(Table):
     endpoint: str = Field(default="local", min_length=1, max_length=MAX_ENDPOINT_NAME)
     written_model: str = Field(alias="model", min_length=1, max_length=LONGEST_MODEL, pattern=MODEL_PATTERN)
     """The key `model`: a model's name, or the folder of an open-weights model."""
-    suffix: str | None = Field(default=None, max_length=MAX_SUFFIX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    suffix: str | None = Field(default=None, max_length=MAX_SUFFIX, pattern=SUFFIX_PATTERN)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     data: Data
     method: Method = Supervised()
@@ -136,4 +137,4 @@ class JobFile(Table):
 
     @property
     def evaluation_path(self) -> Path | None:
-        return self._source.parent / self.evaluation.file if self.evaluation else None
+        return path_from(self._source.parent, self.evaluation.file) if self.evaluation else None

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.errors import InvalidJobFile, TomlSyntaxError, TomlUnreadable
-from orchestrator.jobfile.addresses import Address, place_of
+from orchestrator.jobfile.addresses import Address, path_from, place_of
 from orchestrator.jobfile.contradictions import contradictions
 from orchestrator.jobfile.job import JobFile
 from orchestrator.jobfile.mistaken import no_job, no_job_file
@@ -145,4 +145,5 @@ def _named_place(source: TomlSource, table: str, key: str) -> Path | Address | N
     name = found.get(key) if isinstance(found, dict) else None
     if not isinstance(name, str):
         return None
-    return place_of(name, source.path.parent) if table == "data" else source.path.parent / name
+    folder = source.path.parent
+    return place_of(name, folder) if table == "data" else path_from(folder, name)

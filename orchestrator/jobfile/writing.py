@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,10 +54,15 @@ def job_text(job: NewJob, file_name: str) -> str:
     """The job file as TOML with comments; `file_name` is its name for the commands in them."""
     parts = [_top(job), _data(job), _method(job), _lora(job), _limits(job), _evaluation(job, file_name)]
     lines = [line for part in map(list, parts) if part for line in (("", ""), *part)]
+    return f"# Every line can be changed. Check it with: ftorch data check {file_name}\n" + aligned(lines[1:])
+
+
+def aligned(lines: Sequence[Line]) -> str:
+    """The lines with their comments below each other."""
     width = max(len(setting) for setting, _ in lines if len(setting) < _WIDEST)
-    return f"# Every line can be changed. Check it with: ftorch data check {file_name}\n" + "".join(
+    return "".join(
         f"{setting.ljust(width)}  # {comment}".rstrip() + "\n" if comment else f"{setting}\n"
-        for setting, comment in lines[1:]
+        for setting, comment in lines
     )
 
 

@@ -67,11 +67,14 @@ def find_baseline(
     key: str | None,
     file: Path | None,
     *,
+    rescued: Run | None = None,
     without: Collection[str] = (),
     leaving_for: Collection[str] = (),
 ) -> Baseline:
     """The baseline that `key` means: a model, a run, `MODEL@VARIANT`, or the id of an evaluation. Without one, the
-    newest evaluation of the file by a tuned model of this job: trained on its data, or under its name.
+    newest evaluation of the file by a tuned model of this job: trained on its data, or under its name. A job file
+    that a rescue wrote for the run `rescued` means that run's model, on the last file that it was asked if it names
+    none.
 
     Models of the runs `without` (fingerprints) are then taken only if there is no other. Those of the endpoints
     `leaving_for`, where an earlier migration may have left successors, come last, rehearsals before them, and those
@@ -82,6 +85,8 @@ def find_baseline(
     sha256 = inspect_file(path).sha256 if path else None
     if key is not None:
         side = best_side(ledger, key, sha256) or _of_evaluation(ledger, job, key, path, sha256)
+    elif rescued is not None:
+        side = _of_rescued(ledger, rescued, path, sha256)
     else:
         side = _usual(ledger, job, sha256, without, leaving_for)
     if side is None:
@@ -132,6 +137,29 @@ def _of_evaluation(ledger: Ledger, job: JobFile, key: str, path: Path | None, sh
     if not tuned:
         raise NoBaseline(problem=f"evaluation {found.id} asked no tuned model", advice="Name one with --baseline.")
     return _side(ledger, _only(_of_job(tuned, job)))
+
+
+def _of_rescued(ledger: Ledger, run: Run, path: Path | None, sha256: str | None) -> Side:
+    """The newest answers of the run's model. Raises NoBaseline, with what to do about it."""
+    model = run.fine_tuned_model
+    if model is None:
+        problem, advice = f"job {run.job_id} made no model", "Name one with --baseline."
+        raise NoBaseline(problem=problem, advice=advice)
+    with ledger.database.read() as connection:
+        done = store.asking(connection, run.endpoint, model)
+    for found in done:
+        if sha256 is None:
+            is_usable = is_unchanged(Path(found.file_path), found.file_sha256)
+        else:
+            is_usable = found.file_sha256 == sha256
+        if is_usable and (side := _side(ledger, _Asked(found, model, run))):
+            return side
+    problem = f"{model} has no recorded answers" + (f" to {path}" if path else "")
+    command = f"ftorch evaluate {run.id} --models tuned --file {path or 'CASES.jsonl'}"
+    raise NoBaseline(
+        problem=problem,
+        advice=f"To record them while it answers: {command}. To use another model's, name it with --baseline.",
+    )
 
 
 def _usual(

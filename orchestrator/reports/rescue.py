@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from orchestrator.api.rescue import Rescued, RescuedModel, model_object
 from orchestrator.bookkeeping.endings import today
+from orchestrator.endpoints.interface import RemoteJob
 from orchestrator.reports.documents.document import Document, Paragraph, Section, some
 from orchestrator.reports.documents.markdown import markdown
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Table, facts, row
@@ -52,25 +54,44 @@ def print_rescued(rescued: Rescued, console: Console) -> None:
         for entry in rescued.missing[:_SHOWN]:
             print_wrapped(printable(_lack(entry)), console)
         _say_more(len(rescued.missing), console)
+    for reason, jobs in _by_reason(rescued.without_job_file)[:_SHOWN]:
+        print_wrapped(printable(f"No job file for {_some(jobs, 'jobs')}: {reason}"), console, indent="")
     console.print()
+    if command := _next_command(rescued):
+        console.print("To train a successor:")
+        console.print(f"  {printable(command)}", soft_wrap=True)
     print_wrapped(f"Every object is listed in {printable(str(rescued.folder / 'index.md'))}.", console, indent="")
     print_wrapped(TERMS, console, indent="", hanging="")
 
 
 def print_baseline(baseline: Baseline, console: Console) -> None:
     """The models whose answers are recorded already, and those that are not asked."""
+    console.print()
     if baseline.done:
         print_wrapped(f"Answers recorded already: {printable(_some(baseline.done))}", console, indent="")
-    by_reason: dict[str, list[str]] = {}
-    for skipped in baseline.skipped:
-        by_reason.setdefault(skipped.reason, []).append(skipped.model)
-    for reason, models in list(by_reason.items())[:_SHOWN]:
+    by_reason = _by_reason({skipped.model: skipped.reason for skipped in baseline.skipped})
+    for reason, models in by_reason[:_SHOWN]:
         print_wrapped(printable(f"Not asked: {_some(models)}: {reason}"), console, indent="")
     _say_more(len(by_reason), console)
 
 
-def _some(models: Sequence[str]) -> str:
-    return models[0] if len(models) == 1 else f"{len(models):,} models, such as {models[0]}"
+def _by_reason(reasons: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """The reasons, each with everything that it is true of."""
+    found: dict[str, list[str]] = {}
+    for subject, reason in reasons.items():
+        found.setdefault(reason, []).append(subject)
+    return list(found.items())
+
+
+def _next_command(rescued: Rescued) -> str | None:
+    """Trains a successor of the first model to end that has a job file."""
+    written = rescued.job_files
+    first = next((written[job] for each in _by_end(rescued) if (job := each.model.job_id or "") in written), None)
+    return f"ftorch migrate {quote(str(first))} --to ENDPOINT:MODEL" if first else None
+
+
+def _some(names: Sequence[str], what: str = "models") -> str:
+    return names[0] if len(names) == 1 else f"{len(names):,} {what}, such as {names[0]}"
 
 
 def _say_more(total: int, console: Console) -> None:
@@ -91,6 +112,8 @@ def _facts(rescued: Rescued) -> Iterator[tuple[str, str]]:
             kept = [entry for entry in its if entry.is_kept]
             size = sum(entry.bytes or 0 for entry in kept)
             yield title, f"{len(kept):,} of {len(its):,} kept, {_size(size)}"
+    if written := len(rescued.job_files):
+        yield "job files", f"{written:,} of {written + len(rescued.without_job_file):,}: {rescued.folder / 'jobs'}"
     new = sum(each.is_new for each in rescued.adopted)
     yield "recorded", f"{plural(len(rescued.adopted), 'run')}, {new:,} of them new: ftorch status"
     if rescued.damaged:
@@ -166,6 +189,7 @@ def index_document(rescued: Rescued) -> Document:
             Section("summary", "Summary", [facts(_facts(rescued)), *notes, Paragraph(TERMS)]),
             Section("models", "Models", [_all_models(rescued)] if rescued.models else []),
             Section("missing", "What could not be had", [_missing(rescued)] if rescued.missing else []),
+            Section("unwritten", "Jobs without a job file", _unwritten(rescued)),
             Section("cases", "Evaluation files from evals", [_cases(rescued)] if rescued.cases else []),
             Section("files", "Files", [_files(rescued)]),
         ),
@@ -173,13 +197,13 @@ def index_document(rescued: Rescued) -> Document:
 
 
 def _all_models(rescued: Rescued) -> Table:
-    columns = [Column(each) for each in ("MODEL", "BASE MODEL", "JOB", "RUN", "STATE", "SHUTDOWN DATE")]
+    columns = [Column(each) for each in ("MODEL", "BASE MODEL", "JOB FILE", "RUN", "STATE", "SHUTDOWN DATE")]
     numbers = [Column("TRAINED TOKENS", is_number=True), Column("COST", is_number=True)]
     rows = [
         row(
             each.model.name,
             each.model.base,
-            each.model.job_id or "–",
+            _job_file(rescued, each),
             each.run_id or "–",
             _standing(each),
             str(each.model.shutdown_date or "–"),
@@ -191,6 +215,12 @@ def _all_models(rescued: Rescued) -> Table:
     return Table([*columns, *numbers], rows)
 
 
+def _job_file(rescued: Rescued, found: RescuedModel) -> str:
+    """Its path in the folder, or the job's id if there is none."""
+    path = rescued.job_files.get(found.model.job_id or "")
+    return path.relative_to(rescued.folder).as_posix() if path else found.model.job_id or "–"
+
+
 def _missing(rescued: Rescued) -> Table:
     columns = [Column(each) for each in ("WHAT", "ID", "NAME", "OF", "WHY", "THE HOST SAYS")]
     rows = [
@@ -198,6 +228,11 @@ def _missing(rescued: Rescued) -> Table:
         for each in rescued.missing
     ]
     return Table(columns, rows)
+
+
+def _unwritten(rescued: Rescued) -> list[Table]:
+    rows = [row(job, reason) for job, reason in rescued.without_job_file.items()]
+    return [Table([Column("JOB"), Column("REASON")], rows)] if rows else []
 
 
 def _cases(rescued: Rescued) -> Table:
@@ -238,7 +273,7 @@ def rescued_object(rescued: Rescued, baseline: Baseline | None, evaluations: Seq
         "endpoint": rescued.endpoint,
         "folder": str(rescued.folder),
         "at": iso(rescued.at),
-        "jobs": [{"id": job.id, "status": job.status, "run": _run_of(rescued, job.id)} for job in rescued.jobs],
+        "jobs": [_job_object(rescued, job) for job in rescued.jobs],
         "models": [model_object(each) for each in _by_end(rescued)],
         "kept": [_entry_object(each) for each in rescued.entries if each.is_kept],
         "missing": [_entry_object(each) for each in rescued.missing],
@@ -251,9 +286,15 @@ def rescued_object(rescued: Rescued, baseline: Baseline | None, evaluations: Seq
     }
 
 
-def _run_of(rescued: Rescued, job_id: str) -> str | None:
-    run = rescued.runs.get(job_id)
-    return run.id if run else None
+def _job_object(rescued: Rescued, job: RemoteJob) -> dict[str, Any]:
+    run, written = rescued.runs.get(job.id), rescued.job_files.get(job.id)
+    return {
+        "id": job.id,
+        "status": job.status,
+        "run": run.id if run else None,
+        "job_file": str(written) if written else None,
+        "no_job_file": rescued.without_job_file.get(job.id),
+    }
 
 
 def _entry_object(entry: Entry) -> dict[str, Any]:

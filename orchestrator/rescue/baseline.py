@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.files import inspect_file
-from orchestrator.dataset.variants import definitions_of_file
 from orchestrator.endpoints import capabilities_of
 from orchestrator.errors import FtorchError
-from orchestrator.evaluation.casefile import CaseFile
 from orchestrator.evaluation.plan import EvaluationOptions, Plan, plan_evaluation
-from orchestrator.evaluation.trained import is_unchanged
-from orchestrator.jobfile import load_job_to_evaluate
 from orchestrator.ledger import Ledger
+from orchestrator.rescue.casefiles import file_of, misfit
 from orchestrator.store import evaluations
 from orchestrator.store.runs import Run
+
+NO_FILES: Mapping[str, Path] = {}
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,15 @@ class Baseline:
 
 
 def plan_baseline(
-    ledger: Ledger, config: EndpointConfig, runs: Sequence[Run], file: Path | None, budget_usd: float | None
+    ledger: Ledger,
+    config: EndpointConfig,
+    runs: Sequence[Run],
+    file: Path | None,
+    budget_usd: float | None,
+    files: Mapping[str, Path] = NO_FILES,
 ) -> Baseline:
-    """Plan to ask the models of these runs, in this order, the cases of `file`, or else each the last file that its
-    records name, for at most `budget_usd` in all.
+    """Plan to ask the models of these runs, in this order, the cases of `file`, or else each those of its file in
+    `files`, by run, or the last file that its records name, for at most `budget_usd` in all.
 
     Raises what `inspect_file` raises for a `file` that can't be read.
     """
@@ -59,7 +63,7 @@ def plan_baseline(
         if capabilities_of(config).needs_dedicated and model not in config.dedicated:
             skipped.append(_without_dedicated(config, model))
             continue
-        path = file or file_of(ledger, run)
+        path = file or files.get(run.id) or file_of(ledger, run)
         if path is None:
             skipped.append(Skipped(model, "no evaluation file is known: name one with --evaluation FILE"))
             continue
@@ -90,20 +94,6 @@ def _without_dedicated(config: EndpointConfig, model: str) -> Skipped:
     return Skipped(model, reason)
 
 
-def file_of(ledger: Ledger, run: Run) -> Path | None:
-    """The file of the last evaluation that asked the run's model, if it is unchanged; else that of its job file."""
-    with ledger.database.read() as connection:
-        last = evaluations.asking(connection, run.endpoint, run.fine_tuned_model or "", limit=1)
-    for evaluation in last:
-        if is_unchanged(Path(evaluation.file_path), evaluation.file_sha256):
-            return Path(evaluation.file_path)
-    try:
-        job = load_job_to_evaluate(Path(run.job_file)) if run.job_file else None
-    except FtorchError:
-        return None
-    return job.evaluation_path if job else None
-
-
 def _options(config: EndpointConfig, path: Path) -> EvaluationOptions:
     can = capabilities_of(config)
     return EvaluationOptions(file=path, models=("tuned",), in_batches=can.batch and can.charges)
@@ -115,26 +105,7 @@ def _planned(ledger: Ledger, config: EndpointConfig, run: Run, path: Path) -> Pl
         plan = plan_evaluation(ledger, [run.id], _options(config, path))
     except FtorchError as error:
         return " ".join(str(error).split())
-    return _misfit(run, plan.cases) or replace(plan)
-
-
-def _misfit(run: Run, cases: CaseFile) -> str | None:
-    """Why the cases say nothing about the model: none of their tools is one that it was trained with."""
-    path = Path(run.training_path)
-    if not cases.tools or not run.training_sha256 or not is_unchanged(path, run.training_sha256):
-        return None
-    trained = frozenset(definitions_of_file(path).functions)
-    if not trained or trained & cases.tools:
-        return None
-    return (
-        f"{cases.path} is about other tools ({_some(cases.tools)}) than its training file ({_some(trained)}): name "
-        "another file with --evaluation FILE"
-    )
-
-
-def _some(names: frozenset[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(sorted(names)[:most])}{more}"
+    return misfit(run, plan.cases) or replace(plan)
 
 
 def _over(plan: Plan, left: float | None) -> str | None:

@@ -38,6 +38,12 @@ class Eval:
         return str(self.about.get("name") or self.id)
 
 
+def models_asked(found: Eval) -> set[str]:
+    """The models that the eval's runs asked."""
+    sources = [source for run in found.runs.values() for source in (run, run.get("data_source"))]
+    return {str(each["model"]) for each in sources if isinstance(each, Mapping) and each.get("model")}
+
+
 async def keep_evals(endpoint: Endpoint, manifest: Manifest, asking: Asking) -> str | None:
     """Keep every eval with its runs and output items; why they can't be listed, if so. Raises EndpointError."""
     listed = await asking(endpoint.evals.evals)

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
@@ -21,10 +21,14 @@ from orchestrator.dataset.files import json_line
 from orchestrator.errors import FolderTaken, OutputUnwritable, RescueUnderWay
 
 NAME = "manifest.jsonl"
-Kind = Literal["job", "events", "checkpoints", "file", "models", "eval", "eval run", "eval items", "cases"]
+Kind = Literal[
+    "job", "events", "checkpoints", "job file", "file", "models", "eval", "eval run", "eval items", "cases"
+]
 Why = Literal["gone", "refused", "failing", "unsupported", "unusable"]
 """Not there, or another account's; refused to this key; answered with errors; no request of the host returns it;
 nothing can be made of it."""
+_EDITABLE: tuple[Kind, ...] = ("job file",)
+"""The user may change these."""
 _LOCK, _DRAFT = ".lock", ".draft-"
 _BLOCK_BYTES = 1 << 20
 
@@ -41,6 +45,7 @@ class Entry:
     """Relative to the folder; None if it could not be had."""
     bytes: int | None = None
     sha256: str | None = None
+    """In hex; of a job file, which may be edited, as it was written here."""
     why: Why | None = None
     reason: str | None = None
     of: str | None = None
@@ -88,11 +93,15 @@ class Manifest:
         """A place for a file that is not finished; what a killed process left there is removed later."""
         return self.folder / f"{_DRAFT}{name}"
 
+    def draft_beside(self, path: str) -> Path:
+        """The same in the folder of `path`, a path in this one, where relative paths lead to the same places."""
+        target = self.folder / path
+        return target.with_name(f"{_DRAFT}{target.name}")
+
     def keep(self, kind: Kind, object_id: str, path: str, write: Callable[[Path], object], **facts: Any) -> Entry:
         """Have `write` fill a file, give it its name, and note it. Raises OutputUnwritable, and what `write`
         raises."""
-        target = self.folder / path
-        draft = target.with_name(f"{_DRAFT}{target.name}")
+        target, draft = self.folder / path, self.draft_beside(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             write(draft)
@@ -119,6 +128,16 @@ class Manifest:
             return kept
         return self.keep(kind, object_id, path, lambda draft: draft.write_bytes(content), **facts)
 
+    def keep_editable(self, kind: Kind, object_id: str, path: str, content: bytes, **facts: Any) -> Entry:
+        """Keep these bytes, unless the file has been edited since it was written here."""
+        kept, ours = self.kept(kind, object_id), hashlib.sha256(content).hexdigest()
+        path = kept.path if kept and kept.path else path
+        if (found := _sha256(self.folder / path)) not in (None, ours, kept.sha256 if kept else None):
+            return kept or self._note(Entry(kind, object_id, path=path, bytes=len(content), sha256=ours, **facts))
+        if kept is not None and found == ours:
+            return kept if kept.sha256 == ours else self._note(replace(kept, bytes=len(content), sha256=ours))
+        return self.keep(kind, object_id, path, lambda draft: draft.write_bytes(content), **facts)
+
     def lack(self, kind: Kind, object_id: str, why: Why, reason: str, **facts: Any) -> Entry:
         """Note that an object could not be had. What was kept before stays."""
         kept = self.kept(kind, object_id)
@@ -141,10 +160,10 @@ class Manifest:
             os.fsync(stream.fileno())
         draft.replace(target)
         self.written += 1
-        return self._note(Entry(**{**asdict(entry), "bytes": size, "sha256": sha256}))
+        return self._note(replace(entry, bytes=size, sha256=sha256))
 
     def _note(self, entry: Entry) -> Entry:
-        noted = Entry(**{**asdict(entry), "at": time.time()})
+        noted = replace(entry, at=time.time())
         self._entries[entry.kind, entry.id] = noted
         self._stream.write(_line(_object(noted)))
         self._stream.flush()
@@ -152,10 +171,10 @@ class Manifest:
 
     def _read(self, lines: Iterator[Mapping[str, Any]]) -> None:
         for line in lines:
-            entry = Entry(**{key: line[key] for key in Entry.__dataclass_fields__ if key in line})
+            entry = _entry(line)
             self._entries[entry.kind, entry.id] = entry
         for key, entry in list(self._entries.items()):
-            if entry.is_kept and not _is_whole(self.folder, entry):
+            if entry.is_kept and entry.kind not in _EDITABLE and not _is_whole(self.folder, entry):
                 self.damaged.append(self._entries.pop(key))
 
 
@@ -181,6 +200,15 @@ def open_manifest(folder: Path, origin: Mapping[str, str]) -> Iterator[Manifest]
                 manifest.tidy()
     except OSError as error:
         raise OutputUnwritable(path=folder, problem=error.strerror or str(error)) from error
+
+
+def read_folder(folder: Path) -> tuple[Mapping[str, Any], list[Entry]]:
+    """The origin and the entries of a folder that may hold a rescue; empty if it holds none."""
+    try:
+        first, *lines = _lines(folder / NAME)
+    except (OSError, ValueError):
+        return {}, []
+    return first, [_entry(line) for line in lines if _names_object(line)]
 
 
 def _require_ours(folder: Path, lines: list[Mapping[str, Any]], origin: Mapping[str, str]) -> None:
@@ -215,6 +243,10 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
     return found
 
 
+def _entry(line: Mapping[str, Any]) -> Entry:
+    return Entry(**{key: line[key] for key in Entry.__dataclass_fields__ if key in line})
+
+
 def _names_object(line: Mapping[str, Any]) -> bool:
     return all(isinstance(line.get(key), str) for key in ("kind", "id"))
 
@@ -235,6 +267,15 @@ def _is_whole(folder: Path, entry: Entry) -> bool:
             return _measured(stream) == (entry.bytes, entry.sha256)
     except OSError:
         return False
+
+
+def _sha256(path: Path) -> str | None:
+    """None if there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            return _measured(stream)[1]
+    except FileNotFoundError:
+        return None
 
 
 def _measured(stream: BinaryIO) -> tuple[int, str]:

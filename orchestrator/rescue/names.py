@@ -29,5 +29,15 @@ def job_path(job_id: str, part: str) -> str:
     return f"jobs/{safe(job_id)}/{part}"
 
 
+def job_file_path(name: str, job_id: str) -> str:
+    """`jobs/drone-ftjob-abc123.toml`: people look for a name, and the id makes it unique."""
+    return f"jobs/{safe(f'{name}-{job_id}')}.toml"
+
+
+def cases_path(name: str, sha256: str) -> str:
+    """`evaluation/cases-1a2b3c4d.jsonl`, for the copy of a file from elsewhere."""
+    return f"evaluation/{safe(name)}-{sha256[:_HASH]}.jsonl"
+
+
 def eval_path(eval_id: str, part: str) -> str:
     return f"evals/{safe(eval_id)}/{part}"

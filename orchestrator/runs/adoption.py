@@ -226,11 +226,14 @@ def _run_id(connection: Connection, job: RemoteJob) -> str:
     return free_id(connection, random.SystemRandom())
 
 
-def _name(job: RemoteJob) -> str:
-    """The suffix, even if only the model id shows it (`ft:base:organisation:suffix:id`)."""
+def suffix_of(job: RemoteJob) -> str:
+    """The suffix, even if only the model id shows it (`ft:base:organisation:suffix:id`); "" if it has none."""
     parts = (job.fine_tuned_model or "").split(":")
-    suffix = job.suffix or (parts[3] if len(parts) > 4 and parts[0] == "ft" else "")
-    return re.sub(r"[^A-Za-z0-9._-]", "-", suffix)[:64].lstrip("._-") or "adopted"
+    return job.suffix or (parts[3] if len(parts) > 4 and parts[0] == "ft" else "")
+
+
+def _name(job: RemoteJob) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", suffix_of(job))[:64].lstrip("._-") or "adopted"
 
 
 def _method(job: RemoteJob) -> dict[str, object]:

@@ -60,7 +60,9 @@ async def _train(folder: Path, rows: bytes) -> None:
     transport = httpx2.ASGITransport(app=app)
     async with running(app), httpx2.AsyncClient(transport=transport, base_url="http://local/v1") as http:
         client = openai.AsyncOpenAI(base_url="http://local/v1", api_key="none", http_client=http)
-        files = [await client.files.create(file=(name, rows), purpose="fine-tune") for name in ("train.jsonl", "v")]
+        validation = b"\n".join(rows.splitlines()[:3]).replace(b"Switch on the light in the", b"Light up the")
+        sent = (("train.jsonl", rows), ("v", validation))
+        files = [await client.files.create(file=each, purpose="fine-tune") for each in sent]
         method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}}
         job = await client.fine_tuning.jobs.create(
             model=BASE, training_file=files[0].id, validation_file=files[1].id, method=method, suffix="greet"
