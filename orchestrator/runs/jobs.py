@@ -150,14 +150,19 @@ _COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 """Our columns, and the names hosts use in events and result files."""
 
 
+_LARGEST_STEP = 2**53
+"""A larger float is no exact count, and no database takes the largest."""
+
+
 def metrics_of(run: Run, rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
     """Metrics from the data of events or the rows of a result file; rows without a step are left out."""
     found = []
     for row in rows:
         step = _number(row.get("step"))
-        if step is None:
+        if step is None or abs(step) > _LARGEST_STEP:
             continue
         total = _number(row.get("total_steps"))
+        total = None if total is None or abs(total) > _LARGEST_STEP else total
         values = {
             column: next((n for name in names if (n := _number(row.get(name))) is not None), None)
             for column, names in _COLUMN_NAMES.items()
@@ -169,7 +174,7 @@ def metrics_of(run: Run, rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
 def _number(value: Any) -> float | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if number == number and abs(number) != float("inf") else None
 

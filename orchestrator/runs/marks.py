@@ -7,7 +7,9 @@ Hyperparameters are never compared: they come back resolved or not at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.endpoints.interface import Capabilities, RemoteBatch, RemoteJob, chosen_id
 from orchestrator.runs.jobs import TOKEN_KEY, sent_suffix
@@ -46,7 +48,18 @@ def is_likely(job: RemoteJob, run: Run, capabilities: Capabilities) -> bool:
     made_at = time_of(job)
     if made_at is not None and made_at < (run.creation_started_at or 0.0) - CLOCK_SKEW_SECONDS:
         return False
-    return job.training_file == run.training_file_id and not contradictions(job, run, capabilities)
+    differs = contradictions(replace(job, suffix=_completed(job.suffix, run, capabilities)), run, capabilities)
+    return job.training_file == run.training_file_id and not differs
+
+
+def _completed(suffix: str | None, run: Run, capabilities: Capabilities) -> str | None:
+    """The suffix that was requested, if the host may have cut it to this one, or spelled it so."""
+    asked = sent_suffix(run, capabilities)
+    return asked if _letters(asked).startswith(_letters(suffix)) else suffix
+
+
+def _letters(suffix: str | None) -> str:
+    return re.sub(r"[^a-z0-9]+", "", (suffix or "").lower())
 
 
 def contradictions(job: RemoteJob, run: Run, capabilities: Capabilities) -> list[str]:

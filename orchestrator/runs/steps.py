@@ -193,7 +193,7 @@ def _is_of_an_attempt(error: EndpointError) -> bool:
 
 
 _ATTEMPT_WORDS = re.compile(
-    r"in[ _-]progress|already (exists|running|submitted|created|being)|duplicate|idempoten|concurrent"
+    r"in[ _-]progress|already[ _](exists|running|submitted|created|being)|duplicate|idempoten|concurrent"
     r"|(earlier|previous|another|same) (request|attempt)",
     re.IGNORECASE,
 )

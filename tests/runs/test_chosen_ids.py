@@ -53,6 +53,29 @@ async def test_a_create_without_its_job_is_sent_again_after_a_fifth_of_the_windo
     assert (await step(run)).creation_attempts == 2
 
 
+async def test_a_cancel_waits_for_the_whole_window_since_the_request_may_still_arrive(
+    unconfirmed: Make, choosing: FakeEndpoint, step: Step, clock: FakeClock
+) -> None:
+    run = await step(unconfirmed(requested_action="cancel"))
+    clock.pass_(25)
+    run = await step(run)
+    assert (run.state, run.creation_attempts) == (State.CREATING, 1)
+    clock.pass_(100)
+    assert (await step(run)).state == State.CANCELLED
+
+
+async def test_a_job_that_can_not_be_seen_is_looked_for_as_long_as_elsewhere(
+    unconfirmed: Make, choosing: FakeEndpoint, step: Step, clock: FakeClock
+) -> None:
+    choosing.somebody_elses = "no permission"
+    run = await step(unconfirmed())
+    clock.pass_(25)
+    run = await step(run)
+    assert run.state == State.CREATING
+    clock.pass_(100)
+    assert (await step(run)).state == State.UNKNOWN
+
+
 async def test_somebody_elses_job_under_the_id_is_neither_adopted_nor_asked_over(
     unconfirmed: Make, choosing: FakeEndpoint, step: Step, clock: FakeClock
 ) -> None:

@@ -73,6 +73,18 @@ CHANGED_BY_HOSTS = {
 """What hosts were seen to change in the job that they echo."""
 
 
+@pytest.mark.parametrize(
+    "spelled", [lambda text: text[:5], lambda text: text.upper()[:5], lambda text: text.replace("-", "_")[:4]]
+)
+async def test_a_suffix_that_the_host_cut_or_spelled_otherwise_is_no_contradiction(
+    unconfirmed, marked, no_metadata, found, spelled
+):
+    run = unconfirmed()
+    mine = marked(run, suffix=spelled(sent_suffix(run, no_metadata.capabilities)), seed=None)
+    marked(run, suffix="cats", seed=None)
+    assert await found(run) == [mine["id"]]
+
+
 @pytest.mark.parametrize("change", CHANGED_BY_HOSTS.values(), ids=CHANGED_BY_HOSTS)
 @pytest.mark.parametrize("certain", ["the seed", "the run's id in the suffix", "the token"])
 async def test_a_certain_mark_decides_whatever_else_is_changed(
