@@ -49,7 +49,7 @@ def read_refusal(body: str, content_type: str = "") -> Refusal:
     sources = list(_sources(found))
     return Refusal(
         message=reason_in(found),
-        code=_first(sources, ("code", "error_code", "errorcode")) or _bare_code(found),
+        code=_grpc_name(found) or _first(sources, ("code", "error_code", "errorcode")) or _bare_code(found),
         param=_first(sources, ("param", "target")) or _first(list(_items(found)), _PLACES),
         type=_first(sources, ("type", "error_type")),
     )
@@ -225,6 +225,35 @@ def _bare_code(said: Any) -> str | None:
     """`error` as a code next to a sentence: `{"error": "invalid_request", "error_description": "…"}`."""
     error = _text(_top(said).get("error"))
     return error if error and re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)+", error) else None
+
+
+def _grpc_name(said: Any) -> str | None:
+    """The name of a gateway's numeric code: `{"code": 5, "message": "…", "details": []}`."""
+    top = _top(said)
+    is_a_gateways = isinstance(top.get("details"), list) and isinstance(top.get("message"), str)
+    code = top.get("code")
+    return _GRPC.get(code) if is_a_gateways and isinstance(code, int) else None
+
+
+_GRPC: Mapping[int, str] = {
+    1: "CANCELLED",
+    2: "UNKNOWN",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    10: "ABORTED",
+    11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    15: "DATA_LOSS",
+    16: "UNAUTHENTICATED",
+}
+"""https://grpc.github.io/grpc/core/md_doc_statuscodes.html"""
 
 
 def _sources(said: Any) -> Iterator[Mapping[str, Any]]:

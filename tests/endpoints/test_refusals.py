@@ -342,3 +342,16 @@ async def test_every_error_can_be_made_again_from_its_facts(failure):
     error = await failure(refused(403, {"detail": "no"}))
     assert isinstance(error, EndpointError)
     assert str(type(error)(**error.facts)) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"code": 5, "message": "job not found", "details": []}, "NOT_FOUND"),
+        ({"code": 6, "message": "conflict", "details": []}, "ALREADY_EXISTS"),
+        ({"code": 99, "message": "odd", "details": []}, "99"),
+        ({"code": 5, "message": "no gateway"}, "5"),
+    ],
+)
+def test_the_number_of_a_gateways_code_is_read_as_its_name(body, code):
+    assert read_refusal(json.dumps(body)).code == code
