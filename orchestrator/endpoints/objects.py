@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -239,6 +240,23 @@ def _day(value: Any) -> date | None:
         return date.fromisoformat(str(value)[:10])
     except ValueError:
         return None
+
+
+def finite(value: Any) -> float | None:
+    """A number of JSON as a float; None for anything else, and for one that no float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def whole(value: Any) -> int | None:
+    """A number of JSON as an int that a database can hold; None for anything else."""
+    number = finite(value)
+    return None if number is None else _whole(number)
 
 
 def _amount(value: Any) -> float | None:

@@ -16,6 +16,7 @@ from support.together_host import BASE, TogetherState, together_app
 from support.together_life import connected, wanted
 
 from orchestrator.dataset.basemodels import base_model
+from orchestrator.endpoints.pages import Page
 from orchestrator.endpoints.together.endpoint import TogetherEndpoint
 from orchestrator.endpoints.together.objects import (
     metric_events,
@@ -157,6 +158,20 @@ async def test_the_list_of_jobs_is_whole(host: Host) -> None:
     page = await host.endpoint.jobs()
     assert {job.id for job in page.jobs} == {job.id for job in made}
     assert (page.next, page.is_last) == (None, True)
+
+
+async def test_a_list_that_says_that_it_goes_on_is_not_whole(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.endpoints.together.endpoint.read_page", lambda raw: Page(raw["data"], True))
+    page = await host.endpoint.jobs()
+    assert (page.next, page.is_last) == (None, False)
+
+
+async def test_checkpoints_without_a_step_are_left_out(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def parts(*_: Any) -> list[Any]:
+        return [{"step": step, "path": "s3://x"} for step in ("", None, "x", 10**400, 7)]
+
+    monkeypatch.setattr(host.endpoint, "_parts", parts)
+    assert [each.step for each in await host.endpoint.checkpoints("ft-1")] == [7]
 
 
 async def test_a_list_without_an_array_is_no_empty_list(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,11 @@ from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.fireworks.names import last, root_of
-from orchestrator.endpoints.fireworks.objects import read_list, read_name
+from orchestrator.endpoints.fireworks.objects import has_name, read_list, read_name
 from orchestrator.endpoints.interface import Capabilities
 from orchestrator.endpoints.objects import Json
 from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.endpoints.refusals import NOT_THE_API
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import AccountNotChosen, EndpointUnreachable, RequestRefused
 
@@ -124,16 +125,19 @@ class ControlPlane(OpenAIEndpoint):
                 raise
 
     async def every(self, what: str, kind: str, query: Mapping[str, Any] | None = None) -> list[Json]:
-        """All items of a collection of the account."""
-        path, found, token = await self.place(kind), list[Json](), ""
+        """All items of a collection of the account that have a name, each once. A host that ignores `pageToken`
+        would repeat its first page for ever: this stops there."""
+        path, found, token = await self.place(kind), dict[str, Json](), ""
         for _ in range(_MOST_PAGES):
             asked = {**(query or {}), "pageSize": PAGE, **({"pageToken": token} if token else {})}
             items, following = await self.read(what, path, lambda raw: read_list(raw, kind), asked)
-            found += items
-            if not following or following == token:
+            new = {read_name(item): item for item in items if has_name(item)}
+            is_repeated = new.keys() <= found.keys()
+            found |= new
+            if not following or is_repeated:
                 break
             token = following
-        return found
+        return [*found.values()]
 
     async def _get(self, path: str, *, timeout: float, query: Mapping[str, Any] | None = None) -> httpx2.Response:
         options: Any = {"timeout": timeout, "params": dict(query or {})}
@@ -176,9 +180,12 @@ class ControlPlane(OpenAIEndpoint):
         self._accepted(await self._unkeyed("PUT", address, seconds, content=pieces, headers=headers), address)
 
     async def _unkeyed(self, method: str, address: str, seconds: float, **sent: Any) -> httpx2.Response:
-        host = urlsplit(address).hostname or "?"
-        is_the_hosts = urlsplit(address)[:2] == urlsplit(root_of(self._config.base_url))[:2]
-        if urlsplit(address).scheme != "https" and not is_the_hosts:
+        try:
+            place = urlsplit(address)
+        except ValueError:
+            raise self.refusal("it names an address that can't be read") from None
+        host, is_the_hosts = place.hostname or "?", place[:2] == urlsplit(root_of(self._config.base_url))[:2]
+        if place.scheme != "https" and not is_the_hosts:
             raise self.refusal(f"it names an address without encryption on {host}")
         try:
             async with asyncio.timeout(seconds):
@@ -205,5 +212,6 @@ class ControlPlane(OpenAIEndpoint):
 
 
 def is_missing(error: RequestRefused) -> bool:
-    """Whether the host says that there is no such resource."""
-    return bool(error.facts["status"] == HTTPStatus.NOT_FOUND)
+    """Whether the host says that there is no such resource. A web page in its place says nothing of it."""
+    is_a_page = str(error.facts["message"]).startswith(NOT_THE_API)
+    return bool(error.facts["status"] == HTTPStatus.NOT_FOUND) and not is_a_page

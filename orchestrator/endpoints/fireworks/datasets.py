@@ -15,14 +15,15 @@ from orchestrator.dataset.files import hash_in
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.endpoints.fireworks.control import ControlPlane, is_missing
 from orchestrator.endpoints.fireworks.names import dataset_id
-from orchestrator.endpoints.fireworks.objects import has_name, read_dataset
+from orchestrator.endpoints.fireworks.objects import read_dataset
 from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
 from orchestrator.endpoints.objects import Json
-from orchestrator.errors import RequestRefused
+from orchestrator.errors import OutcomeUnknown, RequestRefused
 
 LARGEST_AT_ONCE = 150_000_000
 """Bytes that one request may carry, by the SDK fireworks-ai 1.2.30; more go to an address that Fireworks signs."""
 _KIND = "datasets"
+_NOT_IN_THIS_STATE = "FAILED_PRECONDITION"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -38,8 +39,8 @@ class Datasets(ControlPlane):
             return known
         if content.size > LARGEST_AT_ONCE:
             await self._send_to_storage(made, content, on_sent)
-        else:
-            await self._send_at_once(made, sent_name, content, on_sent)
+        elif filled := await self._send_at_once(made, sent_name, content, on_sent):
+            return filled
         facts = {"name": made, "displayName": sent_name, "state": "UPLOADING"}
         return read_dataset(facts)
 
@@ -51,17 +52,30 @@ class Datasets(ControlPlane):
         body = {"datasetId": made, "dataset": fields}
         if await self.make("announce dataset", await self.place(_KIND), body):
             return None
-        found = await self.file(made)
-        if found.filename is None or hash_in(found.filename) != hash_in(sent_name):
+        try:
+            found = await self.file(made)
+        except RequestRefused as error:
+            problem = f"it has a dataset {made}, but doesn't show it: {error.facts['problem']}"
+            raise OutcomeUnknown(**{**error.facts, "problem": problem}) from error
+        if not _is_of(found, sent_name):
             raise self.refusal(f"the account has another dataset under the name {made}; delete that one there")
         return found if found.status == "processed" else None
 
-    async def _send_at_once(self, made: str, sent_name: str, content: Content, on_sent: OnSent) -> None:
+    async def _send_at_once(
+        self, made: str, sent_name: str, content: Content, on_sent: OnSent
+    ) -> RemoteFile | None:
+        """Fill the dataset; the one there is if it has been filled before, and is still being read."""
         path = await self.place(_KIND, made, ":upload")
-        with content.open(on_sent) as source:
-            files = [("file", (sent_name, source, "application/jsonl"))]
-            timeout = self._deadline(content.size)
-            await self._once(self._post, path, read=dict, files=files, timeout=timeout)
+        try:
+            with content.open(on_sent) as source:
+                files = [("file", (sent_name, source, "application/jsonl"))]
+                timeout = self._deadline(content.size)
+                await self._once(self._post, path, read=dict, files=files, timeout=timeout)
+        except RequestRefused as error:
+            if error.facts["code"] != _NOT_IN_THIS_STATE:
+                raise
+            return await self.file(made)
+        return None
 
     async def _send_to_storage(self, made: str, content: Content, on_sent: OnSent) -> None:
         """To an address that is signed for exactly this many bytes. Nothing counts before it is validated, so it
@@ -86,8 +100,7 @@ class Datasets(ControlPlane):
             if not is_missing(error):
                 raise
             return []
-        is_ours = found.filename is not None and hash_in(found.filename) == hash_in(sent_name)
-        return [found] if is_ours and found.status == "processed" else []
+        return [found] if _is_of(found, sent_name) and found.status == "processed" else []
 
     async def files_of_size(self, size: int, *, purpose: str = TRAINING) -> list[RemoteFile]:
         return []  # datasets have no size, and nothing renames them
@@ -96,7 +109,7 @@ class Datasets(ControlPlane):
         return None
 
     async def _files_for(self, purpose: str) -> list[RemoteFile]:
-        found = [read_dataset(raw) for raw in await self.every("list datasets", _KIND) if has_name(raw)]
+        found = [read_dataset(raw) for raw in await self.every("list datasets", _KIND)]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True) if purpose == TRAINING else []
 
     async def file(self, file_id: str) -> RemoteFile:
@@ -104,6 +117,12 @@ class Datasets(ControlPlane):
 
     async def delete_file(self, file_id: str) -> None:
         await self.remove("delete dataset", await self.place(_KIND, file_id))
+
+
+def _is_of(found: RemoteFile, sent_name: str) -> bool:
+    """Whether a dataset under our id holds this upload. The id has the hash too: a host may cut the name beside."""
+    name = (found.filename or "").lower()
+    return hash_in(name) == hash_in(sent_name) or sent_name.lower().startswith(name)
 
 
 def _count_examples(content: Content) -> int:

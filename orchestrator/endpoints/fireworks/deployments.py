@@ -15,9 +15,9 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints.capabilities import capabilities_of
 from orchestrator.endpoints.fireworks.control import ControlPlane, is_missing
 from orchestrator.endpoints.fireworks.names import OWNER, last
-from orchestrator.endpoints.fireworks.objects import has_name, read_name
+from orchestrator.endpoints.fireworks.objects import read_name
 from orchestrator.endpoints.management import RemoteDeployment, Room, WantedDeployment, gpus_of
-from orchestrator.endpoints.objects import Json, read_file
+from orchestrator.endpoints.objects import Json, read_file, whole
 from orchestrator.endpoints.retries import Retries
 from orchestrator.errors import DeploymentRefused, EndpointBusy, RequestRefused
 
@@ -63,7 +63,7 @@ class FireworksDeployments:
         return None if _is_gone(found) else found
 
     async def all(self) -> list[RemoteDeployment]:
-        listed = [_read(raw) for raw in await self._plane.every("list deployments", _KIND) if has_name(raw)]
+        listed = [_read(raw) for raw in await self._plane.every("list deployments", _KIND)]
         return [each for each in listed if not _is_gone(each)]
 
     async def room(self, model: str) -> Room | None:
@@ -146,7 +146,7 @@ def _read(raw: Json) -> RemoteDeployment:
         model=str(raw.get("baseModel") or ""),
         state=_STATES.get(state, state.capitalize()),
         sku=_sku(raw),
-        capacity=raw.get("maxReplicaCount"),
+        capacity=whole(raw.get("maxReplicaCount")),
         created_at=read_file({"id": name, "created_at": raw.get("createTime")}).created_at,
     )
 
@@ -164,10 +164,11 @@ def _sku(raw: Json) -> str | None:
 
 
 def _shapes_in(raw: Json) -> list[tuple[str, str]]:
-    found = [
-        (each.get("name"), _sku(each.get("snapshot") or {})) for each in raw.get("deploymentShapeVersions") or []
-    ]
-    return [(name, sku) for name, sku in found if name and sku]
+    listed = raw.get("deploymentShapeVersions")
+    shapes = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    found = [(each.get("name"), each.get("snapshot")) for each in shapes]
+    named = [(str(name), _sku(shot)) for name, shot in found if name and isinstance(shot, dict)]
+    return [(name, sku) for name, sku in named if sku]
 
 
 def _refused(error: RequestRefused) -> DeploymentRefused:

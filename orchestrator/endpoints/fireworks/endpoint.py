@@ -41,6 +41,7 @@ from orchestrator.errors import EndpointUnreachable, NoJobList, OutcomeUnknown, 
 
 _ADDONS = ("HF_PEFT_ADDON", "HF_TEFT_ADDON")
 """Kinds of models that are no base, but were tuned from one: training goes on from them."""
+_TAKEN = "ALREADY_EXISTS"
 _NOT_THERE_YET = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
@@ -71,16 +72,23 @@ class FireworksEndpoint(Datasets):
         except OutcomeUnknown as error:
             if error.facts.get("status") != HTTPStatus.CONFLICT:
                 raise
-            found = await self._already_made(request)
-            if found is None:
-                raise
-            return found
+            if found := await self._already_made(request):
+                return found
+            raise
 
     async def _already_made(self, request: JobRequest) -> RemoteJob | None:
+        """The job that a conflict is with; None if there is none, or the host doesn't answer. Raises OutcomeUnknown
+        if it doesn't show the job."""
         try:
             return await self.job_of(request)
         except EndpointUnreachable:
             return None
+        except RequestRefused as error:
+            if error.facts["code"] == _TAKEN:
+                raise
+            problem = f"it has a job {chosen_id(request.token)}, but doesn't show it: {error.facts['problem']}"
+            facts = {**error.facts, "problem": problem, "status": HTTPStatus.CONFLICT, "code": _TAKEN}
+            raise OutcomeUnknown(**facts) from error
 
     async def job_of(self, request: JobRequest) -> RemoteJob | None:
         kind = kind_of(request.method["type"])
@@ -93,7 +101,7 @@ class FireworksEndpoint(Datasets):
             return None
         if other := _differences(found, request):
             problem = f"the account has a job {chosen} that this run did not make: {other}"
-            raise self.refusal(problem, HTTPStatus.CONFLICT, "ALREADY_EXISTS")
+            raise self.refusal(problem, HTTPStatus.CONFLICT, _TAKEN)
         return found
 
     async def _job_fields_of(self, request: JobRequest, kind: JobKind) -> dict[str, Any]:
@@ -188,7 +196,7 @@ class FireworksEndpoint(Datasets):
 
     async def listed_models(self) -> list[RemoteModel]:
         listed = await self.every("list models", "models")
-        return [RemoteModel(read_name(raw), None, None, None, raw) for raw in listed if has_name(raw)]
+        return [RemoteModel(read_name(raw), None, None, None, raw) for raw in listed]
 
     async def delete_model(self, name: str) -> None:
         await self.remove("delete model", f"/v1/{name}")
@@ -216,12 +224,13 @@ def _loss(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(found: RemoteJob, request: JobRequest) -> str | None:
-    """How a job differs from what was requested, in words; None if it is the same."""
+    """How somebody else's job differs from what was requested, in words; None if it may be ours. The id alone is
+    hardly anybody else's, and hosts rename datasets and cut names: one of the two has to fit."""
     pairs = (
         ("its dataset", found.training_file, last(request.training_file)),
-        ("its base model", found.model, request.model),
         ("its name", found.suffix, request.suffix),
     )
-    return next(
-        (f"{what} is {has}, not {asked}" for what, has, asked in pairs if has and asked and has != asked), None
-    )
+    said = [(what, has, asked) for what, has, asked in pairs if has and asked]
+    if not said or any(has == asked for _, has, asked in said):
+        return None
+    return " and ".join(f"{what} is {has}, not {asked}" for what, has, asked in said)

@@ -12,9 +12,9 @@ from typing import Any
 
 from orchestrator.endpoints.fireworks.names import SUPERVISED, JobKind, last, recorded_job
 from orchestrator.endpoints.interface import TRAINING, RemoteEvent, RemoteFile, RemoteJob
-from orchestrator.endpoints.objects import Json, read_event, read_file, read_job
+from orchestrator.endpoints.objects import Json, finite, read_event, read_file, read_job, whole
 
-_STATUSES: Mapping[str, str] = {
+_STATES: Mapping[str, str] = {
     "CREATING": "created",
     "CREATING_INPUT_DATASET": "validating_files",
     "VALIDATING": "validating_files",
@@ -89,10 +89,10 @@ def read_fireworks_job(raw: Json, kind: JobKind) -> RemoteJob:
 def as_openai(raw: Json, kind: JobKind) -> dict[str, Any]:
     """A job in OpenAI's words. Raises KeyError if there is no name."""
     state = str(raw.get("state") or "UNSPECIFIED").removeprefix("JOB_STATE_")
-    status = _STATUSES.get(state, state.lower())
-    config = raw if kind is SUPERVISED else raw.get("trainingConfig") or {}
+    status = _STATES.get(state, state.lower())
+    config = raw if kind is SUPERVISED else _table(raw.get("trainingConfig"))
     code, message = _status_of(raw)
-    output = config.get("outputModel")
+    end = _end_of(raw, state)
     return {
         "object": "fine_tuning.job",
         "id": recorded_job(kind, read_name(raw)),
@@ -101,15 +101,25 @@ def as_openai(raw: Json, kind: JobKind) -> dict[str, Any]:
         "finished_at": raw.get("completedTime"),
         "model": config.get("warmStartFrom") or config.get("baseModel"),
         # The name is chosen before the training: only a job that has succeeded made the model.
-        "fine_tuned_model": output if status == "succeeded" else None,
+        "fine_tuned_model": config.get("outputModel") if end == "succeeded" else None,
         "training_file": _last_or_none(raw.get("dataset")),
         "validation_file": _last_or_none(raw.get("evaluationDataset")),
         "suffix": raw.get("displayName"),
         "hyperparameters": hyperparameters_in(config),
-        "error": {"code": code, "message": message} if status in ("failed", "expired") else None,
+        "error": {"code": code, "message": message} if end in ("failed", "expired") else None,
         "cost_usd": _usd(raw.get("estimatedCost")),
         "fireworks": {key: value for key, value in raw.items() if not key.endswith("SignedUrl")},
     }
+
+
+def _end_of(raw: Json, state: str) -> str | None:
+    """The job's status by its state, or by the rest of the object in a state that is not known here; None if it has
+    not ended as far as that tells."""
+    if state in _STATES:
+        return _STATES[state]
+    if not raw.get("completedTime"):
+        return None
+    return "succeeded" if _status_of(raw)[0] in (None, "OK") else "failed"
 
 
 _HYPERPARAMETERS: Mapping[str, str] = {
@@ -163,7 +173,7 @@ def _metrics_event(line: str, began_at: str | None) -> RemoteEvent | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or not isinstance(row.get("step"), int | float):
+    if not isinstance(row, dict) or (step := whole(row.get("step"))) is None:
         return None
     inner = row.get("data")
     numbers = inner if isinstance(inner, dict) else row
@@ -172,7 +182,6 @@ def _metrics_event(line: str, began_at: str | None) -> RemoteEvent | None:
     }
     if not found:
         return None
-    step = int(row["step"])
     said = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items())
     return read_event(
         {
@@ -187,17 +196,19 @@ def _metrics_event(line: str, began_at: str | None) -> RemoteEvent | None:
 
 
 def _first_number(row: Mapping[str, Any], names: Iterable[str]) -> float | None:
-    values = (row.get(name) for name in names)
-    return next((float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)), None)
+    return next((found for name in names if (found := finite(row.get(name))) is not None), None)
 
 
 # --- Parts of objects --------------------------------------------------------------------------------------------
 
 
 def _status_of(raw: Json) -> tuple[str | None, str | None]:
-    status = raw.get("status")
-    found = status if isinstance(status, dict) else {}
+    found = _table(raw.get("status"))
     return found.get("code") or None, found.get("message") or None
+
+
+def _table(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _last_or_none(name: Any) -> str | None:
@@ -210,5 +221,5 @@ def _usd(money: Any) -> float | None:
         return None
     try:
         return int(money.get("units") or 0) + int(money.get("nanos") or 0) * _NANO
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

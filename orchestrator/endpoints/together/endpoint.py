@@ -28,7 +28,7 @@ from orchestrator.endpoints.interface import (
     TokenizedRow,
 )
 from orchestrator.endpoints.keys import body_of
-from orchestrator.endpoints.objects import Json, has_usable_id, read_object
+from orchestrator.endpoints.objects import Json, has_usable_id, read_object, whole
 from orchestrator.endpoints.openai import OpenAIEndpoint, refusal_facts
 from orchestrator.endpoints.pages import read_page
 from orchestrator.endpoints.retries import Retries
@@ -119,7 +119,8 @@ class TogetherEndpoint(OpenAIEndpoint):
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
         page = await self._list_of_jobs(self._client.get, _JOBS, read=read_page, **self._raw())
         jobs = tuple(read_together_job(item) for item in page.items if has_usable_id(item))
-        return JobPage(jobs, None, is_last=True)
+        # A list that says that it goes on, in a way that no description tells, proves no job's absence.
+        return JobPage(jobs, None, is_last=not page.has_more)
 
     async def cancel(self, job_id: str) -> RemoteJob:
         path = _job_path(job_id, "/cancel")
@@ -150,7 +151,8 @@ class TogetherEndpoint(OpenAIEndpoint):
             if error.facts["status"] not in _NO_LIST:
                 raise
             return []
-        found = {each.id: each for each in map(read_together_checkpoint, page)}
+        named = [item for item in page if whole(item.get("step")) is not None]
+        found = {each.id: each for each in map(read_together_checkpoint, named)}
         return sorted(found.values(), key=lambda checkpoint: checkpoint.step)
 
     async def _parts(self, what: str, job_id: str, ending: str) -> list[Json]:

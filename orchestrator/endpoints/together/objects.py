@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from operator import index
 from typing import Any
 
 from orchestrator.endpoints.interface import (
@@ -21,7 +22,15 @@ from orchestrator.endpoints.interface import (
     RemoteJob,
     TokenizedRow,
 )
-from orchestrator.endpoints.objects import Json, read_checkpoint, read_event, read_file, read_job
+from orchestrator.endpoints.objects import (
+    Json,
+    finite,
+    read_checkpoint,
+    read_event,
+    read_file,
+    read_job,
+    whole,
+)
 
 _NANODOLLARS = 1_000_000_000
 """Of a dollar: `total_price` is in these, by `finetune_price_to_dollars` of the SDK."""
@@ -78,10 +87,8 @@ def _estimated_finish(raw: Json) -> float | None:
 
 
 def _dollars(raw: Json) -> float | None:
-    price = raw.get("total_price")
-    if isinstance(price, bool) or not isinstance(price, int | float) or price <= 0:
-        return None
-    return price / _NANODOLLARS
+    price = finite(raw.get("total_price"))
+    return price / _NANODOLLARS if price and price > 0 else None
 
 
 def _hyperparameters(raw: Json) -> dict[str, Any]:
@@ -146,17 +153,17 @@ def metric_events(raw: Json, at: float) -> Iterator[RemoteEvent]:
         raise ValueError('there is no array under "metrics"')  # noqa: TRY004 - as for every unreadable response
     for row in rows:
         named = {_METRIC_NAMES[key]: value for key, value in _table(row).items() if key in _METRIC_NAMES}
-        values = {name: value for name, value in named.items() if isinstance(value, int | float)}
-        step = values.get("step")
+        values = {name: number for name, value in named.items() if (number := finite(value)) is not None}
+        step = whole(values.get("step"))
         if step is None or len(values) == 1:
             continue
         measured = sorted(values.keys() - {"step"})
         yield RemoteEvent(
-            id="-".join(["metrics", f"{step:.0f}", *measured]),
+            id="-".join(["metrics", str(step), *measured]),
             created_at=at,
             level="info",
             type="metrics",
-            message=f"Step {step:.0f}: " + ", ".join(f"{name}={values[name]:g}" for name in measured),
+            message=f"Step {step}: " + ", ".join(f"{name}={values[name]:g}" for name in measured),
             data=values,
         )
 
@@ -197,16 +204,19 @@ _NOT_VALIDATED = ("train_file_not_validated", "eval_file_not_validated")
 
 
 def read_quote(raw: Json) -> Quote:
-    """The price of a job. Raises KeyError if the answer has neither a price nor a reason."""
+    """The price of a job. Raises KeyError if the answer has neither a price nor a reason, and ValueError
+    if its price is none."""
     if raw.get("estimation_available") is False:
         reason = str(raw["unavailable_reason"])
         return Quote(usd=None, reason=reason, is_early=reason in _NOT_VALIDATED, is_refused=reason in _INVALID)
-    limit = raw.get("user_limit")
+    usd = finite(raw["estimated_total_price"])
+    if usd is None or usd < 0:
+        raise ValueError("its price is no amount of money")  # a budget must not be compared with it
     return Quote(
-        usd=float(raw["estimated_total_price"]),
-        tokens=int(raw.get("estimated_train_token_count") or 0) or None,
+        usd=usd,
+        tokens=whole(raw.get("estimated_train_token_count")) or None,
         is_over_limit=raw.get("allowed_to_proceed") is False,
-        limit_usd=float(limit) if isinstance(limit, int | float) else None,
+        limit_usd=finite(raw.get("user_limit")),
     )
 
 
@@ -214,7 +224,7 @@ def read_tokenized(raw: Json) -> list[TokenizedRow]:
     """The rows of a preview. Raises KeyError, TypeError and ValueError if it has none."""
     return [
         TokenizedRow(
-            ids=tuple(int(each) for each in row["input_ids"]),
+            ids=tuple(map(index, row["input_ids"])),
             learned=tuple(label != _MASKED for label in row["labels"]),
             texts=tuple(str(each) for each in row["tokens"]),
             is_cut=bool(row.get("truncated")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -15,8 +14,9 @@ from support.rescuing import rescued_from
 
 from orchestrator.dataset.files import inspect_file, sent_name
 from orchestrator.endpoints.fireworks import datasets
-from orchestrator.endpoints.interface import JobRequest
-from orchestrator.errors import AccountNotChosen, NoJobList, OutcomeUnknown, RequestRefused
+from orchestrator.endpoints.fireworks.endpoint import FireworksEndpoint
+from orchestrator.endpoints.interface import JobRequest, RemoteFile
+from orchestrator.errors import AccountNotChosen, KeyRefused, NoJobList, OutcomeUnknown, RequestRefused
 
 JOB_ID = "ftorch-01m8ms6twft0csg7c71ng1hm4q"
 MODEL = f"accounts/{ACCOUNT}/models/qwen3-8b-ft-drone-7pw2v6vb"
@@ -123,6 +123,74 @@ async def test_a_large_file_goes_to_the_signed_address_without_the_key(
     assert put["headers"]["content-length"] == str(data.stat().st_size)
 
 
+@pytest.mark.parametrize("name", [None, "", "FTORCH-0123", "Cats"])
+async def test_a_dataset_under_our_id_is_ours_unless_it_has_another_name(
+    fireworks: Fireworks, data: Path, name: str | None
+) -> None:
+    made = await uploaded(fireworks, data)
+    sent = sent_name(inspect_file(data))
+    shown = f"{sent[:12].upper()}" if name == "FTORCH-0123" else name
+    fireworks.state.datasets[made].fields["displayName"] = shown
+    assert [file.id for file in await fireworks.endpoint.find_files(sent)] == ([] if name == "Cats" else [made])
+
+
+async def test_a_dataset_that_was_filled_and_is_still_being_read_is_not_refused(
+    fireworks: Fireworks, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fireworks.wire.lost.append(posts_to(":upload"))
+    with pytest.raises(OutcomeUnknown):
+        await uploaded(fireworks, data)
+    [made] = fireworks.state.datasets
+    honest = type(fireworks.endpoint).file
+    looks = iter(["uploaded", "uploaded"])
+
+    async def slow(self: FireworksEndpoint, file_id: str) -> RemoteFile:
+        return replace(await honest(self, file_id), status=next(looks))
+
+    monkeypatch.setattr(type(fireworks.endpoint), "file", slow)
+    name = sent_name(inspect_file(data))
+    found = await fireworks.endpoint.upload(content_of(data), name)
+    assert (found.id, found.status) == (made, "uploaded")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_dataset_that_is_there_and_not_shown_is_looked_for_again(
+    fireworks: Fireworks, data: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    made = await uploaded(fireworks, data)
+    sent = fireworks.wire.handle_async_request
+
+    async def hidden(asked: httpx2.Request) -> httpx2.Response:
+        said = {"code": 7, "message": "not for you", "details": []}
+        is_hidden = asked.method == "GET" and asked.url.path.endswith(made)
+        return httpx2.Response(status, json=said, request=asked) if is_hidden else await sent(asked)
+
+    monkeypatch.setattr(fireworks.wire, "handle_async_request", hidden)
+    with pytest.raises(OutcomeUnknown, match=f"it has a dataset {made}, but doesn't show it: not for you"):
+        await uploaded(fireworks, data)
+
+
+async def test_a_list_that_ignores_the_page_token_is_read_once(
+    fireworks: Fireworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fireworks.endpoint.account_id()
+    asked = []
+
+    async def first_page(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        token = f"page-{len(asked) + 1}"
+        page = {"models": [{"name": MODEL}, {"name": None}], "nextPageToken": token}
+        return httpx2.Response(200, json=page, request=request)
+
+    monkeypatch.setattr(fireworks.wire, "handle_async_request", first_page)
+    assert (await fireworks.endpoint.models(), len(asked)) == ([MODEL], 2)
+
+
+async def test_an_address_that_cant_be_read_is_a_refusal(fireworks: Fireworks) -> None:
+    with pytest.raises(RequestRefused, match="can't be read"):
+        await fireworks.endpoint.fetch("https://[storage")
+
+
 @pytest.mark.parametrize("host", ["storage.example", "127.0.0.1:8080"])
 async def test_an_address_without_encryption_gets_nothing(fireworks: Fireworks, host: str) -> None:
     with pytest.raises(RequestRefused, match="without encryption"):
@@ -198,23 +266,63 @@ async def test_a_create_whose_answer_is_lost_is_unknown_until_it_is_looked_up(
     assert found.id == JOB_ID
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"training_file": "ftorch-other"}, "its dataset is ftorch-"),
-        ({"model": "accounts/fireworks/models/llama-v3p1-8b-instruct"}, "its base model is"),
-        ({"suffix": "cats"}, "its name is drone-7pw2v6vb, not cats"),
-    ],
-)
 async def test_a_job_of_somebody_else_under_our_id_is_never_taken(
-    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, Any], said: str
+    fireworks: Fireworks, data: Path, asked: JobRequest
 ) -> None:
-    request = replace(await created(fireworks, data, asked), **changed)
-    with pytest.raises(RequestRefused, match=f"a job {JOB_ID} that this run did not make: {said}"):
+    request = replace(await created(fireworks, data, asked), training_file="ftorch-other", suffix="cats")
+    said = (
+        f"a job {JOB_ID} that this run did not make: its dataset is ftorch-.* and its name is drone-7pw2v6vb, not"
+    )
+    with pytest.raises(RequestRefused, match=said):
         await fireworks.endpoint.job_of(request)
     with pytest.raises(RequestRefused, match="did not make"):
         await fireworks.endpoint.create(request)
     assert [*fireworks.state.asked] == [JOB_ID]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"training_file": "ds-1"}, {"model": "accounts/fireworks/models/other"}, {"suffix": "DRONE-7"}]
+)
+async def test_a_job_under_our_id_is_ours_though_the_host_renames_one_thing(
+    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, str]
+) -> None:
+    request = replace(await created(fireworks, data, asked), **changed)
+    found = await fireworks.endpoint.job_of(request)
+    assert found is not None
+    assert found.id == JOB_ID
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_conflict_with_a_job_that_is_not_shown_is_no_refusal(
+    fireworks: Fireworks, data: Path, asked: JobRequest, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    request = await created(fireworks, data, asked)
+    sent = fireworks.wire.handle_async_request
+
+    async def hidden(asked: httpx2.Request) -> httpx2.Response:
+        if asked.method == "GET":
+            return httpx2.Response(status, html="<html><title>Blocked</title></html>", request=asked)
+        return await sent(asked)
+
+    monkeypatch.setattr(fireworks.wire, "handle_async_request", hidden)
+    expected = KeyRefused if status == 401 else OutcomeUnknown
+    with pytest.raises(expected) as error:
+        await fireworks.endpoint.create(request)
+    if status != 401:
+        assert f"it has a job {JOB_ID}, but doesn't show it" in str(error.value)
+
+
+async def test_a_web_page_in_place_of_a_job_proves_nothing(
+    fireworks: Fireworks, asked: JobRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fireworks.endpoint.account_id()
+
+    async def page(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(404, html="<html><title>404 Not Found</title></html>", request=request)
+
+    monkeypatch.setattr(fireworks.wire, "handle_async_request", page)
+    with pytest.raises(RequestRefused, match="a web page, not the API, answered"):
+        await fireworks.endpoint.job_of(asked)
 
 
 async def test_a_taken_model_name_is_no_job_of_ours(fireworks: Fireworks, data: Path, asked: JobRequest) -> None:
