@@ -69,6 +69,11 @@ def pages(dialect: Dialect) -> bool:
     return dialect not in ("marks", "nebius")
 
 
+def announces(dialect: Dialect) -> bool:
+    """Whether a file is announced there before it is sent."""
+    return dialect == "fireworks"
+
+
 def can_pause(dialect: Dialect) -> bool:
     """Whether jobs can be paused there; the host of the marks can, though ftorch does not ask it of its kind."""
     return dialect == "marks" or capabilities_of(CONFIGS[dialect]).pause

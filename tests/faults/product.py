@@ -19,6 +19,8 @@ ALL = os.environ.get("FTORCH_FAULTS") == "all"
 """Whether the whole product is asked for."""
 IN_PARTS = ("open-upload", "part", "complete-upload")
 SERVING = "serve"
+ANNOUNCED = "announce"
+"""The step before an upload on hosts that want to be told of it."""
 PARTS = Parts(above=1, size=1000)
 _AGAIN = 10
 
@@ -28,8 +30,8 @@ class Case:
     """The first upload and the first create meet their faults; the user may wish something of the running job; the
     first process dies when it passes `crash` for the `passing`-th time ("" for no crash).
 
-    Which request of an upload meets the fault is its `route`: the whole upload, or a step of one in parts. On a
-    host that serves models on request, it may be that request instead.
+    Which request of an upload meets the fault is its `route`: the whole upload, what announces it, or a step of
+    one in parts. On a host that serves models on request, it may be that request instead.
     """
 
     dialect: Dialect

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from faults.catalogue import ON_CREATE, ON_SERVING, ON_UPLOAD
-from faults.dialects import CONFIGS, DIALECTS, PROFILED, Dialect, can_pause, takes_parts
-from faults.product import IN_PARTS, SERVING, Case, Verdict
+from faults.dialects import CONFIGS, DIALECTS, PROFILED, Dialect, announces, can_pause, takes_parts
+from faults.product import ANNOUNCED, IN_PARTS, SERVING, Case, Verdict
 from faults.profiles import PROFILES
 from orchestrator.engine.crashpoints import POINTS
 
@@ -35,7 +35,7 @@ _PASSING_UPLOADS = tuple(fault for fault in ON_UPLOAD if not ON_UPLOAD[fault].re
 def on_dialect(dialect: Dialect, half: int, prove: Prove) -> list[Verdict]:
     """The verdicts on half of a dialect's cases, on an honest host."""
     alone = prove(one_fault(dialect))
-    others = prove([*_wishes(dialect), *_in_parts(dialect), *_of_serving(dialect)][half::2])
+    others = prove([*_wishes(dialect), *_in_steps(dialect), *_of_serving(dialect)][half::2])
     kills = [*_kills(alone, half), *(case for verdict in others for case in _kills_of_other(verdict))]
     killed = prove(list(dict.fromkeys(kills)))
     missed = [verdict for verdict in killed if not verdict.died]
@@ -59,7 +59,7 @@ def one_fault(dialect: Dialect) -> list[Case]:
 def sampled(dialect: Dialect, prove: Prove, sizes: tuple[int, int, int]) -> list[Verdict]:
     """The same few cases each time: of faults alone, of host profiles, and of kills in them."""
     faults, hosts, kills = sizes
-    calm = _sample([*one_fault(dialect), *_wishes(dialect), *_in_parts(dialect), *_of_serving(dialect)], faults)
+    calm = _sample([*one_fault(dialect), *_wishes(dialect), *_in_steps(dialect), *_of_serving(dialect)], faults)
     calm += _sample([case for case in _on_all_profiles() if case.dialect == dialect], hosts)
     verdicts = prove(calm)
     killed = [
@@ -79,9 +79,11 @@ def _wishes(dialect: Dialect) -> list[Case]:
     return [Case(dialect, requested_action=wish) for wish in wishes]
 
 
-def _in_parts(dialect: Dialect) -> list[Case]:
-    """Faults in each step of an upload in parts: the telling ones on every dialect, each other on one of them."""
+def _in_steps(dialect: Dialect) -> list[Case]:
+    """Faults in each step of an upload: the telling ones of those in parts on every dialect, each other on one."""
     takers = [other for other in DIALECTS if takes_parts(other)]
+    if announces(dialect):
+        return [Case(dialect, on_upload=fault, route=ANNOUNCED) for fault in ON_UPLOAD]
     if dialect not in takers:
         return []
     return [
@@ -170,10 +172,10 @@ def _on_all_profiles() -> list[Case]:
 
 def _every_fault(profile: str) -> list[Case]:
     """Each fault on the create once; the dialect and the fault of the upload change from one to the next."""
-    first = hosts().index(profile)
+    first, dialects = hosts().index(profile), _behaving_like(profile)
     cases = [
         Case(
-            PROFILED[turn % len(PROFILED)],
+            dialects[turn % len(dialects)],
             on_create=fault,
             on_upload=_PASSING_UPLOADS[turn % len(_PASSING_UPLOADS)],
             profile=profile,
@@ -184,7 +186,16 @@ def _every_fault(profile: str) -> list[Case]:
 
 
 def _on_each_dialect(profile: str) -> list[Case]:
-    return [Case(dialect, on_create=fault, profile=profile) for dialect in PROFILED for fault in _MOST_TELLING]
+    return [
+        Case(dialect, on_create=fault, profile=profile)
+        for dialect in _behaving_like(profile)
+        for fault in _MOST_TELLING
+    ]
+
+
+def _behaving_like(profile: str) -> tuple[Dialect, ...]:
+    """The dialects of the hosts with a profile."""
+    return tuple(dialect for dialect in DIALECTS if dialect in (PROFILES[profile].on or PROFILED))
 
 
 def _can_be_helped(case: Case) -> bool:
@@ -195,21 +206,22 @@ def _can_be_helped(case: Case) -> bool:
 def _kills_on_profile(profile: str, calm: list[Verdict]) -> Iterator[Case]:
     """Every place with the most telling faults, each on one dialect; around the paid request on all of them."""
     lives = {verdict.case: verdict.passed for verdict in calm}
-    first = hosts().index(profile)
+    first, hosts_like = hosts().index(profile), _behaving_like(profile)
     for fault in _MOST_TELLING:
         for turn, place in enumerate(POINTS, first):
             passed = _passing(lives, place, fault, profile)
-            dialects = [*PROFILED[turn % len(PROFILED) :], *PROFILED[: turn % len(PROFILED)]]
+            begin = turn % len(hosts_like)
+            dialects = [*hosts_like[begin:], *hosts_like[:begin]]
             able = [dialect for dialect in dialects if dialect in passed]
             is_at_the_create = place in _AROUND_THE_CREATE and fault == "answer-lost"
             for dialect in able if is_at_the_create else able[:1]:
-                passing = passed[dialect] if (turn // len(PROFILED)) % 2 else 1
+                passing = passed[dialect] if (turn // len(hosts_like)) % 2 else 1
                 yield Case(dialect, on_create=fault, profile=profile, crash=place, passing=passing)
 
 
 def _passing(lives: Mapping[Case, dict[str, int]], place: str, fault: str, profile: str) -> dict[Dialect, int]:
     """How often each dialect's life with this fault came by the place."""
-    cases = [Case(dialect, on_create=fault, profile=profile) for dialect in PROFILED]
+    cases = [Case(dialect, on_create=fault, profile=profile) for dialect in _behaving_like(profile)]
     return {case.dialect: lives[case][place] for case in cases if place in lives[case]}
 
 

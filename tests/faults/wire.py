@@ -66,7 +66,8 @@ class Wire:
         if self.forgets_metadata:
             request = _without_metadata(request)
         await asyncio.sleep(self.latency)
-        answer = self.profile.answered(request, await self.deliver(self.profile.asked(request)))
+        turn = self.counts[request.route]
+        answer = self.profile.answered(request, await self.deliver(self.profile.asked(request)), turn)
         await asyncio.sleep(self.latency)
         if request.route in _BY_CHOSEN_NAME and _HAS_CHOSEN_NAMES in request.path and self._hides(request.subject):
             return Answer(404, b'{"code": 5, "message": "not found", "details": []}')
