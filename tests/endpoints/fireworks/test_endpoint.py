@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -284,7 +285,7 @@ async def test_a_job_of_somebody_else_under_our_id_is_never_taken(
     "changed", [{"training_file": "ds-1"}, {"model": "accounts/fireworks/models/other"}, {"suffix": "DRONE-7"}]
 )
 async def test_a_job_under_our_id_is_ours_though_the_host_renames_one_thing(
-    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, str]
+    fireworks: Fireworks, data: Path, asked: JobRequest, changed: dict[str, Any]
 ) -> None:
     request = replace(await created(fireworks, data, asked), **changed)
     found = await fireworks.endpoint.job_of(request)
