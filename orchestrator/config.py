@@ -32,6 +32,7 @@ from orchestrator.errors import EndpointNotUsable, InvalidConfig, UnknownEndpoin
 from orchestrator.installation import extra_command
 from orchestrator.modeltables import NamedModel, read_models
 from orchestrator.notifytables import NotifyTarget, read_targets
+from orchestrator.spelling import did_you_mean
 from orchestrator.tomlsource import TomlSource, read_toml
 from orchestrator.tracktables import Tracking, WandbIntegration, read_tracking, tracking_reach
 
@@ -290,7 +291,8 @@ class Workspace:
     def endpoint(self, name: str) -> EndpointConfig:
         """The endpoint of that name. Raises UnknownEndpoint."""
         if name not in self.endpoints:
-            raise UnknownEndpoint(name=name, known=", ".join(sorted(self.endpoints)))
+            meant = did_you_mean(name, self.endpoints, ' Did you mean "{}"?')
+            raise UnknownEndpoint(name=name, known=", ".join(sorted(self.endpoints)), meant=meant)
         return self.endpoints[name]
 
 

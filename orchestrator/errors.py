@@ -858,8 +858,8 @@ class SeveralEndpoints(UsageError):
 
 
 class UnknownEndpoint(UsageError):
-    """There is no endpoint named "{name}". Known: {known}.
-    Add a table [endpoints.{name}] to ftorch.toml, or choose one with --endpoint."""
+    """There is no endpoint named "{name}".{meant} Known: {known}. Another one needs a table [endpoints.{name}] in
+    ftorch.toml."""
 
 
 class JobFileNotFitting(UsageError):

@@ -29,7 +29,7 @@ from orchestrator.evaluation.leaks import files_of_parents
 from orchestrator.evaluation.metrics import METRICS
 from orchestrator.evaluation.plan import EvaluationOptions, Plan as EvaluationPlan, plan_subject
 from orchestrator.evaluation.preview import compared, preview
-from orchestrator.evaluation.scores import SCORING
+from orchestrator.evaluation.scores import SCORING, conditions_of, rescoring
 from orchestrator.evaluation.subjects import Subject
 from orchestrator.evaluation.trained import unlike_training
 from orchestrator.jobfile import JobFile, Override, ScoreName, load_job_file
@@ -49,7 +49,7 @@ from orchestrator.migration.plan import (
     within_budget,
     without_rate,
 )
-from orchestrator.migration.results import Migration, migration_of
+from orchestrator.migration.results import Migration, migration_of, unanswered
 from orchestrator.migration.targets import Target, targets_of
 from orchestrator.rescue.jobfiles import rescued_job
 from orchestrator.runs.plan import CheckedFile, Plan
@@ -129,7 +129,7 @@ def plan_migration(ledger: Ledger, job_file: Path, host: Host, options: Migratio
     checked = [_checked(each, baseline, ledger) for each in drafts]
     metric, limit = metric_of(job, options.metric), limit if limit is not None else job.limits.max_cost_usd
     successors = tuple(within_budget(checked, limit))
-    notes = tuple(_notes(baseline, successors, metric, options.margin))
+    notes = (*_scored_otherwise(job, baseline), *_notes(baseline, successors, metric, options.margin))
     return MigrationPlan(job, baseline, successors, metric, options.margin, limit, notes)
 
 
@@ -193,7 +193,9 @@ def _checked(found: Successor, baseline: Baseline, ledger: Ledger) -> Successor:
         notes += unlike_training(training.file.path, training.variant, asked.variants, asked.cases.path)
         notes += _unknown(training, asked.cases.tools, baseline)
     found = replace(found, job=job, preview=asked, notes=tuple(dict.fromkeys(notes)))
-    return replace(found, evaluated=_finished(ledger, found))
+    is_trained = found.run is not None and found.run.fine_tuned_model is not None
+    unasked = _questions(ledger, found).missing if is_trained else None
+    return replace(found, unasked=unasked, evaluated=_finished(ledger, found))
 
 
 def _require_fitting(training: CheckedFile, named: frozenset[str], baseline: Baseline) -> None:
@@ -214,6 +216,21 @@ _MOST_NAMED = 5
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
     return f"{', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def _scored_otherwise(job: JobFile, baseline: Baseline) -> Iterator[str]:
+    """A sentence if the job file names other rejection tools than the baseline was scored with."""
+    scored = conditions_of(baseline.evaluation)
+    named = tuple(sorted(job.evaluation.rejection_tools)) if job.evaluation else scored.rejection_tools
+    if named != scored.rejection_tools:
+        wanted = replace(scored, rejection_tools=named)
+        tools = ", ".join(named) or "no tool"
+        counted = ", ".join(scored.rejection_tools) or "no tool"
+        yield (
+            f"{job.place('evaluation', 'rejection_tools')}: calling {tools} rejects a request, but the baseline "
+            f"was scored with {counted}, and its successors will be too. To score it again, without asking: "
+            f"{rescoring(baseline.evaluation, baseline.model, [baseline.variant], wanted)} --models tuned"
+        )
 
 
 def _notes(baseline: Baseline, successors: Sequence[Successor], metric: ScoreName, margin: float) -> Iterator[str]:
@@ -320,7 +337,7 @@ def _questions(ledger: Ledger, found: Successor) -> EvaluationPlan:
 
 
 def _finished(ledger: Ledger, found: Successor) -> Evaluation | None:
-    """The finished evaluation that has all answers to these questions, scored by the current rules."""
+    """The finished evaluation that scored an answer to each of these questions by the current rules."""
     if found.run is None or found.run.fine_tuned_model is None:
         return None
     plan = _questions(ledger, found)
@@ -334,4 +351,5 @@ def _finished(ledger: Ledger, found: Successor) -> Evaluation | None:
         for each in done
         if (each.endpoint, each.scored_with) == (plan.config.name, SCORING) and each.settings == settings
     )
-    return next(same, None)
+    # One whose questions failed was scored without the answers that another evaluation got since.
+    return next((each for each in same if not unanswered(ledger, each)), None)

@@ -136,7 +136,7 @@ def _of_evaluation(ledger: Ledger, job: JobFile, key: str, path: Path | None, sh
     tuned = [*_tuned(ledger, known)]
     if not tuned:
         raise NoBaseline(problem=f"evaluation {found.id} asked no tuned model", advice="Name one with --baseline.")
-    return _side(ledger, _only(_of_job(tuned, job)))
+    return _side(ledger, _only(_of_job(tuned, job), job))
 
 
 def _of_rescued(ledger: Ledger, run: Run, path: Path | None, sha256: str | None) -> Side:
@@ -178,7 +178,7 @@ def _usual(
     found = [each for each in found if _rank(each.evaluation, job, leaving_for) == first]
     if _is_of_job(found[0], job):  # several seeds or settings: the newest counts
         found = [each for each in found if each.evaluation.id == found[0].evaluation.id]
-    return _side(ledger, _only(found))
+    return _side(ledger, _only(found, job))
 
 
 def _tuned(ledger: Ledger, among: Sequence[Evaluation]) -> Iterator[_Asked]:
@@ -206,8 +206,10 @@ def _rank(found: Evaluation, job: JobFile, leaving_for: Collection[str]) -> tupl
     return found.endpoint in leaving_for, found.is_rehearsal, found.endpoint != job.endpoint
 
 
-def _only(found: Sequence[_Asked]) -> _Asked:
-    """The newest evaluation of the one model. Raises BaselineUnclear if there are several models."""
+def _only(found: Sequence[_Asked], job: JobFile) -> _Asked:
+    """The newest evaluation of the one model, or of several the one that is named like the job. Raises
+    BaselineUnclear if that is not clear."""
+    found = [each for each in found if each.run and each.run.name == job.name] or found
     models = dict.fromkeys(each.model for each in found)
     if len(models) > 1:
         raise BaselineUnclear(count=len(models), models=", ".join(models))

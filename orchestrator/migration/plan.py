@@ -40,6 +40,8 @@ class Successor:
     """The run that trains or trained it, if one is recorded."""
     preview: Preview | None = None
     """The questions that it will be asked, and their price."""
+    unasked: int | None = None
+    """How many of them have no recorded answer; None if it is not trained yet."""
     evaluated: Evaluation | None = None
     """The finished evaluation on the baseline's cases, if there is one."""
     problem: FtorchError | None = None
@@ -88,7 +90,7 @@ class Successor:
     @property
     def needs_hosting(self) -> bool:
         """Whether it is still to be asked, and answers only while it is deployed: that is charged by the hour."""
-        if not self.is_possible or self.plan is None or self.evaluated is not None:
+        if not self.is_possible or self.plan is None or self.unasked == 0:
             return False
         capabilities = capabilities_of(self.plan.config)
         return capabilities.needs_deployment or capabilities.needs_dedicated
@@ -98,7 +100,7 @@ class Successor:
         """Whether anything is still to be paid."""
         if not self.is_possible or self.plan is None or not capabilities_of(self.plan.config).charges:
             return False
-        return self.run is None or self.evaluated is None
+        return self.unasked != 0
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ class MigrationPlan:
     def usd(self) -> float:
         """The known cost of the successors that are possible."""
         return sum(each.usd for each in self.successors if each.is_possible)
+
+    @property
+    def paid_usd(self) -> float:
+        """The part of it that is paid: the training of recorded runs."""
+        runs = [each.run for each in self.successors if each.is_possible and each.run]
+        return sum(run.cost_usd or 0.0 for run in runs)
 
     @property
     def is_priced(self) -> bool:

@@ -88,6 +88,11 @@ class Judged:
         return Outcome.WAITS if self.problem is None and run and not run.is_over else Outcome.FAILED
 
     @property
+    def is_rehearsal(self) -> bool:
+        """Whether a stand-in on this machine answered."""
+        return self.answered is not None and self.answered.evaluation.is_rehearsal
+
+    @property
     def reason(self) -> str:
         """Why it has no answers; "" if it has."""
         if self.answered is not None:
@@ -120,7 +125,7 @@ class Migration:
 
     @property
     def non_inferior(self) -> list[Judged]:
-        """Successors that may take the baseline's place, the best first."""
+        """Successors that may take the baseline's place, the best first and rehearsals last."""
         found = [each for each in self.judged if each.outcome is Outcome.NON_INFERIOR]
         return sorted(found, key=_worth)
 
@@ -139,13 +144,13 @@ class Migration:
         return None if per_day is None else DAYS_A_MONTH * per_day
 
 
-def _worth(found: Judged) -> tuple[float, float]:
-    """By the difference, then by the cost of a request."""
+def _worth(found: Judged) -> tuple[bool, float, float]:
+    """Rehearsals last, then by the difference and by the cost of a request."""
     answered = found.answered
     if answered is None or answered.judgement is None:
-        return 0.0, 0.0
+        return found.is_rehearsal, 0.0, 0.0
     usd = answered.option.usd_per_request
-    return -answered.judgement.difference.value, float("inf") if usd is None else usd
+    return found.is_rehearsal, -answered.judgement.difference.value, float("inf") if usd is None else usd
 
 
 def migration_of(
@@ -188,6 +193,12 @@ def _answered(
         option=option,
         break_even=replacing(base, option, life_days),
     )
+
+
+def unanswered(ledger: Ledger, found: Evaluation) -> int:
+    """How many questions a successor's evaluation scored as not answered."""
+    key = _key(found)
+    return series_of(ledger, found, key, scores_of(ledger, found, key)[key]).all.api_errors
 
 
 def _key(found: Evaluation) -> SeriesKey:

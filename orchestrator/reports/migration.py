@@ -25,6 +25,8 @@ from orchestrator.reports.text import count, money, plural, print_wrapped, print
 def print_migration(migration: Migration, console: Console) -> None:
     """The verdict, a table of successors, and what to do next."""
     print_wrapped(headline(migration), console, indent="", style="bold")
+    if words := rehearsal(migration):
+        print_wrapped(words, console, indent="", style="yellow")
     console.print()
     table = verdict_table(migration)
     console.print(table.title, style="bold")
@@ -35,7 +37,9 @@ def print_migration(migration: Migration, console: Console) -> None:
     for sentence in verdict_notes(migration):
         print_wrapped(sentence, console, indent="", hanging="")
     console.print()
-    for table in use_tables(migration):
+    for number, table in enumerate(use_tables(migration)):
+        if number:
+            console.print()
         console.print(table.title, style="bold")
         console.print(table)
     for sentence in use_notes(migration):
@@ -57,6 +61,15 @@ def headline(migration: Migration) -> str:
         each = "each is" if len(migration.judged) > 1 else "it is"
         return f"No successor passes: {each} worse than the {BASELINE} by more than {points_of}."
     return f"No successor passes: none is shown not to be worse than the {BASELINE} by more than {points_of}."
+
+
+def rehearsal(migration: Migration) -> str:
+    """Whose answers say nothing about other models; "" if all are real."""
+    baseline = [BASELINE] if migration.plan.baseline.evaluation.is_rehearsal else []
+    names = [*baseline, *(printable(each.label) for each in migration.judged if each.is_rehearsal)]
+    if not names:
+        return ""
+    return f"Rehearsal: a tiny local model answered for {', '.join(names)}; this says nothing about other models."
 
 
 def verdict_table(migration: Migration) -> Table:
@@ -109,8 +122,8 @@ def verdict_notes(migration: Migration) -> Iterator[str]:
     """How it was judged, and how many cases would decide what is undecided."""
     judged = [each.answered.judgement for each in migration.judged if each.answered and each.answered.judgement]
     if judged:
-        holm = f", p Holm-adjusted for {judged[0].of} successors" if judged[0].of > 1 else ""
-        yield f"Difference in points with Tango's score 95 % CI, successor minus {BASELINE}{holm}."
+        holm = f" Verdicts are Holm-adjusted for {judged[0].of} successors." if judged[0].of > 1 else ""
+        yield f"Difference in points with Tango's score 95 % CI, successor minus {BASELINE}.{holm}"
     for each in migration.judged:
         answered = each.answered
         if answered is not None and answered.unanswered:
@@ -257,6 +270,7 @@ def _judged_object(migration: Migration, judged: Judged) -> dict[str, Any]:
         "model": judged.model,
         "verdict": str(judged.outcome),
         "reason": judged.reason or None,
+        "is_rehearsal": judged.is_rehearsal,
         "evaluation": answered.evaluation.id if answered else None,
         "judgement": _judgement_object(answered.judgement) if answered and answered.judgement else None,
         "unanswered": answered.unanswered if answered else None,

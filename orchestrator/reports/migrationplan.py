@@ -64,7 +64,7 @@ def cases_of(baseline: Baseline) -> int:
 def _total(plan: MigrationPlan) -> str:
     if not any(each.plan and each.plan.may_cost for each in plan.successors if each.is_possible):
         return "no charge"
-    known = f"about {money(plan.usd)}"
+    known = f"about {money(plan.usd)}" + (f", {money(plan.paid_usd)} of it paid" if plan.paid_usd else "")
     said = known if plan.is_priced else f"{known} and an unknown part" if plan.usd else "unknown"
     hosting = ", and hosting while they are asked" if any(each.needs_hosting for each in plan.successors) else ""
     if plan.limit_usd is None:
@@ -79,6 +79,7 @@ def _print_successor(successor: Successor, console: Console) -> None:
     console.print(facts(_successor_facts(successor)))
     if successor.problem is not None:
         print_wrapped(f"Left out: {printable(str(successor.problem))}", console, style="red")
+        return
     for note in successor.notes:
         print_wrapped(f"Note: {printable(note)}", console, style="yellow")
 
@@ -108,6 +109,8 @@ def _free(successor: Successor) -> str:
 def _answers(successor: Successor) -> str:
     if successor.evaluated is not None:
         return f"recorded in evaluation {successor.evaluated.id}"
+    if successor.unasked == 0:
+        return "all answers are recorded"
     usd = successor.answers_usd
     if not usd:
         is_charged = successor.plan is not None and successor.plan.may_cost

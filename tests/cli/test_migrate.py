@@ -13,6 +13,8 @@ import pytest
 from support.paid_host import PaidHost, paid_host
 from support.project import Project, Result, make_project
 
+from orchestrator.endpoints.openai import OpenAIEndpoint
+from orchestrator.errors import RequestRefused
 from orchestrator.evaluation import session
 from orchestrator.ledger import open_ledger
 
@@ -211,6 +213,18 @@ def test_an_evaluation_of_other_cases_says_which_file_it_asked(project: Project)
     assert f"--file {project.root}/jobs/cases.jsonl" in done.err
 
 
+def test_other_rejection_tools_than_the_baselines_are_said_with_the_command_that_scores_it_again(
+    project: Project,
+) -> None:
+    project.write_job(f'{TABLE}rejection_tools = ["set_light"]\n')
+    command = (*SUCCESSOR, *PASSING, "--dry-run")
+    told = " ".join(project.ftorch(*command).err.split())
+    assert "calling set_light rejects a request, but the baseline was scored with no tool" in told
+    advice = told.partition("without asking: ftorch ")[2].partition("--models tuned")[0].split()
+    assert project.ftorch(*advice, "--models", "tuned").code == 0
+    assert "the baseline was scored with" not in " ".join(project.ftorch(*command).err.split())
+
+
 def test_a_job_file_without_cases_takes_those_of_the_evaluation(project: Project) -> None:
     project.write_job()
     with project.entered(), open_ledger() as ledger:
@@ -344,6 +358,26 @@ def test_a_host_that_gives_no_answers_is_no_successor(
     [found] = results(done)["successors"]
     assert found["verdict"] == "failed"
     assert "404" in found["reason"]
+
+
+def test_a_question_that_is_answered_later_is_scored_then(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = OpenAIEndpoint.chat
+
+    async def refusing(self: OpenAIEndpoint, request: Any, once: str) -> Any:
+        if "garden" in str(request["messages"]):
+            raise RequestRefused(endpoint="local", problem="too dark", message="too dark", status=400)
+        return await ask(self, request, once)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIEndpoint, "chat", refusing)
+        [first] = results(project.ftorch(*SUCCESSOR, *PASSING, "--json"))["successors"]
+    assert first["unanswered"] == 1
+    evaluated = project.ftorch("evaluate", first["run"], "--models", "tuned", "--file", "jobs/cases.jsonl")
+    assert evaluated.code == 0, evaluated.err
+    [second] = results(project.ftorch(*SUCCESSOR, *PASSING, "--json"))["successors"]
+    assert second["unanswered"] == 0
 
 
 def test_one_yes_is_for_the_training_and_the_answers(

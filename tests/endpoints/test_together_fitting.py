@@ -33,6 +33,7 @@ def planned(project: Project, text: str = "", **replaced: str) -> tuple[int, str
     [
         ("[lora]\nalpha = 32\n", {}, "takes [lora] alpha only with a rank"),
         ("[lora]\ndropout = 0.1\ntargets = ['q_proj']\n", {}, "takes [lora] dropout, targets only with a rank"),
+        ("", {"model": 'model = "gpt-4o-mini-2024-07-18"'}, "models there are called VENDOR/NAME"),
         ("", {"model": f'model = "{TUNED}"'}, "name the base model and train it on all of the data"),
     ],
 )

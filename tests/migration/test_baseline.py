@@ -68,6 +68,17 @@ def test_of_many_models_that_answered_the_same_cases_that_of_the_jobs_data_is_ta
     assert find_baseline(ledger, job, "both0", None).model == TUNED
 
 
+def test_of_several_models_of_its_data_the_one_of_its_name_is_taken(
+    ledger: Ledger, job: JobFile, asked: Asked, trained: Callable[..., Run]
+) -> None:
+    assert job.training_path is not None
+    sha256 = inspect_file(job.training_path).sha256
+    trained(TUNED, name=job.name, training_sha256=sha256)
+    trained(OTHER, name="earlier", training_sha256=sha256)
+    record_evaluation(ledger, {(OTHER, "full"): [1], (TUNED, "full"): [1]}, **asked(id="both0000"))
+    assert find_baseline(ledger, job, None, None).model == TUNED
+
+
 def test_models_of_other_jobs_are_taken_only_if_one_alone_may_be_meant(
     ledger: Ledger, job: JobFile, asked: Asked
 ) -> None:

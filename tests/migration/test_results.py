@@ -17,6 +17,7 @@ from orchestrator.migration.baseline import find_baseline
 from orchestrator.migration.plan import MigrationPlan, Successor
 from orchestrator.migration.results import Migration, Outcome, migration_of
 from orchestrator.migration.targets import Target
+from orchestrator.reports.migration import rehearsal
 from orchestrator.store import evaluations as store
 from orchestrator.store.evaluations import Evaluation
 from orchestrator.store.runs import Run
@@ -130,3 +131,17 @@ def test_the_better_successor_comes_first(migrated: Callable[..., Migration]) ->
     found = migrated(fair=range(1, 200), good=ALL)
     assert outcomes(found)[1] == Outcome.NON_INFERIOR
     assert [each.label for each in found.non_inferior] == ["good", "fair"]
+
+
+def test_a_rehearsal_comes_after_every_real_successor(
+    migrated: Callable[..., Migration], ledger: Ledger, asked: Asked
+) -> None:
+    changes = asked(id="tiny", endpoint="local", endpoint_type="local")
+    tiny = record_evaluation(ledger, {(TUNED, "full"): ALL}, cases=CASES, **changes)
+    found = migrated(local=tiny, fair=range(1, 200))
+    assert [each.label for each in found.non_inferior] == ["fair", "local"]
+    assert (
+        rehearsal(found)
+        == "Rehearsal: a tiny local model answered for local; this says nothing about other models."
+    )
+    assert rehearsal(migrated(good=ALL)) == ""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.config import EndpointConfig
+from orchestrator.dataset.basemodels import is_of_known_family
 from orchestrator.dataset.pricing import gpu_cost
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def problem_with(job: JobFile, config: EndpointConfig) -> str | None:
     """Why Fireworks can't train it, with the next step; None if it can, as far as that is known."""
     if not _MODEL.fullmatch(job.model):
         short = job.model.rpartition("/")[2].lower()
-        guess = short if re.fullmatch(r"[a-z0-9-]+", short) else "qwen3-8b"
+        is_likely = re.fullmatch(r"[a-z0-9-]+", short) and not is_of_known_family(job.model)
+        guess = short if is_likely else "qwen3-8b"
         return (
             f'models there are called accounts/ACCOUNT/models/NAME, not "{job.model}"; write the name from '
             f'Fireworks\' library of models, such as model = "accounts/fireworks/models/{guess}"'

@@ -22,6 +22,11 @@ def problem_with(job: JobFile, config: EndpointConfig) -> str | None:
             f"{config.name} continues a job from a checkpoint, which ftorch does not request; name the base model "
             "and train it on all of the data"
         )
+    if "/" not in job.model:
+        return (
+            f'models there are called VENDOR/NAME, not "{job.model}"; write a name from Together\'s list of models '
+            "for fine-tuning, such as Qwen/Qwen3-8B"
+        )
     given = [key for key in _NEEDS_RANK if job.lora and getattr(job.lora, key) is not None]
     if job.lora and job.lora.rank is None and given:
         return f"{config.name} takes [lora] {', '.join(given)} only with a rank; add one, such as rank = 16"

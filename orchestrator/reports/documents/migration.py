@@ -13,10 +13,10 @@ from orchestrator.reports import comparison
 from orchestrator.reports.documents.document import Block, Code, Document, Paragraph, Section, Shares, some
 from orchestrator.reports.documents.evaluation import answers_block
 from orchestrator.reports.documents.run import utc
-from orchestrator.reports.evaluation import REHEARSAL
 from orchestrator.reports.migration import (
     headline,
     promotion,
+    rehearsal,
     use_notes,
     use_tables,
     verdict_notes,
@@ -58,9 +58,8 @@ def _warnings(migration: Migration) -> Iterator[str]:
     baseline = migration.plan.baseline
     if baseline.ends:
         yield f"The {BASELINE} on {baseline.evaluation.endpoint} {ends_in(baseline.ends)}."
-    evaluations = [baseline.evaluation, *(each.evaluation for each in _answered(migration))]
-    if any(each.is_rehearsal for each in evaluations):
-        yield REHEARSAL
+    if words := rehearsal(migration):
+        yield words
     yield from migration.plan.notes
 
 

@@ -28,6 +28,7 @@ def planned(project: Project, text: str = "", **replaced: str) -> tuple[int, str
     [
         ("", {"model": 'model = "qwen3-8b"'}, 'model = "accounts/fireworks/models/qwen3-8b"'),
         ("", {"model": 'model = "Qwen/Qwen3-8B"'}, 'model = "accounts/fireworks/models/qwen3-8b"'),
+        ("", {"model": 'model = "gpt-4o-mini-2024-07-18"'}, 'model = "accounts/fireworks/models/qwen3-8b"'),
         ("learning_rate_multiplier = 2.0", {}, "takes no learning_rate_multiplier, only the rate itself"),
     ],
 )
