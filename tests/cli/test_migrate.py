@@ -374,7 +374,8 @@ def test_a_question_that_is_answered_later_is_scored_then(
         patch.setattr(OpenAIEndpoint, "chat", refusing)
         [first] = results(project.ftorch(*SUCCESSOR, *PASSING, "--json"))["successors"]
     assert first["unanswered"] == 1
-    evaluated = project.ftorch("evaluate", first["run"], "--models", "tuned", "--file", "jobs/cases.jsonl")
+    otherwise = ("--file", "jobs/cases.jsonl", "--rejection-tool", "set_light")
+    evaluated = project.ftorch("evaluate", first["run"], "--models", "tuned", *otherwise)
     assert evaluated.code == 0, evaluated.err
     [second] = results(project.ftorch(*SUCCESSOR, *PASSING, "--json"))["successors"]
     assert second["unanswered"] == 0
