@@ -22,9 +22,9 @@ from orchestrator.store.runs import Run
 def keep_case_files(
     ledger: Ledger, manifest: Manifest, runs: Sequence[Run], cases: Iterable[Cases], file: Path | None
 ) -> dict[str, Path]:
-    """The evaluation files of the runs' models, by run: `file`, or else each the last one that its records name,
-    or that of an eval that asked it. Files from elsewhere are copied into the folder. A file that is not valid, or
-    about none of a model's tools, is nobody's.
+    """The evaluation files of the runs' models, by run: `file`, or else each that of its job file in the folder, the
+    last one that its records name, or that of an eval that asked it. Files from elsewhere are copied into the
+    folder. A file that is not valid, or about none of a model's tools, is nobody's.
 
     Raises OutputUnwritable.
     """
@@ -32,7 +32,7 @@ def keep_case_files(
     checked: dict[Path, CaseFile | None] = {}
     found = {}
     for run in runs:
-        path = file or file_of(ledger, run) or asked.get(run.fine_tuned_model or "")
+        path = file or _written(manifest, run) or file_of(ledger, run) or asked.get(run.fine_tuned_model or "")
         if path is None:
             continue
         if path not in checked:
@@ -41,6 +41,19 @@ def keep_case_files(
         if its is not None and misfit(run, its) is None:
             found[run.id] = _kept(manifest, its)
     return found
+
+
+def _written(manifest: Manifest, run: Run) -> Path | None:
+    """The one in the job file that an earlier rescue wrote, which the user may have changed."""
+    kept = manifest.kept("job file", run.job_id or "")
+    return _named_in(manifest.folder / kept.path) if kept is not None and kept.path else None
+
+
+def _named_in(job_file: Path) -> Path | None:
+    try:
+        return load_job_to_evaluate(job_file).evaluation_path
+    except FtorchError:
+        return None
 
 
 def _by_model(manifest: Manifest, cases: Iterable[Cases]) -> Mapping[str, Path]:
@@ -76,11 +89,7 @@ def file_of(ledger: Ledger, run: Run) -> Path | None:
     for evaluation in last:
         if is_unchanged(Path(evaluation.file_path), evaluation.file_sha256):
             return Path(evaluation.file_path)
-    try:
-        job = load_job_to_evaluate(Path(run.job_file)) if run.job_file else None
-    except FtorchError:
-        return None
-    return job.evaluation_path if job else None
+    return _named_in(Path(run.job_file)) if run.job_file else None
 
 
 def misfit(run: Run, cases: CaseFile) -> str | None:

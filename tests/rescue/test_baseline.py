@@ -163,3 +163,35 @@ def test_the_local_endpoint_can_be_rescued_too(project: Project) -> None:
     found = json.loads(kept.out)
     assert [each["model"] for each in found["models"] if each["step"] is None] == [done.out.strip()]
     assert len(found["evaluations"]) == 1
+
+
+def test_migrate_meets_the_answers_of_the_model_that_the_job_file_is_of(
+    project: Project, rescue: Callable[..., Any]
+) -> None:
+    """All jobs have the same data and the same name: only the folder says which model a job file means."""
+    found, _ = rescue("--evaluation", "cases.jsonl", "--yes")
+    files = {each["run"]: each["job_file"] for each in found["jobs"]}
+    answering = [each for each in found["models"] if each["answers"] and each["step"] is None]
+    assert len(answering) > 2
+    for model in answering:
+        done = project.ftorch("migrate", files[model["run"]], "--to", "local", "--dry-run", "--json")
+        assert done.code == 0, done
+        assert json.loads(done.out)["baseline"]["model"] == model["model"]
+    gone = [each for each in found["models"] if each["answers"] is False and each["step"] is None]
+    model = next(each for each in gone if files[each["run"]])
+    done = project.ftorch("migrate", files[model["run"]], "--to", "local", "--dry-run")
+    assert done.code == 2
+    assert f"{model['model']} has no recorded answers" in " ".join(done.err.split())
+
+
+def test_migrate_finds_the_answers_where_the_job_file_names_no_cases(
+    project: Project, rescue: Callable[..., Any]
+) -> None:
+    found, _ = rescue("--no-answers")
+    model = next(each for each in found["models"] if each["answers"] and each["step"] is None)
+    job_file = next(each["job_file"] for each in found["jobs"] if each["run"] == model["run"])
+    done = project.ftorch("migrate", job_file, "--to", "local", "--dry-run")
+    assert f"ftorch evaluate {model['run']} --models tuned --file CASES.jsonl" in " ".join(done.err.split())
+    project.ftorch("evaluate", model["run"], "--models", "tuned", "--file", "cases.jsonl", "--yes")
+    done = project.ftorch("migrate", job_file, "--to", "local", "--dry-run", "--json")
+    assert json.loads(done.out)["baseline"]["model"] == model["model"]
