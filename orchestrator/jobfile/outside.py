@@ -11,6 +11,9 @@ from pathlib import Path
 
 from orchestrator.jobfile.job import JobFile
 
+RESCUE_MANIFEST, RESCUED_JOBS = "manifest.jsonl", "jobs"
+"""The list of a folder that `ftorch rescue` made, and where its job files are."""
+
 
 @dataclass(frozen=True)
 class OutsideFile:
@@ -24,7 +27,8 @@ class OutsideFile:
 
 
 def files_outside(job: JobFile, root: Path, *, only_evaluation: bool = False) -> list[OutsideFile]:
-    """The files of the job that are below neither the job file's folder nor the project's `root`."""
+    """The files of the job that are below neither the job file's folder nor the project's `root`. The folder of a
+    rescued job file is that of the rescue."""
     named = {"evaluation.file": job.evaluation_path}
     if not only_evaluation:
         named = {"data.training_file": job.training_path, "data.validation_file": job.validation_path} | named
@@ -36,5 +40,15 @@ def files_outside(job: JobFile, root: Path, *, only_evaluation: bool = False) ->
 def _folders(job_file: Path, root: Path) -> list[Path]:
     """The folders of a job file's data. A home folder, or a folder that contains it, is not a project."""
     folder, root = job_file.absolute().parent.resolve(), root.resolve()
-    is_project = folder.is_relative_to(root) and not Path.home().resolve().is_relative_to(root)
-    return [folder, root] if is_project else [folder]
+    folder = folder.parent if _is_of_rescue(folder) else folder
+    return [folder, root] if folder.is_relative_to(root) and not _has_home(root) else [folder]
+
+
+def _is_of_rescue(folder: Path) -> bool:
+    """Whether it has the job files that `ftorch rescue` wrote beside their data."""
+    above = folder.parent
+    return folder.name == RESCUED_JOBS and (above / RESCUE_MANIFEST).is_file() and not _has_home(above)
+
+
+def _has_home(folder: Path) -> bool:
+    return Path.home().resolve().is_relative_to(folder)

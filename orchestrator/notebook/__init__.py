@@ -6,21 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.api import (
     actions,
+    costs as spending,
     deployments as deploying,
     evaluation,
+    export as exporting,
     generation as making,
+    migration as migrating,
     promotion,
+    rescue as rescuing,
     resume as resuming,
     runs,
     submit as api,
 )
 from orchestrator.api.chat import ask
+from orchestrator.api.datapreview import preview_data
 from orchestrator.api.evaluation import cost_of_ownership
+from orchestrator.api.migration import MigrationOptions
 from orchestrator.api.runs import check
 from orchestrator.api.submit import Until
 from orchestrator.bookkeeping.lineage import Lineage, lineage_of
@@ -30,10 +37,24 @@ from orchestrator.deployments.context import Listener as DeploymentListener
 from orchestrator.deployments.recording import Terms
 from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
 from orchestrator.generation.requests import Request, spec_for
-from orchestrator.jobfile import load_job_file
+from orchestrator.jobfile import ScoreName, load_job_file
 from orchestrator.ledger import open_ledger
 from orchestrator.notebook.host import Notebook
-from orchestrator.notebook.values import Generated, Plan, Results, Run, Sweep, SweepPlan
+from orchestrator.notebook.values import (
+    Costs,
+    DataPreview,
+    Exported,
+    Generated,
+    Migration,
+    Plan,
+    Rescued,
+    Results,
+    Run,
+    Sweep,
+    SweepPlan,
+)
+from orchestrator.reports.modelcard import model_card
+from orchestrator.reports.rescue import index_page
 from orchestrator.runs.context import Listener
 from orchestrator.runs.states import RequestedAction
 from orchestrator.store.batches import Batch
@@ -49,16 +70,21 @@ __all__ = [
     "ask",
     "cancel",
     "check",
+    "cost",
     "cost_of_ownership",
     "deploy",
     "evaluate",
+    "export_model",
     "generate",
     "in_stage",
     "lineage",
+    "migrate",
     "models",
     "pause",
     "plan",
+    "preview",
     "promote",
+    "rescue",
     "resume",
     "status",
     "submit",
@@ -209,6 +235,102 @@ def generate(
             return Generated.of(making.generate_offline(making.plan(None, spec), host))
         with open_ledger(spec.outputs.training.parent, create=True) as ledger:
             return Generated.of(making.generate(ledger, making.plan(ledger, spec), host))
+
+
+def rescue(
+    endpoint: str,
+    folder: str | Path,
+    *,
+    evaluation: str | Path | None = None,
+    exports: Sequence[str | Path] = (),
+    answers: bool = False,
+    budget_usd: float | None = None,
+) -> Rescued:
+    """Keep in `folder` what the endpoint has of jobs, files and models, record the jobs as runs, write a job file
+    for each, and return what is and isn't there. The same call again continues.
+
+    With `answers`, it then has the models that still answer asked the cases of `evaluation`, or of the files that
+    are known, at once and for at most `budget_usd`. `exports` are files and folders with exported evals. Raises the
+    errors of `api.rescue.rescue`, `plan_answers` and `evaluate`.
+    """
+    cases = Path(evaluation) if evaluation is not None else None
+    with Notebook().raising() as host, open_ledger(create=True) as ledger:
+        config = ledger.workspace.endpoint(endpoint)
+        paths = [Path(each) for each in exports]
+        kept = rescuing.rescue(
+            ledger, config, Path(folder), host, exports=paths, evaluation=cases, describe=index_page
+        )
+        found = Rescued.of(kept)
+        if answers:
+            baseline = rescuing.plan_answers(ledger, kept, cases, budget_usd)
+            results = tuple(rescuing.record_answers(ledger, baseline, host))
+            found = replace(found, baseline=baseline, results=results)
+    return found
+
+
+def migrate(
+    job_file: str | Path,
+    to: str | Sequence[str],
+    *,
+    baseline: str | None = None,
+    file: str | Path | None = None,
+    metric: ScoreName | None = None,
+    margin: float = 5,
+    max_cost_usd: float | None = None,
+    requests_per_day: Sequence[int] = (),
+    life_days: int = 365,
+    allow_outside: bool = False,
+) -> Migration:
+    """Train a successor of the job file's tuned model on each of `to` ("ENDPOINT" or "ENDPOINT:MODEL"), ask each
+    the cases that the baseline answered, and return which are not worse by more than `margin` points.
+
+    `baseline` is a model, a run or an evaluation; without it, the newest answers of the job's tuned model. What is
+    recorded is neither trained nor asked again. There is no question about cost: `max_cost_usd` is the limit of all
+    together. A problem of one successor stops no other: see `judged[…].reason`. Raises the errors of
+    `api.migration.migrate`.
+    """
+    options = MigrationOptions(
+        [to] if isinstance(to, str) else list(to),
+        baseline,
+        Path(file) if file is not None else None,
+        metric,
+        margin / 100,
+        max_cost_usd,
+        requests_per_day=tuple(requests_per_day),
+        life_days=life_days,
+        allow_outside=allow_outside,
+    )
+    path = Path(job_file)
+    with Notebook().raising() as host, open_ledger(path.parent, create=True) as ledger:
+        return Migration.of(migrating.migrate(ledger, path, host, options))
+
+
+def cost(by: str = "month", *, since: float | None = None) -> Costs:
+    """What training, evaluation, generation and hosting cost, and how much of the caps is used. `by` is "month",
+    "endpoint", "model", "tag", "tag:KEY", "user", "run" or "kind"; `since` is in seconds since the epoch. Raises
+    ValueError for another group, and PricesUnreadable."""
+    name, _, key = by.partition(":")
+    with open_ledger() as ledger:
+        found = spending.costs(ledger, spending.Grouping(spending.By(name), key or None), since=since)
+        return replace(Costs.of(found), caps=spending.caps(ledger, since=since))
+
+
+def export_model(key: str | Path, folder: str | Path, *, merged: bool = False) -> Exported:
+    """Write the weights of a model trained from open weights into the new folder `folder`: the adapter, or with
+    `merged` the whole model. `key` is a job file, a run or a model. Raises the errors of `plan_export` and
+    `write_export`."""
+    start = Path(key).parent if str(key).endswith(".toml") else None
+    with Notebook().raising() as host, open_ledger(start) as ledger:
+        found = exporting.plan_export(ledger, str(key))
+        card = model_card(found, merged=merged)
+        return Exported.of(exporting.write_export(found, Path(folder), card, host, merged=merged))
+
+
+def preview(source: str | Path, *, model: str | None = None, line: int | None = None) -> DataPreview:
+    """A row of a data file as an open-weights model reads it, learned text apart from context, and the lengths of
+    all rows. `source` is JSONL, or a job file whose training file and model are used. Raises the errors of
+    `api.datapreview.preview_data`."""
+    return DataPreview.of(preview_data(Path(source), model, line))
 
 
 def deploy(

@@ -30,8 +30,10 @@ from orchestrator.reports.endings import deployment_ending, run_ending, sweep_en
 from orchestrator.reports.generation import generation_progress
 from orchestrator.reports.live import Lines, following
 from orchestrator.reports.progress import asking_progress, batch_progress
+from orchestrator.reports.rescue import rescue_progress
 from orchestrator.reports.runtable import status_table
 from orchestrator.reports.text import printable, stderr
+from orchestrator.rescue.keeping import Listener as RescueListener
 from orchestrator.runs.context import Listener, NullListener
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.records import Metric
@@ -112,6 +114,9 @@ class Notebook(Host):
 
     def generating(self) -> AbstractContextManager[GenerationListener]:
         return generation_progress(stderr())
+
+    def rescuing(self) -> AbstractContextManager[RescueListener]:
+        return rescue_progress(stderr())
 
     # --- results: values that the functions return are not printed -------------------------------------------
 

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from html import escape
 from typing import Any, TypeVar
 
+from orchestrator.api import datapreview as previewing, export as exporting, rescue as rescuing
+from orchestrator.api.costs import Caps
+from orchestrator.bookkeeping import costs as spending
+from orchestrator.dataset.findings import printable as visible
+from orchestrator.dataset.preview.row import TokenSpan
 from orchestrator.evaluation import results as evaluation
 from orchestrator.generation import outcome as generation
 from orchestrator.jobfile.tables import BASE
+from orchestrator.migration import results as migrating
 from orchestrator.reports.comparison import comparisons_table
 from orchestrator.reports.confusion import confusion_table
+from orchestrator.reports.costs import amount_cell, caps_table, costs_object, costs_table
 from orchestrator.reports.evaluation import REHEARSAL, accuracy_table, result_tables, supporting_table
 from orchestrator.reports.figures import series_rows
 from orchestrator.reports.generation import drops_table, outcome_object
+from orchestrator.reports.migration import (
+    headline,
+    migration_object,
+    use_notes,
+    use_tables,
+    verdict_notes,
+    verdict_table,
+)
 from orchestrator.reports.plans import plan_facts, plan_object
+from orchestrator.reports.preview import lengths_table, preview_object, preview_verdict
+from orchestrator.reports.rescue import rescued_tables
 from orchestrator.reports.runs import run_object, state_cell
 from orchestrator.reports.runtable import status_table
 from orchestrator.reports.sweepdetails import overview_object, standing
@@ -24,6 +41,7 @@ from orchestrator.reports.sweeps import sweep_plan_facts, sweep_plan_object
 from orchestrator.reports.table import Column, Number, Row, Table, facts, row
 from orchestrator.reports.text import count, money, plural, printable, short
 from orchestrator.reports.verdict import verdict_lines
+from orchestrator.rescue.baseline import Baseline
 from orchestrator.runs import plan as runs
 from orchestrator.runs.earlier import Earlier
 from orchestrator.runs.submission import Outlook
@@ -180,6 +198,109 @@ class Generated(generation.Outcome, _Shown):
     def to_dicts(self) -> list[dict[str, Any]]:
         """One row."""
         return [outcome_object(self)]
+
+
+@dataclass(frozen=True, repr=False)
+class Rescued(rescuing.Rescued, _Shown):
+    """What a folder holds of an endpoint: `jobs`, `models`, `missing`, and `job_files` for their successors."""
+
+    baseline: Baseline | None = None
+    """Whose answers were recorded, and whose were not; None if they were not asked for."""
+    results: tuple[evaluation.Results, ...] = ()
+    """The evaluations that recorded them."""
+
+    def __repr__(self) -> str:
+        held = (
+            f"{plural(len(self.jobs), 'job')}, {plural(len(self.models), 'model')}, {len(self.missing):,} missing"
+        )
+        return f"<Rescued from {self.endpoint} in {self.folder}: {held}>"
+
+    def tables(self) -> list[Table]:
+        return rescued_tables(self)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each tuned model and checkpoint."""
+        return [rescuing.model_object(each) for each in self.models]
+
+
+class Migration(migrating.Migration, _Shown):
+    """Successors beside the baseline: `judged`, each with its `outcome` and `model`, and `non_inferior`, the best
+    first."""
+
+    def __repr__(self) -> str:
+        return f"<Migration of {self.plan.job.name}: {headline(self)}>"
+
+    def _repr_html_(self) -> str:
+        said = (headline(self), *verdict_notes(self), *use_notes(self))
+        return "".join(f"<p>{escape(printable(line))}</p>" for line in said) + super()._repr_html_()
+
+    def tables(self) -> list[Table]:
+        return [verdict_table(self), *use_tables(self)]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each successor."""
+        return [dict(each) for each in migration_object(self)["successors"]]
+
+
+@dataclass(frozen=True, repr=False)
+class Costs(spending.Costs, _Shown):
+    """What was spent, in `groups` and in all (`total`)."""
+
+    caps: Caps = field(default_factory=lambda: Caps((), ()))
+    """How much of each cap is used."""
+
+    def __repr__(self) -> str:
+        return f"<Costs by {self.grouping.by}: {amount_cell(self.total.total).text} in all>"
+
+    def tables(self) -> list[Table]:
+        is_capped = self.caps.endpoints or self.caps.job_files
+        return [costs_table(self), *([caps_table(self.caps)] if is_capped else [])]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each group: the amounts of each kind in USD."""
+        return [dict(each) for each in costs_object(self, self.caps)["groups"]]
+
+
+class Exported(exporting.Exported, _Shown):
+    """A model's weights in a `folder`, with its `files`."""
+
+    def __repr__(self) -> str:
+        return f"<Exported to {self.folder}: {plural(len(self.files), 'file')}, {self.bytes:,} bytes>"
+
+    def tables(self) -> list[Table]:
+        rows = [row(printable(name), Number(count(size), value=size)) for name, size in self.files]
+        return [Table([Column("file"), Column("bytes", is_number=True)], rows, title=printable(str(self.folder)))]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A row for each file."""
+        return [{"file": name, "bytes": size} for name, size in self.files]
+
+
+class DataPreview(previewing.DataPreview, _Shown):
+    """A `row` as the model reads it, and in `file` the lengths of all rows."""
+
+    def __repr__(self) -> str:
+        verdict = preview_verdict(self.file, self.renderer.context_length)
+        return f"<DataPreview of {self.rows.path}:{self.row.line} for {self.base.name}: {verdict}>"
+
+    def _repr_html_(self) -> str:
+        """The row with what is learned in bold, above the lengths."""
+        shown = "".join(f"<pre>{''.join(map(_span, each.spans))}</pre>" for each in self.row.sequences)
+        problem = f"<p>{escape(printable(self.row.problem))}</p>" if self.row.problem else ""
+        return f"{problem}{shown}{super()._repr_html_()}"
+
+    def tables(self) -> list[Table]:
+        return [lengths_table(self.file)] if self.file.lengths else []
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One for each part of the row that is learned, or is context, as a whole."""
+        found = preview_object(self.rows, self.base, self.renderer, self.row, self.file)
+        return [dict(span) for sequence in found["sequences"] for span in sequence["spans"]]
+
+
+def _span(span: TokenSpan) -> str:
+    text = escape(visible(span.text))
+    return f"<b>{text}</b>" if span.is_learned else text
 
 
 def _before(earlier: Earlier) -> str:

@@ -155,12 +155,10 @@ def print_file_preview(rows: Rows, renderer: Renderer, found: FilePreview, conso
     """How long the rows are, and which ones can't be used."""
     console.print()
     if found.lengths:
-        console.print(
-            Table(number_columns("EACH SEQUENCE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL"), [*_spreads(found)])
-        )
+        console.print(lengths_table(found))
     if found.methods:
         console.print(f"Learned text is found {_ways(found)}")
-    verdict = _verdict(found, renderer.context_length)
+    verdict = preview_verdict(found, renderer.context_length)
     print_wrapped(verdict, console, indent="", hanging="  ", style="green" if found.is_usable else "bold")
     for each in found.unusable[:_SHOWN_UNUSABLE]:
         place = f"{printable(str(rows.path))}:{each.line}"
@@ -170,6 +168,11 @@ def print_file_preview(rows: Rows, renderer: Renderer, found: FilePreview, conso
     if found.left_out:
         hint = f"Left out, with errors: {plural(found.left_out, 'line')}. See them: ftorch data check {rows.path}"
         print_wrapped(printable(hint), console, indent="", hanging="  ", style="yellow")
+
+
+def lengths_table(found: FilePreview) -> Table:
+    """The tokens of all sequences, and those that are learned."""
+    return Table(number_columns("EACH SEQUENCE", "MIN", "MEDIAN", "P95", "MAX", "IN ALL"), [*_spreads(found)])
 
 
 def _spreads(found: FilePreview) -> Iterator[TableRow]:
@@ -188,7 +191,8 @@ def _refused(found: FilePreview) -> int:
     return found.too_long + found.not_rendered + found.nothing_learned
 
 
-def _verdict(found: FilePreview, limit: int | None) -> str:
+def preview_verdict(found: FilePreview, limit: int | None) -> str:
+    """Whether every row can be used. `limit` is the model's context in tokens."""
     if found.is_usable:
         rows, fit = ("The row", "fits") if found.rows == 1 else (f"All {found.rows:,} rows", "fit")
         fitting = "" if limit is None else f" and {fit} into the context of {limit:,} tokens"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from shlex import quote
 from time import monotonic
 from typing import Any
@@ -62,6 +63,14 @@ def print_rescued(rescued: Rescued, console: Console) -> None:
         console.print(f"  {printable(command)}", soft_wrap=True)
     print_wrapped(f"Every object is listed in {printable(str(rescued.folder / 'index.md'))}.", console, indent="")
     print_wrapped(TERMS, console, indent="", hanging="")
+
+
+def rescued_tables(rescued: Rescued) -> list[Table]:
+    """What the folder holds, the final models, and what it lacks."""
+    models = [each for each in _by_end(rescued) if each.model.step is None]
+    found = [models_table(models)] if models else []
+    lacks = [replace(_missing(rescued), title="What could not be had")] if rescued.missing else []
+    return [replace(facts(_facts(rescued)), title=f"Rescued from {rescued.endpoint}"), *found, *lacks]
 
 
 def print_baseline(baseline: Baseline, console: Console) -> None:

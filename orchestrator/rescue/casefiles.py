@@ -22,8 +22,8 @@ from orchestrator.store.runs import Run
 def keep_case_files(
     ledger: Ledger, manifest: Manifest, runs: Sequence[Run], cases: Iterable[Cases], file: Path | None
 ) -> dict[str, Path]:
-    """The evaluation files of the runs' models, by run: `file`, or else each that of its job file in the folder, the
-    last one that its records name, or that of an eval that asked it. Files from elsewhere are copied into the
+    """The evaluation files of the runs' models, by run: `file`, or else each that of its job file in the folder,
+    the last one that its records name, or that of an eval that asked it. Files from elsewhere are copied into the
     folder. A file that is not valid, or about none of a model's tools, is nobody's.
 
     Raises OutputUnwritable.

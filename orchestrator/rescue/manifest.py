@@ -19,8 +19,9 @@ from typing import Any, BinaryIO, Literal
 
 from orchestrator.dataset.files import json_line
 from orchestrator.errors import FolderTaken, OutputUnwritable, RescueUnderWay
+from orchestrator.jobfile.outside import RESCUE_MANIFEST
 
-NAME = "manifest.jsonl"
+NAME = RESCUE_MANIFEST
 Kind = Literal[
     "job", "events", "checkpoints", "job file", "file", "models", "eval", "eval run", "eval items", "cases"
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from orchestrator.jobfile.outside import RESCUED_JOBS
+
 _LONGEST = 80
 _HASH = 8
 
@@ -26,12 +28,12 @@ def file_path(file_id: str, name: str | None) -> str:
 
 
 def job_path(job_id: str, part: str) -> str:
-    return f"jobs/{safe(job_id)}/{part}"
+    return f"{RESCUED_JOBS}/{safe(job_id)}/{part}"
 
 
 def job_file_path(name: str, job_id: str) -> str:
     """`jobs/drone-ftjob-abc123.toml`: people look for a name, and the id makes it unique."""
-    return f"jobs/{safe(f'{name}-{job_id}')}.toml"
+    return f"{RESCUED_JOBS}/{safe(f'{name}-{job_id}')}.toml"
 
 
 def cases_path(name: str, sha256: str) -> str:

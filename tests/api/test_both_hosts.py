@@ -14,6 +14,7 @@ from support.command import ftorch
 from support.project import Project, make_project
 
 import orchestrator
+import orchestrator.notebook
 from orchestrator.evaluation.batching.submission import record_batches
 from orchestrator.evaluation.plan import EvaluationOptions, plan_evaluation
 from orchestrator.ledger import Ledger, open_ledger
@@ -33,11 +34,17 @@ class Way:
     resume: Callable[[], object]
     cancel: Callable[[str], object]
     evaluate: Callable[[Path], object]
+    rescue: Callable[[str, Path], object]
+    migrate: Callable[[Path, str], object]
 
 
-def _command(*arguments: str) -> None:
+def _command(*arguments: str, codes: tuple[int, ...] = (0,)) -> None:
     done = ftorch(*arguments)
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code in codes, done.stderr
+
+
+def _migrate_by_command(path: Path, to: str) -> None:
+    _command("migrate", str(path), "--to", to, "--yes", codes=(0, 3))
 
 
 COMMAND = Way(
@@ -45,8 +52,17 @@ COMMAND = Way(
     resume=lambda: _command("resume"),
     cancel=lambda key: _command("cancel", key, "--yes"),
     evaluate=lambda path: _command("evaluate", str(path), "--yes"),
+    rescue=lambda endpoint, folder: _command("rescue", endpoint, "-o", str(folder), "--no-answers"),
+    migrate=_migrate_by_command,
 )
-NOTEBOOK = Way(orchestrator.submit, orchestrator.resume, orchestrator.cancel, orchestrator.evaluate)
+NOTEBOOK = Way(
+    orchestrator.submit,
+    orchestrator.resume,
+    orchestrator.cancel,
+    orchestrator.evaluate,
+    orchestrator.notebook.rescue,
+    orchestrator.migrate,
+)
 
 
 @pytest.fixture(params=[COMMAND, NOTEBOOK], ids=["command", "notebook"])
@@ -187,6 +203,18 @@ def test_a_batch_is_cancelled(way: Way, project: Project) -> None:
     way.cancel(batch_id)
     with read(project) as ledger:
         assert ledger.batches() == []
+
+
+def test_an_endpoint_is_rescued_and_a_successor_trained_from_its_folder(way: Way, project: Project) -> None:
+    """Twice: everything is there once, and the job file that rescue writes is all that migrate needs."""
+    _command("submit", str(project.write_job(EVALUATION)), "--yes")
+    for _ in range(2):
+        way.rescue("local", project.root / "rescued")
+    [job_file] = (project.root / "rescued" / "jobs").glob("*.toml")
+    for _ in range(2):
+        way.migrate(job_file, "local:another-model")
+    assert sorted(run.model for run in orchestrator.status()) == ["another-model", "gpt-4.1-mini-2025-04-14"]
+    assert states_of_evaluations(project) == ["done", "done"]
 
 
 def test_one_failure_keeps_nothing_after_it_from_being_done(project: Project) -> None:

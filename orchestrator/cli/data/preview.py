@@ -11,7 +11,6 @@ from orchestrator.cli.completion import complete_base, complete_endpoint
 from orchestrator.cli.definitions import DROPS, parse_cut
 
 if TYPE_CHECKING:
-    from orchestrator.dataset.checking.rendering import Base
     from orchestrator.dataset.preview.file import FilePreview
     from orchestrator.dataset.preview.row import Rows
     from orchestrator.dataset.rendering.renderer import Renderer
@@ -77,12 +76,13 @@ def preview(
     if endpoint is not None:
         _preview_there(ctx, source, endpoint, model, rows, yes=yes, as_json=as_json)
         return
+    from orchestrator.api.datapreview import subject_of
     from orchestrator.dataset.preview.row import preview_row
     from orchestrator.dataset.rendering.renderer import open_renderer
     from orchestrator.reports.preview import preview_object, print_file_preview, print_row_preview
     from orchestrator.reports.text import stdout
 
-    subject, base = _subject(source, model, drop)
+    subject, base = subject_of(source, model, drop)
     renderer = open_renderer(base.folder)
     row = preview_row(subject, renderer, line)
     if not as_json:
@@ -129,36 +129,3 @@ def _preview_file(rows: Rows, renderer: Renderer) -> FilePreview:
         if announce:
             announce(Source(rows.path, rows.purpose))
         return preview_file(rows, renderer)
-
-
-def _subject(source: Path, model: str | None, drop: Cut | None) -> tuple[Rows, Base]:
-    """The rows to show, and the model to render them for."""
-    from orchestrator.config import find_workspace
-    from orchestrator.dataset.checking.filesets import JOB_SUFFIX, purpose_in_name
-    from orchestrator.dataset.preview.row import Rows
-    from orchestrator.dataset.shorten import CUTS
-    from orchestrator.endpoints.basefolders import require_base
-    from orchestrator.errors import NoModelToPreview
-
-    if source.suffix == JOB_SUFFIX:
-        return _subject_of_job(source, model, drop or CUTS["full"])
-    if model is None:
-        raise NoModelToPreview(path=source)
-    rows = Rows(source, purpose_in_name(source) or "training", None, drop or CUTS["full"])
-    return rows, require_base(model, find_workspace())
-
-
-def _subject_of_job(source: Path, model: str | None, cut: Cut) -> tuple[Rows, Base]:
-    from orchestrator.config import find_workspace
-    from orchestrator.dataset.preview.row import Rows
-    from orchestrator.endpoints.basefolders import base_of_job, require_base
-    from orchestrator.errors import DataBehindAddress, NoModelToPreview
-    from orchestrator.jobfile import load_job_file
-
-    job = load_job_file(source)
-    if job.training_path is None:
-        raise DataBehindAddress(path=source, address=job.training_place)
-    base = require_base(model, find_workspace()) if model else base_of_job(job)
-    if base is None:
-        raise NoModelToPreview(path=source)
-    return Rows(job.training_path, "training", job.method.type, cut), base
