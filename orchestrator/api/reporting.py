@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
+from orchestrator.bookkeeping.endings import endings
 from orchestrator.bookkeeping.lineage import Lineage, lineage_of
 from orchestrator.config import EndpointConfig
 from orchestrator.dataset.checking.filesets import CheckedSource, CheckOptions, check_files
@@ -38,6 +40,8 @@ class RunRecord:
     """The last ones, oldest first."""
     all_events: int = 0
     lineage: Lineage | None = None
+    ends: date | None = None
+    """The day on which its endpoint ends its model."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,9 @@ def run_record(ledger: Ledger, key: str, *, with_lineage: bool = True) -> RunRec
     run = details.run
     events, all_events = ledger.last_events(run.id, EVENTS)
     config = ledger.workspace.endpoints.get(run.endpoint)
-    return RunRecord(details, config, events, all_events, lineage_of(ledger, run.id) if with_lineage else None)
+    lineage = lineage_of(ledger, run.id) if with_lineage else None
+    ends = endings(ledger).of(run.endpoint, run.fine_tuned_model)
+    return RunRecord(details, config, events, all_events, lineage, ends)
 
 
 def sweep_record(ledger: Ledger, key: str) -> SweepRecord | None:

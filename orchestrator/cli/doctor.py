@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def doctor(endpoint: str, fix: bool) -> None:
     """Compare the records with the jobs and files of an endpoint.
 
-    Reports jobs and files without a recorded run, runs whose job is gone, and duplicates. Exits with status 1 if
-    anything is left to fix.
+    Reports jobs and files without a recorded run, runs whose job is gone, and duplicates. Records the days on which
+    the endpoint ends its models. Exits with status 1 if anything is left to fix.
     """
     from orchestrator.engine.worker import run_blocking
     from orchestrator.ledger import open_ledger

@@ -13,14 +13,14 @@ from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import visit_endpoint
 from orchestrator.endpoints.interface import TRAINING, Capabilities, Endpoint, RemoteFile, RemoteJob
 from orchestrator.engine.worker import LEASE_SECONDS, is_abandoned
-from orchestrator.errors import NoJobList, RequestRefused
+from orchestrator.errors import EndpointError, NoJobList, RequestRefused
 from orchestrator.ledger import Ledger
 from orchestrator.runs.adoption import adopt_jobs, all_jobs, seeker_of
 from orchestrator.runs.jobs import TOKEN_KEY
 from orchestrator.runs.marks import is_certain
 from orchestrator.runs.reconcile import way_out
 from orchestrator.runs.states import FINAL, POLLED, State, move, state_of
-from orchestrator.store import runs as store, uploads
+from orchestrator.store import endings, runs as store, uploads
 from orchestrator.store.runs import RUNS, Run
 
 _OUR_FILE = re.compile(r"ftorch-[0-9a-f]{16}-")
@@ -49,7 +49,8 @@ class Finding:
 
 
 async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
-    """The differences between our records and the endpoint. Changes nothing. Raises EndpointError."""
+    """The differences between our records and the endpoint. Records when it ends its models, and changes nothing
+    else. Raises EndpointError."""
     async with visit_endpoint(config, ledger.workspace.home) as endpoint:
         try:
             jobs = await all_jobs(endpoint)
@@ -59,7 +60,20 @@ async def examine(ledger: Ledger, config: EndpointConfig) -> list[Finding]:
         files = await endpoint.files()
         gone = await _gone_runs(ledger, config, endpoint, {job.id for job in jobs})
         capabilities = endpoint.capabilities
+        await _record_endings(ledger, endpoint)
     return [*_job_findings(ledger, config, jobs, capabilities), *gone, *_file_findings(ledger, config, jobs, files)]
+
+
+async def _record_endings(ledger: Ledger, endpoint: Endpoint) -> None:
+    """A host that doesn't list its models says nothing about them."""
+    try:
+        listed = await endpoint.listed_models()
+    except EndpointError:
+        return
+    if listed:
+        said = {model.name: model.shutdown_date for model in listed}
+        with ledger.database.write() as connection:
+            endings.record(connection, endpoint.name, said, time.time())
 
 
 async def mend(ledger: Ledger, config: EndpointConfig, finding: Finding) -> str:

@@ -18,6 +18,7 @@ import yaml
 from support.exporting import SPECIALS, make_base, train_by_scribe
 from support.project import Project, Result, make_project
 
+import orchestrator
 from orchestrator.dataset.rendering.renderer import open_renderer
 from orchestrator.ledger import open_ledger
 from orchestrator.modelorigin import exported_from
@@ -177,6 +178,14 @@ def test_what_was_written_is_an_object_on_request(tuned: Project, tmp_path: Path
         None,
     )
     assert len(found["evaluations"]) == 1
+
+
+def test_a_notebook_writes_the_same_files(tuned: Project, tmp_path: Path) -> None:
+    with tuned.entered():
+        written = orchestrator.export_model("greet", tmp_path / "out")
+    assert {row["file"] for row in written.to_dicts()} == names(tmp_path / "out") == ADAPTER
+    assert repr(written).startswith(f"<Exported to {tmp_path / 'out'}: {len(ADAPTER)} files, ")
+    assert "README.md" in written._repr_html_()
 
 
 def test_people_are_told_of_a_missing_license(tuned: Project, tmp_path: Path) -> None:

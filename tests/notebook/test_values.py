@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.modelfolders import model_folder
 from support.project import Project, make_project
 
 import orchestrator
+from orchestrator import notebook
 from orchestrator.notebook.values import Run
 from orchestrator.store import runs as store
 
@@ -71,3 +73,36 @@ def test_a_sweep_and_its_evaluation_are_tables_and_rows(project: Project) -> Non
     assert "<table>" in results._repr_html_()
     [row] = results.to_dicts()
     assert (row["answers"], row["variant"]) == (1, "full")
+
+
+def test_a_rescue_a_migration_and_costs_are_tables_and_rows(project: Project) -> None:
+    case = (project.root / "jobs" / "train.jsonl").read_text().splitlines()[0].replace("Switch on", "Put on")
+    (project.root / "jobs" / "cases.jsonl").write_text(case + "\n")
+    orchestrator.submit(project.write_job('[evaluation]\nfile = "cases.jsonl"\nmodels = ["tuned"]\nauto = true\n'))
+    kept = notebook.rescue("local", "rescued", answers=True)
+    assert repr(kept) == "<Rescued from local in rescued: 1 job, 2 models, 0 missing>"
+    assert "<caption>Rescued from local</caption>" in kept._repr_html_()
+    assert kept.baseline is not None
+    assert len(kept.baseline.done) == 1
+    assert {row["job"] for row in kept.to_dicts()} == set(kept.job_files)
+    [job_file] = kept.job_files.values()
+    found = orchestrator.migrate(job_file, ["local:another-model"], margin=99.5)
+    assert repr(found).startswith("<Migration of greet: ")
+    assert "<caption>Call accuracy</caption>" in found._repr_html_()
+    assert [row["model"] for row in found.to_dicts()] == [found.judged[0].model]
+    spent = orchestrator.cost("kind")
+    assert repr(spent) == "<Costs by kind: $0.00 in all>"
+    assert {row["group"] for row in spent.to_dicts()} == {"training", "evaluation"}
+    assert "training" in spent._repr_html_()
+    with pytest.raises(ValueError, match="colour"):
+        orchestrator.cost("colour")
+
+
+def test_a_preview_has_what_is_learned_apart(project: Project, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "small", max_position_embeddings=4096)
+    shown = orchestrator.preview(project.root / "jobs" / "train.jsonl", model=str(folder), line=2)
+    assert "train.jsonl:2 for small: All 12 rows can be rendered" in repr(shown)
+    learned = [row for row in shown.to_dicts() if row["learned"]]
+    assert "light_room" in learned[0]["text"]
+    assert shown._repr_html_().count("<b>") == len(learned)
+    assert "EACH SEQUENCE" in shown._repr_html_()

@@ -86,6 +86,21 @@ def test_status_says_when_a_model_ends(
         assert words in " ".join(project.ftorch(*command).out.split())
 
 
+def test_doctor_records_the_dates_too(host: ScriptedHost, project: Project) -> None:
+    project.ftorch("runs", "adopt", "ftjob-0001", "--endpoint", "hosted")
+    assert json.loads(project.ftorch("models", "--json").out)[0]["shutdown_date"] is None
+    project.ftorch("endpoints", "doctor", "hosted")
+    assert json.loads(project.ftorch("models", "--json").out)[0]["shutdown_date"] == "2027-01-14"
+
+
+def test_doctor_needs_no_database_and_no_list_of_models(host: ScriptedHost, project: Project) -> None:
+    done = project.ftorch("endpoints", "doctor", "hosted")
+    assert "ftjob-0001" in done.out
+    assert not (project.root / ".ftorch").exists()
+    host.on("GET /models", refusal(404, "Unknown request URL", "unknown_url"))
+    assert project.ftorch("endpoints", "doctor", "hosted").out == done.out
+
+
 def test_a_deleted_file_and_a_model_that_is_gone_are_listed(rescue: Rescue, host: ScriptedHost) -> None:
     serve_models(host, {MODEL: "2027-01-14"})
     del host.files["file-train"]

@@ -6,12 +6,14 @@ import asyncio
 import random
 import re
 import time
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
+from orchestrator.bookkeeping.endings import today
 from orchestrator.engine.worker import new_owner
-from orchestrator.store import records
+from orchestrator.store import endings, records
 from orchestrator.store.records import Metric
 from orchestrator.web.pages.runs import ON_A_PAGE
 
@@ -55,6 +57,20 @@ async def test_the_overview_names_what_runs_what_waits_and_what_ended(browser, r
     assert "0.250" in active
     assert f'<a href="/runs/{ended.id}">' in last
     assert "ft:it" in last
+
+
+async def test_overview_list_run_and_report_say_when_a_model_ends(browser, record, ledger, project):
+    ends = today() + timedelta(days=47)
+    run = record(state="succeeded", finished_at=time.time(), fine_tuned_model="ft:it", endpoint="local")
+    lasting = record(state="succeeded", finished_at=time.time(), fine_tuned_model="ft:other", endpoint="local")
+    with ledger.database.write() as connection:
+        endings.record(connection, "local", {"ft:it": ends}, time.time())
+    for page in ("/", "/runs", f"/runs/{run.id}"):
+        assert (await browser.get(page)).text.count("ends in 47 days") == (2 if run.id in page else 1)
+    assert "ends in" not in (await browser.get(f"/runs/{lasting.id}")).text
+    written = await asyncio.to_thread(project.ftorch, "report", run.id, "-o", "run.md")
+    assert written.code == 0, written.err
+    assert f"Its model ends in 47 days, on {ends}." in (project.root / "run.md").read_text()
 
 
 def section(text, key):

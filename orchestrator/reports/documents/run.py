@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from orchestrator.api.reporting import RunRecord
+from orchestrator.bookkeeping.endings import today
 from orchestrator.config import EndpointConfig
 from orchestrator.reports.charts.curves import accuracy_chart, loss_chart
 from orchestrator.reports.documents.document import (
@@ -26,7 +27,7 @@ from orchestrator.reports.documents.lineage import evaluations_section, lineage_
 from orchestrator.reports.rundetails import call_lines, run_facts, run_files
 from orchestrator.reports.runs import loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.table import Cell, Column, Fit, Meaning, Number, Row, Table, facts, row
-from orchestrator.reports.text import as_set, count, duration, loss, money, plural, printable
+from orchestrator.reports.text import as_set, count, duration, ending, loss, money, plural, printable
 from orchestrator.store.labels import Note
 from orchestrator.store.records import Event, Metric
 from orchestrator.store.runs import Run
@@ -75,7 +76,7 @@ def _summary(record: RunRecord) -> Iterator[tuple[str, Cell | str]]:
     yield "run", run.id
     yield "state", state_cell("deleted" if run.deleted_at is not None else run.state)
     yield "created", utc(run.created_at)
-    for each in run_facts(record.details, record.config).rows:
+    for each in run_facts(record.details, record.config, record.ends).rows:
         yield each.cells[0].text, each.cells[1].text
 
 
@@ -88,7 +89,8 @@ def _lead(record: RunRecord) -> str:
     cost = money(run.cost_usd) if run.cost_usd is not None else "an unknown amount"
     charged = "" if run.endpoint_type == "local" else f" for {cost}"
     took = duration((run.finished_at or run.updated_at) - run.created_at)
-    return f"Trained on {run.endpoint} in {took}{charged}{said}."
+    ends = f" Its model {ending(record.ends, today())}, on {record.ends}." if record.ends else ""
+    return f"Trained on {run.endpoint} in {took}{charged}{said}.{ends}"
 
 
 def _models(run: Run) -> list[tuple[str, str]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import groupby
 
 from orchestrator.api.costs import costs_this_month, month_to_date
 from orchestrator.bookkeeping.caps import MonthToDate
+from orchestrator.bookkeeping.endings import endings, today
 from orchestrator.deployments.account import Standing, recorded_standings
 from orchestrator.ledger import Ledger, SweepStanding, is_followed
 from orchestrator.reports.documents.document import Block, Code, Paragraph, Section, some
 from orchestrator.reports.runs import loss_cell, state_cell, steps, validation_loss, why
 from orchestrator.reports.sweeptables import trials_expected, trials_over
 from orchestrator.reports.table import Bar, Cell, Column, Fit, Meaning, Number, Row, Table, row
-from orchestrator.reports.text import ago, money, plural
+from orchestrator.reports.text import ago, ending, money, plural
 from orchestrator.runs.states import State
 from orchestrator.runs.waiting import is_held, stands_still
 from orchestrator.store.listing import Listing
@@ -161,18 +163,23 @@ def _deployment_row(each: Standing, now: float) -> Row:
 
 def _ended(ledger: Ledger, now: float) -> Iterator[Block]:
     found = [run for run in ledger.listed(Listing(sort="finished"), limit=_ENDED) if run.is_over]
+    ends = endings(ledger).of
     columns = [*(Column(name, fit=Fit.LINE) for name in ("run", "state", "ended")), Column("model", fit=Fit.FOLD)]
     rows = [
         row(
             Cell(f"{run.name} {run.id}", ref=f"run:{run.id}"),
             state_cell(run.state),
             ago(run.finished_at or now, now),
-            run.fine_tuned_model or run.reason,
+            Cell(run.fine_tuned_model or run.reason, note=_ends(ends(run.endpoint, run.fine_tuned_model))),
         )
         for run in found
     ]
     if rows:
         yield Table(columns, rows)
+
+
+def _ends(day: date | None) -> str:
+    return f" {ending(day, today())}" if day else ""
 
 
 def _left_out(number: int) -> list[str]:

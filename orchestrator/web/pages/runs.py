@@ -8,8 +8,9 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
+from orchestrator.bookkeeping.endings import endings, today
 from orchestrator.reports.runs import steps, summary, validation_loss, why
-from orchestrator.reports.text import loss, money
+from orchestrator.reports.text import ending, loss, money
 from orchestrator.runs.states import State
 from orchestrator.store.listing import Listing
 from orchestrator.store.records import Metric
@@ -144,6 +145,7 @@ def _headings(chosen: Filter) -> Iterator[Mapping[str, Any]]:
 def _rows(found: list[Run], asked: Asked) -> Iterator[Mapping[str, Any]]:
     last = asked.ledger.progress([run.id for run in found])
     tags = asked.ledger.tags([run.id for run in found])
+    ends = endings(asked.ledger).of
     for run in found:
         metric = last.get(run.id)
         yield {
@@ -159,6 +161,7 @@ def _rows(found: list[Run], asked: Asked) -> Iterator[Mapping[str, Any]]:
             "cost": "–" if run.endpoint_type == "local" else money(_cost(run)),
             "created_at": run.created_at,
             "model": run.fine_tuned_model or why(run, asked.now),
+            "ends": ending(ends(run.endpoint, run.fine_tuned_model), today()),
             "tags": [f"{key}={value}" for key, value in tags.get(run.id, {}).items()],
         }
 
