@@ -101,6 +101,9 @@ def _of_model(ledger: Ledger, model: str, endpoint: str | None) -> Subject:
 
 def _require_need(config: EndpointConfig, model: str) -> None:
     if not capabilities_of(config).needs_deployment:
+        if capabilities_of(config).needs_dedicated:
+            problem = f"ftorch starts no endpoints on {config.name}; start one there, as docs/endpoints.md shows"
+            raise DeploymentNotPossible(what=model, problem=problem)
         raise NeedsNoDeployment(endpoint=config.name, type=config.type, model=model)
 
 

@@ -107,7 +107,7 @@ def _refusal(response: httpx2.Response, config: EndpointConfig, hide: Callable[[
     """The contents of the response, of which the SDK keeps only `error`; it always has a message."""
     if response.has_redirect_location and (location := response.headers["location"]):
         is_file = response.request.url.path.endswith("/content")
-        return Refusal(f"it redirects to {_place(location)}; {_STAYS if is_file else _ELSEWHERE}")
+        return Refusal(f"it redirects to {place_of(location)}; {_STAYS if is_file else _ELSEWHERE}")
     try:
         body = response.text
     except httpx2.StreamError:  # the connection was closed before the body was read
@@ -124,7 +124,7 @@ _ELSEWHERE = "set the API's real address as base_url, or sign in to the network 
 _STAYS = "ftorch follows no redirects, to keep the key and the data on this host: download the file by hand"
 
 
-def _place(location: str) -> str:
+def place_of(location: str) -> str:
     """Scheme, host and path of an address: the rest may hold credentials."""
     try:
         parts = urlsplit(location)

@@ -111,9 +111,12 @@ class OpenAIEndpoint:
         if 300 <= (error.facts.get("status") or 0) < 400:
             raise error from None  # the address is a different one: nothing more is sent to it
         try:
-            await self._repeat("list files", self._raw_files.list, read=read_page, purpose=TRAINING)
+            await self._one_page_of_files()
         except (AnswerUnreadable, RequestRefused):
             raise error from None
+
+    async def _one_page_of_files(self) -> None:
+        await self._repeat("list files", self._raw_files.list, read=read_page, purpose=TRAINING)
 
     # --- files ---------------------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from functools import partial
 
 from orchestrator.dataset.basemodels import is_fine_tuned
 from orchestrator.endpoints.interface import Endpoint, RemoteFile, RemoteJob, RemoteModel
-from orchestrator.errors import NoJobList
+from orchestrator.errors import EndpointUnreachable, NoJobList
 from orchestrator.rescue.asking import Asking, Missing
-from orchestrator.runs.adoption import all_jobs
+from orchestrator.runs.adoption import job_pages
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,18 @@ async def take_inventory(endpoint: Endpoint, recorded: Sequence[str], asking: As
 
 
 async def _jobs(endpoint: Endpoint, notes: list[str]) -> dict[str, RemoteJob]:
+    """What is listed before a page fails is kept."""
+    found: dict[str, RemoteJob] = {}
     try:
-        return {job.id: job for job in await all_jobs(endpoint)}
-    except NoJobList as error:
-        notes.append(
-            f"{endpoint.name} doesn't list its jobs, so only those in ftorch's records are looked for: "
-            f"{error.facts['problem']}"
-        )
-        return {}
+        async for page in job_pages(endpoint):
+            found.update((job.id, job) for job in page)
+    except (EndpointUnreachable, NoJobList) as error:
+        if error.facts.get("status") is None and not isinstance(error, NoJobList):
+            raise  # it can't be reached at all
+        listed = f"stops listing its jobs after {len(found)}" if found else "doesn't list its jobs"
+        others = "the others are looked for by" if found else "only those are looked for that are in"
+        notes.append(f"{endpoint.name} {listed}, so {others} ftorch's records: {error.facts['problem']}")
+    return found
 
 
 async def _files(endpoint: Endpoint, asking: Asking, notes: list[str]) -> dict[str, RemoteFile]:

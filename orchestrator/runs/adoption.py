@@ -6,7 +6,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -103,12 +103,19 @@ def _is_behind(run: Run) -> bool:
 async def all_jobs(endpoint: Endpoint) -> list[RemoteJob]:
     """Every fine-tuning job of the endpoint, newest first."""
     found: dict[str, RemoteJob] = {}
+    async for page in job_pages(endpoint):
+        found.update((job.id, job) for job in page)
+    return list(found.values())
+
+
+async def job_pages(endpoint: Endpoint) -> AsyncIterator[tuple[RemoteJob, ...]]:
+    """The pages of the endpoint's list of jobs."""
     after: str | None = None
     while True:
         page = await endpoint.jobs(after=after)
-        found.update((job.id, job) for job in page.jobs)
+        yield page.jobs
         if page.next is None or page.next == after:
-            return list(found.values())
+            return
         after = page.next
 
 

@@ -428,7 +428,8 @@ def _model(name: str, base: str) -> Json:
 
 
 def _all_models(request: Request) -> Response:
-    tuned = [_model(each.name, each.base) for each in context(request).store.models.all()]
+    made = [each for each in context(request).store.models.all() if ":" not in each.name]  # without checkpoints
+    tuned = [_model(each.name, each.base) for each in made]
     return _page(request, "models", [*tuned, *_state(request).models.values()])
 
 
@@ -627,7 +628,7 @@ def _unroutable(request: Request, error: Exception) -> Response:
 def _state(request: Request) -> FireworksState:
     at: Context = context(request)
     assert isinstance(at.dialect, FireworksDialect)
-    account = request.path_params.get("account", ACCOUNT)
+    account = request.path_params.get("account", "fireworks")
     if account not in (*at.dialect.state.accounts, "fireworks"):
         raise _refused(HTTPStatus.FORBIDDEN, f"no permission for the account {account}")
     return at.dialect.state

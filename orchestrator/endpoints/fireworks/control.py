@@ -16,6 +16,7 @@ import httpx2
 from openai import AsyncOpenAI
 
 from orchestrator.config import EndpointConfig
+from orchestrator.endpoints.failures import Unexplained, place_of
 from orchestrator.endpoints.fireworks.names import last, root_of
 from orchestrator.endpoints.fireworks.objects import has_name, read_list, read_name
 from orchestrator.endpoints.interface import Capabilities
@@ -23,13 +24,14 @@ from orchestrator.endpoints.objects import Json
 from orchestrator.endpoints.openai import OpenAIEndpoint
 from orchestrator.endpoints.refusals import NOT_THE_API
 from orchestrator.endpoints.retries import Retries
-from orchestrator.errors import AccountNotChosen, EndpointUnreachable, RequestRefused
+from orchestrator.errors import AccountNotChosen, EndpointError, EndpointUnreachable, RequestRefused
 
 T = TypeVar("T")
 
 PAGE = 200
 """The most items of a list's page."""
 _MOST_PAGES = 1000
+_OF_ACCOUNTS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -67,6 +69,8 @@ class ControlPlane(OpenAIEndpoint):
         try:
             found = await self.read("list accounts", "/v1/accounts", lambda raw: read_list(raw, "accounts")[0])
         except RequestRefused as error:
+            if error.facts["status"] not in _OF_ACCOUNTS:
+                raise  # the address may be a different one, or a web page answered
             problem = f"the key can't list its accounts ({error.facts['problem']})"
             raise AccountNotChosen(**{**error.facts, "problem": problem, **self._where}) from error
         names = [last(read_name(each)) for each in found]
@@ -79,6 +83,15 @@ class ControlPlane(OpenAIEndpoint):
     @property
     def _where(self) -> dict[str, str | None]:
         return {"source": self._config.source, "api_key_env": self._config.api_key_env}
+
+    def _explained(self, error: Unexplained) -> EndpointError:
+        explained = super()._explained(error)
+        chosen = self._config.account
+        if isinstance(explained, RequestRefused) and explained.facts["status"] == HTTPStatus.FORBIDDEN and chosen:
+            asked = f'is account = "{chosen}" in [endpoints.{self.name}] the one of this key?'
+            explained.facts["problem"] = f"{explained.facts['problem']}; {asked}"
+            return RequestRefused(**explained.facts)
+        return explained
 
     # --- requests --------------------------------------------------------------------------------------------
 
@@ -201,6 +214,8 @@ class ControlPlane(OpenAIEndpoint):
         if answer.is_success:
             return answer
         problem = f"{host} answered with HTTP {status}"
+        if answer.has_redirect_location:
+            problem = f"{host} redirects to {place_of(answer.headers['location'])}, which ftorch does not follow"
         if answer.is_server_error or status in _PASSING:
             raise EndpointUnreachable(endpoint=self.name, problem=problem, sent=True, status=status)
         raise self.refusal(problem, status)

@@ -15,7 +15,7 @@ from orchestrator.dataset.files import hash_in
 from orchestrator.dataset.outgoing import Content, unheard
 from orchestrator.endpoints.fireworks.control import ControlPlane, is_missing
 from orchestrator.endpoints.fireworks.names import dataset_id
-from orchestrator.endpoints.fireworks.objects import read_dataset
+from orchestrator.endpoints.fireworks.objects import read_dataset, read_list
 from orchestrator.endpoints.interface import TRAINING, OnSent, RemoteFile
 from orchestrator.endpoints.objects import Json
 from orchestrator.errors import OutcomeUnknown, RequestRefused
@@ -111,6 +111,11 @@ class Datasets(ControlPlane):
     async def _files_for(self, purpose: str) -> list[RemoteFile]:
         found = [read_dataset(raw) for raw in await self.every("list datasets", _KIND)]
         return sorted(found, key=lambda file: file.created_at or 0.0, reverse=True) if purpose == TRAINING else []
+
+    async def _one_page_of_files(self) -> None:
+        await self.read(
+            "list datasets", await self.place(_KIND), lambda raw: read_list(raw, _KIND), {"pageSize": 1}
+        )
 
     async def file(self, file_id: str) -> RemoteFile:
         return await self.read("get dataset", await self.place(_KIND, file_id), read_dataset)

@@ -76,13 +76,8 @@ class FireworksDeployments:
             await self._plane.make(
                 "request deployment", await self._plane.place(_KIND), body, {"deploymentId": wanted.name}
             )
-        except RequestRefused as error:
+        except (EndpointBusy, RequestRefused) as error:
             raise _refused(error) from error
-        except EndpointBusy as error:
-            if "quota" in str(error.facts["message"]).lower():
-                problem = f"{error.facts['problem']}; remove a deployment, or ask Fireworks for more processors"
-                raise DeploymentRefused(**{**error.facts, "problem": problem}) from error
-            raise
 
     async def delete(self, name: str) -> None:
         # Only a hard deletion makes the name free. What uses it is checked here, by ftorch.
@@ -95,7 +90,7 @@ class FireworksDeployments:
         path = await self._plane.place(_KIND)
         try:
             return await self._plane.write("ask for hardware", path, _sku, body, {"validateOnly": "true"})
-        except RequestRefused as error:
+        except (EndpointBusy, RequestRefused) as error:
             raise _refused(error) from error
 
     async def answers(self, model: str) -> bool:
@@ -171,5 +166,9 @@ def _shapes_in(raw: Json) -> list[tuple[str, str]]:
     return [(name, sku) for name, sku in named if sku]
 
 
-def _refused(error: RequestRefused) -> DeploymentRefused:
-    return DeploymentRefused(**error.facts)
+def _refused(error: EndpointBusy | RequestRefused) -> EndpointBusy | DeploymentRefused:
+    """A full quota is no passing limit, whatever its status says."""
+    if "quota" in str(error.facts["message"]).lower():
+        problem = f"{error.facts['problem']}; remove a deployment, or ask Fireworks for more processors"
+        return DeploymentRefused(**{**error.facts, "problem": problem})
+    return error if isinstance(error, EndpointBusy) else DeploymentRefused(**error.facts)

@@ -56,6 +56,7 @@ class FireworksEndpoint(Datasets):
         try:
             page = await self.jobs()
         except NoJobList as error:
+            await self._check_files(error)
             return f"it answers for the account {account}, but doesn't list its jobs ({error.facts['problem']})"
         listed = "can be read" if page.jobs else "is empty"
         return f"it answers for the account {account}, and its list of fine-tuning jobs {listed}"
@@ -138,8 +139,9 @@ class FireworksEndpoint(Datasets):
         return await self.read("get job", await self.place(kind.collection, name), _reader(kind))
 
     async def jobs(self, after: str | None = None, metadata: Mapping[str, str] | None = None) -> JobPage:
-        """The supervised jobs, then those of DPO. A cursor is a kind and the token of its page."""
-        collection, _, token = (after or SUPERVISED.collection).partition(" ")
+        """The supervised jobs, then those of DPO. A cursor is a kind, the first job of the last page and the token
+        of the next one: a host that ignores the token would show the same page for ever."""
+        collection, shown, token = [*(after or SUPERVISED.collection).split(" ", 2), "", ""][:3]
         [number] = [n for n, each in enumerate(JOB_KINDS) if each.collection == collection]
         kind = JOB_KINDS[number]
         query = {"pageSize": PAGE, **({"pageToken": token} if token else {})}
@@ -148,8 +150,9 @@ class FireworksEndpoint(Datasets):
             self._get, path, read=lambda raw: read_list(raw, kind.collection), query=query
         )
         jobs = tuple(read_fireworks_job(raw, kind) for raw in items if has_name(raw))
-        if following and following != token:
-            return JobPage(jobs, f"{kind.collection} {following}", is_last=False)
+        first = jobs[0].id if jobs else ""
+        if following and following != token and (not first or first != shown):
+            return JobPage(jobs, f"{kind.collection} {first} {following}", is_last=False)
         if kind is not JOB_KINDS[-1]:
             return JobPage(jobs, JOB_KINDS[number + 1].collection, is_last=False)
         return JobPage(jobs, None, is_last=True)
