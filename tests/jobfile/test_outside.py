@@ -43,3 +43,18 @@ def test_a_home_folder_is_no_project_and_nor_is_one_that_the_job_file_is_not_in(
     assert files_outside(job("../data/a.jsonl"), tmp_path)
     assert files_outside(job("../data/a.jsonl"), tmp_path / "home")
     assert files_outside(job("../data/a.jsonl"), Path("/"))
+
+
+def test_the_folder_of_a_rescue_belongs_to_its_job_files(job, tmp_path):
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    assert files_outside(job("../data/a.jsonl"), elsewhere)
+    (project / "manifest.jsonl").write_text("{}\n")
+    assert files_outside(job("../data/a.jsonl"), elsewhere) == []
+    assert files_outside(job("../../other/a.jsonl"), elsewhere)
+    assert files_outside(job("../jobs/data/a.jsonl", "project/data"), elsewhere)
+
+
+def test_a_manifest_above_the_home_folder_makes_no_rescue(job, tmp_path, monkeypatch):
+    (tmp_path / "project" / "manifest.jsonl").write_text("{}\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "project" / "data"))
+    assert files_outside(job("../data/a.jsonl"), tmp_path / "elsewhere")
