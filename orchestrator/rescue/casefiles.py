@@ -92,6 +92,15 @@ def file_of(ledger: Ledger, run: Run) -> Path | None:
     return _named_in(Path(run.job_file)) if run.job_file else None
 
 
+def rejection_tools_of(run: Run) -> Sequence[str]:
+    """The tools whose call rejects a request, by the job file that the run was submitted from."""
+    try:
+        table = load_job_to_evaluate(Path(run.job_file)).evaluation if run.job_file else None
+    except FtorchError:
+        return ()
+    return table.rejection_tools if table else ()
+
+
 def misfit(run: Run, cases: CaseFile) -> str | None:
     """Why the cases say nothing about the model: none of their tools is one that it was trained with."""
     path = Path(run.training_path)

@@ -24,6 +24,7 @@ from orchestrator.jobfile import load_job_file
 from orchestrator.jobfile.job import MAX_SUFFIX, SUFFIX_PATTERN
 from orchestrator.jobfile.tables import AZURE_HYPERPARAMETERS, LORA_NAMES, MAX_SEED, METHODS, Azure, Lora, Table
 from orchestrator.jobfile.writing import Line, aligned, quoted
+from orchestrator.rescue.casefiles import rejection_tools_of
 from orchestrator.rescue.manifest import Manifest, read_folder
 from orchestrator.rescue.names import job_file_path
 from orchestrator.runs.adoption import suffix_of
@@ -173,6 +174,8 @@ class _Rescued:
             yield "[evaluation]", ""
             path = self.evaluation.resolve().relative_to(self.manifest.folder.resolve())
             yield f"file = {quoted(f'../{path.as_posix()}')}", "the cases that its model answers"
+            if names := rejection_tools_of(self.run):
+                yield f"rejection_tools = [{', '.join(map(quoted, names))}]", "a call of these rejects the request"
 
 
 def _lora(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,23 @@ def test_the_runs_own_training_file_takes_the_place_of_one_that_is_gone(
     assert load_job_file(project.root / path).training_path == job.parent / "train.jsonl"
 
 
+def test_tools_that_reject_a_request_are_taken_from_the_runs_job_file(
+    rescue: Rescue, host: ScriptedHost, project: Project
+) -> None:
+    rows = (project.root / "jobs" / "train.jsonl").read_bytes()
+    (project.root / "jobs" / "cases.jsonl").write_bytes(rows)
+    table = '[evaluation]\nfile = "cases.jsonl"\nrejection_tools = ["light_room"]\n'
+    job = project.write_job(table, endpoint='endpoint = "hosted"')
+    assert project.ftorch("submit", str(job), "--detach", "--yes", "--allow-leak").code == 0
+    project.ftorch("resume")
+    [submitted] = [each["id"] for each in host.jobs.values() if each["training_file"] in host.files][-1:]
+    serve_files(host, {host.jobs[submitted]["training_file"]: rows})
+    _, found = rescue("--no-answers")
+    evaluation = loaded(project, found, submitted).evaluation
+    assert evaluation is not None
+    assert evaluation.rejection_tools == ["light_room"]
+
+
 @pytest.mark.parametrize(
     ("kind", "extra"), [("dpo", {"beta": 0.1}), ("reinforcement", {"reasoning_effort": "low", "eval_samples": 4})]
 )
