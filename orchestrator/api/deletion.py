@@ -91,7 +91,7 @@ async def _delete_remotes(ledger: Ledger, planned: Deletion, host: Host, kinds: 
 
 
 async def _deployed(config: EndpointConfig) -> Mapping[str, str]:
-    """The models that the account has deployed, each with a deployment, whoever made it."""
+    """The models that the account has deployed, each with one of its deployments."""
     if not manages(config):
         return {}
     async with open_management(config) as management:

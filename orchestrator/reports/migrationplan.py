@@ -80,6 +80,8 @@ def _print_successor(successor: Successor, console: Console) -> None:
     if successor.problem is not None:
         print_wrapped(f"Left out: {printable(str(successor.problem))}", console, style="red")
         return
+    if successor.unasked == 0:  # nothing is left to do there
+        return
     for note in successor.notes:
         print_wrapped(f"Note: {printable(note)}", console, style="yellow")
 
