@@ -14,7 +14,6 @@ from orchestrator.dataset.rendering.renderer import Renderer, open_renderer
 from orchestrator.dataset.shorten import CUTS, Cut
 from orchestrator.endpoints.basefolders import base_of_job, require_base
 from orchestrator.errors import DataBehindAddress, NoModelToPreview
-from orchestrator.jobfile import load_job_file
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ def subject_of(source: Path, model: str | None, drop: Cut | None) -> tuple[Rows,
 
 
 def _subject_of_job(source: Path, model: str | None, cut: Cut) -> tuple[Rows, Base]:
+    from orchestrator.jobfile import load_job_file  # loads pydantic, which JSONL alone does not need
+
     job = load_job_file(source)
     if job.training_path is None:
         raise DataBehindAddress(path=source, address=job.training_place)
