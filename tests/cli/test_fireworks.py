@@ -115,3 +115,23 @@ def test_a_model_that_was_deployed_elsewhere_is_not_deleted(
     assert project.ftorch("deployments", "remove", "night", "--yes").code == 0
     assert project.ftorch("runs", "delete", run, "--remote", "--yes").code == 0
     assert not host.has_model(model)
+
+
+def test_runs_of_another_account_are_held_and_judged_by_nobody(
+    project: Project, host: FireworksHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as training_waits:
+        training_waits.setattr(host.app.state.context.scheduler, "_start_workers", lambda _waiting: None)
+        _submit_and_lose_the_account(project, host)
+    host.state.accounts[:] = [ACCOUNT]
+    assert project.ftorch("resume").code == 0
+    assert len(host.jobs) == 1
+
+
+def _submit_and_lose_the_account(project: Project, host: FireworksHost) -> None:
+    assert project.ftorch("submit", "jobs/greet.toml", "--yes", "--detach").code == 0
+    host.state.accounts[:] = ["another-team"]
+    assert project.ftorch("resume").code == 4
+    [run] = project.status()
+    assert run["state"] in ("queued", "running")
+    assert "on hold: its job belongs to another account" in str(run["reason"])

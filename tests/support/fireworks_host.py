@@ -310,7 +310,8 @@ def _one_job(request: Request) -> Response:
 
 def _all_jobs(request: Request) -> Response:
     collection, at = request.path_params["collection"], context(request)
-    found = at.store.jobs.page(after=None, limit=10_000)
+    _state(request)
+    found = at.store.jobs.page(after=None, limit=10_000) if request.path_params["account"] == ACCOUNT else []
     shown = [_job(request, job) for job in reversed(found) if _collection(job) == collection]
     return _page(request, collection, shown)
 
@@ -336,7 +337,8 @@ def _metrics_address(request: Request) -> Response:
 
 def _asked_job(request: Request) -> Job:
     made, collection = request.path_params["id"], request.path_params["collection"]
-    job = context(request).store.jobs.get(made)
+    _state(request)
+    job = context(request).store.jobs.get(made) if request.path_params["account"] == ACCOUNT else None
     if job is None or _collection(job) != collection:
         raise _refused(HTTPStatus.NOT_FOUND, f"{collection} {made} not found")
     return job

@@ -18,6 +18,7 @@ from support.fireworks_host import FireworksState
 
 NOW = 1_800_000_000.0
 Loss = Callable[[httpx2.Request], bool]
+Instead = Callable[[httpx2.Request], httpx2.Response | None]
 
 
 @dataclass
@@ -29,11 +30,18 @@ class Wire(httpx2.AsyncBaseTransport):
     lost: list[Loss] = field(default_factory=list)
     dropped: list[Loss] = field(default_factory=list)
     """What never reaches the host."""
+    instead: list[Instead] = field(default_factory=list)
+    """What somebody answers in the host's place."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         body = await request.aread()
         if _meets(self.dropped, request):
             raise httpx2.RemoteProtocolError("dropped", request=request)
+        for other in self.instead:
+            if (said := other(request)) is not None:
+                self.exchanges.append(_exchange(request, body, said.status_code, said.content))
+                said.request = request
+                return said
         answer = await httpx2.ASGITransport(app=self.app).handle_async_request(request)
         content = await answer.aread()
         self.exchanges.append(_exchange(request, body, answer.status_code, content))

@@ -88,8 +88,8 @@ class ControlPlane(OpenAIEndpoint):
         explained = super()._explained(error)
         chosen = self._config.account
         if isinstance(explained, RequestRefused) and explained.facts["status"] == HTTPStatus.FORBIDDEN and chosen:
-            asked = f'is account = "{chosen}" in [endpoints.{self.name}] the one of this key?'
-            explained.facts["problem"] = f"{explained.facts['problem']}; {asked}"
+            advice = f'check account = "{chosen}" in [endpoints.{self.name}], which this key may not open'
+            explained.facts["problem"] = f"{explained.facts['problem']}; {advice}"
             return RequestRefused(**explained.facts)
         return explained
 

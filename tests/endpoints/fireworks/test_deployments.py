@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 from support.fireworks_host import ACCOUNT, BASE, SERVERLESS
 from support.fireworks_wire import Fireworks
@@ -55,6 +56,28 @@ async def test_a_request_for_one_that_is_there_makes_no_second(
     await account.put(wanted())
     assert [*fireworks.state.deployments] == ["mine"]
     assert fireworks.wire.asked("POST", "/deployments")[-1]["status"] == 409
+
+
+@pytest.mark.parametrize("status", [400, 429])
+async def test_a_full_quota_is_refused_with_a_way_out_and_not_waited_for(
+    fireworks: Fireworks, account: FireworksDeployments, status: int
+) -> None:
+    said = {"code": 8, "message": "quota for NVIDIA_H200_141GB is 0, need 1", "details": []}
+    fireworks.wire.instead.append(
+        lambda asked: httpx2.Response(status, json=said) if asked.method == "POST" else None
+    )
+    for call in (account.sku_for(MODEL), account.put(wanted())):
+        with pytest.raises(DeploymentRefused, match="remove a deployment, or ask Fireworks for more processors"):
+            await call
+
+
+async def test_a_web_page_does_not_say_that_a_deployment_is_gone(
+    fireworks: Fireworks, account: FireworksDeployments
+) -> None:
+    await account.put(wanted())
+    fireworks.wire.instead.append(lambda _asked: httpx2.Response(404, html="<html><title>404</title></html>"))
+    with pytest.raises(DeploymentRefused, match="a web page, not the API, answered"):
+        await account.get("mine")
 
 
 async def test_other_hardware_is_found_among_the_shapes(

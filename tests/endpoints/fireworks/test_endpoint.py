@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from support.contents import content_of
 from support.fireworks_host import ACCOUNT, BASE, Dataset
-from support.fireworks_wire import Fireworks, preference
+from support.fireworks_wire import Fireworks, preference, quick
 from support.rescuing import rescued_from
 
 from orchestrator.dataset.files import inspect_file, sent_name
@@ -18,6 +18,7 @@ from orchestrator.endpoints.fireworks import datasets
 from orchestrator.endpoints.fireworks.endpoint import FireworksEndpoint
 from orchestrator.endpoints.interface import JobRequest, RemoteFile
 from orchestrator.errors import AccountNotChosen, KeyRefused, NoJobList, OutcomeUnknown, RequestRefused
+from orchestrator.runs.adoption import all_jobs
 
 JOB_ID = "ftorch-01m8ms6twft0csg7c71ng1hm4q"
 MODEL = f"accounts/{ACCOUNT}/models/qwen3-8b-ft-drone-7pw2v6vb"
@@ -63,6 +64,64 @@ async def test_the_address_of_a_part_of_the_api_is_taken_for_the_host(fireworks:
     config = replace(fireworks.config, base_url=f"https://endpoint{tail}")
     endpoint = type(fireworks.endpoint)(config, fireworks.endpoint._client, fireworks.endpoint.capabilities)
     assert await endpoint.files() == []
+
+
+def forbidden(request: httpx2.Request) -> httpx2.Response | None:
+    said = {"code": 7, "message": "no permission for this account", "details": []}
+    return httpx2.Response(403, json=said) if "/accounts/" in request.url.path else None
+
+
+async def test_an_account_that_the_key_does_not_open_is_no_working_endpoint(fireworks: Fireworks) -> None:
+    config = replace(fireworks.config, account="not-mine")
+    endpoint = type(fireworks.endpoint)(
+        config, fireworks.endpoint._client, fireworks.endpoint.capabilities, quick()
+    )
+    fireworks.wire.instead.append(forbidden)
+    asked = r'no permission for this account \(HTTP 403, PERMISSION_DENIED\); check account = "not-mine" in'
+    with pytest.raises((NoJobList, RequestRefused), match=asked):
+        await endpoint.check()
+    with pytest.raises(RequestRefused, match=asked):
+        await endpoint.files()
+
+
+async def test_a_key_that_may_list_only_its_datasets_is_a_working_endpoint(fireworks: Fireworks) -> None:
+    fireworks.wire.instead.append(lambda asked: None if asked.url.path.endswith("datasets") else forbidden(asked))
+    assert "doesn't list its jobs" in await fireworks.endpoint.check()
+
+
+async def test_an_address_that_redirects_is_no_question_of_accounts(fireworks: Fireworks) -> None:
+    elsewhere = {"location": "https://other.example/v1/accounts?token=secret"}
+    fireworks.wire.instead.append(lambda _asked: httpx2.Response(307, headers=elsewhere))
+    with pytest.raises(RequestRefused, match=r"it redirects to https://other.example/v1/accounts;") as error:
+        await fireworks.endpoint.files()
+    assert not isinstance(error.value, AccountNotChosen)
+    assert len(fireworks.wire.exchanges) == 1
+
+
+async def test_a_signed_address_that_redirects_is_not_followed_and_its_signature_not_shown(
+    fireworks: Fireworks,
+) -> None:
+    elsewhere = {"location": "https://other.example/metrics?sig=secret"}
+    fireworks.wire.instead.append(lambda _asked: httpx2.Response(302, headers=elsewhere))
+    with pytest.raises(RequestRefused, match=r"storage redirects to https://other.example/metrics, which") as error:
+        await fireworks.endpoint.fetch("https://storage/metrics?sig=secret")
+    assert "secret" not in str(error.value)
+    [asked] = fireworks.wire.exchanges
+    assert "authorization" not in asked["headers"]
+
+
+async def test_a_list_of_jobs_that_ignores_the_page_token_has_an_end(fireworks: Fireworks) -> None:
+    await fireworks.endpoint.account_id()
+    asked: list[httpx2.Request] = []
+
+    def first_page(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        kind = request.url.path.rpartition("/")[2]
+        return httpx2.Response(200, json={kind: [{"name": f"{kind}/one"}], "nextPageToken": f"token-{len(asked)}"})
+
+    fireworks.wire.instead.append(first_page)
+    assert [job.id for job in await all_jobs(fireworks.endpoint)] == ["one", "dpoJobs/one"]
+    assert len(asked) == 4
 
 
 # --- Datasets ----------------------------------------------------------------------------------------------------
@@ -454,3 +513,14 @@ async def test_a_rescue_keeps_jobs_and_models_and_says_that_no_file_is_returned(
     assert {"job", "events"} <= {kind for kind, _ in kept}
     assert missing == {("file", request.training_file): "unsupported"}
     assert models == {MODEL: True}
+
+
+async def test_a_rescue_goes_on_where_one_kind_of_job_cant_be_listed(
+    fireworks: Fireworks, data: Path, asked: JobRequest, tmp_path: Path
+) -> None:
+    await created(fireworks, data, asked)
+    fireworks.wire.instead.append(
+        lambda request: httpx2.Response(500, json={"code": 13}) if request.url.path.endswith("dpoJobs") else None
+    )
+    kept, _, _ = await rescued_from(fireworks.endpoint, tmp_path / "rescued")
+    assert ("job", JOB_ID) in kept
