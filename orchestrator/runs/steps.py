@@ -212,7 +212,8 @@ def _is_about_a_new_file(run: Run, error: EndpointError, context: Context) -> bo
         file_id and file_id.lower() in said for file_id in (run.training_file_id, run.validation_file_id)
     )
     is_passing = any(sign in said for sign in _NOT_READY_SIGNS)
-    return context.now() < started + _NEW_FILE_SECONDS and (names_it or "file" in said) and is_passing
+    is_about_files = names_it or "file" in said or "dataset" in said
+    return context.now() < started + _NEW_FILE_SECONDS and is_about_files and is_passing
 
 
 _NEW_FILE_SECONDS = 600.0

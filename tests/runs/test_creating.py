@@ -167,9 +167,10 @@ async def test_without_a_time_the_pauses_grow(intended, step, endpoint, clock):
     assert pauses == [5, 10, 20, 40]
 
 
-async def test_a_new_file_that_is_not_ready_is_waited_out(intended, step, endpoint, errors, clock):
-    said = f"File {intended.training_file_id} is not ready"
-    endpoint.fault("create", errors.refused(400, "file_not_ready", said), times=2)
+@pytest.mark.parametrize("said", ["File {id} is not ready", "dataset is not ready: UPLOADING", "{id} not found"])
+async def test_a_new_file_that_is_not_ready_is_waited_out(intended, step, endpoint, errors, clock, said):
+    said = said.format(id=intended.training_file_id)
+    endpoint.fault("create", errors.refused(400, "FAILED_PRECONDITION", said), times=2)
     run = intended
     for _ in range(2):
         run = await step(run)
