@@ -77,7 +77,7 @@ async def look_for_job(run: Run, context: Context) -> Outcome:
     if run.requested_action == RequestedAction.AGAIN:
         return next_attempt(run, context, "no job was found, and the user requested it again")
     refusal = context.refusals.get(search_for(run))
-    window = 0.0 if refusal and run.creation_attempts == 1 else _window(run, context, look)
+    window = 0.0 if refusal and run.creation_attempts == 1 else _window(run, context, look, refusal)
     left = window - context.searched_seconds(search_for(run))
     if left > 0:
         again = min(left, max(0.2, _LOOK_AGAIN_SHARE * window))
@@ -183,11 +183,11 @@ _WIND_DOWN = (
 )
 
 
-def _window(run: Run, context: Context, look: Look) -> float:
+def _window(run: Run, context: Context, look: Look, refusal: RequestRefused | None) -> float:
     """Seconds of looking before the request is sent again, or the run is given up: longer each time."""
     doubled: int = 2 ** (max(run.creation_attempts, 1) - 1)
     window = context.config.settling_seconds * min(_LONGEST_WINDOW, doubled)
-    is_asked_again = look.doubt is None and run.requested_action != RequestedAction.CANCEL
+    is_asked_again = look.doubt is None and refusal is None and run.requested_action != RequestedAction.CANCEL
     # Under a chosen id the request can't make a second job: waiting only spares the host.
     is_short = is_asked_again and context.endpoint.capabilities.chosen_ids
     return _LOOK_AGAIN_SHARE * window if is_short else window

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 from starlette.applications import Starlette
 from support.fireworks_host import BASE, fireworks_app
 from support.nebius_host import TRAINED, nebius_app
-from support.together_host import together_app
+from support.together_host import BASE as TOGETHERS, together_app
 
 from orchestrator.config import EndpointConfig
 from orchestrator.endpoints import CLASSES, capabilities_of
@@ -36,7 +36,7 @@ CONFIGS: Mapping[Dialect, EndpointConfig] = {
         "there", "nebius", "https://endpoint/v1", hyperparameters="top-level", result="served-checkpoint"
     ),
 }
-MODELS: Mapping[Dialect, str] = {"fireworks": BASE, "nebius": TRAINED}
+MODELS: Mapping[Dialect, str] = {"fireworks": BASE, "nebius": TRAINED, "together": TOGETHERS}
 """The base model of the hosts that have none of OpenAI's."""
 PROFILED: tuple[Dialect, ...] = tuple(dialect for dialect in DIALECTS if dialect != "fireworks")
 """The dialects of hosts whose objects have OpenAI's shape, which the host profiles change."""

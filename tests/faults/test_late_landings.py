@@ -29,8 +29,9 @@ def test_what_lands_behind_its_settling_window_is_cancelled_loudly(dialect: Dial
         await bench.work_for(worker, SETTLING)
         bench.holds_training = False
         await bench.resume_until_over()
-        assert len(bench.jobs()) == 2
-        assert any("it is being cancelled" in warning for warning in bench.warnings)
+        is_one = bench.capabilities.chosen_ids  # the host refuses a second job under the id that we chose
+        assert len(bench.jobs()) == (1 if is_one else 2)
+        assert is_one != any("it is being cancelled" in warning for warning in bench.warnings)
         return violations(bench, {run_id: State.SUCCEEDED})
 
     assert in_bench(dialect, case) == []

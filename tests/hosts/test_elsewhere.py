@@ -68,7 +68,7 @@ def test_other_content_and_jobs_that_failed_are_no_reason_to_ask(host, openai_cu
 def test_a_run_that_is_recorded_here_is_not_elsewhere(host, openai_customer):
     openai_customer.submit()
     found = openai_customer.submit()
-    assert (found.code, "elsewhere" in found.err, host.creates) == (0, False, 1)
+    assert (found.code, "recorded elsewhere" in found.err, host.creates) == (0, False, 1)
 
 
 def test_the_look_is_bounded_where_the_host_ignores_the_filter(host, openai_customer):

@@ -27,6 +27,8 @@ HARMLESS = {
     "api",
     "serving",
     "constrained",
+    "dedicated",
+    "serving_models",
 }
 """The keys that lead to no host, variable, account or program, and take no protection away."""
 
