@@ -34,8 +34,8 @@ def project(tmp_path: Path, host: TogetherHost) -> Project:
 def test_a_rescue_keeps_everything_and_says_how_to_ask_the_model(project: Project) -> None:
     done = project.ftorch("rescue", "together", "-o", "kept", "--yes")
     assert done.code == 0
-    assert "start one there, then ask that: ftorch evaluate ITS-NAME --endpoint together" in done.err
-    assert "files      1 of 1 kept" in done.out + done.err
+    assert "start one there, and name it under dedicated in [endpoints.together]" in done.err
+    assert "files              1 of 1 kept" in done.out
 
 
 def test_what_ftorch_does_not_start_is_not_offered(project: Project) -> None:
@@ -47,5 +47,5 @@ def test_what_ftorch_does_not_start_is_not_offered(project: Project) -> None:
 def test_the_way_to_call_it_does_not_name_the_model_itself(project: Project) -> None:
     model = json.loads(project.ftorch("show", "greet", "--json").out)["fine_tuned_model"]
     shown = project.ftorch("show", "greet").out.partition("To call it")[2]
-    assert f"# start an endpoint for {model} there; NAME is the name of that" in shown
+    assert model not in shown
     assert "model='NAME'" in shown
