@@ -331,6 +331,11 @@ async def adopt(run: Run, context: Context, found: list[RemoteJob]) -> Move:
     for other in others:
         if is_certain(other, run):
             await _cancel_duplicate(other, run, context)
+        elif state_of(other) not in (*FINAL, State.COLLECTING):
+            context.listener.warned(
+                f"run {run.id}: job {other.id} of {context.config.name} fits too and {NO_MARK}, so it is not "
+                "cancelled; check there whose it is"
+            )
     is_sure = is_certain(oldest, run)
     differences = contradictions(oldest, run, context.endpoint.capabilities) if is_sure else []
     warn_of(dict.fromkeys([*differences, *departures(run, oldest)]), run, oldest, context)

@@ -32,6 +32,8 @@ class HostProfile:
     unreadable_list: bytes | None = None
     is_settleable: bool = True
     """Whether the host shows enough for a lost create to be settled. Where it doesn't, a run may stay unknown."""
+    has_marks: bool = True
+    """Whether a job shows anything that only its run has."""
     on: tuple[str, ...] = ()
     """The dialects whose hosts behave like this; () for all of those whose jobs have OpenAI's shape."""
     meddle: Meddle | None = None
@@ -246,9 +248,9 @@ _PROFILES = (
     HostProfile("fireworks-dataset-slow", meddle=_filled_long_ago, on=_FIREWORKS),
     HostProfile("fireworks-metrics-500", meddle=_always("/storage/", Answer(500, b"oops")), on=_FIREWORKS),
     HostProfile("together-seed-not-told", job=_without_seed(lambda job: job), on=_TOGETHER),
-    HostProfile("together-suffix-cut", job=_without_seed(_suffix_cut_everywhere), on=_TOGETHER),
+    HostProfile("together-suffix-cut", job=_without_seed(_suffix_cut_everywhere), has_marks=False, on=_TOGETHER),
     HostProfile("together-suffix-spelled-otherwise", job=_without_seed(_spelled), on=_TOGETHER),
-    HostProfile("together-no-marks", job=_without_seed(_suffix_not_told), on=_TOGETHER),
+    HostProfile("together-no-marks", job=_without_seed(_suffix_not_told), has_marks=False, on=_TOGETHER),
     HostProfile("together-list-goes-on", page=_goes_on, is_settleable=False, on=_TOGETHER),
     HostProfile("together-model-late", meddle=_model_named_late("model_output_name", "completed"), on=_TOGETHER),
     HostProfile("together-events-500", meddle=_always("/events", Answer(500, b"oops")), on=_TOGETHER),

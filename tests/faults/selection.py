@@ -199,8 +199,10 @@ def _behaving_like(profile: str) -> tuple[Dialect, ...]:
 
 
 def _can_be_helped(case: Case) -> bool:
-    """A request that something doubles on its way, on a host that shows nothing of it: no client can notice."""
-    return not (case.on_create == "made-twice" and case.may_stay_unknown)
+    """A request that something doubles on its way, on a host that shows nothing of it, or not whose it is: no
+    client can notice, or cancel what may be somebody else's."""
+    is_doubled = case.on_create == "made-twice"
+    return not (is_doubled and (case.may_stay_unknown or not PROFILES[case.profile].has_marks))
 
 
 def _kills_on_profile(profile: str, calm: list[Verdict]) -> Iterator[Case]:

@@ -352,3 +352,15 @@ async def test_an_adopted_job_may_be_over_already(unconfirmed, endpoint, step):
     failed = await step(run)
     assert (failed.state, failed.error_code) == (State.FAILED, "invalid_training_file")
     assert "line 3" in failed.reason
+
+
+async def test_a_second_job_that_fits_without_a_mark_is_told_and_not_cancelled(
+    unconfirmed, marked, no_metadata, step, context
+):
+    run = unconfirmed()
+    first, second = (marked(run, suffix=None, seed=None) for _ in range(2))
+    adopted = await step(run)
+    assert adopted.job_id == first["id"]
+    assert no_metadata.count("cancel") == 0
+    [warning] = [text for text in context.listener.warnings if second["id"] in text]
+    assert "fits too and bears no mark of this run, so it is not cancelled" in warning
