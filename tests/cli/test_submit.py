@@ -128,7 +128,7 @@ def test_bad_data_is_told_with_its_line_and_never_uploaded(project: Project) -> 
 def test_an_unknown_endpoint(project: Project) -> None:
     done = project.ftorch("submit", "jobs/greet.toml", "--endpoint", "locl")
     assert done.code == 2
-    assert 'no endpoint named "locl". Known: local, openai' in done.err
+    assert 'no endpoint named "locl". Did you mean "local"? Known: local, openai' in done.err
 
 
 def test_a_missing_key_variable(project: Project) -> None:

@@ -303,7 +303,7 @@ def test_points_drawn_before_an_edit_stay_where_they_still_fit(sweeping: Sweepin
 
 
 RATES = "learning_rate = { low = 1e-5, high = 1e-3, log = true }"
-HOST = '[endpoints.host]\ntype = "together"\n'
+HOST = '[endpoints.host]\ntype = "nebius"\n'
 
 
 def test_tpe_draws_rates_themselves_on_a_logarithmic_scale_for_an_endpoint_that_takes_them(
