@@ -138,22 +138,22 @@ def ownership_of(ledger: Ledger, results: Results, terms: Terms, today: date | N
     endpoint_type = terms.endpoint_type or found.endpoint_type
     if endpoint_type == _LOCAL:
         raise NothingCharged(endpoint=found.endpoint)
-    reckoner = _Reckoner(ledger, found, terms, endpoint_type)
-    models = dict.fromkeys(reckoner.origin(series).base for series in results.series)
-    reckoner = replace(reckoner, tier=terms.tier or reckoner.choose_tier(models, results.series))
-    bases = {series.model: reckoner.option(series) for series in _bases(results)}
-    prices = {model: reckoner.price(model) for model in models}
+    calculator = _Calculator(ledger, found, terms, endpoint_type)
+    models = dict.fromkeys(calculator.origin(series).base for series in results.series)
+    calculator = replace(calculator, tier=terms.tier or calculator.choose_tier(models, results.series))
+    bases = {series.model: calculator.option(series) for series in _bases(results)}
+    prices = {model: calculator.price(model) for model in models}
     return Ownership(
         terms=terms,
-        priced_as=f"{endpoint_type} {reckoner.tier}" if reckoner.tier else endpoint_type,
+        priced_as=f"{endpoint_type} {calculator.tier}" if calculator.tier else endpoint_type,
         stands_in=endpoint_type != found.endpoint_type,
         metric=found.settings.get("metric", "call_accuracy"),
         bases=list(bases.values()),
-        owned=[_owned(series, reckoner, bases) for series in results.series if not series.is_base],
+        owned=[_owned(series, calculator, bases) for series in results.series if not series.is_base],
         notes=[
-            *reckoner.tier_notes(models),
+            *calculator.tier_notes(models),
             *caveats(prices, results.series, endpoint_type, terms.life_days, today or date.today()),
-            *reckoner.sweeps(results.series),
+            *calculator.sweeps(results.series),
         ],
     )
 
@@ -163,13 +163,13 @@ def option_of(ledger: Ledger, evaluation: Evaluation, series: Series, life_days:
     PricesUnreadable."""
     if evaluation.endpoint_type == _LOCAL:
         return Option(series, 0.0, 0.0, Training(0.0, "this machine charges nothing"))
-    reckoner = _Reckoner(ledger, evaluation, Terms([1], life_days), evaluation.endpoint_type)
-    base = reckoner.origin(series).base
-    return replace(reckoner, tier=reckoner.choose_tier({base: None}, [series])).option(series)
+    calculator = _Calculator(ledger, evaluation, Terms([1], life_days), evaluation.endpoint_type)
+    base = calculator.origin(series).base
+    return replace(calculator, tier=calculator.choose_tier({base: None}, [series])).option(series)
 
 
 @dataclass(frozen=True)
-class _Reckoner:
+class _Calculator:
     ledger: Ledger
     evaluation: Evaluation
     terms: Terms
@@ -259,11 +259,11 @@ def _bases(results: Results) -> list[Series]:
     return [fullest[model] for model in dict.fromkeys(series.model for series in asked)]
 
 
-def _owned(series: Series, reckoner: _Reckoner, bases: Mapping[str, Option]) -> Owned:
+def _owned(series: Series, calculator: _Calculator, bases: Mapping[str, Option]) -> Owned:
     """Compared with its own base if that was asked, else with the first base."""
-    option = reckoner.option(series)
-    base = bases.get(reckoner.origin(series).base) or next(iter(bases.values()))
-    fixed = option.fixed_per_day(reckoner.terms.life_days)
+    option = calculator.option(series)
+    base = bases.get(calculator.origin(series).base) or next(iter(bases.values()))
+    fixed = option.fixed_per_day(calculator.terms.life_days)
     found = break_even(base.usd_per_request, option.usd_per_request, fixed)
     if fixed is None and found.cheaper is Cheaper.UNKNOWN:
         least = break_even(base.usd_per_request, option.usd_per_request, option.hosting_per_day)
