@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from orchestrator.evaluation.metrics import METRICS, Proportion
 from orchestrator.evaluation.results import MetricComparison, Results, Series
 from orchestrator.evaluation.statistics import fewest_changes
 from orchestrator.jobfile import ScoreName
-from orchestrator.reports.text import percent, plural, printable
+from orchestrator.reports.text import percent, plural, printable, shown_path
 
 _USUAL: ScoreName = "call_accuracy"
 _NEXT: ScoreName = "accuracy"
@@ -137,9 +138,19 @@ def _without_base(results: Results, name: ScoreName) -> list[str]:
     elif any(series.is_base for series in results.series):
         why = "Base and tuned answered no case in common, so nothing is compared."
     else:
-        why = "The base was not asked, so nothing is compared. To ask it: --models base,tuned"
+        why = f"The base was not asked, so nothing is compared. To ask it: {_with_base(results)}"
     lead = f"{'Lowest' if metric.better_low else 'Highest'} {metric.title}: {who}" if who else f"{metric.title}: "
     return [f"{lead[:1].upper()}{lead[1:]}{share}.", why]
+
+
+def _with_base(results: Results) -> str:
+    """The command that asks the base too; its options alone where no run is evaluated."""
+    found = results.evaluation
+    options = "--models base,tuned"
+    if found.run_id is None:
+        return options
+    file = "" if found.job_file else f"--file {quote(shown_path(found.file_path))} "
+    return printable(f"ftorch evaluate {found.run_id} {file}{options}")
 
 
 def _label(series: Series, results: Results) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,9 +105,14 @@ def test_of_several_models_those_are_named_that_are_better_or_worse(
 
 
 def test_without_a_base_the_share_is_said_and_how_to_compare(ledger: Ledger) -> None:
-    first, second = verdict_lines(found(ledger, {(TUNED, "full"): range(1, 11)}))
+    series = found(ledger, {(TUNED, "full"): range(1, 11)})
+    first, second = verdict_lines(series)
     assert first == "Call accuracy: 50 % of 20 answers (95 % CI 30 to 70)."
-    assert second.endswith("--models base,tuned")
+    assert second.endswith("nothing is compared. To ask it: --models base,tuned")
+    of_a_run = replace(series, evaluation=replace(series.evaluation, run_id="7pw2v6vb", file_path="my cases.jsonl"))
+    assert verdict_lines(of_a_run)[1].endswith(
+        "To ask it: ftorch evaluate 7pw2v6vb --file 'my cases.jsonl' --models base,tuned"
+    )
     only_base = results_of(ledger, record_evaluation(ledger, {(BASE, "full"): [1]}, id="eval0002"))
     assert verdict_lines(only_base)[1] == "Only the base was asked, so there is nothing to compare."
 
