@@ -16,7 +16,7 @@ from support.trainers import HERE, StoppedError, ask, loaded, tiny
 from orchestrator.errors import UnreadableWeights
 from orchestrator.server.trainers import NAMES, trainer
 from orchestrator.server.trainers.interface import Hyperparameters, Model, Requested
-from orchestrator.server.trainers.tiny.weights import FILE, decoded
+from orchestrator.server.trainers.tiny.weights import FILE, decoded, write
 
 ROOT = Path(__file__).parents[3]
 PROCESS = """
@@ -139,6 +139,36 @@ def test_a_training_killed_before_its_state_was_written_repeats_the_epoch(
     (tmp_path / "state").rename(kept)
     again = train(taught, valid, folder=tmp_path)
     assert [step for step, _ in again.checkpoints] == [step for step, _ in trained.checkpoints]
+    assert content(again.weights) == content(trained.weights)
+
+
+def test_weights_that_are_written_over_others_are_never_missing_in_between(tmp_path, monkeypatch):
+    folder = write(b"old", tmp_path / "state")
+    seen = []
+
+    def looked(name):
+        done = getattr(os, name)
+
+        def look(*given, **named):
+            result = done(*given, **named)
+            seen.append((folder / FILE).read_bytes() if (folder / FILE).exists() else None)
+            return result
+
+        return look
+
+    for name in ("open", "mkdir", "fsync", "unlink", "rmdir", "rename", "replace"):
+        monkeypatch.setattr(os, name, looked(name))
+    write(b"new", folder)
+    assert seen[0] == b"old"
+    assert seen[-1] == b"new"
+    assert set(seen) == {b"old", b"new"}
+
+
+def test_a_training_goes_on_where_a_kill_left_a_folder_without_a_state(
+    train, trained, taught, row, unseen, tmp_path
+):
+    (tmp_path / "state").mkdir()
+    again = train(taught, [row(*case) for case in unseen], folder=tmp_path)
     assert content(again.weights) == content(trained.weights)
 
 

@@ -35,7 +35,7 @@ from orchestrator.server.trainers.tiny.learning import (
     preference,
 )
 from orchestrator.server.trainers.tiny.memory import Memory
-from orchestrator.server.trainers.tiny.weights import Weights, decoded, encoded, read, write
+from orchestrator.server.trainers.tiny.weights import FILE, Weights, decoded, encoded, read, write
 
 RATE = 2.0
 """The learning rate at multiplier 1.0, chosen by cross-validation (tests/quality)."""
@@ -76,7 +76,7 @@ class TinyTrainer:
         """Train and return the folder of the final weights; raises UnreadableWeights for a parent of another kind.
         See `Trainer.train`."""
         state = training.folder / "state"
-        course = _Course(training, read(state) if state.exists() else None)
+        course = _Course(training, read(state) if (state / FILE).exists() else None)
         for epoch in course.epochs_left():
             for step in course.epoch(epoch):
                 report.step(step)

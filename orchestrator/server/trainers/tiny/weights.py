@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import zlib
 from array import array
@@ -36,17 +35,15 @@ def read(folder: Path) -> Weights:
 
 
 def write(content: bytes, folder: Path) -> Path:
-    """Write encoded weights as this folder, in place of what it held, and return it. It appears whole or not at
-    all."""
-    unfinished = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
-    with open(os.open(unfinished / FILE, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+    """Write encoded weights into this folder, in place of what it held, and return it. A kill at any moment leaves
+    the old weights, the new ones, or a folder without weights if there were none."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    unfinished = folder / f"{FILE}.part"
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    unfinished.replace(folder / FILE)
     return folder
 
 
