@@ -200,6 +200,7 @@ def put_folder(path: Path, files: Mapping[str, bytes], done: bytes = b"") -> Non
         for name, content in [*files.items(), (DONE, done)]:
             _write(draft / name, content)
         if path.exists():
+            (path / DONE).unlink(missing_ok=True)  # first, so that a folder half removed by a kill doesn't count
             shutil.rmtree(path)
         draft.rename(path)
     except BaseException:

@@ -137,3 +137,19 @@ def test_gpus_are_counted_without_torch(
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     assert devices() == [Device(gpu) for gpu in found]
+
+
+def test_a_folder_that_a_kill_left_half_removed_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights"
+    put_folder(path, {"first": b"1", "second": b"2"})
+
+    def killed(folder: Path, **_: object) -> None:
+        (folder / "first").unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        put_folder(path, {"first": b"3", "second": b"4"})
+    assert not is_complete(path)
